@@ -1,0 +1,184 @@
+//! What the commands do.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::wall;
+use crate::config::{Cli, CliCommand, GlobalArgs, ServeArgs, TokenArgs};
+use crate::demo;
+use crate::domain::viewer::Role;
+use crate::engine::EngineConfig;
+use crate::graphql::sdl;
+use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
+use crate::private_pg::{self, PrivatePostgres};
+use crate::secret::signing_secret;
+use crate::server::{Server, ServerConfig};
+use crate::store::database::Database;
+use crate::store::migrations;
+use crate::telemetry;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const PRIVATE_DATABASE: &str = "abacus";
+/// The tokens of the start-up text.
+const START_UP_TOKEN_SECONDS: i64 = 24 * 60 * 60;
+
+/// Runs a command; what goes wrong is one line on standard error.
+pub async fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        None => serve(&cli.global, &cli.serve).await,
+        Some(CliCommand::Serve(args)) => serve(&cli.global, &args).await,
+        Some(CliCommand::Migrate) => migrate(&cli.global).await,
+        Some(CliCommand::Token(args)) => token(&cli.global, &args),
+        Some(CliCommand::Schema) => {
+            print!("{}", sdl());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("abacus: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The database of a server: given, or private.
+struct Db {
+    url: String,
+    private: Option<PrivatePostgres>,
+}
+
+impl Db {
+    async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
+        if let Some(url) = &global.database_url {
+            return Ok(Self { url: url.clone(), private: None });
+        }
+        let (data_dir, data_dir_is_default) = global.data_dir();
+        let options = private_pg::Options { data_dir, data_dir_is_default, settings: Vec::new(), lock: true };
+        let private = PrivatePostgres::start(options).await?;
+        private.ensure_database(PRIVATE_DATABASE).await?;
+        Ok(Self { url: private.url(PRIVATE_DATABASE), private: Some(private) })
+    }
+
+    async fn close(&self) {
+        if let Some(private) = &self.private {
+            private.stop().await;
+        }
+    }
+}
+
+async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
+    telemetry::start(args.log_json);
+    let currencies = args.currencies()?;
+    let sandbox = args.sandbox || global.database_url.is_none();
+    let secret = secret(global, sandbox)?;
+    let db = Db::open(global).await?;
+    let config = ServerConfig {
+        sandbox,
+        currencies,
+        connections_max: args.connections,
+        engine: EngineConfig { lanes: usize::from(args.lanes), ..EngineConfig::default() },
+        ..ServerConfig::new(args.listen, db.url.clone(), secret.clone())
+    };
+    let outcome = run_server(config, &db, &secret).await;
+    db.close().await;
+    outcome
+}
+
+async fn run_server(config: ServerConfig, db: &Db, secret: &[u8]) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let server = Server::start(config).await?;
+    if let Some(private) = &db.private {
+        demo::make(&server.app).await?;
+        print_welcome(&server, private, secret)?;
+    }
+    tracing::info!(address = %server.address, "listening");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
+}
+
+fn print_welcome(server: &Server, private: &PrivatePostgres, secret: &[u8]) -> Result<(), Failure> {
+    let key = TokenKey::new(secret)?;
+    let token =
+        |subject, role, namespace| key.issue(subject, role, namespace, wall(), START_UP_TOKEN_SECONDS);
+    let operator = token("operator", Role::Operator, None)?;
+    let namespace = demo::MAIN_NAMESPACE;
+    let customer = token(namespace, Role::Customer, Some(namespace))?;
+    if let Some(from) = private.moved_from() {
+        println!(
+            "PostgreSQL's user cannot enter {}: the data is in {}.",
+            from.display(),
+            private.data_dir().display()
+        );
+    }
+    let address = server.address;
+    println!(
+        "\nAbacus is running, as a sandbox with play money.\n\n\
+         GraphiQL   http://{address}/graphiql#token={customer}\n\n\
+         Operator's token (24 hours)\n  {operator}\n\
+         Token of the customer \"{namespace}\" (24 hours)\n  {customer}\n\n\
+         A first query\n  {{ account {{ namespace balance {{ amount currency }} plans {{ name }} }} plans {{ nodes {{ id name region price {{ amount }} }} }} }}\n\n\
+         The database   {psql}\n\
+         Ctrl-C stops both.\n",
+        psql = private.psql_command(PRIVATE_DATABASE),
+    );
+    Ok(())
+}
+
+async fn migrate(global: &GlobalArgs) -> Result<(), Failure> {
+    telemetry::start(false);
+    let db = Db::open(global).await?;
+    let outcome = async { migrations::migrate(&Database::new(&db.url, 1)?).await }.await;
+    db.close().await;
+    let run = outcome?;
+    if run.is_empty() {
+        println!("the schema is current");
+    }
+    for migration in run {
+        println!("{migration}");
+    }
+    Ok(())
+}
+
+fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {
+    let role = Role::from(args.role);
+    let namespace = args.namespace.as_deref().filter(|_| role == Role::Customer);
+    let subject = args.subject.clone().or_else(|| namespace.map(str::to_owned));
+    let subject = subject.unwrap_or_else(|| role.code().to_lowercase());
+    let seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
+    let key = TokenKey::new(&secret(global, global.database_url.is_none())?)?;
+    println!("{}", key.issue(&subject, role, namespace, wall(), seconds)?);
+    Ok(())
+}
+
+/// The secret that was given; in the sandbox, the data directory's own.
+fn secret(global: &GlobalArgs, sandbox: bool) -> Result<Vec<u8>, Failure> {
+    if let Some(secret) = &global.jwt_secret {
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(format!("ABACUS_JWT_SECRET must be at least {SECRET_BYTES_MIN} bytes long").into());
+        }
+        return Ok(secret.clone().into_bytes());
+    }
+    if !sandbox {
+        return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
+    }
+    Ok(signing_secret(&data_dir(global)?)?)
+}
+
+fn data_dir(global: &GlobalArgs) -> Result<PathBuf, Failure> {
+    let (dir, is_default) = global.data_dir();
+    if global.database_url.is_some() {
+        return Ok(dir);
+    }
+    Ok(private_pg::usable_data_dir(&dir, is_default)?)
+}

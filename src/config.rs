@@ -1,0 +1,128 @@
+//! The command line and the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::money::{Currencies, CurrencyError};
+use crate::domain::viewer::Role;
+
+/// Where data is kept unless something else is said.
+pub const DATA_DIR_DEFAULT: &str = "./data";
+
+/// A GraphQL billing server for cloud providers.
+#[derive(Debug, Parser)]
+#[command(name = "abacus", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Option<CliCommand>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Where the private PostgreSQL and the sandbox's signing secret are kept [default: ./data]
+    #[arg(long, global = true, env = "ABACUS_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The PostgreSQL to use; without it a private one is started in the data directory
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Signs and checks tokens (HS256), at least 32 bytes; without it the sandbox makes its own
+    #[arg(long, global = true, env = "ABACUS_JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+}
+
+impl GlobalArgs {
+    /// The data directory, and whether nobody has chosen it.
+    pub fn data_dir(&self) -> (PathBuf, bool) {
+        match &self.data_dir {
+            Some(dir) => (dir.clone(), false),
+            None => (PathBuf::from(DATA_DIR_DEFAULT), true),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CliCommand {
+    /// Run the server (also without any command)
+    Serve(ServeArgs),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Print a token; it needs no database
+    Token(TokenArgs),
+    /// Print the GraphQL schema; it needs no database
+    Schema,
+}
+
+/// How the server runs.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Where to listen
+    #[arg(long, env = "ABACUS_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Play money: customers recharge without paying (always on with the private PostgreSQL)
+    #[arg(long, env = "ABACUS_SANDBOX")]
+    pub sandbox: bool,
+    /// Transactions that can be under way at once, each with a connection of its own
+    #[arg(long, env = "ABACUS_LANES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub lanes: u16,
+    /// Connections for everything else
+    #[arg(long, env = "ABACUS_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub connections: u32,
+    /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
+    #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
+    pub currencies: Vec<String>,
+    /// Log as JSON lines
+    #[arg(long, env = "ABACUS_LOG_JSON")]
+    pub log_json: bool,
+}
+
+impl ServeArgs {
+    pub fn currencies(&self) -> Result<Currencies, CurrencyError> {
+        let mut currencies = Currencies::default();
+        for setting in &self.currencies {
+            currencies.configure(setting)?;
+        }
+        Ok(currencies)
+    }
+}
+
+/// Whom a token is for.
+#[derive(Debug, Clone, Args)]
+pub struct TokenArgs {
+    /// What it allows
+    #[arg(long, value_enum)]
+    pub role: RoleArg,
+    /// The account of a customer
+    #[arg(long, required_if_eq("role", "customer"))]
+    pub namespace: Option<String>,
+    /// How long it is valid: 30m, 1h, 7d
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    pub ttl: Duration,
+    /// Who it is for, as logs and audits name it [default: the namespace or the role]
+    #[arg(long)]
+    pub subject: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    Operator,
+    Customer,
+    Service,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Operator => Self::Operator,
+            RoleArg::Customer => Self::Customer,
+            RoleArg::Service => Self::Service,
+        }
+    }
+}

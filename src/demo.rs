@@ -1,0 +1,145 @@
+//! What a first start finds: a market and a few tenants, so that there is something to look at.
+
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+
+use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
+use crate::domain::command::{Action, Command, Recharge};
+use crate::domain::ids::{AccountId, PlanId};
+use crate::domain::ledger::Head;
+use crate::domain::money::CurrencyCode;
+use crate::domain::period::BillPeriod;
+use crate::domain::plan::{Plan, PlanResource};
+use crate::domain::viewer::{Role, Viewer};
+use crate::engine::{EngineError, Urgency};
+use crate::graphql::app::App;
+use crate::store::accounts::AccountFilter;
+use crate::store::repository::{AccessError, Repository};
+
+/// The demo's MAIN account: whose token the start-up text shows.
+pub const MAIN_NAMESPACE: &str = "demo";
+
+/// Why the demo could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("making the demo: {0}")]
+    Access(#[from] AccessError),
+    #[error("making the demo: {0}")]
+    Engine(#[from] EngineError),
+    #[error("making the demo: the server does not know CNY")]
+    Currency,
+}
+
+/// An offer of the demo's market: name, type, resource type, cents per period, period, description, cores, MB.
+struct Offer(&'static str, &'static str, &'static str, i64, BillPeriod, &'static str, i64, i64);
+
+/// The first three are those of payment v1's market.
+const OFFERS: [Offer; 6] = [
+    Offer("Plan A", "C", "CLOUD", 2_000, BillPeriod::Month, "1 CPU Core, 512M Memory", 1, 512),
+    Offer("Plan B", "C", "CLOUD", 4_088, BillPeriod::Month, "2 CPU Cores, 1G Memory", 2, 1_024),
+    Offer("Plan C", "C", "CLOUD", 8_888, BillPeriod::Month, "4 CPU Cores, 2G Memory", 4, 2_048),
+    Offer("Plan C, a year", "C", "CLOUD", 95_990, BillPeriod::Year, "4 CPU Cores, 2G Memory", 4, 2_048),
+    Offer(
+        "Pool S",
+        "resources",
+        "CLOUD",
+        19_900,
+        BillPeriod::Month,
+        "A pool of 8 CPU cores and 16G memory",
+        8,
+        16_384,
+    ),
+    Offer(
+        "Pool L",
+        "resources",
+        "CLOUD",
+        69_900,
+        BillPeriod::Month,
+        "A pool of 32 CPU cores and 64G memory",
+        32,
+        65_536,
+    ),
+];
+const REGIONS: [&str; 2] = ["cn-north-1", "cn-north-2"];
+
+/// Makes the demo, unless there is an account already.
+pub async fn make(app: &App) -> Result<(), DemoError> {
+    let viewer = Viewer { subject: "demo".to_owned(), role: Role::Operator, account: None };
+    let repository = Repository::new(Arc::clone(&app.store), Arc::new(viewer));
+    let accounts = repository.account_count(&AccountFilter::default()).await.map_err(AccessError::from)?;
+    if accounts > 0 {
+        return Ok(());
+    }
+    let currency = CurrencyCode::parse("CNY").filter(|code| app.currencies.get(*code).is_some());
+    let currency = currency.ok_or(DemoError::Currency)?;
+    make_market(app, &repository, currency).await?;
+    // The tenants come last: where there is an account, the demo is whole.
+    make_tenants(app, &repository, currency).await
+}
+
+async fn make_market(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
+    for region in REGIONS {
+        for Offer(name, plan_type, resource_type, cents, bill_period, description, cores, megabytes) in OFFERS
+        {
+            let now = app.clock.now();
+            let plan = Plan {
+                id: PlanId::new(now),
+                name: name.to_owned(),
+                plan_type: plan_type.to_owned(),
+                region: Some(region.to_owned()),
+                resource_type: resource_type.to_owned(),
+                currency,
+                price: Decimal::new(cents, 2),
+                once_price: None,
+                bill_period,
+                description: description.to_owned(),
+                created_at: now,
+                retired_at: None,
+            };
+            let included = |code: &str, amount: i64| PlanResource {
+                resource_code: code.to_owned(),
+                amount: Decimal::from(amount),
+            };
+            repository.plan_create(plan, vec![included("cpu", cores), included("mem", megabytes)]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
+    let tenant = |namespace: &str, name: &str, parent: Option<AccountId>| Account {
+        id: AccountId(0),
+        namespace: namespace.to_owned(),
+        external_id: None,
+        name: name.to_owned(),
+        kind: if parent.is_some() { AccountKind::Sub } else { AccountKind::Main },
+        parent,
+        status: AccountStatus::Active,
+        currency,
+        time_zone: Tz::Asia__Shanghai,
+        manager: Some(Manager { name: "Li Lei".to_owned(), email: Some("li.lei@example.com".to_owned()) }),
+        credit_limit: None,
+        balance: Decimal::ZERO,
+        overdrawn: false,
+        purchased: false,
+        last_no: 0,
+        head: Head::default(),
+        created_at: app.clock.now(),
+    };
+    let main = repository.account_create(tenant(MAIN_NAMESPACE, "Demo Ltd.", None)).await?;
+    let sub = repository.account_create(tenant("demo-dev", "Demo Ltd., development", Some(main.id))).await?;
+    let other = repository.account_create(tenant("acme", "Acme Corp.", None)).await?;
+    for (account, cents) in [(main.id, 308_889), (sub.id, 50_000), (other.id, 1_000_000)] {
+        let recharge = Recharge {
+            amount: Decimal::new(cents, 2),
+            payment_method: "offline".to_owned(),
+            reason: Some("Opening balance".to_owned()),
+        };
+        let action = Action::Recharge(recharge);
+        let command = Command { account, key: "demo:opening-balance".to_owned(), dry_run: false, action };
+        app.engine.submit(command, Urgency::Job).await?;
+    }
+    Ok(())
+}

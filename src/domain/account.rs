@@ -1,0 +1,72 @@
+//! Accounts: who owes and owns.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+
+use super::codes::coded_enum;
+use super::ids::AccountId;
+use super::ledger::Head;
+use super::money::{self, CurrencyCode, OutOfRange};
+
+coded_enum! {
+    /// A MAIN account stands alone and may have SUB accounts, which it sees and pays for.
+    AccountKind { Main = "MAIN", Sub = "SUB", }
+}
+
+coded_enum! {
+    /// What an account may do.
+    AccountStatus {
+        Active = "ACTIVE",
+        /// May recharge, pay and read; whatever would newly cost money is refused.
+        Suspended = "SUSPENDED",
+        /// Nothing moves any more.
+        Closed = "CLOSED",
+    }
+}
+
+/// The provider's person for this customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager {
+    pub name: String,
+    pub email: Option<String>,
+}
+
+/// An account, with the end of its ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub namespace: String,
+    pub external_id: Option<String>,
+    pub name: String,
+    pub kind: AccountKind,
+    pub parent: Option<AccountId>,
+    pub status: AccountStatus,
+    pub currency: CurrencyCode,
+    pub time_zone: Tz,
+    pub manager: Option<Manager>,
+    pub credit_limit: Option<Decimal>,
+    pub balance: Decimal,
+    /// Whether a debit that could not be avoided took the balance below the limit.
+    pub overdrawn: bool,
+    /// Whether it ever had an order that was paid.
+    pub purchased: bool,
+    /// The last number that it gave to something it owns.
+    pub last_no: i64,
+    /// The end of its ledger.
+    pub head: Head,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Account {
+    /// What can be spent: the balance and the credit limit.
+    pub fn available(&self) -> Result<Decimal, OutOfRange> {
+        money::add(self.balance, self.credit_limit.unwrap_or_default())
+    }
+
+    /// The instant at which a command is decided: the later of the clock and the last entry, so that a ledger's
+    /// times never go back.
+    pub fn decision_instant(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.head.time.map_or(now, |last| last.max(now))
+    }
+}

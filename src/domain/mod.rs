@@ -1,0 +1,22 @@
+//! What is true without a database: money, ids, periods, orders, bills, the ledger, and [`decide`].
+//!
+//! Everything here is pure: no diesel, no async_graphql, no tokio, and no clock of its own.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+pub mod account;
+pub mod bill;
+pub mod book;
+mod codes;
+pub mod command;
+pub mod decide;
+pub mod ids;
+pub mod ledger;
+pub mod money;
+pub mod notice;
+pub mod order;
+pub mod period;
+pub mod plan;
+pub mod refusal;
+pub mod text;
+pub mod transaction;
+pub mod viewer;

@@ -1,0 +1,59 @@
+//! Who is asking, and what they may see and do.
+
+use super::account::Account;
+use super::codes::coded_enum;
+use super::ids::AccountId;
+
+coded_enum! {
+    /// What a token lets its bearer do.
+    Role {
+        /// The provider: every account, prices, plans.
+        Operator = "OPERATOR",
+        /// An account: its own things, and those of its sub-accounts.
+        Customer = "CUSTOMER",
+        /// A metering agent: records usage and nothing else.
+        Service = "SERVICE",
+    }
+}
+
+/// The bearer of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    pub subject: String,
+    pub role: Role,
+    /// The account that the token is for; a customer always has one.
+    pub account: Option<AccountId>,
+}
+
+impl Viewer {
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Operator
+    }
+
+    /// Which accounts' things it may see.
+    pub fn scope(&self) -> Scope {
+        match (self.role, self.account) {
+            (Role::Operator, _) => Scope::All,
+            (Role::Customer, Some(own)) => Scope::Family(own),
+            (Role::Customer, None) | (Role::Service, _) => Scope::Nothing,
+        }
+    }
+
+    /// Whether it may see this account and what that owns.
+    pub fn sees(&self, account: &Account) -> bool {
+        match self.scope() {
+            Scope::All => true,
+            Scope::Family(own) => account.id == own || account.parent == Some(own),
+            Scope::Nothing => false,
+        }
+    }
+}
+
+/// The accounts that a viewer may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    /// This account and its sub-accounts.
+    Family(AccountId),
+    Nothing,
+}

@@ -1,0 +1,226 @@
+//! A lane: takes what has queued, runs it as a batch, answers, and starts over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel_async::AsyncPgConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::EngineError;
+use super::batch::{self, Verdict};
+use crate::clock::Clock;
+use crate::domain::command::{Command, Done};
+use crate::domain::money::Currencies;
+use crate::store::accounts::Locked;
+use crate::store::database::Database;
+use crate::store::error::StoreError;
+
+/// A batch is tried so often before its callers are told.
+const ATTEMPTS_MAX: u32 = 6;
+const BACKOFF_FIRST: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
+/// A command whose account is held by another server lets batches pass so often before its lock is waited for.
+const DEFERRALS_MAX: u32 = 3;
+
+/// A command with the one who waits for it.
+pub(super) struct Request {
+    command: Command,
+    answer: oneshot::Sender<Result<Done, EngineError>>,
+    deferrals: u32,
+}
+
+impl Request {
+    pub fn new(command: Command, answer: oneshot::Sender<Result<Done, EngineError>>) -> Self {
+        Self { command, answer, deferrals: 0 }
+    }
+
+    fn answer(self, outcome: Result<Done, EngineError>) {
+        // A caller that has left learns the outcome by asking again with its key.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+pub(super) struct Lane {
+    pub people: mpsc::Receiver<Request>,
+    pub jobs: mpsc::Receiver<Request>,
+    pub stopping: watch::Receiver<bool>,
+    pub database: Database,
+    pub currencies: Arc<Currencies>,
+    pub clock: Clock,
+    pub batch_max: usize,
+}
+
+impl Lane {
+    /// Runs until the engine stops and nothing waits any more.
+    pub async fn run(mut self) {
+        let mut connection = None;
+        let mut deferred = VecDeque::new();
+        while let Some(batch) = self.next_batch(&mut deferred).await {
+            metrics::histogram!("abacus_batch_commands")
+                .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            self.carry_out(batch, &mut connection, &mut deferred).await;
+        }
+    }
+
+    /// What has queued, waiting for the first if there is none. None: the engine stops, and all is done.
+    async fn next_batch(&mut self, deferred: &mut VecDeque<Request>) -> Option<Vec<Request>> {
+        let mut batch: Vec<Request> = deferred.drain(..).collect();
+        if batch.is_empty() {
+            batch.push(self.first().await?);
+        }
+        while batch.len() < self.batch_max {
+            let Ok(request) = self.people.try_recv() else { break };
+            batch.push(request);
+        }
+        // Jobs take a quarter of a batch while people wait, and whatever is free when none do.
+        let people_wait = !self.people.is_empty() || batch.len() > 1;
+        let share = if people_wait { self.batch_max / 4 } else { self.batch_max };
+        for _ in 0..share.min(self.batch_max.saturating_sub(batch.len())) {
+            let Ok(request) = self.jobs.try_recv() else { break };
+            batch.push(request);
+        }
+        Some(batch)
+    }
+
+    async fn first(&mut self) -> Option<Request> {
+        loop {
+            if *self.stopping.borrow() {
+                self.people.close();
+                self.jobs.close();
+                return match self.people.recv().await {
+                    Some(request) => Some(request),
+                    None => self.jobs.recv().await,
+                };
+            }
+            tokio::select! {
+                biased;
+                Some(request) = self.people.recv() => return Some(request),
+                Some(request) = self.jobs.recv() => return Some(request),
+                changed = self.stopping.changed() => {
+                    // An engine that is gone without a word stops its lanes too.
+                    if changed.is_err() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
+    async fn carry_out(
+        &self,
+        batch: Vec<Request>,
+        connection: &mut Option<AsyncPgConnection>,
+        deferred: &mut VecDeque<Request>,
+    ) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match self.run_whole(&part, connection).await {
+                Ok(verdicts) => answer_all(part, verdicts, deferred),
+                Err(StoreError::Unavailable(message)) => {
+                    tracing::error!(%message, commands = part.len(), "a batch could not reach the database");
+                    fail_all(part, &EngineError::Unavailable(message));
+                }
+                Err(StoreError::Contended(_)) => fail_all(part, &EngineError::Overloaded),
+                Err(error) if part.len() > 1 => {
+                    tracing::warn!(%error, commands = part.len(), "a batch is split");
+                    let half = part.split_off(part.len() / 2);
+                    parts.push(half);
+                    parts.push(part);
+                }
+                Err(error) => {
+                    metrics::counter!("abacus_commands_failed_total").increment(1);
+                    tracing::error!(%error, "a command failed");
+                    fail_all(part, &EngineError::Failed(error));
+                }
+            }
+        }
+    }
+
+    /// Tries a batch until it is committed, or refused by the database, or has been tried often enough. When a
+    /// connection is lost at the commit the outcome is unknown: the keys tell the next try what is done.
+    async fn run_whole(
+        &self,
+        part: &[Request],
+        connection: &mut Option<AsyncPgConnection>,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let commands: Vec<&Command> = part.iter().map(|request| &request.command).collect();
+        let patient = part.iter().all(|request| request.deferrals > 0)
+            || part.iter().any(|request| request.deferrals >= DEFERRALS_MAX);
+        let locked = if patient { Locked::Wait } else { Locked::Skip };
+        let mut backoff = BACKOFF_FIRST;
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(&commands, locked, connection).await {
+                Ok(verdicts) => return Ok(verdicts),
+                Err(error) => error,
+            };
+            let retry = match error {
+                StoreError::Unavailable(_) => {
+                    *connection = None;
+                    true
+                }
+                StoreError::Contended(_) | StoreError::Internal(_) => true,
+                StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => false,
+            };
+            if !retry || attempt >= ATTEMPTS_MAX {
+                return Err(error);
+            }
+            metrics::counter!("abacus_batch_retries_total").increment(1);
+            tokio::time::sleep(backoff).await;
+            backoff = backoff.saturating_mul(3).min(BACKOFF_MAX);
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        commands: &[&Command],
+        locked: Locked,
+        connection: &mut Option<AsyncPgConnection>,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let mut live = match connection.take() {
+            Some(live) => live,
+            None => self.database.dedicated_connection().await?,
+        };
+        let running = batch::run(&mut live, &self.currencies, &self.clock, commands, locked);
+        let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
+        match outcome {
+            // The connection is put back only when its transaction has come to an end.
+            Ok(outcome) => {
+                *connection = Some(live);
+                outcome
+            }
+            Err(_) => Err(StoreError::Unavailable("the database did not answer for a minute".to_owned())),
+        }
+    }
+}
+
+fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, deferred: &mut VecDeque<Request>) {
+    for (mut request, verdict) in part.into_iter().zip(verdicts) {
+        match verdict {
+            Verdict::Done(done) => {
+                metrics::counter!("abacus_commands_done_total").increment(1);
+                request.answer(Ok(done));
+            }
+            Verdict::Refused(refusal) => {
+                metrics::counter!("abacus_commands_refused_total", "code" => refusal.code.code())
+                    .increment(1);
+                request.answer(Err(EngineError::Refused(refusal)));
+            }
+            Verdict::HeldElsewhere => {
+                request.deferrals += 1;
+                deferred.push_back(request);
+            }
+        }
+    }
+}
+
+fn fail_all(part: Vec<Request>, error: &EngineError) {
+    for request in part {
+        request.answer(Err(error.clone()));
+    }
+}

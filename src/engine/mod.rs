@@ -1,0 +1,153 @@
+//! Every write that moves money or changes an order: group commit.
+//!
+//! A command goes to a lane, chosen by its account. A lane takes whatever has queued while its last batch was under
+//! way and runs it as one transaction of a few statements, so that many commands share one commit, and the commands
+//! of one account never wait for each other's locks. docs/adr/0003 tells why; batch.rs is the transaction.
+
+mod batch;
+mod lane;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::domain::command::{Command, Done};
+use crate::domain::ids::AccountId;
+use crate::domain::money::Currencies;
+use crate::domain::refusal::Refusal;
+use crate::store::database::Database;
+use crate::store::error::StoreError;
+use lane::{Lane, Request};
+use std::sync::Arc;
+
+/// Why a command was not done, or is not known to be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// Decided against; nothing changed.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// The lane is full; nothing was taken on.
+    #[error("too much is waiting; try again later")]
+    Overloaded,
+    /// The database could not be reached, or the server stops. Asking again with the same key tells what became of it.
+    #[error("the command could not be carried out now: {0}")]
+    Unavailable(String),
+    /// The database refused what the command would write.
+    #[error("the command could not be kept: {0}")]
+    Failed(StoreError),
+}
+
+/// Who waits for a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    Person,
+    Job,
+}
+
+/// How an engine is set up.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Lanes, each with a connection of its own.
+    pub lanes: usize,
+    /// Commands of people that a lane keeps waiting.
+    pub queue_max: usize,
+    /// Commands of one batch.
+    pub batch_max: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { lanes: 2, queue_max: 4_096, batch_max: 512 }
+    }
+}
+
+/// A caller waits no longer than this; the command may still be done.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+/// What waits when the server stops is carried out within this time.
+const STOP_TIME_MAX: Duration = Duration::from_secs(30);
+
+struct LaneHandle {
+    people: mpsc::Sender<Request>,
+    jobs: mpsc::Sender<Request>,
+}
+
+/// Takes commands and answers what became of them.
+pub struct Engine {
+    lanes: Vec<LaneHandle>,
+    stop: watch::Sender<bool>,
+    running: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    pub fn start(
+        config: &EngineConfig,
+        database: &Database,
+        currencies: &Arc<Currencies>,
+        clock: &Clock,
+    ) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let mut lanes = Vec::new();
+        let mut running = Vec::new();
+        for _ in 0..config.lanes.max(1) {
+            let (people, people_queue) = mpsc::channel(config.queue_max.max(1));
+            let (jobs, jobs_queue) = mpsc::channel((config.queue_max / 4).max(1));
+            let lane = Lane {
+                people: people_queue,
+                jobs: jobs_queue,
+                stopping: stopping.clone(),
+                database: database.clone(),
+                currencies: Arc::clone(currencies),
+                clock: clock.clone(),
+                batch_max: config.batch_max.max(1),
+            };
+            lanes.push(LaneHandle { people, jobs });
+            running.push(tokio::spawn(lane.run()));
+        }
+        Self { lanes, stop, running: std::sync::Mutex::new(running) }
+    }
+
+    /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
+    pub async fn submit(&self, command: Command, urgency: Urgency) -> Result<Done, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        let lane = self.lane_of(command.account).ok_or(EngineError::Overloaded)?;
+        let queue = match urgency {
+            Urgency::Person => &lane.people,
+            Urgency::Job => &lane.jobs,
+        };
+        queue.try_send(Request::new(command, answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => {
+                EngineError::Unavailable("the server is stopping".to_owned())
+            }
+        })?;
+        let unknown =
+            || EngineError::Unavailable("the outcome is not known; ask again with the same key".to_owned());
+        match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(unknown()),
+        }
+    }
+
+    /// One account is always in one lane of a process.
+    fn lane_of(&self, account: AccountId) -> Option<&LaneHandle> {
+        // Multiplied, so that neighbouring numbers do not fall into step with what they are used for.
+        let hash = account.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let lanes = u64::try_from(self.lanes.len()).ok()?;
+        self.lanes.get(usize::try_from(hash.checked_rem(lanes)?).ok()?)
+    }
+
+    /// Takes no more commands, carries out and answers those that were taken, and ends.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let running = match self.running.lock() {
+            Ok(mut running) => std::mem::take(&mut *running),
+            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
+        };
+        if tokio::time::timeout(STOP_TIME_MAX, join_all(running)).await.is_err() {
+            tracing::error!("commands were still waiting when the server stopped");
+        }
+    }
+}

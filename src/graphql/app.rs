@@ -1,0 +1,20 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::domain::money::Currencies;
+use crate::engine::Engine;
+use crate::graphql::limits::Limits;
+use crate::store::repository::Store;
+
+/// The server's parts, as resolvers need them.
+pub struct App {
+    pub store: Arc<Store>,
+    pub engine: Engine,
+    pub currencies: Arc<Currencies>,
+    pub clock: Clock,
+    pub limits: Limits,
+    /// Whether customers may recharge without a payment method.
+    pub sandbox: bool,
+}

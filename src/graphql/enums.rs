@@ -1,0 +1,256 @@
+//! Enumerations of the schema, each the mirror of one of domain/.
+
+use async_graphql::Enum;
+
+use crate::domain::{account, bill, notice, order, period, plan, refusal, transaction, viewer};
+
+macro_rules! mirrored_enum {
+    ($(#[$doc:meta])* $name:ident = $domain:path { $($(#[$vdoc:meta])* $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl From<$domain> for $name {
+            fn from(value: $domain) -> Self {
+                use $domain as Domain;
+                match value { $(Domain::$variant => Self::$variant,)* }
+            }
+        }
+
+        impl From<$name> for $domain {
+            fn from(value: $name) -> Self {
+                use $domain as Domain;
+                match value { $($name::$variant => Domain::$variant,)* }
+            }
+        }
+    };
+}
+
+mirrored_enum! {
+    /// What an account stands for.
+    AccountKind = account::AccountKind {
+        /// Stands alone, and may have sub-accounts that it sees and pays for.
+        Main,
+        /// Belongs to a MAIN account.
+        Sub,
+    }
+}
+
+mirrored_enum! {
+    /// What an account may do.
+    AccountStatus = account::AccountStatus {
+        /// Everything.
+        Active,
+        /// Recharge, pay and read; what would newly cost money is refused.
+        Suspended,
+        /// Nothing any more.
+        Closed,
+    }
+}
+
+mirrored_enum! {
+    /// What a notice is about.
+    NoticeKind = notice::NoticeKind {
+        /// The balance will not last long.
+        LowBalance,
+        /// A bill is past its due date.
+        BillOverdue,
+        /// An order ends soon.
+        OrderExpiring,
+        /// An order could not be renewed.
+        RenewalFailed,
+        /// The account was suspended.
+        AccountSuspended,
+        /// A limit was reached.
+        LimitReached,
+        /// Usage was not recorded.
+        UsageRefused,
+        /// Usage has no price.
+        UnpricedUsage,
+        /// A payment did not succeed.
+        PaymentFailed,
+        /// A prepayment ends soon.
+        PrepaymentExpiring,
+    }
+}
+
+mirrored_enum! {
+    /// How often something is billed.
+    BillPeriod = period::BillPeriod {
+        /// On demand, by the second; billed afterwards.
+        Hour,
+        /// One calendar month.
+        Month,
+        /// Three calendar months.
+        Quarter,
+        /// Six calendar months.
+        HalfYear,
+        /// Twelve calendar months.
+        Year,
+    }
+}
+
+mirrored_enum! {
+    /// How the reports on a resource become one quantity for a period.
+    Aggregation = plan::Aggregation {
+        /// The sum of what was used.
+        Sum,
+        /// The greatest value reported.
+        Max,
+        /// The value reported last.
+        Last,
+        /// The average over time.
+        Average,
+        /// The 95th percentile of the 5-minute values.
+        P95,
+    }
+}
+
+mirrored_enum! {
+    /// How an order came about.
+    OrderType = order::OrderType {
+        /// Bought anew.
+        New,
+        /// Continues the order that it names as `previous`.
+        Renew,
+        /// Replaces the order that it names as `previous`.
+        Change,
+    }
+}
+
+mirrored_enum! {
+    /// Where an order stands.
+    OrderState = order::OrderState {
+        /// Placed, and not paid yet.
+        Unpaid,
+        /// Paid and running.
+        Active,
+        /// Ends within 7 days.
+        Expiring,
+        /// Its end has passed without renewal.
+        Suspended,
+        /// Over, 7 days after its end.
+        Ended,
+        /// Ended before its time, or replaced.
+        Cancelled,
+    }
+}
+
+mirrored_enum! {
+    /// Where a bill stands; it is paid whole or not at all.
+    BillStatus = bill::BillStatus {
+        /// To be paid.
+        Unpaid,
+        /// Paid.
+        Paid,
+        /// To be paid, and past its due date.
+        Overdue,
+        /// No longer to be paid.
+        Void,
+    }
+}
+
+mirrored_enum! {
+    /// What a transaction was for.
+    TransactionKind = transaction::TransactionKind {
+        /// Money came in.
+        Recharge,
+        /// A plan was bought.
+        Checkout,
+        /// A bill was paid.
+        BillPayment,
+        /// An order was renewed.
+        Renewal,
+        /// Use above what is subscribed.
+        Burst,
+        /// An app was paid for in advance.
+        Prepayment,
+        /// What was paid was given back.
+        Refund,
+        /// An operator corrected the balance.
+        Adjustment,
+    }
+}
+
+mirrored_enum! {
+    /// Where a transaction stands.
+    TransactionStatus = transaction::TransactionStatus {
+        /// Waiting for a payment provider.
+        Pending,
+        /// Done.
+        Finished,
+        /// Not done, and not going to be.
+        Failed,
+        /// Done, and given back whole.
+        Refunded,
+    }
+}
+
+mirrored_enum! {
+    /// Which way money went, seen from the account.
+    EntryDirection = transaction::Direction {
+        /// Away from the account.
+        Debit,
+        /// To the account.
+        Credit,
+    }
+}
+
+mirrored_enum! {
+    /// What a token lets its bearer do.
+    Role = viewer::Role {
+        /// The provider: every account, prices and plans.
+        Operator,
+        /// An account: its own things and those of its sub-accounts.
+        Customer,
+        /// A metering agent: records usage and nothing else.
+        Service,
+    }
+}
+
+mirrored_enum! {
+    /// Why something that was asked for was not done. Beside these, `extensions.code` of errors[] may be
+    /// UNAUTHENTICATED, FORBIDDEN, OVERLOADED, UNAVAILABLE, BAD_REQUEST or INTERNAL.
+    UserErrorCode = refusal::RefusalCode {
+        /// There is no such thing, or it is not the caller's.
+        NotFound,
+        /// The value cannot be used.
+        Invalid,
+        /// A value is missing.
+        Required,
+        /// The number is too large, too small or has too many digits.
+        OutOfRange,
+        /// More than is allowed.
+        LimitExceeded,
+        /// Something else is there already.
+        Conflict,
+        /// The balance and the credit limit do not hold what is asked for.
+        InsufficientBalance,
+        /// The key was used with other input.
+        IdempotencyKeyReused,
+        /// The price is another by now.
+        PriceChanged,
+        /// The order is for this plan already.
+        PlanUnchanged,
+        /// What is left of the old order is more than the new one costs.
+        CreditExceedsPrice,
+        /// It is paid.
+        AlreadyPaid,
+        /// The prepayment is bound to another app.
+        AlreadyBound,
+        /// The quote holds no longer.
+        QuoteExpired,
+        /// What is asked for is not what was quoted.
+        QuoteMismatch,
+        /// The payment provider said no.
+        PaymentDeclined,
+        /// Two currencies that must be one are not.
+        CurrencyMismatch,
+        /// The rule has begun, and can only be ended.
+        RuleStarted,
+        /// The account is suspended or closed.
+        AccountSuspended,
+        /// There is no exchange rate that is recent enough.
+        RateStale,
+    }
+}

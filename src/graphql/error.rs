@@ -1,0 +1,150 @@
+//! One error type for queries, with `extensions.code`, and what clients see of it.
+
+use async_graphql::ErrorExtensions;
+
+use crate::domain::money::OutOfRange;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::engine::EngineError;
+use crate::store::error::StoreError;
+use crate::store::repository::AccessError;
+
+/// An answer to a query's field.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// Something that goes into errors[]: what the caller did wrong in a query, or a fault.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    pub code: &'static str,
+    pub message: String,
+    /// The argument that it is about.
+    pub argument: Option<&'static str>,
+}
+
+impl ApiError {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), argument: None }
+    }
+
+    /// An argument that cannot be used.
+    pub fn of_argument(code: RefusalCode, argument: &'static str, message: impl Into<String>) -> Self {
+        Self { code: code.code(), message: message.into(), argument: Some(argument) }
+    }
+
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new("UNAUTHENTICATED", message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new("FORBIDDEN", message)
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new("BAD_REQUEST", message)
+    }
+
+    /// A fault: the cause goes to the log, and not to the client.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "internal error");
+        Self::new("INTERNAL", "an internal error; the server's log tells more")
+    }
+}
+
+impl From<ApiError> for async_graphql::Error {
+    fn from(error: ApiError) -> Self {
+        Self::new(error.message).extend_with(|_, extensions| {
+            extensions.set("code", error.code);
+            if let Some(argument) = error.argument {
+                extensions.set("argument", argument);
+            }
+        })
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(cause) => {
+                tracing::warn!(%cause, "the database is unavailable");
+                Self::new("UNAVAILABLE", "the database is unavailable; try again later")
+            }
+            StoreError::Contended(_) | StoreError::Overloaded => {
+                Self::new("OVERLOADED", "too much is waiting; try again later")
+            }
+            StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Internal(_) => {
+                Self::internal(error)
+            }
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Forbidden(_) => Self::forbidden(error.to_string()),
+            AccessError::NoSuchAccount => {
+                Self::of_argument(RefusalCode::NotFound, "accountId", error.to_string())
+            }
+            AccessError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OutOfRange> for ApiError {
+    fn from(error: OutOfRange) -> Self {
+        Self::new(RefusalCode::OutOfRange.code(), error.to_string())
+    }
+}
+
+/// Why a mutation did not do what it was asked: a refusal goes into userErrors, the rest into errors[].
+#[derive(Debug)]
+pub enum MutationError {
+    Refused(Refusal),
+    Failed(ApiError),
+}
+
+/// What a mutation makes.
+pub type MutationResult<T> = Result<T, MutationError>;
+
+impl From<Refusal> for MutationError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<ApiError> for MutationError {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for MutationError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<AccessError> for MutationError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NoSuchAccount => {
+                Self::Refused(Refusal::new(RefusalCode::NotFound, "accountId", error.to_string()))
+            }
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+impl From<EngineError> for MutationError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Refused(refusal) => Self::Refused(refusal),
+            EngineError::Overloaded => Self::Failed(ApiError::new("OVERLOADED", error.to_string())),
+            EngineError::Unavailable(cause) => {
+                tracing::warn!(%cause, "a command was not carried out");
+                let message = "not carried out, or not known to be; ask again with the same key";
+                Self::Failed(ApiError::new("UNAVAILABLE", message))
+            }
+            EngineError::Failed(cause) => Self::Failed(ApiError::internal(cause)),
+        }
+    }
+}

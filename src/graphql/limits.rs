@@ -1,0 +1,40 @@
+//! What a request may ask for at once.
+
+/// How deep, how costly and how long a request may be.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub depth_max: usize,
+    /// A field costs 1; what is below a list costs as often as its page is long.
+    pub complexity_max: usize,
+    pub aliases_max: usize,
+    pub directives_max: usize,
+    /// Nesting of the text itself, fragments and brackets included.
+    pub recursion_max: usize,
+    pub body_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth_max: 20,
+            complexity_max: 50_000,
+            aliases_max: 100,
+            directives_max: 50,
+            recursion_max: 32,
+            body_bytes_max: 2 * 1024 * 1024,
+        }
+    }
+}
+
+/// The most things on a page.
+pub const PAGE_SIZE_MAX: i32 = 100;
+/// The things on a page where nobody says how many.
+pub const PAGE_SIZE_DEFAULT: i32 = 10;
+/// Beyond every limit; so many of them still add up without overflow.
+const COST_MAX: usize = 1_000_000_000;
+
+/// What a connection costs: all below it, for each thing of its page.
+pub(super) fn page_cost(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
+    let size = first.or(last).unwrap_or(PAGE_SIZE_DEFAULT).clamp(0, PAGE_SIZE_MAX);
+    below.saturating_mul(usize::try_from(size).unwrap_or(1).max(1)).saturating_add(1).min(COST_MAX)
+}

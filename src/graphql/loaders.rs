@@ -1,0 +1,119 @@
+//! A request's loaders: each asks the repository as the request's viewer, which shares the look-up with other requests
+//! and answers only what the viewer may see. The key says what is loaded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use crate::domain::account::Account;
+use crate::domain::bill::Bill;
+use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, PlanId, TransactionId};
+use crate::domain::ledger::Entry;
+use crate::domain::notice::Notice;
+use crate::domain::order::Order;
+use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::transaction::Transaction;
+use crate::store::error::StoreError;
+use crate::store::fetch::Rows;
+use crate::store::repository::Repository;
+
+/// Declares a loader: `key => value`, answered by a method of the repository. A key type of its own keeps loaders
+/// apart that look up different things of the same owner.
+macro_rules! loader {
+    ($key:ty => $value:ty, |$repository:ident, $keys:ident| $load:expr) => {
+        impl Loader<$key> for Repository {
+            type Value = $value;
+            type Error = StoreError;
+
+            async fn load(&self, $keys: &[$key]) -> Result<HashMap<$key, Self::Value>, StoreError> {
+                let $repository = self;
+                $load.await
+            }
+        }
+    };
+}
+
+macro_rules! owner_key {
+    ($($(#[$doc:meta])* $name:ident($owner:ty);)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(super) struct $name(pub $owner);
+    )*};
+}
+
+owner_key! {
+    /// An account's open notices, newest first.
+    NoticesOf(AccountId);
+    /// The plans of an account's live orders.
+    PlansOf(AccountId);
+    /// What a plan includes.
+    ResourcesOf(PlanId);
+    /// An account's newest orders: so many.
+    NewestOrdersOf((AccountId, i64));
+    /// An account's newest bills: so many.
+    NewestBillsOf((AccountId, i64));
+    /// An order's newest bills: so many.
+    NewestBillsOfOrder((OrderId, i64));
+    /// An account's newest transactions: so many.
+    NewestTransactionsOf((AccountId, i64));
+    /// What was given back of a transaction.
+    RefundsOf(TransactionId);
+    /// An account's newest ledger entries: so many.
+    NewestEntriesOf((AccountId, i64));
+    /// An account's balance at an earlier instant.
+    BalanceAt((AccountId, DateTime<Utc>));
+}
+
+/// A resource's code.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ResourceCode(pub String);
+
+/// An account's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Namespace(pub String);
+
+fn inner<K, I: Clone>(keys: &[K], inner: impl Fn(&K) -> &I) -> Vec<I> {
+    keys.iter().map(|key| inner(key).clone()).collect()
+}
+
+fn rekeyed<I: std::hash::Hash + Eq, K: std::hash::Hash + Eq, V>(
+    found: HashMap<I, V>,
+    key: impl Fn(I) -> K,
+) -> HashMap<K, V> {
+    found.into_iter().map(|(id, value)| (key(id), value)).collect()
+}
+
+loader!(AccountId => Arc<Account>, |repository, keys| repository.accounts(keys.to_vec()));
+loader!(PlanId => Arc<Plan>, |repository, keys| repository.plans(keys.to_vec()));
+loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
+loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
+loader!(TransactionId => Arc<Transaction>, |repository, keys| repository.transactions(keys));
+loader!(EntryId => Arc<Entry>, |repository, keys| repository.entries(keys));
+
+macro_rules! owner_loader {
+    ($key:ident => $value:ty, $method:ident) => {
+        loader!($key => $value, |repository, keys| async move {
+            Ok(rekeyed(repository.$method(inner(keys, |key| &key.0)).await?, $key))
+        });
+    };
+}
+
+owner_loader!(Namespace => Arc<Account>, accounts_by_namespace);
+owner_loader!(ResourceCode => Arc<Resource>, resources);
+owner_loader!(NoticesOf => Rows<Notice>, notices);
+owner_loader!(PlansOf => Arc<[PlanId]>, plans_in_use);
+owner_loader!(ResourcesOf => Arc<[PlanResource]>, plan_resources);
+owner_loader!(NewestOrdersOf => Rows<Order>, newest_orders);
+owner_loader!(NewestBillsOf => Rows<Bill>, newest_bills);
+owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
+owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
+owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
+owner_loader!(BalanceAt => Decimal, balances_at);
+
+loader!(RefundsOf => Rows<Transaction>, |repository, keys| async move {
+    let ids: Vec<TransactionId> = inner(keys, |key| &key.0);
+    Ok(rekeyed(repository.refunds(&ids).await?, RefundsOf))
+});

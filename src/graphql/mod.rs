@@ -1,0 +1,44 @@
+//! The schema: types/ (one file per type), query/, mutation/, loaders, scalars, pagination, errors and limits.
+
+pub mod app;
+mod document_cache;
+mod enums;
+pub mod error;
+mod input;
+pub mod limits;
+mod loaders;
+mod mutation;
+mod pagination;
+mod payload;
+mod query;
+mod scalars;
+pub mod session;
+mod types;
+
+use async_graphql::{EmptySubscription, Schema, SchemaBuilder};
+
+pub use document_cache::DocumentCache;
+pub use limits::Limits;
+
+/// The schema that clients see.
+pub type AbacusSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
+
+fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, EmptySubscription> {
+    Schema::build(query::Query, mutation::Mutation::default(), EmptySubscription).disable_suggestions()
+}
+
+/// The schema with its limits in force.
+pub fn schema(limits: &Limits) -> AbacusSchema {
+    builder()
+        .limit_depth(limits.depth_max)
+        .limit_complexity(limits.complexity_max)
+        .limit_aliases(limits.aliases_max)
+        .limit_directives(limits.directives_max)
+        .limit_recursive_depth(limits.recursion_max)
+        .finish()
+}
+
+/// The schema in the schema definition language: what schema.graphql holds.
+pub fn sdl() -> String {
+    builder().finish().sdl()
+}

@@ -1,0 +1,12 @@
+//! The root fields that change something.
+
+mod accounts;
+mod money;
+mod plans;
+
+use async_graphql::MergedObject;
+
+/// What can be changed. Every mutation takes one input and answers a payload whose fields are null where userErrors tell
+/// why; those that move money have an idempotency key, with which they are done once however often they are sent.
+#[derive(MergedObject, Default)]
+pub struct Mutation(money::MoneyMutation, plans::PlanMutation, accounts::AccountMutation);

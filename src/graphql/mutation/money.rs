@@ -1,0 +1,253 @@
+//! Mutations that move money: each is a command to the engine.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use crate::domain::account::Account as DomainAccount;
+use crate::domain::command::{Action, Checkout, Recharge, Refund};
+use crate::domain::ids::{PlanId, TransactionId};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::text;
+use crate::domain::viewer::Role;
+use crate::graphql::error::{ApiError, MutationResult};
+use crate::graphql::input::{input_account, input_id};
+use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::scalars::Exact;
+use crate::graphql::session::{Session, operator_session, session};
+use crate::graphql::types::account::Account;
+use crate::graphql::types::bill::Bill;
+use crate::graphql::types::order::{Order, ScheduledDebit};
+use crate::graphql::types::transaction::Transaction;
+use crate::graphql::types::user_error::UserError;
+
+/// Buys a plan. `namespace` or `accountId` names the account; neither: the caller's own.
+#[derive(InputObject)]
+pub struct CheckoutInput {
+    /// The plan.
+    plan_id: ID,
+    /// The account that buys, by namespace.
+    namespace: Option<String>,
+    /// The account that buys, by id.
+    account_id: Option<ID>,
+    /// Where it is to run, a code; default: where the plan is sold.
+    region: Option<String>,
+    /// The datacenter, a code.
+    datacenter: Option<String>,
+    /// How many: 1 to 10,000.
+    #[graphql(default = 1)]
+    quantity: i32,
+    /// Kept with the order.
+    comment: Option<String>,
+    /// Whether it is renewed when it ends.
+    #[graphql(default)]
+    auto_renewal: bool,
+    /// Refuse (PRICE_CHANGED) if the plan's price is another by now.
+    expected_price: Option<Exact>,
+    /// The caller's name for this purchase, 1 to 255 characters: with the same key and input it is done once.
+    idempotency_key: String,
+    /// Decide, answer, and keep nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// What was bought.
+#[derive(SimpleObject, Default)]
+pub struct CheckoutPayload {
+    /// The order.
+    order: Option<Order>,
+    /// Its first bill, paid; null for what is on demand.
+    bill: Option<Bill>,
+    /// The account after the purchase.
+    account: Option<Account>,
+    /// Every debit to come.
+    schedule: Option<Vec<ScheduledDebit>>,
+    /// Why nothing was bought.
+    user_errors: Vec<UserError>,
+}
+
+/// Puts money on a balance. By operators at once; by customers through a payment method, which is charged first. In the
+/// sandbox a customer may leave the payment method out and is credited at once.
+#[derive(InputObject)]
+pub struct RechargeInput {
+    /// How much, in the account's currency: greater than zero, at its display places, at most 99,999,999.99.
+    amount: Exact,
+    /// The account, by namespace.
+    namespace: Option<String>,
+    /// The account, by id; neither: the caller's own.
+    account_id: Option<ID>,
+    /// The payment method to charge.
+    payment_method_id: Option<ID>,
+    /// Why, for people: the transaction's description.
+    reason: Option<String>,
+    /// The caller's name for this recharge, 1 to 255 characters: with the same key and input it is done once.
+    idempotency_key: String,
+    /// Decide, answer, and keep nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// What came in.
+#[derive(SimpleObject, Default)]
+pub struct RechargePayload {
+    /// The movement of money.
+    transaction: Option<Transaction>,
+    /// The account after it.
+    account: Option<Account>,
+    /// Why nothing came in.
+    user_errors: Vec<UserError>,
+}
+
+/// Gives back what was paid from a balance, to that balance.
+#[derive(InputObject)]
+pub struct RefundInput {
+    /// The finished payment.
+    transaction_id: ID,
+    /// How much; default: all that has not been given back yet.
+    amount: Option<Exact>,
+    /// Why, for people.
+    reason: String,
+    /// The caller's name for this refund, 1 to 255 characters: with the same key and input it is done once.
+    idempotency_key: String,
+    /// Decide, answer, and keep nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// What was given back.
+#[derive(SimpleObject, Default)]
+pub struct RefundPayload {
+    /// The movement of money back.
+    refund: Option<Transaction>,
+    /// The payment that it gives back from.
+    transaction: Option<Transaction>,
+    /// The account after it.
+    account: Option<Account>,
+    /// Why nothing was given back.
+    user_errors: Vec<UserError>,
+}
+
+/// The mutations that move money.
+#[derive(Default)]
+pub struct MoneyMutation;
+
+/// The mutations that move money.
+#[Object]
+impl MoneyMutation {
+    /// Buys a plan: charges its price for the first period and begins the order. Of plans of the type "resources" an
+    /// account has one in a region; another plan of that type there replaces it, and what is left of its period counts.
+    async fn checkout(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to buy, and for whom.")] input: CheckoutInput,
+    ) -> async_graphql::Result<CheckoutPayload> {
+        let outcome = checkout(session(ctx)?, input).await;
+        let schedule = match outcome.as_ref().ok().and_then(|made| made.order.as_ref()) {
+            Some(order) => Some(order.schedule().map_err(ApiError::from)?),
+            None => None,
+        };
+        answer(outcome, |made, user_errors| match made {
+            Some(made) => CheckoutPayload {
+                order: made.order.map(Order),
+                bill: made.bill.map(Bill),
+                account: Some(Account(made.account)),
+                schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
+                user_errors,
+            },
+            None => CheckoutPayload { user_errors, ..CheckoutPayload::default() },
+        })
+    }
+
+    /// Puts money on a balance.
+    async fn recharge(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How much, and for whom.")] input: RechargeInput,
+    ) -> async_graphql::Result<RechargePayload> {
+        answer(recharge(session(ctx)?, input).await, |made, user_errors| match made {
+            Some(made) => RechargePayload {
+                transaction: made.transaction.map(Transaction),
+                account: Some(Account(made.account)),
+                user_errors,
+            },
+            None => RechargePayload { user_errors, ..RechargePayload::default() },
+        })
+    }
+
+    /// Operators: gives back what was paid from a balance, whole or in part; never more than was paid. The order stays as
+    /// it is.
+    async fn refund(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to give back, and why.")] input: RefundInput,
+    ) -> async_graphql::Result<RefundPayload> {
+        answer(refund(operator_session(ctx)?, input).await, |made, user_errors| match made {
+            Some(made) => RefundPayload {
+                refund: made.transaction.map(Transaction),
+                transaction: made.refunded.map(Transaction),
+                account: Some(Account(made.account)),
+                user_errors,
+            },
+            None => RefundPayload { user_errors, ..RefundPayload::default() },
+        })
+    }
+}
+
+async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Made> {
+    let checkout = Checkout {
+        plan: input_id("planId", &input.plan_id, PlanId::parse)?,
+        region: optional(input.region, |region| text::code("region", region))?,
+        datacenter: optional(input.datacenter, |datacenter| text::code("datacenter", datacenter))?,
+        quantity: input.quantity,
+        comment: optional(input.comment, |comment| text::free_text("comment", comment))?,
+        auto_renewal: input.auto_renewal,
+        expected_price: input.expected_price.map(|price| price.value),
+    };
+    let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    submit(session, &account, &input.idempotency_key, input.dry_run, Action::Checkout(checkout)).await
+}
+
+async fn recharge(session: &Session, input: RechargeInput) -> MutationResult<Made> {
+    let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    let recharge = Recharge {
+        amount: input.amount.value,
+        payment_method: recharge_method(session, input.payment_method_id.as_ref(), &account)?,
+        reason: optional(input.reason, |reason| text::name("reason", reason))?,
+    };
+    submit(session, &account, &input.idempotency_key, input.dry_run, Action::Recharge(recharge)).await
+}
+
+/// Whom the money comes in through.
+fn recharge_method(
+    session: &Session,
+    method: Option<&ID>,
+    _account: &DomainAccount,
+) -> Result<String, Refusal> {
+    match method {
+        Some(_) => {
+            let message = "the account has no such payment method";
+            Err(Refusal::new(RefusalCode::NotFound, "paymentMethodId", message))
+        }
+        None if session.viewer().role == Role::Operator => Ok("offline".to_owned()),
+        None if session.app.sandbox => Ok("sandbox".to_owned()),
+        None => Err(Refusal::new(RefusalCode::Required, "paymentMethodId", "a payment method is needed")),
+    }
+}
+
+async fn refund(session: &Session, input: RefundInput) -> MutationResult<Made> {
+    let transaction = input_id("transactionId", &input.transaction_id, TransactionId::parse)?;
+    let refund = Refund {
+        transaction,
+        amount: input.amount.map(|amount| amount.value),
+        reason: text::name("reason", &input.reason)?,
+    };
+    let account = session.loader.load_one(transaction.account()).await?.ok_or_else(|| {
+        Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction")
+    })?;
+    submit(session, &account, &input.idempotency_key, input.dry_run, Action::Refund(refund)).await
+}
+
+fn optional<T>(
+    value: Option<String>,
+    check: impl Fn(&str) -> Result<T, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    value.as_deref().map(check).transpose()
+}

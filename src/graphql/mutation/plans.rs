@@ -1,0 +1,208 @@
+//! Operators: the market.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use rust_decimal::Decimal;
+use std::sync::Arc;
+
+use crate::domain::decide::{require_display_places, require_not_above_largest};
+use crate::domain::ids::PlanId;
+use crate::domain::money::{Currency, CurrencyCode};
+use crate::domain::plan::{Plan as DomainPlan, PlanResource};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::text;
+use crate::graphql::enums::BillPeriod;
+use crate::graphql::error::{MutationError, MutationResult};
+use crate::graphql::input::input_id;
+use crate::graphql::payload::answer;
+use crate::graphql::scalars::{Code, Exact};
+use crate::graphql::session::{Session, operator_session};
+use crate::graphql::types::plan::Plan;
+use crate::graphql::types::user_error::UserError;
+use crate::store::repository::AccessError;
+
+/// The resources that one plan can include.
+const RESOURCES_MAX: usize = 50;
+
+/// An amount of a currency, in its main unit.
+#[derive(InputObject)]
+pub struct MoneyInput {
+    /// How much.
+    amount: Exact,
+    /// Of what.
+    currency: Code,
+}
+
+/// What a plan includes of a resource.
+#[derive(InputObject)]
+pub struct PlanResourceInput {
+    /// The resource's code.
+    resource: String,
+    /// How much, in the resource's unit; greater than zero.
+    amount: Exact,
+}
+
+/// A new offer.
+#[derive(InputObject)]
+pub struct CreatePlanInput {
+    /// Its name, for people.
+    name: String,
+    /// A code of the provider's. Of the type "resources" an account has at most one live order in a region.
+    #[graphql(name = "type")]
+    plan_type: String,
+    /// The only region in which it is sold, a code; absent: any.
+    region: Option<String>,
+    /// The kind of product, a code.
+    resource_type: String,
+    /// Per period, at the currency's display places; zero or more.
+    price: MoneyInput,
+    /// Once, in the first bill; in the currency of the price.
+    once_price: Option<MoneyInput>,
+    /// How often it is billed.
+    bill_period: BillPeriod,
+    /// What it is, for people.
+    description: String,
+    /// What it includes; at most 50 resources, each once.
+    resources: Option<Vec<PlanResourceInput>>,
+}
+
+/// The plan that was put on the market.
+#[derive(SimpleObject, Default)]
+pub struct CreatePlanPayload {
+    /// The plan.
+    plan: Option<Plan>,
+    /// Why it was not made.
+    user_errors: Vec<UserError>,
+}
+
+/// Takes a plan off the market.
+#[derive(InputObject)]
+pub struct RetirePlanInput {
+    /// The plan.
+    plan_id: ID,
+}
+
+/// The plan that was taken off the market.
+#[derive(SimpleObject, Default)]
+pub struct RetirePlanPayload {
+    /// The plan.
+    plan: Option<Plan>,
+    /// Why it was not.
+    user_errors: Vec<UserError>,
+}
+
+/// The market's mutations.
+#[derive(Default)]
+pub struct PlanMutation;
+
+/// The market's mutations.
+#[Object]
+impl PlanMutation {
+    /// Operators: puts a plan on the market.
+    async fn create_plan(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The offer.")] input: CreatePlanInput,
+    ) -> async_graphql::Result<CreatePlanPayload> {
+        answer(create_plan(operator_session(ctx)?, input).await, |plan, user_errors| CreatePlanPayload {
+            plan: plan.map(|plan| Plan(Arc::new(plan))),
+            user_errors,
+        })
+    }
+
+    /// Operators: takes a plan off the market. Orders for it run on to their end, and are not renewed.
+    async fn retire_plan(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which plan.")] input: RetirePlanInput,
+    ) -> async_graphql::Result<RetirePlanPayload> {
+        answer(retire_plan(operator_session(ctx)?, input).await, |plan, user_errors| RetirePlanPayload {
+            plan: plan.map(|plan| Plan(Arc::new(plan))),
+            user_errors,
+        })
+    }
+}
+
+async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResult<DomainPlan> {
+    let currency = known_currency(session, "price.currency", input.price.currency.0)?;
+    let once_price = match &input.once_price {
+        Some(once) if once.currency.0 != currency.code => {
+            let message = "must be in the currency of the price";
+            return Err(Refusal::new(RefusalCode::CurrencyMismatch, "oncePrice.currency", message).into());
+        }
+        Some(once) => Some(price(&currency, "oncePrice.amount", once.amount.value)?),
+        None => None,
+    };
+    let now = session.app.clock.now();
+    let plan = DomainPlan {
+        id: PlanId::new(now),
+        name: text::name("name", &input.name)?,
+        plan_type: text::code("type", &input.plan_type)?,
+        region: input.region.as_deref().map(|region| text::code("region", region)).transpose()?,
+        resource_type: text::code("resourceType", &input.resource_type)?,
+        currency: currency.code,
+        price: price(&currency, "price.amount", input.price.amount.value)?,
+        once_price,
+        bill_period: input.bill_period.into(),
+        description: text::free_text("description", &input.description)?,
+        created_at: now,
+        retired_at: None,
+    };
+    let resources = included(input.resources.unwrap_or_default())?;
+    session.repository().plan_create(plan, resources).await.map_err(|error| match &error {
+        AccessError::Store(store) if store.is_violation_of("plan_resources_resource_code_fkey") => {
+            Refusal::new(RefusalCode::NotFound, "resources", "there is no resource of such a code").into()
+        }
+        _ => MutationError::from(error),
+    })
+}
+
+/// The currency of that code, if the server knows it.
+pub(super) fn known_currency(
+    session: &Session,
+    field: &'static str,
+    code: CurrencyCode,
+) -> Result<Currency, Refusal> {
+    session.app.currencies.get(code).copied().ok_or_else(|| {
+        Refusal::new(RefusalCode::Invalid, field, format!("this server does not know the currency {code}"))
+    })
+}
+
+fn price(currency: &Currency, field: &'static str, amount: Decimal) -> Result<Decimal, Refusal> {
+    if amount < Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, field, "must not be negative"));
+    }
+    require_display_places(currency, field, amount)?;
+    require_not_above_largest(field, amount)?;
+    Ok(amount)
+}
+
+fn included(inputs: Vec<PlanResourceInput>) -> Result<Vec<PlanResource>, Refusal> {
+    if inputs.len() > RESOURCES_MAX {
+        let message = format!("at most {RESOURCES_MAX} resources");
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "resources", message));
+    }
+    let mut seen = std::collections::HashSet::new();
+    let mut resources = Vec::with_capacity(inputs.len());
+    for PlanResourceInput { resource, amount } in inputs {
+        if !seen.insert(resource.clone()) {
+            return Err(Refusal::new(
+                RefusalCode::Invalid,
+                "resources",
+                format!("\"{resource}\" is named twice"),
+            ));
+        }
+        if amount.value <= Decimal::ZERO {
+            return Err(Refusal::new(RefusalCode::Invalid, "resources", "amounts must be greater than zero"));
+        }
+        resources
+            .push(PlanResource { resource_code: text::code("resources", &resource)?, amount: amount.value });
+    }
+    Ok(resources)
+}
+
+async fn retire_plan(session: &Session, input: RetirePlanInput) -> MutationResult<DomainPlan> {
+    let id = input_id("planId", &input.plan_id, PlanId::parse)?;
+    let retired = session.repository().plan_retire(id, session.app.clock.now()).await?;
+    let not_found = || Refusal::new(RefusalCode::NotFound, "planId", "there is no such plan");
+    Ok(retired.ok_or_else(not_found)?)
+}

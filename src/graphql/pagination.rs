@@ -1,0 +1,181 @@
+//! Relay connections by keyset, with `offset`, `nodes` and `totalCount`.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::error::{ApiError, ApiResult};
+use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::domain::ids::AccountId;
+use crate::domain::refusal::RefusalCode;
+use crate::store::accounts::AccountCursor;
+use crate::store::list::Page;
+use crate::store::repository::Repository;
+
+/// The arguments of a connection, as they came.
+pub(super) struct PageArgs {
+    pub first: Option<i32>,
+    pub after: Option<String>,
+    pub last: Option<i32>,
+    pub before: Option<String>,
+    pub offset: Option<i32>,
+}
+
+/// Where a thing stands in its list, as clients hold it.
+pub(super) trait Cursor: Sized + Copy {
+    fn parse(text: &str) -> Option<Self>;
+    fn print(self) -> String;
+}
+
+impl Cursor for Uuid {
+    fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok()
+    }
+
+    fn print(self) -> String {
+        self.as_simple().to_string()
+    }
+}
+
+impl Cursor for AccountCursor {
+    fn parse(text: &str) -> Option<Self> {
+        let (micros, number) = text.split_once('-')?;
+        let created_at = chrono::DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+        Some((created_at, AccountId(number.parse().ok()?)))
+    }
+
+    fn print(self) -> String {
+        format!("{}-{}", self.0.timestamp_micros(), self.1.0)
+    }
+}
+
+impl PageArgs {
+    /// The page that is asked for, with one thing more than it shows, which tells whether there are more.
+    pub fn page<C: Cursor>(&self) -> ApiResult<Page<C>> {
+        let invalid =
+            |argument, message: &str| Err(ApiError::of_argument(RefusalCode::Invalid, argument, message));
+        if self.first.is_some() && self.last.is_some() {
+            return invalid("last", "first and last cannot be used together");
+        }
+        let (size, argument) = match self.last {
+            Some(last) => (last, "last"),
+            None => (self.first.unwrap_or(PAGE_SIZE_DEFAULT), "first"),
+        };
+        if size < 1 {
+            return invalid(argument, "must be at least 1");
+        }
+        if size > PAGE_SIZE_MAX {
+            let message = format!("must be at most {PAGE_SIZE_MAX}");
+            return Err(ApiError::of_argument(RefusalCode::LimitExceeded, argument, message));
+        }
+        let offset = self.offset.unwrap_or(0);
+        if offset < 0 {
+            return invalid("offset", "must not be negative");
+        }
+        let cursor = |text: &Option<String>, argument| match text.as_deref().map(C::parse) {
+            None => Ok(None),
+            Some(Some(cursor)) => Ok(Some(cursor)),
+            Some(None) => {
+                Err(ApiError::of_argument(RefusalCode::Invalid, argument, "is no cursor of this server"))
+            }
+        };
+        Ok(Page {
+            after: cursor(&self.after, "after")?,
+            before: cursor(&self.before, "before")?,
+            limit: i64::from(size).saturating_add(1),
+            from_oldest: self.last.is_some(),
+            offset: i64::from(offset),
+        })
+    }
+}
+
+/// Whether a page is the beginning of its list, as most are: then it can be fetched together with those of others.
+pub(super) fn is_newest<C>(page: &Page<C>) -> bool {
+    page.after.is_none() && page.before.is_none() && page.offset == 0 && !page.from_oldest
+}
+
+/// Counts the whole of a list, when it is asked for.
+pub(super) type TotalCount = Box<dyn Fn(Repository) -> BoxFuture<'static, ApiResult<i64>> + Send + Sync>;
+
+/// A page of a list.
+pub(super) struct Slice<T> {
+    pub rows: Vec<Arc<T>>,
+    pub has_next: bool,
+    pub has_previous: bool,
+    pub total: TotalCount,
+}
+
+impl<T> Slice<T> {
+    /// Takes what was read for a page: one row more than it shows, if there are more.
+    pub fn new<C>(page: &Page<C>, mut rows: Vec<Arc<T>>, total: TotalCount) -> Self {
+        let size = usize::try_from(page.limit).unwrap_or(1).saturating_sub(1);
+        let more = rows.len() > size;
+        if more && page.from_oldest {
+            rows.remove(0);
+        }
+        rows.truncate(size);
+        let skipped = page.offset > 0;
+        let (has_next, has_previous) = if page.from_oldest {
+            (page.before.is_some() || skipped, more)
+        } else {
+            (more, page.after.is_some() || skipped)
+        };
+        Self { rows, has_next, has_previous, total }
+    }
+}
+
+/// Declares the connection and edge types of a node type.
+macro_rules! connection {
+    ($connection:ident, $edge:ident, $node:ident, $row:ty, $cursor:expr, $plural:literal) => {
+        #[doc = concat!("A page of ", $plural, ", newest first.")]
+        pub struct $connection(pub(in crate::graphql) $crate::graphql::pagination::Slice<$row>);
+
+        #[doc = concat!("A place in a list of ", $plural, ".")]
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $edge {
+            /// Where it stands: continue from here with `after` or `before`.
+            cursor: String,
+            /// What stands here.
+            node: $node,
+        }
+
+        #[doc = concat!("A page of ", $plural, ", newest first.")]
+        #[async_graphql::Object]
+        impl $connection {
+            /// The page's items, each with its place in the list.
+            async fn edges(&self) -> Vec<$edge> {
+                let edge = |row: &std::sync::Arc<$row>| $edge {
+                    cursor: $crate::graphql::pagination::Cursor::print(($cursor)(row)),
+                    node: $node(std::sync::Arc::clone(row)),
+                };
+                self.0.rows.iter().map(edge).collect()
+            }
+
+            /// The page's items.
+            async fn nodes(&self) -> Vec<$node> {
+                self.0.rows.iter().map(|row| $node(std::sync::Arc::clone(row))).collect()
+            }
+
+            /// Whether there are more, and the cursors to continue from.
+            async fn page_info(&self) -> async_graphql::connection::PageInfo {
+                let cursor =
+                    |row: &std::sync::Arc<$row>| $crate::graphql::pagination::Cursor::print(($cursor)(row));
+                async_graphql::connection::PageInfo {
+                    has_previous_page: self.0.has_previous,
+                    has_next_page: self.0.has_next,
+                    start_cursor: self.0.rows.first().map(cursor),
+                    end_cursor: self.0.rows.last().map(cursor),
+                }
+            }
+
+            /// How many there are over all pages.
+            #[graphql(complexity = 20)]
+            async fn total_count(&self, ctx: &async_graphql::Context<'_>) -> async_graphql::Result<i64> {
+                let session = $crate::graphql::session::session(ctx)?;
+                Ok((self.0.total)(session.repository().clone()).await?)
+            }
+        }
+    };
+}
+pub(super) use connection;

@@ -1,0 +1,353 @@
+//! The root fields that read.
+
+pub(in crate::graphql) mod filters;
+pub(in crate::graphql) mod lists;
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+use futures_util::future::try_join_all;
+
+use super::error::{ApiError, ApiResult};
+use super::input::{argument_account, argument_id};
+use super::limits::page_cost;
+use super::loaders::Namespace;
+use super::pagination::PageArgs;
+use super::session::{any_session, session};
+use super::types::account::{Account, AccountConnection};
+use super::types::bill::{Bill, BillConnection};
+use super::types::idempotent_result::IdempotentResult;
+use super::types::ledger_entry::LedgerEntryConnection;
+use super::types::ledger_health::LedgerHealth;
+use super::types::node::{self, Node};
+use super::types::order::{Order, OrderConnection};
+use super::types::plan::{Plan, PlanConnection};
+use super::types::resource::Resource;
+use super::types::service_config::ServiceConfig;
+use super::types::transaction::{Transaction, TransactionConnection};
+use super::types::viewer::Viewer;
+use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, TransactionId};
+use crate::domain::refusal::RefusalCode;
+use filters::{
+    AccountFilterInput, BillFilterInput, LedgerFilterInput, OrderFilterInput, PlanFilterInput,
+    TransactionFilterInput,
+};
+use lists::Of;
+
+/// The ids that `nodes` takes at once.
+const NODES_MAX: usize = 100;
+
+/// Exactly one of `id` and `number` names what is asked for.
+enum Named<T> {
+    Id(T),
+    Number(String),
+}
+
+fn named<T>(
+    id: Option<ID>,
+    number: Option<String>,
+    parse: impl Fn(&str) -> Option<T>,
+) -> ApiResult<Named<T>> {
+    match (id, number) {
+        (Some(id), None) => argument_id("id", &id, parse).map(Named::Id),
+        (None, Some(number)) => Ok(Named::Number(number)),
+        (None, None) => Err(ApiError::of_argument(RefusalCode::Required, "id", "id or number is needed")),
+        (Some(_), Some(_)) => Err(ApiError::of_argument(
+            RefusalCode::Invalid,
+            "number",
+            "id and number cannot be used together",
+        )),
+    }
+}
+
+/// What can be read.
+pub struct Query;
+
+/// What can be read. Lists are newest first, windows of time half-open, unknown ids null.
+#[Object]
+impl Query {
+    /// The thing of that id; null if there is none or it is not the caller's to see.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "An id that this server has given.")] id: ID,
+    ) -> async_graphql::Result<Option<Node>> {
+        let id = argument_id("id", &id, NodeId::parse)?;
+        Ok(node::load(session(ctx)?, id).await.map_err(ApiError::from)?)
+    }
+
+    /// The things of these ids, in their order; null for what is not there.
+    #[graphql(complexity = "ids.len().max(1) * child_complexity + 1")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most 100 ids that this server has given.")] ids: Vec<ID>,
+    ) -> async_graphql::Result<Vec<Option<Node>>> {
+        let session = session(ctx)?;
+        if ids.len() > NODES_MAX {
+            let message = format!("at most {NODES_MAX} ids");
+            return Err(ApiError::of_argument(RefusalCode::LimitExceeded, "ids", message).into());
+        }
+        let ids: Vec<NodeId> =
+            ids.iter().map(|id| argument_id("ids", id, NodeId::parse)).collect::<ApiResult<_>>()?;
+        let loading = ids.into_iter().map(|id| node::load(session, id));
+        Ok(try_join_all(loading).await.map_err(ApiError::from)?)
+    }
+
+    /// Who the token says is asking.
+    async fn viewer(&self, ctx: &Context<'_>) -> async_graphql::Result<Viewer> {
+        Ok(Viewer(Arc::new(any_session(ctx)?.viewer().clone())))
+    }
+
+    /// What this server allows: depth, complexity, page size, body size, currencies.
+    #[graphql(complexity = "20 * child_complexity + 1")]
+    async fn service_config(&self, ctx: &Context<'_>) -> async_graphql::Result<ServiceConfig> {
+        Ok(ServiceConfig::from(&*any_session(ctx)?.app))
+    }
+
+    /// An account by id or namespace; with neither, the caller's own. A MAIN account sees its sub-accounts, an operator
+    /// all.
+    async fn account(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account's id.")] id: Option<ID>,
+        #[graphql(desc = "The account's namespace.")] namespace: Option<String>,
+    ) -> async_graphql::Result<Option<Account>> {
+        let session = session(ctx)?;
+        let loader = &session.loader;
+        let found = match (id, namespace) {
+            (Some(_), Some(_)) => {
+                let message = "id and namespace cannot be used together";
+                return Err(ApiError::of_argument(RefusalCode::Invalid, "namespace", message).into());
+            }
+            (Some(id), None) => loader.load_one(argument_id("id", &id, AccountId::parse)?).await,
+            (None, Some(namespace)) => loader.load_one(Namespace(namespace)).await,
+            (None, None) => match session.viewer().account {
+                Some(own) => loader.load_one(own).await,
+                None => Ok(None),
+            },
+        };
+        Ok(found.map_err(ApiError::from)?.map(Account))
+    }
+
+    /// The accounts that the caller may see.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn accounts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<AccountFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<AccountConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(lists::accounts(session(ctx)?, filter.unwrap_or_default().read()?, &args).await?)
+    }
+
+    /// The market: what can be bought.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn plans(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<PlanFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<PlanConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(lists::plans(session(ctx)?, filter.unwrap_or_default().read()?, &args).await?)
+    }
+
+    /// The plan of that id, also after it was retired.
+    async fn plan(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The plan's id.")] id: ID,
+    ) -> async_graphql::Result<Option<Plan>> {
+        let id = argument_id("id", &id, PlanId::parse)?;
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Plan))
+    }
+
+    /// What is metered or sold, by code.
+    #[graphql(complexity = "20 * child_complexity + 1")]
+    async fn resources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Resource>> {
+        let resources = any_session(ctx)?.repository().resource_list().await.map_err(ApiError::from)?;
+        Ok(resources.into_iter().map(Arc::new).map(Resource).collect())
+    }
+
+    /// The orders of the account named, else of the caller's account and its sub-accounts; operators: of all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn orders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<OrderFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<OrderConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
+        Ok(lists::orders(session(ctx)?, Of::Named(account), filter, &args).await?)
+    }
+
+    /// An order by id or number.
+    async fn order(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The order's id.")] id: Option<ID>,
+        #[graphql(desc = "The order's number.")] number: Option<String>,
+    ) -> async_graphql::Result<Option<Order>> {
+        let session = session(ctx)?;
+        let found = match named(id, number, OrderId::parse)? {
+            Named::Id(id) => session.loader.load_one(id).await,
+            Named::Number(number) => {
+                session.repository().order_by_number(&number).await.map(|row| row.map(Arc::new))
+            }
+        };
+        Ok(found.map_err(ApiError::from)?.map(Order))
+    }
+
+    /// The bills of the account named, else of the caller's account and its sub-accounts; operators: of all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn bills(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<BillFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<BillConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
+        Ok(lists::bills(session(ctx)?, Of::Named(account), filter, &args).await?)
+    }
+
+    /// A bill by id or number.
+    async fn bill(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The bill's id.")] id: Option<ID>,
+        #[graphql(desc = "The bill's number.")] number: Option<String>,
+    ) -> async_graphql::Result<Option<Bill>> {
+        let session = session(ctx)?;
+        let found = match named(id, number, BillId::parse)? {
+            Named::Id(id) => session.loader.load_one(id).await,
+            Named::Number(number) => {
+                session.repository().bill_by_number(&number).await.map(|row| row.map(Arc::new))
+            }
+        };
+        Ok(found.map_err(ApiError::from)?.map(Bill))
+    }
+
+    /// The movements of money of the account named, else of the caller's account and its sub-accounts; operators: of
+    /// all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn transactions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<TransactionFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<TransactionConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
+        Ok(lists::transactions(session(ctx)?, Of::Named(account), filter, &args).await?)
+    }
+
+    /// A transaction by id.
+    async fn transaction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The transaction's id.")] id: ID,
+    ) -> async_graphql::Result<Option<Transaction>> {
+        let id = argument_id("id", &id, TransactionId::parse)?;
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Transaction))
+    }
+
+    /// The changes of the balance of the account named, else of the caller's account and its sub-accounts; operators:
+    /// of all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn ledger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<LedgerFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<LedgerEntryConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
+        Ok(lists::entries(session(ctx)?, Of::Named(account), filter, &args).await?)
+    }
+
+    /// What became of a mutation that moves money: the answer that its key holds, if any.
+    async fn idempotent_result(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account whose money was to move; default: the caller's own.")]
+        account_id: Option<ID>,
+        #[graphql(desc = "The key.")] key: String,
+    ) -> async_graphql::Result<Option<IdempotentResult>> {
+        let session = session(ctx)?;
+        let Some(account) = argument_account(account_id)?.or(session.viewer().account) else {
+            let message = "an operator has no account of its own";
+            return Err(ApiError::of_argument(RefusalCode::Required, "accountId", message).into());
+        };
+        let answer = session.repository().answer(account, key).await.map_err(ApiError::from)?;
+        Ok(answer.map(IdempotentResult))
+    }
+
+    /// Checks the ledger of one account. Without accountId, operators only: those of the next 1,000 accounts, continued
+    /// from where the last call stopped.
+    #[graphql(complexity = "1000 + child_complexity")]
+    async fn ledger_health(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account whose ledger is checked.")] account_id: Option<ID>,
+    ) -> async_graphql::Result<Option<LedgerHealth>> {
+        let account = argument_account(account_id)?;
+        let report = session(ctx)?.repository().ledger_health(account).await.map_err(ApiError::from)?;
+        Ok(Some(LedgerHealth(report)))
+    }
+}

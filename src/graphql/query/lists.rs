@@ -1,0 +1,138 @@
+//! Lists, under the root and under accounts. The beginning of an account's own list is fetched together with those of
+//! others; any other page is a statement of its own.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use crate::domain::ids::AccountId;
+use crate::graphql::error::ApiResult;
+use crate::graphql::loaders::{NewestBillsOf, NewestEntriesOf, NewestOrdersOf, NewestTransactionsOf};
+use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
+use crate::graphql::session::Session;
+use crate::graphql::types::account::AccountConnection;
+use crate::graphql::types::bill::BillConnection;
+use crate::graphql::types::ledger_entry::LedgerEntryConnection;
+use crate::graphql::types::order::OrderConnection;
+use crate::graphql::types::plan::PlanConnection;
+use crate::graphql::types::transaction::TransactionConnection;
+use crate::store::accounts::AccountFilter;
+use crate::store::bills::BillFilter;
+use crate::store::ledger::EntryFilter;
+use crate::store::orders::OrderFilter;
+use crate::store::plans::PlanFilter;
+use crate::store::transactions::TransactionFilter;
+
+pub async fn accounts(
+    session: &Session,
+    filter: AccountFilter,
+    args: &PageArgs,
+) -> ApiResult<AccountConnection> {
+    let page = args.page()?;
+    let rows = session.repository().account_list(&filter, &page).await?;
+    let rows = rows.into_iter().map(Arc::new).collect();
+    let filter = Arc::new(filter);
+    let total: TotalCount = Box::new(move |repository| {
+        let filter = Arc::clone(&filter);
+        async move { Ok(repository.account_count(&filter).await?) }.boxed()
+    });
+    Ok(AccountConnection(Slice::new(&page, rows, total)))
+}
+
+pub async fn plans(session: &Session, filter: PlanFilter, args: &PageArgs) -> ApiResult<PlanConnection> {
+    let page = args.page()?;
+    let rows = session.repository().plan_list(&filter, &page).await?;
+    let rows = rows.into_iter().map(Arc::new).collect();
+    let filter = Arc::new(filter);
+    let total: TotalCount = Box::new(move |repository| {
+        let filter = Arc::clone(&filter);
+        async move { Ok(repository.plan_count(&filter).await?) }.boxed()
+    });
+    Ok(PlanConnection(Slice::new(&page, rows, total)))
+}
+
+/// Whose things a list is of.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// Of an account that the viewer is looking at.
+    Seen(AccountId),
+    /// Of the account that an argument names, or of all that the viewer may see.
+    Named(Option<AccountId>),
+}
+
+impl Of {
+    fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Seen(account) => Some(account),
+            Self::Named(account) => account,
+        }
+    }
+
+    fn seen(self) -> Option<AccountId> {
+        match self {
+            Self::Seen(account) => Some(account),
+            Self::Named(_) => None,
+        }
+    }
+}
+
+/// Declares the list of something that accounts own.
+macro_rules! owned_list {
+    ($name:ident, $filter:ty, $connection:ident, $newest:ident, $list:ident, $count:ident, $counts:ident) => {
+        pub async fn $name(
+            session: &Session,
+            of: Of,
+            filter: $filter,
+            args: &PageArgs,
+        ) -> ApiResult<$connection> {
+            let page = args.page()?;
+            let account = of.account();
+            let together = of.seen().filter(|_| is_newest(&page) && filter == <$filter>::default());
+            let rows = match together {
+                Some(account) => {
+                    let rows = session.loader.load_one($newest((account, page.limit))).await?;
+                    rows.unwrap_or_default().to_vec()
+                }
+                None => {
+                    let rows = session.repository().$list(account, &filter, &page).await?;
+                    rows.into_iter().map(Arc::new).collect()
+                }
+            };
+            let filter = Arc::new(filter);
+            let total: TotalCount = Box::new(move |repository| {
+                let filter = Arc::clone(&filter);
+                async move {
+                    match together {
+                        Some(account) => {
+                            Ok(repository.$counts(vec![account]).await?.remove(&account).unwrap_or(0))
+                        }
+                        None => Ok(repository.$count(account, &filter).await?),
+                    }
+                }
+                .boxed()
+            });
+            Ok($connection(Slice::new(&page, rows, total)))
+        }
+    };
+}
+
+owned_list!(orders, OrderFilter, OrderConnection, NewestOrdersOf, order_list, order_count, order_counts);
+owned_list!(bills, BillFilter, BillConnection, NewestBillsOf, bill_list, bill_count, bill_counts);
+owned_list!(
+    transactions,
+    TransactionFilter,
+    TransactionConnection,
+    NewestTransactionsOf,
+    transaction_list,
+    transaction_count,
+    transaction_counts
+);
+owned_list!(
+    entries,
+    EntryFilter,
+    LedgerEntryConnection,
+    NewestEntriesOf,
+    entry_list,
+    entry_count,
+    entry_counts
+);

@@ -1,0 +1,304 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use rust_decimal::Decimal;
+
+use super::bill::BillConnection;
+use super::ledger_entry::LedgerEntryConnection;
+use super::notice::Notice;
+use super::order::OrderConnection;
+use super::plan::{self, Plan};
+use super::transaction::TransactionConnection;
+use crate::domain;
+use crate::domain::ids::AccountId;
+use crate::graphql::enums::{AccountKind, AccountStatus};
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::limits::page_cost;
+use crate::graphql::loaders::{BalanceAt, NoticesOf, PlansOf};
+use crate::graphql::pagination::{PageArgs, connection};
+use crate::graphql::query::lists::{self, Of};
+use crate::graphql::scalars::{Code, Exact, Instant};
+use crate::graphql::session::{Session, session};
+use crate::store::accounts::AccountFilter;
+use crate::store::bills::BillFilter;
+use crate::store::ledger::EntryFilter;
+use crate::store::orders::OrderFilter;
+use crate::store::transactions::TransactionFilter;
+
+/// Who owes and owns.
+#[derive(Clone)]
+pub struct Account(pub Arc<domain::account::Account>);
+
+connection!(
+    AccountConnection,
+    AccountEdge,
+    Account,
+    domain::account::Account,
+    |row: &Arc<domain::account::Account>| (row.created_at, row.id),
+    "accounts"
+);
+
+/// The account of that number, of something that the viewer sees.
+pub(in crate::graphql) async fn load(session: &Session, id: AccountId) -> ApiResult<Account> {
+    let account = session.loader.load_one(id).await?;
+    account.map(Account).ok_or_else(|| ApiError::internal("something is seen, and its account is not"))
+}
+
+/// The provider's person for a customer.
+#[derive(SimpleObject)]
+pub struct CustomerManager {
+    /// The name.
+    name: String,
+    /// The mail address.
+    email: Option<String>,
+}
+
+/// What an account has.
+pub struct Balance {
+    account: Arc<domain::account::Account>,
+    amount: Decimal,
+}
+
+impl Balance {
+    pub fn now(account: &Arc<domain::account::Account>) -> Self {
+        Self { amount: account.balance, account: Arc::clone(account) }
+    }
+
+    fn money(&self, ctx: &Context<'_>, amount: Decimal) -> ApiResult<Exact> {
+        let money = domain::money::Money::new(amount, self.account.currency);
+        Ok(Exact::money(amount, session(ctx)?.display_scale(&money)))
+    }
+}
+
+/// What an account has.
+#[Object]
+impl Balance {
+    /// The balance; negative while the credit limit is used.
+    async fn amount(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        Ok(self.money(ctx, self.amount)?)
+    }
+
+    /// Its currency.
+    async fn currency(&self) -> Code {
+        Code(self.account.currency)
+    }
+
+    /// How far the balance may go below zero; null is not at all.
+    async fn credit_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Exact>> {
+        Ok(self.account.credit_limit.map(|limit| self.money(ctx, limit)).transpose()?)
+    }
+
+    /// What can be spent: amount plus credit limit less what is held.
+    async fn available(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        let limit = self.account.credit_limit.unwrap_or_default();
+        Ok(self.money(ctx, domain::money::add(self.amount, limit).map_err(ApiError::from)?)?)
+    }
+
+    /// When the money runs out at the present rate, if it does; null as long as nothing is metered.
+    async fn lasts_until(&self) -> Option<Instant> {
+        None
+    }
+
+    /// What the account may do.
+    async fn status(&self) -> AccountStatus {
+        self.account.status.into()
+    }
+}
+
+/// Who owes and owns: a tenant of the provider.
+#[Object]
+impl Account {
+    /// Its id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The tenant's own unique name; it never changes.
+    async fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
+    /// The id that another system of the provider's knows it by.
+    async fn external_id(&self) -> Option<&str> {
+        self.0.external_id.as_deref()
+    }
+
+    /// Its name, for people.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it stands alone or belongs to another.
+    async fn kind(&self) -> AccountKind {
+        self.0.kind.into()
+    }
+
+    /// The MAIN account that it belongs to; null where there is none, and for those who may not see it.
+    async fn parent(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
+        let Some(parent) = self.0.parent else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(parent).await.map_err(ApiError::from)?.map(Account))
+    }
+
+    /// The accounts that belong to it, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn sub_accounts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<AccountConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let filter = AccountFilter { parent: Some(self.0.id), ..AccountFilter::default() };
+        Ok(lists::accounts(session(ctx)?, filter, &args).await?)
+    }
+
+    /// What it may do.
+    async fn status(&self) -> AccountStatus {
+        self.0.status.into()
+    }
+
+    /// The currency that it pays in; it never changes.
+    async fn currency(&self) -> Code {
+        Code(self.0.currency)
+    }
+
+    /// IANA zone; days and months of its billing begin in it.
+    async fn time_zone(&self) -> &str {
+        self.0.time_zone.name()
+    }
+
+    /// The provider's person for this customer.
+    async fn manager(&self) -> Option<CustomerManager> {
+        let manager = self.0.manager.as_ref()?;
+        Some(CustomerManager { name: manager.name.clone(), email: manager.email.clone() })
+    }
+
+    /// Whether it has ever had an order that was paid.
+    async fn purchased(&self) -> bool {
+        self.0.purchased
+    }
+
+    /// Whether there is a notice to look at (low balance, bill overdue, order expiring, renewal failed).
+    async fn notification(&self, ctx: &Context<'_>) -> async_graphql::Result<bool> {
+        let notices = session(ctx)?.loader.load_one(NoticesOf(self.0.id)).await.map_err(ApiError::from)?;
+        Ok(notices.is_some_and(|notices| !notices.is_empty()))
+    }
+
+    /// What nobody has acknowledged yet: the newest 100.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn notices(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Notice>> {
+        let notices = session(ctx)?.loader.load_one(NoticesOf(self.0.id)).await.map_err(ApiError::from)?;
+        Ok(notices.unwrap_or_default().iter().cloned().map(Notice).collect())
+    }
+
+    /// The plans of its live orders, each once.
+    #[graphql(complexity = "5 * child_complexity + 1")]
+    async fn plans(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Plan>> {
+        let session = session(ctx)?;
+        let ids = session.loader.load_one(PlansOf(self.0.id)).await.map_err(ApiError::from)?;
+        Ok(plan::load_all(session, &ids.unwrap_or_default()).await?)
+    }
+
+    /// The balance now, or as the ledger had it at an earlier instant.
+    async fn balance(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Entries up to and including this instant count; without it, all.")] at: Option<
+            Instant,
+        >,
+    ) -> async_graphql::Result<Balance> {
+        let Some(Instant(at)) = at else { return Ok(Balance::now(&self.0)) };
+        let amount =
+            session(ctx)?.loader.load_one(BalanceAt((self.0.id, at))).await.map_err(ApiError::from)?;
+        Ok(Balance { account: Arc::clone(&self.0), amount: amount.unwrap_or_default() })
+    }
+
+    /// What it has bought, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn orders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<OrderConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(lists::orders(session(ctx)?, Of::Seen(self.0.id), OrderFilter::default(), &args).await?)
+    }
+
+    /// What it is to pay and has paid, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn bills(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<BillConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(lists::bills(session(ctx)?, Of::Seen(self.0.id), BillFilter::default(), &args).await?)
+    }
+
+    /// Its movements of money, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn transactions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<TransactionConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(lists::transactions(session(ctx)?, Of::Seen(self.0.id), TransactionFilter::default(), &args)
+            .await?)
+    }
+
+    /// The changes of its balance, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn ledger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<LedgerEntryConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(lists::entries(session(ctx)?, Of::Seen(self.0.id), EntryFilter::default(), &args).await?)
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+}

@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use rust_decimal::Decimal;
+
+use super::account::{self, Account};
+use super::money::Money;
+use super::order::Order;
+use super::transaction::Transaction;
+use crate::domain;
+use crate::graphql::enums::BillStatus;
+use crate::graphql::error::ApiError;
+use crate::graphql::loaders::RefundsOf;
+use crate::graphql::pagination::connection;
+use crate::graphql::scalars::Instant;
+use crate::graphql::session::session;
+
+/// What is to be paid for one period; paid whole or not at all.
+pub struct Bill(pub Arc<domain::bill::Bill>);
+
+connection!(
+    BillConnection,
+    BillEdge,
+    Bill,
+    domain::bill::Bill,
+    |row: &Arc<domain::bill::Bill>| row.id.uuid(),
+    "bills"
+);
+
+/// A part of a bill's amount.
+#[derive(SimpleObject)]
+pub struct BillLine {
+    /// What it is for, for people.
+    title: String,
+    /// Its part of the amount; negative for a credit.
+    amount: Money,
+}
+
+impl Bill {
+    fn money(&self, amount: Decimal) -> Money {
+        Money(domain::money::Money::new(amount, self.0.currency))
+    }
+}
+
+/// What is to be paid for one period; paid whole or not at all.
+#[Object]
+impl Bill {
+    /// Its id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Its number, for people.
+    async fn number(&self) -> String {
+        self.0.number()
+    }
+
+    /// Who is to pay.
+    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Account> {
+        Ok(account::load(session(ctx)?, self.0.account()).await?)
+    }
+
+    /// The order that it is for; null for a month's usage.
+    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
+        let Some(id) = self.0.order else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> BillStatus {
+        self.0.status.into()
+    }
+
+    /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`.
+    async fn amount(&self) -> Money {
+        self.money(self.0.amount)
+    }
+
+    /// What is charged once, in an order's first bill.
+    async fn once_amount(&self) -> Money {
+        self.money(self.0.once_amount)
+    }
+
+    /// What the period costs.
+    async fn cycle_amount(&self) -> Money {
+        self.money(self.0.cycle_amount)
+    }
+
+    /// What is left of the period of the order that this one's order replaces.
+    async fn credit_amount(&self) -> Money {
+        self.money(self.0.credit_amount)
+    }
+
+    /// When the period begins.
+    async fn start_time(&self) -> Instant {
+        Instant(self.0.start_time)
+    }
+
+    /// When the period has ended.
+    async fn end_time(&self) -> Instant {
+        Instant(self.0.end_time)
+    }
+
+    /// Which of its order's periods it is for, from 1.
+    async fn seq(&self) -> i32 {
+        self.0.seq
+    }
+
+    /// How many periods its order runs.
+    async fn seq_count(&self) -> i32 {
+        self.0.seq_count
+    }
+
+    /// When it is to be paid.
+    async fn due_at(&self) -> Instant {
+        Instant(self.0.due_at)
+    }
+
+    /// When it was paid.
+    async fn last_paid_at(&self) -> Option<Instant> {
+        self.0.last_paid_at.map(Instant)
+    }
+
+    /// The datacenter that it is for, a code.
+    async fn datacenter(&self) -> Option<&str> {
+        self.0.datacenter.as_deref()
+    }
+
+    /// How the amount comes about; the lines sum to it.
+    async fn lines(&self) -> Vec<BillLine> {
+        let lines = self.0.lines();
+        lines
+            .into_iter()
+            .map(|(title, amount)| BillLine { title: title.to_owned(), amount: self.money(amount) })
+            .collect()
+    }
+
+    /// The transaction that paid it, and what was given back of that.
+    #[graphql(complexity = "2 * child_complexity + 1")]
+    async fn transactions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Transaction>> {
+        let Some(id) = self.0.paid_by else { return Ok(Vec::new()) };
+        let loader = &session(ctx)?.loader;
+        let (paid, refunds) =
+            futures_util::future::try_join(loader.load_one(id), loader.load_one(RefundsOf(id)))
+                .await
+                .map_err(ApiError::from)?;
+        let refunds = refunds.unwrap_or_default();
+        Ok(refunds.iter().cloned().chain(paid).map(Transaction).collect())
+    }
+}

@@ -1,0 +1,49 @@
+use async_graphql::{Context, Object};
+
+use super::bill::Bill;
+use super::order::Order;
+use super::transaction::Transaction;
+use crate::domain::command::Answer;
+use crate::graphql::error::ApiError;
+use crate::graphql::scalars::Instant;
+use crate::graphql::session::session;
+
+/// The answer that an idempotency key holds.
+pub struct IdempotentResult(pub Answer);
+
+/// The answer that an idempotency key holds.
+#[Object]
+impl IdempotentResult {
+    /// The key.
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The mutation that it was used for, by its name in this schema.
+    async fn mutation(&self) -> &str {
+        self.0.mutation.code()
+    }
+
+    /// When that was done.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+
+    /// The transaction that was made, as it is now.
+    async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
+        let Some(id) = self.0.transaction else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Transaction))
+    }
+
+    /// The order that was made, as it is now.
+    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
+        let Some(id) = self.0.order else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+    }
+
+    /// The bill that was made, as it is now.
+    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
+        let Some(id) = self.0.bill else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Bill))
+    }
+}

@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::account::{self, Account};
+use super::resource::Resource;
+use super::transaction::Transaction;
+use crate::domain;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::loaders::ResourceCode;
+use crate::graphql::pagination::connection;
+use crate::graphql::scalars::{Code, Exact, Instant};
+use crate::graphql::session::{Session, session};
+
+/// One change of one account's balance. Entries chain: an entry's `end` is the next one's `initial`.
+pub struct LedgerEntry(pub Arc<domain::ledger::Entry>);
+
+connection!(
+    LedgerEntryConnection,
+    LedgerEntryEdge,
+    LedgerEntry,
+    domain::ledger::Entry,
+    |row: &Arc<domain::ledger::Entry>| row.id.uuid(),
+    "ledger entries"
+);
+
+impl LedgerEntry {
+    fn money(&self, session: &Session, amount: rust_decimal::Decimal) -> Exact {
+        let money = domain::money::Money::new(amount, self.0.currency);
+        Exact::money(amount, session.display_scale(&money))
+    }
+}
+
+/// One change of one account's balance. Entries chain: an entry's `end` is the next one's `initial`.
+#[Object]
+impl LedgerEntry {
+    /// Its id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Whose balance was changed.
+    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Account> {
+        Ok(account::load(session(ctx)?, self.0.id.account()).await?)
+    }
+
+    /// The currency of the amounts.
+    async fn currency(&self) -> Code {
+        Code(self.0.currency)
+    }
+
+    /// Its number among the account's entries, from 1 without gaps.
+    async fn seq(&self) -> i64 {
+        self.0.seq
+    }
+
+    /// When the balance was changed.
+    async fn time(&self) -> Instant {
+        Instant(self.0.time)
+    }
+
+    /// When the usage behind it was measured.
+    async fn poll_time(&self) -> Option<Instant> {
+        self.0.poll_time.map(Instant)
+    }
+
+    /// Positive for debits, negative for credits.
+    async fn amount(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        Ok(self.money(session(ctx)?, self.0.amount))
+    }
+
+    /// The balance before.
+    async fn initial(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        Ok(self.money(session(ctx)?, self.0.initial))
+    }
+
+    /// The balance after: `initial` − `amount`.
+    async fn end(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        Ok(self.money(session(ctx)?, self.0.end))
+    }
+
+    /// Why, for people.
+    async fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// The burst cycle that it belongs to.
+    async fn billing_cycle(&self) -> Option<i32> {
+        self.0.billing_cycle
+    }
+
+    /// Seconds billed.
+    async fn interval(&self) -> Option<i32> {
+        self.0.interval
+    }
+
+    /// The seconds billed, for people: "5 minutes".
+    async fn human_interval(&self) -> Option<String> {
+        self.0.interval.map(domain::ledger::human_interval)
+    }
+
+    /// What was billed.
+    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Resource>> {
+        let Some(code) = self.0.resource.clone() else { return Ok(None) };
+        let found: ApiResult<_> =
+            session(ctx)?.loader.load_one(ResourceCode(code)).await.map_err(ApiError::from);
+        Ok(found?.map(Resource))
+    }
+
+    /// How much of it, in its unit.
+    async fn resource_amount(&self) -> Exact {
+        Exact::number(self.0.resource_amount)
+    }
+
+    /// The transaction that changed the balance.
+    async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Transaction> {
+        let transaction =
+            session(ctx)?.loader.load_one(self.0.transaction()).await.map_err(ApiError::from)?;
+        Ok(Transaction(transaction.ok_or_else(|| ApiError::internal("an entry without its transaction"))?))
+    }
+
+    /// SHA-256 over this entry and the hash before it, in hex.
+    async fn hash(&self) -> String {
+        self.0.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! The schema's types, one file each. A type wraps what the domain says, and looks up what hangs on it.
+
+pub mod account;
+pub mod bill;
+pub mod idempotent_result;
+pub mod ledger_entry;
+pub mod ledger_health;
+pub mod money;
+pub mod node;
+pub mod notice;
+pub mod order;
+pub mod plan;
+pub mod resource;
+pub mod service_config;
+pub mod transaction;
+pub mod user_error;
+pub mod viewer;

@@ -1,0 +1,22 @@
+use async_graphql::{Context, Object};
+
+use crate::domain;
+use crate::graphql::scalars::{Code, Exact};
+use crate::graphql::session::any_session;
+
+/// An amount of a currency, in its main unit.
+pub struct Money(pub domain::money::Money);
+
+/// An amount of a currency, in its main unit.
+#[Object]
+impl Money {
+    /// With at least the currency's display places: "12.50".
+    async fn amount(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        Ok(Exact::money(self.0.amount, any_session(ctx)?.display_scale(&self.0)))
+    }
+
+    /// What it is an amount of.
+    async fn currency(&self) -> Code {
+        Code(self.0.currency)
+    }
+}

@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use async_graphql::{ID, Interface};
+
+use super::account::Account;
+use super::bill::Bill;
+use super::ledger_entry::LedgerEntry;
+use super::order::Order;
+use super::plan::Plan;
+use super::resource::Resource;
+use super::transaction::Transaction;
+use crate::domain::ids::NodeId;
+use crate::graphql::loaders::ResourceCode;
+use crate::graphql::session::Session;
+use crate::store::error::StoreError;
+
+/// Anything that has an id of its own.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The same for as long as the thing exists."))]
+pub enum Node {
+    Account(Account),
+    Plan(Plan),
+    Resource(Resource),
+    Order(Order),
+    Bill(Bill),
+    Transaction(Transaction),
+    LedgerEntry(LedgerEntry),
+}
+
+/// The thing of that id, if the viewer may see it.
+pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> Result<Option<Node>, StoreError> {
+    let loader = &session.loader;
+    Ok(match id {
+        NodeId::Account(id) => loader.load_one(id).await?.map(|row| Node::Account(Account(row))),
+        NodeId::Plan(id) => loader.load_one(id).await?.map(|row| Node::Plan(Plan(row))),
+        NodeId::Resource(code) => {
+            loader.load_one(ResourceCode(code)).await?.map(|row| Node::Resource(Resource(Arc::clone(&row))))
+        }
+        NodeId::Order(id) => loader.load_one(id).await?.map(|row| Node::Order(Order(row))),
+        NodeId::Bill(id) => loader.load_one(id).await?.map(|row| Node::Bill(Bill(row))),
+        NodeId::Transaction(id) => loader.load_one(id).await?.map(|row| Node::Transaction(Transaction(row))),
+        NodeId::Entry(id) => loader.load_one(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
+    })
+}

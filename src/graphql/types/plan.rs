@@ -1,0 +1,120 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::money::Money;
+use super::resource::Resource;
+use crate::domain;
+use crate::domain::ids::PlanId;
+use crate::graphql::enums::BillPeriod;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::loaders::{ResourceCode, ResourcesOf};
+use crate::graphql::pagination::connection;
+use crate::graphql::scalars::{Exact, Instant};
+use crate::graphql::session::{Session, session};
+
+/// An offer of the market.
+pub struct Plan(pub Arc<domain::plan::Plan>);
+
+connection!(
+    PlanConnection,
+    PlanEdge,
+    Plan,
+    domain::plan::Plan,
+    |row: &Arc<domain::plan::Plan>| row.id.0,
+    "plans"
+);
+
+/// An offer of the market.
+#[Object]
+impl Plan {
+    /// Its id, with which it is bought.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Its name; what is bought under it is described by this name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// A code of the provider's. Of the type "resources" an account has at most one live order in a region.
+    #[graphql(name = "type")]
+    async fn plan_type(&self) -> &str {
+        &self.0.plan_type
+    }
+
+    /// The only region in which it is sold; null: any.
+    async fn region(&self) -> Option<&str> {
+        self.0.region.as_deref()
+    }
+
+    /// The kind of product, a code.
+    async fn resource_type(&self) -> &str {
+        &self.0.resource_type
+    }
+
+    /// Per period.
+    async fn price(&self) -> Money {
+        Money(domain::money::Money::new(self.0.price, self.0.currency))
+    }
+
+    /// Once, in the first bill.
+    async fn once_price(&self) -> Option<Money> {
+        self.0.once_price.map(|price| Money(domain::money::Money::new(price, self.0.currency)))
+    }
+
+    /// How often it is billed.
+    async fn bill_period(&self) -> BillPeriod {
+        self.0.bill_period.into()
+    }
+
+    /// What it is, for people.
+    async fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// What it includes, for example 1 cpu and 512 MB mem.
+    #[graphql(complexity = "5 * child_complexity + 1")]
+    async fn resources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PlanResource>> {
+        let included = session(ctx)?.loader.load_one(ResourcesOf(self.0.id)).await.map_err(ApiError::from)?;
+        Ok(included.unwrap_or_default().iter().cloned().map(PlanResource).collect())
+    }
+
+    /// When it came on the market.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+
+    /// When it was taken off the market.
+    async fn retired_at(&self) -> Option<Instant> {
+        self.0.retired_at.map(Instant)
+    }
+}
+
+/// What a plan includes of a resource.
+pub struct PlanResource(domain::plan::PlanResource);
+
+/// What a plan includes of a resource.
+#[Object]
+impl PlanResource {
+    /// What is included.
+    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Resource> {
+        let code = ResourceCode(self.0.resource_code.clone());
+        let resource = session(ctx)?.loader.load_one(code).await.map_err(ApiError::from)?;
+        Ok(Resource(
+            resource.ok_or_else(|| ApiError::internal("a plan includes a resource that is not there"))?,
+        ))
+    }
+
+    /// How much, in the resource's unit.
+    async fn amount(&self) -> Exact {
+        Exact::number(self.0.amount)
+    }
+}
+
+/// The plans of these ids, in their order.
+pub(in crate::graphql) async fn load_all(session: &Session, ids: &[PlanId]) -> ApiResult<Vec<Plan>> {
+    let mut found = session.loader.load_many(ids.iter().copied()).await?;
+    Ok(ids.iter().filter_map(|id| found.remove(id)).map(Plan).collect())
+}

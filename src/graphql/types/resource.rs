@@ -1,0 +1,43 @@
+use std::sync::Arc;
+
+use async_graphql::{ID, Object};
+
+use crate::domain;
+use crate::graphql::enums::Aggregation;
+
+/// A thing that is metered or sold: cpu, mem, dssd, space, transfer_out, api_get, a licence.
+pub struct Resource(pub Arc<domain::plan::Resource>);
+
+/// A thing that is metered or sold: cpu, mem, dssd, space, transfer_out, api_get, a licence.
+#[Object]
+impl Resource {
+    /// Its id, `res_` and the code.
+    pub(super) async fn id(&self) -> ID {
+        format!("res_{}", self.0.code).into()
+    }
+
+    /// The code by which inputs name it.
+    async fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// Its name, for people.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What quantities of it are counted in.
+    async fn unit(&self) -> &str {
+        &self.0.unit
+    }
+
+    /// The kind of product that it belongs to, a code.
+    async fn resource_type(&self) -> &str {
+        &self.0.resource_type
+    }
+
+    /// How the reports on it become one quantity for a period.
+    async fn aggregation(&self) -> Aggregation {
+        self.0.aggregation.into()
+    }
+}

@@ -1,0 +1,111 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::account::{self, Account};
+use super::bill::Bill;
+use super::money::Money;
+use super::order::Order;
+use crate::domain;
+use crate::graphql::enums::{EntryDirection, TransactionKind, TransactionStatus};
+use crate::graphql::error::ApiError;
+use crate::graphql::pagination::connection;
+use crate::graphql::scalars::{Exact, Instant};
+use crate::graphql::session::{Session, session};
+
+/// A movement of money of an account.
+pub struct Transaction(pub Arc<domain::transaction::Transaction>);
+
+connection!(
+    TransactionConnection,
+    TransactionEdge,
+    Transaction,
+    domain::transaction::Transaction,
+    |row: &Arc<domain::transaction::Transaction>| row.id.uuid(),
+    "transactions"
+);
+
+impl Transaction {
+    fn exact(&self, session: &Session, amount: rust_decimal::Decimal) -> Exact {
+        let money = domain::money::Money::new(amount, self.0.currency);
+        Exact::money(amount, session.display_scale(&money))
+    }
+}
+
+/// A movement of money of an account.
+#[Object]
+impl Transaction {
+    /// Its id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Whose money moved.
+    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Account> {
+        Ok(account::load(session(ctx)?, self.0.account()).await?)
+    }
+
+    /// What it was for.
+    async fn kind(&self) -> TransactionKind {
+        self.0.kind.into()
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> TransactionStatus {
+        self.0.status.into()
+    }
+
+    /// Positive: the kind and the direction say which way it went. An adjustment may be negative.
+    async fn amount(&self) -> Money {
+        Money(domain::money::Money::new(self.0.signed_amount(), self.0.currency))
+    }
+
+    /// What it was for, for people: the plan's name, the reason given.
+    async fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// How it was paid: "balance", "offline", "sandbox", a card's brand, a token.
+    async fn payment_method(&self) -> &str {
+        &self.0.payment_method
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+
+    /// The order that it paid.
+    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
+        let Some(id) = self.0.order else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+    }
+
+    /// The bill that it paid.
+    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
+        let Some(id) = self.0.bill else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Bill))
+    }
+
+    /// Whether money left the account or came to it.
+    async fn direction(&self) -> EntryDirection {
+        self.0.direction().into()
+    }
+
+    /// Of what it paid, how much was given back.
+    async fn refunded_amount(&self, ctx: &Context<'_>) -> async_graphql::Result<Exact> {
+        Ok(self.exact(session(ctx)?, self.0.refunded_amount))
+    }
+
+    /// The transaction that it gives back from.
+    async fn refund_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
+        let Some(id) = self.0.refund_of else { return Ok(None) };
+        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Transaction))
+    }
+
+    /// The balance after it; null where no balance was touched.
+    async fn balance_after(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Exact>> {
+        let session = session(ctx)?;
+        Ok(self.0.balance_after.map(|balance| self.exact(session, balance)))
+    }
+}

@@ -1,0 +1,299 @@
+//! GraphQL over HTTP: POST with application/json, GET for queries, answers as the client accepts them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::{Request, Response, ServerError, Value, Variables};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Query, State};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use serde::Deserialize;
+
+use super::HttpState;
+use super::auth;
+use crate::domain::viewer::Viewer;
+use crate::graphql::error::ApiError;
+use crate::graphql::session::Session;
+
+/// A request is answered within this time. What it has handed to the engine is carried out all the same.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(75);
+
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// The status tells whether the request was executed.
+    GraphqlResponse,
+    /// For older clients: what could be read is answered with 200.
+    Json,
+}
+
+impl Format {
+    fn accepted(headers: &HeaderMap) -> Option<Self> {
+        let Some(accept) = headers.get(ACCEPT) else { return Some(Self::Json) };
+        let accept = accept.to_str().ok()?.to_ascii_lowercase();
+        let media_types = accept.split(',').map(|part| part.split(';').next().unwrap_or("").trim());
+        media_types.filter_map(Self::of_media_type).next()
+    }
+
+    fn of_media_type(media_type: &str) -> Option<Self> {
+        match media_type {
+            "application/graphql-response+json" => Some(Self::GraphqlResponse),
+            "application/json" | "application/*" | "*/*" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::GraphqlResponse => GRAPHQL_RESPONSE,
+            Self::Json => JSON,
+        })
+    }
+}
+
+type Answer = axum::response::Response;
+
+fn failed(format: Format, status: StatusCode, error: ApiError) -> Answer {
+    let response = Response::from_errors(vec![server_error(error)]);
+    written(format, status, &response)
+}
+
+fn server_error(error: ApiError) -> ServerError {
+    async_graphql::Error::from(error).into_server_error(async_graphql::Pos::default())
+}
+
+fn written(format: Format, status: StatusCode, response: &Response) -> Answer {
+    match serde_json::to_vec(response) {
+        Ok(body) => (status, [(CONTENT_TYPE, format.content_type())], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn status_of(error: &ApiError) -> StatusCode {
+    match error.code {
+        "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
+        "FORBIDDEN" => StatusCode::FORBIDDEN,
+        "UNAVAILABLE" | "OVERLOADED" => StatusCode::SERVICE_UNAVAILABLE,
+        "INTERNAL" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// The parameters of a GET.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GetParameters {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<String>,
+}
+
+/// Queries only: a link must not change anything.
+pub(super) async fn get(
+    State(state): State<Arc<HttpState>>,
+    headers: HeaderMap,
+    parameters: Result<Query<GetParameters>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let Some(format) = Format::accepted(&headers) else { return not_acceptable() };
+    let viewer = match auth::viewer(&state, &headers).await {
+        Ok(viewer) => viewer,
+        Err(error) => return failed(format, status_of(&error), error),
+    };
+    match parameters
+        .map_err(|error| error.body_text())
+        .and_then(|Query(parameters)| read_parameters(parameters))
+    {
+        Ok(request) => execute(&state, viewer, format, request, true).await,
+        Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+    }
+}
+
+fn read_parameters(parameters: GetParameters) -> Result<Request, String> {
+    let query = parameters.query.ok_or("the parameter \"query\" is missing")?;
+    let mut request = Request::new(query);
+    request.operation_name = parameters.operation_name;
+    if let Some(variables) = parameters.variables.filter(|text| !text.is_empty()) {
+        let variables: serde_json::Value =
+            serde_json::from_str(&variables).map_err(|error| format!("variables: {error}"))?;
+        request.variables = Variables::from_json(variables);
+    }
+    Ok(request)
+}
+
+pub(super) async fn post(
+    State(state): State<Arc<HttpState>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let Some(format) = Format::accepted(&headers) else { return not_acceptable() };
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return unreadable(&state, format, rejection),
+    };
+    let viewer = match auth::viewer(&state, &headers).await {
+        Ok(viewer) => viewer,
+        Err(error) => return failed(format, status_of(&error), error),
+    };
+    if !is_json(&headers) {
+        let error = ApiError::bad_request("the body must be application/json");
+        return failed(format, StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+    }
+    match read_body(&body) {
+        Ok(request) => execute(&state, viewer, format, request, false).await,
+        Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+    }
+}
+
+fn unreadable(state: &HttpState, format: Format, rejection: BytesRejection) -> Answer {
+    let status = rejection.status();
+    let message = if status == StatusCode::PAYLOAD_TOO_LARGE {
+        format!("a request's body may have {} bytes", state.app.limits.body_bytes_max)
+    } else {
+        rejection.body_text()
+    };
+    failed(format, status, ApiError::bad_request(message))
+}
+
+/// Only this content type: a foreign page's form cannot send it unasked.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or("");
+    let is_utf8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    };
+    media_type.eq_ignore_ascii_case("application/json") && parts.all(is_utf8)
+}
+
+/// A request's body. Unknown fields are passed over, as the specification has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default)]
+    extensions: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+fn read_body(body: &[u8]) -> Result<Request, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
+    let body: Body =
+        serde_json::from_str(text).map_err(|error| format!("the body is no GraphQL request: {error}"))?;
+    let mut request = Request::new(body.query.ok_or("the body has no \"query\"")?);
+    request.operation_name = body.operation_name;
+    if let Some(variables) = body.variables {
+        request.variables = Variables::from_json(serde_json::Value::Object(variables));
+    }
+    drop(body.extensions);
+    Ok(request)
+}
+
+async fn execute(
+    state: &HttpState,
+    viewer: Arc<Viewer>,
+    format: Format,
+    mut request: Request,
+    query_only: bool,
+) -> Answer {
+    let document = match state.documents.parse(&mut request) {
+        Ok(document) => document,
+        Err(error) => {
+            let mut response = Response::from_errors(vec![error]);
+            give_codes(&mut response);
+            return written(format, refused_status(format), &response);
+        }
+    };
+    if query_only && !is_query(&document, request.operation_name.as_deref()) {
+        let error = ApiError::bad_request("a GET can only query: send a POST");
+        let mut answer = failed(format, StatusCode::METHOD_NOT_ALLOWED, error);
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return answer;
+    }
+    let request = request.data(Session::new(Arc::clone(&state.app), viewer));
+    let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, state.schema.execute(request)).await else {
+        let error = ApiError::new("UNAVAILABLE", "the request took too long");
+        return failed(format, StatusCode::GATEWAY_TIMEOUT, error);
+    };
+    metrics::counter!("abacus_graphql_requests_total").increment(1);
+    give_codes(&mut response);
+    let status = if was_executed(&response) { StatusCode::OK } else { refused_status(format) };
+    written(format, status, &response)
+}
+
+fn refused_status(format: Format) -> StatusCode {
+    match format {
+        Format::GraphqlResponse => StatusCode::BAD_REQUEST,
+        Format::Json => StatusCode::OK,
+    }
+}
+
+/// Errors of parsing, validation and limits have no path, for no field was ever reached.
+fn was_executed(response: &Response) -> bool {
+    response.data != Value::Null || response.errors.iter().any(|error| !error.path.is_empty())
+}
+
+/// Every error has a code.
+fn give_codes(response: &mut Response) {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", "BAD_REQUEST");
+        }
+    }
+}
+
+fn is_query(document: &ExecutableDocument, operation_name: Option<&str>) -> bool {
+    let mut operations = document.operations.iter();
+    let named = |name: Option<&async_graphql::Name>| match operation_name {
+        Some(wanted) => name.is_none_or(|name| name.as_str() == wanted),
+        None => true,
+    };
+    operations.all(|(name, operation)| !named(name) || operation.node.ty == OperationType::Query)
+}
+
+fn not_acceptable() -> Answer {
+    let error = ApiError::bad_request("answers are application/graphql-response+json or application/json");
+    failed(Format::Json, StatusCode::NOT_ACCEPTABLE, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepting(accept: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))])
+    }
+
+    #[test]
+    fn the_answer_is_written_as_the_client_accepts_it() {
+        assert_eq!(Format::accepted(&HeaderMap::new()), Some(Format::Json));
+        assert_eq!(Format::accepted(&accepting("*/*")), Some(Format::Json));
+        let both = "application/graphql-response+json, application/json;q=0.9";
+        assert_eq!(Format::accepted(&accepting(both)), Some(Format::GraphqlResponse));
+        assert_eq!(Format::accepted(&accepting("text/html, application/json")), Some(Format::Json));
+        assert_eq!(Format::accepted(&accepting("text/html")), None);
+    }
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        let with = |value| HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
+        assert!(is_json(&with("application/json")));
+        assert!(is_json(&with("application/json; charset=UTF-8")));
+        assert!(!is_json(&with("application/json; charset=latin1")));
+        assert!(!is_json(&with("text/plain")));
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

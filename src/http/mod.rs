@@ -1,0 +1,62 @@
+//! The server's HTTP side: GraphQL, GraphiQL, health and metrics.
+
+mod auth;
+mod graphiql;
+mod graphql_over_http;
+mod health;
+pub mod token;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use crate::graphql::app::App;
+use crate::graphql::{AbacusSchema, DocumentCache, schema};
+use token::TokenKey;
+
+/// A client that stops sending its body is not waited for longer.
+const BODY_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// What the handlers share.
+pub struct HttpState {
+    app: Arc<App>,
+    schema: AbacusSchema,
+    documents: DocumentCache,
+    tokens: TokenKey,
+    metrics: PrometheusHandle,
+}
+
+/// The server's routes.
+pub fn router(app: Arc<App>, tokens: TokenKey, metrics: PrometheusHandle) -> Router {
+    let body_bytes_max = app.limits.body_bytes_max;
+    let state = Arc::new(HttpState {
+        schema: schema(&app.limits),
+        documents: DocumentCache::default(),
+        tokens,
+        metrics,
+        app,
+    });
+    Router::new()
+        .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .merge(graphiql::routes())
+        .with_state(state)
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(body_bytes_max))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(CatchPanicLayer::new())
+}

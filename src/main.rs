@@ -1,0 +1,13 @@
+//! The command line; what it does is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    abacus::cli::run(abacus::config::Cli::parse()).await
+}

@@ -1,0 +1,182 @@
+//! Bills.
+
+use std::sync::Arc;
+
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::accounts::like_anywhere;
+use super::error::StoreError;
+use super::list::{self, Owners, Page, Window};
+use super::rows::{BillRow, Row};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
+use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::ids::{OrderId, OwnedId, TransactionId, parse_printed_number};
+
+pub async fn bill_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
+    rows::<BillRow>(conn, list::by_ids::<BillRow>("bills", ids)).await
+}
+
+/// The bill of that printed number, found through the account and the day in it.
+pub async fn bill_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Bill>, StoreError> {
+    let Some((account, day)) = parse_printed_number('B', number) else { return Ok(None) };
+    let statement = list::by_number(select_from::<BillRow>("bills"), account, day, number);
+    Ok(rows::<BillRow>(conn, statement).await?.pop())
+}
+
+/// The newest bills of each account.
+pub async fn bill_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Bill>, StoreError> {
+    rows::<BillRow>(conn, list::newest_of_each::<BillRow>("bills", accounts, limit)).await
+}
+
+/// The newest bills of each order.
+pub async fn bill_newest_of_orders(
+    conn: Conn<'_>,
+    orders: &[OwnedId],
+    limit: i64,
+) -> Result<Vec<Bill>, StoreError> {
+    let accounts: Vec<i64> = orders.iter().map(|id| id.account().0).collect();
+    let ids: Vec<Uuid> = orders.iter().map(|id| id.uuid()).collect();
+    let statement = Statement::new("SELECT ")
+        .sql(BillRow::COLUMNS)
+        .sql(
+            " FROM (SELECT l.* FROM orders o CROSS JOIN LATERAL (SELECT t.* FROM bills t \
+             WHERE t.account_id = o.account_id AND t.order_id = o.id ORDER BY t.id DESC LIMIT ",
+        )
+        .bigint(limit)
+        .sql(") l WHERE o.account_id = ANY(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(") AND o.id = ANY(")
+        .value::<Array<SqlUuid>, _>(ids)
+        .sql(")) t ORDER BY t.id DESC");
+    rows::<BillRow>(conn, statement).await
+}
+
+/// How many bills each of the orders has.
+pub async fn bill_count_of_orders(
+    mut conn: Conn<'_>,
+    orders: &[OwnedId],
+) -> Result<Vec<(OrderId, i64)>, StoreError> {
+    let accounts: Vec<i64> = orders.iter().map(|id| id.account().0).collect();
+    let ids: Vec<Uuid> = orders.iter().map(|id| id.uuid()).collect();
+    let statement = Statement::<(SqlUuid, BigInt)>::new(
+        "SELECT order_id, count(*) FROM bills t WHERE t.account_id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(") AND t.order_id = ANY(")
+    .value::<Array<SqlUuid>, _>(ids)
+    .sql(") GROUP BY order_id");
+    let found: Vec<(Uuid, i64)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(id, count)| (OrderId(OwnedId::from_uuid(id)), count)).collect())
+}
+
+/// The bills of accounts' live orders of exclusive plans.
+pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Bill>, StoreError> {
+    let statement = select_from::<BillRow>("bills t")
+        .sql(
+            " WHERE (t.account_id, t.order_id) IN (SELECT o.account_id, o.id FROM orders o WHERE o.exclusive \
+             AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND o.account_id = ANY(",
+        )
+        .value::<Array<BigInt>, _>(accounts)
+        .sql("))");
+    rows::<BillRow>(conn, statement).await
+}
+
+/// What a list of bills is narrowed by; conditions are joined by AND.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BillFilter {
+    /// Of the bill's start.
+    pub start: Window,
+    pub status: Option<BillStatus>,
+    /// In the number of the bill or its order, or in the order's name; anywhere, without regard to case.
+    pub search: Option<String>,
+    pub order: Option<OrderId>,
+}
+
+impl BillFilter {
+    fn restrict<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+        if let Some(from) = self.start.from {
+            statement = statement.sql(" AND t.start_time >= ").instant(from);
+        }
+        if let Some(to) = self.start.to {
+            statement = statement.sql(" AND t.start_time < ").instant(to);
+        }
+        if let Some(status) = self.status {
+            statement = statement.sql(" AND t.status = ").value::<Text, _>(status.code());
+        }
+        if let Some(order) = self.order {
+            statement = statement.sql(" AND t.order_id = ").uuid(order.uuid());
+        }
+        if let Some(search) = &self.search {
+            let pattern = like_anywhere(search);
+            statement = statement
+                .sql(" AND (t.number ILIKE ")
+                .text(pattern.clone())
+                .sql(" OR EXISTS (SELECT FROM orders o WHERE o.account_id = t.account_id AND o.id = t.order_id AND (o.number ILIKE ")
+                .text(pattern.clone())
+                .sql(" OR o.name ILIKE ")
+                .text(pattern)
+                .sql(")))");
+        }
+        statement
+    }
+}
+
+pub async fn bill_list(
+    conn: Conn<'_>,
+    owners: Owners,
+    filter: &BillFilter,
+    page: &Page,
+) -> Result<Vec<Bill>, StoreError> {
+    list::page::<BillRow, _>(conn, "bills", owners, page, |statement| filter.restrict(statement)).await
+}
+
+pub async fn bill_count(conn: Conn<'_>, owners: Owners, filter: &BillFilter) -> Result<i64, StoreError> {
+    list::count(conn, "bills", owners, |statement| filter.restrict(statement)).await
+}
+
+pub async fn bill_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
+    list::count_of_each(conn, "bills", accounts).await
+}
+
+pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
+        .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
+        .column::<Text, _>("number", bills.iter().map(|b| b.number()))
+        .column::<Nullable<SqlUuid>, _>("order_id", bills.iter().map(|b| b.order.map(OrderId::uuid)))
+        .column::<Text, _>("status", bills.iter().map(|b| b.status.code()))
+        .column::<Text, _>("currency", bills.iter().map(|b| b.currency.to_string()))
+        .column::<Numeric, _>("amount", bills.iter().map(|b| b.amount))
+        .column::<Numeric, _>("once_amount", bills.iter().map(|b| b.once_amount))
+        .column::<Numeric, _>("cycle_amount", bills.iter().map(|b| b.cycle_amount))
+        .column::<Numeric, _>("credit_amount", bills.iter().map(|b| b.credit_amount))
+        .column::<Timestamptz, _>("start_time", bills.iter().map(|b| b.start_time))
+        .column::<Timestamptz, _>("end_time", bills.iter().map(|b| b.end_time))
+        .column::<Integer, _>("seq", bills.iter().map(|b| b.seq))
+        .column::<Integer, _>("seq_count", bills.iter().map(|b| b.seq_count))
+        .column::<Timestamptz, _>("due_at", bills.iter().map(|b| b.due_at))
+        .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
+        .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
+        .column::<Nullable<Text>, _>("datacenter", bills.iter().map(|b| b.datacenter.clone()))
+        .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at));
+    execute(conn, columns.insert_into("bills")).await.map(drop)
+}
+
+/// Writes what can change of a bill.
+pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
+        .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
+        .column::<Text, _>("status", bills.iter().map(|b| b.status.code()))
+        .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
+        .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)));
+    execute(conn, columns.update("bills", 2)).await.map(drop)
+}
+
+/// The account that a bill number names, whether or not there is such a bill.
+pub fn account_of_number(number: &str) -> Option<crate::domain::ids::AccountId> {
+    parse_printed_number('B', number).map(|(account, _)| account)
+}

@@ -1,0 +1,111 @@
+//! Connections: how they are made, pooled, and watched.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::ConnectionResult;
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel_async::pooled_connection::bb8::Pool;
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use futures_util::FutureExt;
+
+use super::error::StoreError;
+
+/// How long a statement may run, and a transaction may sit idle, before PostgreSQL ends it.
+const STATEMENT_TIMEOUT: &str = "30s";
+/// How long a statement waits for a lock.
+const LOCK_TIMEOUT: &str = "5s";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pooled connection.
+pub type Connection = diesel_async::pooled_connection::bb8::PooledConnection<'static, AsyncPgConnection>;
+
+/// The database of one server: a pool for reading and small writes, and the way to open further connections.
+#[derive(Clone)]
+pub struct Database {
+    url: String,
+    pool: Pool<AsyncPgConnection>,
+    statements: Arc<AtomicU64>,
+}
+
+impl Database {
+    /// Makes the pool; connections are opened when they are needed, so the database may come up later.
+    pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        let url = with_session_settings(url)?;
+        let statements = Arc::new(AtomicU64::new(0));
+        let mut config = ManagerConfig::<AsyncPgConnection>::default();
+        let counter = Arc::clone(&statements);
+        config.custom_setup = Box::new(move |url| establish(url.to_owned(), Arc::clone(&counter)).boxed());
+        config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|connection| {
+            let broken = connection.is_broken();
+            async move { if broken { Err(diesel::result::Error::BrokenTransactionManager) } else { Ok(()) } }
+                .boxed()
+        }));
+        let manager = AsyncDieselConnectionManager::new_with_config(url.clone(), config);
+        let pool = Pool::builder()
+            .max_size(connections_max)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .test_on_check_out(true)
+            .build_unchecked(manager);
+        Ok(Self { url, pool, statements })
+    }
+
+    /// A connection from the pool, within 5 seconds.
+    pub async fn connection(&self) -> Result<Connection, StoreError> {
+        self.pool.get_owned().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// A connection of one's own.
+    pub async fn dedicated_connection(&self) -> Result<AsyncPgConnection, StoreError> {
+        let connecting = establish(self.url.clone(), Arc::clone(&self.statements));
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connection) => connection.map_err(|error| StoreError::Unavailable(error.to_string())),
+            Err(_) => Err(StoreError::Unavailable("no connection within 5 seconds".to_owned())),
+        }
+    }
+
+    /// How many statements were sent so far, BEGIN and COMMIT among them.
+    pub fn statements_sent(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Where it connects to.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+async fn establish(url: String, statements: Arc<AtomicU64>) -> ConnectionResult<AsyncPgConnection> {
+    let mut connection = AsyncPgConnection::establish(&url).await?;
+    connection.set_instrumentation(StatementCount(statements));
+    Ok(connection)
+}
+
+/// Names the connection and sets its limits, on every connection alike.
+fn with_session_settings(url: &str) -> Result<String, StoreError> {
+    let malformed = |error: tokio_postgres::Error| StoreError::Internal(format!("DATABASE_URL: {error}"));
+    tokio_postgres::Config::from_str(url).map_err(malformed)?;
+    let options = format!(
+        "-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout={LOCK_TIMEOUT} \
+         -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT} -c client_encoding=UTF8"
+    );
+    let encoded = options.replace(' ', "%20").replace('=', "%3D");
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Ok(format!("{url}{separator}application_name=abacus&connect_timeout=5&options={encoded}"))
+}
+
+/// Counts statements, for the metrics and for the tests that bound how many a request needs.
+struct StatementCount(Arc<AtomicU64>);
+
+impl Instrumentation for StatementCount {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::StartQuery { .. } = event {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The fetchers: one for each kind of key that requests look up.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rust_decimal::Decimal;
+
+use super::database::{Connection, Database};
+use super::group_fetch::{Found, GroupFetch};
+use super::{accounts, bills, ledger, notices, orders, plans, transactions};
+use crate::domain::account::Account;
+use crate::domain::bill::Bill;
+use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId};
+use crate::domain::ledger::Entry;
+use crate::domain::notice::Notice;
+use crate::domain::order::Order;
+use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::transaction::Transaction;
+
+/// Rows that are shared between those who asked for them.
+pub type Rows<T> = Arc<[Arc<T>]>;
+/// The newest rows of an owner: whose, and how many.
+pub type Newest<O> = (O, i64);
+
+/// How many open notices an account shows.
+pub const NOTICES_MAX: i64 = 100;
+
+/// All fetchers of a server.
+pub struct Fetchers {
+    pub accounts: GroupFetch<AccountId, Arc<Account>>,
+    pub namespaces: GroupFetch<String, Arc<Account>>,
+    pub balances_at: GroupFetch<(AccountId, DateTime<Utc>), Decimal>,
+    pub notices: GroupFetch<AccountId, Rows<Notice>>,
+    pub plans: GroupFetch<PlanId, Arc<Plan>>,
+    pub plan_resources: GroupFetch<PlanId, Arc<[PlanResource]>>,
+    pub plans_in_use: GroupFetch<AccountId, Arc<[PlanId]>>,
+    pub resources: GroupFetch<String, Arc<Resource>>,
+    pub orders: GroupFetch<OwnedId, Arc<Order>>,
+    pub newest_orders: GroupFetch<Newest<AccountId>, Rows<Order>>,
+    pub order_counts: GroupFetch<AccountId, i64>,
+    pub bills: GroupFetch<OwnedId, Arc<Bill>>,
+    pub newest_bills: GroupFetch<Newest<AccountId>, Rows<Bill>>,
+    pub bill_counts: GroupFetch<AccountId, i64>,
+    pub newest_bills_of_orders: GroupFetch<Newest<OrderId>, Rows<Bill>>,
+    pub bill_counts_of_orders: GroupFetch<OrderId, i64>,
+    pub transactions: GroupFetch<OwnedId, Arc<Transaction>>,
+    pub newest_transactions: GroupFetch<Newest<AccountId>, Rows<Transaction>>,
+    pub transaction_counts: GroupFetch<AccountId, i64>,
+    pub refunds: GroupFetch<OwnedId, Rows<Transaction>>,
+    pub entries: GroupFetch<OwnedId, Arc<Entry>>,
+    pub newest_entries: GroupFetch<Newest<AccountId>, Rows<Entry>>,
+    pub entry_counts: GroupFetch<AccountId, i64>,
+}
+
+impl Fetchers {
+    pub fn start(database: &Database) -> Self {
+        Self {
+            accounts: GroupFetch::start(database, accounts_by_id),
+            namespaces: GroupFetch::start(database, accounts_by_namespace),
+            balances_at: GroupFetch::start(database, balances_at),
+            notices: GroupFetch::start(database, open_notices),
+            plans: GroupFetch::start(database, plans_by_id),
+            plan_resources: GroupFetch::start(database, resources_of_plans),
+            plans_in_use: GroupFetch::start(database, plans_in_use),
+            resources: GroupFetch::start(database, resources_by_code),
+            orders: GroupFetch::start(database, orders_by_id),
+            newest_orders: GroupFetch::start(database, newest_orders),
+            order_counts: GroupFetch::start(database, order_counts),
+            bills: GroupFetch::start(database, bills_by_id),
+            newest_bills: GroupFetch::start(database, newest_bills),
+            bill_counts: GroupFetch::start(database, bill_counts),
+            newest_bills_of_orders: GroupFetch::start(database, newest_bills_of_orders),
+            bill_counts_of_orders: GroupFetch::start(database, bill_counts_of_orders),
+            transactions: GroupFetch::start(database, transactions_by_id),
+            newest_transactions: GroupFetch::start(database, newest_transactions),
+            transaction_counts: GroupFetch::start(database, transaction_counts),
+            refunds: GroupFetch::start(database, refunds),
+            entries: GroupFetch::start(database, entries_by_id),
+            newest_entries: GroupFetch::start(database, newest_entries),
+            entry_counts: GroupFetch::start(database, entry_counts),
+        }
+    }
+}
+
+type Fetching<K, V> = BoxFuture<'static, Found<K, V>>;
+
+fn numbers(accounts: &[AccountId]) -> Vec<i64> {
+    accounts.iter().map(|id| id.0).collect()
+}
+
+fn by_key<K: Hash + Eq, T>(rows: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, Arc<T>> {
+    rows.into_iter().map(|row| (key(&row), Arc::new(row))).collect()
+}
+
+/// Rows by their owner, in the order in which they came.
+fn by_owner<O: Hash + Eq, T>(rows: Vec<T>, owner: impl Fn(&T) -> Option<O>) -> HashMap<O, Vec<Arc<T>>> {
+    let mut grouped: HashMap<O, Vec<Arc<T>>> = HashMap::new();
+    for row in rows {
+        if let Some(owner) = owner(&row) {
+            grouped.entry(owner).or_default().push(Arc::new(row));
+        }
+    }
+    grouped
+}
+
+/// The most rows that any of the keys asks for: one statement reads so many of each owner.
+fn most<O>(keys: &[Newest<O>]) -> i64 {
+    keys.iter().map(|(_, limit)| *limit).max().unwrap_or(0)
+}
+
+/// Gives each key its own share of what was read for all.
+fn share_out<O: Hash + Eq + Copy, T>(
+    keys: Vec<Newest<O>>,
+    grouped: &HashMap<O, Vec<Arc<T>>>,
+) -> HashMap<Newest<O>, Rows<T>> {
+    let share = |(owner, limit): Newest<O>| {
+        let rows = grouped.get(&owner).map_or(&[][..], Vec::as_slice);
+        let wanted = usize::try_from(limit).unwrap_or(0);
+        ((owner, limit), rows.iter().take(wanted).cloned().collect())
+    };
+    keys.into_iter().map(share).collect()
+}
+
+fn owners<O: Copy>(keys: &[Newest<O>]) -> Vec<O> {
+    keys.iter().map(|(owner, _)| *owner).collect()
+}
+
+/// A count for each account, zero included.
+fn counted(keys: Vec<AccountId>, counts: Vec<(i64, i64)>) -> HashMap<AccountId, i64> {
+    let mut all: HashMap<AccountId, i64> = keys.into_iter().map(|account| (account, 0)).collect();
+    all.extend(counts.into_iter().map(|(account, count)| (AccountId(account), count)));
+    all
+}
+
+fn accounts_by_id(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Arc<Account>> {
+    async move { Ok(by_key(accounts::account_by_ids(&conn, numbers(&keys)).await?, |row| row.id)) }.boxed()
+}
+
+fn accounts_by_namespace(conn: Connection, keys: Vec<String>) -> Fetching<String, Arc<Account>> {
+    async move { Ok(by_key(accounts::account_by_namespaces(&conn, keys).await?, |row| row.namespace.clone())) }.boxed()
+}
+
+fn balances_at(
+    conn: Connection,
+    keys: Vec<(AccountId, DateTime<Utc>)>,
+) -> Fetching<(AccountId, DateTime<Utc>), Decimal> {
+    async move {
+        let mut by_instant: HashMap<DateTime<Utc>, Vec<AccountId>> = HashMap::new();
+        for (account, at) in keys {
+            by_instant.entry(at).or_default().push(account);
+        }
+        let mut found = HashMap::new();
+        for (at, accounts) in by_instant {
+            let balances = ledger::balances_at(&conn, numbers(&accounts), at).await?;
+            found.extend(accounts.into_iter().map(|account| ((account, at), Decimal::ZERO)));
+            found.extend(balances.into_iter().map(|(account, balance)| ((account, at), balance)));
+        }
+        Ok(found)
+    }
+    .boxed()
+}
+
+fn open_notices(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<Notice>> {
+    async move {
+        let rows = notices::notice_open(&conn, numbers(&keys), NOTICES_MAX).await?;
+        let grouped = by_owner(rows, |row| Some(row.id.account()));
+        let keys = keys.into_iter().map(|account| (account, NOTICES_MAX)).collect();
+        Ok(share_out(keys, &grouped).into_iter().map(|((account, _), rows)| (account, rows)).collect())
+    }
+    .boxed()
+}
+
+fn plans_by_id(conn: Connection, keys: Vec<PlanId>) -> Fetching<PlanId, Arc<Plan>> {
+    async move { Ok(by_key(plans::plan_by_ids(&conn, keys.iter().map(|id| id.0).collect()).await?, |row| row.id)) }.boxed()
+}
+
+fn resources_of_plans(conn: Connection, keys: Vec<PlanId>) -> Fetching<PlanId, Arc<[PlanResource]>> {
+    async move {
+        let rows = plans::plan_resources(&conn, keys.iter().map(|id| id.0).collect()).await?;
+        Ok(grouped_values(keys, rows))
+    }
+    .boxed()
+}
+
+fn plans_in_use(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Arc<[PlanId]>> {
+    async move {
+        let rows = plans::plans_in_use(&conn, numbers(&keys)).await?;
+        Ok(grouped_values(keys, rows.into_iter().map(|(account, plan)| (AccountId(account), plan)).collect()))
+    }
+    .boxed()
+}
+
+fn grouped_values<K: Hash + Eq, V>(keys: Vec<K>, rows: Vec<(K, V)>) -> HashMap<K, Arc<[V]>> {
+    let mut grouped: HashMap<K, Vec<V>> = keys.into_iter().map(|key| (key, Vec::new())).collect();
+    for (key, value) in rows {
+        grouped.entry(key).or_default().push(value);
+    }
+    grouped.into_iter().map(|(key, values)| (key, values.into())).collect()
+}
+
+fn resources_by_code(conn: Connection, keys: Vec<String>) -> Fetching<String, Arc<Resource>> {
+    async move { Ok(by_key(plans::resource_by_codes(&conn, keys).await?, |row| row.code.clone())) }.boxed()
+}
+
+fn orders_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Order>> {
+    async move { Ok(by_key(orders::order_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_orders(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Order>> {
+    async move {
+        let rows = orders::order_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()))))
+    }
+    .boxed()
+}
+
+fn order_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = orders::order_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+fn bills_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Bill>> {
+    async move { Ok(by_key(bills::bill_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_bills(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Bill>> {
+    async move {
+        let rows = bills::bill_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()))))
+    }
+    .boxed()
+}
+
+fn bill_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = bills::bill_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+fn newest_bills_of_orders(
+    conn: Connection,
+    keys: Vec<Newest<OrderId>>,
+) -> Fetching<Newest<OrderId>, Rows<Bill>> {
+    async move {
+        let ids: Vec<OwnedId> = keys.iter().map(|(order, _)| order.0).collect();
+        let rows = bills::bill_newest_of_orders(&conn, &ids, most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| row.order)))
+    }
+    .boxed()
+}
+
+fn bill_counts_of_orders(conn: Connection, keys: Vec<OrderId>) -> Fetching<OrderId, i64> {
+    async move {
+        let ids: Vec<OwnedId> = keys.iter().map(|order| order.0).collect();
+        let mut all: HashMap<OrderId, i64> = keys.into_iter().map(|order| (order, 0)).collect();
+        all.extend(bills::bill_count_of_orders(&conn, &ids).await?);
+        Ok(all)
+    }
+    .boxed()
+}
+
+fn transactions_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Transaction>> {
+    async move { Ok(by_key(transactions::transaction_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_transactions(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<Transaction>> {
+    async move {
+        let rows = transactions::transaction_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()))))
+    }
+    .boxed()
+}
+
+fn transaction_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = transactions::transaction_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+fn refunds(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Rows<Transaction>> {
+    async move {
+        let rows = transactions::transaction_refunds(&conn, &keys).await?;
+        let grouped = by_owner(rows, |row| row.refund_of.map(|id| id.0));
+        let keys: Vec<Newest<OwnedId>> = keys.into_iter().map(|id| (id, i64::MAX)).collect();
+        Ok(share_out(keys, &grouped).into_iter().map(|((id, _), rows)| (id, rows)).collect())
+    }
+    .boxed()
+}
+
+fn entries_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Entry>> {
+    async move { Ok(by_key(ledger::entry_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_entries(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<Entry>> {
+    async move {
+        let rows = ledger::entry_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.id.account()))))
+    }
+    .boxed()
+}
+
+fn entry_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = ledger::entry_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}

@@ -1,0 +1,41 @@
+//! Idempotency keys, with the answers that they hold.
+
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+
+use super::error::StoreError;
+use super::rows::AnswerRow;
+use super::statement::Columns;
+use super::{Conn, execute, rows, select_from};
+use crate::domain::command::Answer;
+use crate::domain::ids::{AccountId, BillId, OrderId, TransactionId};
+
+/// The answers that these keys of these accounts hold; the two arrays go together.
+pub async fn answer_by_keys(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    keys: Vec<String>,
+) -> Result<Vec<(AccountId, Answer)>, StoreError> {
+    let statement = select_from::<AnswerRow>("idempotency_keys")
+        .sql(" WHERE (account_id, key) IN (SELECT * FROM UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(", ")
+        .value::<Array<Text>, _>(keys)
+        .sql("))");
+    rows::<AnswerRow>(conn, statement).await
+}
+
+pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", answers.iter().map(|(account, _)| account.0))
+        .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
+        .column::<Text, _>("mutation", answers.iter().map(|(_, a)| a.mutation.code()))
+        .column::<Binary, _>("fingerprint", answers.iter().map(|(_, a)| a.fingerprint.to_vec()))
+        .column::<Nullable<SqlUuid>, _>(
+            "transaction_id",
+            answers.iter().map(|(_, a)| a.transaction.map(TransactionId::uuid)),
+        )
+        .column::<Nullable<SqlUuid>, _>("order_id", answers.iter().map(|(_, a)| a.order.map(OrderId::uuid)))
+        .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.bill.map(BillId::uuid)))
+        .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at));
+    execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
+}

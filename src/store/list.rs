@@ -1,0 +1,225 @@
+//! Pages of what accounts own, newest first.
+//!
+//! Ids begin with the instant (docs/adr/0002), so a page is a range of ids, and so is a window of time.
+
+use chrono::{DateTime, Utc};
+use diesel::expression::QueryMetadata;
+use diesel::pg::Pg;
+use diesel::sql_types::BigInt;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::rows::Row;
+use super::statement::Statement;
+use super::{Conn, rows};
+use crate::domain::ids::{AccountId, OwnedId};
+use diesel_async::RunQueryDsl;
+
+/// Whose things a list is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    Everyone,
+    One(AccountId),
+    /// An account and its sub-accounts.
+    Family(AccountId),
+}
+
+/// Which part of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<C = Uuid> {
+    /// Only what is older than this one.
+    pub after: Option<C>,
+    /// Only what is newer than this one.
+    pub before: Option<C>,
+    /// How many, from the newest on; with `from_oldest` from the oldest on.
+    pub limit: i64,
+    pub from_oldest: bool,
+    pub offset: i64,
+}
+
+impl<C> Page<C> {
+    /// The newest `limit`.
+    pub fn first(limit: i64) -> Self {
+        Self { after: None, before: None, limit, from_oldest: false, offset: 0 }
+    }
+
+    fn order(&self) -> &'static str {
+        if self.from_oldest { "ASC" } else { "DESC" }
+    }
+}
+
+/// A window of time, half-open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl Window {
+    /// Keeps the ids of what was made in it.
+    pub(super) fn restrict<ST>(self, mut statement: Statement<ST>) -> Statement<ST> {
+        if let Some(from) = self.from {
+            statement = statement.sql(" AND t.id >= ").uuid(OwnedId::first_at(from).uuid());
+        }
+        if let Some(to) = self.to {
+            statement = statement.sql(" AND t.id < ").uuid(OwnedId::first_at(to).uuid());
+        }
+        statement
+    }
+}
+
+fn restrict_to_page<ST>(mut statement: Statement<ST>, page: &Page) -> Statement<ST> {
+    if let Some(after) = page.after {
+        statement = statement.sql(" AND t.id < ").uuid(after);
+    }
+    if let Some(before) = page.before {
+        statement = statement.sql(" AND t.id > ").uuid(before);
+    }
+    statement
+}
+
+/// A page of `table`, whose rows are `t` to the filter. The rows come newest first in any case.
+pub(super) async fn page<R, F>(
+    conn: Conn<'_>,
+    table: &'static str,
+    owners: Owners,
+    page: &Page,
+    filter: F,
+) -> Result<Vec<R::Domain>, StoreError>
+where
+    R: Row,
+    F: Fn(Statement<R::Sql>) -> Statement<R::Sql>,
+    Pg: QueryMetadata<R::Sql>,
+{
+    let order = page.order();
+    let select = Statement::new("SELECT ").sql(R::COLUMNS).sql(" FROM ");
+    let statement = match owners {
+        Owners::Everyone => {
+            let all = select.sql(table).sql(" t WHERE true").then(&filter);
+            restrict_to_page(all, page)
+        }
+        Owners::One(account) => {
+            let own = select.sql(table).sql(" t WHERE t.account_id = ").bigint(account.0).then(&filter);
+            restrict_to_page(own, page)
+        }
+        Owners::Family(main) => of_family(select, table, main, page, &filter),
+    };
+    let statement = statement
+        .sql(format!(" ORDER BY t.id {order} LIMIT "))
+        .bigint(page.limit)
+        .sql(" OFFSET ")
+        .bigint(page.offset);
+    let mut found = rows::<R>(conn, statement).await?;
+    if page.from_oldest {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// The first rows of each account of the family, by its own index, and then the first of those.
+fn of_family<ST>(
+    select: Statement<ST>,
+    table: &'static str,
+    main: AccountId,
+    page: &Page,
+    filter: &impl Fn(Statement<ST>) -> Statement<ST>,
+) -> Statement<ST> {
+    let head = format!(
+        "(SELECT l.* FROM accounts a CROSS JOIN LATERAL (SELECT t.* FROM {table} t WHERE t.account_id = a.id"
+    );
+    let each = restrict_to_page(select.sql(head).then(filter), page);
+    each.sql(format!(" ORDER BY t.id {} LIMIT ", page.order()))
+        .bigint(page.limit.saturating_add(page.offset))
+        .sql(") l WHERE a.id = ")
+        .bigint(main.0)
+        .sql(" OR a.parent_id = ")
+        .bigint(main.0)
+        .sql(") t")
+}
+
+/// How many rows of `table` the filter leaves, over all pages.
+pub(super) async fn count<F>(
+    mut conn: Conn<'_>,
+    table: &'static str,
+    owners: Owners,
+    filter: F,
+) -> Result<i64, StoreError>
+where
+    F: Fn(Statement<BigInt>) -> Statement<BigInt>,
+{
+    let select = Statement::new(format!("SELECT count(*) FROM {table} t WHERE "));
+    let statement = match owners {
+        Owners::Everyone => select.sql("true"),
+        Owners::One(account) => select.sql("t.account_id = ").bigint(account.0),
+        Owners::Family(main) => select
+            .sql("t.account_id IN (SELECT id FROM accounts WHERE id = ")
+            .bigint(main.0)
+            .sql(" OR parent_id = ")
+            .bigint(main.0)
+            .sql(")"),
+    };
+    Ok(statement.then(filter).get_result(&mut conn).await?)
+}
+
+/// The newest rows of each account, by the account's number.
+pub(super) fn newest_of_each<R: Row>(
+    table: &'static str,
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Statement<R::Sql> {
+    Statement::new("SELECT ")
+        .sql(R::COLUMNS)
+        .sql(format!(
+            " FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL \
+             (SELECT t.* FROM {table} t WHERE t.account_id = a.id ORDER BY t.id DESC LIMIT "
+        ))
+        .bigint(limit)
+        .sql(") l WHERE a.id = ANY(")
+        .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+        .sql(")) t ORDER BY t.id DESC")
+}
+
+/// Rows of `table` by id: found by (account_id, id).
+pub(super) fn by_ids<R: Row>(table: &'static str, ids: &[OwnedId]) -> Statement<R::Sql> {
+    let accounts: Vec<i64> = ids.iter().map(|id| id.account().0).collect();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    Statement::new("SELECT ")
+        .sql(R::COLUMNS)
+        .sql(format!(" FROM {table} t WHERE t.account_id = ANY("))
+        .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+        .sql(") AND t.id = ANY(")
+        .value::<diesel::sql_types::Array<diesel::sql_types::Uuid>, _>(ids)
+        .sql(")")
+}
+
+/// How many rows of `table` each of the accounts has.
+pub(super) async fn count_of_each(
+    mut conn: Conn<'_>,
+    table: &'static str,
+    accounts: Vec<i64>,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt)>::new(format!(
+        "SELECT t.account_id, count(*) FROM {table} t WHERE t.account_id = ANY("
+    ))
+    .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+    .sql(") GROUP BY t.account_id");
+    Ok(statement.load(&mut conn).await?)
+}
+
+/// The row of that printed number, among those that the account made on that day.
+pub(super) fn by_number<ST>(
+    select: Statement<ST>,
+    account: AccountId,
+    day: std::ops::Range<OwnedId>,
+    number: &str,
+) -> Statement<ST> {
+    select
+        .sql(" WHERE account_id = ")
+        .bigint(account.0)
+        .sql(" AND id >= ")
+        .uuid(day.start.uuid())
+        .sql(" AND id < ")
+        .uuid(day.end.uuid())
+        .sql(" AND number = ")
+        .text(number.to_owned())
+}

@@ -1,0 +1,51 @@
+//! The only place with SQL: rows, statements, repositories that answer domain values, and batched fetches.
+
+pub mod accounts;
+pub mod bills;
+pub mod database;
+pub mod error;
+pub mod fetch;
+pub mod group_fetch;
+pub mod keys;
+pub mod ledger;
+pub mod list;
+pub mod migrations;
+pub mod notices;
+pub mod orders;
+pub mod plans;
+pub mod repository;
+mod rows;
+mod schema;
+mod statement;
+pub mod transactions;
+
+use diesel::expression::QueryMetadata;
+use diesel::pg::Pg;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use error::StoreError;
+use rows::Row;
+use statement::Statement;
+
+/// A connection, shared: statements that are awaited together go down the wire together.
+pub type Conn<'c> = &'c AsyncPgConnection;
+
+/// Runs a statement and answers its rows as domain values.
+async fn rows<R>(mut conn: Conn<'_>, statement: Statement<R::Sql>) -> Result<Vec<R::Domain>, StoreError>
+where
+    R: Row,
+    Pg: QueryMetadata<R::Sql>,
+{
+    let rows: Vec<R> = statement.load(&mut conn).await?;
+    rows.into_iter().map(Row::into_domain).collect()
+}
+
+/// Runs a statement and answers how many rows it touched.
+async fn execute(mut conn: Conn<'_>, statement: Statement) -> Result<usize, StoreError> {
+    Ok(statement.execute(&mut conn).await?)
+}
+
+/// `SELECT` with the row's columns, up to and including `FROM table`.
+fn select_from<R: Row>(table: &'static str) -> Statement<R::Sql> {
+    Statement::new("SELECT ").sql(R::COLUMNS).sql(" FROM ").sql(table)
+}

@@ -1,0 +1,151 @@
+//! Orders.
+
+use std::sync::Arc;
+
+use diesel::sql_types::{
+    Array, BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+};
+
+use super::accounts::like_anywhere;
+use super::error::StoreError;
+use super::list::{self, Owners, Page, Window};
+use super::rows::OrderRow;
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
+use crate::domain::account::AccountKind;
+use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
+use crate::domain::order::{Order, OrderState, OrderType};
+
+pub async fn order_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Order>, StoreError> {
+    rows::<OrderRow>(conn, list::by_ids::<OrderRow>("orders", ids)).await
+}
+
+/// The order of that printed number, found through the account and the day in it.
+pub async fn order_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Order>, StoreError> {
+    let Some((account, day)) = parse_printed_number('O', number) else { return Ok(None) };
+    let statement = list::by_number(select_from::<OrderRow>("orders"), account, day, number);
+    Ok(rows::<OrderRow>(conn, statement).await?.pop())
+}
+
+/// The newest orders of each account.
+pub async fn order_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Order>, StoreError> {
+    rows::<OrderRow>(conn, list::newest_of_each::<OrderRow>("orders", accounts, limit)).await
+}
+
+/// The live orders of exclusive plans: at most one for each account and region.
+pub async fn order_exclusive(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Order>, StoreError> {
+    let statement = select_from::<OrderRow>("orders")
+        .sql(" WHERE exclusive AND state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(")");
+    rows::<OrderRow>(conn, statement).await
+}
+
+/// What a list of orders is narrowed by; conditions are joined by AND.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Of creation.
+    pub window: Window,
+    pub order_type: Option<OrderType>,
+    /// In the number or the name, anywhere, without regard to case.
+    pub search: Option<String>,
+    pub resource_type: Option<String>,
+    pub account_kind: Option<AccountKind>,
+    pub state: Option<OrderState>,
+}
+
+impl OrderFilter {
+    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
+        let mut statement = self.window.restrict(statement);
+        if let Some(order_type) = self.order_type {
+            statement = statement.sql(" AND t.type = ").value::<Text, _>(order_type.code());
+        }
+        if let Some(state) = self.state {
+            statement = statement.sql(" AND t.state = ").value::<Text, _>(state.code());
+        }
+        if let Some(resource_type) = &self.resource_type {
+            statement = statement.sql(" AND t.resource_type = ").text(resource_type.clone());
+        }
+        if let Some(kind) = self.account_kind {
+            statement = statement
+                .sql(" AND EXISTS (SELECT FROM accounts k WHERE k.id = t.account_id AND k.kind = ")
+                .value::<Text, _>(kind.code())
+                .sql(")");
+        }
+        if let Some(search) = &self.search {
+            let pattern = like_anywhere(search);
+            statement = statement
+                .sql(" AND (t.number ILIKE ")
+                .text(pattern.clone())
+                .sql(" OR t.name ILIKE ")
+                .text(pattern)
+                .sql(")");
+        }
+        statement
+    }
+}
+
+pub async fn order_list(
+    conn: Conn<'_>,
+    owners: Owners,
+    filter: &OrderFilter,
+    page: &Page,
+) -> Result<Vec<Order>, StoreError> {
+    list::page::<OrderRow, _>(conn, "orders", owners, page, |statement| filter.restrict(statement)).await
+}
+
+pub async fn order_count(conn: Conn<'_>, owners: Owners, filter: &OrderFilter) -> Result<i64, StoreError> {
+    list::count(conn, "orders", owners, |statement| filter.restrict(statement)).await
+}
+
+pub async fn order_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
+    list::count_of_each(conn, "orders", accounts).await
+}
+
+pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
+        .column::<SqlUuid, _>("id", orders.iter().map(|o| o.id.uuid()))
+        .column::<Text, _>("number", orders.iter().map(|o| o.number()))
+        .column::<Text, _>("name", orders.iter().map(|o| o.name.clone()))
+        .column::<Text, _>("type", orders.iter().map(|o| o.order_type.code()))
+        .column::<Text, _>("state", orders.iter().map(|o| o.state.code()))
+        .column::<Nullable<SqlUuid>, _>("previous_id", orders.iter().map(|o| o.previous.map(OrderId::uuid)))
+        .column::<Nullable<SqlUuid>, _>("plan_id", orders.iter().map(|o| o.plan.map(|id| id.0)))
+        .column::<Bool, _>("exclusive", orders.iter().map(|o| o.exclusive))
+        .column::<Integer, _>("quantity", orders.iter().map(|o| o.quantity))
+        .column::<Nullable<Text>, _>("region", orders.iter().map(|o| o.region.clone()))
+        .column::<Nullable<Text>, _>("datacenter", orders.iter().map(|o| o.datacenter.clone()))
+        .column::<Text, _>("resource_type", orders.iter().map(|o| o.resource_type.clone()))
+        .column::<Text, _>("product_name", orders.iter().map(|o| o.product_name.clone()))
+        .column::<Text, _>("bill_period", orders.iter().map(|o| o.bill_period.code()))
+        .column::<Text, _>("currency", orders.iter().map(|o| o.currency.to_string()))
+        .column::<Numeric, _>("price", orders.iter().map(|o| o.price))
+        .column::<Nullable<Numeric>, _>("once_price", orders.iter().map(|o| o.once_price))
+        .column::<Integer, _>("seq", orders.iter().map(|o| o.seq))
+        .column::<Integer, _>("seq_count", orders.iter().map(|o| o.seq_count))
+        .column::<Bool, _>("auto_renewal", orders.iter().map(|o| o.auto_renewal))
+        .column::<Nullable<Text>, _>("comment", orders.iter().map(|o| o.comment.clone()))
+        .column::<Timestamptz, _>("created_at", orders.iter().map(|o| o.created_at))
+        .column::<Nullable<Timestamptz>, _>("delivered_at", orders.iter().map(|o| o.delivered_at))
+        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at));
+    execute(conn, columns.insert_into("orders")).await.map(drop)
+}
+
+/// Writes what can change of an order.
+pub async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
+        .column::<SqlUuid, _>("id", orders.iter().map(|o| o.id.uuid()))
+        .column::<Text, _>("state", orders.iter().map(|o| o.state.code()))
+        .column::<Integer, _>("seq", orders.iter().map(|o| o.seq))
+        .column::<Bool, _>("auto_renewal", orders.iter().map(|o| o.auto_renewal))
+        .column::<Nullable<Timestamptz>, _>("delivered_at", orders.iter().map(|o| o.delivered_at))
+        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at));
+    execute(conn, columns.update("orders", 2)).await.map(drop)
+}
+
+/// The account that an order number names, whether or not there is such an order.
+pub fn account_of_number(number: &str) -> Option<AccountId> {
+    parse_printed_number('O', number).map(|(account, _)| account)
+}

@@ -1,0 +1,146 @@
+//! The catalogue: plans and resources.
+
+use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::list::{self, Owners, Page};
+use super::rows::{PlanRow, ResourceRow, Row};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
+use crate::domain::ids::PlanId;
+use crate::domain::plan::{Plan, PlanResource, Resource};
+
+pub async fn plan_by_ids(conn: Conn<'_>, ids: Vec<Uuid>) -> Result<Vec<Plan>, StoreError> {
+    let statement =
+        select_from::<PlanRow>("plans").sql(" WHERE id = ANY(").value::<Array<SqlUuid>, _>(ids).sql(")");
+    rows::<PlanRow>(conn, statement).await
+}
+
+/// What the market is narrowed by; conditions are joined by AND.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanFilter {
+    pub plan_type: Option<String>,
+    pub region: Option<String>,
+    pub resource_type: Option<String>,
+    pub include_retired: bool,
+}
+
+impl PlanFilter {
+    fn restrict<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+        for (column, value) in [
+            (" AND type = ", &self.plan_type),
+            (" AND region = ", &self.region),
+            (" AND resource_type = ", &self.resource_type),
+        ] {
+            if let Some(value) = value {
+                statement = statement.sql(column).text(value.clone());
+            }
+        }
+        if self.include_retired { statement } else { statement.sql(" AND retired_at IS NULL") }
+    }
+}
+
+pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Vec<Plan>, StoreError> {
+    list::page::<PlanRow, _>(conn, "plans", Owners::Everyone, page, |statement| filter.restrict(statement))
+        .await
+}
+
+pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, StoreError> {
+    list::count(conn, "plans", Owners::Everyone, |statement| filter.restrict(statement)).await
+}
+
+/// Makes a plan with what it includes. A resource that there is not is a violation of
+/// `plan_resources_resource_code_fkey`.
+pub async fn plan_create(
+    conn: &mut AsyncPgConnection,
+    plan: &Plan,
+    resources: &[PlanResource],
+) -> Result<(), StoreError> {
+    conn.transaction(async |conn| {
+        execute(conn, plan_insert(plan)).await?;
+        if !resources.is_empty() {
+            let columns = Columns::new()
+                .column::<SqlUuid, _>("plan_id", resources.iter().map(|_| plan.id.0))
+                .column::<Text, _>("resource_code", resources.iter().map(|r| r.resource_code.clone()))
+                .column::<Numeric, _>("amount", resources.iter().map(|r| r.amount));
+            execute(conn, columns.insert_into("plan_resources")).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn plan_insert(plan: &Plan) -> Statement {
+    let one = std::iter::once::<String>;
+    Columns::new()
+        .column::<SqlUuid, _>("id", std::iter::once(plan.id.0))
+        .column::<Text, _>("name", one(plan.name.clone()))
+        .column::<Text, _>("type", one(plan.plan_type.clone()))
+        .column::<Nullable<Text>, _>("region", std::iter::once(plan.region.clone()))
+        .column::<Text, _>("resource_type", one(plan.resource_type.clone()))
+        .column::<Text, _>("currency", one(plan.currency.to_string()))
+        .column::<Numeric, _>("price", std::iter::once(plan.price))
+        .column::<Nullable<Numeric>, _>("once_price", std::iter::once(plan.once_price))
+        .column::<Text, _>("bill_period", std::iter::once(plan.bill_period.code()))
+        .column::<Text, _>("description", one(plan.description.clone()))
+        .column::<Timestamptz, _>("created_at", std::iter::once(plan.created_at))
+        .insert_into("plans")
+}
+
+/// Takes a plan off the market; one that is off it already stays as it was.
+pub async fn plan_retire(
+    conn: Conn<'_>,
+    id: PlanId,
+    at: chrono::DateTime<chrono::Utc>,
+) -> Result<Option<Plan>, StoreError> {
+    let statement = Statement::new("UPDATE plans SET retired_at = coalesce(retired_at, ")
+        .instant(at)
+        .sql(") WHERE id = ")
+        .uuid(id.0)
+        .sql(" RETURNING ")
+        .sql(PlanRow::COLUMNS);
+    Ok(rows::<PlanRow>(conn, statement).await?.pop())
+}
+
+/// What plans include, in the order of the resources' codes.
+pub async fn plan_resources(
+    mut conn: Conn<'_>,
+    plans: Vec<Uuid>,
+) -> Result<Vec<(PlanId, PlanResource)>, StoreError> {
+    let statement = Statement::<(SqlUuid, Text, Numeric)>::new(
+        "SELECT plan_id, resource_code, amount FROM plan_resources WHERE plan_id = ANY(",
+    )
+    .value::<Array<SqlUuid>, _>(plans)
+    .sql(") ORDER BY plan_id, resource_code");
+    let found: Vec<(Uuid, String, Decimal)> = statement.load(&mut conn).await?;
+    let included = |(plan, resource_code, amount)| (PlanId(plan), PlanResource { resource_code, amount });
+    Ok(found.into_iter().map(included).collect())
+}
+
+/// The plans of accounts' live orders, each plan once.
+pub async fn plans_in_use(mut conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, PlanId)>, StoreError> {
+    let statement = Statement::<(BigInt, SqlUuid)>::new(
+        "SELECT DISTINCT account_id, plan_id FROM orders WHERE plan_id IS NOT NULL AND \
+         state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(") ORDER BY account_id, plan_id");
+    let found: Vec<(i64, Uuid)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(account, plan)| (account, PlanId(plan))).collect())
+}
+
+pub async fn resource_by_codes(conn: Conn<'_>, codes: Vec<String>) -> Result<Vec<Resource>, StoreError> {
+    let statement = select_from::<ResourceRow>("resources")
+        .sql(" WHERE code = ANY(")
+        .value::<Array<Text>, _>(codes)
+        .sql(")");
+    rows::<ResourceRow>(conn, statement).await
+}
+
+/// The resource catalogue, by code.
+pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> {
+    rows::<ResourceRow>(conn, select_from::<ResourceRow>("resources").sql(" ORDER BY code")).await
+}

@@ -1,0 +1,562 @@
+//! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may
+//! not see is absent.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
+use super::bills::{self, BillFilter};
+use super::database::Database;
+use super::error::StoreError;
+use super::fetch::{Fetchers, Newest, Rows};
+use super::group_fetch::GroupFetch;
+use super::ledger::{self, EntryFilter};
+use super::list::{Owners, Page};
+use super::orders::{self, OrderFilter};
+use super::plans::{self, PlanFilter};
+use super::transactions::{self, TransactionFilter};
+use super::{keys, migrations};
+use crate::domain::account::Account;
+use crate::domain::bill::Bill;
+use crate::domain::command::Answer;
+use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, OwnedId, PlanId, TransactionId};
+use crate::domain::ledger::{Entry, Fault, Verifier};
+use crate::domain::notice::Notice;
+use crate::domain::order::Order;
+use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::transaction::Transaction;
+use crate::domain::viewer::{Scope, Viewer};
+
+/// The database, and the look-ups that requests share.
+pub struct Store {
+    pub database: Database,
+    fetch: Fetchers,
+}
+
+impl Store {
+    pub fn new(database: Database) -> Arc<Self> {
+        let fetch = Fetchers::start(&database);
+        Arc::new(Self { database, fetch })
+    }
+
+    /// The account of that namespace, whoever asks: for the token of a viewer.
+    pub async fn account_of_namespace(&self, namespace: String) -> Result<Option<Arc<Account>>, StoreError> {
+        self.fetch.namespaces.get_one(namespace).await
+    }
+
+    /// Whether the database answers, can be written, and has the schema of this server.
+    pub async fn is_ready(&self) -> Result<bool, StoreError> {
+        migrations::is_ready(&self.database).await
+    }
+}
+
+/// Why a repository does not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AccessError {
+    #[error("this takes the role {0}")]
+    Forbidden(&'static str),
+    /// It is not there, or not the viewer's: the answer is the same.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How many accounts, and how many entries of one, the check of the whole ledger reads at a time.
+const CHECK_ACCOUNTS_MAX: i64 = 1_000;
+const CHECK_ENTRIES_MAX: i64 = 5_000;
+
+/// What a check of ledgers found.
+#[derive(Debug, Clone, Default)]
+pub struct HealthReport {
+    pub accounts_checked: i32,
+    pub entries_checked: i32,
+    pub imbalance: Decimal,
+    pub faults: Vec<(Arc<Account>, Fault)>,
+}
+
+/// The store as one viewer sees it.
+#[derive(Clone)]
+pub struct Repository {
+    store: Arc<Store>,
+    viewer: Arc<Viewer>,
+}
+
+impl Repository {
+    pub fn new(store: Arc<Store>, viewer: Arc<Viewer>) -> Self {
+        Self { store, viewer }
+    }
+
+    pub fn viewer(&self) -> &Viewer {
+        &self.viewer
+    }
+
+    fn require_operator(&self) -> Result<(), AccessError> {
+        if self.viewer.is_operator() { Ok(()) } else { Err(AccessError::Forbidden("OPERATOR")) }
+    }
+
+    /// Those of the accounts that the viewer may see.
+    async fn visible(
+        &self,
+        accounts: impl Iterator<Item = AccountId>,
+    ) -> Result<HashSet<AccountId>, StoreError> {
+        match self.viewer.scope() {
+            Scope::All => Ok(accounts.collect()),
+            Scope::Nothing => Ok(HashSet::new()),
+            Scope::Family(own) => {
+                let asked: HashSet<AccountId> = accounts.collect();
+                let others = asked.iter().copied().filter(|account| *account != own).collect();
+                let mut visible = self.accounts(others).await?.into_keys().collect::<HashSet<_>>();
+                if asked.contains(&own) {
+                    visible.insert(own);
+                }
+                Ok(visible)
+            }
+        }
+    }
+
+    /// Looks up what belongs to visible accounts.
+    async fn owned<K, V>(
+        &self,
+        fetch: &GroupFetch<K, V>,
+        keys: Vec<K>,
+        owner: impl Fn(&K) -> AccountId,
+    ) -> Result<HashMap<K, V>, StoreError>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let visible = self.visible(keys.iter().map(&owner)).await?;
+        fetch.get(keys.into_iter().filter(|key| visible.contains(&owner(key))).collect()).await
+    }
+
+    async fn owned_by_id<I, V>(
+        &self,
+        fetch: &GroupFetch<OwnedId, V>,
+        keys: &[I],
+        inner: impl Fn(&I) -> OwnedId,
+    ) -> Result<HashMap<I, V>, StoreError>
+    where
+        I: Hash + Eq + Copy,
+        V: Clone + Send + Sync + 'static,
+    {
+        let ids: Vec<OwnedId> = keys.iter().map(&inner).collect();
+        let found = self.owned(fetch, ids, |id| id.account()).await?;
+        Ok(keys.iter().filter_map(|key| found.get(&inner(key)).map(|value| (*key, value.clone()))).collect())
+    }
+
+    // ── accounts ──
+
+    pub async fn accounts(
+        &self,
+        ids: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Arc<Account>>, StoreError> {
+        if self.viewer.scope() == Scope::Nothing {
+            return Ok(HashMap::new());
+        }
+        let mut found = self.store.fetch.accounts.get(ids).await?;
+        found.retain(|_, account| self.viewer.sees(account));
+        Ok(found)
+    }
+
+    pub async fn accounts_by_namespace(
+        &self,
+        names: Vec<String>,
+    ) -> Result<HashMap<String, Arc<Account>>, StoreError> {
+        let mut found = self.store.fetch.namespaces.get(names).await?;
+        found.retain(|_, account| self.viewer.sees(account));
+        Ok(found)
+    }
+
+    /// The account of that number, if the viewer may see it.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
+        Ok(self.accounts(vec![id]).await?.remove(&id))
+    }
+
+    pub async fn account_list(
+        &self,
+        filter: &AccountFilter,
+        page: &Page<AccountCursor>,
+    ) -> Result<Vec<Account>, StoreError> {
+        let conn = self.store.database.connection().await?;
+        accounts::account_list(&conn, self.viewer.scope(), filter, page).await
+    }
+
+    pub async fn account_count(&self, filter: &AccountFilter) -> Result<i64, StoreError> {
+        let conn = self.store.database.connection().await?;
+        accounts::account_count(&conn, self.viewer.scope(), filter).await
+    }
+
+    /// Makes an account. It runs to its end even if the caller leaves.
+    pub async fn account_create(&self, account: Account) -> Result<Account, AccessError> {
+        self.require_operator()?;
+        let database = self.store.database.clone();
+        let creating = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            accounts::account_create(&mut conn, account).await
+        });
+        Ok(joined(creating).await?)
+    }
+
+    pub async fn account_update(
+        &self,
+        id: AccountId,
+        patch: AccountPatch,
+    ) -> Result<Option<Account>, AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        Ok(accounts::account_update(&conn, id, patch).await?)
+    }
+
+    pub async fn balances_at(
+        &self,
+        keys: Vec<(AccountId, DateTime<Utc>)>,
+    ) -> Result<HashMap<(AccountId, DateTime<Utc>), Decimal>, StoreError> {
+        self.owned(&self.store.fetch.balances_at, keys, |(account, _)| *account).await
+    }
+
+    pub async fn notices(
+        &self,
+        keys: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Rows<Notice>>, StoreError> {
+        self.owned(&self.store.fetch.notices, keys, |account| *account).await
+    }
+
+    // ── catalogue: for everyone ──
+
+    pub async fn plans(&self, ids: Vec<PlanId>) -> Result<HashMap<PlanId, Arc<Plan>>, StoreError> {
+        self.store.fetch.plans.get(ids).await
+    }
+
+    pub async fn plan_list(&self, filter: &PlanFilter, page: &Page) -> Result<Vec<Plan>, StoreError> {
+        plans::plan_list(&*self.store.database.connection().await?, filter, page).await
+    }
+
+    pub async fn plan_count(&self, filter: &PlanFilter) -> Result<i64, StoreError> {
+        plans::plan_count(&*self.store.database.connection().await?, filter).await
+    }
+
+    pub async fn plan_resources(
+        &self,
+        ids: Vec<PlanId>,
+    ) -> Result<HashMap<PlanId, Arc<[PlanResource]>>, StoreError> {
+        self.store.fetch.plan_resources.get(ids).await
+    }
+
+    pub async fn plans_in_use(
+        &self,
+        keys: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Arc<[PlanId]>>, StoreError> {
+        self.owned(&self.store.fetch.plans_in_use, keys, |account| *account).await
+    }
+
+    pub async fn resources(&self, codes: Vec<String>) -> Result<HashMap<String, Arc<Resource>>, StoreError> {
+        self.store.fetch.resources.get(codes).await
+    }
+
+    pub async fn resource_list(&self) -> Result<Vec<Resource>, StoreError> {
+        plans::resource_list(&*self.store.database.connection().await?).await
+    }
+
+    /// Puts a plan on the market. It runs to its end even if the caller leaves.
+    pub async fn plan_create(&self, plan: Plan, resources: Vec<PlanResource>) -> Result<Plan, AccessError> {
+        self.require_operator()?;
+        let database = self.store.database.clone();
+        let creating = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            plans::plan_create(&mut conn, &plan, &resources).await.map(|()| plan)
+        });
+        Ok(joined(creating).await?)
+    }
+
+    pub async fn plan_retire(&self, id: PlanId, at: DateTime<Utc>) -> Result<Option<Plan>, AccessError> {
+        self.require_operator()?;
+        Ok(plans::plan_retire(&*self.store.database.connection().await?, id, at).await?)
+    }
+
+    // ── what accounts own ──
+
+    /// Whose things a list is of: the account named, if the viewer may see it, or all that the viewer may see.
+    async fn owners(&self, account: Option<AccountId>) -> Result<Option<Owners>, AccessError> {
+        if let Some(account) = account {
+            let visible = self.visible(std::iter::once(account)).await?.contains(&account);
+            // An operator sees every account there is, and no other.
+            let there = visible && (!self.viewer.is_operator() || self.account(account).await?.is_some());
+            return if there { Ok(Some(Owners::One(account))) } else { Err(AccessError::NoSuchAccount) };
+        }
+        Ok(match self.viewer.scope() {
+            Scope::All => Some(Owners::Everyone),
+            Scope::Family(own) => Some(Owners::Family(own)),
+            Scope::Nothing => None,
+        })
+    }
+
+    pub async fn orders(&self, ids: &[OrderId]) -> Result<HashMap<OrderId, Arc<Order>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.orders, ids, |id| id.0).await
+    }
+
+    pub async fn order_by_number(&self, number: &str) -> Result<Option<Order>, StoreError> {
+        let Some(account) = orders::account_of_number(number) else { return Ok(None) };
+        if !self.visible(std::iter::once(account)).await?.contains(&account) {
+            return Ok(None);
+        }
+        orders::order_by_number(&*self.store.database.connection().await?, number).await
+    }
+
+    pub async fn newest_orders(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Order>>, StoreError> {
+        self.owned(&self.store.fetch.newest_orders, keys, |(account, _)| *account).await
+    }
+
+    pub async fn order_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
+        self.owned(&self.store.fetch.order_counts, keys, |account| *account).await
+    }
+
+    pub async fn order_list(
+        &self,
+        account: Option<AccountId>,
+        filter: &OrderFilter,
+        page: &Page,
+    ) -> Result<Vec<Order>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        Ok(orders::order_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+    }
+
+    pub async fn order_count(
+        &self,
+        account: Option<AccountId>,
+        filter: &OrderFilter,
+    ) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        Ok(orders::order_count(&*self.store.database.connection().await?, owners, filter).await?)
+    }
+
+    pub async fn bills(&self, ids: &[BillId]) -> Result<HashMap<BillId, Arc<Bill>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.bills, ids, |id| id.0).await
+    }
+
+    pub async fn bill_by_number(&self, number: &str) -> Result<Option<Bill>, StoreError> {
+        let Some(account) = bills::account_of_number(number) else { return Ok(None) };
+        if !self.visible(std::iter::once(account)).await?.contains(&account) {
+            return Ok(None);
+        }
+        bills::bill_by_number(&*self.store.database.connection().await?, number).await
+    }
+
+    pub async fn newest_bills(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Bill>>, StoreError> {
+        self.owned(&self.store.fetch.newest_bills, keys, |(account, _)| *account).await
+    }
+
+    pub async fn bill_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
+        self.owned(&self.store.fetch.bill_counts, keys, |account| *account).await
+    }
+
+    pub async fn newest_bills_of_orders(
+        &self,
+        keys: Vec<Newest<OrderId>>,
+    ) -> Result<HashMap<Newest<OrderId>, Rows<Bill>>, StoreError> {
+        self.owned(&self.store.fetch.newest_bills_of_orders, keys, |(order, _)| order.account()).await
+    }
+
+    pub async fn bill_counts_of_orders(
+        &self,
+        keys: Vec<OrderId>,
+    ) -> Result<HashMap<OrderId, i64>, StoreError> {
+        self.owned(&self.store.fetch.bill_counts_of_orders, keys, |order| order.account()).await
+    }
+
+    pub async fn bill_list(
+        &self,
+        account: Option<AccountId>,
+        filter: &BillFilter,
+        page: &Page,
+    ) -> Result<Vec<Bill>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        Ok(bills::bill_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+    }
+
+    pub async fn bill_count(
+        &self,
+        account: Option<AccountId>,
+        filter: &BillFilter,
+    ) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        Ok(bills::bill_count(&*self.store.database.connection().await?, owners, filter).await?)
+    }
+
+    pub async fn transactions(
+        &self,
+        ids: &[TransactionId],
+    ) -> Result<HashMap<TransactionId, Arc<Transaction>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.transactions, ids, |id| id.0).await
+    }
+
+    pub async fn newest_transactions(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Transaction>>, StoreError> {
+        self.owned(&self.store.fetch.newest_transactions, keys, |(account, _)| *account).await
+    }
+
+    pub async fn transaction_counts(
+        &self,
+        keys: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, i64>, StoreError> {
+        self.owned(&self.store.fetch.transaction_counts, keys, |account| *account).await
+    }
+
+    /// What was given back of these transactions.
+    pub async fn refunds(
+        &self,
+        ids: &[TransactionId],
+    ) -> Result<HashMap<TransactionId, Rows<Transaction>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.refunds, ids, |id| id.0).await
+    }
+
+    pub async fn transaction_list(
+        &self,
+        account: Option<AccountId>,
+        filter: &TransactionFilter,
+        page: &Page,
+    ) -> Result<Vec<Transaction>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        let conn = self.store.database.connection().await?;
+        Ok(transactions::transaction_list(&conn, owners, filter, page).await?)
+    }
+
+    pub async fn transaction_count(
+        &self,
+        account: Option<AccountId>,
+        filter: &TransactionFilter,
+    ) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        let conn = self.store.database.connection().await?;
+        Ok(transactions::transaction_count(&conn, owners, filter).await?)
+    }
+
+    pub async fn entries(&self, ids: &[EntryId]) -> Result<HashMap<EntryId, Arc<Entry>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.entries, ids, |id| id.0).await
+    }
+
+    pub async fn newest_entries(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Entry>>, StoreError> {
+        self.owned(&self.store.fetch.newest_entries, keys, |(account, _)| *account).await
+    }
+
+    pub async fn entry_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
+        self.owned(&self.store.fetch.entry_counts, keys, |account| *account).await
+    }
+
+    pub async fn entry_list(
+        &self,
+        account: Option<AccountId>,
+        filter: &EntryFilter,
+        page: &Page,
+    ) -> Result<Vec<Entry>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        Ok(ledger::entry_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+    }
+
+    pub async fn entry_count(
+        &self,
+        account: Option<AccountId>,
+        filter: &EntryFilter,
+    ) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        Ok(ledger::entry_count(&*self.store.database.connection().await?, owners, filter).await?)
+    }
+
+    /// The answer that a key of an account holds.
+    pub async fn answer(&self, account: AccountId, key: String) -> Result<Option<Answer>, AccessError> {
+        if self.account(account).await?.is_none() {
+            return Err(AccessError::NoSuchAccount);
+        }
+        let conn = self.store.database.connection().await?;
+        Ok(keys::answer_by_keys(&conn, vec![account.0], vec![key]).await?.pop().map(|(_, answer)| answer))
+    }
+
+    // ── the ledger's health ──
+
+    /// Checks one account's ledger, or, for operators, those of the next accounts after where the last call stopped.
+    pub async fn ledger_health(&self, account: Option<AccountId>) -> Result<HealthReport, AccessError> {
+        let Some(account) = account else { return self.next_ledgers_health().await };
+        let account = self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
+        let mut report = HealthReport::default();
+        self.check_ledger(&account, &mut report).await?;
+        self.check_books(account.id, account.id, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn next_ledgers_health(&self) -> Result<HealthReport, AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let position = ledger::check_position(&conn).await?;
+        let next = accounts::account_from(&conn, position, CHECK_ACCOUNTS_MAX).await?;
+        drop(conn);
+        let mut report = HealthReport::default();
+        for account in &next {
+            self.check_ledger(account, &mut report).await?;
+        }
+        if let (Some(first), Some(last)) = (next.first(), next.last()) {
+            self.check_books(first.id, last.id, &mut report).await?;
+        }
+        let whole = i64::try_from(next.len()) == Ok(CHECK_ACCOUNTS_MAX);
+        let stopped_at = next.last().filter(|_| whole).map_or(AccountId(0), |last| last.id);
+        ledger::set_check_position(&*self.store.database.connection().await?, stopped_at).await?;
+        Ok(report)
+    }
+
+    async fn check_ledger(&self, account: &Account, report: &mut HealthReport) -> Result<(), StoreError> {
+        let conn = self.store.database.connection().await?;
+        let mut verifier = Verifier::default();
+        let mut after = uuid::Uuid::nil();
+        loop {
+            let (entries, transactions) =
+                ledger::entries_to_verify(&conn, account.id, after, CHECK_ENTRIES_MAX).await?;
+            // Entries that came after the account was read belong to the next check.
+            let entries: Vec<_> = entries.into_iter().filter(|entry| entry.seq <= account.head.seq).collect();
+            let Some(last) = entries.last() else { break };
+            after = last.id.uuid();
+            for entry in &entries {
+                verifier.check(entry, transactions.get(&entry.id.0));
+            }
+            report.entries_checked =
+                report.entries_checked.saturating_add(i32::try_from(entries.len()).unwrap_or(i32::MAX));
+        }
+        let unposted = ledger::unposted_count(&conn, account.id).await?;
+        report.accounts_checked = report.accounts_checked.saturating_add(1);
+        let faults = verifier.finish(account, unposted);
+        let account = Arc::new(account.clone());
+        report.faults.extend(faults.into_iter().map(|fault| (Arc::clone(&account), fault)));
+        Ok(())
+    }
+
+    async fn check_books(
+        &self,
+        first: AccountId,
+        last: AccountId,
+        report: &mut HealthReport,
+    ) -> Result<(), StoreError> {
+        let conn = self.store.database.connection().await?;
+        for (_, balances, transferred) in ledger::books_of(&conn, first, last).await? {
+            let difference = balances.checked_sub(transferred).unwrap_or(Decimal::MAX).abs();
+            report.imbalance = report.imbalance.checked_add(difference).unwrap_or(Decimal::MAX);
+        }
+        Ok(())
+    }
+}
+
+async fn joined<T>(task: tokio::task::JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
+    task.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a write did not end: {error}"))))
+}

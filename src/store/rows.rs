@@ -1,0 +1,451 @@
+//! Rows, between the columns of schema.rs and the types of domain/. Fields are in the order of the columns.
+
+use chrono::{DateTime, Utc};
+use diesel::Queryable;
+use diesel::deserialize::FromSqlRow;
+use diesel::pg::Pg;
+use diesel::query_dsl::CompatibleType;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::schema;
+use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
+use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::command::{Answer, Mutation};
+use crate::domain::ids::{AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, TransactionId};
+use crate::domain::ledger::{Entry, Hash, Head};
+use crate::domain::money::CurrencyCode;
+use crate::domain::notice::{Notice, NoticeKind};
+use crate::domain::order::{Order, OrderState, OrderType};
+use crate::domain::period::BillPeriod;
+use crate::domain::plan::{Aggregation, Plan, Resource};
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+/// A table's row, and the columns that it is read from, in order.
+pub trait Row: FromSqlRow<Self::Sql, Pg> + Send + 'static {
+    /// The SQL types of the columns.
+    type Sql: CompatibleType<Self, Pg, SqlType = Self::Sql> + 'static;
+    const COLUMNS: &'static str;
+    type Domain;
+    fn into_domain(self) -> Result<Self::Domain, StoreError>;
+}
+
+fn corrupt(what: &str, value: &str) -> StoreError {
+    StoreError::Corrupt(format!("{what} \"{value}\""))
+}
+
+fn currency(code: &str) -> Result<CurrencyCode, StoreError> {
+    CurrencyCode::parse(code).ok_or_else(|| corrupt("currency", code))
+}
+
+fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
+    Hash::try_from(bytes).map_err(|_| StoreError::Corrupt("a hash is not 32 bytes long".to_owned()))
+}
+
+fn period(code: &str) -> Result<BillPeriod, StoreError> {
+    BillPeriod::from_code(code).ok_or_else(|| corrupt("bill period", code))
+}
+
+fn owned(id: Uuid) -> OwnedId {
+    OwnedId::from_uuid(id)
+}
+
+#[derive(Queryable)]
+pub struct AccountRow {
+    id: i64,
+    namespace: String,
+    external_id: Option<String>,
+    name: String,
+    kind: String,
+    parent_id: Option<i64>,
+    status: String,
+    currency: String,
+    time_zone: String,
+    manager_name: Option<String>,
+    manager_email: Option<String>,
+    credit_limit: Option<Decimal>,
+    balance: Decimal,
+    overdrawn: bool,
+    purchased: bool,
+    last_no: i64,
+    last_entry_seq: i64,
+    last_entry_hash: Option<Vec<u8>>,
+    last_entry_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row for AccountRow {
+    type Sql = schema::accounts::SqlType;
+    const COLUMNS: &'static str = "id, namespace, external_id, name, kind, parent_id, status, currency, time_zone, \
+        manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, \
+        last_entry_hash, last_entry_at, created_at";
+    type Domain = Account;
+
+    fn into_domain(self) -> Result<Account, StoreError> {
+        let head = Head {
+            seq: self.last_entry_seq,
+            hash: self.last_entry_hash.as_deref().map_or(Ok(Hash::default()), hash)?,
+            time: self.last_entry_at,
+        };
+        Ok(Account {
+            id: AccountId(self.id),
+            namespace: self.namespace,
+            external_id: self.external_id,
+            name: self.name,
+            kind: AccountKind::from_code(&self.kind).ok_or_else(|| corrupt("account kind", &self.kind))?,
+            parent: self.parent_id.map(AccountId),
+            status: AccountStatus::from_code(&self.status)
+                .ok_or_else(|| corrupt("account status", &self.status))?,
+            currency: currency(&self.currency)?,
+            time_zone: self.time_zone.parse().map_err(|_| corrupt("time zone", &self.time_zone))?,
+            manager: self.manager_name.map(|name| Manager { name, email: self.manager_email }),
+            credit_limit: self.credit_limit,
+            balance: self.balance,
+            overdrawn: self.overdrawn,
+            purchased: self.purchased,
+            last_no: self.last_no,
+            head,
+            created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct ResourceRow {
+    code: String,
+    name: String,
+    unit: String,
+    resource_type: String,
+    aggregation: String,
+}
+
+impl Row for ResourceRow {
+    type Sql = schema::resources::SqlType;
+    const COLUMNS: &'static str = "code, name, unit, resource_type, aggregation";
+    type Domain = Resource;
+
+    fn into_domain(self) -> Result<Resource, StoreError> {
+        let aggregation = Aggregation::from_code(&self.aggregation)
+            .ok_or_else(|| corrupt("aggregation", &self.aggregation))?;
+        let Self { code, name, unit, resource_type, .. } = self;
+        Ok(Resource { code, name, unit, resource_type, aggregation })
+    }
+}
+
+#[derive(Queryable)]
+pub struct PlanRow {
+    id: Uuid,
+    name: String,
+    plan_type: String,
+    region: Option<String>,
+    resource_type: String,
+    currency: String,
+    price: Decimal,
+    once_price: Option<Decimal>,
+    bill_period: String,
+    description: String,
+    created_at: DateTime<Utc>,
+    retired_at: Option<DateTime<Utc>>,
+}
+
+impl Row for PlanRow {
+    type Sql = schema::plans::SqlType;
+    const COLUMNS: &'static str = "id, name, type, region, resource_type, currency, price, once_price, bill_period, \
+        description, created_at, retired_at";
+    type Domain = Plan;
+
+    fn into_domain(self) -> Result<Plan, StoreError> {
+        Ok(Plan {
+            id: PlanId(self.id),
+            name: self.name,
+            plan_type: self.plan_type,
+            region: self.region,
+            resource_type: self.resource_type,
+            currency: currency(&self.currency)?,
+            price: self.price,
+            once_price: self.once_price,
+            bill_period: period(&self.bill_period)?,
+            description: self.description,
+            created_at: self.created_at,
+            retired_at: self.retired_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct OrderRow {
+    _account_id: i64,
+    id: Uuid,
+    _number: String,
+    name: String,
+    order_type: String,
+    state: String,
+    previous_id: Option<Uuid>,
+    plan_id: Option<Uuid>,
+    exclusive: bool,
+    quantity: i32,
+    region: Option<String>,
+    datacenter: Option<String>,
+    resource_type: String,
+    product_name: String,
+    bill_period: String,
+    currency: String,
+    price: Decimal,
+    once_price: Option<Decimal>,
+    seq: i32,
+    seq_count: i32,
+    auto_renewal: bool,
+    comment: Option<String>,
+    created_at: DateTime<Utc>,
+    delivered_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Row for OrderRow {
+    type Sql = schema::orders::SqlType;
+    const COLUMNS: &'static str = "account_id, id, number, name, type, state, previous_id, plan_id, exclusive, \
+        quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, \
+        seq_count, auto_renewal, comment, created_at, delivered_at, expires_at";
+    type Domain = Order;
+
+    fn into_domain(self) -> Result<Order, StoreError> {
+        Ok(Order {
+            id: OrderId(owned(self.id)),
+            name: self.name,
+            order_type: OrderType::from_code(&self.order_type)
+                .ok_or_else(|| corrupt("order type", &self.order_type))?,
+            state: OrderState::from_code(&self.state).ok_or_else(|| corrupt("order state", &self.state))?,
+            previous: self.previous_id.map(|id| OrderId(owned(id))),
+            plan: self.plan_id.map(PlanId),
+            exclusive: self.exclusive,
+            quantity: self.quantity,
+            region: self.region,
+            datacenter: self.datacenter,
+            resource_type: self.resource_type,
+            product_name: self.product_name,
+            bill_period: period(&self.bill_period)?,
+            currency: currency(&self.currency)?,
+            price: self.price,
+            once_price: self.once_price,
+            seq: self.seq,
+            seq_count: self.seq_count,
+            auto_renewal: self.auto_renewal,
+            comment: self.comment,
+            created_at: self.created_at,
+            delivered_at: self.delivered_at,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct BillRow {
+    _account_id: i64,
+    id: Uuid,
+    _number: String,
+    order_id: Option<Uuid>,
+    status: String,
+    currency: String,
+    amount: Decimal,
+    once_amount: Decimal,
+    cycle_amount: Decimal,
+    credit_amount: Decimal,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    seq: i32,
+    seq_count: i32,
+    due_at: DateTime<Utc>,
+    last_paid_at: Option<DateTime<Utc>>,
+    paid_by: Option<Uuid>,
+    datacenter: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row for BillRow {
+    type Sql = schema::bills::SqlType;
+    const COLUMNS: &'static str = "account_id, id, number, order_id, status, currency, amount, once_amount, \
+        cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, datacenter, \
+        created_at";
+    type Domain = Bill;
+
+    fn into_domain(self) -> Result<Bill, StoreError> {
+        Ok(Bill {
+            id: BillId(owned(self.id)),
+            order: self.order_id.map(|id| OrderId(owned(id))),
+            status: BillStatus::from_code(&self.status)
+                .ok_or_else(|| corrupt("bill status", &self.status))?,
+            currency: currency(&self.currency)?,
+            amount: self.amount,
+            once_amount: self.once_amount,
+            cycle_amount: self.cycle_amount,
+            credit_amount: self.credit_amount,
+            start_time: self.start_time,
+            end_time: self.end_time,
+            seq: self.seq,
+            seq_count: self.seq_count,
+            due_at: self.due_at,
+            last_paid_at: self.last_paid_at,
+            paid_by: self.paid_by.map(|id| TransactionId(owned(id))),
+            datacenter: self.datacenter,
+            created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct TransactionRow {
+    _account_id: i64,
+    id: Uuid,
+    kind: String,
+    status: String,
+    currency: String,
+    amount: Decimal,
+    debit_ledger: String,
+    credit_ledger: String,
+    description: String,
+    payment_method: String,
+    order_id: Option<Uuid>,
+    bill_id: Option<Uuid>,
+    refund_of: Option<Uuid>,
+    refunded_amount: Decimal,
+    balance_after: Option<Decimal>,
+    region: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row for TransactionRow {
+    type Sql = schema::transactions::SqlType;
+    const COLUMNS: &'static str = "account_id, id, kind, status, currency, amount, debit_ledger, credit_ledger, \
+        description, payment_method, order_id, bill_id, refund_of, refunded_amount, balance_after, region, created_at";
+    type Domain = Transaction;
+
+    fn into_domain(self) -> Result<Transaction, StoreError> {
+        let ledger = |text: &str| Ledger::parse(text).ok_or_else(|| corrupt("ledger", text));
+        Ok(Transaction {
+            id: TransactionId(owned(self.id)),
+            kind: TransactionKind::from_code(&self.kind)
+                .ok_or_else(|| corrupt("transaction kind", &self.kind))?,
+            status: TransactionStatus::from_code(&self.status)
+                .ok_or_else(|| corrupt("transaction status", &self.status))?,
+            currency: currency(&self.currency)?,
+            amount: self.amount,
+            debit: ledger(&self.debit_ledger)?,
+            credit: ledger(&self.credit_ledger)?,
+            description: self.description,
+            payment_method: self.payment_method,
+            order: self.order_id.map(|id| OrderId(owned(id))),
+            bill: self.bill_id.map(|id| BillId(owned(id))),
+            refund_of: self.refund_of.map(|id| TransactionId(owned(id))),
+            refunded_amount: self.refunded_amount,
+            balance_after: self.balance_after,
+            region: self.region,
+            created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct EntryRow {
+    _account_id: i64,
+    id: Uuid,
+    seq: i64,
+    time: DateTime<Utc>,
+    poll_time: Option<DateTime<Utc>>,
+    currency: String,
+    amount: Decimal,
+    initial: Decimal,
+    end: Decimal,
+    reason: String,
+    billing_cycle: Option<i32>,
+    interval: Option<i32>,
+    resource_code: Option<String>,
+    resource_amount: Decimal,
+    hash: Vec<u8>,
+}
+
+impl Row for EntryRow {
+    type Sql = schema::ledger_entries::SqlType;
+    const COLUMNS: &'static str = "account_id, id, seq, time, poll_time, currency, amount, initial, \"end\", reason, \
+        billing_cycle, \"interval\", resource_code, resource_amount, hash";
+    type Domain = Entry;
+
+    fn into_domain(self) -> Result<Entry, StoreError> {
+        Ok(Entry {
+            id: EntryId(owned(self.id)),
+            seq: self.seq,
+            time: self.time,
+            poll_time: self.poll_time,
+            currency: currency(&self.currency)?,
+            amount: self.amount,
+            initial: self.initial,
+            end: self.end,
+            reason: self.reason,
+            billing_cycle: self.billing_cycle,
+            interval: self.interval,
+            resource: self.resource_code,
+            resource_amount: self.resource_amount,
+            hash: hash(&self.hash)?,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct AnswerRow {
+    account_id: i64,
+    key: String,
+    mutation: String,
+    fingerprint: Vec<u8>,
+    transaction_id: Option<Uuid>,
+    order_id: Option<Uuid>,
+    bill_id: Option<Uuid>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row for AnswerRow {
+    type Sql = schema::idempotency_keys::SqlType;
+    const COLUMNS: &'static str =
+        "account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at";
+    type Domain = (AccountId, Answer);
+
+    fn into_domain(self) -> Result<(AccountId, Answer), StoreError> {
+        let answer = Answer {
+            mutation: Mutation::from_code(&self.mutation)
+                .ok_or_else(|| corrupt("mutation", &self.mutation))?,
+            key: self.key,
+            fingerprint: hash(&self.fingerprint)?,
+            transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
+            order: self.order_id.map(|id| OrderId(owned(id))),
+            bill: self.bill_id.map(|id| BillId(owned(id))),
+            created_at: self.created_at,
+        };
+        Ok((AccountId(self.account_id), answer))
+    }
+}
+
+#[derive(Queryable)]
+pub struct NoticeRow {
+    _account_id: i64,
+    id: Uuid,
+    kind: String,
+    message: String,
+    subject: Option<String>,
+    at: DateTime<Utc>,
+    _acknowledged_at: Option<DateTime<Utc>>,
+}
+
+impl Row for NoticeRow {
+    type Sql = schema::notices::SqlType;
+    const COLUMNS: &'static str = "account_id, id, kind, message, subject, at, acknowledged_at";
+    type Domain = Notice;
+
+    fn into_domain(self) -> Result<Notice, StoreError> {
+        Ok(Notice {
+            id: NoticeId(owned(self.id)),
+            kind: NoticeKind::from_code(&self.kind).ok_or_else(|| corrupt("notice kind", &self.kind))?,
+            message: self.message,
+            subject: self.subject,
+            at: self.at,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! The tables, as migrations/ make them; what no statement of the query builder names is left out.
+
+diesel::table! {
+    accounts (id) {
+        id -> BigInt,
+        namespace -> Text,
+        external_id -> Nullable<Text>,
+        name -> Text,
+        kind -> Text,
+        parent_id -> Nullable<BigInt>,
+        status -> Text,
+        currency -> Text,
+        time_zone -> Text,
+        manager_name -> Nullable<Text>,
+        manager_email -> Nullable<Text>,
+        credit_limit -> Nullable<Numeric>,
+        balance -> Numeric,
+        overdrawn -> Bool,
+        purchased -> Bool,
+        last_no -> BigInt,
+        last_entry_seq -> BigInt,
+        last_entry_hash -> Nullable<Binary>,
+        last_entry_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    resources (code) {
+        code -> Text,
+        name -> Text,
+        unit -> Text,
+        resource_type -> Text,
+        aggregation -> Text,
+    }
+}
+
+diesel::table! {
+    plans (id) {
+        id -> Uuid,
+        name -> Text,
+        #[sql_name = "type"]
+        plan_type -> Text,
+        region -> Nullable<Text>,
+        resource_type -> Text,
+        currency -> Text,
+        price -> Numeric,
+        once_price -> Nullable<Numeric>,
+        bill_period -> Text,
+        description -> Text,
+        created_at -> Timestamptz,
+        retired_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    plan_resources (plan_id, resource_code) {
+        plan_id -> Uuid,
+        resource_code -> Text,
+        amount -> Numeric,
+    }
+}
+
+diesel::table! {
+    orders (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        number -> Text,
+        name -> Text,
+        #[sql_name = "type"]
+        order_type -> Text,
+        state -> Text,
+        previous_id -> Nullable<Uuid>,
+        plan_id -> Nullable<Uuid>,
+        exclusive -> Bool,
+        quantity -> Integer,
+        region -> Nullable<Text>,
+        datacenter -> Nullable<Text>,
+        resource_type -> Text,
+        product_name -> Text,
+        bill_period -> Text,
+        currency -> Text,
+        price -> Numeric,
+        once_price -> Nullable<Numeric>,
+        seq -> Integer,
+        seq_count -> Integer,
+        auto_renewal -> Bool,
+        comment -> Nullable<Text>,
+        created_at -> Timestamptz,
+        delivered_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    bills (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        number -> Text,
+        order_id -> Nullable<Uuid>,
+        status -> Text,
+        currency -> Text,
+        amount -> Numeric,
+        once_amount -> Numeric,
+        cycle_amount -> Numeric,
+        credit_amount -> Numeric,
+        start_time -> Timestamptz,
+        end_time -> Timestamptz,
+        seq -> Integer,
+        seq_count -> Integer,
+        due_at -> Timestamptz,
+        last_paid_at -> Nullable<Timestamptz>,
+        paid_by -> Nullable<Uuid>,
+        datacenter -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    transactions (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        kind -> Text,
+        status -> Text,
+        currency -> Text,
+        amount -> Numeric,
+        debit_ledger -> Text,
+        credit_ledger -> Text,
+        description -> Text,
+        payment_method -> Text,
+        order_id -> Nullable<Uuid>,
+        bill_id -> Nullable<Uuid>,
+        refund_of -> Nullable<Uuid>,
+        refunded_amount -> Numeric,
+        balance_after -> Nullable<Numeric>,
+        region -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ledger_entries (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        seq -> BigInt,
+        time -> Timestamptz,
+        poll_time -> Nullable<Timestamptz>,
+        currency -> Text,
+        amount -> Numeric,
+        initial -> Numeric,
+        end -> Numeric,
+        reason -> Text,
+        billing_cycle -> Nullable<Integer>,
+        interval -> Nullable<Integer>,
+        resource_code -> Nullable<Text>,
+        resource_amount -> Numeric,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (account_id, key) {
+        account_id -> BigInt,
+        key -> Text,
+        mutation -> Text,
+        fingerprint -> Binary,
+        transaction_id -> Nullable<Uuid>,
+        order_id -> Nullable<Uuid>,
+        bill_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    notices (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        kind -> Text,
+        message -> Text,
+        subject -> Nullable<Text>,
+        at -> Timestamptz,
+        acknowledged_at -> Nullable<Timestamptz>,
+    }
+}

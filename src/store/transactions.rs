@@ -1,0 +1,130 @@
+//! Transactions.
+
+use std::sync::Arc;
+
+use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::list::{self, Owners, Page, Window};
+use super::rows::TransactionRow;
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
+use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId};
+use crate::domain::transaction::{Transaction, TransactionKind, TransactionStatus};
+
+pub async fn transaction_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Transaction>, StoreError> {
+    rows::<TransactionRow>(conn, list::by_ids::<TransactionRow>("transactions", ids)).await
+}
+
+/// The newest transactions of each account.
+pub async fn transaction_newest(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Result<Vec<Transaction>, StoreError> {
+    rows::<TransactionRow>(conn, list::newest_of_each::<TransactionRow>("transactions", accounts, limit))
+        .await
+}
+
+/// What was given back of these transactions, newest first.
+pub async fn transaction_refunds(conn: Conn<'_>, of: &[OwnedId]) -> Result<Vec<Transaction>, StoreError> {
+    let accounts: Vec<i64> = of.iter().map(|id| id.account().0).collect();
+    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
+    let statement = select_from::<TransactionRow>("transactions")
+        .sql(" WHERE refund_of IS NOT NULL AND account_id = ANY(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(") AND refund_of = ANY(")
+        .value::<Array<SqlUuid>, _>(ids)
+        .sql(") ORDER BY id DESC");
+    rows::<TransactionRow>(conn, statement).await
+}
+
+/// What a list of transactions is narrowed by; conditions are joined by AND.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransactionFilter {
+    /// Of creation.
+    pub window: Window,
+    pub kind: Option<TransactionKind>,
+    pub status: Option<TransactionStatus>,
+    /// Of the order that it paid.
+    pub region: Option<String>,
+}
+
+impl TransactionFilter {
+    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
+        let mut statement = self.window.restrict(statement);
+        if let Some(kind) = self.kind {
+            statement = statement.sql(" AND t.kind = ").value::<Text, _>(kind.code());
+        }
+        if let Some(status) = self.status {
+            statement = statement.sql(" AND t.status = ").value::<Text, _>(status.code());
+        }
+        if let Some(region) = &self.region {
+            statement = statement.sql(" AND t.region = ").text(region.clone());
+        }
+        statement
+    }
+}
+
+pub async fn transaction_list(
+    conn: Conn<'_>,
+    owners: Owners,
+    filter: &TransactionFilter,
+    page: &Page,
+) -> Result<Vec<Transaction>, StoreError> {
+    list::page::<TransactionRow, _>(conn, "transactions", owners, page, |statement| {
+        filter.restrict(statement)
+    })
+    .await
+}
+
+pub async fn transaction_count(
+    conn: Conn<'_>,
+    owners: Owners,
+    filter: &TransactionFilter,
+) -> Result<i64, StoreError> {
+    list::count(conn, "transactions", owners, |statement| filter.restrict(statement)).await
+}
+
+pub async fn transaction_count_of_each(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    list::count_of_each(conn, "transactions", accounts).await
+}
+
+pub async fn transaction_insert(conn: Conn<'_>, transactions: &[Arc<Transaction>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", transactions.iter().map(|t| t.account().0))
+        .column::<SqlUuid, _>("id", transactions.iter().map(|t| t.id.uuid()))
+        .column::<Text, _>("kind", transactions.iter().map(|t| t.kind.code()))
+        .column::<Text, _>("status", transactions.iter().map(|t| t.status.code()))
+        .column::<Text, _>("currency", transactions.iter().map(|t| t.currency.to_string()))
+        .column::<Numeric, _>("amount", transactions.iter().map(|t| t.amount))
+        .column::<Text, _>("debit_ledger", transactions.iter().map(|t| t.debit.to_string()))
+        .column::<Text, _>("credit_ledger", transactions.iter().map(|t| t.credit.to_string()))
+        .column::<Text, _>("description", transactions.iter().map(|t| t.description.clone()))
+        .column::<Text, _>("payment_method", transactions.iter().map(|t| t.payment_method.clone()))
+        .column::<Nullable<SqlUuid>, _>("order_id", transactions.iter().map(|t| t.order.map(OrderId::uuid)))
+        .column::<Nullable<SqlUuid>, _>("bill_id", transactions.iter().map(|t| t.bill.map(BillId::uuid)))
+        .column::<Nullable<SqlUuid>, _>(
+            "refund_of",
+            transactions.iter().map(|t| t.refund_of.map(TransactionId::uuid)),
+        )
+        .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount))
+        .column::<Nullable<Numeric>, _>("balance_after", transactions.iter().map(|t| t.balance_after))
+        .column::<Nullable<Text>, _>("region", transactions.iter().map(|t| t.region.clone()))
+        .column::<Timestamptz, _>("created_at", transactions.iter().map(|t| t.created_at));
+    execute(conn, columns.insert_into("transactions")).await.map(drop)
+}
+
+/// Writes what can change of a transaction.
+pub async fn transaction_change(conn: Conn<'_>, transactions: &[Arc<Transaction>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", transactions.iter().map(|t| t.account().0))
+        .column::<SqlUuid, _>("id", transactions.iter().map(|t| t.id.uuid()))
+        .column::<Text, _>("status", transactions.iter().map(|t| t.status.code()))
+        .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount));
+    execute(conn, columns.update("transactions", 2)).await.map(drop)
+}
