@@ -27,6 +27,7 @@ const ADOPT_SILENCE: Duration = Duration::from_secs(10);
 const RECOVERY_LIMIT: Duration = Duration::from_mins(10);
 /// How long backends that outlived a killed postmaster may stand in the way.
 const BUSY_LIMIT: Duration = Duration::from_secs(20);
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_millis(50);
 
@@ -109,7 +110,7 @@ impl Cluster {
             match self.launch(slot).await {
                 Err(error) if is_busy(&error) && begin.elapsed() < BUSY_LIMIT => {
                     tracing::warn!(%error, "an old PostgreSQL is not quite gone, trying again");
-                    sleep(Duration::from_millis(250)).await;
+                    sleep(BUSY_PAUSE).await;
                 }
                 outcome => return outcome,
             }

@@ -16,10 +16,20 @@ use futures_util::FutureExt;
 
 use super::error::StoreError;
 
-/// How long a statement may run, and a transaction may sit idle, before PostgreSQL ends it.
-const STATEMENT_TIMEOUT: &str = "30s";
-/// How long a statement waits for a lock.
-const LOCK_TIMEOUT: &str = "5s";
+/// What every connection sets for itself. Every statement is a look-up through an index, with few parameters that change
+/// its best plan: so it is planned once, for whatever values come, and never as a scan, even while tables are new and
+/// small (docs/adr/0004-planned-once.md).
+const SESSION_SETTINGS: [(&str, &str); 9] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("client_encoding", "UTF8"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A pooled connection.
@@ -90,10 +100,9 @@ async fn establish(url: String, statements: Arc<AtomicU64>) -> ConnectionResult<
 fn with_session_settings(url: &str) -> Result<String, StoreError> {
     let malformed = |error: tokio_postgres::Error| StoreError::Internal(format!("DATABASE_URL: {error}"));
     tokio_postgres::Config::from_str(url).map_err(malformed)?;
-    let options = format!(
-        "-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout={LOCK_TIMEOUT} \
-         -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT} -c client_encoding=UTF8"
-    );
+    let options: Vec<String> =
+        SESSION_SETTINGS.iter().map(|(name, value)| format!("-c {name}={value}")).collect();
+    let options = options.join(" ");
     let encoded = options.replace(' ', "%20").replace('=', "%3D");
     let separator = if url.contains('?') { '&' } else { '?' };
     Ok(format!("{url}{separator}application_name=abacus&connect_timeout=5&options={encoded}"))

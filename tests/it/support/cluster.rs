@@ -1,0 +1,86 @@
+//! One private PostgreSQL for all tests of a run; every test gets a database of its own, copied from a template that
+//! was migrated once.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use abacus::private_pg::{Options, PrivatePostgres};
+use abacus::store::database::Database;
+use abacus::store::migrations;
+use tokio::sync::Mutex;
+
+const TEMPLATE: &str = "template_abacus";
+
+struct Cluster {
+    postgres: PrivatePostgres,
+    /// CREATE DATABASE reads the template, which must not be read by two at once.
+    copying: Mutex<()>,
+}
+
+/// A runtime that lives as long as the process: the cluster is looked after on it.
+fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+    })
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| std::thread::spawn(|| runtime().block_on(start())).join().expect("a cluster"))
+}
+
+async fn start() -> Cluster {
+    let dir = std::env::temp_dir().join(format!("abacus-test-{}", std::process::id()));
+    let settings =
+        [("fsync", "off"), ("max_connections", "300"), ("shared_buffers", "64MB"), ("max_wal_size", "512MB")];
+    let options = Options {
+        data_dir: dir.clone(),
+        data_dir_is_default: false,
+        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        lock: false,
+    };
+    let postgres = PrivatePostgres::start(options).await.expect("a private PostgreSQL");
+    stop_with_this_process(&postgres, &dir);
+    postgres.ensure_database(TEMPLATE).await.expect("the template database");
+    let database = Database::new(&postgres.url(TEMPLATE), 1).expect("the template's address");
+    migrations::migrate(&database).await.expect("the template is migrated");
+    Cluster { postgres, copying: Mutex::new(()) }
+}
+
+/// The test harness ends without a word: a shell waits for that, stops the cluster and clears up.
+fn stop_with_this_process(postgres: &PrivatePostgres, dir: &std::path::Path) {
+    let script = r#"cat >/dev/null; kill -INT "$1" 2>/dev/null
+        for _ in $(seq 100); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done; rm -rf "$2""#;
+    let pid = postgres.pid().expect("a running postmaster").to_string();
+    let waiting = Command::new("sh")
+        .args(["-c", script, "sh", &pid])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh starts");
+    // Its input ends with this process.
+    std::mem::forget(waiting);
+}
+
+/// Makes a migrated database of one's own and answers where it is.
+pub async fn database() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let cluster = cluster();
+    let _copying = cluster.copying.lock().await;
+    let admin = connect(&cluster.postgres.url("postgres")).await;
+    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await.expect("a database");
+    cluster.postgres.url(&name)
+}
+
+/// A connection of the test's own, past the server.
+pub async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,114 @@
+//! A server for one test: in this process, on a port of its own, with a database of its own.
+
+use abacus::clock::wall;
+use abacus::domain::viewer::Role;
+use abacus::http::token::TokenKey;
+use abacus::server::{Server, ServerConfig};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::cluster;
+
+pub const SECRET: &[u8] = b"the tests' own secret, at least 32 bytes long";
+
+pub struct TestServer {
+    pub server: Server,
+    pub database_url: String,
+}
+
+impl TestServer {
+    /// A sandbox server on a new database.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server on a new database, configured by `change`.
+    pub async fn with(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        Self::on(cluster::database().await, change).await
+    }
+
+    /// A server on a database that is there.
+    pub async fn on(database_url: String, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let mut config = ServerConfig::new(listen, database_url.clone(), SECRET.to_vec());
+        config.sandbox = true;
+        config.connections_max = 4;
+        change(&mut config);
+        let server = Server::start(config).await.expect("the server starts");
+        Self { server, database_url }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// A client with this token, or none.
+    pub fn client_with(&self, token: Option<String>) -> Client {
+        Client::new(self.url(), token)
+    }
+
+    pub fn operator(&self) -> Client {
+        self.client_with(Some(token(Role::Operator, None, 600)))
+    }
+
+    pub fn service(&self) -> Client {
+        self.client_with(Some(token(Role::Service, None, 600)))
+    }
+
+    pub fn customer(&self, namespace: &str) -> Client {
+        self.client_with(Some(token(Role::Customer, Some(namespace), 600)))
+    }
+
+    /// A connection past the server.
+    pub async fn sql(&self) -> tokio_postgres::Client {
+        cluster::connect(&self.database_url).await
+    }
+
+    /// Makes an account in CNY with this balance, and answers its id.
+    pub async fn account(&self, namespace: &str, balance: &str) -> String {
+        self.account_from(json!({ "namespace": namespace, "name": namespace, "currency": "CNY" }), balance)
+            .await
+    }
+
+    /// Makes an account from the whole of its input.
+    pub async fn account_from(&self, input: Value, balance: &str) -> String {
+        let operator = self.operator();
+        let made = operator.mutate("createAccount", "CreateAccountInput", input, "account { id }").await;
+        let id = made["account"]["id"].as_str().expect("an account").to_owned();
+        if balance != "0" {
+            let input =
+                json!({ "accountId": id, "amount": balance, "idempotencyKey": format!("opening:{id}") });
+            operator.mutate("recharge", "RechargeInput", input, "transaction { id }").await;
+        }
+        id
+    }
+
+    /// Puts a plan of type "C" on the market in cn-north-1, and answers its id.
+    pub async fn plan(&self, name: &str, price: &str) -> String {
+        self.plan_from(json!({ "name": name, "price": { "amount": price, "currency": "CNY" } })).await
+    }
+
+    /// Puts a plan on the market; what `input` leaves out is as usual.
+    pub async fn plan_from(&self, input: Value) -> String {
+        let mut whole = json!({ "type": "C", "region": "cn-north-1", "resourceType": "CLOUD", "billPeriod": "MONTH",
+            "description": "1 CPU Core, 512M Memory" });
+        whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
+        let made = self.operator().mutate("createPlan", "CreatePlanInput", whole, "plan { id }").await;
+        made["plan"]["id"].as_str().expect("a plan").to_owned()
+    }
+
+    /// Asserts that the whole ledger is in order, and answers how many entries there are.
+    pub async fn assert_ledger_is_healthy(&self) -> i64 {
+        let query =
+            "{ ledgerHealth { ok accountsChecked entriesChecked imbalance faults { kind message } } }";
+        let health = self.operator().data(query).await["ledgerHealth"].clone();
+        assert_eq!(health["ok"], json!(true), "{health:#}");
+        assert_eq!(health["imbalance"], json!("0"));
+        health["entriesChecked"].as_i64().unwrap()
+    }
+}
+
+pub fn token(role: Role, namespace: Option<&str>, seconds: i64) -> String {
+    let subject = namespace.unwrap_or(role.code());
+    TokenKey::new(SECRET).unwrap().issue(subject, role, namespace, wall(), seconds).unwrap()
+}
