@@ -35,7 +35,8 @@ INSERT INTO namespaces SELECT namespace, id FROM accounts;
 UPDATE accounts SET credit_limit = 99999999;
 INSERT INTO plans (id, name, type, region, resource_type, currency, price, bill_period, description, created_at)
     VALUES ('01a1fcafc01673008bfc8bbffe0c23f8', 'Plan A', 'C', 'cn-north-1', 'CLOUD', 'CNY', 0.12, 'MONTH', '', now());
-VACUUM ANALYZE;
+VACUUM ANALYZE accounts;
+VACUUM ANALYZE namespaces;
 ";
 
 static KEYS: AtomicU64 = AtomicU64::new(0);
@@ -72,10 +73,10 @@ async fn by_hand(cluster: &Cluster) -> Duration {
     let mut client = cluster.client("abacus").await;
     let statements = [
         "SELECT id, balance, credit_limit, last_no, last_entry_seq, last_entry_hash FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE SKIP LOCKED",
-        "SELECT account_id, key, fingerprint FROM idempotency_keys WHERE (account_id, key) IN (SELECT * FROM UNNEST($1::bigint[], $2::text[]))",
+        "SELECT t.account_id, t.key, t.fingerprint FROM UNNEST($1::bigint[], $2::text[]) k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM idempotency_keys t WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t",
         "SELECT id, name, price FROM plans WHERE id = ANY($1::uuid[])",
         "SELECT account_id, id FROM orders WHERE exclusive AND state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY($1::bigint[])",
-        "SELECT account_id, id FROM bills t WHERE (t.account_id, t.order_id) IN (SELECT o.account_id, o.id FROM orders o WHERE o.exclusive AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND o.account_id = ANY($1::bigint[]))",
+        "SELECT t.account_id, t.id FROM orders o CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = o.account_id AND t.order_id = o.id LIMIT 100) t WHERE o.exclusive AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND o.account_id = ANY($1::bigint[])",
         "UPDATE accounts SET balance = balance - 0.12, last_no = last_no + 3, purchased = true WHERE id = ANY($1::bigint[])",
         "INSERT INTO orders (account_id, id, number, name, type, state, plan_id, exclusive, quantity, region, resource_type, product_name, bill_period, currency, price, seq, seq_count, auto_renewal, created_at) SELECT a, $2::uuid, 'O1001-20261121-17', 'Plan A', 'NEW', 'ACTIVE', $3::uuid, false, 1, 'cn-north-1', 'CLOUD', 'Plan A', 'MONTH', 'CNY', 0.12, 1, 1, false, now() FROM UNNEST($1::bigint[]) a",
         "INSERT INTO bills (account_id, id, number, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, created_at) SELECT a, $2::uuid, 'B1001-20261121-18', $2::uuid, 'PAID', 'CNY', 0.12, 0, 0.12, 0, now(), now(), 1, 1, now(), now() FROM UNNEST($1::bigint[]) a",

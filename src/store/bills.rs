@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
-use super::rows::{BillRow, Row};
+use super::rows::BillRow;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillStatus};
@@ -37,20 +37,12 @@ pub async fn bill_newest_of_orders(
     orders: &[OwnedId],
     limit: i64,
 ) -> Result<Vec<Bill>, StoreError> {
-    let accounts: Vec<i64> = orders.iter().map(|id| id.account().0).collect();
-    let ids: Vec<Uuid> = orders.iter().map(|id| id.uuid()).collect();
-    let statement = Statement::new("SELECT ")
-        .sql(BillRow::COLUMNS)
+    let statement = list::each_key(Statement::new("SELECT ").sql(list::qualified::<BillRow>()), orders)
         .sql(
-            " FROM (SELECT l.* FROM orders o CROSS JOIN LATERAL (SELECT t.* FROM bills t \
-             WHERE t.account_id = o.account_id AND t.order_id = o.id ORDER BY t.id DESC LIMIT ",
+            "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.id ORDER BY t.id DESC LIMIT ",
         )
         .bigint(limit)
-        .sql(") l WHERE o.account_id = ANY(")
-        .value::<Array<BigInt>, _>(accounts)
-        .sql(") AND o.id = ANY(")
-        .value::<Array<SqlUuid>, _>(ids)
-        .sql(")) t ORDER BY t.id DESC");
+        .sql(") t ORDER BY t.id DESC");
     rows::<BillRow>(conn, statement).await
 }
 
@@ -59,28 +51,30 @@ pub async fn bill_count_of_orders(
     mut conn: Conn<'_>,
     orders: &[OwnedId],
 ) -> Result<Vec<(OrderId, i64)>, StoreError> {
-    let accounts: Vec<i64> = orders.iter().map(|id| id.account().0).collect();
-    let ids: Vec<Uuid> = orders.iter().map(|id| id.uuid()).collect();
-    let statement = Statement::<(SqlUuid, BigInt)>::new(
-        "SELECT order_id, count(*) FROM bills t WHERE t.account_id = ANY(",
-    )
-    .value::<Array<BigInt>, _>(accounts)
-    .sql(") AND t.order_id = ANY(")
-    .value::<Array<SqlUuid>, _>(ids)
-    .sql(") GROUP BY order_id");
+    let statement = list::each_key(Statement::<(SqlUuid, BigInt)>::new("SELECT k.id, t.count"), orders)
+        .sql("(SELECT count(*) FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.id) t");
     let found: Vec<(Uuid, i64)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(id, count)| (OrderId(OwnedId::from_uuid(id)), count)).collect())
 }
 
+/// An order has no more bills than this.
+const BILLS_OF_ORDER_MAX: i64 = 100;
+
 /// The bills of accounts' live orders of exclusive plans.
 pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Bill>, StoreError> {
-    let statement = select_from::<BillRow>("bills t")
+    let statement = Statement::new("SELECT ")
+        .sql(list::qualified::<BillRow>())
         .sql(
-            " WHERE (t.account_id, t.order_id) IN (SELECT o.account_id, o.id FROM orders o WHERE o.exclusive \
-             AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND o.account_id = ANY(",
+            " FROM orders o CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = o.account_id \
+             AND t.order_id = o.id LIMIT ",
+        )
+        .bigint(BILLS_OF_ORDER_MAX)
+        .sql(
+            ") t WHERE o.exclusive AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') \
+             AND o.account_id = ANY(",
         )
         .value::<Array<BigInt>, _>(accounts)
-        .sql("))");
+        .sql(")");
     rows::<BillRow>(conn, statement).await
 }
 

@@ -3,9 +3,10 @@
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
+use super::list;
 use super::rows::AnswerRow;
-use super::statement::Columns;
-use super::{Conn, execute, rows, select_from};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows};
 use crate::domain::command::Answer;
 use crate::domain::ids::{AccountId, BillId, OrderId, TransactionId};
 
@@ -15,12 +16,16 @@ pub async fn answer_by_keys(
     accounts: Vec<i64>,
     keys: Vec<String>,
 ) -> Result<Vec<(AccountId, Answer)>, StoreError> {
-    let statement = select_from::<AnswerRow>("idempotency_keys")
-        .sql(" WHERE (account_id, key) IN (SELECT * FROM UNNEST(")
+    let statement = Statement::new("SELECT ")
+        .sql(list::qualified::<AnswerRow>())
+        .sql(" FROM UNNEST(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(", ")
         .value::<Array<Text>, _>(keys)
-        .sql("))");
+        .sql(
+            ") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM idempotency_keys t \
+             WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t",
+        );
     rows::<AnswerRow>(conn, statement).await
 }
 

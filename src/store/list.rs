@@ -179,17 +179,28 @@ pub(super) fn newest_of_each<R: Row>(
         .sql(")) t ORDER BY t.id DESC")
 }
 
-/// Rows of `table` by id: found by (account_id, id).
-pub(super) fn by_ids<R: Row>(table: &'static str, ids: &[OwnedId]) -> Statement<R::Sql> {
+/// Keys as the outer side of a look-up: `UNNEST` of accounts and ids, which no plan can turn around because of the
+/// LIMIT in what follows.
+pub(super) fn each_key<ST>(select: Statement<ST>, ids: &[OwnedId]) -> Statement<ST> {
     let accounts: Vec<i64> = ids.iter().map(|id| id.account().0).collect();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    Statement::new("SELECT ")
-        .sql(R::COLUMNS)
-        .sql(format!(" FROM {table} t WHERE t.account_id = ANY("))
+    select
+        .sql(" FROM UNNEST(")
         .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
-        .sql(") AND t.id = ANY(")
+        .sql(", ")
         .value::<diesel::sql_types::Array<diesel::sql_types::Uuid>, _>(ids)
-        .sql(")")
+        .sql(") k (account_id, id) CROSS JOIN LATERAL ")
+}
+
+/// Rows of `table` by id: found by (account_id, id).
+pub(super) fn by_ids<R: Row>(table: &'static str, ids: &[OwnedId]) -> Statement<R::Sql> {
+    each_key(Statement::new("SELECT ").sql(qualified::<R>()), ids)
+        .sql(format!("(SELECT * FROM {table} t WHERE t.account_id = k.account_id AND t.id = k.id LIMIT 1) t"))
+}
+
+/// The row's columns, of `t`.
+pub(super) fn qualified<R: Row>() -> String {
+    R::COLUMNS.split(", ").map(|column| format!("t.{}", column.trim())).collect::<Vec<_>>().join(", ")
 }
 
 /// How many rows of `table` each of the accounts has.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
-use uuid::Uuid;
+use diesel::sql_types::{BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
 use super::rows::TransactionRow;
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
+use super::{Conn, execute, rows};
 use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId};
 use crate::domain::transaction::{Transaction, TransactionKind, TransactionStatus};
 
@@ -27,16 +26,13 @@ pub async fn transaction_newest(
         .await
 }
 
-/// What was given back of these transactions, newest first.
+/// What was given back of these transactions: of each the newest 100, newest first.
 pub async fn transaction_refunds(conn: Conn<'_>, of: &[OwnedId]) -> Result<Vec<Transaction>, StoreError> {
-    let accounts: Vec<i64> = of.iter().map(|id| id.account().0).collect();
-    let ids: Vec<Uuid> = of.iter().map(|id| id.uuid()).collect();
-    let statement = select_from::<TransactionRow>("transactions")
-        .sql(" WHERE refund_of IS NOT NULL AND account_id = ANY(")
-        .value::<Array<BigInt>, _>(accounts)
-        .sql(") AND refund_of = ANY(")
-        .value::<Array<SqlUuid>, _>(ids)
-        .sql(") ORDER BY id DESC");
+    let statement = list::each_key(Statement::new("SELECT ").sql(list::qualified::<TransactionRow>()), of)
+        .sql(
+            "(SELECT * FROM transactions t WHERE t.account_id = k.account_id AND t.refund_of = k.id \
+             ORDER BY t.id DESC LIMIT 100) t ORDER BY t.id DESC",
+        );
     rows::<TransactionRow>(conn, statement).await
 }
 
