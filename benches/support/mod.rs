@@ -1,5 +1,6 @@
 //! What the benchmarks share: a cluster with fsync on, the server as a process of its own, pgbench, and a client that
 //! costs little, for all of them share the machine's cores.
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

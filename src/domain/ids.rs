@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike, TimeZone as _, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -218,7 +218,9 @@ impl NodeId {
 /// The number that people read: a letter for the kind, the account, the day (UTC) and the account's count, as in
 /// `O1001-20261121-17`.
 pub fn printed_number(letter: char, id: OwnedId) -> String {
-    format!("{letter}{}-{}-{}", id.account().0, id.instant().format("%Y%m%d"), id.number())
+    let day = id.instant().date_naive();
+    let (year, month, day) = (day.year(), day.month(), day.day());
+    format!("{letter}{}-{year:04}{month:02}{day:02}-{}", id.account().0, id.number())
 }
 
 /// Where the thing of that printed number must lie: its account, and the day that its id must begin with.

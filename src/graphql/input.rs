@@ -15,7 +15,13 @@ use crate::store::list::Window;
 
 /// The id in a query's argument.
 pub(super) fn argument_id<T>(name: &'static str, id: &ID, parse: impl Fn(&str) -> Option<T>) -> ApiResult<T> {
-    parse(id).ok_or_else(|| ApiError::of_argument(RefusalCode::Invalid, name, "is not an id of this kind"))
+    let parsed = if may_be_kept(id) { parse(id) } else { None };
+    parsed.ok_or_else(|| ApiError::of_argument(RefusalCode::Invalid, name, "is not an id of this kind"))
+}
+
+/// Whether the database can keep the text: what it cannot keep is not there, and is not asked for.
+pub(super) fn may_be_kept(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 /// The account in a query's `accountId`.
@@ -65,15 +71,15 @@ pub(super) async fn input_account(
         }
         (Some(id), None) => {
             let id = input_id("accountId", id, AccountId::parse)?;
-            session.loader.load_one(id).await?.ok_or_else(|| not_found("accountId"))
+            session.load(id).await?.ok_or_else(|| not_found("accountId"))
         }
         (None, Some(namespace)) => {
             crate::domain::text::code("namespace", namespace)?;
             let key = Namespace(namespace.to_owned());
-            session.loader.load_one(key).await?.ok_or_else(|| not_found("namespace"))
+            session.load(key).await?.ok_or_else(|| not_found("namespace"))
         }
         (None, None) => match session.viewer().account {
-            Some(own) => session.loader.load_one(own).await?.ok_or_else(|| not_found("accountId")),
+            Some(own) => session.load(own).await?.ok_or_else(|| not_found("accountId")),
             None => {
                 let message = "an operator has no account of its own: name one by accountId or namespace";
                 Err(Refusal::new(RefusalCode::Required, "accountId", message))

@@ -60,22 +60,21 @@ async fn as_it_is_now(
     account: &Account,
     answer: crate::domain::command::Answer,
 ) -> ApiResult<Made> {
-    let loader = &session.loader;
-    let account = loader.load_one(account.id).await?.unwrap_or_else(|| Arc::new(account.clone()));
+    let account = session.load(account.id).await?.unwrap_or_else(|| Arc::new(account.clone()));
     let order = match answer.order {
-        Some(id) => loader.load_one(id).await?,
+        Some(id) => session.load(id).await?,
         None => None,
     };
     let bill = match answer.bill {
-        Some(id) => loader.load_one(id).await?,
+        Some(id) => session.load(id).await?,
         None => None,
     };
     let transaction = match answer.transaction {
-        Some(id) => loader.load_one(id).await?,
+        Some(id) => session.load(id).await?,
         None => None,
     };
     let refunded = match transaction.as_ref().and_then(|transaction| transaction.refund_of) {
-        Some(id) => loader.load_one(id).await?,
+        Some(id) => session.load(id).await?,
         None => None,
     };
     Ok(Made { account, order, bill, transaction, refunded })

@@ -9,7 +9,7 @@ use async_graphql::{Context, ID, Object};
 use futures_util::future::try_join_all;
 
 use super::error::{ApiError, ApiResult};
-use super::input::{argument_account, argument_id};
+use super::input::{argument_account, argument_id, may_be_kept};
 use super::limits::page_cost;
 use super::loaders::Namespace;
 use super::pagination::PageArgs;
@@ -73,7 +73,7 @@ impl Query {
         #[graphql(desc = "An id that this server has given.")] id: ID,
     ) -> async_graphql::Result<Option<Node>> {
         let id = argument_id("id", &id, NodeId::parse)?;
-        Ok(node::load(session(ctx)?, id).await.map_err(ApiError::from)?)
+        Ok(node::load(session(ctx)?, id).await?)
     }
 
     /// The things of these ids, in their order; null for what is not there.
@@ -91,7 +91,7 @@ impl Query {
         let ids: Vec<NodeId> =
             ids.iter().map(|id| argument_id("ids", id, NodeId::parse)).collect::<ApiResult<_>>()?;
         let loading = ids.into_iter().map(|id| node::load(session, id));
-        Ok(try_join_all(loading).await.map_err(ApiError::from)?)
+        Ok(try_join_all(loading).await?)
     }
 
     /// Who the token says is asking.
@@ -114,20 +114,19 @@ impl Query {
         #[graphql(desc = "The account's namespace.")] namespace: Option<String>,
     ) -> async_graphql::Result<Option<Account>> {
         let session = session(ctx)?;
-        let loader = &session.loader;
         let found = match (id, namespace) {
             (Some(_), Some(_)) => {
                 let message = "id and namespace cannot be used together";
                 return Err(ApiError::of_argument(RefusalCode::Invalid, "namespace", message).into());
             }
-            (Some(id), None) => loader.load_one(argument_id("id", &id, AccountId::parse)?).await,
-            (None, Some(namespace)) => loader.load_one(Namespace(namespace)).await,
+            (Some(id), None) => session.load(argument_id("id", &id, AccountId::parse)?).await,
+            (None, Some(namespace)) => session.load(Namespace(namespace)).await,
             (None, None) => match session.viewer().account {
-                Some(own) => loader.load_one(own).await,
+                Some(own) => session.load(own).await,
                 None => Ok(None),
             },
         };
-        Ok(found.map_err(ApiError::from)?.map(Account))
+        Ok(found?.map(Account))
     }
 
     /// The accounts that the caller may see.
@@ -147,7 +146,7 @@ impl Query {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<AccountConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::accounts(session(ctx)?, filter.unwrap_or_default().read()?, &args).await?)
+        Ok(Box::pin(lists::accounts(session(ctx)?, filter.unwrap_or_default().read()?, &args)).await?)
     }
 
     /// The market: what can be bought.
@@ -167,7 +166,7 @@ impl Query {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<PlanConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::plans(session(ctx)?, filter.unwrap_or_default().read()?, &args).await?)
+        Ok(Box::pin(lists::plans(session(ctx)?, filter.unwrap_or_default().read()?, &args)).await?)
     }
 
     /// The plan of that id, also after it was retired.
@@ -177,7 +176,7 @@ impl Query {
         #[graphql(desc = "The plan's id.")] id: ID,
     ) -> async_graphql::Result<Option<Plan>> {
         let id = argument_id("id", &id, PlanId::parse)?;
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Plan))
+        Ok(session(ctx)?.load(id).await?.map(Plan))
     }
 
     /// What is metered or sold, by code.
@@ -206,7 +205,7 @@ impl Query {
     ) -> async_graphql::Result<OrderConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(lists::orders(session(ctx)?, Of::Named(account), filter, &args).await?)
+        Ok(Box::pin(lists::orders(session(ctx)?, Of::Named(account), filter, &args)).await?)
     }
 
     /// An order by id or number.
@@ -218,12 +217,16 @@ impl Query {
     ) -> async_graphql::Result<Option<Order>> {
         let session = session(ctx)?;
         let found = match named(id, number, OrderId::parse)? {
-            Named::Id(id) => session.loader.load_one(id).await,
-            Named::Number(number) => {
-                session.repository().order_by_number(&number).await.map(|row| row.map(Arc::new))
-            }
+            Named::Id(id) => session.load(id).await,
+            Named::Number(number) if !may_be_kept(&number) => Ok(None),
+            Named::Number(number) => session
+                .repository()
+                .order_by_number(&number)
+                .await
+                .map(|row| row.map(Arc::new))
+                .map_err(ApiError::from),
         };
-        Ok(found.map_err(ApiError::from)?.map(Order))
+        Ok(found?.map(Order))
     }
 
     /// The bills of the account named, else of the caller's account and its sub-accounts; operators: of all.
@@ -245,7 +248,7 @@ impl Query {
     ) -> async_graphql::Result<BillConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(lists::bills(session(ctx)?, Of::Named(account), filter, &args).await?)
+        Ok(Box::pin(lists::bills(session(ctx)?, Of::Named(account), filter, &args)).await?)
     }
 
     /// A bill by id or number.
@@ -257,12 +260,16 @@ impl Query {
     ) -> async_graphql::Result<Option<Bill>> {
         let session = session(ctx)?;
         let found = match named(id, number, BillId::parse)? {
-            Named::Id(id) => session.loader.load_one(id).await,
-            Named::Number(number) => {
-                session.repository().bill_by_number(&number).await.map(|row| row.map(Arc::new))
-            }
+            Named::Id(id) => session.load(id).await,
+            Named::Number(number) if !may_be_kept(&number) => Ok(None),
+            Named::Number(number) => session
+                .repository()
+                .bill_by_number(&number)
+                .await
+                .map(|row| row.map(Arc::new))
+                .map_err(ApiError::from),
         };
-        Ok(found.map_err(ApiError::from)?.map(Bill))
+        Ok(found?.map(Bill))
     }
 
     /// The movements of money of the account named, else of the caller's account and its sub-accounts; operators: of
@@ -285,7 +292,7 @@ impl Query {
     ) -> async_graphql::Result<TransactionConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(lists::transactions(session(ctx)?, Of::Named(account), filter, &args).await?)
+        Ok(Box::pin(lists::transactions(session(ctx)?, Of::Named(account), filter, &args)).await?)
     }
 
     /// A transaction by id.
@@ -295,7 +302,7 @@ impl Query {
         #[graphql(desc = "The transaction's id.")] id: ID,
     ) -> async_graphql::Result<Option<Transaction>> {
         let id = argument_id("id", &id, TransactionId::parse)?;
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Transaction))
+        Ok(session(ctx)?.load(id).await?.map(Transaction))
     }
 
     /// The changes of the balance of the account named, else of the caller's account and its sub-accounts; operators:
@@ -318,7 +325,7 @@ impl Query {
     ) -> async_graphql::Result<LedgerEntryConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(lists::entries(session(ctx)?, Of::Named(account), filter, &args).await?)
+        Ok(Box::pin(lists::entries(session(ctx)?, Of::Named(account), filter, &args)).await?)
     }
 
     /// What became of a mutation that moves money: the answer that its key holds, if any.
@@ -334,6 +341,8 @@ impl Query {
             let message = "an operator has no account of its own";
             return Err(ApiError::of_argument(RefusalCode::Required, "accountId", message).into());
         };
+        // A key that cannot be kept holds nothing; the account is looked up all the same.
+        let key = if may_be_kept(&key) { key } else { String::new() };
         let answer = session.repository().answer(account, key).await.map_err(ApiError::from)?;
         Ok(answer.map(IdempotentResult))
     }

@@ -1,10 +1,12 @@
 //! One request: who asks, and the loaders that look things up for it.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::Context;
-use async_graphql::dataloader::{DataLoader, NoCache};
+use async_graphql::dataloader::{DataLoader, Loader, NoCache};
 use async_graphql::runtime::{Timer, TokioSpawner};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -13,6 +15,7 @@ use super::app::App;
 use super::error::{ApiError, ApiResult};
 use crate::domain::money::Money;
 use crate::domain::viewer::{Role, Viewer};
+use crate::store::error::StoreError;
 use crate::store::repository::Repository;
 
 /// Waits a few turns of the scheduler instead of a time: long enough for a request's own siblings.
@@ -33,7 +36,7 @@ impl Timer for Turns {
 /// they ask as the viewer, so that what they answer may be shown.
 pub struct Session {
     pub app: Arc<App>,
-    pub loader: DataLoader<Repository, NoCache>,
+    loader: DataLoader<Repository, NoCache>,
 }
 
 impl Session {
@@ -48,6 +51,28 @@ impl Session {
 
     pub fn viewer(&self) -> &Viewer {
         self.repository().viewer()
+    }
+
+    /// Looks something up. Boxed, because a type's fields share one future that is as large as the largest of them, and
+    /// every field is made one.
+    pub fn load<K>(&self, key: K) -> BoxFuture<'_, ApiResult<Option<<Repository as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Repository: Loader<K, Error = StoreError>,
+    {
+        async move { Ok(self.loader.load_one(key).await?) }.boxed()
+    }
+
+    /// Looks several things up.
+    pub fn load_many<K>(
+        &self,
+        keys: Vec<K>,
+    ) -> BoxFuture<'_, ApiResult<HashMap<K, <Repository as Loader<K>>::Value>>>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Repository: Loader<K, Error = StoreError>,
+    {
+        async move { Ok(self.loader.load_many(keys).await?) }.boxed()
     }
 
     /// Money as the API writes it.

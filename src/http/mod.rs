@@ -14,7 +14,6 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -51,8 +50,7 @@ pub fn router(app: Arc<App>, tokens: TokenKey, metrics: PrometheusHandle) -> Rou
         .route("/metrics", get(health::metrics))
         .merge(graphiql::routes())
         .with_state(state)
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyLimitLayer::new(body_bytes_max))
+        .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static("x-content-type-options"),

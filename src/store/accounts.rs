@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::Page;
-use super::rows::{AccountRow, Row};
+use super::rows::{AccountRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus};
@@ -241,6 +241,6 @@ pub async fn account_update(
         .sql("::text AS email) m) WHERE id = ")
         .bigint(id.0)
         .sql(" RETURNING ")
-        .sql(AccountRow::COLUMNS);
+        .sql(select_list::<AccountRow>(""));
     Ok(rows::<AccountRow>(conn, statement).await?.pop())
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
-use super::rows::BillRow;
+use super::rows::{BillRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillStatus};
@@ -37,7 +37,7 @@ pub async fn bill_newest_of_orders(
     orders: &[OwnedId],
     limit: i64,
 ) -> Result<Vec<Bill>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(list::qualified::<BillRow>()), orders)
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<BillRow>("t.")), orders)
         .sql(
             "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.id ORDER BY t.id DESC LIMIT ",
         )
@@ -63,7 +63,7 @@ const BILLS_OF_ORDER_MAX: i64 = 100;
 /// The bills of accounts' live orders of exclusive plans.
 pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Bill>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(list::qualified::<BillRow>())
+        .sql(select_list::<BillRow>("t."))
         .sql(
             " FROM orders o CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = o.account_id \
              AND t.order_id = o.id LIMIT ",

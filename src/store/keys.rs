@@ -3,8 +3,7 @@
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
-use super::list;
-use super::rows::AnswerRow;
+use super::rows::{AnswerRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::command::Answer;
@@ -17,7 +16,7 @@ pub async fn answer_by_keys(
     keys: Vec<String>,
 ) -> Result<Vec<(AccountId, Answer)>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(list::qualified::<AnswerRow>())
+        .sql(select_list::<AnswerRow>("t."))
         .sql(" FROM UNNEST(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(", ")

@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::rows::Row;
+use super::rows::{Row, select_list};
 use super::statement::Statement;
 use super::{Conn, rows};
 use crate::domain::ids::{AccountId, OwnedId};
@@ -92,7 +92,7 @@ where
     Pg: QueryMetadata<R::Sql>,
 {
     let order = page.order();
-    let select = Statement::new("SELECT ").sql(R::COLUMNS).sql(" FROM ");
+    let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
     let statement = match owners {
         Owners::Everyone => {
             let all = select.sql(table).sql(" t WHERE true").then(&filter);
@@ -168,7 +168,7 @@ pub(super) fn newest_of_each<R: Row>(
     limit: i64,
 ) -> Statement<R::Sql> {
     Statement::new("SELECT ")
-        .sql(R::COLUMNS)
+        .sql(select_list::<R>(""))
         .sql(format!(
             " FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL \
              (SELECT t.* FROM {table} t WHERE t.account_id = a.id ORDER BY t.id DESC LIMIT "
@@ -194,13 +194,8 @@ pub(super) fn each_key<ST>(select: Statement<ST>, ids: &[OwnedId]) -> Statement<
 
 /// Rows of `table` by id: found by (account_id, id).
 pub(super) fn by_ids<R: Row>(table: &'static str, ids: &[OwnedId]) -> Statement<R::Sql> {
-    each_key(Statement::new("SELECT ").sql(qualified::<R>()), ids)
+    each_key(Statement::new("SELECT ").sql(select_list::<R>("t.")), ids)
         .sql(format!("(SELECT * FROM {table} t WHERE t.account_id = k.account_id AND t.id = k.id LIMIT 1) t"))
-}
-
-/// The row's columns, of `t`.
-pub(super) fn qualified<R: Row>() -> String {
-    R::COLUMNS.split(", ").map(|column| format!("t.{}", column.trim())).collect::<Vec<_>>().join(", ")
 }
 
 /// How many rows of `table` each of the accounts has.

@@ -24,7 +24,7 @@ use diesel::pg::Pg;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use error::StoreError;
-use rows::Row;
+use rows::{Row, select_list};
 use statement::Statement;
 
 /// A connection, shared: statements that are awaited together go down the wire together.
@@ -47,5 +47,5 @@ async fn execute(mut conn: Conn<'_>, statement: Statement) -> Result<usize, Stor
 
 /// `SELECT` with the row's columns, up to and including `FROM table`.
 fn select_from<R: Row>(table: &'static str) -> Statement<R::Sql> {
-    Statement::new("SELECT ").sql(R::COLUMNS).sql(" FROM ").sql(table)
+    Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ").sql(table)
 }

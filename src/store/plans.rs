@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page};
-use super::rows::{PlanRow, ResourceRow, Row};
+use super::rows::{PlanRow, ResourceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::ids::PlanId;
@@ -101,7 +101,7 @@ pub async fn plan_retire(
         .sql(") WHERE id = ")
         .uuid(id.0)
         .sql(" RETURNING ")
-        .sql(PlanRow::COLUMNS);
+        .sql(select_list::<PlanRow>(""));
     Ok(rows::<PlanRow>(conn, statement).await?.pop())
 }
 

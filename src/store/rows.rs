@@ -26,9 +26,30 @@ use crate::domain::transaction::{Ledger, Transaction, TransactionKind, Transacti
 pub trait Row: FromSqlRow<Self::Sql, Pg> + Send + 'static {
     /// The SQL types of the columns.
     type Sql: CompatibleType<Self, Pg, SqlType = Self::Sql> + 'static;
-    const COLUMNS: &'static str;
+    const COLUMNS: &'static [&'static str];
     type Domain;
     fn into_domain(self) -> Result<Self::Domain, StoreError>;
+}
+
+/// Says which columns of which table a row is read from: one list for their names and their types.
+macro_rules! columns {
+    ($table:ident: $($column:ident),*) => {
+        type Sql = diesel::dsl::SqlTypeOf<($(schema::$table::$column,)*)>;
+        const COLUMNS: &'static [&'static str] = &[$(<schema::$table::$column as diesel::Column>::NAME),*];
+    };
+}
+
+/// The row's columns as a SELECT names them, each after `prefix`.
+pub fn select_list<R: Row>(prefix: &str) -> String {
+    let mut list = String::with_capacity(R::COLUMNS.len() * 20);
+    for (index, column) in R::COLUMNS.iter().enumerate() {
+        if index > 0 {
+            list.push_str(", ");
+        }
+        // Quoted: "end" and "interval" are words of SQL.
+        list.extend([prefix, "\"", *column, "\""]);
+    }
+    list
 }
 
 fn corrupt(what: &str, value: &str) -> StoreError {
@@ -76,10 +97,7 @@ pub struct AccountRow {
 }
 
 impl Row for AccountRow {
-    type Sql = schema::accounts::SqlType;
-    const COLUMNS: &'static str = "id, namespace, external_id, name, kind, parent_id, status, currency, time_zone, \
-        manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, \
-        last_entry_hash, last_entry_at, created_at";
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -121,8 +139,7 @@ pub struct ResourceRow {
 }
 
 impl Row for ResourceRow {
-    type Sql = schema::resources::SqlType;
-    const COLUMNS: &'static str = "code, name, unit, resource_type, aggregation";
+    columns!(resources: code, name, unit, resource_type, aggregation);
     type Domain = Resource;
 
     fn into_domain(self) -> Result<Resource, StoreError> {
@@ -150,9 +167,7 @@ pub struct PlanRow {
 }
 
 impl Row for PlanRow {
-    type Sql = schema::plans::SqlType;
-    const COLUMNS: &'static str = "id, name, type, region, resource_type, currency, price, once_price, bill_period, \
-        description, created_at, retired_at";
+    columns!(plans: id, name, plan_type, region, resource_type, currency, price, once_price, bill_period, description, created_at, retired_at);
     type Domain = Plan;
 
     fn into_domain(self) -> Result<Plan, StoreError> {
@@ -175,9 +190,7 @@ impl Row for PlanRow {
 
 #[derive(Queryable)]
 pub struct OrderRow {
-    _account_id: i64,
     id: Uuid,
-    _number: String,
     name: String,
     order_type: String,
     state: String,
@@ -197,16 +210,12 @@ pub struct OrderRow {
     seq_count: i32,
     auto_renewal: bool,
     comment: Option<String>,
-    created_at: DateTime<Utc>,
     delivered_at: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
 }
 
 impl Row for OrderRow {
-    type Sql = schema::orders::SqlType;
-    const COLUMNS: &'static str = "account_id, id, number, name, type, state, previous_id, plan_id, exclusive, \
-        quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, \
-        seq_count, auto_renewal, comment, created_at, delivered_at, expires_at";
+    columns!(orders: id, name, order_type, state, previous_id, plan_id, exclusive, quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, seq_count, auto_renewal, comment, delivered_at, expires_at);
     type Domain = Order;
 
     fn into_domain(self) -> Result<Order, StoreError> {
@@ -232,7 +241,7 @@ impl Row for OrderRow {
             seq_count: self.seq_count,
             auto_renewal: self.auto_renewal,
             comment: self.comment,
-            created_at: self.created_at,
+            created_at: owned(self.id).instant(),
             delivered_at: self.delivered_at,
             expires_at: self.expires_at,
         })
@@ -241,9 +250,7 @@ impl Row for OrderRow {
 
 #[derive(Queryable)]
 pub struct BillRow {
-    _account_id: i64,
     id: Uuid,
-    _number: String,
     order_id: Option<Uuid>,
     status: String,
     currency: String,
@@ -259,14 +266,10 @@ pub struct BillRow {
     last_paid_at: Option<DateTime<Utc>>,
     paid_by: Option<Uuid>,
     datacenter: Option<String>,
-    created_at: DateTime<Utc>,
 }
 
 impl Row for BillRow {
-    type Sql = schema::bills::SqlType;
-    const COLUMNS: &'static str = "account_id, id, number, order_id, status, currency, amount, once_amount, \
-        cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, datacenter, \
-        created_at";
+    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, datacenter);
     type Domain = Bill;
 
     fn into_domain(self) -> Result<Bill, StoreError> {
@@ -288,14 +291,13 @@ impl Row for BillRow {
             last_paid_at: self.last_paid_at,
             paid_by: self.paid_by.map(|id| TransactionId(owned(id))),
             datacenter: self.datacenter,
-            created_at: self.created_at,
+            created_at: owned(self.id).instant(),
         })
     }
 }
 
 #[derive(Queryable)]
 pub struct TransactionRow {
-    _account_id: i64,
     id: Uuid,
     kind: String,
     status: String,
@@ -315,9 +317,7 @@ pub struct TransactionRow {
 }
 
 impl Row for TransactionRow {
-    type Sql = schema::transactions::SqlType;
-    const COLUMNS: &'static str = "account_id, id, kind, status, currency, amount, debit_ledger, credit_ledger, \
-        description, payment_method, order_id, bill_id, refund_of, refunded_amount, balance_after, region, created_at";
+    columns!(transactions: id, kind, status, currency, amount, debit_ledger, credit_ledger, description, payment_method, order_id, bill_id, refund_of, refunded_amount, balance_after, region, created_at);
     type Domain = Transaction;
 
     fn into_domain(self) -> Result<Transaction, StoreError> {
@@ -347,7 +347,6 @@ impl Row for TransactionRow {
 
 #[derive(Queryable)]
 pub struct EntryRow {
-    _account_id: i64,
     id: Uuid,
     seq: i64,
     time: DateTime<Utc>,
@@ -365,9 +364,7 @@ pub struct EntryRow {
 }
 
 impl Row for EntryRow {
-    type Sql = schema::ledger_entries::SqlType;
-    const COLUMNS: &'static str = "account_id, id, seq, time, poll_time, currency, amount, initial, \"end\", reason, \
-        billing_cycle, \"interval\", resource_code, resource_amount, hash";
+    columns!(ledger_entries: id, seq, time, poll_time, currency, amount, initial, end, reason, billing_cycle, interval, resource_code, resource_amount, hash);
     type Domain = Entry;
 
     fn into_domain(self) -> Result<Entry, StoreError> {
@@ -403,9 +400,7 @@ pub struct AnswerRow {
 }
 
 impl Row for AnswerRow {
-    type Sql = schema::idempotency_keys::SqlType;
-    const COLUMNS: &'static str =
-        "account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at";
+    columns!(idempotency_keys: account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at);
     type Domain = (AccountId, Answer);
 
     fn into_domain(self) -> Result<(AccountId, Answer), StoreError> {
@@ -425,18 +420,15 @@ impl Row for AnswerRow {
 
 #[derive(Queryable)]
 pub struct NoticeRow {
-    _account_id: i64,
     id: Uuid,
     kind: String,
     message: String,
     subject: Option<String>,
     at: DateTime<Utc>,
-    _acknowledged_at: Option<DateTime<Utc>>,
 }
 
 impl Row for NoticeRow {
-    type Sql = schema::notices::SqlType;
-    const COLUMNS: &'static str = "account_id, id, kind, message, subject, at, acknowledged_at";
+    columns!(notices: id, kind, message, subject, at);
     type Domain = Notice;
 
     fn into_domain(self) -> Result<Notice, StoreError> {

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as Sq
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
-use super::rows::TransactionRow;
+use super::rows::{TransactionRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId};
@@ -28,7 +28,7 @@ pub async fn transaction_newest(
 
 /// What was given back of these transactions: of each the newest 100, newest first.
 pub async fn transaction_refunds(conn: Conn<'_>, of: &[OwnedId]) -> Result<Vec<Transaction>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(list::qualified::<TransactionRow>()), of)
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<TransactionRow>("t.")), of)
         .sql(
             "(SELECT * FROM transactions t WHERE t.account_id = k.account_id AND t.refund_of = k.id \
              ORDER BY t.id DESC LIMIT 100) t ORDER BY t.id DESC",

@@ -160,7 +160,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
 
 async fn main_account(session: &Session, id: &ID, currency: &Currency) -> MutationResult<AccountId> {
     let id = input_id("parentId", id, AccountId::parse)?;
-    let parent = session.loader.load_one(id).await?;
+    let parent = session.load(id).await?;
     let parent =
         parent.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "parentId", "there is no such account"))?;
     if parent.kind != AccountKind::Main {

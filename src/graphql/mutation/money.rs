@@ -239,7 +239,7 @@ async fn refund(session: &Session, input: RefundInput) -> MutationResult<Made> {
         amount: input.amount.map(|amount| amount.value),
         reason: text::name("reason", &input.reason)?,
     };
-    let account = session.loader.load_one(transaction.account()).await?.ok_or_else(|| {
+    let account = session.load(transaction.account()).await?.ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction")
     })?;
     submit(session, &account, &input.idempotency_key, input.dry_run, Action::Refund(refund)).await

@@ -90,7 +90,7 @@ macro_rules! owned_list {
             let together = of.seen().filter(|_| is_newest(&page) && filter == <$filter>::default());
             let rows = match together {
                 Some(account) => {
-                    let rows = session.loader.load_one($newest((account, page.limit))).await?;
+                    let rows = session.load($newest((account, page.limit))).await?;
                     rows.unwrap_or_default().to_vec()
                 }
                 None => {

@@ -40,7 +40,7 @@ connection!(
 
 /// The account of that number, of something that the viewer sees.
 pub(in crate::graphql) async fn load(session: &Session, id: AccountId) -> ApiResult<Account> {
-    let account = session.loader.load_one(id).await?;
+    let account = session.load(id).await?;
     account.map(Account).ok_or_else(|| ApiError::internal("something is seen, and its account is not"))
 }
 
@@ -136,7 +136,7 @@ impl Account {
     /// The MAIN account that it belongs to; null where there is none, and for those who may not see it.
     async fn parent(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
         let Some(parent) = self.0.parent else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(parent).await.map_err(ApiError::from)?.map(Account))
+        Ok(session(ctx)?.load(parent).await?.map(Account))
     }
 
     /// The accounts that belong to it, newest first.
@@ -156,7 +156,7 @@ impl Account {
     ) -> async_graphql::Result<AccountConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let filter = AccountFilter { parent: Some(self.0.id), ..AccountFilter::default() };
-        Ok(lists::accounts(session(ctx)?, filter, &args).await?)
+        Ok(Box::pin(lists::accounts(session(ctx)?, filter, &args)).await?)
     }
 
     /// What it may do.
@@ -187,14 +187,14 @@ impl Account {
 
     /// Whether there is a notice to look at (low balance, bill overdue, order expiring, renewal failed).
     async fn notification(&self, ctx: &Context<'_>) -> async_graphql::Result<bool> {
-        let notices = session(ctx)?.loader.load_one(NoticesOf(self.0.id)).await.map_err(ApiError::from)?;
+        let notices = session(ctx)?.load(NoticesOf(self.0.id)).await?;
         Ok(notices.is_some_and(|notices| !notices.is_empty()))
     }
 
     /// What nobody has acknowledged yet: the newest 100.
     #[graphql(complexity = "10 * child_complexity + 1")]
     async fn notices(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Notice>> {
-        let notices = session(ctx)?.loader.load_one(NoticesOf(self.0.id)).await.map_err(ApiError::from)?;
+        let notices = session(ctx)?.load(NoticesOf(self.0.id)).await?;
         Ok(notices.unwrap_or_default().iter().cloned().map(Notice).collect())
     }
 
@@ -202,7 +202,7 @@ impl Account {
     #[graphql(complexity = "5 * child_complexity + 1")]
     async fn plans(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Plan>> {
         let session = session(ctx)?;
-        let ids = session.loader.load_one(PlansOf(self.0.id)).await.map_err(ApiError::from)?;
+        let ids = session.load(PlansOf(self.0.id)).await?;
         Ok(plan::load_all(session, &ids.unwrap_or_default()).await?)
     }
 
@@ -215,8 +215,7 @@ impl Account {
         >,
     ) -> async_graphql::Result<Balance> {
         let Some(Instant(at)) = at else { return Ok(Balance::now(&self.0)) };
-        let amount =
-            session(ctx)?.loader.load_one(BalanceAt((self.0.id, at))).await.map_err(ApiError::from)?;
+        let amount = session(ctx)?.load(BalanceAt((self.0.id, at))).await?;
         Ok(Balance { account: Arc::clone(&self.0), amount: amount.unwrap_or_default() })
     }
 
@@ -236,7 +235,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<OrderConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::orders(session(ctx)?, Of::Seen(self.0.id), OrderFilter::default(), &args).await?)
+        Ok(Box::pin(lists::orders(session(ctx)?, Of::Seen(self.0.id), OrderFilter::default(), &args)).await?)
     }
 
     /// What it is to pay and has paid, newest first.
@@ -255,7 +254,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<BillConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::bills(session(ctx)?, Of::Seen(self.0.id), BillFilter::default(), &args).await?)
+        Ok(Box::pin(lists::bills(session(ctx)?, Of::Seen(self.0.id), BillFilter::default(), &args)).await?)
     }
 
     /// Its movements of money, newest first.
@@ -294,7 +293,8 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<LedgerEntryConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::entries(session(ctx)?, Of::Seen(self.0.id), EntryFilter::default(), &args).await?)
+        Ok(Box::pin(lists::entries(session(ctx)?, Of::Seen(self.0.id), EntryFilter::default(), &args))
+            .await?)
     }
 
     /// When it was made.

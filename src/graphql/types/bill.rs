@@ -63,7 +63,7 @@ impl Bill {
     /// The order that it is for; null for a month's usage.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order))
     }
 
     /// Where it stands.
@@ -139,11 +139,10 @@ impl Bill {
     #[graphql(complexity = "2 * child_complexity + 1")]
     async fn transactions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Transaction>> {
         let Some(id) = self.0.paid_by else { return Ok(Vec::new()) };
-        let loader = &session(ctx)?.loader;
-        let (paid, refunds) =
-            futures_util::future::try_join(loader.load_one(id), loader.load_one(RefundsOf(id)))
-                .await
-                .map_err(ApiError::from)?;
+        let session = session(ctx)?;
+        let (paid, refunds) = futures_util::future::try_join(session.load(id), session.load(RefundsOf(id)))
+            .await
+            .map_err(ApiError::from)?;
         let refunds = refunds.unwrap_or_default();
         Ok(refunds.iter().cloned().chain(paid).map(Transaction).collect())
     }

@@ -4,7 +4,6 @@ use super::bill::Bill;
 use super::order::Order;
 use super::transaction::Transaction;
 use crate::domain::command::Answer;
-use crate::graphql::error::ApiError;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::session;
 
@@ -32,18 +31,18 @@ impl IdempotentResult {
     /// The transaction that was made, as it is now.
     async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
         let Some(id) = self.0.transaction else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Transaction))
+        Ok(session(ctx)?.load(id).await?.map(Transaction))
     }
 
     /// The order that was made, as it is now.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order))
     }
 
     /// The bill that was made, as it is now.
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.0.bill else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Bill))
+        Ok(session(ctx)?.load(id).await?.map(Bill))
     }
 }

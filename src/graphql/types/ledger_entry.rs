@@ -102,8 +102,7 @@ impl LedgerEntry {
     /// What was billed.
     async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Resource>> {
         let Some(code) = self.0.resource.clone() else { return Ok(None) };
-        let found: ApiResult<_> =
-            session(ctx)?.loader.load_one(ResourceCode(code)).await.map_err(ApiError::from);
+        let found: ApiResult<_> = session(ctx)?.load(ResourceCode(code)).await;
         Ok(found?.map(Resource))
     }
 
@@ -114,8 +113,7 @@ impl LedgerEntry {
 
     /// The transaction that changed the balance.
     async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Transaction> {
-        let transaction =
-            session(ctx)?.loader.load_one(self.0.transaction()).await.map_err(ApiError::from)?;
+        let transaction = session(ctx)?.load(self.0.transaction()).await?;
         Ok(Transaction(transaction.ok_or_else(|| ApiError::internal("an entry without its transaction"))?))
     }
 

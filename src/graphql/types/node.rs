@@ -10,9 +10,9 @@ use super::plan::Plan;
 use super::resource::Resource;
 use super::transaction::Transaction;
 use crate::domain::ids::NodeId;
+use crate::graphql::error::ApiResult;
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::session::Session;
-use crate::store::error::StoreError;
 
 /// Anything that has an id of its own.
 #[derive(Interface)]
@@ -28,17 +28,16 @@ pub enum Node {
 }
 
 /// The thing of that id, if the viewer may see it.
-pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> Result<Option<Node>, StoreError> {
-    let loader = &session.loader;
+pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult<Option<Node>> {
     Ok(match id {
-        NodeId::Account(id) => loader.load_one(id).await?.map(|row| Node::Account(Account(row))),
-        NodeId::Plan(id) => loader.load_one(id).await?.map(|row| Node::Plan(Plan(row))),
+        NodeId::Account(id) => session.load(id).await?.map(|row| Node::Account(Account(row))),
+        NodeId::Plan(id) => session.load(id).await?.map(|row| Node::Plan(Plan(row))),
         NodeId::Resource(code) => {
-            loader.load_one(ResourceCode(code)).await?.map(|row| Node::Resource(Resource(Arc::clone(&row))))
+            session.load(ResourceCode(code)).await?.map(|row| Node::Resource(Resource(Arc::clone(&row))))
         }
-        NodeId::Order(id) => loader.load_one(id).await?.map(|row| Node::Order(Order(row))),
-        NodeId::Bill(id) => loader.load_one(id).await?.map(|row| Node::Bill(Bill(row))),
-        NodeId::Transaction(id) => loader.load_one(id).await?.map(|row| Node::Transaction(Transaction(row))),
-        NodeId::Entry(id) => loader.load_one(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
+        NodeId::Order(id) => session.load(id).await?.map(|row| Node::Order(Order(row))),
+        NodeId::Bill(id) => session.load(id).await?.map(|row| Node::Bill(Bill(row))),
+        NodeId::Transaction(id) => session.load(id).await?.map(|row| Node::Transaction(Transaction(row))),
+        NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

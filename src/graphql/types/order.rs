@@ -88,13 +88,13 @@ impl Order {
     /// The order that this one renews or changes.
     async fn previous(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.previous else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order))
     }
 
     /// The plan, as it is now.
     async fn plan(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Plan>> {
         let Some(id) = self.0.plan else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Plan))
+        Ok(session(ctx)?.load(id).await?.map(Plan))
     }
 
     /// How many of the plan.
@@ -173,7 +173,7 @@ impl Order {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<BillConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(bills_of(session(ctx)?, self.0.id, &args).await?)
+        Ok(Box::pin(bills_of(session(ctx)?, self.0.id, &args)).await?)
     }
 
     /// Every debit to come, with its date: the next renewal.
@@ -190,7 +190,7 @@ async fn bills_of(
 ) -> ApiResult<BillConnection> {
     let page = args.page()?;
     let rows = if is_newest(&page) {
-        let rows = session.loader.load_one(NewestBillsOfOrder((order, page.limit))).await?;
+        let rows = session.load(NewestBillsOfOrder((order, page.limit))).await?;
         rows.unwrap_or_default().to_vec()
     } else {
         let filter = BillFilter { order: Some(order), ..BillFilter::default() };

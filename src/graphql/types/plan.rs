@@ -77,7 +77,7 @@ impl Plan {
     /// What it includes, for example 1 cpu and 512 MB mem.
     #[graphql(complexity = "5 * child_complexity + 1")]
     async fn resources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PlanResource>> {
-        let included = session(ctx)?.loader.load_one(ResourcesOf(self.0.id)).await.map_err(ApiError::from)?;
+        let included = session(ctx)?.load(ResourcesOf(self.0.id)).await?;
         Ok(included.unwrap_or_default().iter().cloned().map(PlanResource).collect())
     }
 
@@ -101,7 +101,7 @@ impl PlanResource {
     /// What is included.
     async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Resource> {
         let code = ResourceCode(self.0.resource_code.clone());
-        let resource = session(ctx)?.loader.load_one(code).await.map_err(ApiError::from)?;
+        let resource = session(ctx)?.load(code).await?;
         Ok(Resource(
             resource.ok_or_else(|| ApiError::internal("a plan includes a resource that is not there"))?,
         ))
@@ -115,6 +115,6 @@ impl PlanResource {
 
 /// The plans of these ids, in their order.
 pub(in crate::graphql) async fn load_all(session: &Session, ids: &[PlanId]) -> ApiResult<Vec<Plan>> {
-    let mut found = session.loader.load_many(ids.iter().copied()).await?;
+    let mut found = session.load_many(ids.to_vec()).await?;
     Ok(ids.iter().filter_map(|id| found.remove(id)).map(Plan).collect())
 }

@@ -8,7 +8,6 @@ use super::money::Money;
 use super::order::Order;
 use crate::domain;
 use crate::graphql::enums::{EntryDirection, TransactionKind, TransactionStatus};
-use crate::graphql::error::ApiError;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::{Session, session};
@@ -78,13 +77,13 @@ impl Transaction {
     /// The order that it paid.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order))
     }
 
     /// The bill that it paid.
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.0.bill else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Bill))
+        Ok(session(ctx)?.load(id).await?.map(Bill))
     }
 
     /// Whether money left the account or came to it.
@@ -100,7 +99,7 @@ impl Transaction {
     /// The transaction that it gives back from.
     async fn refund_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
         let Some(id) = self.0.refund_of else { return Ok(None) };
-        Ok(session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?.map(Transaction))
+        Ok(session(ctx)?.load(id).await?.map(Transaction))
     }
 
     /// The balance after it; null where no balance was touched.

@@ -5,7 +5,6 @@ use async_graphql::{Context, Object};
 use super::account::Account;
 use crate::domain;
 use crate::graphql::enums::Role;
-use crate::graphql::error::ApiError;
 use crate::graphql::session::any_session;
 
 /// Who the token says is asking.
@@ -27,7 +26,7 @@ impl Viewer {
     /// The account that the token is for; null for operators and metering agents.
     async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
         let Some(id) = self.0.account else { return Ok(None) };
-        let account = any_session(ctx)?.loader.load_one(id).await.map_err(ApiError::from)?;
+        let account = any_session(ctx)?.load(id).await?;
         Ok(account.map(Account))
     }
 }
