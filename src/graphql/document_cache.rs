@@ -8,6 +8,8 @@ use async_graphql::{Request, ServerError};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::document_cost::{DOCUMENT_COST_MAX, document_cost};
+
 /// The texts that are kept, over all, in bytes.
 const BYTES_MAX: u64 = 8 * 1024 * 1024;
 const DOCUMENTS_EXPECTED: usize = 1_000;
@@ -89,6 +91,9 @@ impl DocumentCache {
                     Some(_) => {}
                 }
                 let document = Arc::new(parse_query(&request.query)?);
+                if document_cost(&document) > DOCUMENT_COST_MAX {
+                    return Err(ServerError::new("the query is too complex", None));
+                }
                 if request.query.len() <= TEXT_BYTES_MAX {
                     self.0.insert(request.query.clone(), Arc::clone(&document));
                 }

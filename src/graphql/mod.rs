@@ -2,6 +2,7 @@
 
 pub mod app;
 mod document_cache;
+mod document_cost;
 mod enums;
 pub mod error;
 mod input;

@@ -120,7 +120,8 @@ impl Query {
                 return Err(ApiError::of_argument(RefusalCode::Invalid, "namespace", message).into());
             }
             (Some(id), None) => session.load(argument_id("id", &id, AccountId::parse)?).await,
-            (None, Some(namespace)) => session.load(Namespace(namespace)).await,
+            (None, Some(namespace)) if may_be_kept(&namespace) => session.load(Namespace(namespace)).await,
+            (None, Some(_)) => Ok(None),
             (None, None) => match session.viewer().account {
                 Some(own) => session.load(own).await,
                 None => Ok(None),

@@ -42,7 +42,7 @@ pub async fn bill_newest_of_orders(
             "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.id ORDER BY t.id DESC LIMIT ",
         )
         .bigint(limit)
-        .sql(") t ORDER BY t.id DESC");
+        .sql(") t");
     rows::<BillRow>(conn, statement).await
 }
 

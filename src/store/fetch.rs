@@ -96,13 +96,20 @@ fn by_key<K: Hash + Eq, T>(rows: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, Ar
     rows.into_iter().map(|row| (key(&row), Arc::new(row))).collect()
 }
 
-/// Rows by their owner, in the order in which they came.
-fn by_owner<O: Hash + Eq, T>(rows: Vec<T>, owner: impl Fn(&T) -> Option<O>) -> HashMap<O, Vec<Arc<T>>> {
+/// Rows by their owner, newest first.
+fn by_owner<O: Hash + Eq, T, I: Ord>(
+    rows: Vec<T>,
+    owner: impl Fn(&T) -> Option<O>,
+    id: impl Fn(&T) -> I,
+) -> HashMap<O, Vec<Arc<T>>> {
     let mut grouped: HashMap<O, Vec<Arc<T>>> = HashMap::new();
     for row in rows {
         if let Some(owner) = owner(&row) {
             grouped.entry(owner).or_default().push(Arc::new(row));
         }
+    }
+    for rows in grouped.values_mut() {
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse(id(row)));
     }
     grouped
 }
@@ -167,7 +174,7 @@ fn balances_at(
 fn open_notices(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<Notice>> {
     async move {
         let rows = notices::notice_open(&conn, numbers(&keys), NOTICES_MAX).await?;
-        let grouped = by_owner(rows, |row| Some(row.id.account()));
+        let grouped = by_owner(rows, |row| Some(row.id.account()), |row| row.id);
         let keys = keys.into_iter().map(|account| (account, NOTICES_MAX)).collect();
         Ok(share_out(keys, &grouped).into_iter().map(|((account, _), rows)| (account, rows)).collect())
     }
@@ -213,7 +220,7 @@ fn orders_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<O
 fn newest_orders(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Order>> {
     async move {
         let rows = orders::order_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()))))
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -233,7 +240,7 @@ fn bills_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Bi
 fn newest_bills(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Bill>> {
     async move {
         let rows = bills::bill_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()))))
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -253,7 +260,7 @@ fn newest_bills_of_orders(
     async move {
         let ids: Vec<OwnedId> = keys.iter().map(|(order, _)| order.0).collect();
         let rows = bills::bill_newest_of_orders(&conn, &ids, most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| row.order)))
+        Ok(share_out(keys, &by_owner(rows, |row| row.order, |row| row.id)))
     }
     .boxed()
 }
@@ -278,7 +285,7 @@ fn newest_transactions(
 ) -> Fetching<Newest<AccountId>, Rows<Transaction>> {
     async move {
         let rows = transactions::transaction_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()))))
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -294,7 +301,7 @@ fn transaction_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<Accoun
 fn refunds(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Rows<Transaction>> {
     async move {
         let rows = transactions::transaction_refunds(&conn, &keys).await?;
-        let grouped = by_owner(rows, |row| row.refund_of.map(|id| id.0));
+        let grouped = by_owner(rows, |row| row.refund_of.map(|id| id.0), |row| row.id);
         let keys: Vec<Newest<OwnedId>> = keys.into_iter().map(|id| (id, i64::MAX)).collect();
         Ok(share_out(keys, &grouped).into_iter().map(|((id, _), rows)| (id, rows)).collect())
     }
@@ -311,7 +318,7 @@ fn newest_entries(
 ) -> Fetching<Newest<AccountId>, Rows<Entry>> {
     async move {
         let rows = ledger::entry_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.id.account()))))
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.id.account()), |row| row.id)))
     }
     .boxed()
 }

@@ -176,7 +176,7 @@ pub(super) fn newest_of_each<R: Row>(
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
         .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
-        .sql(")) t ORDER BY t.id DESC")
+        .sql(")) t")
 }
 
 /// Keys as the outer side of a look-up: `UNNEST` of accounts and ids, which no plan can turn around because of the

@@ -19,6 +19,6 @@ pub async fn notice_open(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Resu
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
-        .sql(")) t ORDER BY t.id DESC");
+        .sql(")) t");
     rows::<NoticeRow>(conn, statement).await
 }

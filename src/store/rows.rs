@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
-use diesel::deserialize::FromSqlRow;
-use diesel::pg::Pg;
+use diesel::deserialize::{FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
 use diesel::query_dsl::CompatibleType;
+use diesel::sql_types::Text;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -52,20 +53,56 @@ pub fn select_list<R: Row>(prefix: &str) -> String {
     list
 }
 
+/// A value that the database keeps as a code: an enumeration, a currency.
+pub trait Code: Sized {
+    fn of(code: &str) -> Option<Self>;
+}
+
+macro_rules! codes {
+    ($($name:ty),*) => {$(
+        impl Code for $name {
+            fn of(code: &str) -> Option<Self> {
+                Self::from_code(code)
+            }
+        }
+    )*};
+}
+codes!(
+    AccountKind,
+    AccountStatus,
+    Aggregation,
+    BillPeriod,
+    BillStatus,
+    Mutation,
+    NoticeKind,
+    OrderState,
+    OrderType
+);
+codes!(TransactionKind, TransactionStatus);
+
+impl Code for CurrencyCode {
+    fn of(code: &str) -> Option<Self> {
+        Self::parse(code)
+    }
+}
+
+/// Reads a code without a copy of its text.
+#[derive(Debug, FromSqlRow)]
+pub struct Coded<T>(T);
+
+impl<T: Code> FromSql<Text, Pg> for Coded<T> {
+    fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        let code = std::str::from_utf8(bytes.as_bytes())?;
+        T::of(code).map(Self).ok_or_else(|| format!("the code \"{code}\" is not known").into())
+    }
+}
+
 fn corrupt(what: &str, value: &str) -> StoreError {
     StoreError::Corrupt(format!("{what} \"{value}\""))
 }
 
-fn currency(code: &str) -> Result<CurrencyCode, StoreError> {
-    CurrencyCode::parse(code).ok_or_else(|| corrupt("currency", code))
-}
-
 fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
     Hash::try_from(bytes).map_err(|_| StoreError::Corrupt("a hash is not 32 bytes long".to_owned()))
-}
-
-fn period(code: &str) -> Result<BillPeriod, StoreError> {
-    BillPeriod::from_code(code).ok_or_else(|| corrupt("bill period", code))
 }
 
 fn owned(id: Uuid) -> OwnedId {
@@ -78,10 +115,10 @@ pub struct AccountRow {
     namespace: String,
     external_id: Option<String>,
     name: String,
-    kind: String,
+    kind: Coded<AccountKind>,
     parent_id: Option<i64>,
-    status: String,
-    currency: String,
+    status: Coded<AccountStatus>,
+    currency: Coded<CurrencyCode>,
     time_zone: String,
     manager_name: Option<String>,
     manager_email: Option<String>,
@@ -111,11 +148,10 @@ impl Row for AccountRow {
             namespace: self.namespace,
             external_id: self.external_id,
             name: self.name,
-            kind: AccountKind::from_code(&self.kind).ok_or_else(|| corrupt("account kind", &self.kind))?,
+            kind: self.kind.0,
             parent: self.parent_id.map(AccountId),
-            status: AccountStatus::from_code(&self.status)
-                .ok_or_else(|| corrupt("account status", &self.status))?,
-            currency: currency(&self.currency)?,
+            status: self.status.0,
+            currency: self.currency.0,
             time_zone: self.time_zone.parse().map_err(|_| corrupt("time zone", &self.time_zone))?,
             manager: self.manager_name.map(|name| Manager { name, email: self.manager_email }),
             credit_limit: self.credit_limit,
@@ -135,7 +171,7 @@ pub struct ResourceRow {
     name: String,
     unit: String,
     resource_type: String,
-    aggregation: String,
+    aggregation: Coded<Aggregation>,
 }
 
 impl Row for ResourceRow {
@@ -143,9 +179,7 @@ impl Row for ResourceRow {
     type Domain = Resource;
 
     fn into_domain(self) -> Result<Resource, StoreError> {
-        let aggregation = Aggregation::from_code(&self.aggregation)
-            .ok_or_else(|| corrupt("aggregation", &self.aggregation))?;
-        let Self { code, name, unit, resource_type, .. } = self;
+        let Self { code, name, unit, resource_type, aggregation: Coded(aggregation) } = self;
         Ok(Resource { code, name, unit, resource_type, aggregation })
     }
 }
@@ -157,10 +191,10 @@ pub struct PlanRow {
     plan_type: String,
     region: Option<String>,
     resource_type: String,
-    currency: String,
+    currency: Coded<CurrencyCode>,
     price: Decimal,
     once_price: Option<Decimal>,
-    bill_period: String,
+    bill_period: Coded<BillPeriod>,
     description: String,
     created_at: DateTime<Utc>,
     retired_at: Option<DateTime<Utc>>,
@@ -177,10 +211,10 @@ impl Row for PlanRow {
             plan_type: self.plan_type,
             region: self.region,
             resource_type: self.resource_type,
-            currency: currency(&self.currency)?,
+            currency: self.currency.0,
             price: self.price,
             once_price: self.once_price,
-            bill_period: period(&self.bill_period)?,
+            bill_period: self.bill_period.0,
             description: self.description,
             created_at: self.created_at,
             retired_at: self.retired_at,
@@ -192,8 +226,8 @@ impl Row for PlanRow {
 pub struct OrderRow {
     id: Uuid,
     name: String,
-    order_type: String,
-    state: String,
+    order_type: Coded<OrderType>,
+    state: Coded<OrderState>,
     previous_id: Option<Uuid>,
     plan_id: Option<Uuid>,
     exclusive: bool,
@@ -202,8 +236,8 @@ pub struct OrderRow {
     datacenter: Option<String>,
     resource_type: String,
     product_name: String,
-    bill_period: String,
-    currency: String,
+    bill_period: Coded<BillPeriod>,
+    currency: Coded<CurrencyCode>,
     price: Decimal,
     once_price: Option<Decimal>,
     seq: i32,
@@ -222,9 +256,8 @@ impl Row for OrderRow {
         Ok(Order {
             id: OrderId(owned(self.id)),
             name: self.name,
-            order_type: OrderType::from_code(&self.order_type)
-                .ok_or_else(|| corrupt("order type", &self.order_type))?,
-            state: OrderState::from_code(&self.state).ok_or_else(|| corrupt("order state", &self.state))?,
+            order_type: self.order_type.0,
+            state: self.state.0,
             previous: self.previous_id.map(|id| OrderId(owned(id))),
             plan: self.plan_id.map(PlanId),
             exclusive: self.exclusive,
@@ -233,8 +266,8 @@ impl Row for OrderRow {
             datacenter: self.datacenter,
             resource_type: self.resource_type,
             product_name: self.product_name,
-            bill_period: period(&self.bill_period)?,
-            currency: currency(&self.currency)?,
+            bill_period: self.bill_period.0,
+            currency: self.currency.0,
             price: self.price,
             once_price: self.once_price,
             seq: self.seq,
@@ -252,8 +285,8 @@ impl Row for OrderRow {
 pub struct BillRow {
     id: Uuid,
     order_id: Option<Uuid>,
-    status: String,
-    currency: String,
+    status: Coded<BillStatus>,
+    currency: Coded<CurrencyCode>,
     amount: Decimal,
     once_amount: Decimal,
     cycle_amount: Decimal,
@@ -276,9 +309,8 @@ impl Row for BillRow {
         Ok(Bill {
             id: BillId(owned(self.id)),
             order: self.order_id.map(|id| OrderId(owned(id))),
-            status: BillStatus::from_code(&self.status)
-                .ok_or_else(|| corrupt("bill status", &self.status))?,
-            currency: currency(&self.currency)?,
+            status: self.status.0,
+            currency: self.currency.0,
             amount: self.amount,
             once_amount: self.once_amount,
             cycle_amount: self.cycle_amount,
@@ -299,9 +331,9 @@ impl Row for BillRow {
 #[derive(Queryable)]
 pub struct TransactionRow {
     id: Uuid,
-    kind: String,
-    status: String,
-    currency: String,
+    kind: Coded<TransactionKind>,
+    status: Coded<TransactionStatus>,
+    currency: Coded<CurrencyCode>,
     amount: Decimal,
     debit_ledger: String,
     credit_ledger: String,
@@ -324,11 +356,9 @@ impl Row for TransactionRow {
         let ledger = |text: &str| Ledger::parse(text).ok_or_else(|| corrupt("ledger", text));
         Ok(Transaction {
             id: TransactionId(owned(self.id)),
-            kind: TransactionKind::from_code(&self.kind)
-                .ok_or_else(|| corrupt("transaction kind", &self.kind))?,
-            status: TransactionStatus::from_code(&self.status)
-                .ok_or_else(|| corrupt("transaction status", &self.status))?,
-            currency: currency(&self.currency)?,
+            kind: self.kind.0,
+            status: self.status.0,
+            currency: self.currency.0,
             amount: self.amount,
             debit: ledger(&self.debit_ledger)?,
             credit: ledger(&self.credit_ledger)?,
@@ -351,7 +381,7 @@ pub struct EntryRow {
     seq: i64,
     time: DateTime<Utc>,
     poll_time: Option<DateTime<Utc>>,
-    currency: String,
+    currency: Coded<CurrencyCode>,
     amount: Decimal,
     initial: Decimal,
     end: Decimal,
@@ -373,7 +403,7 @@ impl Row for EntryRow {
             seq: self.seq,
             time: self.time,
             poll_time: self.poll_time,
-            currency: currency(&self.currency)?,
+            currency: self.currency.0,
             amount: self.amount,
             initial: self.initial,
             end: self.end,
@@ -391,7 +421,7 @@ impl Row for EntryRow {
 pub struct AnswerRow {
     account_id: i64,
     key: String,
-    mutation: String,
+    mutation: Coded<Mutation>,
     fingerprint: Vec<u8>,
     transaction_id: Option<Uuid>,
     order_id: Option<Uuid>,
@@ -405,8 +435,7 @@ impl Row for AnswerRow {
 
     fn into_domain(self) -> Result<(AccountId, Answer), StoreError> {
         let answer = Answer {
-            mutation: Mutation::from_code(&self.mutation)
-                .ok_or_else(|| corrupt("mutation", &self.mutation))?,
+            mutation: self.mutation.0,
             key: self.key,
             fingerprint: hash(&self.fingerprint)?,
             transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
@@ -421,7 +450,7 @@ impl Row for AnswerRow {
 #[derive(Queryable)]
 pub struct NoticeRow {
     id: Uuid,
-    kind: String,
+    kind: Coded<NoticeKind>,
     message: String,
     subject: Option<String>,
     at: DateTime<Utc>,
@@ -434,7 +463,7 @@ impl Row for NoticeRow {
     fn into_domain(self) -> Result<Notice, StoreError> {
         Ok(Notice {
             id: NoticeId(owned(self.id)),
-            kind: NoticeKind::from_code(&self.kind).ok_or_else(|| corrupt("notice kind", &self.kind))?,
+            kind: self.kind.0,
             message: self.message,
             subject: self.subject,
             at: self.at,
