@@ -48,7 +48,9 @@ pub enum Action {
 pub struct Recharge {
     #[serde(serialize_with = "by_value")]
     pub amount: Decimal,
-    /// Whom the money came in through: `sandbox`, `offline`, a card's brand.
+    /// Whom the money came in through: `sandbox`, `offline`, a card's brand. It follows from who asks, and is no part of
+    /// what is asked: a key's repeat may come from another.
+    #[serde(skip)]
     pub payment_method: String,
     pub reason: Option<String>,
 }

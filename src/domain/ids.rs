@@ -83,7 +83,7 @@ impl OwnedId {
 
     /// Not above any id made at `instant` or later.
     pub fn first_at(instant: DateTime<Utc>) -> Self {
-        Self(Uuid::from_u128(time_bits(instant)))
+        Self(Uuid::from_u128(time_bits(instant) | VERSION_7))
     }
 }
 
@@ -205,7 +205,10 @@ impl NodeId {
         match text.split_once('_')?.0 {
             "acc" => AccountId::parse(text).map(Self::Account),
             "pln" => PlanId::parse(text).map(Self::Plan),
-            "res" => text.strip_prefix("res_").map(|code| Self::Resource(code.to_owned())),
+            "res" => {
+                let code = text.strip_prefix("res_")?;
+                super::text::code("id", code).ok().map(Self::Resource)
+            }
             "ord" => OrderId::parse(text).map(Self::Order),
             "bil" => BillId::parse(text).map(Self::Bill),
             "txn" => TransactionId::parse(text).map(Self::Transaction),
@@ -258,7 +261,8 @@ mod tests {
         }
 
         #[test]
-        fn ids_sort_by_time_then_number(a in 0i64..10_000_000, b in 0i64..10_000_000, n in 1i64..1000, m in 1i64..1000) {
+        fn ids_sort_by_time_then_number(a in 0i64..10_000_000, later in -2_000i64..2_000, n in 1i64..1000, m in 1i64..1000) {
+            let b = (a + later).max(0);
             let at = |micros, number| {
                 let instant = Utc.timestamp_micros(micros).unwrap();
                 IdMint::new(AccountId(7), instant, number - 1, false).next_id().unwrap()

@@ -5,4 +5,17 @@
 
 mod support;
 
+mod authorization;
+mod bad_input;
+mod command_line;
+mod crash;
+mod decide_properties;
+mod faults;
+mod house;
+mod load;
 mod payment_v1;
+mod private_cluster;
+mod reading;
+mod same_ledger;
+mod schema;
+mod statements;

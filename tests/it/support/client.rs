@@ -32,6 +32,14 @@ impl Client {
         (status, answer.json().await.expect("the answer is JSON"))
     }
 
+    /// Sends a request and answers the status and the answer's very bytes.
+    pub async fn raw(&self, query: &str, variables: &Value) -> (StatusCode, String) {
+        let body = json!({ "query": query, "variables": variables });
+        let answer =
+            self.request(reqwest::Method::POST, "/graphql").json(&body).send().await.expect("an answer");
+        (answer.status(), answer.text().await.expect("a text"))
+    }
+
     /// The whole answer to a query.
     pub async fn answer(&self, query: &str) -> Value {
         self.post(query, json!({})).await.1

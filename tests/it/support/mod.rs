@@ -2,6 +2,11 @@
 
 pub mod client;
 pub mod cluster;
+pub mod introspection;
+pub mod load;
+pub mod process;
+pub mod proxy;
+pub mod sequences;
 pub mod server;
 
 pub use client::Client;

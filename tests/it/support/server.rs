@@ -97,6 +97,27 @@ impl TestServer {
         made["plan"]["id"].as_str().expect("a plan").to_owned()
     }
 
+    /// Everything that the database holds, as a digest of each table (but not how far the last check has come).
+    pub async fn contents(&self) -> Vec<(String, String)> {
+        let sql = self.sql().await;
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'
+            AND tablename <> 'ledger_check_position' ORDER BY 1";
+        let mut contents = Vec::new();
+        for row in sql.query(tables, &[]).await.unwrap() {
+            let table: String = row.get(0);
+            let digest =
+                format!("SELECT coalesce(md5(string_agg(t::text, ';' ORDER BY t::text)), '') FROM {table} t");
+            contents.push((table, sql.query_one(&digest, &[]).await.unwrap().get(0)));
+        }
+        contents
+    }
+
+    /// Asserts that nothing has changed since, and that the ledger is in order.
+    pub async fn assert_holds_still(&self, contents: &[(String, String)]) {
+        assert_eq!(self.contents().await, contents, "something was changed");
+        self.assert_ledger_is_healthy().await;
+    }
+
     /// Asserts that the whole ledger is in order, and answers how many entries there are.
     pub async fn assert_ledger_is_healthy(&self) -> i64 {
         let query =

@@ -1,0 +1,432 @@
+//! Who may see and do what: every root field, as everyone.
+
+use abacus::clock::wall;
+use abacus::domain::ids::{AccountId, BillId, EntryId, IdMint, OrderId, TransactionId, printed_number};
+use abacus::domain::viewer::Role;
+use abacus::http::token::TokenKey;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::introspection::Schema;
+use crate::support::server::{SECRET, token};
+use crate::support::{Client, TestServer};
+
+/// What a root field answers about an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Nothing: everyone sees the same, or his own token.
+    Nobody,
+    /// The thing asked for; null if it is not the caller's to see.
+    One,
+    /// The things asked for; each null if it is not the caller's to see.
+    Several,
+    /// The account named in `accountId`; NOT_FOUND if it is not the caller's to see.
+    Account,
+    /// All that the caller may see.
+    Seen,
+    /// The caller's own account only.
+    Own,
+    /// What is done to the account named; a NOT_FOUND user error if it is not the caller's to act for.
+    Act,
+    /// What only operators may ask for.
+    Operators,
+}
+
+use About::{Account, Act, Nobody, One, Operators, Own, Seen, Several};
+
+/// What metering agents may read.
+const FOR_SERVICE: [&str; 3] = ["viewer", "serviceConfig", "resources"];
+
+/// The root fields, each with what it is asked here. The variables are those of a [`Tenant`].
+const MATRIX: &[(&str, About, &str)] = &[
+    ("node", One, "query($account: ID!) { node(id: $account) { id ...on Account { namespace name balance { amount } } } }"),
+    ("node", One, "query($order: ID!) { node(id: $order) { id ...on Order { number account { namespace } } } }"),
+    ("node", One, "query($bill: ID!) { node(id: $bill) { id ...on Bill { number account { namespace } } } }"),
+    ("node", One, "query($transaction: ID!) { node(id: $transaction) { id ...on Transaction { balanceAfter } } }"),
+    ("node", One, "query($entry: ID!) { node(id: $entry) { id ...on LedgerEntry { end account { name } } } }"),
+    ("nodes", Several, "query($account: ID!, $order: ID!, $bill: ID!, $transaction: ID!, $entry: ID!) {
+        nodes(ids: [$account, $order, $bill, $transaction, $entry]) { __typename id } }"),
+    ("viewer", Nobody, "{ viewer { subject role account { namespace } } }"),
+    ("serviceConfig", Nobody, "{ serviceConfig { depthMax sandbox currencies { code } } }"),
+    ("account", One, "query($account: ID!) { account(id: $account) { namespace name balance { amount }
+        orders { totalCount nodes { number } } bills { totalCount nodes { number } } transactions { totalCount nodes { id } }
+        ledger { totalCount nodes { end } } subAccounts { totalCount } plans { name } notices { id } } }"),
+    ("account", One, "query($namespace: String!) { account(namespace: $namespace) { id name balance { amount } } }"),
+    ("account", Own, "{ account { namespace balance { amount } } }"),
+    ("accounts", Seen, "{ accounts(first: 100) { totalCount nodes { namespace name balance { amount } } } }"),
+    ("accounts", Seen, "query($namespace: String!) { accounts(filter: { searchWord: $namespace }) { totalCount nodes { name } } }"),
+    ("plans", Nobody, "{ plans { nodes { name price { amount } } } }"),
+    ("plan", Nobody, "query($plan: ID!) { plan(id: $plan) { name } }"),
+    ("resources", Nobody, "{ resources { code } }"),
+    ("orders", Account, "query($account: ID) { orders(accountId: $account) { totalCount nodes { number account { namespace } } } }"),
+    ("orders", Seen, "{ orders(first: 100) { totalCount nodes { number account { namespace } } } }"),
+    ("orders", Seen, "query($orderNumber: String!) { orders(filter: { searchWord: $orderNumber }) { totalCount nodes { number } } }"),
+    ("order", One, "query($order: ID) { order(id: $order) { number account { namespace } } }"),
+    ("order", One, "query($orderNumber: String) { order(number: $orderNumber) { id account { namespace } } }"),
+    ("bills", Account, "query($account: ID) { bills(accountId: $account) { totalCount nodes { number account { namespace } } } }"),
+    ("bills", Seen, "{ bills(first: 100) { totalCount nodes { number account { namespace } } } }"),
+    ("bill", One, "query($bill: ID) { bill(id: $bill) { number account { namespace } } }"),
+    ("bill", One, "query($billNumber: String) { bill(number: $billNumber) { id account { namespace } } }"),
+    ("transactions", Account, "query($account: ID) { transactions(accountId: $account) { totalCount nodes { id balanceAfter } } }"),
+    ("transactions", Seen, "{ transactions(first: 100) { totalCount nodes { id balanceAfter } } }"),
+    ("transaction", One, "query($transaction: ID!) { transaction(id: $transaction) { balanceAfter order { number } bill { number } } }"),
+    ("ledger", Account, "query($account: ID) { ledger(accountId: $account) { totalCount nodes { end transaction { id } } } }"),
+    ("ledger", Seen, "{ ledger(first: 100) { totalCount nodes { end transaction { id } } } }"),
+    ("idempotentResult", Account, "query($account: ID, $key: String!) { idempotentResult(accountId: $account, key: $key) {
+        key mutation order { number } bill { number } transaction { id } } }"),
+    ("idempotentResult", Own, "query($key: String!) { idempotentResult(key: $key) { key order { number } transaction { id } } }"),
+    ("ledgerHealth", Account, "query($account: ID) { ledgerHealth(accountId: $account) { ok accountsChecked entriesChecked } }"),
+    ("ledgerHealth", Operators, "{ ledgerHealth { ok accountsChecked entriesChecked } }"),
+    ("checkout", Act, "mutation($account: ID, $plan: ID!) { checkout(input: { accountId: $account, planId: $plan, dryRun: true,
+        idempotencyKey: \"try\" }) { order { number } account { namespace balance { amount } } userErrors { path code message } } }"),
+    ("checkout", Act, "mutation($namespace: String, $plan: ID!) { checkout(input: { namespace: $namespace, planId: $plan,
+        dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("checkout", Act, "mutation($account: ID, $plan: ID!, $key: String!) { checkout(input: { accountId: $account, planId: $plan,
+        idempotencyKey: $key }) { order { number } account { balance { amount } } userErrors { path code message } } }"),
+    ("recharge", Act, "mutation($account: ID) { recharge(input: { accountId: $account, amount: 5, dryRun: true,
+        idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("recharge", Act, "mutation($namespace: String) { recharge(input: { namespace: $namespace, amount: 5, dryRun: true,
+        idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("refund", Operators, "mutation($transaction: ID!) { refund(input: { transactionId: $transaction, reason: \"r\", dryRun: true,
+        idempotencyKey: \"try\" }) { refund { id } account { balance { amount } } userErrors { path code message } } }"),
+    ("createPlan", Operators, "mutation { createPlan(input: { name: \"\", type: \"C\", resourceType: \"CLOUD\", billPeriod: MONTH,
+        description: \"\", price: { amount: 1, currency: \"CNY\" } }) { plan { id } userErrors { path code message } } }"),
+    ("retirePlan", Operators, "mutation { retirePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),
+    ("createAccount", Operators, "mutation($namespace: String!) { createAccount(input: { namespace: $namespace, name: \"\",
+        currency: \"CNY\" }) { account { name } userErrors { path code message } } }"),
+    ("updateAccount", Operators, "mutation($account: ID) { updateAccount(input: { accountId: $account }) {
+        account { name balance { amount } } userErrors { path code message } } }"),
+];
+
+/// An account with an order, as the variables of the matrix, and what must not be told of it.
+struct Tenant {
+    namespace: String,
+    variables: Value,
+    secrets: Vec<String>,
+}
+
+impl Tenant {
+    async fn make(
+        server: &TestServer,
+        plan: &str,
+        namespace: &str,
+        opening: &str,
+        parent: Option<&Tenant>,
+    ) -> Self {
+        let parent = parent.map(|parent| parent.variables["account"].clone());
+        let input = json!({ "namespace": namespace, "name": format!("{namespace} & Co"), "currency": "CNY", "parentId": parent });
+        let account = server.account_from(input, opening).await;
+        let key = format!("key of {namespace}");
+        server.customer(namespace).checkout(plan, &key).await;
+        let query = "query($account: ID!) { account(id: $account) { balance { amount } orders { nodes { id number } }
+            bills { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
+        let (_, answer) = server.operator().post(query, json!({ "account": account })).await;
+        let seen = &answer["data"]["account"];
+        let variables = json!({
+            "account": account, "namespace": namespace, "plan": plan, "key": key,
+            "order": seen["orders"]["nodes"][0]["id"], "orderNumber": seen["orders"]["nodes"][0]["number"],
+            "bill": seen["bills"]["nodes"][0]["id"], "billNumber": seen["bills"]["nodes"][0]["number"],
+            "transaction": seen["transactions"]["nodes"][0]["id"], "entry": seen["ledger"]["nodes"][0]["id"],
+        });
+        let told = ["namespace", "key", "order", "orderNumber", "bill", "billNumber", "transaction", "entry"];
+        let mut secrets: Vec<String> =
+            told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
+        secrets.push(seen["balance"]["amount"].as_str().unwrap().to_owned());
+        secrets.push(seen["ledger"]["nodes"][0]["hash"].as_str().unwrap().to_owned());
+        Self { namespace: namespace.to_owned(), variables, secrets }
+    }
+
+    /// One that there is not: its ids and numbers are well-formed.
+    fn absent(plan: &str) -> Self {
+        let mut mint = IdMint::new(AccountId(999_999), wall(), 0, false);
+        let id = mint.next_id().unwrap();
+        let variables = json!({
+            "account": AccountId(999_999).to_string(), "namespace": "nobody", "plan": plan, "key": "no key",
+            "order": OrderId(id).to_string(), "orderNumber": printed_number('O', id),
+            "bill": BillId(id).to_string(), "billNumber": printed_number('B', id),
+            "transaction": TransactionId(id).to_string(), "entry": EntryId(id).to_string(),
+        });
+        Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
+    }
+
+    fn assert_not_told(&self, body: &str, when: &str) {
+        for secret in &self.secrets {
+            assert!(!body.contains(secret), "{when} tells {secret}: {body}");
+        }
+    }
+}
+
+struct World {
+    server: TestServer,
+    victim: Tenant,
+    stranger: Tenant,
+    main: Tenant,
+    sub: Tenant,
+    absent: Tenant,
+}
+
+impl World {
+    async fn start() -> Self {
+        let server = TestServer::start().await;
+        let plan = server.plan("Plan Q", "21.09").await;
+        let victim = Tenant::make(&server, &plan, "vortex", "4342.18", None).await;
+        let stranger = Tenant::make(&server, &plan, "stranger", "121.12", None).await;
+        let main = Tenant::make(&server, &plan, "maincorp", "7798.40", None).await;
+        let sub = Tenant::make(&server, &plan, "subsidiary", "675.36", Some(&main)).await;
+        Self { server, victim, stranger, main, sub, absent: Tenant::absent(&plan) }
+    }
+
+    fn as_customer(&self, tenant: &Tenant) -> Client {
+        self.server.customer(&tenant.namespace)
+    }
+
+    /// Asserts that to `viewer` the other is as if it were not there, whatever root field is asked.
+    async fn assert_absent(&self, viewer: &Tenant, other: &Tenant) {
+        let client = self.as_customer(viewer);
+        let contents = self.server.contents().await;
+        for (field, about, query) in MATRIX {
+            let when = format!("{field} as {}, asked for {}\n{query}\n", viewer.namespace, other.namespace);
+            let (status, body) = client.raw(query, &other.variables).await;
+            assert_eq!(status, StatusCode::OK, "{when}");
+            other.assert_not_told(&body, &when);
+            let (_, of_nobody) = client.raw(query, &self.absent.variables).await;
+            assert_eq!(body, of_nobody, "{when}");
+            let answer: Value = serde_json::from_str(&body).unwrap();
+            let (data, error) = (&answer["data"][field], &answer["errors"][0]["extensions"]);
+            match about {
+                One => assert_eq!(answer, json!({ "data": { *field: null } }), "{when}"),
+                Several => assert_eq!(*data, json!([null, null, null, null, null]), "{when}"),
+                Account => {
+                    assert_eq!(*error, json!({ "code": "NOT_FOUND", "argument": "accountId" }), "{when}")
+                }
+                Act => assert_eq!(data["userErrors"][0]["code"], "NOT_FOUND", "{when}{body}"),
+                Operators => assert_eq!(*error, json!({ "code": "FORBIDDEN" }), "{when}"),
+                Nobody | Seen | Own => assert!(answer.get("errors").is_none(), "{when}{body}"),
+            }
+        }
+        self.server.assert_holds_still(&contents).await;
+    }
+
+    /// Asserts that `viewer` sees of `tenant` what operators see of it, and may act for it.
+    async fn assert_seen(&self, viewer: &Tenant, tenant: &Tenant) {
+        let (client, operator) = (self.as_customer(viewer), self.server.operator());
+        for (field, about, query) in MATRIX {
+            let when = format!("{field} as {}, asked for {}\n{query}\n", viewer.namespace, tenant.namespace);
+            let (_, body) = client.raw(query, &tenant.variables).await;
+            let answer: Value = serde_json::from_str(&body).unwrap();
+            let told = tenant.secrets.iter().any(|secret| body.contains(secret));
+            match about {
+                One | Several | Account => {
+                    assert!(answer.get("errors").is_none() && !body.contains("null"), "{when}{body}");
+                    assert_eq!(body, operator.raw(query, &tenant.variables).await.1, "{when}");
+                }
+                Seen => assert!(told, "{when}{body}"),
+                Own => assert_eq!(told, viewer.namespace == tenant.namespace, "{when}{body}"),
+                Act => assert_eq!(answer["data"][field]["userErrors"], json!([]), "{when}{body}"),
+                Operators => assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{when}"),
+                Nobody => assert!(answer.get("errors").is_none(), "{when}{body}"),
+            }
+        }
+    }
+}
+
+fn code_of(body: &str) -> String {
+    let answer: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("not JSON: {body}"));
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("none").to_owned()
+}
+
+#[tokio::test]
+async fn every_root_field_is_in_the_matrix() {
+    let server = TestServer::start().await;
+    let schema = Schema::of(&server.operator()).await;
+    let asked: std::collections::BTreeSet<_> = MATRIX.iter().map(|(field, ..)| (*field).to_owned()).collect();
+    let fields = [schema.fields("Query"), schema.fields("Mutation")].concat();
+    assert_eq!(asked, fields.into_iter().collect(), "give the new root field a place in the matrix");
+    // What lists by account is asked with and without one.
+    for (field, about, query) in MATRIX.iter().filter(|(_, about, _)| *about == Account) {
+        assert!(query.contains("accountId: $account"), "{field} {about:?}");
+        assert!(
+            MATRIX.iter().any(|(other, _, query)| other == field && !query.contains("accountId")),
+            "{field}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operator_sees_and_does_everything_and_absent_is_absent_to_it_too() {
+    let world = World::start().await;
+    let operator = world.server.operator();
+    for (field, about, query) in MATRIX {
+        let (status, body) = operator.raw(query, &world.victim.variables).await;
+        assert_eq!(status, StatusCode::OK);
+        let told = world.victim.secrets.iter().any(|secret| body.contains(secret));
+        match about {
+            Own => assert!(!told, "{field}: {body}"),
+            Operators | Nobody => assert_eq!(code_of(&body), "none", "{field}: {body}"),
+            _ => {
+                assert_eq!(code_of(&body), "none", "{field}: {body}");
+                assert!(told || *about == Act || *field == "ledgerHealth", "{field}: {body}");
+            }
+        }
+        if matches!(about, One | Several | Account) {
+            let (_, absent) = operator.raw(query, &world.absent.variables).await;
+            let to_others = world.as_customer(&world.stranger).raw(query, &world.absent.variables).await.1;
+            assert_eq!(absent, to_others, "{field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_customer_sees_its_own_and_acts_for_itself() {
+    let world = World::start().await;
+    for tenant in [&world.victim, &world.main, &world.sub] {
+        world.assert_seen(tenant, tenant).await;
+    }
+}
+
+#[tokio::test]
+async fn to_a_customer_another_tenant_is_as_if_it_were_not_there() {
+    let world = World::start().await;
+    world.assert_absent(&world.stranger, &world.victim).await;
+    world.assert_absent(&world.victim, &world.main).await;
+    world.assert_absent(&world.main, &world.victim).await;
+}
+
+#[tokio::test]
+async fn a_sub_account_sees_nothing_of_its_main_account() {
+    let world = World::start().await;
+    world.assert_absent(&world.sub, &world.main).await;
+    let query =
+        "{ account { kind parent { namespace } subAccounts { totalCount } } accounts { totalCount } }";
+    assert_eq!(
+        world.as_customer(&world.sub).data(query).await,
+        json!({ "account": { "kind": "SUB", "parent": null, "subAccounts": { "totalCount": 0 } }, "accounts": { "totalCount": 1 } })
+    );
+}
+
+#[tokio::test]
+async fn a_main_account_sees_its_sub_accounts_and_acts_for_them() {
+    let world = World::start().await;
+    world.assert_seen(&world.main, &world.sub).await;
+    world.assert_absent(&world.stranger, &world.sub).await;
+    let query = "query($namespace: String) { account(namespace: $namespace) { parent { namespace } } }";
+    let (_, answer) = world.as_customer(&world.main).post(query, world.sub.variables.clone()).await;
+    assert_eq!(answer["data"]["account"]["parent"]["namespace"], "maincorp");
+
+    // What it buys for its sub-account is paid from that one's own balance.
+    let (plan, contents) =
+        (&world.sub.variables["plan"], "account { namespace balance { amount } } order { isSelf }");
+    let input = json!({ "planId": plan, "namespace": "subsidiary", "idempotencyKey": "by the main account" });
+    let bought = world.as_customer(&world.main).mutate("checkout", "CheckoutInput", input, contents).await;
+    assert_eq!(bought["account"], json!({ "namespace": "subsidiary", "balance": { "amount": "633.18" } }));
+    assert_eq!(bought["order"]["isSelf"], false);
+    let own = world.as_customer(&world.main).data("{ account { balance { amount } } }").await;
+    assert_eq!(own["account"]["balance"]["amount"], "7777.31");
+    world.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn the_order_of_a_sub_account_is_not_the_main_accounts_own() {
+    let world = World::start().await;
+    let query = "{ orders { nodes { isSelf account { namespace } } } }";
+    assert_eq!(
+        world.as_customer(&world.main).data(query).await["orders"]["nodes"],
+        json!([{ "isSelf": false, "account": { "namespace": "subsidiary" } },
+            { "isSelf": true, "account": { "namespace": "maincorp" } }])
+    );
+}
+
+#[tokio::test]
+async fn a_metering_agent_reads_no_more_than_it_needs() {
+    let world = World::start().await;
+    let service = world.server.service();
+    let contents = world.server.contents().await;
+    for (field, _, query) in MATRIX {
+        let (status, body) = service.raw(query, &world.victim.variables).await;
+        assert_eq!(status, StatusCode::OK, "{field}");
+        let expected = if FOR_SERVICE.contains(field) { "none" } else { "FORBIDDEN" };
+        assert_eq!(code_of(&body), expected, "{field}: {body}");
+        world.victim.assert_not_told(&body, field);
+    }
+    world.server.assert_holds_still(&contents).await;
+}
+
+#[tokio::test]
+async fn without_a_good_token_nothing_is_answered() {
+    let world = World::start().await;
+    let key = TokenKey::new(SECRET).unwrap();
+    let other_key = TokenKey::new(b"another secret that is long enough, too").unwrap();
+    let forged = other_key.issue("op", Role::Operator, None, wall(), 600).unwrap();
+    let expired = key.issue("op", Role::Operator, None, wall(), -1).unwrap();
+    let good = token(Role::Operator, None, 600);
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let tokens = [
+        ("none", None),
+        ("garbage", Some("garbage".to_owned())),
+        ("empty", Some(String::new())),
+        ("expired", Some(expired)),
+        ("signed by someone else", Some(forged)),
+        ("not signed", Some(format!("{head}."))),
+        ("signature of other text", Some(format!("{head}x.{signature}"))),
+        ("of no account", Some(token(Role::Customer, Some("nobody"), 600))),
+        ("of a customer without an account", Some(token(Role::Customer, None, 600))),
+    ];
+    let contents = world.server.contents().await;
+    for (kind, token) in tokens {
+        let client = world.server.client_with(token);
+        for (field, _, query) in MATRIX {
+            let (status, body) = client.raw(query, &world.victim.variables).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{kind}: {field}: {body}");
+            assert_eq!(code_of(&body), "UNAUTHENTICATED", "{kind}: {field}");
+            let answer: Value = serde_json::from_str(&body).unwrap();
+            assert!(answer["data"].is_null() && answer["errors"][0]["message"].is_string(), "{kind}: {body}");
+            world.victim.assert_not_told(&body, kind);
+        }
+    }
+    world.server.assert_holds_still(&contents).await;
+}
+
+#[tokio::test]
+async fn a_customer_cannot_give_itself_an_operators_powers() {
+    let world = World::start().await;
+    let customer = world.as_customer(&world.stranger);
+    let contents = world.server.contents().await;
+    let account = &world.stranger.variables["account"];
+    let price = json!({ "amount": "0.01", "currency": "CNY" });
+    for (mutation, input_type, input) in [
+        ("updateAccount", "UpdateAccountInput", json!({ "accountId": account, "creditLimit": "1000000" })),
+        ("updateAccount", "UpdateAccountInput", json!({ "status": "CLOSED", "namespace": "vortex" })),
+        (
+            "createAccount",
+            "CreateAccountInput",
+            json!({ "namespace": "mine", "name": "m", "currency": "CNY", "parentId": account }),
+        ),
+        (
+            "createPlan",
+            "CreatePlanInput",
+            json!({ "name": "cheap", "type": "C", "resourceType": "CLOUD", "price": price,
+            "billPeriod": "YEAR", "description": "" }),
+        ),
+        ("retirePlan", "RetirePlanInput", json!({ "planId": world.stranger.variables["plan"] })),
+        (
+            "refund",
+            "RefundInput",
+            json!({ "transactionId": world.stranger.variables["transaction"], "reason": "r", "idempotencyKey": "r" }),
+        ),
+    ] {
+        let (_, answer) = customer.try_mutate(mutation, input_type, input, "__typename").await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{mutation}: {answer:#}");
+    }
+    world.server.assert_holds_still(&contents).await;
+}
+
+#[tokio::test]
+async fn outside_the_sandbox_a_customer_does_not_recharge_without_paying() {
+    let server = TestServer::with(|config| config.sandbox = false).await;
+    server.account("tenant", "10").await;
+    let contents = server.contents().await;
+    let input = json!({ "amount": "5", "idempotencyKey": "k" });
+    let refusal = server.customer("tenant").refusal("recharge", "RechargeInput", input).await;
+    assert_eq!(refusal, ("REQUIRED".to_owned(), "input.paymentMethodId".to_owned()));
+    server.assert_holds_still(&contents).await;
+}

@@ -1,0 +1,184 @@
+//! The commands, as people and scripts run them.
+
+use abacus::http::token::TokenKey;
+use tokio::process::Command;
+
+use crate::support::cluster::{self, connect};
+use crate::support::process::{Folder, command, outcome};
+
+const SECRET: &str = "a secret for the command line's own tests";
+
+/// A command that must fail; answers what it said.
+async fn failure(command: &mut Command) -> String {
+    let (status, printed, said) = outcome(command).await;
+    assert!(!status.success(), "{printed}");
+    assert_eq!(printed, "");
+    said
+}
+
+/// A command that must fail with one line, which names the program.
+async fn one_line_failure(command: &mut Command) -> String {
+    let said = failure(command).await;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("abacus: "), "{said}");
+    said
+}
+
+async fn success(command: &mut Command) -> String {
+    let (status, printed, said) = outcome(command).await;
+    assert!(status.success(), "{said}");
+    printed
+}
+
+#[tokio::test]
+async fn the_schema_is_printed_without_a_database() {
+    let folder = Folder::new();
+    let printed = success(command(&["schema"]).current_dir(&folder.path)).await;
+    assert_eq!(printed, abacus::graphql::sdl());
+    assert!(printed.contains("type Query") && printed.contains("type Mutation"));
+    assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0, "nothing is made");
+}
+
+#[tokio::test]
+async fn a_token_says_who_it_is_for_and_how_long() {
+    let key = TokenKey::new(SECRET.as_bytes()).unwrap();
+    for (args, role, namespace, seconds) in [
+        (&["--role", "customer", "--namespace", "demo"][..], "CUSTOMER", Some("demo"), 3_600),
+        (&["--role", "operator", "--ttl", "30m"][..], "OPERATOR", None, 1_800),
+        (&["--role", "service", "--ttl", "7d"][..], "SERVICE", None, 604_800),
+        (&["--role", "operator", "--namespace", "demo"][..], "OPERATOR", None, 3_600),
+    ] {
+        let mut all = vec!["token"];
+        all.extend(args);
+        let printed = success(command(&all).env("ABACUS_JWT_SECRET", SECRET)).await;
+        assert_eq!(printed.lines().count(), 1);
+        let claims = key.verify(printed.trim()).expect("a token");
+        assert_eq!((claims.role.as_str(), claims.namespace.as_deref()), (role, namespace));
+        assert_eq!(claims.exp - claims.iat, seconds);
+    }
+}
+
+#[tokio::test]
+async fn a_customers_token_without_a_namespace_is_refused() {
+    let said = failure(command(&["token", "--role", "customer"]).env("ABACUS_JWT_SECRET", SECRET)).await;
+    assert!(said.contains("--namespace"), "{said}");
+    let said = failure(command(&["token"]).env("ABACUS_JWT_SECRET", SECRET)).await;
+    assert!(said.contains("--role"), "{said}");
+    let said = failure(command(&["token", "--role", "king"]).env("ABACUS_JWT_SECRET", SECRET)).await;
+    assert!(said.contains("operator") && said.contains("customer") && said.contains("service"), "{said}");
+}
+
+#[tokio::test]
+async fn a_token_of_a_data_directory_is_signed_with_its_own_secret() {
+    let folder = Folder::new();
+    let data_dir = folder.data_dir();
+    let args = ["token", "--role", "operator", "--data-dir", data_dir.to_str().unwrap()];
+    let tokens = [success(&mut command(&args)).await, success(&mut command(&args)).await];
+    let secret = std::fs::read(data_dir.join("signing-secret")).expect("a secret was made");
+    let key = TokenKey::new(secret.trim_ascii_end()).unwrap();
+    assert!(tokens.iter().all(|token| key.verify(token.trim()).is_ok()));
+}
+
+#[tokio::test]
+async fn a_database_without_a_secret_is_refused_in_one_line() {
+    let folder = Folder::new();
+    let url = cluster::database().await;
+    for args in [&["serve", "--listen", "127.0.0.1:0"][..], &[], &["token", "--role", "operator"]] {
+        let said = one_line_failure(command(args).env("DATABASE_URL", &url).current_dir(&folder.path)).await;
+        assert!(said.contains("ABACUS_JWT_SECRET"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0, "nothing is made");
+}
+
+#[tokio::test]
+async fn a_secret_that_can_be_guessed_is_refused_in_one_line() {
+    let url = cluster::database().await;
+    for args in [&["serve", "--listen", "127.0.0.1:0"][..], &["token", "--role", "operator"]] {
+        for secret in ["short", &"x".repeat(31)] {
+            let mut command = command(args);
+            let said =
+                one_line_failure(command.env("DATABASE_URL", &url).env("ABACUS_JWT_SECRET", secret)).await;
+            assert!(said.contains("32"), "{said}");
+            assert!(!said.contains(secret), "a secret is not repeated: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_in_one_line() {
+    let url = cluster::database().await;
+    let serve = |args: &[&str]| {
+        let mut all = vec!["serve"];
+        all.extend(args);
+        let mut command = command(&all);
+        command.env("ABACUS_JWT_SECRET", SECRET).env("RUST_LOG", "off");
+        command
+    };
+    let said =
+        one_line_failure(serve(&["--listen", "127.0.0.1:0", "--currency", "CNY"]).env("DATABASE_URL", &url))
+            .await;
+    assert!(said.contains("CODE:DISPLAY_SCALE:LEDGER_SCALE"), "{said}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = one_line_failure(serve(&["--listen", &address]).env("DATABASE_URL", &url)).await;
+    assert!(said.contains("cannot listen") && said.contains(&address), "{said}");
+    let said = one_line_failure(serve(&["--listen", "127.0.0.1:0"]).env("DATABASE_URL", "no address")).await;
+    assert!(said.contains("DATABASE_URL"), "{said}");
+    let nobody = format!("postgres://postgres:hunter2@{address}/abacus");
+    drop(taken);
+    let said = one_line_failure(serve(&["--listen", "127.0.0.1:0"]).env("DATABASE_URL", &nobody)).await;
+    assert!(!said.contains("hunter2"), "a password is not repeated: {said}");
+}
+
+#[tokio::test]
+async fn migrations_are_printed_as_they_run_and_then_the_schema_is_current() {
+    let filled = cluster::database().await;
+    let (server, name) = filled.rsplit_once('/').unwrap();
+    let empty = format!("{name}_empty");
+    connect(&filled)
+        .await
+        .batch_execute(&format!("CREATE DATABASE {empty} TEMPLATE template0"))
+        .await
+        .unwrap();
+    let url = format!("{server}/{empty}");
+    let migrate = || {
+        let mut command = command(&["migrate"]);
+        command.env("DATABASE_URL", &url);
+        command
+    };
+    let first = success(&mut migrate()).await;
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+    let name =
+        |folder: std::io::Result<std::fs::DirEntry>| folder.unwrap().file_name().into_string().unwrap();
+    let mut versions: Vec<String> =
+        folders.map(|folder| name(folder).split('_').next().unwrap().replace('-', "")).collect();
+    versions.sort();
+    let printed: Vec<&str> = first.lines().collect();
+    assert_eq!(printed.len(), versions.len(), "{first}");
+    assert!(
+        printed.iter().zip(&versions).all(|(line, version)| line.replace('-', "").contains(version)),
+        "{first}"
+    );
+    for _ in 0..2 {
+        assert_eq!(success(&mut migrate()).await, "the schema is current\n");
+    }
+    let sql = connect(&url).await;
+    assert_eq!(sql.query_one("SELECT count(*) FROM accounts", &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn two_that_migrate_at_once_run_each_migration_once() {
+    let filled = cluster::database().await;
+    let (server, name) = filled.rsplit_once('/').unwrap();
+    let empty = format!("{name}_empty");
+    connect(&filled)
+        .await
+        .batch_execute(&format!("CREATE DATABASE {empty} TEMPLATE template0"))
+        .await
+        .unwrap();
+    let url = format!("{server}/{empty}");
+    let migrate = async || success(command(&["migrate"]).env("DATABASE_URL", &url)).await;
+    let (first, second) = tokio::join!(migrate(), migrate());
+    let current = "the schema is current\n";
+    assert!((first == current) != (second == current), "{first}{second}");
+}

@@ -1,0 +1,496 @@
+//! What holds of every sequence of decisions, whatever is asked. No database takes part.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use abacus::domain::account::AccountStatus;
+use abacus::domain::bill::BillStatus;
+use abacus::domain::command::{Action, Command, Done, Recharge};
+use abacus::domain::decide::decide;
+use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, TransactionId};
+use abacus::domain::ledger::{Entry, Fault, Verifier};
+use abacus::domain::money::CurrencyCode;
+use abacus::domain::refusal::RefusalCode;
+use abacus::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use rust_decimal::Decimal;
+
+use crate::support::sequences::{Deed, Event, Run, Step, What, account, contents, steps, tenant, trials};
+
+type Checked = Result<(), TestCaseError>;
+
+fn money_is_where_it_should_be(run: &Run) -> Checked {
+    let account = &run.book.account;
+    let limit = account.credit_limit.unwrap_or_default();
+    prop_assert!(account.overdrawn || account.balance >= -limit, "{} is below {limit}", account.balance);
+    let mut ledgers: BTreeMap<String, Decimal> = BTreeMap::new();
+    for transaction in &run.book.gained.transactions {
+        prop_assert!(transaction.amount > Decimal::ZERO);
+        prop_assert_ne!(&transaction.debit, &transaction.credit);
+        *ledgers.entry(transaction.debit.to_string()).or_default() -= transaction.amount;
+        *ledgers.entry(transaction.credit.to_string()).or_default() += transaction.amount;
+    }
+    prop_assert_eq!(ledgers.values().sum::<Decimal>(), Decimal::ZERO);
+    let own = ledgers.get(&Ledger::Customer.to_string()).copied().unwrap_or_default();
+    prop_assert_eq!(own, account.balance);
+    let entries: Decimal = run.book.gained.entries.iter().map(|entry| entry.amount).sum();
+    prop_assert_eq!(-entries, account.balance);
+    Ok(())
+}
+
+fn entries_are_numbered_and_chained(run: &Run) -> Checked {
+    let mut end = Decimal::ZERO;
+    let mut hash = [0; 32];
+    let mut last: Option<&Entry> = None;
+    for (number, entry) in (1..).zip(&run.book.gained.entries) {
+        prop_assert_eq!(entry.seq, number);
+        prop_assert_eq!(entry.initial, end);
+        prop_assert_eq!(entry.end, entry.initial - entry.amount);
+        prop_assert_eq!(entry.hash, entry.hash_after(&hash));
+        if let Some(last) = last {
+            prop_assert!(entry.time >= last.time, "a ledger's times never go back");
+            prop_assert!(entry.id > last.id, "a ledger's ids ascend");
+        }
+        (end, hash, last) = (entry.end, entry.hash, Some(entry));
+    }
+    prop_assert_eq!(run.book.account.head.seq, run.book.gained.entries.len() as i64);
+    prop_assert_eq!(run.book.account.head.hash, hash);
+    prop_assert_eq!(run.faults(), Vec::<Fault>::new());
+    Ok(())
+}
+
+fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
+    let made = &run.book.gained.transactions;
+    let mut given_back: HashMap<TransactionId, Decimal> = HashMap::new();
+    for refund in made.iter().filter(|t| t.kind == TransactionKind::Refund) {
+        *given_back.entry(refund.refund_of.expect("a refund names what it is of")).or_default() +=
+            refund.amount;
+    }
+    for transaction in made {
+        let back = given_back.remove(&transaction.id).unwrap_or_default();
+        prop_assert!(back <= transaction.amount);
+        prop_assert_eq!(transaction.refunded_amount, back);
+        let whole = back == transaction.amount;
+        prop_assert_eq!(transaction.status == TransactionStatus::Refunded, whole);
+    }
+    prop_assert!(given_back.is_empty(), "every refund is of a transaction that there is");
+    Ok(())
+}
+
+fn exclusive_orders_are_alone_in_their_region(run: &Run) -> Checked {
+    let mut taken = BTreeSet::new();
+    for order in run.book.gained.orders.iter().filter(|order| order.exclusive && order.state.is_live()) {
+        prop_assert!(taken.insert(order.region.clone()), "two live orders in {:?}", order.region);
+    }
+    let held: BTreeSet<_> = run.book.exclusive_orders.iter().map(|held| held.order.region.clone()).collect();
+    prop_assert_eq!(held, taken);
+    Ok(())
+}
+
+fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
+    let transactions: HashMap<TransactionId, &Arc<Transaction>> =
+        run.book.gained.transactions.iter().map(|t| (t.id, t)).collect();
+    for bill in &run.book.gained.bills {
+        prop_assert_eq!(bill.amount, bill.once_amount + bill.cycle_amount - bill.credit_amount);
+        prop_assert!(bill.amount >= Decimal::ZERO);
+        prop_assert_eq!(bill.lines().iter().map(|(_, amount)| *amount).sum::<Decimal>(), bill.amount);
+        prop_assert!(bill.end_time > bill.start_time);
+        prop_assert_eq!(bill.status, BillStatus::Paid);
+        match bill.paid_by {
+            None => prop_assert_eq!(bill.amount, Decimal::ZERO),
+            Some(id) => {
+                let paid = transactions.get(&id).expect("the payment is there");
+                prop_assert_eq!(
+                    (paid.amount, paid.bill, paid.order),
+                    (bill.amount, Some(bill.id), bill.order)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ids_are_unique_and_counted(run: &Run) -> Checked {
+    let gained = &run.book.gained;
+    let orders = gained.orders.iter().map(|order| order.id.0);
+    let bills = gained.bills.iter().map(|bill| bill.id.0);
+    let transactions = gained.transactions.iter().map(|transaction| transaction.id.0);
+    let mut ids: Vec<OwnedId> = orders.chain(bills).chain(transactions).collect();
+    ids.sort_by_key(|id| id.number());
+    let numbers: Vec<i64> = ids.iter().map(|id| id.number()).collect();
+    prop_assert_eq!(numbers, (1..=ids.len() as i64).collect::<Vec<_>>(), "every number is given once");
+    prop_assert_eq!(run.book.account.last_no, ids.len() as i64);
+    prop_assert_eq!(ids.iter().map(|id| id.uuid()).collect::<BTreeSet<_>>().len(), ids.len());
+    prop_assert!(ids.iter().all(|id| id.account() == run.book.account.id));
+    prop_assert!(gained.transactions.is_sorted_by(|a, b| a.id < b.id));
+    Ok(())
+}
+
+fn everything_holds(run: &Run) -> Checked {
+    money_is_where_it_should_be(run)?;
+    entries_are_numbered_and_chained(run)?;
+    refunds_stay_within_what_was_paid(run)?;
+    exclusive_orders_are_alone_in_their_region(run)?;
+    bills_are_the_sum_of_their_parts(run)?;
+    ids_are_unique_and_counted(run)
+}
+
+fn made_by(done: &Done) -> (Option<TransactionId>, Option<OrderId>, Option<BillId>) {
+    match done {
+        Done::Now(outcome) => (
+            outcome.transaction.as_ref().map(|t| t.id),
+            outcome.order.as_ref().map(|o| o.id),
+            outcome.bill.as_ref().map(|b| b.id),
+        ),
+        Done::Before(answer) => (answer.transaction, answer.order, answer.bill),
+    }
+}
+
+proptest! {
+    #![proptest_config(trials(256, 4_000))]
+
+    #[test]
+    fn the_books_are_in_order_after_every_step(tenant in tenant(), steps in steps(60)) {
+        let mut run = Run::new(account(1_001, &tenant));
+        for step in &steps {
+            run.pass(step.seconds);
+            let Some(deed) = run.deed(&step.event) else { continue };
+            run.carry_out(&deed);
+            everything_holds(&run)?;
+        }
+    }
+
+    #[test]
+    fn refusals_dry_runs_and_repeats_change_nothing(tenant in tenant(), steps in steps(60)) {
+        let mut run = Run::new(account(1_001, &tenant));
+        for step in &steps {
+            run.pass(step.seconds);
+            let Some(deed) = run.deed(&step.event) else { continue };
+            let before = contents(&run.book);
+            let Some(asked) = run.carry_out(&deed) else { continue };
+            let changes = matches!(asked.outcome, Ok(Done::Now(_))) && !asked.command.dry_run;
+            let outcome = format!("{:?}", asked.outcome);
+            let after = contents(&run.book);
+            if changes {
+                prop_assert_ne!(before, after, "{}", outcome);
+            } else {
+                prop_assert_eq!(before, after, "{}", outcome);
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_answered_as_the_first_time_and_only_for_the_same_input(tenant in tenant(), steps in steps(60)) {
+        let mut run = Run::new(account(1_001, &tenant));
+        let mut first: HashMap<String, (Command, _)> = HashMap::new();
+        for step in &steps {
+            run.pass(step.seconds);
+            let Some(deed) = run.deed(&step.event) else { continue };
+            let Some(asked) = run.carry_out(&deed).cloned() else { continue };
+            let held = first.get(&asked.command.key);
+            match (held, &asked.outcome) {
+                (Some((command, made)), Ok(done)) => {
+                    prop_assert!(matches!(done, Done::Before(_)));
+                    prop_assert_eq!(command.action.fingerprint(), asked.command.action.fingerprint());
+                    prop_assert_eq!(*made, made_by(done));
+                }
+                (Some((command, _)), Err(refusal)) => {
+                    prop_assert_eq!(refusal.code, RefusalCode::IdempotencyKeyReused);
+                    prop_assert_ne!(command.action.fingerprint(), asked.command.action.fingerprint());
+                }
+                (None, Ok(done)) => {
+                    prop_assert!(matches!(done, Done::Now(_)));
+                    if !asked.command.dry_run {
+                        first.insert(asked.command.key.clone(), (asked.command.clone(), made_by(done)));
+                    }
+                }
+                (None, Err(refusal)) => prop_assert_ne!(refusal.code, RefusalCode::IdempotencyKeyReused),
+            }
+        }
+        prop_assert_eq!(first.len(), run.book.answers.len());
+    }
+
+    #[test]
+    fn a_dry_run_foretells_what_the_command_does(tenant in tenant(), steps in steps(60)) {
+        let mut run = Run::new(account(1_001, &tenant));
+        for step in &steps {
+            run.pass(step.seconds);
+            let Some(deed) = run.deed(&step.event) else { continue };
+            if let Deed::Command(command) = &deed {
+                let mut dry = Command::clone(command);
+                dry.dry_run = true;
+                let wet = Command { dry_run: false, ..dry.clone() };
+                let foretold = decide(&run.book, &run.catalogue, &dry, run.now).map(|d| d.done);
+                let done = decide(&run.book, &run.catalogue, &wet, run.now).map(|d| d.done);
+                match (foretold, done) {
+                    (Ok(Done::Now(dry)), Ok(Done::Now(wet))) => {
+                        prop_assert_eq!(dry.account.balance, wet.account.balance);
+                        let parts = |bill: &Arc<abacus::domain::bill::Bill>| {
+                            (bill.amount, bill.once_amount, bill.cycle_amount, bill.credit_amount, bill.end_time)
+                        };
+                        prop_assert_eq!(dry.bill.as_ref().map(parts), wet.bill.as_ref().map(parts));
+                        let same = dry.transaction.as_ref().map(|t| t.id) == wet.transaction.as_ref().map(|t| t.id);
+                        prop_assert!(wet.transaction.is_none() || !same, "a provisional id is nobody's");
+                    }
+                    (Ok(Done::Before(dry)), Ok(Done::Before(wet))) => prop_assert_eq!(dry, wet),
+                    (Err(dry), Err(wet)) => prop_assert_eq!(dry, wet),
+                    (dry, wet) => prop_assert!(false, "{dry:?}\n{wet:?}"),
+                }
+            }
+            run.carry_out(&deed);
+        }
+    }
+
+    #[test]
+    fn a_suspended_account_may_recharge_and_is_given_back_but_buys_nothing(tenant in tenant(), steps in steps(40)) {
+        let mut run = Run::new(account(1_001, &tenant));
+        run.book.account.status = AccountStatus::Suspended;
+        for step in steps.iter().filter(|step| !matches!(step.event, Event::Status(_))) {
+            run.pass(step.seconds);
+            let Some(deed) = run.deed(&step.event) else { continue };
+            run.carry_out(&deed);
+        }
+        for asked in &run.asked {
+            if let (Action::Checkout(_), Err(refusal)) = (&asked.command.action, &asked.outcome) {
+                let codes = [RefusalCode::AccountSuspended, RefusalCode::IdempotencyKeyReused];
+                prop_assert!(codes.contains(&refusal.code), "{:?}", refusal);
+            } else if let Action::Checkout(_) = asked.command.action {
+                prop_assert!(false, "bought while suspended");
+            }
+            if let Err(refusal) = &asked.outcome {
+                let refused = refusal.code == RefusalCode::AccountSuspended;
+                prop_assert!(!refused || matches!(asked.command.action, Action::Checkout(_)));
+            }
+        }
+        prop_assert!(run.book.gained.orders.is_empty());
+    }
+
+    #[test]
+    fn amounts_at_the_edge_of_what_fits_are_refused_and_never_lose_a_place(
+        balance in any::<i64>(), high in any::<i32>(), scale in 0u32..=20, units in 1i64..10_000_000_000, tenant in tenant(),
+    ) {
+        let mut run = Run::new(account(1_001, &tenant));
+        let mantissa = (i128::from(high.unsigned_abs()) << 64) | i128::from(balance.unsigned_abs());
+        let Ok(balance) = Decimal::try_from_i128_with_scale(mantissa, scale) else { return Ok(()) };
+        run.book.account.balance = balance;
+        let amount = Decimal::new(units, 2);
+        let recharge = Recharge { amount, payment_method: "sandbox".to_owned(), reason: None };
+        let command = Command { account: run.book.account.id, key: "k".to_owned(), dry_run: false, action: Action::Recharge(recharge) };
+        let decided = decide(&run.book, &run.catalogue, &command, run.now);
+        match decided.map(|decision| decision.done) {
+            Ok(Done::Now(outcome)) => prop_assert_eq!(outcome.account.balance.checked_sub(amount), Some(balance)),
+            Ok(Done::Before(_)) => prop_assert!(false),
+            Err(refusal) => prop_assert_eq!(refusal.code, RefusalCode::OutOfRange),
+        }
+    }
+
+    #[test]
+    fn the_check_finds_any_entry_that_was_altered(
+        tenant in tenant(), steps in steps(40), which in any::<Index>(), alteration in any::<Index>(),
+    ) {
+        let run = with_entries(&tenant, &steps);
+        let which = which.index(run.book.gained.entries.len());
+        let (name, alter) = alteration.get(&ALTERATIONS);
+        let mut entries = run.book.gained.entries.clone();
+        alter(&mut entries[which]);
+        prop_assert_ne!(&entries[which], &run.book.gained.entries[which], "{} alters", name);
+        prop_assert_ne!(check(&run, &entries, &run.book.transactions), Vec::new(), "{} goes unnoticed", name);
+    }
+
+    #[test]
+    fn the_check_finds_entries_that_are_missing_doubled_or_out_of_order(
+        tenant in tenant(), steps in steps(40), which in any::<Index>(),
+    ) {
+        let run = with_entries(&tenant, &steps);
+        let all = &run.book.gained.entries;
+        let which = which.index(all.len());
+        let mut missing = all.clone();
+        missing.remove(which);
+        prop_assert_ne!(check(&run, &missing, &run.book.transactions), Vec::new());
+        let mut doubled = all.clone();
+        doubled.insert(which, all[which].clone());
+        prop_assert_ne!(check(&run, &doubled, &run.book.transactions), Vec::new());
+        let mut swapped = all.clone();
+        swapped.swap(which, all.len() - 1);
+        if which != all.len() - 1 {
+            prop_assert_ne!(check(&run, &swapped, &run.book.transactions), Vec::new());
+        }
+    }
+
+    #[test]
+    fn the_check_finds_a_transaction_that_no_longer_fits_its_entry(
+        tenant in tenant(), steps in steps(40), which in any::<Index>(), alteration in 0usize..5,
+    ) {
+        let run = with_entries(&tenant, &steps);
+        let id = which.get(&run.book.gained.entries).transaction();
+        let mut transactions = run.book.transactions.clone();
+        let mut altered = Transaction::clone(&transactions[&id]);
+        match alteration {
+            0 => altered.amount += Decimal::new(1, 2),
+            1 => std::mem::swap(&mut altered.debit, &mut altered.credit),
+            2 => altered.balance_after = altered.balance_after.map(|balance| balance + Decimal::ONE),
+            3 => altered.currency = CurrencyCode::parse("USD").unwrap(),
+            _ => altered.balance_after = None,
+        }
+        transactions.insert(id, Arc::new(altered));
+        prop_assert_ne!(check(&run, &run.book.gained.entries, &transactions), Vec::new());
+        transactions.remove(&id);
+        prop_assert_ne!(check(&run, &run.book.gained.entries, &transactions), Vec::new());
+    }
+}
+
+/// Steps that begin with three recharges, so that there is something to alter.
+fn with_entries(tenant: &crate::support::sequences::Tenant, steps: &[Step]) -> Run {
+    let recharge = |key: u8| Step {
+        seconds: 1,
+        event: Event::Ask {
+            key,
+            dry_run: false,
+            what: What::Recharge { units: 70_000 + i64::from(key), places: 2 },
+        },
+    };
+    let mut all: Vec<Step> = (0..3).map(recharge).collect();
+    all.extend_from_slice(steps);
+    Run::all(account(1_001, tenant), &all)
+}
+
+fn check(
+    run: &Run,
+    entries: &[Entry],
+    transactions: &HashMap<TransactionId, Arc<Transaction>>,
+) -> Vec<Fault> {
+    let mut verifier = Verifier::default();
+    for entry in entries {
+        verifier.check(entry, transactions.get(&entry.transaction()).map(AsRef::as_ref));
+    }
+    verifier.finish(&run.book.account, 0)
+}
+
+type Alteration = (&'static str, fn(&mut Entry));
+
+/// A change of each field.
+const ALTERATIONS: [Alteration; 18] = [
+    ("another id", |entry| entry.id = another_id(entry, 1, 0)),
+    ("an id of another instant", |entry| entry.id = another_id(entry, 0, 1)),
+    ("another number", |entry| entry.seq += 1),
+    ("a later time", |entry| entry.time += TimeDelta::microseconds(1)),
+    ("an earlier time", |entry| entry.time -= TimeDelta::microseconds(1)),
+    ("a poll time", |entry| entry.poll_time = Some(entry.time)),
+    ("another currency", |entry| entry.currency = CurrencyCode::parse("USD").unwrap()),
+    ("a larger amount", |entry| entry.amount += Decimal::new(1, 10)),
+    ("the other direction", |entry| entry.amount = -entry.amount),
+    ("another initial balance", |entry| entry.initial += Decimal::new(1, 10)),
+    ("another end", |entry| entry.end -= Decimal::new(1, 10)),
+    ("another reason", |entry| entry.reason.push(' ')),
+    ("no reason", |entry| entry.reason.clear()),
+    ("a billing cycle", |entry| entry.billing_cycle = Some(0)),
+    ("an interval", |entry| entry.interval = Some(0)),
+    ("a resource", |entry| entry.resource = Some("cpu".to_owned())),
+    ("a resource's amount", |entry| entry.resource_amount += Decimal::ONE),
+    ("another hash", |entry| entry.hash[31] ^= 1),
+];
+
+fn another_id(entry: &Entry, numbers: i64, micros: i64) -> EntryId {
+    let id = entry.id.0;
+    let instant = id.instant() + TimeDelta::microseconds(micros);
+    EntryId(IdMint::new(id.account(), instant, id.number() - 1 + numbers, false).next_id().unwrap())
+}
+
+#[test]
+fn the_check_tells_no_resource_from_one_without_a_name() {
+    let run = with_entries(
+        &crate::support::sequences::Tenant { credit_limit: None, time_zone: chrono_tz::Tz::UTC },
+        &[],
+    );
+    let mut entries = run.book.gained.entries.clone();
+    entries[1].resource = Some(String::new());
+    assert_ne!(check(&run, &entries, &run.book.transactions), Vec::new());
+}
+
+#[test]
+fn a_pool_by_the_hour_takes_the_place_of_the_one_that_ran() {
+    use crate::support::sequences::Expected;
+    let buy = |key: u8, plan: usize| Step {
+        seconds: 60,
+        event: Event::Ask {
+            key,
+            dry_run: false,
+            what: What::Checkout {
+                plan,
+                region: None,
+                quantity: 1,
+                expected: Expected::Nothing,
+                auto_renewal: true,
+            },
+        },
+    };
+    const POOL_S: usize = 2;
+    const POOL_BY_THE_HOUR: usize = 8;
+    let run = with_entries(
+        &crate::support::sequences::Tenant { credit_limit: None, time_zone: chrono_tz::Tz::UTC },
+        &[buy(10, POOL_S), buy(11, POOL_BY_THE_HOUR)],
+    );
+    let live: Vec<_> = run.book.gained.orders.iter().filter(|order| order.state.is_live()).collect();
+    assert_eq!(live.len(), 1, "{live:#?}");
+    assert_eq!(live[0].plan, Some(run.plans[POOL_BY_THE_HOUR].id));
+}
+
+/// A generator that never comes to a case proves nothing about it.
+#[test]
+fn the_sequences_come_to_every_kind_of_outcome() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    for _ in 0..300 {
+        let (tenant, steps) = (tenant(), steps(60)).new_tree(&mut runner).unwrap().current();
+        let run = Run::all(account(1_001, &tenant), &steps);
+        for asked in &run.asked {
+            let outcome = match &asked.outcome {
+                Err(refusal) => refusal.code.code(),
+                Ok(Done::Before(_)) => "repeated",
+                Ok(Done::Now(_)) if asked.command.dry_run => "dry run",
+                Ok(Done::Now(outcome)) => match (&outcome.transaction, &outcome.order, &outcome.bill) {
+                    (_, Some(order), Some(_)) if order.previous.is_some() => "change",
+                    (None, Some(_), Some(_)) => "free order",
+                    (Some(_), Some(_), Some(_)) => "order",
+                    (None, Some(_), None) => "order by the hour",
+                    (Some(transaction), _, _) => transaction.kind.code(),
+                    _ => "nothing",
+                },
+            };
+            *seen.entry(outcome).or_default() += 1;
+        }
+        let credited = run.book.gained.bills.iter().any(|bill| !bill.credit_amount.is_zero());
+        *seen.entry("credit").or_default() += u32::from(credited);
+        let within_the_limit = run.book.gained.entries.iter().any(|entry| entry.end < Decimal::ZERO);
+        *seen.entry("balance below zero").or_default() += u32::from(within_the_limit);
+    }
+    for kind in [
+        "RECHARGE",
+        "REFUND",
+        "order",
+        "free order",
+        "order by the hour",
+        "change",
+        "credit",
+        "repeated",
+        "dry run",
+        "balance below zero",
+        "NOT_FOUND",
+        "INVALID",
+        "OUT_OF_RANGE",
+        "LIMIT_EXCEEDED",
+        "INSUFFICIENT_BALANCE",
+        "IDEMPOTENCY_KEY_REUSED",
+        "PRICE_CHANGED",
+        "PLAN_UNCHANGED",
+        "CREDIT_EXCEEDS_PRICE",
+        "CURRENCY_MISMATCH",
+        "ACCOUNT_SUSPENDED",
+    ] {
+        assert!(seen.get(kind).copied().unwrap_or(0) >= 5, "{kind} is hardly ever reached: {seen:?}");
+    }
+}

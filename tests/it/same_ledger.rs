@@ -1,0 +1,268 @@
+//! The engine on PostgreSQL comes to the same ledger, row by row, as decisions on a book alone.
+
+use std::sync::Arc;
+
+use abacus::clock::Clock;
+use abacus::domain::command::{Command, Done, Outcome};
+use abacus::domain::ids::AccountId;
+use abacus::domain::money::Currencies;
+use abacus::domain::refusal::Refusal;
+use abacus::domain::viewer::{Role, Viewer};
+use abacus::engine::{Engine, EngineConfig, EngineError, Urgency};
+use abacus::store::accounts::AccountPatch;
+use abacus::store::database::Database;
+use abacus::store::repository::{Repository, Store};
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+
+use crate::support::cluster;
+use crate::support::sequences::{Deed, Run, Step, Tenant, account, begin, market, steps, tenant, trials};
+
+type Checked = Result<(), TestCaseError>;
+
+/// An engine on a database, and what reads it back.
+struct Bench {
+    engine: Engine,
+    clock: Clock,
+    repository: Repository,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let database = Database::new(&cluster::database().await, 4).unwrap();
+        let clock = Clock::standing_at(begin());
+        let engine =
+            Engine::start(&EngineConfig::default(), &database, &Arc::new(Currencies::default()), &clock);
+        let viewer = Viewer { subject: "test".to_owned(), role: Role::Operator, account: None };
+        let repository = Repository::new(Store::new(database), Arc::new(viewer));
+        for plan in market() {
+            let (id, retired) = (plan.id, plan.retired_at);
+            repository.plan_create(plan, Vec::new()).await.expect("a plan");
+            if let Some(at) = retired {
+                repository.plan_retire(id, at).await.expect("a plan").expect("a plan");
+            }
+        }
+        Self { engine, clock, repository }
+    }
+
+    /// A run on a new account of the database.
+    async fn open(&self, tenant: &Tenant) -> Run {
+        let mut new = account(0, tenant);
+        new.namespace = uuid::Uuid::new_v4().to_string();
+        Run::new(self.repository.account_create(new).await.expect("an account"))
+    }
+
+    /// What became of a command; a fault is none of the outcomes that a decision has.
+    async fn submit(&self, command: Command) -> Result<Result<Done, Refusal>, TestCaseError> {
+        match self.engine.submit(command, Urgency::Person).await {
+            Ok(done) => Ok(Ok(done)),
+            Err(EngineError::Refused(refusal)) => Ok(Err(refusal)),
+            Err(error) => Err(TestCaseError::fail(error.to_string())),
+        }
+    }
+
+    /// All that the database holds of an account is what the book holds.
+    async fn compare(&self, run: &Run) -> Checked {
+        let (id, book) = (run.book.account.id, &run.book);
+        let held = self.repository.account(id).await.unwrap().expect("the account");
+        prop_assert_eq!(&*held, &book.account);
+        let all = (id, i64::from(i32::MAX));
+        let entries =
+            self.repository.newest_entries(vec![all]).await.unwrap().remove(&all).unwrap_or_default();
+        let entries: Vec<_> = entries.iter().rev().map(|entry| (**entry).clone()).collect();
+        prop_assert_eq!(&entries, &book.gained.entries);
+        let read = self.repository.newest_transactions(vec![all]).await.unwrap().remove(&all);
+        prop_assert_eq!(
+            by_number(&read.unwrap_or_default(), |t| t.id.0.number()),
+            by_number(&book.gained.transactions, |t| t.id.0.number())
+        );
+        let read = self.repository.newest_orders(vec![all]).await.unwrap().remove(&all);
+        prop_assert_eq!(
+            by_number(&read.unwrap_or_default(), |o| o.id.0.number()),
+            by_number(&book.gained.orders, |o| o.id.0.number())
+        );
+        let read = self.repository.newest_bills(vec![all]).await.unwrap().remove(&all);
+        prop_assert_eq!(
+            by_number(&read.unwrap_or_default(), |b| b.id.0.number()),
+            by_number(&book.gained.bills, |b| b.id.0.number())
+        );
+        for answer in book.answers.values() {
+            let read = self.repository.answer(id, answer.key.clone()).await.unwrap();
+            prop_assert_eq!(read.as_ref(), Some(answer));
+        }
+        let health = self.repository.ledger_health(Some(id)).await.unwrap();
+        prop_assert_eq!(health.faults.len(), 0, "{:?}", health.faults);
+        prop_assert_eq!(i64::from(health.entries_checked), book.account.head.seq);
+        Ok(())
+    }
+}
+
+fn by_number<T: Clone>(rows: &[Arc<T>], number: impl Fn(&T) -> i64) -> Vec<T> {
+    let mut rows: Vec<T> = rows.iter().map(|row| (**row).clone()).collect();
+    rows.sort_by_key(|row| number(row));
+    rows
+}
+
+fn same_outcome(expected: &Result<Done, Refusal>, actual: &Result<Done, Refusal>) -> Checked {
+    let parts = |outcome: &Outcome| {
+        let Outcome { account, order, bill, transaction, refunded } = outcome.clone();
+        (account, order, bill, transaction, refunded)
+    };
+    match (expected, actual) {
+        (Ok(Done::Now(expected)), Ok(Done::Now(actual))) => prop_assert_eq!(parts(expected), parts(actual)),
+        (Ok(Done::Before(expected)), Ok(Done::Before(actual))) => prop_assert_eq!(expected, actual),
+        (Err(expected), Err(actual)) => prop_assert_eq!(expected, actual),
+        _ => prop_assert!(false, "expected {expected:?}, got {actual:?}"),
+    }
+    Ok(())
+}
+
+/// Tries a property on one engine, with new accounts for each case.
+fn tried<S, F>(cases: ProptestConfig, strategy: S, property: F)
+where
+    S: Strategy,
+    F: AsyncFn(&Bench, S::Value) -> Checked,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let bench = runtime.block_on(Bench::start());
+    let cases = ProptestConfig { max_shrink_iters: 200, ..cases };
+    let tried = TestRunner::new(cases).run(&strategy, |value| runtime.block_on(property(&bench, value)));
+    if let Err(error) = tried {
+        panic!("{error}");
+    }
+    runtime.block_on(bench.engine.stop());
+}
+
+#[test]
+fn one_command_at_a_time_comes_to_the_same_ledger() {
+    tried(trials(24, 500), (tenant(), steps(30)), async |bench, (tenant, steps)| {
+        let mut run = bench.open(&tenant).await;
+        for step in &steps {
+            run.pass(step.seconds);
+            bench.clock.set(run.now);
+            let Some(deed) = run.deed(&step.event) else { continue };
+            let expected = run.carry_out(&deed).map(|asked| asked.outcome.clone());
+            match deed {
+                Deed::Status(status) => set_status(bench, run.book.account.id, status).await,
+                Deed::Command(command) => {
+                    same_outcome(&expected.expect("an outcome"), &bench.submit(*command).await?)?
+                }
+            }
+        }
+        bench.compare(&run).await
+    });
+}
+
+#[test]
+fn batches_of_several_accounts_come_to_the_same_ledgers() {
+    let tenants = proptest::collection::vec((tenant(), steps(40)), 2..6);
+    tried(trials(24, 500), (tenants, 1usize..12), async |bench, (tenants, together)| {
+        let mut runs = Vec::new();
+        for (tenant, steps) in &tenants {
+            runs.push((bench.open(tenant).await, steps.chunks(together)));
+        }
+        let mut now = begin();
+        loop {
+            let rounds: Vec<Option<&[Step]>> = runs.iter_mut().map(|(_, chunks)| chunks.next()).collect();
+            let Some(first) = rounds.iter().flatten().next() else { break };
+            now += chrono::TimeDelta::seconds(first[0].seconds);
+            bench.clock.set(now);
+            let mut asked = Vec::new();
+            for ((run, _), round) in runs.iter_mut().zip(rounds) {
+                run.now = now;
+                asked.extend(one_round(bench, run, round.unwrap_or_default()).await);
+            }
+            let submitted = asked.iter().map(|(command, _)| bench.submit(command.clone()));
+            for (actual, (_, expected)) in join_all(submitted).await.iter().zip(&asked) {
+                same_outcome(expected, actual.as_ref().map_err(Clone::clone)?)?;
+            }
+        }
+        for (run, _) in &runs {
+            bench.compare(run).await?;
+        }
+        Ok(())
+    });
+}
+
+/// Carries a round out on the book, and answers the commands with their outcomes; changes of status come first.
+async fn one_round(bench: &Bench, run: &mut Run, round: &[Step]) -> Vec<(Command, Result<Done, Refusal>)> {
+    let is_status = |step: &&Step| matches!(step.event, crate::support::sequences::Event::Status(_));
+    let mut asked = Vec::new();
+    let (statuses, others): (Vec<&Step>, Vec<&Step>) = round.iter().partition(is_status);
+    for step in statuses.into_iter().chain(others) {
+        let Some(deed) = run.deed(&step.event) else { continue };
+        let outcome = run.carry_out(&deed).map(|asked| asked.outcome.clone());
+        match deed {
+            Deed::Status(status) => set_status(bench, run.book.account.id, status).await,
+            Deed::Command(command) => asked.push((*command, outcome.expect("an outcome"))),
+        }
+    }
+    asked
+}
+
+async fn set_status(bench: &Bench, account: AccountId, status: abacus::domain::account::AccountStatus) {
+    let patch = AccountPatch { status: Some(status), ..AccountPatch::default() };
+    bench.repository.account_update(account, patch).await.expect("a change").expect("the account");
+}
+
+/// What somebody with the database's password might do.
+const ALTERATIONS: [&str; 16] = [
+    "UPDATE ledger_entries SET amount = amount + 0.01, \"end\" = \"end\" - 0.01 WHERE seq = 2",
+    "UPDATE ledger_entries SET reason = 'nothing to see' WHERE seq = 2",
+    "UPDATE ledger_entries SET time = time + interval '1 microsecond' WHERE seq = 4",
+    "UPDATE ledger_entries SET seq = seq + 1 WHERE seq = 4",
+    "UPDATE ledger_entries SET currency = 'USD' WHERE seq = 3",
+    "UPDATE ledger_entries SET resource_amount = 1 WHERE seq = 1",
+    "UPDATE ledger_entries SET hash = sha256('x') WHERE seq = 4",
+    "DELETE FROM ledger_entries WHERE seq = 1",
+    "DELETE FROM ledger_entries WHERE seq = 4",
+    "DELETE FROM ledger_entries",
+    "DELETE FROM transactions WHERE kind = 'CHECKOUT'",
+    "UPDATE transactions SET amount = amount + 1 WHERE kind = 'CHECKOUT'",
+    "UPDATE transactions SET debit_ledger = 'promotions' WHERE kind = 'CHECKOUT'",
+    "UPDATE accounts SET balance = balance + 1",
+    "UPDATE accounts SET last_entry_hash = sha256('x')",
+    "UPDATE accounts SET last_entry_seq = 3",
+];
+
+#[tokio::test]
+async fn the_health_check_finds_whatever_is_altered_in_the_database() {
+    use crate::support::TestServer;
+    use serde_json::json;
+    let server = TestServer::start().await;
+    server.account("chaizs", "100").await;
+    let plan = server.plan("Plan C", "88.88").await;
+    let customer = server.customer("chaizs");
+    for key in ["1", "2"] {
+        let input = json!({ "amount": "50", "idempotencyKey": key });
+        customer.mutate("recharge", "RechargeInput", input, "transaction { id }").await;
+    }
+    customer.checkout(&plan, "3").await;
+    assert_eq!(server.assert_ledger_is_healthy().await, 4);
+
+    let sql = server.sql().await;
+    const TABLES: [&str; 3] = ["accounts", "transactions", "ledger_entries"];
+    for table in TABLES {
+        sql.batch_execute(&format!("CREATE TABLE kept_{table} AS TABLE {table}")).await.unwrap();
+    }
+    let query = "{ ledgerHealth { ok imbalance faults { kind } } }";
+    for alteration in ALTERATIONS {
+        // As it is, the database itself refuses to change what was posted.
+        let refused = sql.batch_execute(alteration).await.is_err();
+        let harmless = alteration.contains("accounts") || alteration.contains("UPDATE transactions");
+        assert!(refused || harmless, "{alteration}");
+        let restored: String = TABLES
+            .iter()
+            .map(|table| format!("TRUNCATE {table}; INSERT INTO {table} SELECT * FROM kept_{table};"))
+            .collect();
+        let unguarded = "SET session_replication_role = replica;";
+        sql.batch_execute(&format!("{unguarded} {restored}")).await.unwrap();
+        assert_eq!(server.operator().data(query).await["ledgerHealth"]["ok"], true, "before {alteration}");
+        sql.batch_execute(alteration).await.unwrap();
+        let health = server.operator().data(query).await["ledgerHealth"].clone();
+        assert_eq!(health["ok"], false, "{alteration}: {health}");
+        sql.batch_execute(&format!("{restored} RESET session_replication_role")).await.unwrap();
+    }
+    assert_eq!(server.assert_ledger_is_healthy().await, 4);
+}

@@ -1,0 +1,358 @@
+//! How many statements requests take, and how much of the tables those read.
+//!
+//! PostgreSQL itself tells the plans of what the server really sends (auto_explain), with what was read on the way.
+
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use abacus::domain::ids::AccountId;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::cluster::{self, connect};
+use crate::support::{Client, TestServer};
+
+const ROWS: i64 = 20_000;
+/// Accounts that own the rows; the first is a MAIN account, and the next 20 are its SUB accounts.
+const OWNERS: i64 = 200;
+const SUBS: i64 = 20;
+const MAIN: i64 = 5_001;
+/// No hot statement has a reason to look at more rows of a table than this.
+const READ_MAX: u64 = 1_500;
+
+const TABLES: [&str; 7] =
+    ["accounts", "namespaces", "orders", "bills", "transactions", "ledger_entries", "idempotency_keys"];
+
+/// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts.
+async fn fill(sql: &tokio_postgres::Client) {
+    let script = format!(
+        r#"
+        CREATE FUNCTION pg_temp.at(g bigint) RETURNS timestamptz LANGUAGE sql AS
+            $$ SELECT '2026-01-01T00:00:00Z'::timestamptz + g * interval '1 minute' $$;
+        CREATE FUNCTION pg_temp.made(g bigint, account bigint, number bigint) RETURNS uuid LANGUAGE sql AS $$
+            SELECT (lpad(to_hex((extract(epoch FROM pg_temp.at(g)) * 1000)::bigint), 12, '0') || '7000'
+                || to_hex((-9223372036854775808) + account * 536870912 + number))::uuid $$;
+        INSERT INTO accounts (id, namespace, name, kind, parent_id, status, currency, time_zone, balance, last_no, created_at)
+            SELECT {MAIN} + g, 'filled-' || g, 'Filled ' || g, CASE WHEN g BETWEEN 1 AND {SUBS} THEN 'SUB' ELSE 'MAIN' END,
+                CASE WHEN g BETWEEN 1 AND {SUBS} THEN {MAIN} END, 'ACTIVE', 'CNY', 'UTC', 1000, 200000, pg_temp.at(5000 - g)
+            FROM generate_series(0, 4999) g;
+        INSERT INTO namespaces SELECT namespace, id FROM accounts WHERE id >= {MAIN};
+        INSERT INTO orders SELECT a, pg_temp.made(g, a, g * 3), 'O' || g, 'Plan C', 'NEW',
+                CASE WHEN g % 3 = 0 THEN 'ENDED' ELSE 'ACTIVE' END, NULL, NULL, false, 1, 'cn-north-1', NULL, 'CLOUD', 'Plan C',
+                'MONTH', 'CNY', 1, NULL, 1, 1, false, NULL, pg_temp.at(g), pg_temp.at(g), pg_temp.at(g + 43200)
+            FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO bills SELECT a, pg_temp.made(g, a, g * 3 + 1), 'B' || g, pg_temp.made(g, a, g * 3), 'PAID', 'CNY', 1, 0, 1, 0,
+                pg_temp.at(g), pg_temp.at(g + 43200), 1, 1, pg_temp.at(g), pg_temp.at(g), pg_temp.made(g, a, g * 3 + 2), NULL, pg_temp.at(g)
+            FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO transactions SELECT a, pg_temp.made(g, a, g * 3 + 2), 'CHECKOUT', 'FINISHED', 'CNY', 1, 'customer',
+                'revenue:checkout', 'Plan C', 'balance', pg_temp.made(g, a, g * 3), pg_temp.made(g, a, g * 3 + 1), NULL, 0, 0, 'cn-north-1', pg_temp.at(g)
+            FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO ledger_entries (account_id, id, seq, time, currency, amount, initial, "end", reason, hash)
+            SELECT a, pg_temp.made(g, a, g * 3 + 2), g / {OWNERS} + 1, pg_temp.at(g), 'CNY', 1, 1, 0, 'Plan C', sha256('x')
+            FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO idempotency_keys SELECT a, 'filled-' || g, 'checkout', sha256('x'), pg_temp.made(g, a, g * 3 + 2), NULL, NULL, pg_temp.at(g)
+            FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
+        ANALYZE;
+        "#
+    );
+    sql.batch_execute(&script).await.expect("rows");
+}
+
+/// A server on filled tables.
+async fn filled() -> TestServer {
+    let url = cluster::database().await;
+    fill(&connect(&url).await).await;
+    TestServer::on(url, |_| {}).await
+}
+
+/// A filled server whose sessions log the plans of what they run, and the log. None: there is no auto_explain.
+async fn explained() -> Option<(TestServer, PathBuf)> {
+    let url = cluster::database().await;
+    let sql = connect(&url).await;
+    if sql.batch_execute("LOAD 'auto_explain'").await.is_err() {
+        println!("PostgreSQL's auto_explain is not installed: nothing is tested");
+        return None;
+    }
+    fill(&sql).await;
+    let name: String = sql.query_one("SELECT current_database()", &[]).await.unwrap().get(0);
+    for setting in [
+        "session_preload_libraries = 'auto_explain'",
+        "auto_explain.log_min_duration = 0",
+        "auto_explain.log_analyze = on",
+        "auto_explain.log_timing = off",
+        "auto_explain.log_format = 'json'",
+    ] {
+        sql.batch_execute(&format!("ALTER DATABASE {name} SET {setting}")).await.expect(setting);
+    }
+    let data: String = sql.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
+    let log = PathBuf::from(data).parent().unwrap().join("postgres.log");
+    Some((TestServer::on(url, |_| {}).await, log))
+}
+
+/// The plans that the log holds from `begin` on, with their statements.
+fn plans(log: &PathBuf, begin: u64) -> Vec<Value> {
+    let file = std::fs::File::open(log).expect("PostgreSQL's log");
+    let length = file.metadata().unwrap().len() - begin;
+    let mut bytes = vec![0; usize::try_from(length).unwrap()];
+    file.read_exact_at(&mut bytes, begin).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut lines = text.lines().peekable();
+    let mut plans = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.ends_with(" plan:") {
+            let mut plan = String::new();
+            while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
+                plan.push_str(line);
+            }
+            plans.push(serde_json::from_str(&plan).unwrap_or_else(|error| panic!("{error}: {plan}")));
+        }
+    }
+    plans
+}
+
+/// What a plan reads too much of.
+fn excesses(plan: &Value, found: &mut Vec<String>) {
+    // Later versions of PostgreSQL write fractions.
+    let number = |name: &str| plan[name].as_f64().map_or(0, |number| number.round() as u64);
+    let kind = plan["Node Type"].as_str().unwrap_or_default();
+    if let Some(table) = plan["Relation Name"].as_str().filter(|table| TABLES.contains(table)) {
+        let looked_at = number("Actual Rows")
+            + number("Rows Removed by Filter")
+            + number("Rows Removed by Index Recheck");
+        let read = looked_at * number("Actual Loops").max(1);
+        if kind == "Seq Scan" || read > READ_MAX {
+            found.push(format!("{kind} of {table} reads {read} rows"));
+        }
+    }
+    for below in plan["Plans"].as_array().into_iter().flatten() {
+        excesses(below, found);
+    }
+}
+
+struct Reads {
+    server: TestServer,
+    log: PathBuf,
+    wrong: Vec<String>,
+}
+
+impl Reads {
+    /// Asks, and looks at how PostgreSQL answered what that came down to.
+    async fn watch<T>(&mut self, what: &str, asked: impl Future<Output = T>) -> T {
+        let begin = std::fs::metadata(&self.log).unwrap().len();
+        let answer = asked.await;
+        let plans = plans(&self.log, begin);
+        if plans.is_empty() {
+            self.wrong.push(format!("{what}: no statement was seen"));
+        }
+        for plan in &plans {
+            let mut found = Vec::new();
+            excesses(&plan["Plan"], &mut found);
+            let statement = plan["Query Text"].as_str().unwrap_or_default();
+            self.wrong.extend(found.into_iter().map(|excess| format!("{what}: {excess}\n    {statement}")));
+        }
+        answer
+    }
+
+    async fn query(&mut self, what: &str, client: &Client, query: &str) -> Value {
+        self.watch(what, client.data(query)).await
+    }
+}
+
+#[tokio::test]
+async fn hot_statements_read_little_of_large_tables() {
+    let Some((server, log)) = explained().await else { return };
+    let operator = server.operator();
+    let main = server.customer("filled-0");
+    let shopper = server.account("shopper", "100000").await;
+    let plan = server.plan("Plan C", "88.88").await;
+    let pool = server
+        .plan_from(
+            json!({ "name": "Pool", "type": "resources", "price": { "amount": "1", "currency": "CNY" } }),
+        )
+        .await;
+    let mut reads = Reads { server, log, wrong: Vec::new() };
+
+    // Writes; each twice, as a first statement of a connection may be planned differently from the next.
+    let mut paid = Value::Null;
+    for key in ["1", "2", "3"] {
+        for plan in [&plan, &pool] {
+            let input =
+                json!({ "accountId": shopper, "planId": plan, "idempotencyKey": format!("{plan} {key}") });
+            let fields = "order { id number } bill { id number transactions { id } }";
+            let asked = operator.payload("checkout", "CheckoutInput", input.clone(), fields);
+            let made = reads.watch("checkout", asked).await;
+            if made["order"].is_object() {
+                paid = made;
+            }
+            let again = operator.payload("checkout", "CheckoutInput", input, fields);
+            reads.watch("checkout once more", again).await;
+        }
+        let input = json!({ "accountId": shopper, "amount": "1", "idempotencyKey": key });
+        reads
+            .watch("recharge", operator.mutate("recharge", "RechargeInput", input, "transaction { id }"))
+            .await;
+        let input = json!({ "transactionId": paid["bill"]["transactions"][0]["id"], "amount": "0.10", "reason": "r",
+            "idempotencyKey": format!("refund {key}") });
+        reads.watch("refund", operator.mutate("refund", "RefundInput", input, "refund { id }")).await;
+    }
+
+    // Look-ups.
+    let id = |field: &str| paid[field]["id"].as_str().unwrap().to_owned();
+    let number = |field: &str| paid[field]["number"].as_str().unwrap().to_owned();
+    let transaction = paid["bill"]["transactions"][0]["id"].as_str().unwrap().to_owned();
+    let owner = AccountId(MAIN + 50);
+    for query in [
+        r#"{ account(namespace: "filled-77") { id balance { amount } purchased notification plans { id } } }"#.to_owned(),
+        format!(r#"{{ account(id: "{owner}") {{ balance(at: "2026-01-05T00:00:00Z") {{ amount }} }} }}"#),
+        format!(r#"{{ order(id: "{}") {{ id bills(first: 5) {{ nodes {{ id }} }} }} }}"#, id("order")),
+        format!(r#"{{ order(number: "{}") {{ id }} }}"#, number("order")),
+        format!(r#"{{ bill(id: "{}") {{ id transactions {{ id }} }} }}"#, id("bill")),
+        format!(r#"{{ bill(number: "{}") {{ id }} }}"#, number("bill")),
+        format!(r#"{{ transaction(id: "{transaction}") {{ id refundedAmount }} }}"#),
+        format!(r#"{{ node(id: "{}") {{ id }} }}"#, id("order")),
+        format!(r#"{{ idempotentResult(accountId: "{owner}", key: "filled-49") {{ key }} }}"#),
+        "{ accounts(first: 50) { nodes { orders(first: 10) { nodes { bills(first: 10) { nodes { id } } } } } } }".to_owned(),
+    ] {
+        for _ in 0..2 {
+            reads.query(&query, &operator, &query).await;
+        }
+    }
+    reads.query("the customer's own account", &main, "{ account { namespace balance { amount } } }").await;
+
+    // Pages: of everybody, of a MAIN account with its SUB accounts, and of one account.
+    let early = r#"startTime: "2026-01-02T00:00:00Z", endTime: "2026-01-03T00:00:00Z""#;
+    for (list, filters) in [
+        ("orders", [early, "orderState: ACTIVE"]),
+        ("bills", [early, "billStatus: PAID"]),
+        ("transactions", [early, "kind: CHECKOUT"]),
+        ("ledger", [early, r#"startTime: "2026-01-14T00:00:00Z""#]),
+    ] {
+        for (whose, client, account) in [
+            ("everybody's", &operator, String::new()),
+            ("a family's", &main, String::new()),
+            ("one's", &operator, format!(r#"accountId: "{owner}", "#)),
+            ("a SUB account's", &main, format!(r#"accountId: "{}", "#, AccountId(MAIN + 3))),
+        ] {
+            let page = |arguments: &str| {
+                format!(
+                    "{{ {list}({account}{arguments}) {{ nodes {{ id }} pageInfo {{ endCursor hasNextPage }} }} }}"
+                )
+            };
+            let first = reads.query(&format!("{whose} {list}"), client, &page("first: 10")).await;
+            assert_eq!(first[list]["nodes"].as_array().unwrap().len(), 10, "{whose} {list}");
+            let cursor = first[list]["pageInfo"]["endCursor"].as_str().unwrap();
+            for (kind, arguments) in [
+                ("after a cursor", format!(r#"first: 10, after: "{cursor}""#)),
+                ("from the end", "last: 10".to_owned()),
+                ("before a cursor", format!(r#"last: 5, before: "{cursor}""#)),
+                (filters[0], format!("first: 10, filter: {{ {} }}", filters[0])),
+                (filters[1], format!("first: 10, filter: {{ {} }}", filters[1])),
+            ] {
+                let what = format!("{whose} {list}, {kind}");
+                let found = reads.query(&what, client, &page(&arguments)).await;
+                assert!(!found[list]["nodes"].as_array().unwrap().is_empty(), "{what}");
+            }
+        }
+    }
+    assert!(reads.wrong.is_empty(), "{}", reads.wrong.join("\n"));
+    drop(reads.server);
+}
+
+/// The statements that a query takes, when all is warm.
+async fn statements(server: &TestServer, client: &Client, query: &str) -> u64 {
+    for _ in 0..3 {
+        client.data(query).await;
+    }
+    let database = &server.server.app.store.database;
+    let before = database.statements_sent();
+    client.data(query).await;
+    database.statements_sent() - before
+}
+
+fn has_orders_and_bills(account: &Value) -> bool {
+    let orders = account["orders"]["nodes"].as_array().unwrap();
+    orders.len() == 10 && orders.iter().all(|order| order["bills"]["nodes"].as_array().unwrap().len() == 1)
+}
+
+#[tokio::test]
+async fn accounts_orders_and_bills_take_a_statement_for_each_level() {
+    let server = filled().await;
+    let operator = server.operator();
+    let query = |accounts: usize| {
+        format!(
+            "{{ accounts(first: {accounts}) {{ nodes {{ orders(first: 10) {{ nodes {{ bills(first: 10) {{ nodes \
+             {{ id amount {{ amount }} }} }} }} }} }} }} }}"
+        )
+    };
+    let answer = operator.data(&query(50)).await;
+    let accounts = answer["accounts"]["nodes"].as_array().unwrap();
+    assert_eq!(accounts.len(), 50);
+    assert!(accounts.iter().all(has_orders_and_bills), "{answer}");
+    for accounts in [1, 50] {
+        let taken = statements(&server, &operator, &query(accounts)).await;
+        assert!((1..=3).contains(&taken), "{accounts} accounts: {taken} statements");
+    }
+    let family = |subs: usize| {
+        format!(
+            "{{ account {{ subAccounts(first: {subs}) {{ nodes {{ orders(first: 10) {{ nodes {{ bills(first: 10) \
+             {{ nodes {{ id amount {{ amount }} }} }} }} }} }} }} }} }}"
+        )
+    };
+    let main = server.customer("filled-0");
+    let answer = main.data(&family(20)).await;
+    let subs = answer["account"]["subAccounts"]["nodes"].as_array().unwrap();
+    assert_eq!(subs.len(), 20);
+    assert!(subs.iter().all(has_orders_and_bills), "{answer}");
+    let (few, many) =
+        (statements(&server, &main, &family(2)).await, statements(&server, &main, &family(20)).await);
+    assert_eq!(few, many, "more rows take no more statements");
+    // The token's account, the account, its SUB accounts, and with orders and bills whether they may be seen.
+    assert!(many <= 7, "{many} statements");
+}
+
+#[tokio::test]
+async fn requests_of_one_moment_share_their_statements() {
+    let server = filled().await;
+    let client = server.operator();
+    let query = |index: i64| {
+        format!(
+            r#"{{ account(id: "{}") {{ orders(first: 10) {{ nodes {{ bills(first: 10) {{ nodes {{ id }} }} }} }} }} }}"#,
+            AccountId(MAIN + index % OWNERS)
+        )
+    };
+    let ask = async || {
+        let queries: Vec<String> = (0..150).map(query).collect();
+        join_all(queries.iter().map(|query| client.data(query))).await;
+    };
+    ask().await;
+    let database = &server.server.app.store.database;
+    let before = database.statements_sent();
+    ask().await;
+    let taken = database.statements_sent() - before;
+    assert!(taken <= 225, "150 requests of 3 levels took {taken} statements");
+}
+
+#[tokio::test]
+async fn commands_of_one_moment_share_their_statements() {
+    let server = TestServer::start().await;
+    let mut accounts = Vec::new();
+    for index in 0..8 {
+        accounts.push(server.account(&format!("a{index}"), "100000").await);
+    }
+    let plan = server.plan("Plan C", "88.88").await;
+    let operator = server.operator();
+    let ask = async |round: usize| {
+        let bought = (0..160).map(|index| {
+            let input = json!({ "accountId": accounts[index % 8], "planId": plan, "idempotencyKey": format!("{round}-{index}") });
+            operator.mutate("checkout", "CheckoutInput", input, "order { id }")
+        });
+        join_all(bought).await;
+    };
+    ask(0).await;
+    let database = &server.server.app.store.database;
+    let before = database.statements_sent();
+    ask(1).await;
+    let taken = database.statements_sent() - before;
+    assert!(taken <= 480, "160 checkouts took {taken} statements");
+    assert_eq!(server.assert_ledger_is_healthy().await, 328);
+}

@@ -1,0 +1,139 @@
+//! A way to the database that can be cut, stalled or closed: a proxy on TCP before PostgreSQL's unix socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+
+/// What happens to connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Open,
+    /// Those that there are end, and new ones end at once.
+    Closed,
+    /// Nothing is passed on.
+    Stalled,
+}
+
+/// Where a connection is cut when a transaction commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitCut {
+    /// The commit never arrives.
+    Before,
+    /// The commit is carried out, and its answer never arrives.
+    After,
+}
+
+struct State {
+    way: watch::Sender<Way>,
+    socket: String,
+    /// Commits still to be cut.
+    cuts: AtomicUsize,
+    cut: std::sync::Mutex<CommitCut>,
+    done: AtomicUsize,
+}
+
+pub struct Proxy {
+    /// The database's address, through the proxy.
+    pub url: String,
+    state: Arc<State>,
+}
+
+impl Proxy {
+    /// A proxy before the database of this address.
+    pub async fn before(database_url: &str) -> Self {
+        let (host, database) =
+            database_url.strip_prefix("postgres://postgres@").unwrap().split_once('/').unwrap();
+        let socket = format!("{}/.s.PGSQL.5432", decoded(host));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://postgres@{}/{database}", listener.local_addr().unwrap());
+        let state = Arc::new(State {
+            way: watch::channel(Way::Open).0,
+            socket,
+            cuts: AtomicUsize::new(0),
+            cut: std::sync::Mutex::new(CommitCut::Before),
+            done: AtomicUsize::new(0),
+        });
+        let accepting = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(pass(client, Arc::clone(&accepting)));
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn set(&self, way: Way) {
+        self.state.way.send_replace(way);
+    }
+
+    /// Cuts the connection at each of the next `count` commits.
+    pub fn cut_commits(&self, count: usize, cut: CommitCut) {
+        *self.state.cut.lock().unwrap() = cut;
+        self.state.cuts.store(count, Ordering::SeqCst);
+    }
+
+    /// How many commits were cut.
+    pub fn commits_cut(&self) -> usize {
+        self.state.done.load(Ordering::SeqCst)
+    }
+}
+
+fn decoded(host: &str) -> String {
+    let mut parts = host.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        text.push(char::from(u8::from_str_radix(code, 16).unwrap()));
+        text.push_str(rest);
+    }
+    text
+}
+
+/// Passes bytes on both ways until one side ends, or the connection is cut.
+async fn pass(mut client: TcpStream, state: Arc<State>) {
+    let mut way = state.way.subscribe();
+    if *way.borrow_and_update() == Way::Closed {
+        return;
+    }
+    let Ok(mut server) = UnixStream::connect(&state.socket).await else { return };
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        let now = *way.borrow_and_update();
+        if now == Way::Closed {
+            return;
+        }
+        let open = now == Way::Open;
+        tokio::select! {
+            changed = way.changed() => if changed.is_err() { return },
+            read = client.read(&mut asked), if open => {
+                let Ok(length @ 1..) = read else { return };
+                let bytes = &asked[..length];
+                match cut_of(&state, bytes) {
+                    None => if server.write_all(bytes).await.is_err() { return },
+                    Some(CommitCut::Before) => return,
+                    Some(CommitCut::After) => {
+                        let _ = server.write_all(bytes).await;
+                        let _ = server.read(&mut answered).await;
+                        return;
+                    }
+                }
+            }
+            read = server.read(&mut answered), if open => {
+                let Ok(length @ 1..) = read else { return };
+                if client.write_all(&answered[..length]).await.is_err() { return }
+            }
+        }
+    }
+}
+
+fn cut_of(state: &State, bytes: &[u8]) -> Option<CommitCut> {
+    if !bytes.windows(6).any(|window| window.eq_ignore_ascii_case(b"COMMIT")) {
+        return None;
+    }
+    state.cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).ok()?;
+    state.done.fetch_add(1, Ordering::SeqCst);
+    Some(*state.cut.lock().unwrap())
+}

@@ -1,0 +1,369 @@
+//! Random sequences of commands on accounts, carried out on a book alone; the engine is held against the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use abacus::domain::account::{Account, AccountKind, AccountStatus};
+use abacus::domain::book::{Book, Catalogue};
+use abacus::domain::command::{Action, Checkout, Command, Done, Recharge, Refund};
+use abacus::domain::decide::decide;
+use abacus::domain::ids::{AccountId, IdMint, PlanId, TransactionId};
+use abacus::domain::ledger::{Fault, Head, Verifier};
+use abacus::domain::money::{Currencies, CurrencyCode};
+use abacus::domain::period::BillPeriod;
+use abacus::domain::plan::Plan;
+use abacus::domain::refusal::Refusal;
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+/// What happens to an account, some time after what happened before.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Sometimes negative: clocks are set back, and servers' clocks differ.
+    pub seconds: i64,
+    pub event: Event,
+}
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    Ask {
+        key: u8,
+        dry_run: bool,
+        what: What,
+    },
+    /// An earlier command once more, as it was.
+    Again(Index),
+    /// An operator suspends or reactivates the account.
+    Status(AccountStatus),
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Recharge {
+        units: i64,
+        places: u32,
+    },
+    Checkout {
+        plan: usize,
+        region: Option<&'static str>,
+        quantity: i32,
+        expected: Expected,
+        auto_renewal: bool,
+    },
+    Refund {
+        which: Index,
+        cents: Option<i64>,
+    },
+    RefundOfNothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    Nothing,
+    Right,
+    Wrong,
+}
+
+/// Who the account is.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    pub credit_limit: Option<i64>,
+    pub time_zone: Tz,
+}
+
+pub fn tenant() -> impl Strategy<Value = Tenant> {
+    let zones = [Tz::UTC, Tz::Asia__Shanghai, Tz::America__New_York, Tz::Pacific__Apia];
+    (proptest::option::of(0i64..50_000), proptest::sample::select(zones.to_vec()))
+        .prop_map(|(credit_limit, time_zone)| Tenant { credit_limit, time_zone })
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let regions = vec![None, None, Some("cn-north-1"), Some("cn-north-1"), Some("cn-north-2")];
+    let expected =
+        prop_oneof![8 => Just(Expected::Nothing), 2 => Just(Expected::Right), 1 => Just(Expected::Wrong)];
+    let quantity = prop_oneof![8 => Just(1), 3 => 2..5i32, 1 => Just(0), 1 => Just(-1), 1 => Just(10_001)];
+    prop_oneof![
+        6 => (1i64..60_000).prop_map(|units| What::Recharge { units, places: 2 }),
+        1 => (-5i64..100, 0u32..4).prop_map(|(units, places)| What::Recharge { units, places }),
+        1 => Just(What::Recharge { units: 10_000_000_000, places: 2 }),
+        12 => (0..MARKET.len(), proptest::sample::select(regions), quantity, expected, any::<bool>()).prop_map(
+            |(plan, region, quantity, expected, auto_renewal)| What::Checkout { plan, region, quantity, expected, auto_renewal }
+        ),
+        5 => (any::<Index>(), proptest::option::of(1i64..8_000)).prop_map(|(which, cents)| What::Refund { which, cents }),
+        1 => Just(What::RefundOfNothing),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let status = prop_oneof![
+        2 => Just(AccountStatus::Suspended),
+        5 => Just(AccountStatus::Active),
+    ];
+    prop_oneof![
+        30 => (any::<u8>(), proptest::bool::weighted(0.1), what())
+            .prop_map(|(key, dry_run, what)| Event::Ask { key, dry_run, what }),
+        5 => any::<Index>().prop_map(Event::Again),
+        2 => status.prop_map(Event::Status),
+    ]
+}
+
+/// A step: mostly seconds after the one before, at times weeks, at times earlier.
+pub fn step() -> impl Strategy<Value = Step> {
+    let seconds = prop_oneof![
+        6 => 0i64..120,
+        2 => Just(0i64),
+        2 => 3_600i64..20 * 86_400,
+        1 => -7_200i64..0,
+    ];
+    (seconds, event()).prop_map(|(seconds, event)| Step { seconds, event })
+}
+
+pub fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(), 1..=longest)
+}
+
+/// Name, type, region, currency, price and once price in cents, period, and whether it is still sold.
+type Offer =
+    (&'static str, &'static str, Option<&'static str>, &'static str, i64, Option<i64>, BillPeriod, bool);
+
+const MARKET: [Offer; 12] = [
+    ("Small", "C", None, "CNY", 2_000, None, BillPeriod::Month, true),
+    ("Medium", "C", Some("cn-north-1"), "CNY", 4_088, Some(500), BillPeriod::Month, true),
+    ("Pool S", "resources", None, "CNY", 19_900, None, BillPeriod::Month, true),
+    ("Pool M", "resources", None, "CNY", 29_999, Some(1), BillPeriod::Quarter, true),
+    ("Pool L", "resources", None, "CNY", 69_900, None, BillPeriod::Year, true),
+    ("Pool of the north", "resources", Some("cn-north-1"), "CNY", 10_001, None, BillPeriod::HalfYear, true),
+    ("Free pool", "resources", None, "CNY", 0, None, BillPeriod::Month, true),
+    ("By the hour", "C", None, "CNY", 120, None, BillPeriod::Hour, true),
+    ("Pool by the hour", "resources", None, "CNY", 300, None, BillPeriod::Hour, true),
+    ("Abroad", "C", None, "USD", 100, None, BillPeriod::Month, true),
+    ("Of old", "C", None, "CNY", 100, None, BillPeriod::Month, false),
+    ("Dear", "C", None, "CNY", 9_999_999_999, None, BillPeriod::Month, true),
+];
+
+pub fn begin() -> DateTime<Utc> {
+    "2026-01-31T15:59:58.123456Z".parse().unwrap()
+}
+
+/// What is sold, and what no longer is.
+pub fn market() -> Vec<Plan> {
+    let made = begin() - TimeDelta::days(1);
+    let plan = |(index, offer): (usize, &Offer)| {
+        let (name, plan_type, region, currency, price, once_price, bill_period, on_sale) = *offer;
+        Plan {
+            id: PlanId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + index as u128)),
+            name: name.to_owned(),
+            plan_type: plan_type.to_owned(),
+            region: region.map(str::to_owned),
+            resource_type: "CLOUD".to_owned(),
+            currency: CurrencyCode::parse(currency).unwrap(),
+            price: Decimal::new(price, 2),
+            once_price: once_price.map(|cents| Decimal::new(cents, 2)),
+            bill_period,
+            description: name.to_owned(),
+            created_at: made,
+            retired_at: (!on_sale).then_some(made),
+        }
+    };
+    MARKET.iter().enumerate().map(plan).collect()
+}
+
+/// A new account of this tenant.
+pub fn account(id: i64, tenant: &Tenant) -> Account {
+    Account {
+        id: AccountId(id),
+        namespace: format!("tenant-{id}"),
+        external_id: None,
+        name: format!("Tenant {id}"),
+        kind: AccountKind::Main,
+        parent: None,
+        status: AccountStatus::Active,
+        currency: CurrencyCode::parse("CNY").unwrap(),
+        time_zone: tenant.time_zone,
+        manager: None,
+        credit_limit: tenant.credit_limit.map(|cents| Decimal::new(cents, 2)),
+        balance: Decimal::ZERO,
+        overdrawn: false,
+        purchased: false,
+        last_no: 0,
+        head: Head::default(),
+        created_at: begin(),
+    }
+}
+
+/// A command, and what became of it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub command: Command,
+    pub outcome: Result<Done, Refusal>,
+}
+
+/// A sequence being carried out on one book.
+pub struct Run {
+    pub book: Book,
+    pub catalogue: Catalogue,
+    pub plans: Vec<Plan>,
+    pub now: DateTime<Utc>,
+    pub asked: Vec<Asked>,
+}
+
+/// What a step comes down to.
+#[derive(Debug, Clone)]
+pub enum Deed {
+    Command(Box<Command>),
+    Status(AccountStatus),
+}
+
+impl Run {
+    pub fn new(account: Account) -> Self {
+        let plans = market();
+        let catalogue = Catalogue {
+            currencies: Arc::new(Currencies::default()),
+            plans: plans.iter().map(|plan| (plan.id, plan.clone())).collect(),
+        };
+        Self { book: Book::new(account), catalogue, plans, now: begin(), asked: Vec::new() }
+    }
+
+    /// What the step asks for, as things are now.
+    pub fn deed(&self, event: &Event) -> Option<Deed> {
+        let command = match event {
+            Event::Status(status) => return Some(Deed::Status(*status)),
+            Event::Again(_) if self.asked.is_empty() => return None,
+            Event::Again(which) => which.get(&self.asked).command.clone(),
+            Event::Ask { key, dry_run, what } => Command {
+                account: self.book.account.id,
+                key: format!("key-{key}"),
+                dry_run: *dry_run,
+                action: self.action(what),
+            },
+        };
+        Some(Deed::Command(Box::new(command)))
+    }
+
+    fn action(&self, what: &What) -> Action {
+        match what {
+            What::Recharge { units, places } => Action::Recharge(Recharge {
+                amount: Decimal::new(*units, *places),
+                payment_method: if units % 2 == 0 { "sandbox" } else { "offline" }.to_owned(),
+                reason: (units % 3 == 0).then(|| format!("Voucher {units}, Grüße 元")),
+            }),
+            What::Checkout { plan, region, quantity, expected, auto_renewal } => {
+                let plan = &self.plans[*plan];
+                Action::Checkout(Checkout {
+                    plan: plan.id,
+                    region: region.map(str::to_owned),
+                    datacenter: auto_renewal.then(|| "dc-1".to_owned()),
+                    quantity: *quantity,
+                    comment: auto_renewal.then(|| "a comment".to_owned()),
+                    auto_renewal: *auto_renewal,
+                    expected_price: match expected {
+                        Expected::Nothing => None,
+                        Expected::Right => Some(plan.price),
+                        Expected::Wrong => Some(plan.price + Decimal::ONE),
+                    },
+                })
+            }
+            What::Refund { which, cents } => {
+                let made = &self.book.gained.transactions;
+                let transaction =
+                    if made.is_empty() { nothing(self.book.account.id) } else { which.get(made).id };
+                let amount = cents.map(|cents| Decimal::new(cents, 2));
+                Action::Refund(Refund { transaction, amount, reason: "not delivered".to_owned() })
+            }
+            What::RefundOfNothing => Action::Refund(Refund {
+                transaction: nothing(self.book.account.id),
+                amount: None,
+                reason: "never paid".to_owned(),
+            }),
+        }
+    }
+
+    /// Carries a deed out, as the engine would.
+    pub fn carry_out(&mut self, deed: &Deed) -> Option<&Asked> {
+        match deed {
+            Deed::Status(status) => {
+                self.book.account.status = *status;
+                None
+            }
+            Deed::Command(command) => {
+                let outcome = decide(&self.book, &self.catalogue, command, self.now).map(|decision| {
+                    if let Some(change) = decision.change.filter(|_| !command.dry_run) {
+                        self.book.apply(change);
+                    }
+                    decision.done
+                });
+                self.asked.push(Asked { command: Command::clone(command), outcome });
+                self.asked.last()
+            }
+        }
+    }
+
+    pub fn pass(&mut self, seconds: i64) {
+        self.now += TimeDelta::seconds(seconds);
+    }
+
+    /// Carries out all steps.
+    pub fn all(account: Account, steps: &[Step]) -> Self {
+        let mut run = Self::new(account);
+        for step in steps {
+            run.pass(step.seconds);
+            if let Some(deed) = run.deed(&step.event) {
+                run.carry_out(&deed);
+            }
+        }
+        run
+    }
+
+    /// What the ledger's check says of the book.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut verifier = Verifier::default();
+        for entry in &self.book.gained.entries {
+            verifier.check(entry, self.book.transactions.get(&entry.transaction()).map(AsRef::as_ref));
+        }
+        verifier.finish(&self.book.account, 0)
+    }
+}
+
+/// An id that no transaction has.
+fn nothing(account: AccountId) -> TransactionId {
+    TransactionId(IdMint::new(account, begin(), 1_000_000, false).next_id().unwrap())
+}
+
+/// Everything that a book holds, in an order of its own, for comparing.
+pub fn contents(book: &Book) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    all.insert("account".to_owned(), format!("{:?}", book.account));
+    all.insert("entries".to_owned(), format!("{:?}", book.gained.entries));
+    all.insert("exclusive".to_owned(), format!("{:?}", book.exclusive_orders));
+    for (key, answer) in &book.answers {
+        all.insert(format!("answer {key}"), format!("{answer:?}"));
+    }
+    for (id, transaction) in &book.transactions {
+        all.insert(format!("transaction {id}"), format!("{transaction:?}"));
+    }
+    for order in book.gained.orders.iter().chain(&book.gained.changed_orders) {
+        all.insert(format!("order {}", order.id), format!("{order:?}"));
+    }
+    for bill in book.gained.bills.iter().chain(&book.gained.changed_bills) {
+        all.insert(format!("bill {}", bill.id), format!("{bill:?}"));
+    }
+    for answer in &book.gained.answers {
+        all.insert(format!("gained answer {}", answer.key), format!("{answer:?}"));
+    }
+    all
+}
+
+/// Whether the long trials run in full.
+pub fn in_full() -> bool {
+    std::env::var_os("ABACUS_TEST_FULL").is_some_and(|value| value == "1")
+}
+
+/// `few` trials by default, `many` in full.
+pub fn trials(few: u32, many: u32) -> ProptestConfig {
+    let cases = if in_full() { many } else { few };
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
