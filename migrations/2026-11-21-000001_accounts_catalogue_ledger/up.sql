@@ -140,6 +140,7 @@ CREATE TABLE bills (
     CONSTRAINT bills_amount_is_its_parts CHECK (amount = once_amount + cycle_amount - credit_amount)
 ) WITH (fillfactor = 90);
 CREATE INDEX bills_newest ON bills (id);
+CREATE INDEX bills_started ON bills (start_time);
 CREATE INDEX bills_of_order ON bills (account_id, order_id, id) WHERE order_id IS NOT NULL;
 
 CREATE TABLE transactions (
@@ -188,6 +189,7 @@ CREATE TABLE ledger_entries (
     PRIMARY KEY (account_id, id),
     CONSTRAINT ledger_entries_chain CHECK ("end" = initial - amount)
 );
+CREATE INDEX ledger_entries_newest ON ledger_entries (id);
 
 CREATE TABLE idempotency_keys (
     account_id     bigint      NOT NULL,

@@ -57,17 +57,24 @@ impl Entry {
         hasher.update(self.id.0.uuid().as_bytes());
         hasher.update(self.seq.to_be_bytes());
         hasher.update(self.time.timestamp_micros().to_be_bytes());
-        hasher.update(self.poll_time.map_or(i64::MIN, |t| t.timestamp_micros()).to_be_bytes());
-        hasher.update(self.billing_cycle.unwrap_or(i32::MIN).to_be_bytes());
-        hasher.update(self.interval.unwrap_or(i32::MIN).to_be_bytes());
+        hash_optional(&mut hasher, self.poll_time.map(|time| time.timestamp_micros().to_be_bytes()));
+        hash_optional(&mut hasher, self.billing_cycle.map(i32::to_be_bytes));
+        hash_optional(&mut hasher, self.interval.map(i32::to_be_bytes));
         for number in [self.amount, self.initial, self.end, self.resource_amount] {
             hash_text(&mut hasher, &money::format_decimal(number, 0));
         }
         hash_text(&mut hasher, self.currency.as_str());
-        hash_text(&mut hasher, self.resource.as_deref().unwrap_or(""));
+        hash_optional(&mut hasher, self.resource.as_ref().map(|_| []));
+        hash_text(&mut hasher, self.resource.as_deref().unwrap_or_default());
         hash_text(&mut hasher, &self.reason);
         hasher.finalize().into()
     }
+}
+
+/// What is absent differs from every value.
+fn hash_optional<const N: usize>(hasher: &mut Sha256, bytes: Option<[u8; N]>) {
+    hasher.update([u8::from(bytes.is_some())]);
+    hasher.update(bytes.unwrap_or([0; N]));
 }
 
 fn hash_text(hasher: &mut Sha256, text: &str) {

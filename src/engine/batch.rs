@@ -15,8 +15,8 @@ use crate::domain::decide::decide;
 use crate::domain::ids::{AccountId, OwnedId, PlanId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::Currencies;
-use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::store::accounts::{self, Locked};
+use crate::domain::refusal::Refusal;
+use crate::store::accounts;
 use crate::store::error::StoreError;
 use crate::store::{Conn, bills, keys, ledger, orders, plans, transactions};
 
@@ -24,7 +24,7 @@ use crate::store::{Conn, bills, keys, ledger, orders, plans, transactions};
 pub(super) enum Verdict {
     Done(Done),
     Refused(Refusal),
-    /// Another server holds the account; to be tried again.
+    /// Another transaction holds the account; to be tried again.
     HeldElsewhere,
 }
 
@@ -37,16 +37,15 @@ pub(super) async fn run(
     currencies: &Arc<Currencies>,
     clock: &Clock,
     commands: &[&Command],
-    locked: Locked,
 ) -> Result<Vec<Verdict>, StoreError> {
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
             // A statement of its own: what is read before the lock is held may be stale.
-            let accounts = accounts::account_lock(conn, account_numbers(commands), locked).await?;
+            let accounts = accounts::account_lock(conn, account_numbers(commands)).await?;
             let (mut books, catalogue) = load(conn, accounts, currencies, commands).await?;
             let now = clock.now();
-            let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, locked, now);
+            let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
             let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
             write(conn, books).await?;
             Ok(verdicts)
@@ -65,17 +64,9 @@ fn decide_in(
     books: &mut Books,
     catalogue: &Catalogue,
     command: &Command,
-    locked: Locked,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Verdict {
-    let Some(book) = books.get_mut(&command.account) else {
-        return match locked {
-            Locked::Skip => Verdict::HeldElsewhere,
-            Locked::Wait => {
-                Verdict::Refused(Refusal::new(RefusalCode::NotFound, "accountId", "there is no such account"))
-            }
-        };
-    };
+    let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
     match decide(book, catalogue, command, now) {
         Ok(decision) => {
             if let Some(change) = decision.change.filter(|_| !command.dry_run) {

@@ -1,10 +1,12 @@
 //! A lane: takes what has queued, runs it as a batch, answers, and starts over.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::EngineError;
@@ -12,7 +14,6 @@ use super::batch::{self, Verdict};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
 use crate::domain::money::Currencies;
-use crate::store::accounts::Locked;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 
@@ -22,19 +23,22 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
-/// A command whose account is held by another server lets batches pass so often before its lock is waited for.
-const DEFERRALS_MAX: u32 = 3;
+/// A command whose account is held by another transaction is tried again with each batch, for so long.
+const HELD_TIME_MAX: Duration = Duration::from_secs(10);
+/// How soon, where nothing else makes a batch.
+const HELD_PAUSE: Duration = Duration::from_millis(5);
 
 /// A command with the one who waits for it.
 pub(super) struct Request {
     command: Command,
     answer: oneshot::Sender<Result<Done, EngineError>>,
-    deferrals: u32,
+    /// Since when its account was found held.
+    held_since: Option<Instant>,
 }
 
 impl Request {
     pub fn new(command: Command, answer: oneshot::Sender<Result<Done, EngineError>>) -> Self {
-        Self { command, answer, deferrals: 0 }
+        Self { command, answer, held_since: None }
     }
 
     fn answer(self, outcome: Result<Done, EngineError>) {
@@ -57,19 +61,27 @@ impl Lane {
     /// Runs until the engine stops and nothing waits any more.
     pub async fn run(mut self) {
         let mut connection = None;
-        let mut deferred = VecDeque::new();
-        while let Some(batch) = self.next_batch(&mut deferred).await {
+        let mut held = VecDeque::new();
+        while let Some(batch) = self.next_batch(&mut held).await {
             metrics::histogram!("abacus_batch_commands")
                 .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-            self.carry_out(batch, &mut connection, &mut deferred).await;
+            let carried_out =
+                AssertUnwindSafe(self.carry_out(batch, &mut connection, &mut held)).catch_unwind().await;
+            if carried_out.is_err() {
+                // Its callers are told that the outcome is unknown; the lane goes on.
+                tracing::error!("a batch panicked");
+                connection = None;
+            }
         }
     }
 
     /// What has queued, waiting for the first if there is none. None: the engine stops, and all is done.
-    async fn next_batch(&mut self, deferred: &mut VecDeque<Request>) -> Option<Vec<Request>> {
-        let mut batch: Vec<Request> = deferred.drain(..).collect();
+    async fn next_batch(&mut self, held: &mut VecDeque<Request>) -> Option<Vec<Request>> {
+        let mut batch: Vec<Request> = held.drain(..).collect();
         if batch.is_empty() {
             batch.push(self.first().await?);
+        } else if self.people.is_empty() && self.jobs.is_empty() {
+            tokio::time::sleep(HELD_PAUSE).await;
         }
         while batch.len() < self.batch_max {
             let Ok(request) = self.people.try_recv() else { break };
@@ -114,12 +126,12 @@ impl Lane {
         &self,
         batch: Vec<Request>,
         connection: &mut Option<AsyncPgConnection>,
-        deferred: &mut VecDeque<Request>,
+        held: &mut VecDeque<Request>,
     ) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             match self.run_whole(&part, connection).await {
-                Ok(verdicts) => answer_all(part, verdicts, deferred),
+                Ok(verdicts) => answer_all(part, verdicts, held),
                 Err(StoreError::Unavailable(message)) => {
                     tracing::error!(%message, commands = part.len(), "a batch could not reach the database");
                     fail_all(part, &EngineError::Unavailable(message));
@@ -148,13 +160,10 @@ impl Lane {
         connection: &mut Option<AsyncPgConnection>,
     ) -> Result<Vec<Verdict>, StoreError> {
         let commands: Vec<&Command> = part.iter().map(|request| &request.command).collect();
-        let patient = part.iter().all(|request| request.deferrals > 0)
-            || part.iter().any(|request| request.deferrals >= DEFERRALS_MAX);
-        let locked = if patient { Locked::Wait } else { Locked::Skip };
         let mut backoff = BACKOFF_FIRST;
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(&commands, locked, connection).await {
+            let error = match self.attempt(&commands, connection).await {
                 Ok(verdicts) => return Ok(verdicts),
                 Err(error) => error,
             };
@@ -179,14 +188,13 @@ impl Lane {
     async fn attempt(
         &self,
         commands: &[&Command],
-        locked: Locked,
         connection: &mut Option<AsyncPgConnection>,
     ) -> Result<Vec<Verdict>, StoreError> {
         let mut live = match connection.take() {
             Some(live) => live,
             None => self.database.dedicated_connection().await?,
         };
-        let running = batch::run(&mut live, &self.currencies, &self.clock, commands, locked);
+        let running = batch::run(&mut live, &self.currencies, &self.clock, commands);
         let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
         match outcome {
             // The connection is put back only when its transaction has come to an end.
@@ -199,7 +207,7 @@ impl Lane {
     }
 }
 
-fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, deferred: &mut VecDeque<Request>) {
+fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut VecDeque<Request>) {
     for (mut request, verdict) in part.into_iter().zip(verdicts) {
         match verdict {
             Verdict::Done(done) => {
@@ -212,8 +220,12 @@ fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, deferred: &mut VecDequ
                 request.answer(Err(EngineError::Refused(refusal)));
             }
             Verdict::HeldElsewhere => {
-                request.deferrals += 1;
-                deferred.push_back(request);
+                let since = *request.held_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < HELD_TIME_MAX {
+                    held.push_back(request);
+                } else {
+                    request.answer(Err(EngineError::Overloaded));
+                }
             }
         }
     }

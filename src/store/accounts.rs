@@ -13,23 +13,13 @@ use crate::domain::account::{Account, AccountKind, AccountStatus};
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
 
-/// Whether a lock is waited for, or the locked are left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Locked {
-    Wait,
-    Skip,
-}
-
-/// Locks accounts in the order of their ids and answers them as they are now.
-pub async fn account_lock(conn: Conn<'_>, ids: Vec<i64>, locked: Locked) -> Result<Vec<Account>, StoreError> {
-    let lock = match locked {
-        Locked::Wait => ") ORDER BY id FOR UPDATE",
-        Locked::Skip => ") ORDER BY id FOR UPDATE SKIP LOCKED",
-    };
+/// Locks accounts in the order of their ids and answers them as they are now. Those that another transaction holds are
+/// left out, so that no one waits for them here.
+pub async fn account_lock(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
     let statement = select_from::<AccountRow>("accounts")
         .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
-        .sql(lock);
+        .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
     rows::<AccountRow>(conn, statement).await
 }
 

@@ -11,7 +11,7 @@ use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
 use super::error::StoreError;
@@ -68,6 +68,13 @@ impl Database {
     /// A connection from the pool, within 5 seconds.
     pub async fn connection(&self) -> Result<Connection, StoreError> {
         self.pool.get_owned().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Ends a pooled session for good: one that was opened while the database was read-only stays read-only.
+    pub async fn discard(&self, mut connection: Connection) {
+        let ending = connection.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())");
+        // It ends with an error, as it is meant to, or is gone already.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, ending).await;
     }
 
     /// A connection of one's own.

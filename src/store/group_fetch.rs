@@ -77,12 +77,20 @@ where
     V: Clone + Send + Sync + 'static,
 {
     let running = Arc::new(Semaphore::new(BATCHES_MAX));
-    while let Some(first) = queue.recv().await {
+    let mut left_over = None;
+    loop {
+        let first = match left_over.take() {
+            Some(ask) => ask,
+            None => match queue.recv().await {
+                Some(ask) => ask,
+                None => return,
+            },
+        };
         let Ok(permit) = Arc::clone(&running).acquire_owned().await else { return };
         for _ in 0..TURNS {
             tokio::task::yield_now().await;
         }
-        let batch = take_batch(first, &mut queue);
+        let batch = take_batch(first, &mut queue, &mut left_over);
         let (database, fetch) = (database.clone(), Arc::clone(&fetch));
         tokio::spawn(async move {
             answer_batch(batch, &database, &*fetch).await;
@@ -91,12 +99,20 @@ where
     }
 }
 
-fn take_batch<K, V>(first: Ask<K, V>, queue: &mut mpsc::Receiver<Ask<K, V>>) -> Vec<Ask<K, V>> {
+/// What waits, as long as it fits; the first ask that does not is left over for the next batch.
+fn take_batch<K, V>(
+    first: Ask<K, V>,
+    queue: &mut mpsc::Receiver<Ask<K, V>>,
+    left_over: &mut Option<Ask<K, V>>,
+) -> Vec<Ask<K, V>> {
     let mut keys = first.keys.len();
     let mut batch = vec![first];
-    while keys < BATCH_KEYS_MAX {
-        let Ok(next) = queue.try_recv() else { break };
+    while let Ok(next) = queue.try_recv() {
         keys += next.keys.len();
+        if keys > BATCH_KEYS_MAX {
+            *left_over = Some(next);
+            break;
+        }
         batch.push(next);
     }
     batch.retain(|ask| !ask.answer.is_closed());

@@ -20,7 +20,7 @@ fn failed(error: impl std::fmt::Display) -> StoreError {
     StoreError::Internal(format!("migrating the database: {error}"))
 }
 
-/// Runs the migrations that have not run yet, and answers their names.
+/// Runs the migrations that have not run yet, and answers their versions.
 pub async fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
     let mut connection = database.dedicated_connection().await?;
     connection.batch_execute(PREPARE).await?;
@@ -51,6 +51,7 @@ pub async fn is_ready(database: &Database) -> Result<bool, StoreError> {
     let mut connection = database.connection().await?;
     let (run, read_only): (i64, bool) = statement.get_result(&mut *connection).await?;
     if read_only {
+        database.discard(connection).await;
         return Err(StoreError::Unavailable("the database is read-only".to_owned()));
     }
     Ok(usize::try_from(run) == Ok(expected))

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
 use super::bills::{self, BillFilter};
-use super::database::Database;
+use super::database::{Connection, Database};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
 use super::group_fetch::GroupFetch;
@@ -197,7 +197,8 @@ impl Repository {
         let database = self.store.database.clone();
         let creating = tokio::spawn(async move {
             let mut conn = database.connection().await?;
-            accounts::account_create(&mut conn, account).await
+            let made = accounts::account_create(&mut conn, account).await;
+            kept_if_usable(&database, conn, made).await
         });
         Ok(joined(creating).await?)
     }
@@ -209,7 +210,8 @@ impl Repository {
     ) -> Result<Option<Account>, AccessError> {
         self.require_operator()?;
         let conn = self.store.database.connection().await?;
-        Ok(accounts::account_update(&conn, id, patch).await?)
+        let updated = accounts::account_update(&conn, id, patch).await;
+        Ok(kept_if_usable(&self.store.database, conn, updated).await?)
     }
 
     pub async fn balances_at(
@@ -268,14 +270,17 @@ impl Repository {
         let database = self.store.database.clone();
         let creating = tokio::spawn(async move {
             let mut conn = database.connection().await?;
-            plans::plan_create(&mut conn, &plan, &resources).await.map(|()| plan)
+            let made = plans::plan_create(&mut conn, &plan, &resources).await.map(|()| plan);
+            kept_if_usable(&database, conn, made).await
         });
         Ok(joined(creating).await?)
     }
 
     pub async fn plan_retire(&self, id: PlanId, at: DateTime<Utc>) -> Result<Option<Plan>, AccessError> {
         self.require_operator()?;
-        Ok(plans::plan_retire(&*self.store.database.connection().await?, id, at).await?)
+        let conn = self.store.database.connection().await?;
+        let retired = plans::plan_retire(&conn, id, at).await;
+        Ok(kept_if_usable(&self.store.database, conn, retired).await?)
     }
 
     // ── what accounts own ──
@@ -555,6 +560,18 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// A session that could not write does not go back to the pool.
+async fn kept_if_usable<T>(
+    database: &Database,
+    connection: Connection,
+    written: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if let Err(StoreError::Unavailable(_)) = &written {
+        database.discard(connection).await;
+    }
+    written
 }
 
 async fn joined<T>(task: tokio::task::JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -409,11 +409,12 @@ fn the_check_tells_no_resource_from_one_without_a_name() {
     assert_ne!(check(&run, &entries, &run.book.transactions), Vec::new());
 }
 
+/// On demand nothing is charged now, so there is nothing that the credit for a running period could count against.
 #[test]
-fn a_pool_by_the_hour_takes_the_place_of_the_one_that_ran() {
+fn a_pool_by_the_hour_takes_the_place_of_one_whose_period_is_over_and_of_no_other() {
     use crate::support::sequences::Expected;
-    let buy = |key: u8, plan: usize| Step {
-        seconds: 60,
+    let buy = |seconds: i64, key: u8, plan: usize| Step {
+        seconds,
         event: Event::Ask {
             key,
             dry_run: false,
@@ -428,13 +429,16 @@ fn a_pool_by_the_hour_takes_the_place_of_the_one_that_ran() {
     };
     const POOL_S: usize = 2;
     const POOL_BY_THE_HOUR: usize = 8;
-    let run = with_entries(
-        &crate::support::sequences::Tenant { credit_limit: None, time_zone: chrono_tz::Tz::UTC },
-        &[buy(10, POOL_S), buy(11, POOL_BY_THE_HOUR)],
-    );
-    let live: Vec<_> = run.book.gained.orders.iter().filter(|order| order.state.is_live()).collect();
-    assert_eq!(live.len(), 1, "{live:#?}");
-    assert_eq!(live[0].plan, Some(run.plans[POOL_BY_THE_HOUR].id));
+    const DAY: i64 = 86_400;
+    for (seconds, expected) in [(60, POOL_S), (40 * DAY, POOL_BY_THE_HOUR)] {
+        let run = with_entries(
+            &crate::support::sequences::Tenant { credit_limit: None, time_zone: chrono_tz::Tz::UTC },
+            &[buy(60, 10, POOL_S), buy(seconds, 11, POOL_BY_THE_HOUR)],
+        );
+        let live: Vec<_> = run.book.gained.orders.iter().filter(|order| order.state.is_live()).collect();
+        assert_eq!(live.len(), 1, "{live:#?}");
+        assert_eq!(live[0].plan, Some(run.plans[expected].id), "after {seconds} s");
+    }
 }
 
 /// A generator that never comes to a case proves nothing about it.

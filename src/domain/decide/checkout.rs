@@ -29,7 +29,7 @@ pub(super) fn decide(
     let replaced = replaced_order(draft, plan, region.as_deref())?;
     let order = new_order(draft, plan, checkout, region, replaced.as_ref())?;
     match order.expires_at {
-        None => on_demand(draft, order),
+        None => on_demand(draft, order, replaced.as_ref()),
         Some(end) => prepaid(draft, order, end, replaced.as_ref()),
     }
 }
@@ -126,8 +126,14 @@ fn new_order(
     })
 }
 
-/// On demand: nothing is charged now, but one hour's price must be there.
-fn on_demand(draft: &mut Draft<'_>, order: Order) -> Result<Made, Refusal> {
+/// On demand: nothing is charged now, but one hour's price must be there. As nothing is charged, no credit can count.
+fn on_demand(
+    draft: &mut Draft<'_>,
+    order: Order,
+    replaced: Option<&ExclusiveOrder>,
+) -> Result<Made, Refusal> {
+    let credit = end_replaced_order(draft, replaced)?;
+    require_credit_within(draft, credit, Decimal::ZERO)?;
     draft.require_available(order.cycle_price()?.amount)?;
     let order = Arc::new(order);
     draft.gain.orders.push(Arc::clone(&order));
@@ -140,10 +146,7 @@ fn prepaid(
     end: DateTime<Utc>,
     replaced: Option<&ExclusiveOrder>,
 ) -> Result<Made, Refusal> {
-    let credit = match replaced {
-        Some(held) => end_replaced_order(draft, held)?,
-        None => Decimal::ZERO,
-    };
+    let credit = end_replaced_order(draft, replaced)?;
     let mut bill = first_bill(draft, &order, end, credit)?;
     draft.require_available(bill.amount)?;
     let transaction = pay(draft, &order, &mut bill)?;
@@ -165,11 +168,7 @@ fn first_bill(
     let once_amount = money::multiply(order.once_price.unwrap_or_default(), quantity)?;
     let price = money::add(once_amount, cycle_amount)?;
     super::require_not_above_largest("quantity", price)?;
-    if credit > price {
-        let message =
-            format!("{} would be left of the order that it replaces", draft.currency.format(credit));
-        return Err(Refusal::new(RefusalCode::CreditExceedsPrice, "planId", message));
-    }
+    require_credit_within(draft, credit, price)?;
     Ok(Bill {
         id: BillId(draft.next_id()?),
         order: Some(order.id),
@@ -220,8 +219,17 @@ fn pay(draft: &mut Draft<'_>, order: &Order, bill: &mut Bill) -> Result<Option<A
     draft.post(transaction, Posting::because(reason)).map(Some)
 }
 
+fn require_credit_within(draft: &Draft<'_>, credit: Decimal, price: Decimal) -> Result<(), Refusal> {
+    if credit <= price {
+        return Ok(());
+    }
+    let message = format!("{} would be left of the order that it replaces", draft.currency.format(credit));
+    Err(Refusal::new(RefusalCode::CreditExceedsPrice, "planId", message))
+}
+
 /// Ends the order that is replaced, voids what is unpaid of it, and answers the credit for the days left.
-fn end_replaced_order(draft: &mut Draft<'_>, held: &ExclusiveOrder) -> Result<Decimal, Refusal> {
+fn end_replaced_order(draft: &mut Draft<'_>, replaced: Option<&ExclusiveOrder>) -> Result<Decimal, Refusal> {
+    let Some(held) = replaced else { return Ok(Decimal::ZERO) };
     let mut ended = Order::clone(&held.order);
     ended.state = OrderState::Cancelled;
     ended.auto_renewal = false;
