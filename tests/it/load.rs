@@ -91,7 +91,7 @@ async fn the_same_key_from_many_clients_at_once_on_two_servers_is_done_once() {
     let account = first.account("chaizs", "100").await;
     let input = json!({ "accountId": account, "amount": "1.50", "idempotencyKey": "the one" });
     let ask = |number: usize| {
-        let operator = if number % 2 == 0 { first.operator() } else { second.operator() };
+        let operator = if number.is_multiple_of(2) { first.operator() } else { second.operator() };
         let input = input.clone();
         async move { operator.mutate("recharge", "RechargeInput", input, "transaction { id }").await }
     };

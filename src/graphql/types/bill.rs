@@ -9,7 +9,6 @@ use super::order::Order;
 use super::transaction::Transaction;
 use crate::domain;
 use crate::graphql::enums::BillStatus;
-use crate::graphql::error::ApiError;
 use crate::graphql::loaders::RefundsOf;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::Instant;
@@ -140,9 +139,8 @@ impl Bill {
     async fn transactions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Transaction>> {
         let Some(id) = self.0.paid_by else { return Ok(Vec::new()) };
         let session = session(ctx)?;
-        let (paid, refunds) = futures_util::future::try_join(session.load(id), session.load(RefundsOf(id)))
-            .await
-            .map_err(ApiError::from)?;
+        let (paid, refunds) =
+            futures_util::future::try_join(session.load(id), session.load(RefundsOf(id))).await?;
         let refunds = refunds.unwrap_or_default();
         Ok(refunds.iter().cloned().chain(paid).map(Transaction).collect())
     }
