@@ -1,14 +1,11 @@
 //! Inputs: ids read, texts checked, accounts found.
 
-use std::sync::Arc;
-
 use async_graphql::ID;
 
 use super::error::{ApiError, ApiResult, MutationResult};
 use super::loaders::Namespace;
 use super::scalars::Instant;
 use super::session::Session;
-use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::store::list::Window;
@@ -57,34 +54,29 @@ pub(super) fn search(word: Option<String>) -> ApiResult<Option<String>> {
     })
 }
 
-/// The account that an input names by id or namespace; neither: the caller's own.
+/// The account that an input names by id or namespace, if the viewer may see it; neither: the caller's own.
 pub(super) async fn input_account(
     session: &Session,
     id: Option<&ID>,
     namespace: Option<&str>,
-) -> MutationResult<Arc<Account>> {
-    let not_found = |field| Refusal::new(RefusalCode::NotFound, field, "there is no such account");
+) -> MutationResult<AccountId> {
     let found = match (id, namespace) {
         (Some(_), Some(_)) => {
             let message = "accountId and namespace cannot be used together";
             return Err(Refusal::new(RefusalCode::Invalid, "namespace", message).into());
         }
-        (Some(id), None) => {
-            let id = input_id("accountId", id, AccountId::parse)?;
-            session.load(id).await?.ok_or_else(|| not_found("accountId"))
-        }
+        (Some(id), None) => session.load(input_id("accountId", id, AccountId::parse)?).await?,
         (None, Some(namespace)) => {
             crate::domain::text::code("namespace", namespace)?;
-            let key = Namespace(namespace.to_owned());
-            session.load(key).await?.ok_or_else(|| not_found("namespace"))
+            session.load(Namespace(namespace.to_owned())).await?
         }
-        (None, None) => match session.viewer().account {
-            Some(own) => session.load(own).await?.ok_or_else(|| not_found("accountId")),
-            None => {
-                let message = "an operator has no account of its own: name one by accountId or namespace";
-                Err(Refusal::new(RefusalCode::Required, "accountId", message))
-            }
-        },
+        (None, None) => {
+            let message = "an operator has no account of its own: name one by accountId or namespace";
+            let none = || Refusal::new(RefusalCode::Required, "accountId", message);
+            return Ok(session.viewer().account.ok_or_else(none)?);
+        }
     };
-    Ok(found?)
+    let field = if id.is_some() { "accountId" } else { "namespace" };
+    let not_found = || Refusal::new(RefusalCode::NotFound, field, "there is no such account");
+    Ok(found.ok_or_else(not_found)?.id)
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::error::{ApiResult, MutationError, MutationResult};
 use super::session::Session;
+use super::types::account;
 use super::types::user_error::UserError;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::command::{Action, Command, Done};
+use crate::domain::ids::AccountId;
 use crate::domain::order::Order;
 use crate::domain::text::idempotency_key;
 use crate::domain::transaction::Transaction;
@@ -37,12 +39,12 @@ pub(super) struct Made {
 /// Has the engine do it, once for each key.
 pub(super) async fn submit(
     session: &Session,
-    account: &Account,
+    account: AccountId,
     key: &str,
     dry_run: bool,
     action: Action,
 ) -> MutationResult<Made> {
-    let command = Command { account: account.id, key: idempotency_key(key)?, dry_run, action };
+    let command = Command { account, key: idempotency_key(key)?, dry_run, action };
     match session.app.engine.submit(command, Urgency::Person).await? {
         Done::Now(outcome) => Ok(Made {
             account: outcome.account,
@@ -57,10 +59,10 @@ pub(super) async fn submit(
 
 async fn as_it_is_now(
     session: &Session,
-    account: &Account,
+    account: AccountId,
     answer: crate::domain::command::Answer,
 ) -> ApiResult<Made> {
-    let account = session.load(account.id).await?.unwrap_or_else(|| Arc::new(account.clone()));
+    let account = account::load(session, account).await?.0;
     let order = match answer.order {
         Some(id) => session.load(id).await?,
         None => None,

@@ -196,7 +196,9 @@ fn credit_limit(currency: &Currency, limit: Decimal) -> Result<Decimal, Refusal>
 }
 
 async fn update_account(session: &Session, input: UpdateAccountInput) -> MutationResult<DomainAccount> {
-    let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    let id = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    let not_found = || Refusal::new(RefusalCode::NotFound, "accountId", "there is no such account");
+    let account = session.load(id).await?.ok_or_else(not_found)?;
     let currency = known_currency(session, "accountId", account.currency)?;
     let patch = AccountPatch {
         name: input.name.as_deref().map(|name| text::name("name", name)).transpose()?,
@@ -213,6 +215,5 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
             }
             _ => MutationError::from(error),
         })?;
-    let not_found = || Refusal::new(RefusalCode::NotFound, "accountId", "there is no such account");
     Ok(updated.ok_or_else(not_found)?)
 }

@@ -2,7 +2,6 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::account::Account as DomainAccount;
 use crate::domain::command::{Action, Checkout, Recharge, Refund};
 use crate::domain::ids::{PlanId, TransactionId};
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -202,25 +201,21 @@ async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Mad
         expected_price: input.expected_price.map(|price| price.value),
     };
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    submit(session, &account, &input.idempotency_key, input.dry_run, Action::Checkout(checkout)).await
+    submit(session, account, &input.idempotency_key, input.dry_run, Action::Checkout(checkout)).await
 }
 
 async fn recharge(session: &Session, input: RechargeInput) -> MutationResult<Made> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let recharge = Recharge {
         amount: input.amount.value,
-        payment_method: recharge_method(session, input.payment_method_id.as_ref(), &account)?,
+        payment_method: recharge_method(session, input.payment_method_id.as_ref())?,
         reason: optional(input.reason, |reason| text::name("reason", reason))?,
     };
-    submit(session, &account, &input.idempotency_key, input.dry_run, Action::Recharge(recharge)).await
+    submit(session, account, &input.idempotency_key, input.dry_run, Action::Recharge(recharge)).await
 }
 
 /// Whom the money comes in through.
-fn recharge_method(
-    session: &Session,
-    method: Option<&ID>,
-    _account: &DomainAccount,
-) -> Result<String, Refusal> {
+fn recharge_method(session: &Session, method: Option<&ID>) -> Result<String, Refusal> {
     match method {
         Some(_) => {
             let message = "the account has no such payment method";
@@ -242,7 +237,7 @@ async fn refund(session: &Session, input: RefundInput) -> MutationResult<Made> {
     let account = session.load(transaction.account()).await?.ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction")
     })?;
-    submit(session, &account, &input.idempotency_key, input.dry_run, Action::Refund(refund)).await
+    submit(session, account.id, &input.idempotency_key, input.dry_run, Action::Refund(refund)).await
 }
 
 fn optional<T>(
