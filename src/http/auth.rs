@@ -20,7 +20,7 @@ pub(super) async fn viewer(state: &HttpState, headers: &HeaderMap) -> Result<Arc
             let account = state.app.store.account_of_namespace(namespace).await?;
             let account =
                 account.ok_or_else(|| ApiError::unauthenticated("the token's account does not exist"))?;
-            Some(account.id)
+            Some(account)
         }
         (Role::Customer, None) => return Err(ApiError::unauthenticated("the token names no account")),
         (Role::Operator | Role::Service, _) => None,

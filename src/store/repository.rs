@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
 
 use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
@@ -31,21 +32,33 @@ use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::transaction::Transaction;
 use crate::domain::viewer::{Scope, Viewer};
 
+/// Namespaces whose accounts are remembered.
+const NAMESPACES_KEPT: usize = 200_000;
+
 /// The database, and the look-ups that requests share.
 pub struct Store {
     pub database: Database,
     fetch: Fetchers,
+    /// Which account a namespace is: neither ever changes, and no account goes away. It says nothing of who may see what.
+    namespaces: Cache<String, AccountId>,
 }
 
 impl Store {
     pub fn new(database: Database) -> Arc<Self> {
         let fetch = Fetchers::start(&database);
-        Arc::new(Self { database, fetch })
+        Arc::new(Self { database, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
     }
 
     /// The account of that namespace, whoever asks: for the token of a viewer.
-    pub async fn account_of_namespace(&self, namespace: String) -> Result<Option<Arc<Account>>, StoreError> {
-        self.fetch.namespaces.get_one(namespace).await
+    pub async fn account_of_namespace(&self, namespace: String) -> Result<Option<AccountId>, StoreError> {
+        if let Some(known) = self.namespaces.get(&namespace) {
+            return Ok(Some(known));
+        }
+        let found = self.fetch.namespaces.get_one(namespace.clone()).await?.map(|account| account.id);
+        if let Some(account) = found {
+            self.namespaces.insert(namespace, account);
+        }
+        Ok(found)
     }
 
     /// Whether the database answers, can be written, and has the schema of this server.
