@@ -231,6 +231,10 @@ pub fn parse_printed_number(letter: char, number: &str) -> Option<(AccountId, st
     let mut parts = number.strip_prefix(letter)?.split('-');
     let account: u32 = parts.next()?.parse().ok()?;
     let day = chrono::NaiveDate::parse_from_str(parts.next()?, "%Y%m%d").ok()?;
+    let counted = parts.next()?;
+    if counted.is_empty() || !counted.bytes().all(|b| b.is_ascii_digit()) || parts.next().is_some() {
+        return None;
+    }
     let begin = Utc.from_utc_datetime(&day.and_time(chrono::NaiveTime::MIN));
     let end = begin.checked_add_days(chrono::Days::new(1))?;
     Some((AccountId(i64::from(account)), OwnedId::first_at(begin)..OwnedId::first_at(end)))

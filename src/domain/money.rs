@@ -75,11 +75,6 @@ impl Currency {
         amount.normalize().scale() <= self.display_scale
     }
 
-    /// Rounds to display scale, half away from zero.
-    pub fn round_to_display(&self, amount: Decimal) -> Decimal {
-        amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::MidpointAwayFromZero)
-    }
-
     /// Rounds to display scale, towards zero: what is given back is never more than its share.
     pub fn truncate_to_display(&self, amount: Decimal) -> Decimal {
         amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::ToZero)

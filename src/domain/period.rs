@@ -1,6 +1,6 @@
 //! Billing periods, cut in an account's own time zone.
 
-use chrono::{DateTime, Days, Duration, LocalResult, Months, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Duration, LocalResult, Months, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use super::codes::coded_enum;
@@ -62,13 +62,6 @@ fn instant_of(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
 pub fn calendar_days(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz) -> u32 {
     let day = |instant: DateTime<Utc>| instant.with_timezone(&zone).date_naive();
     u32::try_from(day(until).signed_duration_since(day(from)).num_days()).unwrap_or(0)
-}
-
-/// The day after the one of `instant` begins then, in `zone`.
-pub fn next_midnight(instant: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, OutOfRange> {
-    let day = instant.with_timezone(&zone).date_naive();
-    let next = day.checked_add_days(Days::new(1)).ok_or(OutOfRange)?;
-    instant_of(next.and_time(chrono::NaiveTime::MIN), zone).ok_or(OutOfRange)
 }
 
 #[cfg(test)]

@@ -219,7 +219,6 @@ impl Query {
         let session = session(ctx)?;
         let found = match named(id, number, OrderId::parse)? {
             Named::Id(id) => session.load(id).await,
-            Named::Number(number) if !may_be_kept(&number) => Ok(None),
             Named::Number(number) => session
                 .repository()
                 .order_by_number(&number)
@@ -262,7 +261,6 @@ impl Query {
         let session = session(ctx)?;
         let found = match named(id, number, BillId::parse)? {
             Named::Id(id) => session.load(id).await,
-            Named::Number(number) if !may_be_kept(&number) => Ok(None),
             Named::Number(number) => session
                 .repository()
                 .bill_by_number(&number)
