@@ -1,6 +1,7 @@
 //! The schema: types/ (one file per type), query/, mutation/, loaders, scalars, pagination, errors and limits.
 
 pub mod app;
+mod at_hand;
 mod document_cache;
 mod document_cost;
 mod enums;
@@ -8,6 +9,7 @@ pub mod error;
 mod input;
 pub mod limits;
 mod loaders;
+pub mod lookups;
 mod mutation;
 mod pagination;
 mod payload;

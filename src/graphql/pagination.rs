@@ -137,7 +137,7 @@ macro_rules! connection {
             /// Where it stands: continue from here with `after` or `before`.
             cursor: String,
             /// What stands here.
-            node: $node,
+            node: $crate::graphql::at_hand::Inline<$node>,
         }
 
         #[doc = concat!("A page of ", $plural, ", newest first.")]
@@ -147,14 +147,15 @@ macro_rules! connection {
             async fn edges(&self) -> Vec<$edge> {
                 let edge = |row: &std::sync::Arc<$row>| $edge {
                     cursor: $crate::graphql::pagination::Cursor::print(($cursor)(row)),
-                    node: $node(std::sync::Arc::clone(row)),
+                    node: $crate::graphql::at_hand::Inline($node(std::sync::Arc::clone(row))),
                 };
                 self.0.rows.iter().map(edge).collect()
             }
 
             /// The page's items.
-            async fn nodes(&self) -> Vec<$node> {
-                self.0.rows.iter().map(|row| $node(std::sync::Arc::clone(row))).collect()
+            async fn nodes(&self) -> $crate::graphql::at_hand::InlineList<$node> {
+                let nodes = self.0.rows.iter().map(|row| $node(std::sync::Arc::clone(row)));
+                $crate::graphql::at_hand::InlineList(nodes.collect())
             }
 
             /// Whether there are more, and the cursors to continue from.

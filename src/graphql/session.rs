@@ -1,52 +1,33 @@
 //! One request: who asks, and the loaders that look things up for it.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::Context;
-use async_graphql::dataloader::{DataLoader, Loader, NoCache};
-use async_graphql::runtime::{Timer, TokioSpawner};
+use async_graphql::dataloader::Loader;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 
 use super::app::App;
 use super::error::{ApiError, ApiResult};
+use super::lookups::{Key, Lookups, Value};
 use crate::domain::money::Money;
 use crate::domain::viewer::{Role, Viewer};
 use crate::store::error::StoreError;
 use crate::store::repository::Repository;
 
-/// Waits a few turns of the scheduler instead of a time: long enough for a request's own siblings.
-struct Turns;
-
-impl Timer for Turns {
-    fn delay(&self, _: Duration) -> BoxFuture<'static, ()> {
-        async {
-            for _ in 0..2 {
-                tokio::task::yield_now().await;
-            }
-        }
-        .boxed()
-    }
-}
-
-/// A request's own view of the server. Its loaders hold no cache, so that what a mutation has changed is read anew;
-/// they ask as the viewer, so that what they answer may be shown.
+/// A request's own view of the server.
 pub struct Session {
     pub app: Arc<App>,
-    loader: DataLoader<Repository, NoCache>,
+    lookups: Arc<Lookups>,
 }
 
 impl Session {
-    pub fn new(app: Arc<App>, viewer: Arc<Viewer>) -> Self {
-        let repository = Repository::new(Arc::clone(&app.store), viewer);
-        Self { app, loader: DataLoader::new(repository, TokioSpawner::current(), Turns) }
+    pub fn new(app: Arc<App>, lookups: Arc<Lookups>) -> Self {
+        Self { app, lookups }
     }
 
     pub fn repository(&self) -> &Repository {
-        self.loader.loader()
+        self.lookups.repository()
     }
 
     pub fn viewer(&self) -> &Viewer {
@@ -55,24 +36,23 @@ impl Session {
 
     /// Looks something up. Boxed, because a type's fields share one future that is as large as the largest of them, and
     /// every field is made one.
-    pub fn load<K>(&self, key: K) -> BoxFuture<'_, ApiResult<Option<<Repository as Loader<K>>::Value>>>
+    pub fn load<K: Key>(&self, key: K) -> BoxFuture<'_, ApiResult<Option<Value<K>>>>
     where
-        K: Send + Sync + Hash + Eq + Clone + 'static,
         Repository: Loader<K, Error = StoreError>,
     {
-        async move { Ok(self.loader.load_one(key).await?) }.boxed()
+        async move { Ok(self.lookups.load(key).await?) }.boxed()
     }
 
-    /// Looks several things up.
-    pub fn load_many<K>(
-        &self,
-        keys: Vec<K>,
-    ) -> BoxFuture<'_, ApiResult<HashMap<K, <Repository as Loader<K>>::Value>>>
+    /// Looks several things up; what is not there is left out.
+    pub fn load_many<K: Key>(&self, keys: Vec<K>) -> BoxFuture<'_, ApiResult<Vec<Value<K>>>>
     where
-        K: Send + Sync + Hash + Eq + Clone + 'static,
         Repository: Loader<K, Error = StoreError>,
     {
-        async move { Ok(self.loader.load_many(keys).await?) }.boxed()
+        async move {
+            let found = try_join_all(keys.into_iter().map(|key| self.lookups.load(key))).await?;
+            Ok(found.into_iter().flatten().collect())
+        }
+        .boxed()
     }
 
     /// Money as the API writes it.

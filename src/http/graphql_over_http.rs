@@ -17,10 +17,15 @@ use super::HttpState;
 use super::auth;
 use crate::domain::viewer::Viewer;
 use crate::graphql::error::ApiError;
+use crate::graphql::lookups::Lookups;
 use crate::graphql::session::Session;
+use crate::store::repository::Repository;
 
 /// A request is answered within this time. What it has handed to the engine is carried out all the same.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(75);
+
+/// Room for a common answer, so that writing it does not grow the buffer step by step.
+const ANSWER_BYTES: usize = 4 * 1024;
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
@@ -70,8 +75,9 @@ fn server_error(error: ApiError) -> ServerError {
 }
 
 fn written(format: Format, status: StatusCode, response: &Response) -> Answer {
-    match serde_json::to_vec(response) {
-        Ok(body) => (status, [(CONTENT_TYPE, format.content_type())], body).into_response(),
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    match serde_json::to_writer(&mut body, response) {
+        Ok(()) => (status, [(CONTENT_TYPE, format.content_type())], body).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -222,8 +228,10 @@ async fn execute(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let request = request.data(Session::new(Arc::clone(&state.app), viewer));
-    let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, state.schema.execute(request)).await else {
+    let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
+    let request = request.data(Session::new(Arc::clone(&state.app), Arc::clone(&lookups)));
+    let answered = lookups.drive(state.schema.execute(request));
+    let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {
         let error = ApiError::new("UNAVAILABLE", "the request took too long");
         return failed(format, StatusCode::GATEWAY_TIMEOUT, error);
     };

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
+use super::numeric::Exact;
 use super::rows::{EntryRow, TransactionRow};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
@@ -77,8 +78,8 @@ pub async fn balances_at(
     .sql(" ORDER BY t.id DESC LIMIT 1) l WHERE a.id = ANY(")
     .value::<Array<BigInt>, _>(accounts)
     .sql(")");
-    let found: Vec<(i64, Decimal)> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().map(|(account, balance)| (AccountId(account), balance)).collect())
+    let found: Vec<(i64, Exact)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(account, Exact(balance))| (AccountId(account), balance)).collect())
 }
 
 pub async fn entry_insert(conn: Conn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
@@ -165,7 +166,11 @@ pub async fn books_of(
     .sql(" AND ")
     .bigint(last.0)
     .sql(") sides GROUP BY currency");
-    Ok(statement.load(&mut conn).await?)
+    let found: Vec<(String, Exact, Exact)> = statement.load(&mut conn).await?;
+    Ok(found
+        .into_iter()
+        .map(|(currency, Exact(balances), Exact(transferred))| (currency, balances, transferred))
+        .collect())
 }
 
 /// Where the check of the whole ledger stopped the last time.

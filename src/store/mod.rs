@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod list;
 pub mod migrations;
 pub mod notices;
+mod numeric;
 pub mod orders;
 pub mod plans;
 pub mod repository;
@@ -22,6 +23,8 @@ pub mod transactions;
 use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::TryStreamExt;
+use futures_util::future::ready;
 
 use error::StoreError;
 use rows::{Row, select_list};
@@ -36,8 +39,8 @@ where
     R: Row,
     Pg: QueryMetadata<R::Sql>,
 {
-    let rows: Vec<R> = statement.load(&mut conn).await?;
-    rows.into_iter().map(Row::into_domain).collect()
+    let rows = statement.load_stream::<R>(&mut conn).await?;
+    rows.map_err(StoreError::from).and_then(|row: R| ready(row.into_domain())).try_collect().await
 }
 
 /// Runs a statement and answers how many rows it touched.

@@ -2,11 +2,11 @@
 
 use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page};
+use super::numeric::Exact;
 use super::rows::{PlanRow, ResourceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
@@ -115,8 +115,9 @@ pub async fn plan_resources(
     )
     .value::<Array<SqlUuid>, _>(plans)
     .sql(") ORDER BY plan_id, resource_code");
-    let found: Vec<(Uuid, String, Decimal)> = statement.load(&mut conn).await?;
-    let included = |(plan, resource_code, amount)| (PlanId(plan), PlanResource { resource_code, amount });
+    let found: Vec<(Uuid, String, Exact)> = statement.load(&mut conn).await?;
+    let included =
+        |(plan, resource_code, Exact(amount))| (PlanId(plan), PlanResource { resource_code, amount });
     Ok(found.into_iter().map(included).collect())
 }
 

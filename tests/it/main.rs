@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod decide_properties;
 mod faults;
+mod graphiql;
 mod house;
 mod load;
 mod payment_v1;

@@ -779,3 +779,27 @@ async fn the_ledger_chains_from_entry_to_entry() {
     // 1000 − 1 − 2 − 4 − (50 − 4 × 31 ÷ 31, for it is still the first day) + 2
     assert_eq!(balance, "949.00");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_answers_the_same_however_its_selection_is_written() {
+    let server = varied_orders().await;
+    let operator = server.operator();
+    let plain = "__typename id state price { amount currency } bills { nodes { id amount { amount } } } account { id }";
+    let written_otherwise = [
+        "...All",
+        "... on Order { ...All }",
+        "... { id __typename } ... on Node { id } state price { amount } price { currency } account { id }
+         bills { nodes { id } } bills { nodes { amount { amount } } }",
+        "__typename id @include(if: true) state price @skip(if: false) { amount currency }
+         bills { nodes @include(if: true) { id amount { amount } } } account { id }",
+    ];
+    let fragment = format!("fragment All on Order {{ {plain} }}");
+    let expected = operator.data(&format!("{{ orders {{ nodes {{ {plain} }} }} }}")).await;
+    let orders = expected["orders"]["nodes"].as_array().unwrap();
+    assert!(!orders.is_empty() && orders.iter().all(|order| order["__typename"] == "Order"));
+    for selection in written_otherwise {
+        let fragment = if selection.contains("...All") { &*fragment } else { "" };
+        let answer = operator.data(&format!("{{ orders {{ nodes {{ {selection} }} }} }} {fragment}")).await;
+        assert_eq!(answer, expected, "{selection}");
+    }
+}

@@ -11,6 +11,7 @@ use super::plan::{self, Plan};
 use super::transaction::TransactionConnection;
 use crate::domain;
 use crate::domain::ids::AccountId;
+use crate::graphql::at_hand::AtHand;
 use crate::graphql::enums::{AccountKind, AccountStatus};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
@@ -37,6 +38,21 @@ connection!(
     |row: &Arc<domain::account::Account>| (row.created_at, row.id),
     "accounts"
 );
+
+impl AtHand for Account {
+    const LOADED: &'static [&'static str] = &[
+        "parent",
+        "subAccounts",
+        "notification",
+        "notices",
+        "plans",
+        "balance",
+        "orders",
+        "bills",
+        "transactions",
+        "ledger",
+    ];
+}
 
 /// The account of that number, of something that the viewer sees.
 pub(in crate::graphql) async fn load(session: &Session, id: AccountId) -> ApiResult<Account> {

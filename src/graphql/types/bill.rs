@@ -8,6 +8,7 @@ use super::money::Money;
 use super::order::Order;
 use super::transaction::Transaction;
 use crate::domain;
+use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
 use crate::graphql::loaders::RefundsOf;
 use crate::graphql::pagination::connection;
@@ -26,18 +27,22 @@ connection!(
     "bills"
 );
 
+impl AtHand for Bill {
+    const LOADED: &'static [&'static str] = &["account", "order", "transactions"];
+}
+
 /// A part of a bill's amount.
 #[derive(SimpleObject)]
 pub struct BillLine {
     /// What it is for, for people.
     title: String,
     /// Its part of the amount; negative for a credit.
-    amount: Money,
+    amount: Inline<Money>,
 }
 
 impl Bill {
-    fn money(&self, amount: Decimal) -> Money {
-        Money(domain::money::Money::new(amount, self.0.currency))
+    fn money(&self, amount: Decimal) -> Inline<Money> {
+        Money::inline(domain::money::Money::new(amount, self.0.currency))
     }
 }
 
@@ -71,22 +76,22 @@ impl Bill {
     }
 
     /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`.
-    async fn amount(&self) -> Money {
+    async fn amount(&self) -> Inline<Money> {
         self.money(self.0.amount)
     }
 
     /// What is charged once, in an order's first bill.
-    async fn once_amount(&self) -> Money {
+    async fn once_amount(&self) -> Inline<Money> {
         self.money(self.0.once_amount)
     }
 
     /// What the period costs.
-    async fn cycle_amount(&self) -> Money {
+    async fn cycle_amount(&self) -> Inline<Money> {
         self.money(self.0.cycle_amount)
     }
 
     /// What is left of the period of the order that this one's order replaces.
-    async fn credit_amount(&self) -> Money {
+    async fn credit_amount(&self) -> Inline<Money> {
         self.money(self.0.credit_amount)
     }
 

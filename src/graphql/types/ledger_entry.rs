@@ -6,6 +6,7 @@ use super::account::{self, Account};
 use super::resource::Resource;
 use super::transaction::Transaction;
 use crate::domain;
+use crate::graphql::at_hand::AtHand;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::pagination::connection;
@@ -23,6 +24,10 @@ connection!(
     |row: &Arc<domain::ledger::Entry>| row.id.uuid(),
     "ledger entries"
 );
+
+impl AtHand for LedgerEntry {
+    const LOADED: &'static [&'static str] = &["account", "resource", "transaction"];
+}
 
 impl LedgerEntry {
     fn money(&self, session: &Session, amount: rust_decimal::Decimal) -> Exact {

@@ -1,11 +1,20 @@
 use async_graphql::{Context, Object};
 
 use crate::domain;
+use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::any_session;
 
 /// An amount of a currency, in its main unit.
-pub struct Money(pub domain::money::Money);
+pub struct Money(domain::money::Money);
+
+impl AtHand for Money {}
+
+impl Money {
+    pub fn inline(money: domain::money::Money) -> Inline<Self> {
+        Inline(Self(money))
+    }
+}
 
 /// An amount of a currency, in its main unit.
 #[Object]

@@ -8,6 +8,7 @@ use super::bill::BillConnection;
 use super::money::Money;
 use super::plan::Plan;
 use crate::domain;
+use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
@@ -29,20 +30,24 @@ connection!(
     "orders"
 );
 
+impl AtHand for Order {
+    const LOADED: &'static [&'static str] = &["account", "previous", "plan", "bills"];
+}
+
 /// A debit to come.
 #[derive(SimpleObject)]
 pub struct ScheduledDebit {
     /// When it is due.
     due_at: Instant,
     /// How much it will be, at today's price.
-    amount: Money,
+    amount: Inline<Money>,
     /// Which of the order's periods it is for, from 1.
     seq: i32,
 }
 
 impl From<domain::order::ScheduledDebit> for ScheduledDebit {
     fn from(debit: domain::order::ScheduledDebit) -> Self {
-        Self { due_at: Instant(debit.due_at), amount: Money(debit.amount), seq: debit.seq }
+        Self { due_at: Instant(debit.due_at), amount: Money::inline(debit.amount), seq: debit.seq }
     }
 }
 
@@ -123,8 +128,8 @@ impl Order {
     }
 
     /// Per period, for the whole quantity.
-    async fn price(&self) -> async_graphql::Result<Money> {
-        Ok(Money(self.0.cycle_price().map_err(ApiError::from)?))
+    async fn price(&self) -> async_graphql::Result<Inline<Money>> {
+        Ok(Money::inline(self.0.cycle_price().map_err(ApiError::from)?))
     }
 
     /// The current period, from 1.

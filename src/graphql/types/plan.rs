@@ -6,6 +6,7 @@ use super::money::Money;
 use super::resource::Resource;
 use crate::domain;
 use crate::domain::ids::PlanId;
+use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::loaders::{ResourceCode, ResourcesOf};
@@ -24,6 +25,10 @@ connection!(
     |row: &Arc<domain::plan::Plan>| row.id.0,
     "plans"
 );
+
+impl AtHand for Plan {
+    const LOADED: &'static [&'static str] = &["resources"];
+}
 
 /// An offer of the market.
 #[Object]
@@ -55,13 +60,13 @@ impl Plan {
     }
 
     /// Per period.
-    async fn price(&self) -> Money {
-        Money(domain::money::Money::new(self.0.price, self.0.currency))
+    async fn price(&self) -> Inline<Money> {
+        Money::inline(domain::money::Money::new(self.0.price, self.0.currency))
     }
 
     /// Once, in the first bill.
-    async fn once_price(&self) -> Option<Money> {
-        self.0.once_price.map(|price| Money(domain::money::Money::new(price, self.0.currency)))
+    async fn once_price(&self) -> Option<Inline<Money>> {
+        self.0.once_price.map(|price| Money::inline(domain::money::Money::new(price, self.0.currency)))
     }
 
     /// How often it is billed.
@@ -115,6 +120,5 @@ impl PlanResource {
 
 /// The plans of these ids, in their order.
 pub(in crate::graphql) async fn load_all(session: &Session, ids: &[PlanId]) -> ApiResult<Vec<Plan>> {
-    let mut found = session.load_many(ids.to_vec()).await?;
-    Ok(ids.iter().filter_map(|id| found.remove(id)).map(Plan).collect())
+    Ok(session.load_many(ids.to_vec()).await?.into_iter().map(Plan).collect())
 }

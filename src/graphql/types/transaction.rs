@@ -7,6 +7,7 @@ use super::bill::Bill;
 use super::money::Money;
 use super::order::Order;
 use crate::domain;
+use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{EntryDirection, TransactionKind, TransactionStatus};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
@@ -23,6 +24,10 @@ connection!(
     |row: &Arc<domain::transaction::Transaction>| row.id.uuid(),
     "transactions"
 );
+
+impl AtHand for Transaction {
+    const LOADED: &'static [&'static str] = &["account", "order", "bill", "refundOf"];
+}
 
 impl Transaction {
     fn exact(&self, session: &Session, amount: rust_decimal::Decimal) -> Exact {
@@ -55,8 +60,8 @@ impl Transaction {
     }
 
     /// Positive: the kind and the direction say which way it went. An adjustment may be negative.
-    async fn amount(&self) -> Money {
-        Money(domain::money::Money::new(self.0.signed_amount(), self.0.currency))
+    async fn amount(&self) -> Inline<Money> {
+        Money::inline(domain::money::Money::new(self.0.signed_amount(), self.0.currency))
     }
 
     /// What it was for, for people: the plan's name, the reason given.

@@ -1,0 +1,193 @@
+//! Objects whose fields are at hand, resolved without a future for each field.
+//!
+//! async-graphql makes a boxed future of every field of every object and joins them; for a page of rows that have
+//! been read already, that is most of what a request costs (docs/adr/0006). What is at hand is written straight into
+//! the answer here; only what has to be loaded becomes a future. Whatever is unusual in a selection, fragments and
+//! directives and keys that come twice, goes async-graphql's own way.
+
+use std::borrow::Cow;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use async_graphql::indexmap::IndexMap;
+use async_graphql::parser::types::{Field, Selection};
+use async_graphql::registry::Registry;
+use async_graphql::resolver_utils::{resolve_container, resolve_list};
+use async_graphql::{
+    ContainerType, ContextSelectionSet, Name, OutputType, Positioned, ServerError, ServerResult, Value,
+};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+
+/// An object most of whose fields are in memory.
+pub trait AtHand: ContainerType {
+    /// The fields that are not: each is made a future, so that what objects load, they load together.
+    const LOADED: &'static [&'static str] = &[];
+}
+
+/// One such object.
+pub struct Inline<T>(pub T);
+
+/// A list of such objects.
+pub struct InlineList<T>(pub Vec<T>);
+
+impl<T: AtHand> OutputType for Inline<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        resolve_object(&self.0, ctx).await
+    }
+}
+
+impl<T: AtHand> OutputType for InlineList<T> {
+    fn type_name() -> Cow<'static, str> {
+        Vec::<T>::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        Vec::<T>::qualified_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        Vec::<T>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        match resolve_list_now(&self.0, ctx) {
+            Some(values) => values.map(Value::List),
+            None => {
+                let inline = self.0.iter().map(Borrowed);
+                resolve_list(ctx, field, inline, Some(self.0.len())).boxed().await
+            }
+        }
+    }
+}
+
+/// An object of a list that is resolved item by item.
+struct Borrowed<'a, T>(&'a T);
+
+impl<T: AtHand> OutputType for Borrowed<'_, T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        resolve_object(self.0, ctx).await
+    }
+}
+
+type Values = IndexMap<Name, Value>;
+type Loading<'a> = BoxFuture<'a, ServerResult<(usize, Value)>>;
+
+/// What of a selection could be written at once, and what is loading: the place of its value, and the value.
+enum Begun<'a> {
+    Fields(Values, Vec<Loading<'a>>),
+    Unusual,
+}
+
+async fn resolve_object<T: AtHand>(object: &T, ctx: &ContextSelectionSet<'_>) -> ServerResult<Value> {
+    match begin(object, ctx)? {
+        Begun::Fields(values, loading) if loading.is_empty() => Ok(Value::Object(values)),
+        Begun::Fields(mut values, loading) => {
+            for (place, value) in try_join_all(loading).await? {
+                if let Some((_, empty)) = values.get_index_mut(place) {
+                    *empty = value;
+                }
+            }
+            Ok(Value::Object(values))
+        }
+        Begun::Unusual => resolve_container(ctx, object).boxed().await,
+    }
+}
+
+/// The whole list, if nothing of it has to be loaded.
+fn resolve_list_now<T: AtHand>(
+    items: &[T],
+    ctx: &ContextSelectionSet<'_>,
+) -> Option<ServerResult<Vec<Value>>> {
+    if !items.is_empty() && loads::<T>(ctx) {
+        return None;
+    }
+    let mut values = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let ctx = ctx.with_index(index);
+        match begin(item, &ctx) {
+            Ok(Begun::Fields(fields, loading)) if loading.is_empty() => values.push(Value::Object(fields)),
+            Ok(_) => return None,
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(values))
+}
+
+/// Whether a selection names a field that is loaded.
+fn loads<T: AtHand>(ctx: &ContextSelectionSet<'_>) -> bool {
+    ctx.item.node.items.iter().any(|selection| match &selection.node {
+        Selection::Field(field) => T::LOADED.contains(&field.node.name.node.as_str()),
+        Selection::FragmentSpread(_) | Selection::InlineFragment(_) => true,
+    })
+}
+
+/// The fields of a selection, if it has nothing else.
+fn plain_fields<'a>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<&'a Positioned<Field>>> {
+    let plain = |selection: &'a Positioned<Selection>| match &selection.node {
+        Selection::Field(field) if field.node.directives.is_empty() => Some(field),
+        _ => None,
+    };
+    ctx.item.node.items.iter().map(plain).collect()
+}
+
+fn begin<'a, T: AtHand>(object: &'a T, ctx: &'a ContextSelectionSet<'a>) -> Result<Begun<'a>, ServerError> {
+    let Some(fields) = plain_fields(ctx) else { return Ok(Begun::Unusual) };
+    let mut values = Values::with_capacity(fields.len());
+    let mut loading: Vec<Loading<'a>> = Vec::new();
+    for (place, field) in fields.into_iter().enumerate() {
+        let name = field.node.name.node.as_str();
+        let now = if name == "__typename" {
+            Some(Value::String(object.introspection_type_name().into_owned()))
+        } else if T::LOADED.contains(&name) {
+            None
+        } else {
+            let ctx = ctx.with_field(field);
+            resolved_now(pin!(object.resolve_field(&ctx)))?
+        };
+        if now.is_none() {
+            loading.push(load(object, ctx, field, place).boxed());
+        }
+        let key = field.node.response_key().node.clone();
+        if values.insert(key, now.unwrap_or_default()).is_some() {
+            return Ok(Begun::Unusual);
+        }
+    }
+    Ok(Begun::Fields(values, loading))
+}
+
+/// The value, if nothing has to be waited for. The future is polled where it stands: moving it would cost more.
+fn resolved_now(
+    field: Pin<&mut impl Future<Output = ServerResult<Option<Value>>>>,
+) -> ServerResult<Option<Value>> {
+    match field.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value.map(|value| Some(value.unwrap_or_default())),
+        Poll::Pending => Ok(None),
+    }
+}
+
+async fn load<T: AtHand>(
+    object: &T,
+    ctx: &ContextSelectionSet<'_>,
+    field: &Positioned<Field>,
+    place: usize,
+) -> ServerResult<(usize, Value)> {
+    let ctx = ctx.with_field(field);
+    Ok((place, object.resolve_field(&ctx).await?.unwrap_or_default()))
+}
