@@ -43,15 +43,18 @@ pub async fn account_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account
     rows::<AccountRow>(conn, statement).await
 }
 
+/// Which accounts these namespaces are.
 pub async fn account_by_namespaces(
-    conn: Conn<'_>,
+    mut conn: Conn<'_>,
     namespaces: Vec<String>,
-) -> Result<Vec<Account>, StoreError> {
-    let statement = select_from::<AccountRow>("accounts")
-        .sql(" WHERE id = ANY(ARRAY(SELECT account_id FROM namespaces WHERE namespace = ANY(")
-        .value::<Array<Text>, _>(namespaces)
-        .sql(")))");
-    rows::<AccountRow>(conn, statement).await
+) -> Result<Vec<(String, AccountId)>, StoreError> {
+    let statement = Statement::<(Text, BigInt)>::new(
+        "SELECT namespace, account_id FROM namespaces WHERE namespace = ANY(",
+    )
+    .value::<Array<Text>, _>(namespaces)
+    .sql(")");
+    let found: Vec<(String, i64)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(namespace, account)| (namespace, AccountId(account))).collect())
 }
 
 /// What a list of accounts is narrowed by; conditions are joined by AND.

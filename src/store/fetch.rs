@@ -32,7 +32,7 @@ pub const NOTICES_MAX: i64 = 100;
 /// All fetchers of a server.
 pub struct Fetchers {
     pub accounts: GroupFetch<AccountId, Arc<Account>>,
-    pub namespaces: GroupFetch<String, Arc<Account>>,
+    pub namespaces: GroupFetch<String, AccountId>,
     pub balances_at: GroupFetch<(AccountId, DateTime<Utc>), Decimal>,
     pub notices: GroupFetch<AccountId, Rows<Notice>>,
     pub plans: GroupFetch<PlanId, Arc<Plan>>,
@@ -147,8 +147,8 @@ fn accounts_by_id(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId,
     async move { Ok(by_key(accounts::account_by_ids(&conn, numbers(&keys)).await?, |row| row.id)) }.boxed()
 }
 
-fn accounts_by_namespace(conn: Connection, keys: Vec<String>) -> Fetching<String, Arc<Account>> {
-    async move { Ok(by_key(accounts::account_by_namespaces(&conn, keys).await?, |row| row.namespace.clone())) }.boxed()
+fn accounts_by_namespace(conn: Connection, keys: Vec<String>) -> Fetching<String, AccountId> {
+    async move { Ok(accounts::account_by_namespaces(&conn, keys).await?.into_iter().collect()) }.boxed()
 }
 
 fn balances_at(

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
 
@@ -54,7 +55,7 @@ impl Store {
         if let Some(known) = self.namespaces.get(&namespace) {
             return Ok(Some(known));
         }
-        let found = self.fetch.namespaces.get_one(namespace.clone()).await?.map(|account| account.id);
+        let found = self.fetch.namespaces.get_one(namespace.clone()).await?;
         if let Some(account) = found {
             self.namespaces.insert(namespace, account);
         }
@@ -180,9 +181,11 @@ impl Repository {
         &self,
         names: Vec<String>,
     ) -> Result<HashMap<String, Arc<Account>>, StoreError> {
-        let mut found = self.store.fetch.namespaces.get(names).await?;
-        found.retain(|_, account| self.viewer.sees(account));
-        Ok(found)
+        let ids =
+            try_join_all(names.iter().map(|name| self.store.account_of_namespace(name.clone()))).await?;
+        let accounts = self.accounts(ids.iter().flatten().copied().collect()).await?;
+        let found = names.into_iter().zip(ids).filter_map(|(name, id)| Some((name, accounts.get(&id?)?)));
+        Ok(found.map(|(name, account)| (name, Arc::clone(account))).collect())
     }
 
     /// The account of that number, if the viewer may see it.
