@@ -187,6 +187,37 @@ impl fmt::Display for PlanId {
     }
 }
 
+macro_rules! numbered_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name(pub i64);
+
+        impl $name {
+            pub fn parse(text: &str) -> Option<Self> {
+                let number = text.strip_prefix($prefix)?.parse().ok()?;
+                let id = Self(number);
+                (number > 0 && id.to_string() == text).then_some(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+numbered_id! {
+    /// A price rule's id: rules are numbered in the order in which they are set.
+    PriceRuleId, "rul_"
+}
+numbered_id! {
+    /// The id of what price rules say.
+    PriceDefinitionId, "prc_"
+}
+
 /// What a node id names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum NodeId {

@@ -16,6 +16,8 @@ pub mod notice;
 pub mod order;
 pub mod period;
 pub mod plan;
+pub mod price_rule;
+pub mod rating;
 pub mod refusal;
 pub mod text;
 pub mod transaction;

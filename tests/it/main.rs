@@ -16,6 +16,8 @@ mod house;
 mod load;
 mod payment_v1;
 mod private_cluster;
+mod rating_cases;
+mod rating_properties;
 mod reading;
 mod same_ledger;
 mod schema;

@@ -1,0 +1,218 @@
+//! A charge with its explanation: lines, and the steps of each, which sum to it to the last digit.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+
+use super::number::Number;
+use crate::domain::ids::PriceRuleId;
+use crate::domain::money::{self, OutOfRange, format_decimal};
+
+/// What usage costs under rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    pub total: Decimal,
+    pub lines: Vec<Line>,
+}
+
+/// What one thing costs; the lines' amounts sum to the total.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub title: Title,
+    pub quantity: Option<Decimal>,
+    pub amount: Decimal,
+    pub steps: Vec<Step>,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Title {
+    /// A resource, by its code.
+    Resource(String),
+    /// Used, and without a price in force.
+    Unpriced(String),
+    Discounts,
+    Packages,
+    Rounding,
+}
+
+impl Title {
+    /// The code of the resource that it is about.
+    pub fn resource(&self) -> Option<&str> {
+        match self {
+            Self::Resource(code) | Self::Unpriced(code) => Some(code),
+            Self::Discounts | Self::Packages | Self::Rounding => None,
+        }
+    }
+}
+
+impl fmt::Display for Title {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource(code) => f.write_str(code),
+            Self::Unpriced(code) => write!(f, "{code} (UNPRICED)"),
+            Self::Discounts => f.write_str("discounts"),
+            Self::Packages => f.write_str("packages"),
+            Self::Rounding => f.write_str("rounding"),
+        }
+    }
+}
+
+/// One step: `amount` = `quantity` × `unit_price` × `factor` ÷ `divisor`, where they are given. Where that has no end, as
+/// a third has none, the amount is what 20 places show, and the last step, the rounding, makes the sum right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub label: Label,
+    pub quantity: Option<Decimal>,
+    pub unit_price: Option<Decimal>,
+    pub factor: Option<Decimal>,
+    pub divisor: Option<Decimal>,
+    pub amount: Decimal,
+    /// The rule that it follows; none for rules that are tried and not stored.
+    pub rule: Option<PriceRuleId>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// Units that packages include.
+    Included,
+    /// Units of the tier from here to there.
+    Tier {
+        from: Decimal,
+        to: Option<Decimal>,
+    },
+    /// Blocks of `per` units, the started ones whole, of the tier from here to there.
+    Blocks {
+        from: Decimal,
+        to: Option<Decimal>,
+        per: Decimal,
+    },
+    /// The fee of the tier from here on.
+    FlatFee {
+        from: Decimal,
+    },
+    /// The share that need not be paid, in percent.
+    Percent {
+        payable: Decimal,
+    },
+    /// Money that a discount takes off.
+    Money,
+    /// What a package costs.
+    Package,
+    /// There is no price for it.
+    Unpriced,
+    Rounding,
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |number: &Decimal| format_decimal(*number, 0);
+        let to =
+            |to: &Option<Decimal>| to.as_ref().map(|to| format!(" to {}", short(to))).unwrap_or_default();
+        match self {
+            Self::Included => f.write_str("included in packages"),
+            Self::Tier { from, to: end } => write!(f, "above {}{}", short(from), to(end)),
+            Self::Blocks { from, to: end, per } => {
+                write!(f, "above {}{}, started blocks of {}", short(from), to(end), short(per))
+            }
+            Self::FlatFee { from } => write!(f, "flat fee of the tier above {}", short(from)),
+            Self::Percent { payable } => write!(f, "{} % are paid", short(payable)),
+            Self::Money => f.write_str("discount"),
+            Self::Package => f.write_str("package"),
+            Self::Unpriced => f.write_str("no price in force"),
+            Self::Rounding => f.write_str("rounding"),
+        }
+    }
+}
+
+/// Follows a calculation.
+pub trait Follow {
+    fn line(&mut self, title: impl FnOnce() -> Title, quantity: Option<Decimal>);
+    fn step<N: Number>(&mut self, step: impl FnOnce() -> Draft, amount: &N);
+}
+
+/// A step whose amount is still a number of the calculation.
+pub struct Draft {
+    pub label: Label,
+    pub quantity: Option<Decimal>,
+    pub unit_price: Option<Decimal>,
+    pub factor: Option<Decimal>,
+    pub divisor: Option<Decimal>,
+    pub rule: Option<PriceRuleId>,
+}
+
+impl Draft {
+    pub fn new(label: Label, rule: Option<PriceRuleId>) -> Self {
+        Self { label, quantity: None, unit_price: None, factor: None, divisor: None, rule }
+    }
+}
+
+/// Wants the total alone.
+#[derive(Default)]
+pub struct Nothing;
+
+impl Follow for Nothing {
+    fn line(&mut self, _: impl FnOnce() -> Title, _: Option<Decimal>) {}
+    fn step<N: Number>(&mut self, _: impl FnOnce() -> Draft, _: &N) {}
+}
+
+/// Keeps every line and step.
+#[derive(Default)]
+pub struct Lines(Vec<Line>);
+
+/// Lines of most charges, and steps of most lines.
+const USUAL: usize = 6;
+
+impl Follow for Lines {
+    fn line(&mut self, title: impl FnOnce() -> Title, quantity: Option<Decimal>) {
+        if self.0.is_empty() {
+            self.0.reserve(USUAL);
+        }
+        self.0.push(Line { title: title(), quantity, amount: Decimal::ZERO, steps: Vec::new() });
+    }
+
+    fn step<N: Number>(&mut self, step: impl FnOnce() -> Draft, amount: &N) {
+        let Some(line) = self.0.last_mut() else { return };
+        let Draft { label, quantity, unit_price, factor, divisor, rule } = step();
+        if line.steps.is_empty() {
+            line.steps.reserve(USUAL);
+        }
+        line.steps.push(Step { label, quantity, unit_price, factor, divisor, amount: amount.shown(), rule });
+    }
+}
+
+impl Lines {
+    /// The charge of that total: sums the steps into their lines, and adds what rounding makes.
+    pub fn into_charge(self, total: Decimal) -> Result<Charge, OutOfRange> {
+        let mut lines = self.0;
+        let mut sum = Decimal::ZERO;
+        for line in &mut lines {
+            for step in &line.steps {
+                line.amount = money::add(line.amount, step.amount)?;
+            }
+            sum = money::add(sum, line.amount)?;
+        }
+        // Lines of nothing say nothing, but for those of a resource.
+        lines.retain(|line| !line.steps.is_empty() || line.title.resource().is_some());
+        let difference = money::subtract(total, sum)?;
+        if !difference.is_zero() {
+            let rounding = Step {
+                label: Label::Rounding,
+                quantity: None,
+                unit_price: None,
+                factor: None,
+                divisor: None,
+                amount: difference,
+                rule: None,
+            };
+            lines.push(Line {
+                title: Title::Rounding,
+                quantity: None,
+                amount: difference,
+                steps: vec![rounding],
+            });
+        }
+        Ok(Charge { total, lines })
+    }
+}

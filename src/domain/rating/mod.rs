@@ -1,0 +1,357 @@
+//! Rating: what usage costs under price rules, exactly, and how it comes about.
+//!
+//! The rules of a month are cut into [`Part`]s within which the same ones are in force. Within the month tiers and
+//! quotas carry on across parts; flat fees, money of packages and money of discounts count once for each rule. The only
+//! rounding is that of the total.
+
+mod charge;
+mod number;
+mod tariff;
+
+use rust_decimal::Decimal;
+
+pub use charge::{Charge, Label, Line, Step, Title};
+use charge::{Draft, Follow, Lines, Nothing};
+use number::{Narrow, Number, TooNarrow, Wide};
+use tariff::{Place, units, uses_tier};
+
+use super::ids::PriceRuleId;
+use super::money::OutOfRange;
+use super::price_rule::{Discount, Tariff, Terms, TierMode};
+
+/// A rule in force.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleInForce<'r> {
+    /// None for a rule that is tried and not stored.
+    pub id: Option<PriceRuleId>,
+    /// When it was set, among all: the same in every part.
+    pub order: i64,
+    pub terms: &'r Terms,
+}
+
+/// A part of a month within which the same rules are in force.
+#[derive(Debug, Clone)]
+pub struct Part<'r> {
+    pub seconds: i64,
+    /// In the order in which they were set. Of several base prices the last one counts.
+    pub rules: Vec<RuleInForce<'r>>,
+}
+
+/// What was used of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    pub resource: String,
+    pub quantity: Quantity,
+}
+
+/// How much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Quantity {
+    /// So much in each part: what adds up.
+    Summed(Vec<Decimal>),
+    /// One quantity for the whole month: an average, a maximum, a percentile. Each part's price counts for its share of
+    /// the month's seconds.
+    Whole(Decimal),
+}
+
+/// What the usage of a month costs, with its explanation; the total has `places` decimal places.
+pub fn rate(parts: &[Part<'_>], usage: &[Usage], places: u32) -> Result<Charge, OutOfRange> {
+    let (total, lines) = follow::<Lines>(parts, usage, places)?;
+    lines.into_charge(total)
+}
+
+/// What the usage of a month costs, without a word why.
+pub fn total(parts: &[Part<'_>], usage: &[Usage], places: u32) -> Result<Decimal, OutOfRange> {
+    follow::<Nothing>(parts, usage, places).map(|(total, _)| total)
+}
+
+/// Computes with narrow numbers, and with wide ones where those do not do.
+fn follow<F: Follow + Default>(
+    parts: &[Part<'_>],
+    usage: &[Usage],
+    places: u32,
+) -> Result<(Decimal, F), OutOfRange> {
+    let mut followed = F::default();
+    let narrow = Month::<Narrow>::new(parts, usage).rate(places, &mut followed);
+    let total = narrow.or_else(|TooNarrow| {
+        followed = F::default();
+        Month::<Wide>::new(parts, usage).rate(places, &mut followed)
+    });
+    Ok((total.ok().flatten().ok_or(OutOfRange)?, followed))
+}
+
+/// The calculation of a month.
+struct Month<'m, N> {
+    parts: &'m [Part<'m>],
+    usage: &'m [Usage],
+    /// What the base prices of each part come to so far.
+    amounts: Vec<N>,
+}
+
+impl<'m, N: Number> Month<'m, N> {
+    fn new(parts: &'m [Part<'m>], usage: &'m [Usage]) -> Self {
+        Self { parts, usage, amounts: parts.iter().map(|_| N::zero()).collect() }
+    }
+
+    fn rate(mut self, places: u32, follow: &mut impl Follow) -> Result<Option<Decimal>, TooNarrow> {
+        for (at, part) in self.parts.iter().enumerate() {
+            self.add_base_price(at, part, follow)?;
+        }
+        self.take_discounts(follow)?;
+        let packages = self.packages(follow)?;
+        let mut total = packages;
+        for amount in &self.amounts {
+            total = total.plus(amount)?;
+        }
+        total.rounded(places)
+    }
+
+    fn add(&mut self, part: usize, amount: &N) -> Result<(), TooNarrow> {
+        if let Some(sum) = self.amounts.get_mut(part) {
+            *sum = sum.plus(amount)?;
+        }
+        Ok(())
+    }
+
+    fn add_base_price(
+        &mut self,
+        at: usize,
+        part: &Part<'m>,
+        follow: &mut impl Follow,
+    ) -> Result<(), TooNarrow> {
+        let base = base_price(part);
+        for tariff in base.map_or(&[][..], |(_, tariffs)| tariffs) {
+            let Some((rule, _)) = base else { break };
+            let place = self.place(at, part, &tariff.resource)?;
+            let used = place.until.minus(&place.before)?;
+            follow.line(|| Title::Resource(tariff.resource.clone()), Some(used.shown()));
+            explain_included(&place, follow)?;
+            let amount = units(tariff, &place, rule.id, follow)?;
+            self.add(at, &amount)?;
+            self.add_flat_fees(at, rule, tariff, follow)?;
+        }
+        self.tell_unpriced(at, base.map_or(&[][..], |(_, tariffs)| tariffs), follow)
+    }
+
+    /// Usage that no tariff of the part prices.
+    fn tell_unpriced(
+        &self,
+        at: usize,
+        tariffs: &[Tariff],
+        follow: &mut impl Follow,
+    ) -> Result<(), TooNarrow> {
+        for used in self.usage {
+            if tariffs.iter().any(|tariff| tariff.resource == used.resource) {
+                continue;
+            }
+            let quantity = match &used.quantity {
+                Quantity::Summed(quantities) => quantities.get(at).copied().unwrap_or_default(),
+                Quantity::Whole(quantity) => *quantity,
+            };
+            if !quantity.is_zero() {
+                follow.line(|| Title::Unpriced(used.resource.clone()), Some(quantity));
+                let step = || Draft {
+                    quantity: Some(quantity),
+                    unit_price: Some(Decimal::ZERO),
+                    ..Draft::new(Label::Unpriced, None)
+                };
+                follow.step(step, &N::zero());
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a part's units of a resource lie.
+    fn place(&self, at: usize, part: &Part<'_>, resource: &str) -> Result<Place<N>, TooNarrow> {
+        let included = included(part, resource)?;
+        let used = self.usage.iter().find(|used| used.resource == resource).map(|used| &used.quantity);
+        let place = match used {
+            None => Place { before: N::zero(), until: N::zero(), month: N::zero(), included, weight: None },
+            Some(Quantity::Whole(quantity)) => {
+                let quantity = N::of(*quantity);
+                let seconds = |part: &Part<'_>| Decimal::from(part.seconds);
+                let weight = (self.parts.len() > 1)
+                    .then(|| (seconds(part), self.parts.iter().map(seconds).sum::<Decimal>()));
+                Place { before: N::zero(), until: quantity.clone(), month: quantity, included, weight }
+            }
+            Some(Quantity::Summed(quantities)) => {
+                let (mut before, mut until, mut month) = (N::zero(), N::zero(), N::zero());
+                for (index, quantity) in quantities.iter().enumerate() {
+                    month = month.plus(&N::of(*quantity))?;
+                    if index < at {
+                        before = month.clone();
+                    }
+                    if index <= at {
+                        until = month.clone();
+                    }
+                }
+                Place { before, until, month, included, weight: None }
+            }
+        };
+        Ok(place)
+    }
+
+    /// The flat fees that the part is the first of its rule's to owe.
+    fn add_flat_fees(
+        &mut self,
+        at: usize,
+        rule: RuleInForce<'m>,
+        tariff: &Tariff,
+        follow: &mut impl Follow,
+    ) -> Result<(), TooNarrow> {
+        for (index, tier) in tariff.tiers.iter().enumerate() {
+            if tier.flat_fee.is_zero() || !self.owes_flat_fee(at, rule, tariff, index)? {
+                continue;
+            }
+            let fee = N::of(tier.flat_fee);
+            let step = || Draft {
+                quantity: Some(Decimal::ONE),
+                unit_price: Some(tier.flat_fee),
+                ..Draft::new(Label::FlatFee { from: tier.from }, rule.id)
+            };
+            follow.step(step, &fee);
+            self.add(at, &fee)?;
+        }
+        Ok(())
+    }
+
+    fn owes_flat_fee(
+        &self,
+        at: usize,
+        rule: RuleInForce<'m>,
+        tariff: &Tariff,
+        tier: usize,
+    ) -> Result<bool, TooNarrow> {
+        let of_rule = |part: &&Part<'m>| base_price(part).is_some_and(|(base, _)| base.order == rule.order);
+        let mut first = None;
+        let mut is_anything_used = false;
+        for (index, part) in self.parts.iter().enumerate().filter(|(_, part)| of_rule(part)) {
+            let place = self.place(index, part, &tariff.resource)?;
+            first = first.or(Some(index));
+            if uses_tier(tariff, tier, &place)? {
+                return Ok(index == at);
+            }
+            is_anything_used |= tariff.mode == TierMode::Volume || place.uses_any()?;
+        }
+        Ok(tier == 0 && !is_anything_used && first == Some(at))
+    }
+
+    fn take_discounts(&mut self, follow: &mut impl Follow) -> Result<(), TooNarrow> {
+        let discounts = self.each_once(|terms| match terms {
+            Terms::Discount(discount) => Some(discount),
+            Terms::Base(_) | Terms::Package(_) => None,
+        });
+        if !discounts.is_empty() {
+            follow.line(|| Title::Discounts, None);
+        }
+        for (rule, discount) in discounts {
+            self.take_discount(rule, discount, follow)?;
+        }
+        Ok(())
+    }
+
+    fn take_discount(
+        &mut self,
+        rule: RuleInForce<'m>,
+        discount: &Discount,
+        follow: &mut impl Follow,
+    ) -> Result<(), TooNarrow> {
+        let mut money = discount.money.map(N::of);
+        for (part, amount) in self.parts.iter().zip(&mut self.amounts) {
+            if !part.rules.iter().any(|other| other.order == rule.order) {
+                continue;
+            }
+            if let Some(payable) = discount.payable_percent.filter(|percent| *percent != Decimal::ONE_HUNDRED)
+            {
+                let unpaid = N::of(payable).minus(&N::of(Decimal::ONE_HUNDRED))?;
+                let taken = amount.times(&unpaid)?.over(&N::of(Decimal::ONE_HUNDRED))?;
+                let step = || Draft {
+                    quantity: Some(amount.shown()),
+                    factor: Some(unpaid.shown()),
+                    divisor: Some(Decimal::ONE_HUNDRED),
+                    ..Draft::new(Label::Percent { payable }, rule.id)
+                };
+                follow.step(step, &taken);
+                *amount = amount.plus(&taken)?;
+            }
+            if let Some(left) = &mut money {
+                let taken = N::zero().minus(left.smaller(amount)?)?;
+                if !taken.is_zero() {
+                    follow.step(|| Draft::new(Label::Money, rule.id), &taken);
+                    *amount = amount.plus(&taken)?;
+                    *left = left.plus(&taken)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn packages(&self, follow: &mut impl Follow) -> Result<N, TooNarrow> {
+        let packages = self.each_once(|terms| match terms {
+            Terms::Package(package) => Some(package),
+            Terms::Base(_) | Terms::Discount(_) => None,
+        });
+        let mut sum = N::zero();
+        let mut packages = packages.into_iter().filter(|(_, package)| !package.money.is_zero()).peekable();
+        if packages.peek().is_some() {
+            follow.line(|| Title::Packages, None);
+        }
+        for (rule, package) in packages {
+            let money = N::of(package.money);
+            let step = || Draft {
+                quantity: Some(Decimal::ONE),
+                unit_price: Some(package.money),
+                ..Draft::new(Label::Package, rule.id)
+            };
+            follow.step(step, &money);
+            sum = sum.plus(&money)?;
+        }
+        Ok(sum)
+    }
+
+    /// The rules of a kind over all parts, each once, in the order in which they were set.
+    fn each_once<T>(&self, kind: impl Fn(&'m Terms) -> Option<&'m T>) -> Vec<(RuleInForce<'m>, &'m T)> {
+        let rules = self.parts.iter().flat_map(|part| &part.rules);
+        let mut found: Vec<_> = rules.filter_map(|rule| Some((*rule, kind(rule.terms)?))).collect();
+        if self.parts.len() > 1 {
+            found.sort_by_key(|(rule, _)| rule.order);
+            found.dedup_by_key(|(rule, _)| rule.order);
+        }
+        found
+    }
+}
+
+/// The base price that counts, of those in force.
+fn base_price<'r>(part: &Part<'r>) -> Option<(RuleInForce<'r>, &'r [Tariff])> {
+    part.rules.iter().rev().find_map(|rule| match rule.terms {
+        Terms::Base(tariffs) => Some((*rule, tariffs.as_slice())),
+        Terms::Discount(_) | Terms::Package(_) => None,
+    })
+}
+
+/// The units of a resource that the packages in force include.
+fn included<N: Number>(part: &Part<'_>, resource: &str) -> Result<N, TooNarrow> {
+    let mut sum = N::zero();
+    for rule in &part.rules {
+        let Terms::Package(package) = rule.terms else { continue };
+        for quota in package.quotas.iter().filter(|quota| quota.resource == resource) {
+            sum = sum.plus(&N::of(quota.quantity))?;
+        }
+    }
+    Ok(sum)
+}
+
+fn explain_included<N: Number>(place: &Place<N>, follow: &mut impl Follow) -> Result<(), TooNarrow> {
+    let until = place.until.smaller(&place.included)?;
+    let before = place.before.smaller(&place.included)?;
+    let included = until.minus(before)?;
+    if !included.is_zero() {
+        let step = || Draft {
+            quantity: Some(included.shown()),
+            unit_price: Some(Decimal::ZERO),
+            ..Draft::new(Label::Included, None)
+        };
+        follow.step(step, &N::zero());
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Worked examples of other billing systems' price lists (tests/cases/rating.json): every figure must come out, by the
+//! rating code and through the API.
+
+use abacus::domain::price_rule::{Discount, Package, PackageType, Quota, Tariff, Terms, Tier, TierMode};
+use abacus::domain::rating::{Charge, Part, Quantity, RuleInForce, Usage, rate, total};
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+pub fn cases(text: &str, list: Option<&str>) -> Vec<Value> {
+    let parsed: Value = serde_json::from_str(text).unwrap();
+    let cases = list.map_or(&parsed, |list| &parsed[list]).as_array().unwrap().clone();
+    assert!(!cases.is_empty(), "a file of cases is empty");
+    cases
+}
+
+pub fn rating_cases() -> Vec<Value> {
+    cases(include_str!("../cases/rating.json"), None)
+}
+
+pub fn out_of_range_cases() -> Vec<Value> {
+    cases(include_str!("../cases/out_of_range.json"), Some("rating"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn decimal(value: &Value) -> Decimal {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+fn list<T>(value: &Value, read: impl Fn(&Value) -> T) -> Vec<T> {
+    value.as_array().into_iter().flatten().map(read).collect()
+}
+
+fn tariff(value: &Value) -> Tariff {
+    Tariff {
+        resource: text(&value["resource"]),
+        mode: TierMode::from_code(value["mode"].as_str().unwrap()).unwrap(),
+        per: decimal(&value["per"]),
+        round_up: value["roundUp"].as_bool().unwrap(),
+        tiers: list(&value["tiers"], |tier| Tier {
+            from: decimal(&tier["from"]),
+            unit_price: decimal(&tier["unitPrice"]),
+            flat_fee: decimal(&tier["flatFee"]),
+        }),
+    }
+}
+
+fn terms(rule: &Value) -> Terms {
+    let optional = |value: &Value| (!value.is_null()).then(|| decimal(value));
+    if let Some(base) = rule.get("base") {
+        return Terms::Base(list(&base["tariffs"], tariff));
+    }
+    if let Some(discount) = rule.get("discount") {
+        return Terms::Discount(Discount {
+            money: optional(&discount["money"]),
+            payable_percent: optional(&discount["payablePercent"]),
+        });
+    }
+    let package = &rule["package"];
+    Terms::Package(Package {
+        package_type: PackageType::from_code(package["type"].as_str().unwrap()).unwrap(),
+        money: decimal(&package["money"]),
+        quotas: list(&package["quotas"], |quota| Quota {
+            resource: text(&quota["resource"]),
+            quantity: decimal(&quota["quantity"]),
+        }),
+    })
+}
+
+/// A case as the rating code takes it: its rules, its usage, the places of its total.
+pub struct Case {
+    pub id: String,
+    pub terms: Vec<Terms>,
+    pub usage: Vec<(String, Decimal)>,
+    pub places: u32,
+    pub total: Decimal,
+}
+
+impl Case {
+    pub fn read(value: &Value) -> Self {
+        Self {
+            id: text(&value["id"]),
+            terms: list(&value["rules"], terms),
+            usage: list(&value["usage"], |used| (text(&used["resource"]), decimal(&used["quantity"]))),
+            places: u32::try_from(value["scale"].as_u64().unwrap()).unwrap(),
+            // Of more digits than a decimal holds, where that is the point of the case.
+            total: value["total"].as_str().unwrap().parse().unwrap_or_default(),
+        }
+    }
+
+    fn parts(&self) -> [Part<'_>; 1] {
+        let rules = self.terms.iter().zip(0..).map(|(terms, order)| RuleInForce { id: None, order, terms });
+        [Part { seconds: 1, rules: rules.collect() }]
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        let usage = self.usage.iter().cloned();
+        usage.map(|(resource, used)| Usage { resource, quantity: Quantity::Summed(vec![used]) }).collect()
+    }
+
+    fn rate(&self) -> Option<Charge> {
+        rate(&self.parts(), &self.usage(), self.places).ok()
+    }
+}
+
+/// The sum of every step.
+fn sum_of_steps(charge: &Charge) -> Decimal {
+    charge.lines.iter().flat_map(|line| &line.steps).map(|step| step.amount).sum()
+}
+
+#[test]
+fn every_worked_example_comes_out_to_the_last_digit() {
+    let mut wrong = Vec::new();
+    for value in rating_cases() {
+        let case = Case::read(&value);
+        let Some(charge) = case.rate() else {
+            wrong.push(format!("{}: expected {}, refused", case.id, case.total));
+            continue;
+        };
+        let lines: Decimal = charge.lines.iter().map(|line| line.amount).sum();
+        if (charge.total, charge.total.scale()) != (case.total, case.places) {
+            wrong.push(format!("{}: expected {}, computed {}", case.id, case.total, charge.total));
+        }
+        if sum_of_steps(&charge) != case.total || lines != case.total {
+            wrong.push(format!("{}: the steps sum to {}", case.id, sum_of_steps(&charge)));
+        }
+        if total(&case.parts(), &case.usage(), case.places) != Ok(case.total) {
+            wrong.push(format!("{}: without steps the total is another", case.id));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_answer_of_more_digits_than_can_be_kept_is_refused() {
+    for value in out_of_range_cases() {
+        let case = Case::read(&value);
+        assert_eq!(case.rate(), None, "{}", case.id);
+    }
+}
