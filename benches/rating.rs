@@ -105,9 +105,9 @@ fn main() {
     }
     let (mut totals, mut charges, mut references) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds() {
-        totals.push(per_second(|at| drop(black_box(total(&parts, black_box(&usages[at]), 2)))));
-        charges.push(per_second(|at| drop(black_box(rate(&parts, black_box(&usages[at]), 2)))));
-        references.push(per_second(|at| drop(black_box(by_hand(&terms, black_box(quantities[at]))))));
+        totals.push(per_second(|at| _ = black_box(total(&parts, black_box(&usages[at]), 2))));
+        charges.push(per_second(|at| _ = black_box(rate(&parts, black_box(&usages[at]), 2))));
+        references.push(per_second(|at| _ = black_box(by_hand(&terms, black_box(quantities[at])))));
         println!(
             "round {round}: totals {:>9.0}/s, with steps {:>9.0}/s, rust_decimal by hand {:>9.0}/s",
             totals[round - 1],

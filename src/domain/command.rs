@@ -32,6 +32,8 @@ coded_enum! {
         Recharge = "recharge",
         Checkout = "checkout",
         Refund = "refund",
+        SetPrices = "setPrices",
+        EndPriceRule = "endPriceRule",
     }
 }
 

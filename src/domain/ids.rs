@@ -228,6 +228,7 @@ pub enum NodeId {
     Bill(BillId),
     Transaction(TransactionId),
     Entry(EntryId),
+    PriceRule(PriceRuleId),
 }
 
 impl NodeId {
@@ -243,6 +244,7 @@ impl NodeId {
             "ord" => OrderId::parse(text).map(Self::Order),
             "bil" => BillId::parse(text).map(Self::Bill),
             "txn" => TransactionId::parse(text).map(Self::Transaction),
+            "rul" => PriceRuleId::parse(text).map(Self::PriceRule),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }

@@ -1,5 +1,7 @@
 //! Why something that was asked for is not done.
 
+use std::borrow::Cow;
+
 use super::codes::coded_enum;
 use super::money::OutOfRange;
 
@@ -34,13 +36,20 @@ coded_enum! {
 pub struct Refusal {
     pub code: RefusalCode,
     /// The field of the input that it is about.
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     pub message: String,
 }
 
 impl Refusal {
-    pub fn new(code: RefusalCode, field: &'static str, message: impl Into<String>) -> Self {
-        Self { code, field: Some(field), message: message.into() }
+    pub fn new(code: RefusalCode, field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code, field: Some(field.into()), message: message.into() }
+    }
+
+    /// The same of what lies at `path` of a larger input.
+    #[must_use]
+    pub fn within(self, path: &str) -> Self {
+        let field = self.field.map_or_else(|| path.to_owned(), |field| format!("{path}.{field}"));
+        Self { field: Some(field.into()), ..self }
     }
 
     /// A refusal that no single field is the reason of.

@@ -2,7 +2,7 @@
 
 use async_graphql::Enum;
 
-use crate::domain::{account, bill, notice, order, period, plan, refusal, transaction, viewer};
+use crate::domain::{account, bill, notice, order, period, plan, price_rule, refusal, transaction, viewer};
 
 macro_rules! mirrored_enum {
     ($(#[$doc:meta])* $name:ident = $domain:path { $($(#[$vdoc:meta])* $variant:ident,)* }) => {
@@ -71,6 +71,26 @@ mirrored_enum! {
         PaymentFailed,
         /// A prepayment ends soon.
         PrepaymentExpiring,
+    }
+}
+
+mirrored_enum! {
+    /// How the tiers of a tariff price a quantity.
+    TierMode = price_rule::TierMode {
+        /// Each unit costs what the tier that covers it says.
+        Graduated,
+        /// The tier that covers the whole quantity prices all of it.
+        Volume,
+    }
+}
+
+mirrored_enum! {
+    /// Where a package comes from.
+    PackageType = price_rule::PackageType {
+        /// Bought.
+        Normal,
+        /// Given. Its money is zero as a rule, and charged like any other's where it is not.
+        Reward,
     }
 }
 

@@ -105,6 +105,27 @@ pub enum MutationError {
 /// What a mutation makes.
 pub type MutationResult<T> = Result<T, MutationError>;
 
+impl MutationError {
+    /// The same of what lies at `path` of a larger input.
+    pub fn within(self, path: &str) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.within(path)),
+            failed @ Self::Failed(_) => failed,
+        }
+    }
+
+    /// As a query tells it, of the argument `input`.
+    pub fn of_query(self) -> ApiError {
+        match self {
+            Self::Refused(Refusal { code, field, message }) => {
+                let field = field.map(|field| format!("{field}: ")).unwrap_or_default();
+                ApiError::of_argument(code, "input", format!("{field}{message}"))
+            }
+            Self::Failed(error) => error,
+        }
+    }
+}
+
 impl From<Refusal> for MutationError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

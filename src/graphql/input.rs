@@ -7,6 +7,7 @@ use super::loaders::Namespace;
 use super::scalars::Instant;
 use super::session::Session;
 use crate::domain::ids::AccountId;
+use crate::domain::money::{Currency, CurrencyCode};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::store::list::Window;
 
@@ -79,4 +80,15 @@ pub(super) async fn input_account(
     let field = if id.is_some() { "accountId" } else { "namespace" };
     let not_found = || Refusal::new(RefusalCode::NotFound, field, "there is no such account");
     Ok(found.ok_or_else(not_found)?.id)
+}
+
+/// The currency of that code, if the server knows it.
+pub(super) fn known_currency(
+    session: &Session,
+    field: &'static str,
+    code: CurrencyCode,
+) -> Result<Currency, Refusal> {
+    session.app.currencies.get(code).copied().ok_or_else(|| {
+        Refusal::new(RefusalCode::Invalid, field, format!("this server does not know the currency {code}"))
+    })
 }

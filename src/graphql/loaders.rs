@@ -10,11 +10,12 @@ use rust_decimal::Decimal;
 
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, PlanId, TransactionId};
+use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, PlanId, PriceRuleId, TransactionId};
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::price_rule::PriceRule;
 use crate::domain::transaction::Transaction;
 use crate::store::error::StoreError;
 use crate::store::fetch::Rows;
@@ -63,6 +64,10 @@ owner_key! {
     RefundsOf(TransactionId);
     /// An account's newest ledger entries: so many.
     NewestEntriesOf((AccountId, i64));
+    /// An account's own price rules, in the order in which they were set.
+    OwnRulesOf(AccountId);
+    /// The price rules for everyone, in the order in which they were set.
+    DefaultRules(());
     /// An account's balance at an earlier instant.
     BalanceAt((AccountId, DateTime<Utc>));
 }
@@ -88,6 +93,7 @@ fn rekeyed<I: std::hash::Hash + Eq, K: std::hash::Hash + Eq, V>(
 
 loader!(AccountId => Arc<Account>, |repository, keys| repository.accounts(keys.to_vec()));
 loader!(PlanId => Arc<Plan>, |repository, keys| repository.plans(keys.to_vec()));
+loader!(PriceRuleId => Arc<PriceRule>, |repository, keys| repository.price_rules(keys.to_vec()));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
 loader!(TransactionId => Arc<Transaction>, |repository, keys| repository.transactions(keys));
@@ -111,6 +117,8 @@ owner_loader!(NewestBillsOf => Rows<Bill>, newest_bills);
 owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
 owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
 owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
+owner_loader!(OwnRulesOf => Rows<PriceRule>, own_price_rules);
+owner_loader!(DefaultRules => Rows<PriceRule>, default_price_rules);
 owner_loader!(BalanceAt => Decimal, balances_at);
 
 loader!(RefundsOf => Rows<Transaction>, |repository, keys| async move {

@@ -13,6 +13,7 @@ pub mod lookups;
 mod mutation;
 mod pagination;
 mod payload;
+mod price_input;
 mod query;
 mod scalars;
 pub mod session;

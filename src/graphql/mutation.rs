@@ -3,10 +3,16 @@
 mod accounts;
 mod money;
 mod plans;
+mod prices;
 
 use async_graphql::MergedObject;
 
 /// What can be changed. Every mutation takes one input and answers a payload whose fields are null where userErrors tell
 /// why; those that move money have an idempotency key, with which they are done once however often they are sent.
 #[derive(MergedObject, Default)]
-pub struct Mutation(money::MoneyMutation, plans::PlanMutation, accounts::AccountMutation);
+pub struct Mutation(
+    money::MoneyMutation,
+    plans::PlanMutation,
+    prices::PriceMutation,
+    accounts::AccountMutation,
+);

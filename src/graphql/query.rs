@@ -2,6 +2,8 @@
 
 pub(in crate::graphql) mod filters;
 pub(in crate::graphql) mod lists;
+pub(in crate::graphql) mod price_rules;
+mod simulation;
 
 use std::sync::Arc;
 
@@ -13,15 +15,18 @@ use super::input::{argument_account, argument_id, may_be_kept};
 use super::limits::page_cost;
 use super::loaders::Namespace;
 use super::pagination::PageArgs;
+use super::scalars::Instant;
 use super::session::{any_session, session};
 use super::types::account::{Account, AccountConnection};
 use super::types::bill::{Bill, BillConnection};
+use super::types::charge::Charge;
 use super::types::idempotent_result::IdempotentResult;
 use super::types::ledger_entry::LedgerEntryConnection;
 use super::types::ledger_health::LedgerHealth;
 use super::types::node::{self, Node};
 use super::types::order::{Order, OrderConnection};
 use super::types::plan::{Plan, PlanConnection};
+use super::types::price_rule::PriceRule;
 use super::types::resource::Resource;
 use super::types::service_config::ServiceConfig;
 use super::types::transaction::{Transaction, TransactionConnection};
@@ -33,6 +38,7 @@ use filters::{
     TransactionFilterInput,
 };
 use lists::Of;
+use simulation::SimulateChargesInput;
 
 /// The ids that `nodes` takes at once.
 const NODES_MAX: usize = 100;
@@ -185,6 +191,30 @@ impl Query {
     async fn resources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Resource>> {
         let resources = any_session(ctx)?.repository().resource_list().await.map_err(ApiError::from)?;
         Ok(resources.into_iter().map(Arc::new).map(Resource).collect())
+    }
+
+    /// The price rules of the account named, else of the caller's own account: its own, and the defaults that apply to
+    /// it. For an operator without an account: those for everyone. In the order in which they were set.
+    #[graphql(complexity = "20 * child_complexity + 1")]
+    async fn price_rules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account.")] account_id: Option<ID>,
+        #[graphql(desc = "Only those in force then; absent: all.")] at: Option<Instant>,
+    ) -> async_graphql::Result<Vec<PriceRule>> {
+        let session = session(ctx)?;
+        let account = argument_account(account_id)?.or(session.viewer().account);
+        Ok(price_rules::of(session, account, at.map(|at| at.0)).await?)
+    }
+
+    /// Rates usage under rules that need not be stored: try a price before it is set.
+    #[graphql(complexity = "5 * child_complexity + 100")]
+    async fn simulate_charges(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The rules, and what was used.")] input: SimulateChargesInput,
+    ) -> async_graphql::Result<Option<Charge>> {
+        Ok(Some(simulation::simulate(session(ctx)?, ctx, input).await?))
     }
 
     /// The orders of the account named, else of the caller's account and its sub-accounts; operators: of all.

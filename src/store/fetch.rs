@@ -11,14 +11,15 @@ use rust_decimal::Decimal;
 
 use super::database::{Connection, Database};
 use super::group_fetch::{Found, GroupFetch};
-use super::{accounts, bills, ledger, notices, orders, plans, transactions};
+use super::{accounts, bills, ledger, notices, orders, plans, price_rules, transactions};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId};
+use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::price_rule::PriceRule;
 use crate::domain::transaction::Transaction;
 
 /// Rows that are shared between those who asked for them.
@@ -39,6 +40,9 @@ pub struct Fetchers {
     pub plan_resources: GroupFetch<PlanId, Arc<[PlanResource]>>,
     pub plans_in_use: GroupFetch<AccountId, Arc<[PlanId]>>,
     pub resources: GroupFetch<String, Arc<Resource>>,
+    pub price_rules: GroupFetch<PriceRuleId, Arc<PriceRule>>,
+    pub own_price_rules: GroupFetch<AccountId, Rows<PriceRule>>,
+    pub default_price_rules: GroupFetch<(), Rows<PriceRule>>,
     pub orders: GroupFetch<OwnedId, Arc<Order>>,
     pub newest_orders: GroupFetch<Newest<AccountId>, Rows<Order>>,
     pub order_counts: GroupFetch<AccountId, i64>,
@@ -67,6 +71,9 @@ impl Fetchers {
             plan_resources: GroupFetch::start(database, resources_of_plans),
             plans_in_use: GroupFetch::start(database, plans_in_use),
             resources: GroupFetch::start(database, resources_by_code),
+            price_rules: GroupFetch::start(database, price_rules_by_id),
+            own_price_rules: GroupFetch::start(database, own_price_rules),
+            default_price_rules: GroupFetch::start(database, default_price_rules),
             orders: GroupFetch::start(database, orders_by_id),
             newest_orders: GroupFetch::start(database, newest_orders),
             order_counts: GroupFetch::start(database, order_counts),
@@ -211,6 +218,31 @@ fn grouped_values<K: Hash + Eq, V>(keys: Vec<K>, rows: Vec<(K, V)>) -> HashMap<K
 
 fn resources_by_code(conn: Connection, keys: Vec<String>) -> Fetching<String, Arc<Resource>> {
     async move { Ok(by_key(plans::resource_by_codes(&conn, keys).await?, |row| row.code.clone())) }.boxed()
+}
+
+fn price_rules_by_id(conn: Connection, keys: Vec<PriceRuleId>) -> Fetching<PriceRuleId, Arc<PriceRule>> {
+    async move {
+        let ids = keys.iter().map(|id| id.0).collect();
+        Ok(by_key(price_rules::rule_by_ids(&conn, ids).await?, |row| row.id))
+    }
+    .boxed()
+}
+
+fn own_price_rules(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<PriceRule>> {
+    async move {
+        let rules = price_rules::rules_of_accounts(&conn, numbers(&keys)).await?;
+        let owned = rules.into_iter().filter_map(|rule| Some((rule.account?, Arc::new(rule)))).collect();
+        Ok(grouped_values(keys, owned))
+    }
+    .boxed()
+}
+
+fn default_price_rules(conn: Connection, _: Vec<()>) -> Fetching<(), Rows<PriceRule>> {
+    async move {
+        let rules = price_rules::rules_of_everyone(&conn).await?;
+        Ok(HashMap::from([((), rules.into_iter().map(Arc::new).collect())]))
+    }
+    .boxed()
 }
 
 fn orders_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Order>> {

@@ -14,6 +14,7 @@ pub mod notices;
 mod numeric;
 pub mod orders;
 pub mod plans;
+pub mod price_rules;
 pub mod repository;
 mod rows;
 mod schema;

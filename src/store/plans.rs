@@ -145,3 +145,25 @@ pub async fn resource_by_codes(conn: Conn<'_>, codes: Vec<String>) -> Result<Vec
 pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> {
     rows::<ResourceRow>(conn, select_from::<ResourceRow>("resources").sql(" ORDER BY code")).await
 }
+
+/// Makes a resource, or changes its name and kind of product; None if it is there with another unit or aggregation.
+pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Option<Resource>, StoreError> {
+    let statement = Statement::new(
+        "INSERT INTO resources AS r (code, name, unit, resource_type, aggregation) VALUES (",
+    )
+    .text(resource.code.clone())
+    .sql(", ")
+    .text(resource.name.clone())
+    .sql(", ")
+    .text(resource.unit.clone())
+    .sql(", ")
+    .text(resource.resource_type.clone())
+    .sql(", ")
+    .text(resource.aggregation.code().to_owned())
+    .sql(
+        ") ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type \
+             WHERE r.unit = excluded.unit AND r.aggregation = excluded.aggregation RETURNING ",
+    )
+    .sql(select_list::<ResourceRow>(""));
+    Ok(rows::<ResourceRow>(conn, statement).await?.pop())
+}

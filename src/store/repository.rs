@@ -20,16 +20,21 @@ use super::ledger::{self, EntryFilter};
 use super::list::{Owners, Page};
 use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter};
+use super::price_rules;
 use super::transactions::{self, TransactionFilter};
 use super::{keys, migrations};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::command::Answer;
-use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, OwnedId, PlanId, TransactionId};
-use crate::domain::ledger::{Entry, Fault, Verifier};
+use crate::domain::ids::{
+    AccountId, BillId, EntryId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, TransactionId,
+};
+use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
+use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
 use crate::domain::viewer::{Scope, Viewer};
 
@@ -297,6 +302,85 @@ impl Repository {
         let conn = self.store.database.connection().await?;
         let retired = plans::plan_retire(&conn, id, at).await;
         Ok(kept_if_usable(&self.store.database, conn, retired).await?)
+    }
+
+    /// Describes what is metered or sold: anew, or as it is to be from now on. A code's unit and aggregation never change.
+    pub async fn resource_define(&self, resource: Resource) -> Result<Option<Resource>, AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let defined = plans::resource_define(&conn, &resource).await;
+        Ok(kept_if_usable(&self.store.database, conn, defined).await?)
+    }
+
+    // ── prices ──
+
+    /// Rules by id: those for everyone, and those of accounts that the viewer sees.
+    pub async fn price_rules(
+        &self,
+        ids: Vec<PriceRuleId>,
+    ) -> Result<HashMap<PriceRuleId, Arc<PriceRule>>, StoreError> {
+        let mut found = self.store.fetch.price_rules.get(ids).await?;
+        let visible = self.visible(found.values().filter_map(|rule| rule.account)).await?;
+        found.retain(|_, rule| rule.account.is_none_or(|account| visible.contains(&account)));
+        Ok(found)
+    }
+
+    /// Accounts' own rules, in the order in which they were set.
+    pub async fn own_price_rules(
+        &self,
+        keys: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Rows<PriceRule>>, StoreError> {
+        self.owned(&self.store.fetch.own_price_rules, keys, |account| *account).await
+    }
+
+    /// The rules for everyone, in the order in which they were set.
+    pub async fn default_price_rules(
+        &self,
+        keys: Vec<()>,
+    ) -> Result<HashMap<(), Rows<PriceRule>>, StoreError> {
+        self.store.fetch.default_price_rules.get(keys).await
+    }
+
+    /// What rules say, by id.
+    pub async fn price_definitions(
+        &self,
+        ids: Vec<PriceDefinitionId>,
+    ) -> Result<Vec<PriceDefinition>, AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        Ok(price_rules::definitions(&conn, ids).await?)
+    }
+
+    /// Sets rules, all or none. It runs to its end even if the caller leaves.
+    pub async fn price_rules_set(
+        &self,
+        wanted: RulesToSet,
+        fingerprint: Digest,
+    ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
+        self.require_operator()?;
+        let database = self.store.database.clone();
+        let setting = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            let made = price_rules::rules_set(&mut conn, &wanted, fingerprint).await;
+            kept_if_usable(&database, conn, made).await
+        });
+        Ok(joined(setting).await?)
+    }
+
+    /// Ends a rule. It runs to its end even if the caller leaves.
+    pub async fn price_rule_end(
+        &self,
+        ending: RuleToEnd,
+        fingerprint: Digest,
+    ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
+        self.require_operator()?;
+        let database = self.store.database.clone();
+        let ended = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            let made = price_rules::rule_end(&mut conn, &ending, fingerprint).await;
+            kept_if_usable(&database, conn, made).await
+        });
+        Ok(joined(ended).await?)
     }
 
     // ── what accounts own ──

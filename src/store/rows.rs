@@ -1,5 +1,7 @@
 //! Rows, between the columns of schema.rs and the types of domain/. Fields are in the order of the columns.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
 use diesel::deserialize::{FromSql, FromSqlRow};
@@ -14,13 +16,17 @@ use super::schema;
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::command::{Answer, Mutation};
-use crate::domain::ids::{AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, TransactionId};
+use crate::domain::ids::{
+    AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId,
+    TransactionId,
+};
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::{Order, OrderState, OrderType};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
+use crate::domain::price_rule::{PriceDefinition, PriceRule};
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
 /// A table's row, and the columns that it is read from, in order.
@@ -467,6 +473,49 @@ impl Row for NoticeRow {
             message: self.message,
             subject: self.subject,
             at: self.at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct PriceRuleRow {
+    id: i64,
+    account_id: Option<i64>,
+    effective_from: DateTime<Utc>,
+    effective_until: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    created_by: String,
+    definition_id: i64,
+    definition_type: String,
+    description: String,
+    currency: Option<Coded<CurrencyCode>>,
+    terms: serde_json::Value,
+    defined_at: DateTime<Utc>,
+}
+
+impl Row for PriceRuleRow {
+    columns!(told_price_rules: id, account_id, effective_from, effective_until, created_at, created_by, definition_id, definition_type, description, currency, terms, defined_at);
+    type Domain = PriceRule;
+
+    fn into_domain(self) -> Result<PriceRule, StoreError> {
+        let terms = serde_json::from_value(self.terms).map_err(|error| {
+            StoreError::Corrupt(format!("price definition {}: {error}", self.definition_id))
+        })?;
+        Ok(PriceRule {
+            id: PriceRuleId(self.id),
+            account: self.account_id.map(AccountId),
+            effective_from: self.effective_from,
+            effective_until: self.effective_until,
+            definition: Arc::new(PriceDefinition {
+                id: PriceDefinitionId(self.definition_id),
+                kind: self.definition_type,
+                description: self.description,
+                currency: self.currency.map(|currency| currency.0),
+                terms,
+                created_at: self.defined_at,
+            }),
+            created_at: self.created_at,
+            created_by: self.created_by,
         })
     }
 }

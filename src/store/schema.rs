@@ -182,3 +182,21 @@ diesel::table! {
         acknowledged_at -> Nullable<Timestamptz>,
     }
 }
+
+// A view: rules with what they say.
+diesel::table! {
+    told_price_rules (id) {
+        id -> BigInt,
+        account_id -> Nullable<BigInt>,
+        effective_from -> Timestamptz,
+        effective_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        created_by -> Text,
+        definition_id -> BigInt,
+        definition_type -> Text,
+        description -> Text,
+        currency -> Nullable<Text>,
+        terms -> Jsonb,
+        defined_at -> Timestamptz,
+    }
+}

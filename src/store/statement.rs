@@ -83,6 +83,11 @@ impl<ST> Statement<ST> {
         self.value::<diesel::sql_types::Text, _>(value)
     }
 
+    /// The same, answering rows of other types: after RETURNING.
+    pub fn returning<T>(self) -> Statement<T> {
+        Statement { pieces: self.pieces, rows: PhantomData }
+    }
+
     /// Goes on with what `more` adds.
     pub fn then(self, more: impl FnOnce(Self) -> Self) -> Self {
         more(self)

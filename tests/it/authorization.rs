@@ -77,6 +77,12 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("idempotentResult", Own, "query($key: String!) { idempotentResult(key: $key) { key order { number } transaction { id } } }"),
     ("ledgerHealth", Account, "query($account: ID) { ledgerHealth(accountId: $account) { ok accountsChecked entriesChecked } }"),
     ("ledgerHealth", Operators, "{ ledgerHealth { ok accountsChecked entriesChecked } }"),
+    ("node", One, "query($rule: ID!) { node(id: $rule) { id ...on PriceRule { account { namespace } effectiveFrom } } }"),
+    ("priceRules", Account, "query($account: ID) { priceRules(accountId: $account) { id createdBy account { namespace } } }"),
+    ("priceRules", Own, "{ priceRules { id account { namespace } } }"),
+    ("simulateCharges", Nobody, "{ simulateCharges(input: { currency: \"CNY\", rules: [], usage: [] }) { total { amount } } }"),
+    ("simulateCharges", Operators, "query($account: ID) { simulateCharges(input: { currency: \"CNY\", rules: [], accountId: $account,
+        startTime: \"2020-01-01T00:00:00Z\", endTime: \"2020-02-01T00:00:00Z\" }) { total { amount } } }"),
     ("checkout", Act, "mutation($account: ID, $plan: ID!) { checkout(input: { accountId: $account, planId: $plan, dryRun: true,
         idempotencyKey: \"try\" }) { order { number } account { namespace balance { amount } } userErrors { path code message } } }"),
     ("checkout", Act, "mutation($namespace: String, $plan: ID!) { checkout(input: { namespace: $namespace, planId: $plan,
@@ -89,6 +95,12 @@ const MATRIX: &[(&str, About, &str)] = &[
         idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
     ("refund", Operators, "mutation($transaction: ID!) { refund(input: { transactionId: $transaction, reason: \"r\", dryRun: true,
         idempotencyKey: \"try\" }) { refund { id } account { balance { amount } } userErrors { path code message } } }"),
+    ("setPrices", Operators, "mutation($account: ID) { setPrices(input: { accountId: $account, dryRun: true, idempotencyKey: \"try\",
+        infos: [{ definition: { discount: { payablePercent: 90 } } }] }) { rules { id } userErrors { path code message } } }"),
+    ("endPriceRule", Operators, "mutation { endPriceRule(input: { ruleId: \"rul_999999\", idempotencyKey: \"try\" }) {
+        rule { id } userErrors { path code message } } }"),
+    ("defineResource", Operators, "mutation { defineResource(input: { code: \"cpu\", name: \"n\", unit: \"u\", resourceType: \"CLOUD\",
+        aggregation: SUM }) { resource { code } userErrors { path code message } } }"),
     ("createPlan", Operators, "mutation { createPlan(input: { name: \"\", type: \"C\", resourceType: \"CLOUD\", billPeriod: MONTH,
         description: \"\", price: { amount: 1, currency: \"CNY\" } }) { plan { id } userErrors { path code message } } }"),
     ("retirePlan", Operators, "mutation { retirePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),
@@ -117,6 +129,9 @@ impl Tenant {
         let input = json!({ "namespace": namespace, "name": format!("{namespace} & Co"), "currency": "CNY", "parentId": parent });
         let account = server.account_from(input, opening).await;
         let key = format!("key of {namespace}");
+        let discount = json!([{ "definition": { "discount": { "payablePercent": "90" } } }]);
+        let prices = json!({ "accountId": account, "infos": discount, "idempotencyKey": "prices" });
+        let set = server.operator().mutate("setPrices", "SetPricesInput", prices, "rules { id }").await;
         server.customer(namespace).checkout(plan, &key).await;
         let query = "query($account: ID!) { account(id: $account) { balance { amount } orders { nodes { id number } }
             bills { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
@@ -127,6 +142,7 @@ impl Tenant {
             "order": seen["orders"]["nodes"][0]["id"], "orderNumber": seen["orders"]["nodes"][0]["number"],
             "bill": seen["bills"]["nodes"][0]["id"], "billNumber": seen["bills"]["nodes"][0]["number"],
             "transaction": seen["transactions"]["nodes"][0]["id"], "entry": seen["ledger"]["nodes"][0]["id"],
+            "rule": set["rules"][0]["id"],
         });
         let told = ["namespace", "key", "order", "orderNumber", "bill", "billNumber", "transaction", "entry"];
         let mut secrets: Vec<String> =
@@ -145,6 +161,7 @@ impl Tenant {
             "order": OrderId(id).to_string(), "orderNumber": printed_number('O', id),
             "bill": BillId(id).to_string(), "billNumber": printed_number('B', id),
             "transaction": TransactionId(id).to_string(), "entry": EntryId(id).to_string(),
+            "rule": "rul_999999999",
         });
         Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
     }

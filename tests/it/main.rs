@@ -15,6 +15,7 @@ mod graphiql;
 mod house;
 mod load;
 mod payment_v1;
+mod price_rules;
 mod private_cluster;
 mod rating_cases;
 mod rating_properties;

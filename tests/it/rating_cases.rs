@@ -4,7 +4,9 @@
 use abacus::domain::price_rule::{Discount, Package, PackageType, Quota, Tariff, Terms, Tier, TierMode};
 use abacus::domain::rating::{Charge, Part, Quantity, RuleInForce, Usage, rate, total};
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::support::TestServer;
 
 pub fn cases(text: &str, list: Option<&str>) -> Vec<Value> {
     let parsed: Value = serde_json::from_str(text).unwrap();
@@ -138,5 +140,65 @@ fn an_answer_of_more_digits_than_can_be_kept_is_refused() {
     for value in out_of_range_cases() {
         let case = Case::read(&value);
         assert_eq!(case.rate(), None, "{}", case.id);
+    }
+}
+
+/// A server that knows every resource that the cases name.
+async fn server_with_resources() -> TestServer {
+    let server = TestServer::start().await;
+    let mut codes = std::collections::BTreeSet::new();
+    for case in rating_cases().iter().chain(&out_of_range_cases()) {
+        let tariffs =
+            list(&case["rules"], |rule| list(&rule["base"]["tariffs"], |tariff| text(&tariff["resource"])));
+        let quotas =
+            list(&case["rules"], |rule| list(&rule["package"]["quotas"], |quota| text(&quota["resource"])));
+        codes.extend(tariffs.into_iter().chain(quotas).flatten());
+        codes.extend(list(&case["usage"], |used| text(&used["resource"])));
+    }
+    let there = server.operator().data("{ resources { code } }").await;
+    let there = list(&there["resources"], |resource| text(&resource["code"]));
+    for code in codes.iter().filter(|code| !there.contains(code)) {
+        let input = json!({ "code": code, "name": code, "unit": "unit", "resourceType": "CLOUD", "aggregation": "SUM" });
+        let payload = server
+            .operator()
+            .mutate("defineResource", "DefineResourceInput", input, "resource { code }")
+            .await;
+        assert_eq!(payload["resource"]["code"], json!(code));
+    }
+    server
+}
+
+const SIMULATE: &str = "query($input: SimulateChargesInput!) { simulateCharges(input: $input) {
+    total { amount currency } lines { amount { amount } steps { amount } } } }";
+
+/// As it goes into SimulateChargesInput, field for field.
+fn input_of(case: &Value) -> Value {
+    let field = |name: &str| case[name].clone();
+    json!({ "currency": field("currency"), "scale": field("scale"), "rules": field("rules"), "usage": field("usage") })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_answers_every_worked_example_to_the_last_digit() {
+    let server = server_with_resources().await;
+    let mut wrong = Vec::new();
+    for case in rating_cases() {
+        let (_, answer) = server.operator().post(SIMULATE, json!({ "input": input_of(&case) })).await;
+        let charge = &answer["data"]["simulateCharges"];
+        let expected = decimal(&case["total"]);
+        let steps = list(&charge["lines"], |line| list(&line["steps"], |step| decimal(&step["amount"])));
+        let lines: Decimal =
+            list(&charge["lines"], |line| decimal(&line["amount"]["amount"])).into_iter().sum();
+        let total = charge["total"]["amount"].as_str().and_then(|amount| amount.parse::<Decimal>().ok());
+        if total != Some(expected)
+            || lines != expected
+            || steps.into_iter().flatten().sum::<Decimal>() != expected
+        {
+            wrong.push(format!("{}: expected {expected}, answered {answer}", case["id"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for case in out_of_range_cases() {
+        let (_, answer) = server.operator().post(SIMULATE, json!({ "input": input_of(&case) })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "OUT_OF_RANGE", "{}: {answer}", case["id"]);
     }
 }

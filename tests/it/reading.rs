@@ -595,9 +595,12 @@ async fn every_kind_of_id_is_a_node() {
     server.account("tenant", "100").await;
     let (customer, plan) = (server.customer("tenant"), server.plan("Plan A", "20").await);
     customer.checkout(&plan, "1").await;
+    let discount = json!([{ "definition": { "discount": { "payablePercent": "90" } } }]);
+    let prices = json!({ "everyone": true, "infos": discount, "idempotencyKey": "1" });
+    server.operator().mutate("setPrices", "SetPricesInput", prices, "rules { id }").await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
-            transactions { nodes { id } } ledger { nodes { id } } }")
+            transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
         .await;
     let ids = [
         ("Account", &data["account"]["id"]),
@@ -607,6 +610,7 @@ async fn every_kind_of_id_is_a_node() {
         ("Bill", &data["bills"]["nodes"][0]["id"]),
         ("Transaction", &data["transactions"]["nodes"][0]["id"]),
         ("LedgerEntry", &data["ledger"]["nodes"][0]["id"]),
+        ("PriceRule", &data["priceRules"][0]["id"]),
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();

@@ -6,7 +6,6 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use super::plans::known_currency;
 use crate::domain::account::{Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Manager};
 use crate::domain::decide::{require_display_places, require_not_above_largest};
 use crate::domain::ids::AccountId;
@@ -16,7 +15,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::AccountStatus;
 use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{input_account, input_id};
+use crate::graphql::input::{input_account, input_id, known_currency};
 use crate::graphql::payload::answer;
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::domain::decide::{require_display_places, require_not_above_largest};
 use crate::domain::ids::PlanId;
-use crate::domain::money::{Currency, CurrencyCode};
+use crate::domain::money::Currency;
 use crate::domain::plan::{Plan as DomainPlan, PlanResource};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::input_id;
+use crate::graphql::input::{input_id, known_currency};
 use crate::graphql::payload::answer;
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
@@ -153,17 +153,6 @@ async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResul
             Refusal::new(RefusalCode::NotFound, "resources", "there is no resource of such a code").into()
         }
         _ => MutationError::from(error),
-    })
-}
-
-/// The currency of that code, if the server knows it.
-pub(super) fn known_currency(
-    session: &Session,
-    field: &'static str,
-    code: CurrencyCode,
-) -> Result<Currency, Refusal> {
-    session.app.currencies.get(code).copied().ok_or_else(|| {
-        Refusal::new(RefusalCode::Invalid, field, format!("this server does not know the currency {code}"))
     })
 }
 

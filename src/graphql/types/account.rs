@@ -8,6 +8,7 @@ use super::ledger_entry::LedgerEntryConnection;
 use super::notice::Notice;
 use super::order::OrderConnection;
 use super::plan::{self, Plan};
+use super::price_rule::PriceRule;
 use super::transaction::TransactionConnection;
 use crate::domain;
 use crate::domain::ids::AccountId;
@@ -18,6 +19,7 @@ use crate::graphql::limits::page_cost;
 use crate::graphql::loaders::{BalanceAt, NoticesOf, PlansOf};
 use crate::graphql::pagination::{PageArgs, connection};
 use crate::graphql::query::lists::{self, Of};
+use crate::graphql::query::price_rules;
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, session};
 use crate::store::accounts::AccountFilter;
@@ -51,6 +53,7 @@ impl AtHand for Account {
         "bills",
         "transactions",
         "ledger",
+        "priceRules",
     ];
 }
 
@@ -311,6 +314,16 @@ impl Account {
         let args = PageArgs { first, after, last, before, offset };
         Ok(Box::pin(lists::entries(session(ctx)?, Of::Seen(self.0.id), EntryFilter::default(), &args))
             .await?)
+    }
+
+    /// Its price rules, its own and the defaults that apply to it, in the order in which they were set.
+    #[graphql(complexity = "20 * child_complexity + 1")]
+    async fn price_rules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those in force then; absent: all.")] at: Option<Instant>,
+    ) -> async_graphql::Result<Vec<PriceRule>> {
+        Ok(Box::pin(price_rules::of(session(ctx)?, Some(self.0.id), at.map(|at| at.0))).await?)
     }
 
     /// When it was made.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod bill;
+pub mod charge;
 pub mod idempotent_result;
 pub mod ledger_entry;
 pub mod ledger_health;
@@ -10,6 +11,7 @@ pub mod node;
 pub mod notice;
 pub mod order;
 pub mod plan;
+pub mod price_rule;
 pub mod resource;
 pub mod service_config;
 pub mod transaction;

@@ -7,6 +7,7 @@ use super::bill::Bill;
 use super::ledger_entry::LedgerEntry;
 use super::order::Order;
 use super::plan::Plan;
+use super::price_rule::PriceRule;
 use super::resource::Resource;
 use super::transaction::Transaction;
 use crate::domain::ids::NodeId;
@@ -25,6 +26,7 @@ pub enum Node {
     Bill(Bill),
     Transaction(Transaction),
     LedgerEntry(LedgerEntry),
+    PriceRule(PriceRule),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -38,6 +40,7 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         NodeId::Order(id) => session.load(id).await?.map(|row| Node::Order(Order(row))),
         NodeId::Bill(id) => session.load(id).await?.map(|row| Node::Bill(Bill(row))),
         NodeId::Transaction(id) => session.load(id).await?.map(|row| Node::Transaction(Transaction(row))),
+        NodeId::PriceRule(id) => session.load(id).await?.map(|row| Node::PriceRule(PriceRule(row))),
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

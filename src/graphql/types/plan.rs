@@ -3,13 +3,13 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::money::Money;
-use super::resource::Resource;
+use super::resource::{self, Resource};
 use crate::domain;
 use crate::domain::ids::PlanId;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillPeriod;
-use crate::graphql::error::{ApiError, ApiResult};
-use crate::graphql::loaders::{ResourceCode, ResourcesOf};
+use crate::graphql::error::ApiResult;
+use crate::graphql::loaders::ResourcesOf;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::{Session, session};
@@ -105,11 +105,7 @@ pub struct PlanResource(domain::plan::PlanResource);
 impl PlanResource {
     /// What is included.
     async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Resource> {
-        let code = ResourceCode(self.0.resource_code.clone());
-        let resource = session(ctx)?.load(code).await?;
-        Ok(Resource(
-            resource.ok_or_else(|| ApiError::internal("a plan includes a resource that is not there"))?,
-        ))
+        Ok(resource::load(session(ctx)?, &self.0.resource_code).await?)
     }
 
     /// How much, in the resource's unit.

@@ -4,6 +4,9 @@ use async_graphql::{ID, Object};
 
 use crate::domain;
 use crate::graphql::enums::Aggregation;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::loaders::ResourceCode;
+use crate::graphql::session::Session;
 
 /// A thing that is metered or sold: cpu, mem, dssd, space, transfer_out, api_get, a licence.
 pub struct Resource(pub Arc<domain::plan::Resource>);
@@ -40,4 +43,10 @@ impl Resource {
     async fn aggregation(&self) -> Aggregation {
         self.0.aggregation.into()
     }
+}
+
+/// The resource of that code, which a price names.
+pub(in crate::graphql) async fn load(session: &Session, code: &str) -> ApiResult<Resource> {
+    let resource = session.load(ResourceCode(code.to_owned())).await?;
+    resource.map(Resource).ok_or_else(|| ApiError::internal(format!("there is no resource {code}")))
 }

@@ -1,0 +1,270 @@
+//! Price rules: read with what they say, appended, ended.
+
+use diesel::result::Error as DieselError;
+use diesel::sql_types::{Array, BigInt, Binary, Jsonb, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use std::iter::once;
+
+use super::error::StoreError;
+use super::rows::PriceRuleRow;
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
+use crate::domain::command::Mutation;
+use crate::domain::ids::{AccountId, PriceDefinitionId};
+use crate::domain::ledger::Hash;
+use crate::domain::price_rule::{
+    NewDefinition, PriceDefinition, PriceRule, RULES_MAX, RuleToEnd, RuleToSet, RulesToSet, Stated, end_of,
+};
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+/// Whoever sets or ends rules does so alone, so that the order of their numbers is that in which they were set.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
+
+pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
+    let statement = select_from::<PriceRuleRow>("told_price_rules")
+        .sql(" WHERE id = ANY(")
+        .value::<Array<BigInt>, _>(ids)
+        .sql(") ORDER BY id");
+    rows::<PriceRuleRow>(conn, statement).await
+}
+
+/// The accounts' own rules, in the order in which they were set.
+pub async fn rules_of_accounts(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
+    let statement = select_from::<PriceRuleRow>("told_price_rules")
+        .sql(" WHERE account_id = ANY(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(") ORDER BY id");
+    rows::<PriceRuleRow>(conn, statement).await
+}
+
+/// The rules for everyone, in the order in which they were set.
+pub async fn rules_of_everyone(conn: Conn<'_>) -> Result<Vec<PriceRule>, StoreError> {
+    let statement =
+        select_from::<PriceRuleRow>("told_price_rules").sql(" WHERE account_id IS NULL ORDER BY id");
+    rows::<PriceRuleRow>(conn, statement).await
+}
+
+/// Definitions by id, whatever rules use them.
+pub async fn definitions(
+    conn: Conn<'_>,
+    ids: Vec<PriceDefinitionId>,
+) -> Result<Vec<PriceDefinition>, StoreError> {
+    // Every definition was made with a rule.
+    let statement = select_from::<PriceRuleRow>("told_price_rules")
+        .sql(" WHERE id IN (SELECT min(id) FROM price_rules WHERE definition_id = ANY(")
+        .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .sql(") GROUP BY definition_id)");
+    let found = rows::<PriceRuleRow>(conn, statement).await?;
+    Ok(found.into_iter().map(|rule| (*rule.definition).clone()).collect())
+}
+
+/// Why a transaction is not committed.
+enum Stop {
+    Refused(Refusal),
+    /// A dry run: what would have been.
+    Tried(Vec<PriceRule>),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<DieselError> for Stop {
+    fn from(error: DieselError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What was set, or why it was not.
+pub type Made = Result<Result<Vec<PriceRule>, Refusal>, StoreError>;
+
+fn made(outcome: Result<Vec<PriceRule>, Stop>) -> Made {
+    match outcome {
+        Ok(rules) | Err(Stop::Tried(rules)) => Ok(Ok(rules)),
+        Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+/// Sets rules, all or none; a key that has set them before answers them as they are now.
+pub async fn rules_set(conn: &mut AsyncPgConnection, wanted: &RulesToSet, fingerprint: Hash) -> Made {
+    let key = Key { account: wanted.account, key: &wanted.key, mutation: Mutation::SetPrices, fingerprint };
+    let outcome = conn
+        .transaction(async |conn| {
+            let conn: Conn<'_> = conn;
+            execute(conn, Statement::new(LOCK)).await?;
+            if let Some(ids) = key.held(conn).await? {
+                return Ok(rule_by_ids(conn, ids).await?);
+            }
+            wanted.check_windows()?;
+            require_room(conn, wanted).await?;
+            let mut ids = Vec::with_capacity(wanted.rules.len());
+            for rule in &wanted.rules {
+                let definition = match &rule.stated {
+                    Stated::New(definition) => definition_insert(conn, definition, wanted).await?,
+                    Stated::Existing(id) => id.0,
+                };
+                ids.push(rule_insert(conn, rule, definition, wanted).await?);
+            }
+            key.keep(conn, ids.clone(), wanted.now).await?;
+            let rules = rule_by_ids(conn, ids).await?;
+            if wanted.dry_run { Err(Stop::Tried(rules)) } else { Ok(rules) }
+        })
+        .await;
+    made(outcome)
+}
+
+async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Stop> {
+    let statement = Statement::<BigInt>::new("SELECT count(*) FROM price_rules WHERE ");
+    let statement = match wanted.account {
+        Some(account) => statement.sql("account_id = ").bigint(account.0),
+        None => statement.sql("account_id IS NULL"),
+    };
+    let there: i64 = statement.get_result(&mut conn).await?;
+    let more = i64::try_from(wanted.rules.len()).unwrap_or(i64::MAX);
+    if there.saturating_add(more) > RULES_MAX {
+        let message = format!("an account, or everyone, has at most {RULES_MAX} rules");
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "infos", message).into());
+    }
+    Ok(())
+}
+
+async fn definition_insert(
+    mut conn: Conn<'_>,
+    definition: &NewDefinition,
+    wanted: &RulesToSet,
+) -> Result<i64, StoreError> {
+    let terms =
+        serde_json::to_value(&definition.terms).map_err(|error| StoreError::Internal(error.to_string()))?;
+    let currency = definition.currency.map(|currency| currency.to_string());
+    let statement = Columns::new()
+        .column::<Text, _>("kind", once(definition.terms.kind().code()))
+        .column::<Text, _>("type", once(definition.kind.clone()))
+        .column::<Text, _>("description", once(definition.description.clone()))
+        .column::<Nullable<Text>, _>("currency", once(currency))
+        .column::<Jsonb, _>("terms", once(terms))
+        .column::<Timestamptz, _>("created_at", once(wanted.now))
+        .insert_into("price_definitions")
+        .sql(" RETURNING id")
+        .returning::<BigInt>();
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+async fn rule_insert(
+    mut conn: Conn<'_>,
+    rule: &RuleToSet,
+    definition: i64,
+    wanted: &RulesToSet,
+) -> Result<i64, StoreError> {
+    let statement = Columns::new()
+        .column::<Nullable<BigInt>, _>("account_id", once(wanted.account.map(|account| account.0)))
+        .column::<BigInt, _>("definition_id", once(definition))
+        .column::<Timestamptz, _>("effective_from", once(rule.effective_from.unwrap_or(wanted.now)))
+        .column::<Nullable<Timestamptz>, _>("effective_until", once(rule.effective_until))
+        .column::<Timestamptz, _>("created_at", once(wanted.now))
+        .column::<Text, _>("created_by", once(wanted.set_by.clone()))
+        .insert_into("price_rules")
+        .sql(" RETURNING id")
+        .returning::<BigInt>();
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+/// Ends a rule; a key that has ended it before answers it as it is now.
+pub async fn rule_end(conn: &mut AsyncPgConnection, ending: &RuleToEnd, fingerprint: Hash) -> Made {
+    let outcome = conn
+        .transaction(async |conn| {
+            let conn: Conn<'_> = conn;
+            execute(conn, Statement::new(LOCK)).await?;
+            let id = ending.rule.0;
+            let not_found = || Refusal::new(RefusalCode::NotFound, "ruleId", "there is no such rule");
+            let rule = rule_by_ids(conn, vec![id]).await?.pop().ok_or_else(not_found)?;
+            let key = Key {
+                account: rule.account,
+                key: &ending.key,
+                mutation: Mutation::EndPriceRule,
+                fingerprint,
+            };
+            if let Some(ids) = key.held(conn).await? {
+                return Ok(rule_by_ids(conn, ids).await?);
+            }
+            let end = end_of(&rule, ending.until.unwrap_or(ending.now), ending.now)?;
+            let statement = Statement::new("UPDATE price_rules SET effective_until = ")
+                .instant(end)
+                .sql(" WHERE id = ")
+                .bigint(id);
+            execute(conn, statement).await?;
+            key.keep(conn, vec![id], ending.now).await?;
+            let rules = rule_by_ids(conn, vec![id]).await?;
+            if ending.dry_run { Err(Stop::Tried(rules)) } else { Ok(rules) }
+        })
+        .await;
+    made(outcome)
+}
+
+/// A key with what it is used for.
+struct Key<'k> {
+    /// None: of the provider itself.
+    account: Option<AccountId>,
+    key: &'k str,
+    mutation: Mutation,
+    fingerprint: Hash,
+}
+
+impl Key<'_> {
+    fn owner(&self) -> i64 {
+        self.account.map_or(0, |account| account.0)
+    }
+
+    /// The rules that the key has set or ended, if it was used for the same before.
+    async fn held(&self, mut conn: Conn<'_>) -> Result<Option<Vec<i64>>, Stop> {
+        // The engine uses an account's keys while it holds the account.
+        let lock = Statement::new("SELECT FROM accounts WHERE id = ").bigint(self.owner()).sql(" FOR UPDATE");
+        execute(conn, lock).await?;
+        let statement = Statement::<(Text, Binary, Nullable<Array<BigInt>>)>::new(
+            "SELECT mutation, fingerprint, price_rule_ids FROM idempotency_keys WHERE account_id = ",
+        )
+        .bigint(self.owner())
+        .sql(" AND key = ")
+        .text(self.key.to_owned());
+        let held: Vec<(String, Vec<u8>, Option<Vec<i64>>)> = statement.load(&mut conn).await?;
+        let Some((mutation, fingerprint, ids)) = held.into_iter().next() else { return Ok(None) };
+        if mutation == self.mutation.code() && fingerprint == self.fingerprint {
+            return Ok(Some(ids.unwrap_or_default()));
+        }
+        let message = "the key was used for something else";
+        Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "idempotencyKey", message).into())
+    }
+
+    async fn keep(
+        &self,
+        conn: Conn<'_>,
+        rules: Vec<i64>,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), StoreError> {
+        let statement = Statement::new(
+            "INSERT INTO idempotency_keys (account_id, key, mutation, fingerprint, price_rule_ids, created_at) VALUES (",
+        )
+        .bigint(self.owner())
+        .sql(", ")
+        .text(self.key.to_owned())
+        .sql(", ")
+        .text(self.mutation.code().to_owned())
+        .sql(", ")
+        .value::<Binary, _>(self.fingerprint.to_vec())
+        .sql(", ")
+        .value::<Array<BigInt>, _>(rules)
+        .sql(", ")
+        .instant(now)
+        .sql(")");
+        execute(conn, statement).await.map(drop)
+    }
+}
