@@ -213,10 +213,11 @@ fn require_each_once<'c>(
     resources: impl Iterator<Item = &'c String>,
 ) -> Result<(), Refusal> {
     let mut seen = std::collections::BTreeSet::new();
-    for resource in resources {
-        super::text::code("resource", resource).map_err(|refusal| refusal.within(field))?;
+    for (index, resource) in resources.enumerate() {
+        let at = format!("{field}.{index}");
+        super::text::code("resource", resource).map_err(|refusal| refusal.within(&at))?;
         if !seen.insert(resource) {
-            return Err(invalid(field, format!("the resource \"{resource}\" is named twice")));
+            return Err(invalid("resource", "the resource is named twice").within(&at));
         }
     }
     Ok(())
@@ -265,25 +266,6 @@ fn check_discount(discount: &Discount) -> Result<(), Refusal> {
         return Err(invalid("payablePercent", "must be from 0 to 100"));
     }
     require_not_negative("money", discount.money.unwrap_or_default())
-}
-
-/// The rules that count for an account of that currency, in the order in which they were set: at an instant, those that
-/// it is rated by; without one, all that are or were or will be for it, its own and the defaults.
-pub fn that_apply(
-    own: &[Arc<PriceRule>],
-    defaults: &[Arc<PriceRule>],
-    currency: CurrencyCode,
-    at: Option<DateTime<Utc>>,
-) -> Vec<Arc<PriceRule>> {
-    let of_currency = |rule: &&Arc<PriceRule>| rule.definition.currency.is_none_or(|own| own == currency);
-    let counts = |rule: &&Arc<PriceRule>| at.is_none_or(|at| rule.is_in_force(at));
-    let is_base = |rule: &Arc<PriceRule>| matches!(rule.definition.terms, Terms::Base(_));
-    let mut rules: Vec<_> = own.iter().filter(of_currency).filter(counts).cloned().collect();
-    if at.is_none() || !rules.iter().any(is_base) {
-        rules.extend(defaults.iter().filter(of_currency).filter(counts).cloned());
-    }
-    rules.sort_by_key(|rule| rule.id);
-    rules
 }
 
 /// One account's rules, or everyone's: the most that are kept.

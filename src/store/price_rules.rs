@@ -6,7 +6,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use std::iter::once;
 
 use super::error::StoreError;
-use super::rows::PriceRuleRow;
+use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::command::Mutation;
@@ -49,13 +49,11 @@ pub async fn definitions(
     conn: Conn<'_>,
     ids: Vec<PriceDefinitionId>,
 ) -> Result<Vec<PriceDefinition>, StoreError> {
-    // Every definition was made with a rule.
-    let statement = select_from::<PriceRuleRow>("told_price_rules")
-        .sql(" WHERE id IN (SELECT min(id) FROM price_rules WHERE definition_id = ANY(")
+    let statement = select_from::<PriceDefinitionRow>("price_definitions")
+        .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-        .sql(") GROUP BY definition_id)");
-    let found = rows::<PriceRuleRow>(conn, statement).await?;
-    Ok(found.into_iter().map(|rule| (*rule.definition).clone()).collect())
+        .sql(")");
+    rows::<PriceDefinitionRow>(conn, statement).await
 }
 
 /// Why a transaction is not committed.

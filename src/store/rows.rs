@@ -478,6 +478,34 @@ impl Row for NoticeRow {
 }
 
 #[derive(Queryable)]
+pub struct PriceDefinitionRow {
+    id: i64,
+    definition_type: String,
+    description: String,
+    currency: Option<Coded<CurrencyCode>>,
+    terms: serde_json::Value,
+    created_at: DateTime<Utc>,
+}
+
+impl Row for PriceDefinitionRow {
+    columns!(price_definitions: id, definition_type, description, currency, terms, created_at);
+    type Domain = PriceDefinition;
+
+    fn into_domain(self) -> Result<PriceDefinition, StoreError> {
+        let terms = serde_json::from_value(self.terms)
+            .map_err(|error| StoreError::Corrupt(format!("price definition {}: {error}", self.id)))?;
+        Ok(PriceDefinition {
+            id: PriceDefinitionId(self.id),
+            kind: self.definition_type,
+            description: self.description,
+            currency: self.currency.map(|currency| currency.0),
+            terms,
+            created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
 pub struct PriceRuleRow {
     id: i64,
     account_id: Option<i64>,
@@ -498,22 +526,20 @@ impl Row for PriceRuleRow {
     type Domain = PriceRule;
 
     fn into_domain(self) -> Result<PriceRule, StoreError> {
-        let terms = serde_json::from_value(self.terms).map_err(|error| {
-            StoreError::Corrupt(format!("price definition {}: {error}", self.definition_id))
-        })?;
+        let definition = PriceDefinitionRow {
+            id: self.definition_id,
+            definition_type: self.definition_type,
+            description: self.description,
+            currency: self.currency,
+            terms: self.terms,
+            created_at: self.defined_at,
+        };
         Ok(PriceRule {
             id: PriceRuleId(self.id),
             account: self.account_id.map(AccountId),
             effective_from: self.effective_from,
             effective_until: self.effective_until,
-            definition: Arc::new(PriceDefinition {
-                id: PriceDefinitionId(self.definition_id),
-                kind: self.definition_type,
-                description: self.description,
-                currency: self.currency.map(|currency| currency.0),
-                terms,
-                created_at: self.defined_at,
-            }),
+            definition: Arc::new(definition.into_domain()?),
             created_at: self.created_at,
             created_by: self.created_by,
         })

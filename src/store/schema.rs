@@ -183,6 +183,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    price_definitions (id) {
+        id -> BigInt,
+        #[sql_name = "type"]
+        definition_type -> Text,
+        description -> Text,
+        currency -> Nullable<Text>,
+        terms -> Jsonb,
+        created_at -> Timestamptz,
+    }
+}
+
 // A view: rules with what they say.
 diesel::table! {
     told_price_rules (id) {

@@ -308,7 +308,7 @@ async fn rules_that_cannot_be_rated_are_refused_with_the_field_that_is_wrong() {
         (
             json!({ "definition": tariff(json!({ "resource": "no such", "tiers": ok })) }),
             "INVALID",
-            "definition.base.tariffs.resource",
+            "definition.base.tariffs.0.resource",
         ),
         (
             json!({ "definition": tariff(json!({ "resource": "none", "tiers": ok })) }),
@@ -361,7 +361,7 @@ async fn rules_that_cannot_be_rated_are_refused_with_the_field_that_is_wrong() {
         (
             json!({ "definition": tariff(json!({ "resource": "a\0b", "tiers": ok })) }),
             "INVALID",
-            "definition.base.tariffs.resource",
+            "definition.base.tariffs.0.resource",
         ),
         (
             json!({ "effectiveFrom": "2026-02-01T00:00:00Z", "definition": base("CNY", "1") }),

@@ -20,8 +20,17 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this.
 const READ_MAX: u64 = 1_500;
 
-const TABLES: [&str; 7] =
-    ["accounts", "namespaces", "orders", "bills", "transactions", "ledger_entries", "idempotency_keys"];
+const TABLES: [&str; 9] = [
+    "accounts",
+    "namespaces",
+    "orders",
+    "bills",
+    "transactions",
+    "ledger_entries",
+    "idempotency_keys",
+    "price_rules",
+    "price_definitions",
+];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts.
 async fn fill(sql: &tokio_postgres::Client) {
@@ -52,6 +61,12 @@ async fn fill(sql: &tokio_postgres::Client) {
             FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO idempotency_keys SELECT a, 'filled-' || g, 'checkout', sha256('x'), pg_temp.made(g, a, g * 3 + 2), NULL, NULL, pg_temp.at(g)
             FROM (SELECT g, {MAIN} + g % {OWNERS} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO price_definitions (kind, type, description, currency, terms, created_at)
+            SELECT 'DISCOUNT', '', '', NULL, '{{"Discount":{{"money":null,"payable_percent":"90"}}}}', pg_temp.at(g)
+            FROM generate_series(1, {ROWS}) g;
+        INSERT INTO price_rules (account_id, definition_id, effective_from, created_at, created_by)
+            SELECT CASE WHEN g > 20 THEN {MAIN} + g % 4000 END, g, pg_temp.at(g), pg_temp.at(g), 'filled'
+            FROM generate_series(1, {ROWS}) g;
         ANALYZE;
         "#
     );
@@ -194,6 +209,24 @@ async fn hot_statements_read_little_of_large_tables() {
         let input = json!({ "transactionId": paid["bill"]["transactions"][0]["id"], "amount": "0.10", "reason": "r",
             "idempotencyKey": format!("refund {key}") });
         reads.watch("refund", operator.mutate("refund", "RefundInput", input, "refund { id }")).await;
+        let discount = json!({ "discount": { "payablePercent": "90" } });
+        let input = json!({ "accountId": shopper, "infos": [{ "definition": discount }], "idempotencyKey": format!("set {key}") });
+        let set = operator.mutate(
+            "setPrices",
+            "SetPricesInput",
+            input,
+            "rules { id definition { ...on Discount { id } } }",
+        );
+        let set = reads.watch("setPrices", set).await;
+        let again = json!({ "discount": { "id": set["rules"][0]["definition"]["id"] } });
+        let input = json!({ "accountId": shopper, "infos": [{ "definition": again }], "idempotencyKey": format!("again {key}") });
+        reads
+            .watch("setPrices by id", operator.mutate("setPrices", "SetPricesInput", input, "rules { id }"))
+            .await;
+        let input = json!({ "ruleId": set["rules"][0]["id"], "idempotencyKey": format!("end {key}") });
+        reads
+            .watch("endPriceRule", operator.mutate("endPriceRule", "EndPriceRuleInput", input, "rule { id }"))
+            .await;
     }
 
     // Look-ups.
@@ -211,6 +244,10 @@ async fn hot_statements_read_little_of_large_tables() {
         format!(r#"{{ transaction(id: "{transaction}") {{ id refundedAmount }} }}"#),
         format!(r#"{{ node(id: "{}") {{ id }} }}"#, id("order")),
         format!(r#"{{ idempotentResult(accountId: "{owner}", key: "filled-49") {{ key }} }}"#),
+        format!(r#"{{ priceRules(accountId: "{owner}") {{ id definition {{ __typename }} }} }}"#),
+        r#"{ priceRules { id } }"#.to_owned(),
+        r#"{ node(id: "rul_77") { id } }"#.to_owned(),
+        "{ accounts(first: 50) { nodes { priceRules { id } } } }".to_owned(),
         "{ accounts(first: 50) { nodes { orders(first: 10) { nodes { bills(first: 10) { nodes { id } } } } } } }".to_owned(),
     ] {
         for _ in 0..2 {
@@ -292,6 +329,8 @@ async fn accounts_orders_and_bills_take_a_statement_for_each_level() {
         let taken = statements(&server, &operator, &query(accounts)).await;
         assert!((1..=3).contains(&taken), "{accounts} accounts: {taken} statements");
     }
+    let rules = "{ accounts(first: 50) { nodes { priceRules { id definition { __typename } } } } }";
+    assert_eq!(statements(&server, &operator, rules).await, 3, "the accounts, their own rules, everyone's");
     let family = |subs: usize| {
         format!(
             "{{ account {{ subAccounts(first: {subs}) {{ nodes {{ orders(first: 10) {{ nodes {{ bills(first: 10) \

@@ -5,6 +5,7 @@
 //! rounding is that of the total.
 
 mod charge;
+mod in_force;
 mod number;
 mod tariff;
 
@@ -12,6 +13,7 @@ use rust_decimal::Decimal;
 
 pub use charge::{Charge, Label, Line, Step, Title};
 use charge::{Draft, Follow, Lines, Nothing};
+pub use in_force::{Stretch, stretches, that_apply};
 use number::{Narrow, Number, TooNarrow, Wide};
 use tariff::{Place, units, uses_tier};
 

@@ -323,7 +323,7 @@ impl Account {
         ctx: &Context<'_>,
         #[graphql(desc = "Only those in force then; absent: all.")] at: Option<Instant>,
     ) -> async_graphql::Result<Vec<PriceRule>> {
-        Ok(Box::pin(price_rules::of(session(ctx)?, Some(self.0.id), at.map(|at| at.0))).await?)
+        Ok(Box::pin(price_rules::of_account(session(ctx)?, &self.0, at.map(|at| at.0))).await?)
     }
 
     /// When it was made.
