@@ -183,36 +183,61 @@ impl Follow for Lines {
 }
 
 impl Lines {
-    /// The charge of that total: sums the steps into their lines, and adds what rounding makes.
+    /// The charge of that total: sums the steps into their lines, and adds what rounding makes. Where the sums would take
+    /// more digits than can be kept, the steps are written with fewer places: the explanation gives way, not the charge.
     pub fn into_charge(self, total: Decimal) -> Result<Charge, OutOfRange> {
         let mut lines = self.0;
-        let mut sum = Decimal::ZERO;
-        for line in &mut lines {
-            for step in &line.steps {
-                line.amount = money::add(line.amount, step.amount)?;
+        let mut places = PLACES_MAX;
+        let difference = loop {
+            match sum_up(&mut lines).and_then(|sum| money::subtract(total, sum)) {
+                Ok(difference) => break difference,
+                Err(OutOfRange) => {
+                    places = places.checked_sub(PLACES_LESS).ok_or(OutOfRange)?;
+                    write_shorter(&mut lines, places);
+                }
             }
-            sum = money::add(sum, line.amount)?;
-        }
+        };
         // Lines of nothing say nothing, but for those of a resource.
         lines.retain(|line| !line.steps.is_empty() || line.title.resource().is_some());
-        let difference = money::subtract(total, sum)?;
         if !difference.is_zero() {
-            let rounding = Step {
-                label: Label::Rounding,
-                quantity: None,
-                unit_price: None,
-                factor: None,
-                divisor: None,
-                amount: difference,
-                rule: None,
-            };
-            lines.push(Line {
-                title: Title::Rounding,
-                quantity: None,
-                amount: difference,
-                steps: vec![rounding],
-            });
+            lines.push(rounding(difference));
         }
         Ok(Charge { total, lines })
     }
+}
+
+/// Places of a step's amount, and how many fewer are tried where the sums do not fit.
+const PLACES_MAX: u32 = 28;
+const PLACES_LESS: u32 = 4;
+
+/// Sums the steps into their lines, and answers the sum of all.
+fn sum_up(lines: &mut [Line]) -> Result<Decimal, OutOfRange> {
+    let mut sum = Decimal::ZERO;
+    for line in lines {
+        line.amount = Decimal::ZERO;
+        for step in &line.steps {
+            line.amount = money::add(line.amount, step.amount)?;
+        }
+        sum = money::add(sum, line.amount)?;
+    }
+    Ok(sum)
+}
+
+fn write_shorter(lines: &mut [Line], places: u32) {
+    for step in lines.iter_mut().flat_map(|line| &mut line.steps) {
+        step.amount = step.amount.round_dp(places);
+    }
+}
+
+fn rounding(amount: Decimal) -> Line {
+    let step = Step {
+        label: Label::Rounding,
+        quantity: None,
+        unit_price: None,
+        factor: None,
+        divisor: None,
+        amount,
+        rule: None,
+    };
+    Line { title: Title::Rounding, quantity: None, amount, steps: vec![step] }
 }
