@@ -139,6 +139,8 @@ impl PriceRule {
 
 /// Tariffs of a base price, quotas of a package, tiers of a tariff: the most.
 pub const ENTRIES_MAX: usize = 100;
+/// Tiers of all tariffs of a base price: the most.
+pub const TIERS_MAX: usize = 1_000;
 
 impl Terms {
     /// BASE, DISCOUNT or PACKAGE.
@@ -174,6 +176,11 @@ impl Terms {
             Self::Base(tariffs) => {
                 require_entries("tariffs", tariffs.len(), 1)?;
                 require_each_once("tariffs", tariffs.iter().map(|tariff| &tariff.resource))?;
+                let tiers: usize = tariffs.iter().map(|tariff| tariff.tiers.len()).sum();
+                if tiers > TIERS_MAX {
+                    let message = format!("at most {TIERS_MAX} tiers in all");
+                    return Err(Refusal::new(RefusalCode::LimitExceeded, "tariffs", message));
+                }
                 each("tariffs", tariffs, check_tariff)
             }
             Self::Discount(discount) => check_discount(discount),

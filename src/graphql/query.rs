@@ -208,7 +208,7 @@ impl Query {
     }
 
     /// Rates usage under rules that need not be stored: try a price before it is set.
-    #[graphql(complexity = "5 * child_complexity + 100")]
+    #[graphql(complexity = "5 * child_complexity + 5_000")]
     async fn simulate_charges(
         &self,
         ctx: &Context<'_>,

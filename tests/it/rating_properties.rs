@@ -282,3 +282,56 @@ fn usage_without_a_price_is_told_and_costs_nothing() {
     let titles: Vec<_> = charge.lines.iter().map(|line| line.title.to_string()).collect();
     assert_eq!(titles, ["calls (UNPRICED)", "calls"]);
 }
+
+#[test]
+fn blocks_are_of_what_a_rule_charges_and_not_of_what_was_free_or_anothers() {
+    let blocks = |per: i64, round_up| {
+        let Terms::Base(mut tariffs) = tariff_of("calls", &[(0, 1, 0)]) else { unreachable!() };
+        tariffs[0].per = Decimal::from(per);
+        tariffs[0].round_up = round_up;
+        Terms::Base(tariffs)
+    };
+    let (rounded, proportional) = (blocks(1_000, true), blocks(1_000, false));
+    let package = Terms::Package(Package {
+        package_type: PackageType::Reward,
+        money: Decimal::ZERO,
+        quotas: vec![Quota { resource: "calls".to_owned(), quantity: Decimal::from(500) }],
+    });
+    let usage = of("calls", ints(&[1, 998]));
+    // One call is free while the package lasts; the 998 after it are one started block.
+    let ended = two_parts(&[(1, &rounded), (2, &package)], &[(1, &rounded)]);
+    assert_eq!(total(&ended, &usage, 2), Ok(Decimal::ONE));
+    assert_eq!(total(&two_parts(&[], &[(1, &rounded)]), &usage, 2), Ok(Decimal::ONE));
+    let changed = two_parts(&[(1, &proportional)], &[(2, &rounded)]);
+    assert_eq!(total(&changed, &usage, 3), Ok(Decimal::new(1_001, 3)));
+}
+
+#[test]
+fn a_volume_tariff_charges_the_flat_fee_of_one_tier_a_month() {
+    let Terms::Base(mut tariffs) = tariff_of("calls", &[(0, 1, 10), (100, 1, 20)]) else { unreachable!() };
+    tariffs[0].mode = TierMode::Volume;
+    let base = Terms::Base(tariffs);
+    let package = Terms::Package(Package {
+        package_type: PackageType::Reward,
+        money: Decimal::ZERO,
+        quotas: vec![Quota { resource: "calls".to_owned(), quantity: Decimal::from(60) }],
+    });
+    let parts = two_parts(&[(1, &base)], &[(1, &base), (2, &package)]);
+    // 80, and of the 40 up to 120 all above the 60 that are included; the fee of the tier of the first part's 120.
+    assert_eq!(total(&parts, &of("calls", ints(&[80, 40])), 2), Ok(Decimal::from(80 + 40 + 20)));
+}
+
+#[test]
+fn an_explanation_of_very_large_and_very_small_amounts_does_not_refuse_the_charge() {
+    let priced = |resource: &str, per: i64| {
+        let Terms::Base(mut tariffs) = tariff_of(resource, &[(0, 1, 0)]) else { unreachable!() };
+        tariffs[0].per = Decimal::from(per);
+        tariffs.remove(0)
+    };
+    let base = Terms::Base(vec![priced("a", 1), priced("b", 3)]);
+    let usage = [("a", 10_000_000_000_i64), ("b", 1)];
+    let usage: Vec<Usage> = usage.iter().flat_map(|(resource, used)| of(resource, ints(&[*used]))).collect();
+    let charge = rate(&month(&[base]), &usage, 2).unwrap();
+    assert_eq!(charge.total, "10000000000.33".parse().unwrap());
+    assert_eq!(charge.lines.iter().map(|line| line.amount).sum::<Decimal>(), charge.total);
+}

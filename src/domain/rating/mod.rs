@@ -15,11 +15,11 @@ pub use charge::{Charge, Label, Line, Step, Title};
 use charge::{Draft, Follow, Lines, Nothing};
 pub use in_force::{Stretch, stretches, that_apply};
 use number::{Narrow, Number, TooNarrow, Wide};
-use tariff::{Place, units, uses_tier};
+use tariff::{Place, flat_fees, units};
 
 use super::ids::PriceRuleId;
 use super::money::OutOfRange;
-use super::price_rule::{Discount, Tariff, Terms, TierMode};
+use super::price_rule::{Discount, Tariff, Terms};
 
 /// A rule in force.
 #[derive(Debug, Clone, Copy)]
@@ -88,14 +88,17 @@ struct Month<'m, N> {
     usage: &'m [Usage],
     /// What the base prices of each part come to so far.
     amounts: Vec<N>,
+    /// For each part, the units of each resource that its packages include.
+    included: Vec<Vec<(&'m str, N)>>,
 }
 
 impl<'m, N: Number> Month<'m, N> {
     fn new(parts: &'m [Part<'m>], usage: &'m [Usage]) -> Self {
-        Self { parts, usage, amounts: parts.iter().map(|_| N::zero()).collect() }
+        Self { parts, usage, amounts: parts.iter().map(|_| N::zero()).collect(), included: Vec::new() }
     }
 
     fn rate(mut self, places: u32, follow: &mut impl Follow) -> Result<Option<Decimal>, TooNarrow> {
+        self.included = self.parts.iter().map(included).collect::<Result<_, _>>()?;
         for (at, part) in self.parts.iter().enumerate() {
             self.add_base_price(at, part, follow)?;
         }
@@ -124,7 +127,7 @@ impl<'m, N: Number> Month<'m, N> {
         let base = base_price(part);
         for tariff in base.map_or(&[][..], |(_, tariffs)| tariffs) {
             let Some((rule, _)) = base else { break };
-            let place = self.place(at, part, &tariff.resource)?;
+            let place = self.place(at, part, &tariff.resource, rule)?;
             let used = place.until.minus(&place.before)?;
             follow.line(|| Title::Resource(tariff.resource.clone()), Some(used.shown()));
             explain_included(&place, follow)?;
@@ -163,37 +166,75 @@ impl<'m, N: Number> Month<'m, N> {
         Ok(())
     }
 
+    /// The units of a resource that a part's packages include.
+    fn included(&self, part: usize, resource: &str) -> N {
+        let all = self.included.get(part).map_or(&[][..], Vec::as_slice);
+        all.iter().find(|(of, _)| *of == resource).map_or_else(N::zero, |(_, units)| units.clone())
+    }
+
     /// Where a part's units of a resource lie.
-    fn place(&self, at: usize, part: &Part<'_>, resource: &str) -> Result<Place<N>, TooNarrow> {
-        let included = included(part, resource)?;
+    fn place(
+        &self,
+        at: usize,
+        part: &Part<'m>,
+        resource: &str,
+        rule: RuleInForce<'m>,
+    ) -> Result<Place<N>, TooNarrow> {
         let used = self.usage.iter().find(|used| used.resource == resource).map(|used| &used.quantity);
-        let place = match used {
-            None => Place { before: N::zero(), until: N::zero(), month: N::zero(), included, weight: None },
+        let zero = N::zero;
+        let mut place = Place {
+            before: zero(),
+            until: zero(),
+            month: zero(),
+            included: self.included(at, resource),
+            counted_from: zero(),
+            weight: None,
+        };
+        match used {
+            None => {}
             Some(Quantity::Whole(quantity)) => {
-                let quantity = N::of(*quantity);
+                place.until = N::of(*quantity);
+                place.month = place.until.clone();
                 let seconds = |part: &Part<'_>| Decimal::from(part.seconds);
-                let weight = (self.parts.len() > 1)
+                place.weight = (self.parts.len() > 1)
                     .then(|| (seconds(part), self.parts.iter().map(seconds).sum::<Decimal>()));
-                Place { before: N::zero(), until: quantity.clone(), month: quantity, included, weight }
             }
             Some(Quantity::Summed(quantities)) => {
-                let (mut before, mut until, mut month) = (N::zero(), N::zero(), N::zero());
                 for (index, quantity) in quantities.iter().enumerate() {
-                    month = month.plus(&N::of(*quantity))?;
+                    let before = place.month.clone();
+                    place.month = before.plus(&N::of(*quantity))?;
                     if index < at {
-                        before = month.clone();
+                        let free = self.not_counted(index, resource, rule, &before, &place.month)?;
+                        place.counted_from = place.counted_from.larger(&free)?.clone();
+                        place.before = place.month.clone();
                     }
                     if index <= at {
-                        until = month.clone();
+                        place.until = place.month.clone();
                     }
                 }
-                Place { before, until, month, included, weight: None }
             }
-        };
+        }
         Ok(place)
     }
 
-    /// The flat fees that the part is the first of its rule's to owe.
+    /// Up to where the units of an earlier part are no part of a rule's blocks: they were free, or another rule's.
+    fn not_counted(
+        &self,
+        part: usize,
+        resource: &str,
+        rule: RuleInForce<'m>,
+        before: &N,
+        until: &N,
+    ) -> Result<N, TooNarrow> {
+        let same_rule = |part: &Part<'m>| base_price(part).is_some_and(|(base, _)| base.order == rule.order);
+        if !self.parts.get(part).is_some_and(same_rule) {
+            return Ok(until.clone());
+        }
+        let included = self.included(part, resource);
+        Ok(if before.is_less(&included)? { until.smaller(&included)?.clone() } else { N::zero() })
+    }
+
+    /// The flat fees of a rule, told and added where a part is the first of the rule's to owe them.
     fn add_flat_fees(
         &mut self,
         at: usize,
@@ -201,8 +242,15 @@ impl<'m, N: Number> Month<'m, N> {
         tariff: &Tariff,
         follow: &mut impl Follow,
     ) -> Result<(), TooNarrow> {
-        for (index, tier) in tariff.tiers.iter().enumerate() {
-            if tier.flat_fee.is_zero() || !self.owes_flat_fee(at, rule, tariff, index)? {
+        if tariff.tiers.iter().all(|tier| tier.flat_fee.is_zero()) {
+            return Ok(());
+        }
+        let of_rule = |part: &&Part<'m>| base_price(part).is_some_and(|(base, _)| base.order == rule.order);
+        let parts: Vec<_> = self.parts.iter().enumerate().filter(|(_, part)| of_rule(part)).collect();
+        let places = parts.iter().map(|(index, part)| self.place(*index, part, &tariff.resource, rule));
+        let places: Vec<_> = places.collect::<Result<_, _>>()?;
+        for (tier, owing) in flat_fees(tariff, &places)? {
+            if parts.get(owing).is_none_or(|(index, _)| *index != at) {
                 continue;
             }
             let fee = N::of(tier.flat_fee);
@@ -215,27 +263,6 @@ impl<'m, N: Number> Month<'m, N> {
             self.add(at, &fee)?;
         }
         Ok(())
-    }
-
-    fn owes_flat_fee(
-        &self,
-        at: usize,
-        rule: RuleInForce<'m>,
-        tariff: &Tariff,
-        tier: usize,
-    ) -> Result<bool, TooNarrow> {
-        let of_rule = |part: &&Part<'m>| base_price(part).is_some_and(|(base, _)| base.order == rule.order);
-        let mut first = None;
-        let mut is_anything_used = false;
-        for (index, part) in self.parts.iter().enumerate().filter(|(_, part)| of_rule(part)) {
-            let place = self.place(index, part, &tariff.resource)?;
-            first = first.or(Some(index));
-            if uses_tier(tariff, tier, &place)? {
-                return Ok(index == at);
-            }
-            is_anything_used |= tariff.mode == TierMode::Volume || place.uses_any()?;
-        }
-        Ok(tier == 0 && !is_anything_used && first == Some(at))
     }
 
     fn take_discounts(&mut self, follow: &mut impl Follow) -> Result<(), TooNarrow> {
@@ -331,16 +358,20 @@ fn base_price<'r>(part: &Part<'r>) -> Option<(RuleInForce<'r>, &'r [Tariff])> {
     })
 }
 
-/// The units of a resource that the packages in force include.
-fn included<N: Number>(part: &Part<'_>, resource: &str) -> Result<N, TooNarrow> {
-    let mut sum = N::zero();
+/// The units of each resource that the packages of a part include.
+fn included<'r, N: Number>(part: &Part<'r>) -> Result<Vec<(&'r str, N)>, TooNarrow> {
+    let mut sums: Vec<(&'r str, N)> = Vec::new();
     for rule in &part.rules {
         let Terms::Package(package) = rule.terms else { continue };
-        for quota in package.quotas.iter().filter(|quota| quota.resource == resource) {
-            sum = sum.plus(&N::of(quota.quantity))?;
+        for quota in &package.quotas {
+            let quantity = N::of(quota.quantity);
+            match sums.iter_mut().find(|(resource, _)| *resource == quota.resource) {
+                Some((_, sum)) => *sum = sum.plus(&quantity)?,
+                None => sums.push((&quota.resource, quantity)),
+            }
         }
     }
-    Ok(sum)
+    Ok(sums)
 }
 
 fn explain_included<N: Number>(place: &Place<N>, follow: &mut impl Follow) -> Result<(), TooNarrow> {

@@ -159,7 +159,7 @@ impl Number for Narrow {
             if coefficient % 10 != 0 {
                 return Wide::narrow(*self).shown();
             }
-            let Some(fewer) = places.checked_sub(1) else { return Decimal::MAX };
+            let Some(fewer) = places.checked_sub(1) else { return Wide::narrow(*self).shown() };
             (coefficient, places) = (coefficient / 10, fewer);
         }
     }

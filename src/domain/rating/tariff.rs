@@ -17,6 +17,8 @@ pub struct Place<N> {
     pub month: N,
     /// The units that packages include: the first ones of the month.
     pub included: N,
+    /// Above which blocks are counted: below lie units that were free, or another rule's, in an earlier part.
+    pub counted_from: N,
     /// The part's seconds and the month's, where the quantity is one for the whole month.
     pub weight: Option<(Decimal, Decimal)>,
 }
@@ -74,7 +76,7 @@ pub fn units<N: Number>(
                 if !start.is_less(&to)? {
                     break;
                 }
-                let bottom = start.larger(&place.included)?.clone();
+                let bottom = start.larger(&place.included)?.larger(&place.counted_from)?.clone();
                 let low = from.larger(&start)?.clone();
                 let high = match span.to {
                     Some(end) => N::of(end).smaller(&to)?.clone(),
@@ -91,7 +93,7 @@ pub fn units<N: Number>(
             let net = place.month.minus(place.month.smaller(&place.included)?)?;
             match covering(tariff, &net)? {
                 Some(span) if from.is_less(&to)? => {
-                    let bottom = place.included.clone();
+                    let bottom = place.included.larger(&place.counted_from)?.clone();
                     priced(tariff, &span, [&bottom, &from, &to], place, rule, follow)
                 }
                 _ => Ok(N::zero()),
@@ -140,23 +142,56 @@ fn priced<N: Number>(
     Ok(amount)
 }
 
-/// Whether a part uses a tier, so that it owes the tier's flat fee if no earlier part does.
-pub fn uses_tier<N: Number>(tariff: &Tariff, tier: usize, place: &Place<N>) -> Result<bool, TooNarrow> {
-    let Some(span) = spans(tariff).nth(tier) else { return Ok(false) };
+/// For each tier with a flat fee that is owed: which of a rule's parts, by its place in `places`, is the first to owe it.
+/// GRADUATED owes the fee of every tier that is used, or the first tier's if none is; VOLUME that of one tier.
+pub fn flat_fees<'t, N: Number>(
+    tariff: &'t Tariff,
+    places: &[Place<N>],
+) -> Result<Vec<(&'t Tier, usize)>, TooNarrow> {
+    let mut owed = Vec::new();
+    if tariff.tiers.iter().all(|tier| tier.flat_fee.is_zero()) {
+        return Ok(owed);
+    }
+    let first_in_use = first(places, Place::uses_any)?;
     match tariff.mode {
-        TierMode::Graduated => {
-            let (from, to) = place.charged()?;
-            let start = N::of(span.tier.from);
-            let low = from.larger(&start)?;
-            let high = match span.to {
-                Some(end) => N::of(end).smaller(&to)?.clone(),
-                None => to,
-            };
-            low.is_less(&high)
+        TierMode::Graduated if first_in_use.is_some() => {
+            for span in spans(tariff).filter(|span| !span.tier.flat_fee.is_zero()) {
+                if let Some(part) = first(places, |place| uses(&span, place))? {
+                    owed.push((span.tier, part));
+                }
+            }
         }
+        TierMode::Graduated => owed.extend(tariff.tiers.first().map(|tier| (tier, 0))),
         TierMode::Volume => {
+            let part = first_in_use.unwrap_or(0);
+            let Some(place) = places.get(part) else { return Ok(owed) };
             let net = place.month.minus(place.month.smaller(&place.included)?)?;
-            Ok(covering(tariff, &net)?.is_some_and(|covering| covering.tier.from == span.tier.from))
+            owed.extend(covering(tariff, &net)?.map(|span| (span.tier, part)));
         }
     }
+    owed.retain(|(tier, _)| !tier.flat_fee.is_zero());
+    Ok(owed)
+}
+
+fn first<N>(
+    places: &[Place<N>],
+    is_so: impl Fn(&Place<N>) -> Result<bool, TooNarrow>,
+) -> Result<Option<usize>, TooNarrow> {
+    for (index, place) in places.iter().enumerate() {
+        if is_so(place)? {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether any of the part's units above what is included lie in the tier.
+fn uses<N: Number>(span: &Span<'_>, place: &Place<N>) -> Result<bool, TooNarrow> {
+    let (from, to) = place.charged()?;
+    let start = N::of(span.tier.from);
+    let high = match span.to {
+        Some(end) => N::of(end).smaller(&to)?.clone(),
+        None => to,
+    };
+    from.larger(&start)?.is_less(&high)
 }
