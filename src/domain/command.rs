@@ -13,6 +13,7 @@ use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Hash;
 use super::order::Order;
+use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
 
 /// One thing to do to one account, once.
@@ -105,10 +106,14 @@ impl Action {
 
     /// A digest of the action as values: `5` and `5.00` are the same amount.
     pub fn fingerprint(&self) -> Hash {
-        // An action is plain data: writing it as JSON cannot fail.
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(&text).into()
+        fingerprint(self)
     }
+}
+
+/// A digest of what a key is used for, as values.
+pub fn fingerprint(asked: &impl Serialize) -> Hash {
+    // What is asked is plain data: writing it as JSON cannot fail.
+    Sha256::digest(serde_json::to_vec(asked).unwrap_or_default()).into()
 }
 
 /// What a key holds: which mutation was done with it, and what that made.
@@ -121,6 +126,17 @@ pub struct Answer {
     pub order: Option<OrderId>,
     pub bill: Option<BillId>,
     pub created_at: DateTime<Utc>,
+}
+
+impl Answer {
+    /// Refuses another use of the key than the one whose answer it holds.
+    pub fn require_same(&self, mutation: Mutation, fingerprint: Hash) -> Result<(), Refusal> {
+        if self.mutation == mutation && self.fingerprint == fingerprint {
+            return Ok(());
+        }
+        let message = format!("the key was used for another {}", self.mutation);
+        Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "idempotencyKey", message))
+    }
 }
 
 /// What a command led to, as committed.

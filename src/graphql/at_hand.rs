@@ -25,6 +25,10 @@ pub trait AtHand: ContainerType {
     const LOADED: &'static [&'static str] = &[];
 }
 
+impl<T: AtHand> AtHand for &T {
+    const LOADED: &'static [&'static str] = T::LOADED;
+}
+
 /// One such object.
 pub struct Inline<T>(pub T);
 
@@ -62,27 +66,10 @@ impl<T: AtHand> OutputType for InlineList<T> {
         match resolve_list_now(&self.0, ctx) {
             Some(values) => values.map(Value::List),
             None => {
-                let inline = self.0.iter().map(Borrowed);
+                let inline = self.0.iter().map(Inline);
                 resolve_list(ctx, field, inline, Some(self.0.len())).boxed().await
             }
         }
-    }
-}
-
-/// An object of a list that is resolved item by item.
-struct Borrowed<'a, T>(&'a T);
-
-impl<T: AtHand> OutputType for Borrowed<'_, T> {
-    fn type_name() -> Cow<'static, str> {
-        T::type_name()
-    }
-
-    fn create_type_info(registry: &mut Registry) -> String {
-        T::create_type_info(registry)
-    }
-
-    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
-        resolve_object(self.0, ctx).await
     }
 }
 

@@ -23,6 +23,12 @@ pub async fn account_lock(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>,
     rows::<AccountRow>(conn, statement).await
 }
 
+/// Waits for an account, and holds it to the end of the transaction.
+pub async fn account_hold(conn: Conn<'_>, id: AccountId) -> Result<(), StoreError> {
+    let statement = Statement::new("SELECT FROM accounts WHERE id = ").bigint(id.0).sql(" FOR UPDATE");
+    execute(conn, statement).await.map(drop)
+}
+
 /// Writes balances and the ends of ledgers: what the engine changes of an account.
 pub async fn account_post(conn: Conn<'_>, accounts: &[Account]) -> Result<(), StoreError> {
     let columns = Columns::new()

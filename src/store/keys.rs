@@ -1,6 +1,7 @@
 //! Idempotency keys, with the answers that they hold.
 
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::rows::{AnswerRow, select_list};
@@ -42,4 +43,34 @@ pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> R
         .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.bill.map(BillId::uuid)))
         .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at));
     execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
+}
+
+/// The price rules that a key has set or ended.
+pub async fn price_rules_of_key(mut conn: Conn<'_>, owner: i64, key: String) -> Result<Vec<i64>, StoreError> {
+    let statement = Statement::<Nullable<Array<BigInt>>>::new(
+        "SELECT price_rule_ids FROM idempotency_keys WHERE account_id = ",
+    )
+    .bigint(owner)
+    .sql(" AND key = ")
+    .text(key);
+    let found: Vec<Option<Vec<i64>>> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().flatten().flatten().collect())
+}
+
+/// Keeps a key with the price rules that it has set or ended.
+pub async fn price_rules_answer_insert(
+    conn: Conn<'_>,
+    owner: AccountId,
+    answer: Answer,
+    rules: Vec<i64>,
+) -> Result<(), StoreError> {
+    let key = answer.key.clone();
+    answer_insert(conn, &[(owner, answer)]).await?;
+    let statement = Statement::new("UPDATE idempotency_keys SET price_rule_ids = ")
+        .value::<Array<BigInt>, _>(rules)
+        .sql(" WHERE account_id = ")
+        .bigint(owner.0)
+        .sql(" AND key = ")
+        .text(key);
+    execute(conn, statement).await.map(drop)
 }

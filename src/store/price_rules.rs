@@ -1,15 +1,17 @@
 //! Price rules: read with what they say, appended, ended.
 
-use diesel::result::Error as DieselError;
-use diesel::sql_types::{Array, BigInt, Binary, Jsonb, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use std::iter::once;
+
+use chrono::{DateTime, Utc};
+use diesel::result::Error as DieselError;
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
 use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
-use crate::domain::command::Mutation;
+use super::{Conn, accounts, execute, keys, rows, select_from};
+use crate::domain::command::{Answer, Mutation};
 use crate::domain::ids::{AccountId, PriceDefinitionId};
 use crate::domain::ledger::Hash;
 use crate::domain::price_rule::{
@@ -19,6 +21,9 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// Whoever sets or ends rules does so alone, so that the order of their numbers is that in which they were set.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
+
+/// Whom the keys of rules for everyone belong to: no account has this number.
+const PROVIDER: AccountId = AccountId(0);
 
 pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
     let statement = select_from::<PriceRuleRow>("told_price_rules")
@@ -218,51 +223,31 @@ struct Key<'k> {
 }
 
 impl Key<'_> {
-    fn owner(&self) -> i64 {
-        self.account.map_or(0, |account| account.0)
+    fn owner(&self) -> AccountId {
+        self.account.unwrap_or(PROVIDER)
     }
 
     /// The rules that the key has set or ended, if it was used for the same before.
-    async fn held(&self, mut conn: Conn<'_>) -> Result<Option<Vec<i64>>, Stop> {
+    async fn held(&self, conn: Conn<'_>) -> Result<Option<Vec<i64>>, Stop> {
+        let owner = self.owner();
         // The engine uses an account's keys while it holds the account.
-        let lock = Statement::new("SELECT FROM accounts WHERE id = ").bigint(self.owner()).sql(" FOR UPDATE");
-        execute(conn, lock).await?;
-        let statement = Statement::<(Text, Binary, Nullable<Array<BigInt>>)>::new(
-            "SELECT mutation, fingerprint, price_rule_ids FROM idempotency_keys WHERE account_id = ",
-        )
-        .bigint(self.owner())
-        .sql(" AND key = ")
-        .text(self.key.to_owned());
-        let held: Vec<(String, Vec<u8>, Option<Vec<i64>>)> = statement.load(&mut conn).await?;
-        let Some((mutation, fingerprint, ids)) = held.into_iter().next() else { return Ok(None) };
-        if mutation == self.mutation.code() && fingerprint == self.fingerprint {
-            return Ok(Some(ids.unwrap_or_default()));
-        }
-        let message = "the key was used for something else";
-        Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "idempotencyKey", message).into())
+        accounts::account_hold(conn, owner).await?;
+        let answers = keys::answer_by_keys(conn, vec![owner.0], vec![self.key.to_owned()]).await?;
+        let Some((_, answer)) = answers.into_iter().next() else { return Ok(None) };
+        answer.require_same(self.mutation, self.fingerprint)?;
+        Ok(Some(keys::price_rules_of_key(conn, owner.0, self.key.to_owned()).await?))
     }
 
-    async fn keep(
-        &self,
-        conn: Conn<'_>,
-        rules: Vec<i64>,
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), StoreError> {
-        let statement = Statement::new(
-            "INSERT INTO idempotency_keys (account_id, key, mutation, fingerprint, price_rule_ids, created_at) VALUES (",
-        )
-        .bigint(self.owner())
-        .sql(", ")
-        .text(self.key.to_owned())
-        .sql(", ")
-        .text(self.mutation.code().to_owned())
-        .sql(", ")
-        .value::<Binary, _>(self.fingerprint.to_vec())
-        .sql(", ")
-        .value::<Array<BigInt>, _>(rules)
-        .sql(", ")
-        .instant(now)
-        .sql(")");
-        execute(conn, statement).await.map(drop)
+    async fn keep(&self, conn: Conn<'_>, rules: Vec<i64>, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let answer = Answer {
+            key: self.key.to_owned(),
+            mutation: self.mutation,
+            fingerprint: self.fingerprint,
+            transaction: None,
+            order: None,
+            bill: None,
+            created_at: now,
+        };
+        keys::price_rules_answer_insert(conn, self.owner(), answer, rules).await
     }
 }

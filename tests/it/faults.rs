@@ -259,13 +259,21 @@ async fn a_full_lane_is_overloaded_to_clients() {
     let account = server.account("chaizs", "0").await;
     let holder = hold(&server, &account).await;
     let operator = server.operator();
+    let answered = Notify::new();
     let asked = (0..20).map(|index| {
         let input = recharge(&account, &format!("{index}"), "1.00");
         let operator = operator.clone();
-        async move { operator.try_mutate("recharge", "RechargeInput", input, "transaction { id }").await.1 }
+        let answered = &answered;
+        async move {
+            let (_, answer) =
+                operator.try_mutate("recharge", "RechargeInput", input, "transaction { id }").await;
+            answered.notify_one();
+            answer
+        }
     });
+    // While the account is held, whoever is answered was turned away.
     let releasing = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        answered.notified().await;
         holder.batch_execute("ROLLBACK").await.unwrap();
     };
     let (answers, ()) = tokio::join!(join_all(asked), releasing);

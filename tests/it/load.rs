@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::support::load::Load;
+use crate::support::process::eventually;
 use crate::support::sequences::in_full;
 use crate::support::{TestServer, server};
 use abacus::domain::viewer::Role;
@@ -62,13 +63,11 @@ async fn everything_is_done_once(servers: &[&TestServer]) {
 async fn nothing_is_left_open(sql: &tokio_postgres::Client) {
     let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND pid <> pg_backend_pid() AND (state LIKE 'idle in transaction%' OR state = 'active')";
-    for _ in 0..100 {
-        if sql.query_one(query, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("a session is still in a transaction");
+    eventually("no session in a transaction", 5, async || {
+        let open: i64 = sql.query_one(query, &[]).await.unwrap().get(0);
+        (open == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -481,3 +481,68 @@ async fn a_resource_keeps_its_unit_and_aggregation() {
         assert_eq!(wrong["userErrors"][0]["code"], "CONFLICT");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_rules_tariffs_and_tiers_than_can_be_kept_are_refused() {
+    let (server, _) = standing_server().await;
+    server.account("acme", "0").await;
+    let operator = server.operator();
+    let discount = json!({ "definition": { "discount": { "payablePercent": 90 } } });
+    let many = |count: usize| Value::Array(vec![discount.clone(); count]);
+    let asked = |infos: Value, key: usize| json!({ "namespace": "acme", "infos": infos, "idempotencyKey": key.to_string() });
+    assert_refused(&set(&operator, asked(many(101), 0)).await, "LIMIT_EXCEEDED", "infos");
+    let tier = |from: usize| json!({ "from": from, "unitPrice": 1 });
+    let tariff = |resource: &str, tiers: usize| json!({ "resource": resource, "tiers": (0..tiers).map(tier).collect::<Vec<_>>() });
+    let base = |tariffs: Vec<Value>| json!([{ "definition": { "base": { "currency": "CNY", "tariffs": tariffs } } }]);
+    let long = asked(base(vec![tariff("space", 101)]), 0);
+    assert_refused(&set(&operator, long).await, "LIMIT_EXCEEDED", "infos.0.definition.base.tariffs.0.tiers");
+    let wide = base((0..101).map(|index| tariff(&format!("r{index}"), 1)).collect());
+    assert_refused(
+        &set(&operator, asked(wide, 0)).await,
+        "LIMIT_EXCEEDED",
+        "infos.0.definition.base.tariffs",
+    );
+    let both = base((0..11).map(|index| tariff(&format!("r{index}"), 91)).collect());
+    assert_refused(
+        &set(&operator, asked(both, 0)).await,
+        "LIMIT_EXCEEDED",
+        "infos.0.definition.base.tariffs",
+    );
+    for key in 1..=10 {
+        assert_eq!(set(&operator, asked(many(100), key)).await["userErrors"], json!([]));
+    }
+    assert_refused(&set(&operator, asked(many(1), 11)).await, "LIMIT_EXCEEDED", "infos");
+    let rules = operator.data("{ account(namespace: \"acme\") { priceRules { id } } }").await;
+    assert_eq!(rules["account"]["priceRules"].as_array().unwrap().len(), 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_simulates_an_accounts_past_period_and_names_it_whole() {
+    let (server, _) = standing_server().await;
+    let account = server.account("acme", "0").await;
+    let query =
+        "query($input: SimulateChargesInput!) { simulateCharges(input: $input) { total { amount } } }";
+    let rules = json!([{ "package": { "money": "9.90" } }]);
+    let good = json!({ "currency": "CNY", "rules": rules, "accountId": account,
+        "startTime": "2026-02-01T00:00:00Z", "endTime": START });
+    // Nothing is metered yet: what is left is what a package costs without any usage.
+    let (_, answer) = server.operator().post(query, json!({ "input": good })).await;
+    assert_eq!(answer["data"]["simulateCharges"]["total"]["amount"], "9.90", "{answer}");
+    for (field, value, code, message) in [
+        ("usage", json!([]), "INVALID", "accountId: "),
+        ("startTime", Value::Null, "REQUIRED", "startTime: "),
+        ("endTime", Value::Null, "REQUIRED", "endTime: "),
+        ("endTime", json!("2026-02-01T00:00:00Z"), "INVALID", "endTime: "),
+        ("endTime", json!("2026-03-01T00:00:01Z"), "INVALID", "endTime: "),
+        ("accountId", json!("acc_999999"), "NOT_FOUND", "accountId: "),
+        ("accountId", json!("acme"), "INVALID", "accountId: "),
+        ("rules", Value::Array(vec![rules[0].clone(); 101]), "LIMIT_EXCEEDED", "rules: "),
+    ] {
+        let mut wrong = good.clone();
+        wrong[field] = value;
+        let (_, answer) = server.operator().post(query, json!({ "input": wrong })).await;
+        let error = &answer["errors"][0];
+        assert_eq!(error["extensions"]["code"], code, "{field}: {answer}");
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{answer}");
+    }
+}

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use crate::support::TestServer;
 
-pub fn cases(text: &str, list: Option<&str>) -> Vec<Value> {
+fn cases(text: &str, list: Option<&str>) -> Vec<Value> {
     let parsed: Value = serde_json::from_str(text).unwrap();
     let cases = list.map_or(&parsed, |list| &parsed[list]).as_array().unwrap().clone();
     assert!(!cases.is_empty(), "a file of cases is empty");
     cases
 }
 
-pub fn rating_cases() -> Vec<Value> {
+fn rating_cases() -> Vec<Value> {
     cases(include_str!("../cases/rating.json"), None)
 }
 
-pub fn out_of_range_cases() -> Vec<Value> {
+fn out_of_range_cases() -> Vec<Value> {
     cases(include_str!("../cases/out_of_range.json"), Some("rating"))
 }
 
@@ -72,16 +72,16 @@ fn terms(rule: &Value) -> Terms {
 }
 
 /// A case as the rating code takes it: its rules, its usage, the places of its total.
-pub struct Case {
-    pub id: String,
-    pub terms: Vec<Terms>,
-    pub usage: Vec<(String, Decimal)>,
-    pub places: u32,
-    pub total: Decimal,
+struct Case {
+    id: String,
+    terms: Vec<Terms>,
+    usage: Vec<(String, Decimal)>,
+    places: u32,
+    total: Decimal,
 }
 
 impl Case {
-    pub fn read(value: &Value) -> Self {
+    fn read(value: &Value) -> Self {
         Self {
             id: text(&value["id"]),
             terms: list(&value["rules"], terms),

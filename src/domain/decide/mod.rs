@@ -48,10 +48,7 @@ pub fn decide(
 }
 
 fn repeat(answer: &Answer, command: &Command, fingerprint: ledger::Hash) -> Result<Decision, Refusal> {
-    if answer.mutation != command.action.mutation() || answer.fingerprint != fingerprint {
-        let message = format!("the key was used for another {}", answer.mutation);
-        return Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "idempotencyKey", message));
-    }
+    answer.require_same(command.action.mutation(), fingerprint)?;
     Ok(Decision { done: Done::Before(answer.clone()), change: None })
 }
 

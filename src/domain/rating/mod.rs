@@ -74,10 +74,10 @@ fn follow<F: Follow + Default>(
     places: u32,
 ) -> Result<(Decimal, F), OutOfRange> {
     let mut followed = F::default();
-    let narrow = Month::<Narrow>::new(parts, usage).rate(places, &mut followed);
+    let narrow = Month::<Narrow>::new(parts, usage).and_then(|month| month.rate(places, &mut followed));
     let total = narrow.or_else(|TooNarrow| {
         followed = F::default();
-        Month::<Wide>::new(parts, usage).rate(places, &mut followed)
+        Month::<Wide>::new(parts, usage)?.rate(places, &mut followed)
     });
     Ok((total.ok().flatten().ok_or(OutOfRange)?, followed))
 }
@@ -93,12 +93,12 @@ struct Month<'m, N> {
 }
 
 impl<'m, N: Number> Month<'m, N> {
-    fn new(parts: &'m [Part<'m>], usage: &'m [Usage]) -> Self {
-        Self { parts, usage, amounts: parts.iter().map(|_| N::zero()).collect(), included: Vec::new() }
+    fn new(parts: &'m [Part<'m>], usage: &'m [Usage]) -> Result<Self, TooNarrow> {
+        let included = parts.iter().map(included).collect::<Result<_, _>>()?;
+        Ok(Self { parts, usage, amounts: parts.iter().map(|_| N::zero()).collect(), included })
     }
 
     fn rate(mut self, places: u32, follow: &mut impl Follow) -> Result<Option<Decimal>, TooNarrow> {
-        self.included = self.parts.iter().map(included).collect::<Result<_, _>>()?;
         for (at, part) in self.parts.iter().enumerate() {
             self.add_base_price(at, part, follow)?;
         }

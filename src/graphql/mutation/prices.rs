@@ -1,11 +1,10 @@
 //! Operators: what consumption costs.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
+use crate::domain::command::fingerprint;
 use crate::domain::ids::PriceRuleId;
-use crate::domain::ledger::Hash;
 use crate::domain::plan::Resource as DomainResource;
 use crate::domain::price_rule::{
     PriceRule as DomainRule, RULES_AT_ONCE_MAX, RuleToEnd, RuleToSet, RulesToSet,
@@ -153,12 +152,6 @@ impl PriceMutation {
             DefineResourcePayload { resource: resource.map(Arc::new).map(Resource), user_errors }
         })
     }
-}
-
-/// A digest of what is asked, as values.
-fn fingerprint(asked: &impl serde::Serialize) -> Hash {
-    // Plain data: writing it as JSON cannot fail.
-    Sha256::digest(serde_json::to_vec(asked).unwrap_or_default()).into()
 }
 
 async fn set_prices(session: &Session, input: SetPricesInput) -> MutationResult<Vec<DomainRule>> {

@@ -87,7 +87,7 @@ impl ChargeLine {
 pub struct ChargeStep(rating::Step);
 
 /// One step of a calculation: recomputing the steps gives the price, to the last digit. Where a step's exact amount has
-/// no end, as a third has none, it is written with 20 places, and the rounding makes the sum right.
+/// no end, as a third has none, it is written with at most 20 places, and the rounding makes the sum right.
 #[Object]
 impl ChargeStep {
     /// What it does, for people.
