@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::clock::wall;
-use crate::config::{Cli, CliCommand, GlobalArgs, ServeArgs, TokenArgs};
+use crate::clock::{Clock, wall};
+use crate::config::{Cli, CliCommand, GlobalArgs, JobsArgs, ServeArgs, TokenArgs, currencies};
 use crate::demo;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
@@ -14,7 +14,7 @@ use crate::graphql::sdl;
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
-use crate::server::{Server, ServerConfig};
+use crate::server::{JobServer, Server, ServerConfig};
 use crate::store::database::Database;
 use crate::store::migrations;
 use crate::telemetry;
@@ -30,6 +30,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         None => serve(&cli.global, &cli.serve).await,
         Some(CliCommand::Serve(args)) => serve(&cli.global, &args).await,
+        Some(CliCommand::Jobs(args)) => jobs(&cli.global, &args).await,
         Some(CliCommand::Migrate) => migrate(&cli.global).await,
         Some(CliCommand::Token(args)) => token(&cli.global, &args),
         Some(CliCommand::Schema) => {
@@ -73,12 +74,14 @@ impl Db {
 
 async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
-    let currencies = args.currencies()?;
+    let currencies = currencies(&args.currencies)?;
     let sandbox = args.sandbox || global.database_url.is_none();
     let secret = secret(global, sandbox)?;
     let db = Db::open(global).await?;
     let config = ServerConfig {
         sandbox,
+        clock: clock(sandbox),
+        run_jobs: !args.no_jobs,
         currencies,
         connections_max: args.connections,
         engine: EngineConfig { lanes: usize::from(args.lanes), ..EngineConfig::default() },
@@ -89,19 +92,64 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     outcome
 }
 
+fn clock(sandbox: bool) -> Clock {
+    if sandbox { Clock::sandbox() } else { Clock::system() }
+}
+
+/// Connections of a process that only runs jobs: reading what is due takes few.
+const JOB_CONNECTIONS: u32 = 3;
+
+async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
+    telemetry::start(args.log_json);
+    let Some(url) = &global.database_url else {
+        return Err(
+            "jobs run beside a server on a DATABASE_URL; with the private PostgreSQL `serve` runs them"
+                .into(),
+        );
+    };
+    let config = ServerConfig {
+        clock: clock(args.sandbox),
+        currencies: currencies(&args.currencies)?,
+        connections_max: JOB_CONNECTIONS,
+        ..ServerConfig::new(([127, 0, 0, 1], 0).into(), url.clone(), Vec::new())
+    };
+    let mut stop = StopSignals::new()?;
+    let jobs = JobServer::start(config).await?;
+    tracing::info!("running jobs");
+    stop.received().await;
+    tracing::info!("stopping");
+    jobs.stop().await;
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 async fn run_server(config: ServerConfig, db: &Db, secret: &[u8]) -> Result<(), Failure> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = StopSignals::new()?;
     let server = Server::start(config).await?;
     if let Some(private) = &db.private {
         demo::make(&server.app).await?;
         print_welcome(&server, private, secret)?;
     }
     tracing::info!(address = %server.address, "listening");
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    stop.received().await;
     tracing::info!("stopping");
     server.stop().await;
     Ok(())

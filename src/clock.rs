@@ -7,9 +7,16 @@ use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 
 /// The server's clock, to the microsecond.
 #[derive(Debug, Clone, Default)]
-pub struct Clock {
-    /// For tests and the sandbox: the clock stands there, until it is moved.
-    standing: Option<Arc<AtomicI64>>,
+pub struct Clock(Kind);
+
+#[derive(Debug, Clone, Default)]
+enum Kind {
+    #[default]
+    System,
+    /// The machine's, so many microseconds ahead: the sandbox's.
+    Ahead(Arc<AtomicI64>),
+    /// Stands at this instant until it is moved: for tests.
+    Standing(Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -18,24 +25,55 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that stands at `instant` until [`Clock::set`].
-    pub fn standing_at(instant: DateTime<Utc>) -> Self {
-        Self { standing: Some(Arc::new(AtomicI64::new(instant.timestamp_micros()))) }
+    /// The machine's clock, which can be moved ahead.
+    pub fn sandbox() -> Self {
+        Self(Kind::Ahead(Arc::default()))
     }
 
-    /// Moves a standing clock; the machine's is not moved.
+    /// A clock that stands at `instant` until [`Clock::set`].
+    pub fn standing_at(instant: DateTime<Utc>) -> Self {
+        Self(Kind::Standing(Arc::new(AtomicI64::new(instant.timestamp_micros()))))
+    }
+
+    /// Moves a clock that can be moved; a sandbox's runs on from there.
     pub fn set(&self, instant: DateTime<Utc>) {
-        if let Some(standing) = &self.standing {
-            standing.store(instant.timestamp_micros(), Ordering::SeqCst);
+        match &self.0 {
+            Kind::System => {}
+            Kind::Ahead(offset) => {
+                offset.store(
+                    instant.signed_duration_since(wall()).num_microseconds().unwrap_or(0),
+                    Ordering::SeqCst,
+                );
+            }
+            Kind::Standing(at) => at.store(instant.timestamp_micros(), Ordering::SeqCst),
+        }
+    }
+
+    /// How far a sandbox's clock is ahead of the machine's, in microseconds; None for any other.
+    pub fn offset_micros(&self) -> Option<i64> {
+        match &self.0 {
+            Kind::Ahead(offset) => Some(offset.load(Ordering::SeqCst)),
+            Kind::System | Kind::Standing(_) => None,
+        }
+    }
+
+    /// Moves a sandbox's clock at least so far ahead, as another server has.
+    pub fn keep_up_with(&self, offset_micros: i64) {
+        if let Kind::Ahead(offset) = &self.0 {
+            offset.fetch_max(offset_micros, Ordering::SeqCst);
         }
     }
 
     pub fn now(&self) -> DateTime<Utc> {
-        match &self.standing {
-            Some(standing) => {
-                Utc.timestamp_micros(standing.load(Ordering::SeqCst)).single().unwrap_or_default()
+        match &self.0 {
+            Kind::System => to_microseconds(wall()),
+            Kind::Ahead(offset) => {
+                let offset = TimeDelta::microseconds(offset.load(Ordering::SeqCst));
+                to_microseconds(wall().checked_add_signed(offset).unwrap_or_else(wall))
             }
-            None => to_microseconds(wall()),
+            Kind::Standing(at) => {
+                Utc.timestamp_micros(at.load(Ordering::SeqCst)).single().unwrap_or_default()
+            }
         }
     }
 }

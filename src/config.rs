@@ -52,6 +52,8 @@ impl GlobalArgs {
 pub enum CliCommand {
     /// Run the server (also without any command)
     Serve(ServeArgs),
+    /// Run what falls due by itself (renewals, due bills, suspensions), and serve nobody; beside `serve --no-jobs`
+    Jobs(JobsArgs),
     /// Bring the database's schema up to date
     Migrate,
     /// Print a token; it needs no database
@@ -78,19 +80,35 @@ pub struct ServeArgs {
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,
+    /// Leave what falls due by itself to `abacus jobs`
+    #[arg(long, env = "ABACUS_NO_JOBS")]
+    pub no_jobs: bool,
     /// Log as JSON lines
     #[arg(long, env = "ABACUS_LOG_JSON")]
     pub log_json: bool,
 }
 
-impl ServeArgs {
-    pub fn currencies(&self) -> Result<Currencies, CurrencyError> {
-        let mut currencies = Currencies::default();
-        for setting in &self.currencies {
-            currencies.configure(setting)?;
-        }
-        Ok(currencies)
+/// How jobs run.
+#[derive(Debug, Clone, Args)]
+pub struct JobsArgs {
+    /// Follow the sandbox's clock
+    #[arg(long, env = "ABACUS_SANDBOX")]
+    pub sandbox: bool,
+    /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
+    #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
+    pub currencies: Vec<String>,
+    /// Log as JSON lines
+    #[arg(long, env = "ABACUS_LOG_JSON")]
+    pub log_json: bool,
+}
+
+/// The usual currencies, with what the settings add or change.
+pub fn currencies(settings: &[String]) -> Result<Currencies, CurrencyError> {
+    let mut currencies = Currencies::default();
+    for setting in settings {
+        currencies.configure(setting)?;
     }
+    Ok(currencies)
 }
 
 /// Whom a token is for.

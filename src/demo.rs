@@ -117,6 +117,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         kind: if parent.is_some() { AccountKind::Sub } else { AccountKind::Main },
         parent,
         status: AccountStatus::Active,
+        suspension: None,
         currency,
         time_zone: Tz::Asia__Shanghai,
         manager: Some(Manager { name: "Li Lei".to_owned(), email: Some("li.lei@example.com".to_owned()) }),
@@ -138,7 +139,8 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
             reason: Some("Opening balance".to_owned()),
         };
         let action = Action::Recharge(recharge);
-        let command = Command { account, key: "demo:opening-balance".to_owned(), dry_run: false, action };
+        let command =
+            Command { account, key: Some("demo:opening-balance".to_owned()), dry_run: false, action };
         app.engine.submit(command, Urgency::Job).await?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
@@ -16,10 +17,11 @@ use crate::graphql::Limits;
 use crate::graphql::app::App;
 use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
+use crate::jobs::{JobContext, Runner};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::migrations;
 use crate::store::repository::Store;
+use crate::store::{leases, migrations};
 
 /// Requests that are under way when the server stops are answered within this time.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -34,6 +36,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     pub clock: Clock,
     pub sandbox: bool,
+    /// Whether it runs what falls due by itself.
+    pub run_jobs: bool,
     /// Signs and checks tokens.
     pub secret: Vec<u8>,
 }
@@ -50,6 +54,7 @@ impl ServerConfig {
             limits: Limits::default(),
             clock: Clock::system(),
             sandbox: false,
+            run_jobs: true,
             secret,
         }
     }
@@ -74,6 +79,7 @@ pub struct Server {
     pub address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    runner: Runner,
 }
 
 impl Server {
@@ -85,13 +91,22 @@ impl Server {
         }
         let tokens = TokenKey::new(&config.secret)?;
         let currencies = Arc::new(config.currencies);
+        let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
+        let jobs = JobContext {
+            database: database.clone(),
+            engine: Arc::clone(&engine),
+            clock: config.clock.clone(),
+            holder: Uuid::new_v4().to_string(),
+        };
+        follow_clock(&jobs).await?;
         let app = Arc::new(App {
-            engine: Engine::start(&config.engine, &database, &currencies, &config.clock),
+            engine,
             store: Store::new(database),
             currencies,
             clock: config.clock,
             limits: config.limits,
             sandbox: config.sandbox,
+            jobs,
         });
         let listener = TcpListener::bind(config.listen)
             .await
@@ -105,7 +120,8 @@ impl Server {
                 tracing::error!(%error, "the server ended");
             }
         });
-        Ok(Self { app, address, stop, serving })
+        let runner = Runner::start(app.jobs.clone(), config.run_jobs);
+        Ok(Self { app, address, stop, serving, runner })
     }
 
     /// Takes no new requests, answers those under way, carries out what the engine has taken, and ends.
@@ -116,7 +132,44 @@ impl Server {
             tracing::warn!("some connections did not end in time");
             serving.abort();
         }
+        self.runner.stop().await;
         self.app.engine.stop().await;
+    }
+}
+
+/// A sandbox goes on where its clock was.
+async fn follow_clock(jobs: &JobContext) -> Result<(), StoreError> {
+    if jobs.clock.offset_micros().is_some() {
+        jobs.clock.keep_up_with(leases::clock_offset(&*jobs.database.connection().await?).await?);
+    }
+    Ok(())
+}
+
+/// Runs what falls due by itself, and answers nobody.
+pub struct JobServer {
+    engine: Arc<Engine>,
+    runner: Runner,
+}
+
+impl JobServer {
+    /// Migrates the database, and runs from then on.
+    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        let database = Database::new(&config.database_url, config.connections_max)?;
+        for migration in migrations::migrate(&database).await? {
+            tracing::info!(%migration, "migrated");
+        }
+        let currencies = Arc::new(config.currencies);
+        let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
+        let holder = Uuid::new_v4().to_string();
+        let jobs = JobContext { database, engine: Arc::clone(&engine), clock: config.clock, holder };
+        follow_clock(&jobs).await?;
+        Ok(Self { engine, runner: Runner::start(jobs, true) })
+    }
+
+    /// Lets what is under way come to its end.
+    pub async fn stop(self) {
+        self.runner.stop().await;
+        self.engine.stop().await;
     }
 }
 

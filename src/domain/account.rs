@@ -25,6 +25,16 @@ coded_enum! {
     }
 }
 
+coded_enum! {
+    /// Why an account is suspended.
+    Suspension {
+        /// An operator has done it, and undoes it.
+        Operator = "OPERATOR",
+        /// A bill was not paid within the grace period; paying it lifts the suspension.
+        OverdueBill = "OVERDUE_BILL",
+    }
+}
+
 /// The provider's person for this customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manager {
@@ -42,6 +52,8 @@ pub struct Account {
     pub kind: AccountKind,
     pub parent: Option<AccountId>,
     pub status: AccountStatus,
+    /// Why it is suspended, while it is.
+    pub suspension: Option<Suspension>,
     pub currency: CurrencyCode,
     pub time_zone: Tz,
     pub manager: Option<Manager>,

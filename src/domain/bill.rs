@@ -1,11 +1,12 @@
 //! Bills: what is to be paid for one period.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
 use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, TransactionId, printed_number};
 use super::money::{self, CurrencyCode};
+use super::period::next_of_series;
 
 coded_enum! {
     /// Where a bill stands. It is paid whole or not at all.
@@ -18,6 +19,11 @@ coded_enum! {
         Void = "VOID",
     }
 }
+
+/// A bill that is not paid so long after it fell due suspends what it is for.
+pub const GRACE: TimeDelta = TimeDelta::days(7);
+/// What is overdue is tried again, and warned of, once a day.
+const REMINDED_EVERY: TimeDelta = TimeDelta::days(1);
 
 /// A bill; `amount` = `once_amount` + `cycle_amount` − `credit_amount`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +45,10 @@ pub struct Bill {
     pub due_at: DateTime<Utc>,
     pub last_paid_at: Option<DateTime<Utc>>,
     pub paid_by: Option<TransactionId>,
+    /// What was given back of its payment.
+    pub refunded_amount: Decimal,
+    /// When the jobs have to look at it next.
+    pub next_step_at: Option<DateTime<Utc>>,
     pub datacenter: Option<String>,
     pub created_at: DateTime<Utc>,
 }
@@ -50,6 +60,30 @@ impl Bill {
 
     pub fn number(&self) -> String {
         printed_number('B', self.id.0)
+    }
+
+    /// Whether it is still to be paid.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, BillStatus::Unpaid | BillStatus::Overdue)
+    }
+
+    /// Whether it is to be paid by now.
+    pub fn is_due(&self, instant: DateTime<Utc>) -> bool {
+        self.is_open() && self.due_at <= instant
+    }
+
+    /// Whether it is so late that what it is for is suspended.
+    pub fn has_lapsed(&self, instant: DateTime<Utc>) -> bool {
+        self.is_open() && self.due_at.checked_add_signed(GRACE).is_some_and(|lapse| lapse <= instant)
+    }
+
+    /// When the jobs have to look at it after `instant`: at its due date, and once a day until the grace period is over.
+    pub fn next_step_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if !self.is_open() {
+            return None;
+        }
+        let last = self.due_at.checked_add_signed(GRACE)?;
+        next_of_series(self.due_at, REMINDED_EVERY, last, instant)
     }
 
     /// How the amount comes about: titles and amounts that sum to it.

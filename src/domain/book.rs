@@ -1,14 +1,15 @@
 //! The part of the world that decisions are made on: one account, and what its commands name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::account::Account;
 use super::bill::Bill;
 use super::command::Answer;
-use super::ids::{PlanId, TransactionId};
+use super::ids::{BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Entry;
 use super::money::Currencies;
+use super::notice::Notice;
 use super::order::Order;
 use super::plan::Plan;
 use super::transaction::Transaction;
@@ -20,20 +21,17 @@ pub struct Catalogue {
     pub plans: HashMap<PlanId, Plan>,
 }
 
-/// A live order of an exclusive plan, with its bills.
-#[derive(Debug, Clone)]
-pub struct ExclusiveOrder {
-    pub order: Arc<Order>,
-    pub bills: Vec<Arc<Bill>>,
-}
-
-/// One account under its lock, and what it has gained since it was read.
+/// One account under its lock, with what its commands need, and what it has gained since it was read.
+///
+/// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
+/// orders' bills and predecessors; before a purchase, all live orders of exclusive plans with their bills; before money
+/// comes in or a bill is paid, all open bills that are due, with their orders.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
     pub answers: HashMap<String, Answer>,
-    pub exclusive_orders: Vec<ExclusiveOrder>,
-    /// Those that commands name.
+    pub orders: BTreeMap<OrderId, Arc<Order>>,
+    pub bills: BTreeMap<BillId, Arc<Bill>>,
     pub transactions: HashMap<TransactionId, Arc<Transaction>>,
     pub gained: Gain,
 }
@@ -48,7 +46,10 @@ pub struct Gain {
     pub transactions: Vec<Arc<Transaction>>,
     pub changed_transactions: Vec<Arc<Transaction>>,
     pub entries: Vec<Entry>,
+    pub notices: Vec<Arc<Notice>>,
     pub answers: Vec<Answer>,
+    /// Whether anything was decided that must be kept.
+    pub changed: bool,
 }
 
 /// What a decision changes, all at once.
@@ -63,7 +64,8 @@ impl Book {
         Self {
             account,
             answers: HashMap::new(),
-            exclusive_orders: Vec::new(),
+            orders: BTreeMap::new(),
+            bills: BTreeMap::new(),
             transactions: HashMap::new(),
             gained: Gain::default(),
         }
@@ -79,26 +81,26 @@ impl Book {
         for transaction in gain.changed_transactions.iter().chain(&gain.transactions) {
             self.transactions.insert(transaction.id, Arc::clone(transaction));
         }
-        self.take_exclusive_orders(&gain);
+        for order in gain.changed_orders.iter().chain(&gain.orders) {
+            self.orders.insert(order.id, Arc::clone(order));
+        }
+        for bill in gain.changed_bills.iter().chain(&gain.bills) {
+            self.bills.insert(bill.id, Arc::clone(bill));
+        }
         self.gained.take(gain);
-    }
-
-    fn take_exclusive_orders(&mut self, gain: &Gain) {
-        for changed in &gain.changed_orders {
-            self.exclusive_orders.retain(|held| held.order.id != changed.id);
-        }
-        for order in gain.orders.iter().chain(&gain.changed_orders) {
-            if order.exclusive && order.state.is_live() {
-                let of_order = |bill: &&Arc<Bill>| bill.order == Some(order.id);
-                let bills =
-                    gain.bills.iter().chain(&gain.changed_bills).filter(of_order).map(Arc::clone).collect();
-                self.exclusive_orders.push(ExclusiveOrder { order: Arc::clone(order), bills });
-            }
-        }
     }
 }
 
 impl Gain {
+    /// Whether there is a row to write.
+    pub fn holds_anything(&self) -> bool {
+        let orders = self.orders.len().saturating_add(self.changed_orders.len());
+        let bills = self.bills.len().saturating_add(self.changed_bills.len());
+        let transactions = self.transactions.len().saturating_add(self.changed_transactions.len());
+        let others = self.entries.len().saturating_add(self.notices.len()).saturating_add(self.answers.len());
+        [orders, bills, transactions, others].iter().any(|count| *count > 0)
+    }
+
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
     fn take(&mut self, later: Gain) {
         for order in later.changed_orders {
@@ -114,7 +116,9 @@ impl Gain {
         self.bills.extend(later.bills);
         self.transactions.extend(later.transactions);
         self.entries.extend(later.entries);
+        self.notices.extend(later.notices);
         self.answers.extend(later.answers);
+        self.changed |= later.changed;
     }
 }
 

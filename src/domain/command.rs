@@ -20,8 +20,9 @@ use super::transaction::Transaction;
 #[derive(Debug, Clone)]
 pub struct Command {
     pub account: AccountId,
-    /// The same key with the same action is done once; a job derives its key from what it does.
-    pub key: String,
+    /// The same key with the same action is done once. None: what is asked for does nothing more when it is asked again,
+    /// because it says which state it is for (a job's step) or to lead to (a cancellation).
+    pub key: Option<String>,
     /// Decided like any other, and not kept.
     pub dry_run: bool,
     pub action: Action,
@@ -33,6 +34,12 @@ coded_enum! {
         Recharge = "recharge",
         Checkout = "checkout",
         Refund = "refund",
+        PayOrder = "payOrder",
+        PayBill = "payBill",
+        RenewOrder = "renewOrder",
+        CancelOrder = "cancelOrder",
+        SetAutoRenewal = "setAutoRenewal",
+        AdjustBalance = "adjustBalance",
         SetPrices = "setPrices",
         EndPriceRule = "endPriceRule",
     }
@@ -44,6 +51,15 @@ pub enum Action {
     Recharge(Recharge),
     Checkout(Checkout),
     Refund(Refund),
+    /// Pays an order's earliest unpaid bill.
+    PayOrder(OrderId),
+    PayBill(BillId),
+    RenewOrder(RenewOrder),
+    CancelOrder(CancelOrder),
+    SetAutoRenewal(SetAutoRenewal),
+    AdjustBalance(AdjustBalance),
+    OrderStep(OrderStep),
+    BillStep(BillStep),
 }
 
 /// Puts money on the balance.
@@ -66,7 +82,10 @@ pub struct Checkout {
     pub datacenter: Option<String>,
     pub quantity: i32,
     pub comment: Option<String>,
+    /// How many periods the order runs, each with its own bill; None is one.
+    pub instalments: Option<i32>,
     pub auto_renewal: bool,
+    pub pay_later: bool,
     #[serde(serialize_with = "by_optional_value")]
     pub expected_price: Option<Decimal>,
 }
@@ -79,6 +98,82 @@ pub struct Refund {
     #[serde(serialize_with = "by_optional_value")]
     pub amount: Option<Decimal>,
     pub reason: String,
+}
+
+/// Continues an order with a new one, at the plan's price of now.
+#[derive(Debug, Clone, Serialize)]
+pub struct RenewOrder {
+    pub order: OrderId,
+    /// How many periods the new order runs.
+    pub periods: i32,
+}
+
+/// Ends an order now, or lets it end with its last period.
+#[derive(Debug, Clone, Serialize)]
+pub struct CancelOrder {
+    pub order: OrderId,
+    pub at_period_end: bool,
+}
+
+/// Says whether an order is renewed when it ends.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetAutoRenewal {
+    pub order: OrderId,
+    pub auto_renewal: bool,
+}
+
+/// Corrects a balance.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdjustBalance {
+    /// Negative takes away.
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub reason: String,
+}
+
+/// Does what is due of an order. `due` is what the order said when it was read: once the step is done it says something
+/// else, so that the step is done once, however many servers ask for it.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderStep {
+    pub order: OrderId,
+    pub due: DateTime<Utc>,
+}
+
+/// Does what is due of a bill; `due` as in [`OrderStep`].
+#[derive(Debug, Clone, Serialize)]
+pub struct BillStep {
+    pub bill: BillId,
+    pub due: DateTime<Utc>,
+}
+
+coded_enum! {
+    /// What jobs do.
+    JobKind {
+        /// An order goes into its next period.
+        OrderPeriod = "ORDER_PERIOD",
+        /// An order's coming end is warned of.
+        OrderExpiry = "ORDER_EXPIRY",
+        /// An order that renews itself is renewed.
+        OrderRenewal = "ORDER_RENEWAL",
+        /// An order whose end has passed is suspended.
+        OrderSuspension = "ORDER_SUSPENSION",
+        /// An order is over.
+        OrderEnd = "ORDER_END",
+        /// An order that was never paid is cancelled.
+        OrderCancellation = "ORDER_CANCELLATION",
+        /// A bill that falls due, or is overdue, is paid from the balance.
+        BillPayment = "BILL_PAYMENT",
+        /// What a bill is for is suspended, as it was not paid within the grace period.
+        BillSuspension = "BILL_SUSPENSION",
+    }
+}
+
+/// What a job's step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobDone {
+    pub kind: JobKind,
+    /// False where it could not do what it is for: a renewal without money.
+    pub succeeded: bool,
 }
 
 fn by_value<S: serde::Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
@@ -96,12 +191,20 @@ fn by_optional_value<S: serde::Serializer>(
 }
 
 impl Action {
-    pub fn mutation(&self) -> Mutation {
-        match self {
+    /// The mutation that asks for it; None for what only jobs do.
+    pub fn mutation(&self) -> Option<Mutation> {
+        Some(match self {
             Self::Recharge(_) => Mutation::Recharge,
             Self::Checkout(_) => Mutation::Checkout,
             Self::Refund(_) => Mutation::Refund,
-        }
+            Self::PayOrder(_) => Mutation::PayOrder,
+            Self::PayBill(_) => Mutation::PayBill,
+            Self::RenewOrder(_) => Mutation::RenewOrder,
+            Self::CancelOrder(_) => Mutation::CancelOrder,
+            Self::SetAutoRenewal(_) => Mutation::SetAutoRenewal,
+            Self::AdjustBalance(_) => Mutation::AdjustBalance,
+            Self::OrderStep(_) | Self::BillStep(_) => return None,
+        })
     }
 
     /// A digest of the action as values: `5` and `5.00` are the same amount.
@@ -148,6 +251,12 @@ pub struct Outcome {
     pub transaction: Option<Arc<Transaction>>,
     /// The transaction that a refund gave back from.
     pub refunded: Option<Arc<Transaction>>,
+    /// The open bills of the order.
+    pub open_bills: Vec<Arc<Bill>>,
+    /// What the order would cost to renew, of one, if it can be renewed.
+    pub renewal_price: Option<Decimal>,
+    /// What a job's step did.
+    pub jobs: Vec<JobDone>,
 }
 
 /// A command that was not refused.

@@ -94,7 +94,7 @@ fn time_bits(instant: DateTime<Utc>) -> u128 {
 }
 
 /// Makes the ids of what one command makes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct IdMint {
     account: AccountId,
     instant: DateTime<Utc>,
@@ -144,6 +144,12 @@ macro_rules! owned_ids {
             pub fn uuid(self) -> Uuid { self.0.uuid() }
         }
 
+        impl From<OwnedId> for $name {
+            fn from(id: OwnedId) -> Self {
+                Self(id)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}_{}", $prefix, self.0.uuid().as_simple())
@@ -161,6 +167,8 @@ owned_ids! {
     TransactionId = "txn";
     /// A ledger entry's id.
     EntryId = "ent";
+    /// A consumption record's id; a prepaid period's has the same one as its payment under [`TransactionId`].
+    RecordId = "rec";
     /// A notice's id.
     NoticeId = "ntc";
 }
@@ -226,6 +234,7 @@ pub enum NodeId {
     Resource(String),
     Order(OrderId),
     Bill(BillId),
+    Record(RecordId),
     Transaction(TransactionId),
     Entry(EntryId),
     PriceRule(PriceRuleId),
@@ -243,6 +252,7 @@ impl NodeId {
             }
             "ord" => OrderId::parse(text).map(Self::Order),
             "bil" => BillId::parse(text).map(Self::Bill),
+            "rec" => RecordId::parse(text).map(Self::Record),
             "txn" => TransactionId::parse(text).map(Self::Transaction),
             "rul" => PriceRuleId::parse(text).map(Self::PriceRule),
             "ent" => EntryId::parse(text).map(Self::Entry),

@@ -18,6 +18,8 @@ coded_enum! {
         UnpricedUsage = "UNPRICED_USAGE",
         PaymentFailed = "PAYMENT_FAILED",
         PrepaymentExpiring = "PREPAYMENT_EXPIRING",
+        OrderSuspended = "ORDER_SUSPENDED",
+        JobFailed = "JOB_FAILED",
     }
 }
 

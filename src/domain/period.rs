@@ -34,6 +34,16 @@ impl BillPeriod {
     }
 }
 
+coded_enum! {
+    /// When something is paid.
+    PaymentType {
+        /// Beforehand, by the period.
+        Prepay = "PREPAY",
+        /// Afterwards, by use.
+        Postpay = "POSTPAY",
+    }
+}
+
 /// The instant `months` calendar months after `anchor`, in `zone`: the same local day and time, the day clamped to
 /// the month's end. Counting from the anchor, not from the period before, keeps 31 Jan → 28 Feb → 31 Mar.
 pub fn months_after(anchor: DateTime<Utc>, months: u32, zone: Tz) -> Result<DateTime<Utc>, OutOfRange> {
@@ -64,6 +74,21 @@ pub fn calendar_days(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz) -> u32
     u32::try_from(day(until).signed_duration_since(day(from)).num_days()).unwrap_or(0)
 }
 
+/// The first of `first`, `first + every`, … up to and including `last` that comes after `instant`.
+pub fn next_of_series(
+    first: DateTime<Utc>,
+    every: Duration,
+    last: DateTime<Utc>,
+    instant: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    if instant < first {
+        return Some(first);
+    }
+    let passed = instant.signed_duration_since(first).num_seconds().checked_div(every.num_seconds())?;
+    let next = every.checked_mul(i32::try_from(passed.checked_add(1)?).ok()?)?;
+    first.checked_add_signed(next).filter(|next| *next <= last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +105,17 @@ mod tests {
         {
             assert_eq!(months_after(anchor, months, Tz::UTC), Ok(at(expected)));
         }
+    }
+
+    #[test]
+    fn a_series_goes_on_after_each_of_its_instants_and_ends_with_its_last() {
+        let (first, last) = (at("2026-03-01T10:00:00Z"), at("2026-03-03T10:00:00Z"));
+        let next = |instant| next_of_series(first, Duration::days(1), last, at(instant));
+        assert_eq!(next("2026-01-01T00:00:00Z"), Some(first));
+        assert_eq!(next("2026-03-01T09:59:59.999999Z"), Some(first));
+        assert_eq!(next("2026-03-01T10:00:00Z"), Some(at("2026-03-02T10:00:00Z")));
+        assert_eq!(next("2026-03-03T09:59:59.999999Z"), Some(last));
+        assert_eq!(next("2026-03-03T10:00:00Z"), None);
     }
 
     #[test]

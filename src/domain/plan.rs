@@ -64,6 +64,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it can be bought, and its orders renewed.
+    pub fn is_on_sale(&self, instant: DateTime<Utc>) -> bool {
+        self.retired_at.is_none_or(|retired| retired > instant)
+    }
+
     pub fn is_exclusive(&self) -> bool {
         self.plan_type == EXCLUSIVE_TYPE
     }

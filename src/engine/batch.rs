@@ -1,24 +1,28 @@
 //! One batch as one transaction: lock, load, decide, write, commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::domain::account::Account;
-use crate::domain::book::{Book, Catalogue, ExclusiveOrder, Gain};
-use crate::domain::command::{Action, Answer, Command, Done};
+use crate::domain::bill::Bill;
+use crate::domain::book::{Book, Catalogue, Gain};
+use crate::domain::command::{Action, Answer, BillStep, Command, Done};
 use crate::domain::decide::decide;
 use crate::domain::ids::{AccountId, OwnedId, PlanId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::Currencies;
+use crate::domain::order::Order;
+use crate::domain::plan::Plan;
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
 use crate::store::error::StoreError;
-use crate::store::{Conn, bills, keys, ledger, orders, plans, transactions};
+use crate::store::{Conn, bills, keys, ledger, notices, orders, plans, transactions};
 
 /// What a batch did with one of its commands.
 pub(super) enum Verdict {
@@ -43,8 +47,8 @@ pub(super) async fn run(
             let conn: Conn<'_> = connection;
             // A statement of its own: what is read before the lock is held may be stale.
             let accounts = accounts::account_lock(conn, account_numbers(commands)).await?;
-            let (mut books, catalogue) = load(conn, accounts, currencies, commands).await?;
             let now = clock.now();
+            let (mut books, catalogue) = load(conn, accounts, currencies, now, commands).await?;
             let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
             let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
             write(conn, books).await?;
@@ -60,12 +64,7 @@ fn account_numbers(commands: &[&Command]) -> Vec<i64> {
     numbers
 }
 
-fn decide_in(
-    books: &mut Books,
-    catalogue: &Catalogue,
-    command: &Command,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Verdict {
+fn decide_in(books: &mut Books, catalogue: &Catalogue, command: &Command, now: DateTime<Utc>) -> Verdict {
     let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
     match decide(book, catalogue, command, now) {
         Ok(decision) => {
@@ -78,21 +77,33 @@ fn decide_in(
     }
 }
 
-/// Reads, under the locks, what the commands name. The statements go down the wire together.
+/// Reads, under the locks, what the commands need (what a [`Book`] must hold). Statements that do not wait for each
+/// other go down the wire together.
 async fn load(
     conn: Conn<'_>,
     accounts: Vec<Account>,
     currencies: &Arc<Currencies>,
+    now: DateTime<Utc>,
     commands: &[&Command],
 ) -> Result<(Books, Catalogue), StoreError> {
     let named = Named::by(commands);
-    let (answers, plans, exclusive, exclusive_bills, transactions) = try_join!(
-        keys::answer_by_keys(conn, named.key_accounts, named.keys),
+    let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills) = try_join!(
+        when(!named.keys.is_empty(), keys::answer_by_keys(conn, named.key_accounts, named.keys)),
         when(!named.plans.is_empty(), plans::plan_by_ids(conn, named.plans)),
         when(!named.buyers.is_empty(), orders::order_exclusive(conn, named.buyers.clone())),
         when(!named.buyers.is_empty(), bills::bill_of_exclusive_orders(conn, named.buyers)),
         when(!named.transactions.is_empty(), transactions::transaction_by_ids(conn, &named.transactions)),
+        when(!named.bills.is_empty(), bills::bill_by_ids(conn, &named.bills)),
+        when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers, now)),
     )?;
+    let mut wanted: BTreeSet<OwnedId> = named.orders.into_iter().collect();
+    let bills = named_bills.iter().chain(&due_bills);
+    wanted.extend(bills.filter_map(|bill| bill.order).map(|order| order.0));
+    let paid_bills: Vec<OwnedId> =
+        transactions.iter().filter_map(|paid| paid.bill).map(|bill| bill.0).collect();
+    let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
+    let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
+    plans.extend(order_plans);
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
@@ -104,15 +115,39 @@ async fn load(
             book.transactions.insert(transaction.id, Arc::new(transaction));
         }
     }
-    for order in exclusive {
+    for order in exclusive.into_iter().chain(orders) {
         if let Some(book) = books.get_mut(&order.account()) {
-            let bills = exclusive_bills.iter().filter(|bill| bill.order == Some(order.id));
-            let bills = bills.cloned().map(Arc::new).collect();
-            book.exclusive_orders.push(ExclusiveOrder { order: Arc::new(order), bills });
+            book.orders.insert(order.id, Arc::new(order));
+        }
+    }
+    let bills = exclusive_bills.into_iter().chain(named_bills).chain(due_bills);
+    for bill in bills.chain(refunded_bills).chain(order_bills) {
+        if let Some(book) = books.get_mut(&bill.account()) {
+            book.bills.insert(bill.id, Arc::new(bill));
         }
     }
     let plans: HashMap<PlanId, _> = plans.into_iter().map(|plan| (plan.id, plan)).collect();
     Ok((books, Catalogue { currencies: Arc::clone(currencies), plans }))
+}
+
+/// Orders with what decisions on them need: their bills, their plans, and the orders that they continue.
+async fn load_orders(
+    conn: Conn<'_>,
+    wanted: BTreeSet<OwnedId>,
+) -> Result<(Vec<Order>, Vec<Bill>, Vec<Plan>), StoreError> {
+    if wanted.is_empty() {
+        return Ok(Default::default());
+    }
+    let ids: Vec<OwnedId> = wanted.iter().copied().collect();
+    let (mut orders, bills, plans) = try_join!(
+        orders::order_by_ids(conn, &ids),
+        bills::bill_of_orders(conn, &ids),
+        plans::plan_of_orders(conn, &ids),
+    )?;
+    let previous = orders.iter().filter_map(|order| order.previous).map(|order| order.0);
+    let previous: Vec<OwnedId> = previous.filter(|id| !wanted.contains(id)).collect();
+    orders.extend(when(!previous.is_empty(), orders::order_by_ids(conn, &previous)).await?);
+    Ok((orders, bills, plans))
 }
 
 /// What the commands of a batch name.
@@ -123,27 +158,51 @@ struct Named {
     plans: Vec<Uuid>,
     /// The accounts that buy something.
     buyers: Vec<i64>,
+    /// The accounts that pay what is open, or whose money comes in.
+    payers: Vec<i64>,
     transactions: Vec<OwnedId>,
+    orders: Vec<OwnedId>,
+    bills: Vec<OwnedId>,
 }
 
 impl Named {
     fn by(commands: &[&Command]) -> Self {
         let mut named = Self::default();
         for command in commands {
-            named.key_accounts.push(command.account.0);
-            named.keys.push(command.key.clone());
-            match &command.action {
-                Action::Recharge(_) => {}
-                Action::Checkout(checkout) => {
-                    named.plans.push(checkout.plan.0);
-                    named.buyers.push(command.account.0);
-                }
-                Action::Refund(refund) => named.transactions.push(refund.transaction.0),
+            if let Some(key) = &command.key {
+                named.key_accounts.push(command.account.0);
+                named.keys.push(key.clone());
             }
+            named.take(command.account.0, &command.action);
         }
         named.plans.sort_unstable();
         named.plans.dedup();
+        named.payers.sort_unstable();
+        named.payers.dedup();
         named
+    }
+
+    fn take(&mut self, account: i64, action: &Action) {
+        match action {
+            Action::Recharge(_) | Action::AdjustBalance(_) => self.payers.push(account),
+            Action::Checkout(checkout) => {
+                self.plans.push(checkout.plan.0);
+                self.buyers.push(account);
+            }
+            Action::Refund(refund) => {
+                self.transactions.push(refund.transaction.0);
+                self.payers.push(account);
+            }
+            Action::PayOrder(order) => self.orders.push(order.0),
+            Action::RenewOrder(renewal) => self.orders.push(renewal.order.0),
+            Action::CancelOrder(cancellation) => self.orders.push(cancellation.order.0),
+            Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
+            Action::OrderStep(step) => self.orders.push(step.order.0),
+            Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {
+                self.bills.push(bill.0);
+                self.payers.push(account);
+            }
+        }
     }
 }
 
@@ -158,7 +217,7 @@ async fn when<T: Default>(
 /// Writes what the books gained: one statement per table, down the wire together.
 async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
     let (accounts, gain, answers) = collect(books);
-    if answers.is_empty() {
+    if accounts.is_empty() {
         return Ok(());
     }
     try_join!(
@@ -172,14 +231,18 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
             !gain.changed_transactions.is_empty(),
             transactions::transaction_change(conn, &gain.changed_transactions)
         ),
-        keys::answer_insert(conn, &answers),
+        when(!gain.notices.is_empty(), notices::notice_insert(conn, &gain.notices)),
+        when(!answers.is_empty(), keys::answer_insert(conn, &answers)),
     )?;
     Ok(())
 }
 
-/// The old order gives up its place before the new one takes it.
+/// Orders give up their places (one of an exclusive plan in a region) before others take them.
 async fn write_orders(conn: Conn<'_>, gain: &Gain) -> Result<(), StoreError> {
-    when(!gain.changed_orders.is_empty(), orders::order_change(conn, &gain.changed_orders)).await?;
+    let gives_up = |order: &Arc<Order>| !order.state.is_live() || order.renewed_by.is_some();
+    let (before, after): (Vec<_>, Vec<_>) = gain.changed_orders.iter().cloned().partition(gives_up);
+    when(!before.is_empty(), orders::order_change(conn, &before)).await?;
+    when(!after.is_empty(), orders::order_change(conn, &after)).await?;
     when(!gain.orders.is_empty(), orders::order_insert(conn, &gain.orders)).await
 }
 
@@ -189,8 +252,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
     let mut answers = Vec::new();
     for (id, book) in books {
         let gained = book.gained;
-        // Every change holds an answer.
-        if gained.answers.is_empty() {
+        if !gained.changed {
             continue;
         }
         accounts.push(book.account);
@@ -201,6 +263,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.transactions.extend(gained.transactions);
         all.changed_transactions.extend(gained.changed_transactions);
         all.entries.extend::<Vec<Entry>>(gained.entries);
+        all.notices.extend(gained.notices);
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));
     }
     (accounts, all, answers)

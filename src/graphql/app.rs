@@ -6,15 +6,17 @@ use crate::clock::Clock;
 use crate::domain::money::Currencies;
 use crate::engine::Engine;
 use crate::graphql::limits::Limits;
+use crate::jobs::JobContext;
 use crate::store::repository::Store;
 
 /// The server's parts, as resolvers need them.
 pub struct App {
     pub store: Arc<Store>,
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub currencies: Arc<Currencies>,
     pub clock: Clock,
     pub limits: Limits,
-    /// Whether customers may recharge without a payment method.
+    /// Whether customers may recharge without a payment method, and the clock can be moved.
     pub sandbox: bool,
+    pub jobs: JobContext,
 }

@@ -71,6 +71,10 @@ mirrored_enum! {
         PaymentFailed,
         /// A prepayment ends soon.
         PrepaymentExpiring,
+        /// An order was suspended: it has ended, or was not paid in time.
+        OrderSuspended,
+        /// Something that happens by itself could not be done, for a reason of the provider's; it is tried again.
+        JobFailed,
     }
 }
 
@@ -107,6 +111,26 @@ mirrored_enum! {
         HalfYear,
         /// Twelve calendar months.
         Year,
+    }
+}
+
+mirrored_enum! {
+    /// When something is paid.
+    PaymentType = period::PaymentType {
+        /// Beforehand, by the period.
+        Prepay,
+        /// Afterwards, by use.
+        Postpay,
+    }
+}
+
+mirrored_enum! {
+    /// Whether an order is paid in one or in several parts.
+    PayCycle = order::PayCycle {
+        /// A bill for each of its periods.
+        Demand,
+        /// One bill.
+        Once,
     }
 }
 

@@ -138,6 +138,12 @@ impl From<ApiError> for MutationError {
     }
 }
 
+impl From<OutOfRange> for MutationError {
+    fn from(error: OutOfRange) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 impl From<StoreError> for MutationError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())

@@ -82,6 +82,25 @@ pub(super) async fn input_account(
     Ok(found.ok_or_else(not_found)?.id)
 }
 
+/// The account that owns what an input names by id, if the viewer may see it.
+pub(super) async fn owner(
+    session: &Session,
+    field: &'static str,
+    owner: AccountId,
+    what: &str,
+) -> MutationResult<AccountId> {
+    let none = || Refusal::new(RefusalCode::NotFound, field, format!("there is no such {what}"));
+    Ok(session.load(owner).await?.ok_or_else(none)?.id)
+}
+
+/// A text of an input, checked if it is there.
+pub(super) fn optional<T>(
+    value: Option<String>,
+    check: impl Fn(&str) -> Result<T, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    value.as_deref().map(check).transpose()
+}
+
 /// The currency of that code, if the server knows it.
 pub(super) fn known_currency(
     session: &Session,

@@ -10,12 +10,13 @@ use rust_decimal::Decimal;
 
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, PlanId, PriceRuleId, TransactionId};
+use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, PlanId, PriceRuleId, RecordId, TransactionId};
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::PriceRule;
+use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 use crate::store::error::StoreError;
 use crate::store::fetch::Rows;
@@ -58,6 +59,8 @@ owner_key! {
     NewestBillsOf((AccountId, i64));
     /// An order's newest bills: so many.
     NewestBillsOfOrder((OrderId, i64));
+    /// An account's newest consumption records: so many.
+    NewestRecordsOf((AccountId, i64));
     /// An account's newest transactions: so many.
     NewestTransactionsOf((AccountId, i64));
     /// What was given back of a transaction.
@@ -96,6 +99,7 @@ loader!(PlanId => Arc<Plan>, |repository, keys| repository.plans(keys.to_vec()))
 loader!(PriceRuleId => Arc<PriceRule>, |repository, keys| repository.price_rules(keys.to_vec()));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
+loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));
 loader!(TransactionId => Arc<Transaction>, |repository, keys| repository.transactions(keys));
 loader!(EntryId => Arc<Entry>, |repository, keys| repository.entries(keys));
 
@@ -115,6 +119,7 @@ owner_loader!(ResourcesOf => Arc<[PlanResource]>, plan_resources);
 owner_loader!(NewestOrdersOf => Rows<Order>, newest_orders);
 owner_loader!(NewestBillsOf => Rows<Bill>, newest_bills);
 owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
+owner_loader!(NewestRecordsOf => Rows<Record>, newest_records);
 owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
 owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
 owner_loader!(OwnRulesOf => Rows<PriceRule>, own_price_rules);

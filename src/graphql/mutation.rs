@@ -2,8 +2,11 @@
 
 mod accounts;
 mod money;
+mod notices;
+mod orders;
 mod plans;
 mod prices;
+mod sandbox;
 
 use async_graphql::MergedObject;
 
@@ -12,7 +15,10 @@ use async_graphql::MergedObject;
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     money::MoneyMutation,
+    orders::OrderMutation,
+    notices::NoticeMutation,
     plans::PlanMutation,
     prices::PriceMutation,
     accounts::AccountMutation,
+    sandbox::SandboxMutation,
 );

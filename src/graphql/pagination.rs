@@ -98,12 +98,13 @@ pub(super) fn is_newest<C>(page: &Page<C>) -> bool {
 /// Counts the whole of a list, when it is asked for.
 pub(super) type TotalCount = Box<dyn Fn(Repository) -> BoxFuture<'static, ApiResult<i64>> + Send + Sync>;
 
-/// A page of a list.
-pub(super) struct Slice<T> {
+/// A page of a list; `more` is what else its connection can tell.
+pub(super) struct Slice<T, M = ()> {
     pub rows: Vec<Arc<T>>,
     pub has_next: bool,
     pub has_previous: bool,
     pub total: TotalCount,
+    pub more: M,
 }
 
 impl<T> Slice<T> {
@@ -121,15 +122,24 @@ impl<T> Slice<T> {
         } else {
             (more, page.after.is_some() || skipped)
         };
-        Self { rows, has_next, has_previous, total }
+        Self { rows, has_next, has_previous, total, more: () }
+    }
+
+    /// The same page, of a connection that can tell more.
+    pub fn with<M>(self, more: M) -> Slice<T, M> {
+        let Self { rows, has_next, has_previous, total, more: () } = self;
+        Slice { rows, has_next, has_previous, total, more }
     }
 }
 
-/// Declares the connection and edge types of a node type.
+/// Declares the connection and edge types of a node type, and what the connection tells beside the usual.
 macro_rules! connection {
-    ($connection:ident, $edge:ident, $node:ident, $row:ty, $cursor:expr, $plural:literal) => {
+    (
+        $connection:ident, $edge:ident, $node:ident, $row:ty, $cursor:expr, $plural:literal
+        $(, $more:ty, { $($fields:tt)* })?
+    ) => {
         #[doc = concat!("A page of ", $plural, ", newest first.")]
-        pub struct $connection(pub(in crate::graphql) $crate::graphql::pagination::Slice<$row>);
+        pub struct $connection(pub(in crate::graphql) $crate::graphql::pagination::Slice<$row $(, $more)?>);
 
         #[doc = concat!("A place in a list of ", $plural, ".")]
         #[derive(async_graphql::SimpleObject)]
@@ -176,6 +186,8 @@ macro_rules! connection {
                 let session = $crate::graphql::session::session(ctx)?;
                 Ok((self.0.total)(session.repository().clone()).await?)
             }
+
+            $($($fields)*)?
         }
     };
 }

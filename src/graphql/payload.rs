@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::error::{ApiResult, MutationError, MutationResult};
 use super::session::Session;
 use super::types::account;
+use super::types::order::{self, ScheduledDebit};
 use super::types::user_error::UserError;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::command::{Action, Command, Done};
+use crate::domain::command::{Action, Command, Done, Outcome};
 use crate::domain::ids::AccountId;
+use crate::domain::money::OutOfRange;
 use crate::domain::order::Order;
 use crate::domain::text::idempotency_key;
 use crate::domain::transaction::Transaction;
@@ -34,6 +36,8 @@ pub(super) struct Made {
     pub bill: Option<Arc<Bill>>,
     pub transaction: Option<Arc<Transaction>>,
     pub refunded: Option<Arc<Transaction>>,
+    /// Every debit to come of the order.
+    pub schedule: Option<Vec<ScheduledDebit>>,
 }
 
 /// Has the engine do it, once for each key.
@@ -44,17 +48,42 @@ pub(super) async fn submit(
     dry_run: bool,
     action: Action,
 ) -> MutationResult<Made> {
-    let command = Command { account, key: idempotency_key(key)?, dry_run, action };
+    carry_out(session, Command { account, key: Some(idempotency_key(key)?), dry_run, action }).await
+}
+
+/// Has the engine do what can be asked for again without harm.
+pub(super) async fn submit_repeatable(
+    session: &Session,
+    account: AccountId,
+    action: Action,
+) -> MutationResult<Made> {
+    carry_out(session, Command { account, key: None, dry_run: false, action }).await
+}
+
+async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> {
+    let account = command.account;
     match session.app.engine.submit(command, Urgency::Person).await? {
-        Done::Now(outcome) => Ok(Made {
-            account: outcome.account,
-            order: outcome.order,
-            bill: outcome.bill,
-            transaction: outcome.transaction,
-            refunded: outcome.refunded,
-        }),
+        Done::Now(outcome) => Ok(now(*outcome)?),
         Done::Before(answer) => Ok(as_it_is_now(session, account, answer).await?),
     }
+}
+
+fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
+    let schedule = match &outcome.order {
+        Some(order) => {
+            let bills = outcome.open_bills.iter().map(Arc::as_ref);
+            Some(order.schedule(bills, outcome.renewal_price)?)
+        }
+        None => None,
+    };
+    Ok(Made {
+        account: outcome.account,
+        order: outcome.order,
+        bill: outcome.bill,
+        transaction: outcome.transaction,
+        refunded: outcome.refunded,
+        schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
+    })
 }
 
 async fn as_it_is_now(
@@ -79,5 +108,10 @@ async fn as_it_is_now(
         Some(id) => session.load(id).await?,
         None => None,
     };
-    Ok(Made { account, order, bill, transaction, refunded })
+    let schedule = match &order {
+        Some(order) => Some(order::scheduled(session, order).await?),
+        None => None,
+    };
+    let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
+    Ok(Made { account, order, bill, transaction, refunded, schedule })
 }

@@ -2,6 +2,7 @@
 
 pub(in crate::graphql) mod filters;
 pub(in crate::graphql) mod lists;
+mod price;
 pub(in crate::graphql) mod price_rules;
 mod simulation;
 
@@ -16,28 +17,33 @@ use super::limits::page_cost;
 use super::loaders::Namespace;
 use super::pagination::PageArgs;
 use super::scalars::Instant;
-use super::session::{any_session, session};
+use super::session::{Session, any_session, session};
 use super::types::account::{Account, AccountConnection};
 use super::types::bill::{Bill, BillConnection};
 use super::types::charge::Charge;
+use super::types::code_label::CodeLabel;
 use super::types::idempotent_result::IdempotentResult;
 use super::types::ledger_entry::LedgerEntryConnection;
 use super::types::ledger_health::LedgerHealth;
 use super::types::node::{self, Node};
 use super::types::order::{Order, OrderConnection};
 use super::types::plan::{Plan, PlanConnection};
+use super::types::price_quote::{PriceQuote, TermDiscount};
 use super::types::price_rule::PriceRule;
+use super::types::record::{ConsumptionRecord, ConsumptionRecordConnection};
 use super::types::resource::Resource;
 use super::types::service_config::ServiceConfig;
 use super::types::transaction::{Transaction, TransactionConnection};
 use super::types::viewer::Viewer;
-use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, TransactionId};
+use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, RecordId, TransactionId};
+use crate::domain::label::{self, LabelList};
 use crate::domain::refusal::RefusalCode;
 use filters::{
     AccountFilterInput, BillFilterInput, LedgerFilterInput, OrderFilterInput, PlanFilterInput,
-    TransactionFilterInput,
+    RecordFilterInput, TransactionFilterInput, recharges,
 };
 use lists::Of;
+use price::PriceInput;
 use simulation::SimulateChargesInput;
 
 /// The ids that `nodes` takes at once.
@@ -64,6 +70,10 @@ fn named<T>(
             "id and number cannot be used together",
         )),
     }
+}
+
+async fn labels_of(session: &Session, list: LabelList) -> ApiResult<Vec<CodeLabel>> {
+    Ok(CodeLabel::all(&session.repository().labels(list).await?, session.language))
 }
 
 /// What can be read.
@@ -299,6 +309,113 @@ impl Query {
                 .map_err(ApiError::from),
         };
         Ok(found?.map(Bill))
+    }
+
+    /// What was consumed by the account named, else by the caller's account and its sub-accounts; operators: by all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<RecordFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<ConsumptionRecordConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
+        Ok(Box::pin(lists::records(session(ctx)?, Of::Named(account), filter, &args)).await?)
+    }
+
+    /// A consumption record by id or number.
+    async fn record(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The record's id.")] id: Option<ID>,
+        #[graphql(desc = "The record's number.")] number: Option<String>,
+    ) -> async_graphql::Result<Option<ConsumptionRecord>> {
+        let session = session(ctx)?;
+        let found = match named(id, number, RecordId::parse)? {
+            Named::Id(id) => session.load(id).await,
+            Named::Number(number) => session
+                .repository()
+                .record_by_number(&number)
+                .await
+                .map(|row| row.map(Arc::new))
+                .map_err(ApiError::from),
+        };
+        Ok(found?.map(ConsumptionRecord))
+    }
+
+    /// What came in over a window of time: the recharges of the account named, else of the caller's account and its
+    /// sub-accounts; operators: of all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn recharge_records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Only those made then or later.")] start_time: Instant,
+        #[graphql(desc = "Only those made before.")] end_time: Instant,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<TransactionConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, recharges(start_time, end_time)?);
+        Ok(Box::pin(lists::transactions(session(ctx)?, Of::Named(account), filter, &args)).await?)
+    }
+
+    /// The kinds of product.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn resource_types(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
+        Ok(labels_of(session(ctx)?, LabelList::ResourceType).await?)
+    }
+
+    /// How orders come about.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn order_types(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
+        Ok(CodeLabel::all(&label::order_types(), session(ctx)?.language))
+    }
+
+    /// Where orders stand.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn order_states(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
+        Ok(CodeLabel::all(&label::order_states(), session(ctx)?.language))
+    }
+
+    /// Where the provider runs.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn datacenters(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
+        Ok(labels_of(session(ctx)?, LabelList::Datacenter).await?)
+    }
+
+    /// The discounts on subscriptions, the shortest term first.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn discounts(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<TermDiscount>> {
+        let discounts = session(ctx)?.repository().term_discounts().await.map_err(ApiError::from)?;
+        Ok(discounts.into_iter().map(TermDiscount::from).collect())
+    }
+
+    /// The price of capacity: `amount` things of `size`, for an hour on demand, or for months less the term discount.
+    #[graphql(complexity = "child_complexity + 20")]
+    async fn price(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What, how much of it, and for how long.")] input: PriceInput,
+    ) -> async_graphql::Result<Option<PriceQuote>> {
+        Ok(Some(price::quote(session(ctx)?, input).await?))
     }
 
     /// The movements of money of the account named, else of the caller's account and its sub-accounts; operators: of

@@ -10,6 +10,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use super::app::App;
 use super::error::{ApiError, ApiResult};
 use super::lookups::{Key, Lookups, Value};
+use crate::domain::label::Language;
 use crate::domain::money::Money;
 use crate::domain::viewer::{Role, Viewer};
 use crate::store::error::StoreError;
@@ -18,12 +19,14 @@ use crate::store::repository::Repository;
 /// A request's own view of the server.
 pub struct Session {
     pub app: Arc<App>,
+    /// The language that labels are answered in.
+    pub language: Language,
     lookups: Arc<Lookups>,
 }
 
 impl Session {
-    pub fn new(app: Arc<App>, lookups: Arc<Lookups>) -> Self {
-        Self { app, lookups }
+    pub fn new(app: Arc<App>, language: Language, lookups: Arc<Lookups>) -> Self {
+        Self { app, language, lookups }
     }
 
     pub fn repository(&self) -> &Repository {

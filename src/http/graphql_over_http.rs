@@ -8,13 +8,14 @@ use async_graphql::{Request, Response, ServerError, Value, Variables};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 
 use super::HttpState;
 use super::auth;
+use crate::domain::label::Language;
 use crate::domain::viewer::Viewer;
 use crate::graphql::error::ApiError;
 use crate::graphql::lookups::Lookups;
@@ -116,7 +117,7 @@ pub(super) async fn get(
         .map_err(|error| error.body_text())
         .and_then(|Query(parameters)| read_parameters(parameters))
     {
-        Ok(request) => execute(&state, viewer, format, request, true).await,
+        Ok(request) => execute(&state, &headers, viewer, format, request, true).await,
         Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
     }
 }
@@ -152,7 +153,7 @@ pub(super) async fn post(
         return failed(format, StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
     match read_body(&body) {
-        Ok(request) => execute(&state, viewer, format, request, false).await,
+        Ok(request) => execute(&state, &headers, viewer, format, request, false).await,
         Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
     }
 }
@@ -209,6 +210,7 @@ fn read_body(body: &[u8]) -> Result<Request, String> {
 
 async fn execute(
     state: &HttpState,
+    headers: &HeaderMap,
     viewer: Arc<Viewer>,
     format: Format,
     mut request: Request,
@@ -229,7 +231,8 @@ async fn execute(
         return answer;
     }
     let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
-    let request = request.data(Session::new(Arc::clone(&state.app), Arc::clone(&lookups)));
+    let session = Session::new(Arc::clone(&state.app), language(headers), Arc::clone(&lookups));
+    let request = request.data(session);
     let answered = lookups.drive(state.schema.execute(request));
     let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {
         let error = ApiError::new("UNAVAILABLE", "the request took too long");
@@ -239,6 +242,11 @@ async fn execute(
     give_codes(&mut response);
     let status = if was_executed(&response) { StatusCode::OK } else { refused_status(format) };
     written(format, status, &response)
+}
+
+fn language(headers: &HeaderMap) -> Language {
+    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    accepted.map_or_else(Language::default, Language::accepted)
 }
 
 fn refused_status(format: Format) -> StatusCode {

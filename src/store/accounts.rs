@@ -9,7 +9,7 @@ use super::list::Page;
 use super::rows::{AccountRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::account::{Account, AccountKind, AccountStatus};
+use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
 
@@ -29,10 +29,15 @@ pub async fn account_hold(conn: Conn<'_>, id: AccountId) -> Result<(), StoreErro
     execute(conn, statement).await.map(drop)
 }
 
-/// Writes balances and the ends of ledgers: what the engine changes of an account.
+/// Writes balances, the ends of ledgers and suspensions: what the engine changes of an account.
 pub async fn account_post(conn: Conn<'_>, accounts: &[Account]) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("id", accounts.iter().map(|a| a.id.0))
+        .column::<Text, _>("status", accounts.iter().map(|a| a.status.code()))
+        .column::<Nullable<Text>, _>(
+            "suspension",
+            accounts.iter().map(|a| a.suspension.map(Suspension::code)),
+        )
         .column::<Numeric, _>("balance", accounts.iter().map(|a| a.balance))
         .column::<Bool, _>("overdrawn", accounts.iter().map(|a| a.overdrawn))
         .column::<Bool, _>("purchased", accounts.iter().map(|a| a.purchased))
@@ -230,7 +235,9 @@ pub async fn account_update(
         .value::<Nullable<Numeric>, _>(patch.credit_limit)
         .sql(", credit_limit), status = coalesce(")
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql(", status), (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
+        .sql(", status), suspension = CASE ")
+        .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
+        .sql("::text WHEN 'SUSPENDED' THEN 'OPERATOR' WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
               CASE WHEN m.set THEN m.email ELSE manager_email END FROM (SELECT ")
         .value::<Bool, _>(patch.manager.is_some())
         .sql(" AS set, ")

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Owners, Page, Window};
+use super::list::{self, DuePage, Owners, Page, Window};
+use super::numeric::Exact;
 use super::rows::{BillRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::ids::{OrderId, OwnedId, TransactionId, parse_printed_number};
+use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
+use crate::domain::money::{CurrencyCode, Money};
 
 pub async fn bill_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
     rows::<BillRow>(conn, list::by_ids::<BillRow>("bills", ids)).await
@@ -58,7 +61,7 @@ pub async fn bill_count_of_orders(
 }
 
 /// An order has no more bills than this.
-const BILLS_OF_ORDER_MAX: i64 = 100;
+pub const BILLS_OF_ORDER_MAX: i64 = 100;
 
 /// The bills of accounts' live orders of exclusive plans.
 pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Bill>, StoreError> {
@@ -76,6 +79,41 @@ pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Res
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
     rows::<BillRow>(conn, statement).await
+}
+
+/// The bills of each of the orders.
+pub async fn bill_of_orders(conn: Conn<'_>, orders: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
+    bill_newest_of_orders(conn, orders, BILLS_OF_ORDER_MAX).await
+}
+
+/// An account pays no more open bills than this at once.
+const OPEN_BILLS_MAX: i64 = 1_000;
+
+/// The open bills of each account that are due by `now`, the oldest of each.
+pub async fn bill_open_due(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Bill>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<BillRow>("t."))
+        .sql(
+            " FROM accounts a CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = a.id \
+             AND t.status IN ('UNPAID', 'OVERDUE') AND t.due_at <= ",
+        )
+        .instant(now)
+        .sql(" ORDER BY t.due_at LIMIT ")
+        .bigint(OPEN_BILLS_MAX)
+        .sql(") t WHERE a.id = ANY(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(")");
+    rows::<BillRow>(conn, statement).await
+}
+
+/// Bills that jobs have to look at by `now`, those that have waited longest first.
+pub async fn bill_due(mut conn: Conn<'_>, due: &DuePage) -> Result<Vec<(BillId, DateTime<Utc>)>, StoreError> {
+    let found: Vec<(Uuid, DateTime<Utc>)> = list::due("bills", due).load(&mut conn).await?;
+    Ok(found.into_iter().map(|(id, at)| (BillId(OwnedId::from_uuid(id)), at)).collect())
 }
 
 /// What a list of bills is narrowed by; conditions are joined by AND.
@@ -131,6 +169,46 @@ pub async fn bill_count(conn: Conn<'_>, owners: Owners, filter: &BillFilter) -> 
     list::count(conn, "bills", owners, |statement| filter.restrict(statement)).await
 }
 
+/// What a filter's bills come to: counts that leave its status out, and the sums of what it matches, by currency.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BillSums {
+    pub paid: i64,
+    pub unpaid: i64,
+    pub amounts: Vec<Money>,
+}
+
+pub async fn bill_sums(
+    mut conn: Conn<'_>,
+    owners: Owners,
+    filter: &BillFilter,
+) -> Result<BillSums, StoreError> {
+    let any_status = BillFilter { status: None, ..filter.clone() };
+    let statement = Statement::<(Text, BigInt, BigInt, BigInt, Numeric)>::new(
+        "SELECT t.currency, count(*) FILTER (WHERE t.status = 'PAID'), \
+         count(*) FILTER (WHERE t.status IN ('UNPAID', 'OVERDUE')), \
+         count(*) FILTER (WHERE t.status = w.status OR w.status IS NULL), \
+         coalesce(sum(t.amount) FILTER (WHERE t.status = w.status OR w.status IS NULL), 0) \
+         FROM bills t CROSS JOIN (SELECT ",
+    )
+    .value::<Nullable<Text>, _>(filter.status.map(BillStatus::code))
+    .sql("::text AS status) w WHERE ")
+    .then(|statement| list::of_owners(statement, owners))
+    .then(|statement| any_status.restrict(statement))
+    .sql(" GROUP BY t.currency ORDER BY t.currency");
+    let found: Vec<(String, i64, i64, i64, Exact)> = statement.load(&mut conn).await?;
+    let mut sums = BillSums::default();
+    for (currency, paid, unpaid, matching, Exact(amount)) in found {
+        let unknown = || StoreError::Corrupt(format!("currency \"{currency}\""));
+        let currency = CurrencyCode::parse(&currency).ok_or_else(unknown)?;
+        sums.paid = sums.paid.saturating_add(paid);
+        sums.unpaid = sums.unpaid.saturating_add(unpaid);
+        if matching > 0 {
+            sums.amounts.push(Money::new(amount, currency));
+        }
+    }
+    Ok(sums)
+}
+
 pub async fn bill_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
     list::count_of_each(conn, "bills", accounts).await
 }
@@ -154,6 +232,8 @@ pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
         .column::<Timestamptz, _>("due_at", bills.iter().map(|b| b.due_at))
         .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
         .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
+        .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
+        .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at))
         .column::<Nullable<Text>, _>("datacenter", bills.iter().map(|b| b.datacenter.clone()))
         .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at));
     execute(conn, columns.insert_into("bills")).await.map(drop)
@@ -165,8 +245,13 @@ pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
         .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
         .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
         .column::<Text, _>("status", bills.iter().map(|b| b.status.code()))
+        .column::<Timestamptz, _>("start_time", bills.iter().map(|b| b.start_time))
+        .column::<Timestamptz, _>("end_time", bills.iter().map(|b| b.end_time))
+        .column::<Timestamptz, _>("due_at", bills.iter().map(|b| b.due_at))
         .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
-        .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)));
+        .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
+        .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
+        .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at));
     execute(conn, columns.update("bills", 2)).await.map(drop)
 }
 

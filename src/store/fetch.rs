@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 
 use super::database::{Connection, Database};
 use super::group_fetch::{Found, GroupFetch};
-use super::{accounts, bills, ledger, notices, orders, plans, price_rules, transactions};
+use super::{accounts, bills, ledger, notices, orders, plans, price_rules, records, transactions};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
@@ -20,6 +20,7 @@ use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::PriceRule;
+use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 
 /// Rows that are shared between those who asked for them.
@@ -51,6 +52,9 @@ pub struct Fetchers {
     pub bill_counts: GroupFetch<AccountId, i64>,
     pub newest_bills_of_orders: GroupFetch<Newest<OrderId>, Rows<Bill>>,
     pub bill_counts_of_orders: GroupFetch<OrderId, i64>,
+    pub records: GroupFetch<OwnedId, Arc<Record>>,
+    pub newest_records: GroupFetch<Newest<AccountId>, Rows<Record>>,
+    pub record_counts: GroupFetch<AccountId, i64>,
     pub transactions: GroupFetch<OwnedId, Arc<Transaction>>,
     pub newest_transactions: GroupFetch<Newest<AccountId>, Rows<Transaction>>,
     pub transaction_counts: GroupFetch<AccountId, i64>,
@@ -82,6 +86,9 @@ impl Fetchers {
             bill_counts: GroupFetch::start(database, bill_counts),
             newest_bills_of_orders: GroupFetch::start(database, newest_bills_of_orders),
             bill_counts_of_orders: GroupFetch::start(database, bill_counts_of_orders),
+            records: GroupFetch::start(database, records_by_id),
+            newest_records: GroupFetch::start(database, newest_records),
+            record_counts: GroupFetch::start(database, record_counts),
             transactions: GroupFetch::start(database, transactions_by_id),
             newest_transactions: GroupFetch::start(database, newest_transactions),
             transaction_counts: GroupFetch::start(database, transaction_counts),
@@ -303,6 +310,29 @@ fn bill_counts_of_orders(conn: Connection, keys: Vec<OrderId>) -> Fetching<Order
         let mut all: HashMap<OrderId, i64> = keys.into_iter().map(|order| (order, 0)).collect();
         all.extend(bills::bill_count_of_orders(&conn, &ids).await?);
         Ok(all)
+    }
+    .boxed()
+}
+
+fn records_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Record>> {
+    async move { Ok(by_key(records::record_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_records(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<Record>> {
+    async move {
+        let rows = records::record_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+    }
+    .boxed()
+}
+
+fn record_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = records::record_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
     }
     .boxed()
 }

@@ -148,7 +148,12 @@ where
     F: Fn(Statement<BigInt>) -> Statement<BigInt>,
 {
     let select = Statement::new(format!("SELECT count(*) FROM {table} t WHERE "));
-    let statement = match owners {
+    Ok(of_owners(select, owners).then(filter).get_result(&mut conn).await?)
+}
+
+/// The condition that rows `t` are of these owners.
+pub(super) fn of_owners<ST>(select: Statement<ST>, owners: Owners) -> Statement<ST> {
+    match owners {
         Owners::Everyone => select.sql("true"),
         Owners::One(account) => select.sql("t.account_id = ").bigint(account.0),
         Owners::Family(main) => select
@@ -157,8 +162,7 @@ where
             .sql(" OR parent_id = ")
             .bigint(main.0)
             .sql(")"),
-    };
-    Ok(statement.then(filter).get_result(&mut conn).await?)
+    }
 }
 
 /// The newest rows of each account, by the account's number.
@@ -210,6 +214,43 @@ pub(super) async fn count_of_each(
     .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
     .sql(") GROUP BY t.account_id");
     Ok(statement.load(&mut conn).await?)
+}
+
+/// What jobs have to look at by `now`, so many, after where the last page stopped.
+#[derive(Debug, Clone, Copy)]
+pub struct DuePage {
+    pub now: DateTime<Utc>,
+    pub after: Option<(DateTime<Utc>, OwnedId)>,
+    pub limit: i64,
+}
+
+/// The ids of rows of `table` that are due, and when they were.
+pub(super) fn due(
+    table: &'static str,
+    due: &DuePage,
+) -> Statement<(diesel::sql_types::Uuid, diesel::sql_types::Timestamptz)> {
+    let (at, account, id) = match due.after {
+        Some((at, id)) => (at, id.account().0, id.uuid()),
+        None => (DateTime::<Utc>::UNIX_EPOCH, 0, Uuid::nil()),
+    };
+    Statement::new(format!("SELECT id, next_step_at FROM {table} WHERE next_step_at <= "))
+        .instant(due.now)
+        .sql(" AND (next_step_at, account_id, id) > (")
+        .instant(at)
+        .sql(", ")
+        .bigint(account)
+        .sql(", ")
+        .uuid(id)
+        .sql(") ORDER BY next_step_at, account_id, id LIMIT ")
+        .bigint(due.limit)
+}
+
+/// When rows of `table` fall due next, after `now`.
+pub(super) fn next_due(
+    table: &'static str,
+    now: DateTime<Utc>,
+) -> Statement<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>> {
+    Statement::new(format!("SELECT min(next_step_at) FROM {table} WHERE next_step_at > ")).instant(now)
 }
 
 /// The row of that printed number, among those that the account made on that day.

@@ -2,11 +2,14 @@
 
 pub mod accounts;
 pub mod bills;
+pub mod capacity;
 pub mod database;
 pub mod error;
 pub mod fetch;
 pub mod group_fetch;
 pub mod keys;
+pub mod labels;
+pub mod leases;
 pub mod ledger;
 pub mod list;
 pub mod migrations;
@@ -15,6 +18,7 @@ mod numeric;
 pub mod orders;
 pub mod plans;
 pub mod price_rules;
+pub mod records;
 pub mod repository;
 mod rows;
 mod schema;

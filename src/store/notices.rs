@@ -1,11 +1,14 @@
-//! Notices that nobody has acknowledged.
+//! Notices: raised, listed until somebody acknowledges them.
 
-use diesel::sql_types::{Array, BigInt};
+use std::sync::Arc;
+
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
 use super::rows::{NoticeRow, select_list};
-use super::statement::Statement;
-use super::{Conn, rows};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows};
+use crate::domain::ids::NoticeId;
 use crate::domain::notice::Notice;
 
 /// The newest open notices of each account.
@@ -21,4 +24,32 @@ pub async fn notice_open(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Resu
         .value::<Array<BigInt>, _>(accounts)
         .sql(")) t");
     rows::<NoticeRow>(conn, statement).await
+}
+
+pub async fn notice_insert(conn: Conn<'_>, notices: &[Arc<Notice>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", notices.iter().map(|n| n.id.account().0))
+        .column::<SqlUuid, _>("id", notices.iter().map(|n| n.id.uuid()))
+        .column::<Text, _>("kind", notices.iter().map(|n| n.kind.code()))
+        .column::<Text, _>("message", notices.iter().map(|n| n.message.clone()))
+        .column::<Nullable<Text>, _>("subject", notices.iter().map(|n| n.subject.clone()))
+        .column::<Timestamptz, _>("at", notices.iter().map(|n| n.at));
+    execute(conn, columns.insert_into("notices")).await.map(drop)
+}
+
+/// Takes a notice off its account's list, and answers it; one that is off it stays as it was.
+pub async fn notice_acknowledge(
+    conn: Conn<'_>,
+    id: NoticeId,
+    at: chrono::DateTime<chrono::Utc>,
+) -> Result<Option<Notice>, StoreError> {
+    let statement = Statement::new("UPDATE notices SET acknowledged_at = coalesce(acknowledged_at, ")
+        .instant(at)
+        .sql(") WHERE account_id = ")
+        .bigint(id.account().0)
+        .sql(" AND id = ")
+        .uuid(id.uuid())
+        .sql(" RETURNING ")
+        .sql(select_list::<NoticeRow>(""));
+    Ok(rows::<NoticeRow>(conn, statement).await?.pop())
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{
     Array, BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
 };
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Owners, Page, Window};
+use super::list::{self, DuePage, Owners, Page, Window};
 use super::rows::OrderRow;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
@@ -32,13 +35,22 @@ pub async fn order_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Res
     rows::<OrderRow>(conn, list::newest_of_each::<OrderRow>("orders", accounts, limit)).await
 }
 
-/// The live orders of exclusive plans: at most one for each account and region.
+/// The live orders of exclusive plans: for each account and region one, and those that it continues.
 pub async fn order_exclusive(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Order>, StoreError> {
     let statement = select_from::<OrderRow>("orders")
         .sql(" WHERE exclusive AND state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
     rows::<OrderRow>(conn, statement).await
+}
+
+/// Orders that jobs have to look at by `now`, those that have waited longest first.
+pub async fn order_due(
+    mut conn: Conn<'_>,
+    due: &DuePage,
+) -> Result<Vec<(OrderId, DateTime<Utc>)>, StoreError> {
+    let found: Vec<(Uuid, DateTime<Utc>)> = list::due("orders", due).load(&mut conn).await?;
+    Ok(found.into_iter().map(|(id, at)| (OrderId(OwnedId::from_uuid(id)), at)).collect())
 }
 
 /// What a list of orders is narrowed by; conditions are joined by AND.
@@ -128,7 +140,11 @@ pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Nullable<Text>, _>("comment", orders.iter().map(|o| o.comment.clone()))
         .column::<Timestamptz, _>("created_at", orders.iter().map(|o| o.created_at))
         .column::<Nullable<Timestamptz>, _>("delivered_at", orders.iter().map(|o| o.delivered_at))
-        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at));
+        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at))
+        .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
+        .column::<Integer, _>("anchor_months", orders.iter().map(|o| o.anchor_months))
+        .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
+        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
     execute(conn, columns.insert_into("orders")).await.map(drop)
 }
 
@@ -141,7 +157,10 @@ pub async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Integer, _>("seq", orders.iter().map(|o| o.seq))
         .column::<Bool, _>("auto_renewal", orders.iter().map(|o| o.auto_renewal))
         .column::<Nullable<Timestamptz>, _>("delivered_at", orders.iter().map(|o| o.delivered_at))
-        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at));
+        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at))
+        .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
+        .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
+        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
     execute(conn, columns.update("orders", 2)).await.map(drop)
 }
 

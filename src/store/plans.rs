@@ -1,7 +1,8 @@
 //! The catalogue: plans and resources.
 
-use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -10,12 +11,22 @@ use super::numeric::Exact;
 use super::rows::{PlanRow, ResourceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::ids::PlanId;
+use crate::domain::ids::{OwnedId, PlanId};
 use crate::domain::plan::{Plan, PlanResource, Resource};
 
 pub async fn plan_by_ids(conn: Conn<'_>, ids: Vec<Uuid>) -> Result<Vec<Plan>, StoreError> {
     let statement =
         select_from::<PlanRow>("plans").sql(" WHERE id = ANY(").value::<Array<SqlUuid>, _>(ids).sql(")");
+    rows::<PlanRow>(conn, statement).await
+}
+
+/// The plans of these orders.
+pub async fn plan_of_orders(conn: Conn<'_>, orders: &[OwnedId]) -> Result<Vec<Plan>, StoreError> {
+    let statement = Statement::new("SELECT DISTINCT ").sql(select_list::<PlanRow>("p."));
+    let statement = list::each_key(statement, orders).sql(
+        "(SELECT plan_id FROM orders o WHERE o.account_id = k.account_id AND o.id = k.id LIMIT 1) o \
+         JOIN plans p ON p.id = o.plan_id",
+    );
     rows::<PlanRow>(conn, statement).await
 }
 
@@ -99,6 +110,35 @@ pub async fn plan_retire(
     let statement = Statement::new("UPDATE plans SET retired_at = coalesce(retired_at, ")
         .instant(at)
         .sql(") WHERE id = ")
+        .uuid(id.0)
+        .sql(" RETURNING ")
+        .sql(select_list::<PlanRow>(""));
+    Ok(rows::<PlanRow>(conn, statement).await?.pop())
+}
+
+/// What an operator may change of a plan; None leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct PlanPatch {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub price: Option<Decimal>,
+    /// `Some(None)`: there is none any more.
+    pub once_price: Option<Option<Decimal>>,
+}
+
+/// Changes a plan; orders keep what they were bought at until they renew.
+pub async fn plan_update(conn: Conn<'_>, id: PlanId, patch: PlanPatch) -> Result<Option<Plan>, StoreError> {
+    let statement = Statement::new("UPDATE plans SET name = coalesce(")
+        .value::<Nullable<Text>, _>(patch.name)
+        .sql(", name), description = coalesce(")
+        .value::<Nullable<Text>, _>(patch.description)
+        .sql(", description), price = coalesce(")
+        .value::<Nullable<Numeric>, _>(patch.price)
+        .sql(", price), once_price = CASE WHEN ")
+        .value::<Bool, _>(patch.once_price.is_some())
+        .sql(" THEN ")
+        .value::<Nullable<Numeric>, _>(patch.once_price.flatten())
+        .sql(" ELSE once_price END WHERE id = ")
         .uuid(id.0)
         .sql(" RETURNING ")
         .sql(select_list::<PlanRow>(""));

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
 
 use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
-use super::bills::{self, BillFilter};
+use super::bills::{self, BillFilter, BillSums};
 use super::database::{Connection, Database};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
@@ -19,21 +19,26 @@ use super::group_fetch::GroupFetch;
 use super::ledger::{self, EntryFilter};
 use super::list::{Owners, Page};
 use super::orders::{self, OrderFilter};
-use super::plans::{self, PlanFilter};
-use super::price_rules;
+use super::plans::{self, PlanFilter, PlanPatch};
+use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{keys, migrations};
+use super::{capacity, keys, labels, migrations, notices, price_rules};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
+use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::command::Answer;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, TransactionId,
+    AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
+    TransactionId,
 };
+use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
+use crate::domain::money::CurrencyCode;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
+use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
 use crate::domain::viewer::{Scope, Viewer};
@@ -249,6 +254,20 @@ impl Repository {
         self.owned(&self.store.fetch.notices, keys, |account| *account).await
     }
 
+    /// Takes a notice off its account's list; None if there is none or it is not the viewer's.
+    pub async fn notice_acknowledge(
+        &self,
+        id: NoticeId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Notice>, StoreError> {
+        if !self.visible(std::iter::once(id.account())).await?.contains(&id.account()) {
+            return Ok(None);
+        }
+        let conn = self.store.database.connection().await?;
+        let acknowledged = notices::notice_acknowledge(&conn, id, at).await;
+        kept_if_usable(&self.store.database, conn, acknowledged).await
+    }
+
     // ── catalogue: for everyone ──
 
     pub async fn plans(&self, ids: Vec<PlanId>) -> Result<HashMap<PlanId, Arc<Plan>>, StoreError> {
@@ -312,7 +331,57 @@ impl Repository {
         Ok(kept_if_usable(&self.store.database, conn, defined).await?)
     }
 
+    pub async fn plan_update(&self, id: PlanId, patch: PlanPatch) -> Result<Option<Plan>, AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let updated = plans::plan_update(&conn, id, patch).await;
+        Ok(kept_if_usable(&self.store.database, conn, updated).await?)
+    }
+
+    /// What the provider's codes are called, in their order.
+    pub async fn labels(&self, list: LabelList) -> Result<Vec<Label>, StoreError> {
+        labels::labels(&*self.store.database.connection().await?, list).await
+    }
+
+    pub async fn label_insert(&self, list: LabelList, added: &[Label]) -> Result<(), AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let kept = labels::label_insert(&conn, list, added).await;
+        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+    }
+
     // ── prices ──
+
+    /// The price of a resource at a level that holds at an instant.
+    pub async fn resource_price(
+        &self,
+        resource: String,
+        currency: CurrencyCode,
+        level: i32,
+        at: DateTime<Utc>,
+    ) -> Result<Option<ResourcePrice>, StoreError> {
+        let conn = self.store.database.connection().await?;
+        capacity::resource_price_at(&conn, resource, currency, level, at).await
+    }
+
+    pub async fn resource_price_insert(&self, prices: &[ResourcePrice]) -> Result<(), AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let kept = capacity::resource_price_insert(&conn, prices).await;
+        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+    }
+
+    /// The discounts on terms, the shortest first.
+    pub async fn term_discounts(&self) -> Result<Vec<TermDiscount>, StoreError> {
+        capacity::term_discounts(&*self.store.database.connection().await?).await
+    }
+
+    pub async fn term_discount_insert(&self, discounts: &[TermDiscount]) -> Result<(), AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let kept = capacity::term_discount_insert(&conn, discounts).await;
+        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+    }
 
     /// Rules by id: those for everyone, and those of accounts that the viewer sees.
     pub async fn price_rules(
@@ -496,6 +565,58 @@ impl Repository {
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
         Ok(bills::bill_count(&*self.store.database.connection().await?, owners, filter).await?)
+    }
+
+    /// What the bills that a filter matches come to.
+    pub async fn bill_sums(
+        &self,
+        account: Option<AccountId>,
+        filter: &BillFilter,
+    ) -> Result<BillSums, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(BillSums::default()) };
+        Ok(bills::bill_sums(&*self.store.database.connection().await?, owners, filter).await?)
+    }
+
+    pub async fn records(&self, ids: &[RecordId]) -> Result<HashMap<RecordId, Arc<Record>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.records, ids, |id| id.0).await
+    }
+
+    pub async fn record_by_number(&self, number: &str) -> Result<Option<Record>, StoreError> {
+        let Some(account) = records::account_of_number(number) else { return Ok(None) };
+        if !self.visible(std::iter::once(account)).await?.contains(&account) {
+            return Ok(None);
+        }
+        records::record_by_number(&*self.store.database.connection().await?, number).await
+    }
+
+    pub async fn newest_records(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Record>>, StoreError> {
+        self.owned(&self.store.fetch.newest_records, keys, |(account, _)| *account).await
+    }
+
+    pub async fn record_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
+        self.owned(&self.store.fetch.record_counts, keys, |account| *account).await
+    }
+
+    pub async fn record_list(
+        &self,
+        account: Option<AccountId>,
+        filter: &RecordFilter,
+        page: &Page,
+    ) -> Result<Vec<Record>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        Ok(records::record_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+    }
+
+    pub async fn record_count(
+        &self,
+        account: Option<AccountId>,
+        filter: &RecordFilter,
+    ) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        Ok(records::record_count(&*self.store.database.connection().await?, owners, filter).await?)
     }
 
     pub async fn transactions(

@@ -8,16 +8,18 @@ use diesel::deserialize::{FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::query_dsl::CompatibleType;
 use diesel::sql_types::Text;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::schema;
-use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
+use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
 use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::capacity::ResourcePrice;
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId,
+    AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
     TransactionId,
 };
 use crate::domain::ledger::{Entry, Hash, Head};
@@ -27,6 +29,7 @@ use crate::domain::order::{Order, OrderState, OrderType};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
+use crate::domain::record::Record;
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
 /// A table's row, and the columns that it is read from, in order.
@@ -82,7 +85,8 @@ codes!(
     Mutation,
     NoticeKind,
     OrderState,
-    OrderType
+    OrderType,
+    Suspension
 );
 codes!(TransactionKind, TransactionStatus);
 
@@ -124,6 +128,7 @@ pub struct AccountRow {
     kind: Coded<AccountKind>,
     parent_id: Option<i64>,
     status: Coded<AccountStatus>,
+    suspension: Option<Coded<Suspension>>,
     currency: Coded<CurrencyCode>,
     time_zone: String,
     manager_name: Option<String>,
@@ -140,7 +145,7 @@ pub struct AccountRow {
 }
 
 impl Row for AccountRow {
-    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, created_at);
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -157,6 +162,7 @@ impl Row for AccountRow {
             kind: self.kind.0,
             parent: self.parent_id.map(AccountId),
             status: self.status.0,
+            suspension: self.suspension.map(|reason| reason.0),
             currency: self.currency.0,
             time_zone: self.time_zone.parse().map_err(|_| corrupt("time zone", &self.time_zone))?,
             manager: self.manager_name.map(|name| Manager { name, email: self.manager_email }),
@@ -252,13 +258,18 @@ pub struct OrderRow {
     comment: Option<String>,
     delivered_at: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
+    anchor_at: Option<DateTime<Utc>>,
+    anchor_months: i32,
+    renewed_by: Option<Uuid>,
+    next_step_at: Option<DateTime<Utc>>,
 }
 
 impl Row for OrderRow {
-    columns!(orders: id, name, order_type, state, previous_id, plan_id, exclusive, quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, seq_count, auto_renewal, comment, delivered_at, expires_at);
+    columns!(orders: id, name, order_type, state, previous_id, plan_id, exclusive, quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, seq_count, auto_renewal, comment, delivered_at, expires_at, anchor_at, anchor_months, renewed_by, next_step_at);
     type Domain = Order;
 
     fn into_domain(self) -> Result<Order, StoreError> {
+        let created_at = owned(self.id).instant();
         Ok(Order {
             id: OrderId(owned(self.id)),
             name: self.name,
@@ -280,9 +291,13 @@ impl Row for OrderRow {
             seq_count: self.seq_count,
             auto_renewal: self.auto_renewal,
             comment: self.comment,
-            created_at: owned(self.id).instant(),
+            created_at,
             delivered_at: self.delivered_at,
             expires_at: self.expires_at,
+            anchor_at: self.anchor_at.or(self.delivered_at).unwrap_or(created_at),
+            anchor_months: self.anchor_months,
+            renewed_by: self.renewed_by.map(|id| OrderId(owned(id))),
+            next_step_at: self.next_step_at,
         })
     }
 }
@@ -304,11 +319,13 @@ pub struct BillRow {
     due_at: DateTime<Utc>,
     last_paid_at: Option<DateTime<Utc>>,
     paid_by: Option<Uuid>,
+    refunded_amount: Exact,
+    next_step_at: Option<DateTime<Utc>>,
     datacenter: Option<String>,
 }
 
 impl Row for BillRow {
-    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, datacenter);
+    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, refunded_amount, next_step_at, datacenter);
     type Domain = Bill;
 
     fn into_domain(self) -> Result<Bill, StoreError> {
@@ -328,6 +345,8 @@ impl Row for BillRow {
             due_at: self.due_at,
             last_paid_at: self.last_paid_at,
             paid_by: self.paid_by.map(|id| TransactionId(owned(id))),
+            refunded_amount: self.refunded_amount.0,
+            next_step_at: self.next_step_at,
             datacenter: self.datacenter,
             created_at: owned(self.id).instant(),
         })
@@ -424,6 +443,58 @@ impl Row for EntryRow {
 }
 
 #[derive(Queryable)]
+pub struct RecordRow {
+    id: Uuid,
+    created_at: DateTime<Utc>,
+    bill_id: Uuid,
+    order_id: Uuid,
+    order_number: String,
+    order_type: Coded<OrderType>,
+    resource_type: String,
+    product_name: String,
+    quantity: i32,
+    unit_price: Exact,
+    once_price: Option<Exact>,
+    datacenter: Option<String>,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    once_amount: Exact,
+    cycle_amount: Exact,
+    credit_amount: Exact,
+}
+
+impl Row for RecordRow {
+    columns!(told_records: id, created_at, bill_id, order_id, order_number, order_type, resource_type, product_name, quantity, unit_price, once_price, datacenter, start_time, end_time, currency, amount, once_amount, cycle_amount, credit_amount);
+    type Domain = Record;
+
+    fn into_domain(self) -> Result<Record, StoreError> {
+        Ok(Record {
+            id: RecordId(owned(self.id)),
+            bill: BillId(owned(self.bill_id)),
+            order: OrderId(owned(self.order_id)),
+            order_number: self.order_number,
+            order_type: self.order_type.0,
+            resource_type: self.resource_type,
+            product_name: self.product_name,
+            quantity: self.quantity,
+            unit_price: self.unit_price.0,
+            once_price: self.once_price.map_or(Decimal::ZERO, |number| number.0),
+            datacenter: self.datacenter,
+            start_time: self.start_time,
+            end_time: self.end_time,
+            currency: self.currency.0,
+            price: self.amount.0,
+            once_amount: self.once_amount.0,
+            cycle_amount: self.cycle_amount.0,
+            credit_amount: self.credit_amount.0,
+            created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
 pub struct AnswerRow {
     account_id: i64,
     key: String,
@@ -473,6 +544,36 @@ impl Row for NoticeRow {
             message: self.message,
             subject: self.subject,
             at: self.at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct ResourcePriceRow {
+    id: i64,
+    resource_code: String,
+    currency: Coded<CurrencyCode>,
+    level: i32,
+    price: Exact,
+    unit: String,
+    multiplier: Exact,
+    effective_from: DateTime<Utc>,
+}
+
+impl Row for ResourcePriceRow {
+    columns!(resource_prices: id, resource_code, currency, level, price, unit, multiplier, effective_from);
+    type Domain = ResourcePrice;
+
+    fn into_domain(self) -> Result<ResourcePrice, StoreError> {
+        Ok(ResourcePrice {
+            id: self.id,
+            resource: self.resource_code,
+            currency: self.currency.0,
+            level: self.level,
+            price: self.price.0,
+            unit: self.unit,
+            multiplier: self.multiplier.0,
+            effective_from: self.effective_from,
         })
     }
 }

@@ -9,6 +9,7 @@ diesel::table! {
         kind -> Text,
         parent_id -> Nullable<BigInt>,
         status -> Text,
+        suspension -> Nullable<Text>,
         currency -> Text,
         time_zone -> Text,
         manager_name -> Nullable<Text>,
@@ -89,6 +90,10 @@ diesel::table! {
         created_at -> Timestamptz,
         delivered_at -> Nullable<Timestamptz>,
         expires_at -> Nullable<Timestamptz>,
+        anchor_at -> Nullable<Timestamptz>,
+        anchor_months -> Integer,
+        renewed_by -> Nullable<Uuid>,
+        next_step_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -111,6 +116,8 @@ diesel::table! {
         due_at -> Timestamptz,
         last_paid_at -> Nullable<Timestamptz>,
         paid_by -> Nullable<Uuid>,
+        refunded_amount -> Numeric,
+        next_step_at -> Nullable<Timestamptz>,
         datacenter -> Nullable<Text>,
         created_at -> Timestamptz,
     }
@@ -158,6 +165,34 @@ diesel::table! {
     }
 }
 
+// A view: what prepaid periods were charged.
+diesel::table! {
+    told_records (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        number -> Text,
+        created_at -> Timestamptz,
+        bill_id -> Uuid,
+        order_id -> Uuid,
+        order_number -> Text,
+        order_name -> Text,
+        order_type -> Text,
+        resource_type -> Text,
+        product_name -> Text,
+        quantity -> Integer,
+        unit_price -> Numeric,
+        once_price -> Nullable<Numeric>,
+        datacenter -> Nullable<Text>,
+        start_time -> Timestamptz,
+        end_time -> Timestamptz,
+        currency -> Text,
+        amount -> Numeric,
+        once_amount -> Numeric,
+        cycle_amount -> Numeric,
+        credit_amount -> Numeric,
+    }
+}
+
 diesel::table! {
     idempotency_keys (account_id, key) {
         account_id -> BigInt,
@@ -180,6 +215,19 @@ diesel::table! {
         subject -> Nullable<Text>,
         at -> Timestamptz,
         acknowledged_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    resource_prices (id) {
+        id -> BigInt,
+        resource_code -> Text,
+        currency -> Text,
+        level -> Integer,
+        price -> Numeric,
+        unit -> Text,
+        multiplier -> Numeric,
+        effective_from -> Timestamptz,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who may see and do what: every root field, as everyone.
 
 use abacus::clock::wall;
-use abacus::domain::ids::{AccountId, BillId, EntryId, IdMint, OrderId, TransactionId, printed_number};
+use abacus::domain::ids::{
+    AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, RecordId, TransactionId, printed_number,
+};
 use abacus::domain::viewer::Role;
 use abacus::http::token::TokenKey;
 use reqwest::StatusCode;
@@ -95,6 +97,41 @@ const MATRIX: &[(&str, About, &str)] = &[
         idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
     ("refund", Operators, "mutation($transaction: ID!) { refund(input: { transactionId: $transaction, reason: \"r\", dryRun: true,
         idempotencyKey: \"try\" }) { refund { id } account { balance { amount } } userErrors { path code message } } }"),
+    ("node", One, "query($record: ID!) { node(id: $record) { id ...on ConsumptionRecord { number account { namespace } } } }"),
+    ("records", Account, "query($account: ID) { records(accountId: $account) { totalCount nodes { number account { namespace } } } }"),
+    ("records", Seen, "{ records(first: 100) { totalCount nodes { number account { namespace } details { orderNumber } } } }"),
+    ("records", Seen, "query($orderNumber: String!) { records(filter: { searchWord: $orderNumber }) { nodes { order { number } } } }"),
+    ("record", One, "query($record: ID) { record(id: $record) { number account { namespace } bill { number } } }"),
+    ("record", One, "query($recordNumber: String) { record(number: $recordNumber) { id account { namespace } } }"),
+    ("rechargeRecords", Account, "query($account: ID) { rechargeRecords(accountId: $account, startTime: \"2020-01-01T00:00:00Z\",
+        endTime: \"2120-01-01T00:00:00Z\") { totalCount nodes { id account { namespace } } } }"),
+    ("rechargeRecords", Seen, "{ rechargeRecords(startTime: \"2020-01-01T00:00:00Z\", endTime: \"2120-01-01T00:00:00Z\") {
+        totalCount nodes { id account { namespace } } } }"),
+    ("bills", Seen, "{ bills(first: 100) { nodes { number } summary { paidCount unpaidCount totalAmounts { amount } } } }"),
+    ("resourceTypes", Nobody, "{ resourceTypes { code label } }"),
+    ("orderTypes", Nobody, "{ orderTypes { code label } }"),
+    ("orderStates", Nobody, "{ orderStates { code label } }"),
+    ("datacenters", Nobody, "{ datacenters { code label } }"),
+    ("discounts", Nobody, "{ discounts { period months value } }"),
+    ("price", Nobody, "{ price(input: { resourceKind: \"volume\", size: 1, amount: 1, paymentType: POSTPAY, currency: \"CNY\" }) {
+        price { amount } } }"),
+    ("payOrder", Act, "mutation($unpaidOrder: ID!) { payOrder(input: { orderId: $unpaidOrder, dryRun: true,
+        idempotencyKey: \"try\" }) { order { number } account { balance { amount } } userErrors { path code message } } }"),
+    ("payBill", Act, "mutation($unpaidBill: ID!) { payBill(input: { billId: $unpaidBill, dryRun: true,
+        idempotencyKey: \"try\" }) { bill { number } account { balance { amount } } userErrors { path code message } } }"),
+    ("renewOrder", Act, "mutation($order: ID!) { renewOrder(input: { orderId: $order, dryRun: true,
+        idempotencyKey: \"try\" }) { order { number } account { balance { amount } } userErrors { path code message } } }"),
+    ("cancelOrder", Act, "mutation($order: ID!) { cancelOrder(input: { orderId: $order, atPeriodEnd: true }) {
+        order { number state } userErrors { path code message } } }"),
+    ("setAutoRenewal", Act, "mutation($order: ID!) { setAutoRenewal(input: { orderId: $order, autoRenewal: false }) {
+        order { number autoRenewal } userErrors { path code message } } }"),
+    ("acknowledgeNotice", Act, "mutation($notice: ID!) { acknowledgeNotice(input: { noticeId: $notice }) {
+        notice { message } userErrors { path code message } } }"),
+    ("adjustBalance", Operators, "mutation($account: ID) { adjustBalance(input: { accountId: $account, amount: 1, reason: \"r\",
+        dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("updatePlan", Operators, "mutation { updatePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),
+    ("advanceClock", Operators, "mutation { advanceClock(input: { to: \"2020-01-01T00:00:00Z\" }) {
+        now userErrors { path code message } } }"),
     ("setPrices", Operators, "mutation($account: ID) { setPrices(input: { accountId: $account, dryRun: true, idempotencyKey: \"try\",
         infos: [{ definition: { discount: { payablePercent: 90 } } }] }) { rules { id } userErrors { path code message } } }"),
     ("endPriceRule", Operators, "mutation { endPriceRule(input: { ruleId: \"rul_999999\", idempotencyKey: \"try\" }) {
@@ -132,9 +169,15 @@ impl Tenant {
         let discount = json!([{ "definition": { "discount": { "payablePercent": "90" } } }]);
         let prices = json!({ "accountId": account, "infos": discount, "idempotencyKey": "prices" });
         let set = server.operator().mutate("setPrices", "SetPricesInput", prices, "rules { id }").await;
+        let later = json!({ "planId": plan, "payLater": true, "idempotencyKey": "later" });
+        let unpaid = server
+            .customer(namespace)
+            .mutate("checkout", "CheckoutInput", later, "order { id } bill { id }")
+            .await;
         server.customer(namespace).checkout(plan, &key).await;
+        let notice = a_notice(server, &account, namespace).await;
         let query = "query($account: ID!) { account(id: $account) { balance { amount } orders { nodes { id number } }
-            bills { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
+            bills { nodes { id number } } records { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
         let (_, answer) = server.operator().post(query, json!({ "account": account })).await;
         let seen = &answer["data"]["account"];
         let variables = json!({
@@ -143,8 +186,24 @@ impl Tenant {
             "bill": seen["bills"]["nodes"][0]["id"], "billNumber": seen["bills"]["nodes"][0]["number"],
             "transaction": seen["transactions"]["nodes"][0]["id"], "entry": seen["ledger"]["nodes"][0]["id"],
             "rule": set["rules"][0]["id"],
+            "unpaidOrder": unpaid["order"]["id"], "unpaidBill": unpaid["bill"]["id"], "notice": notice,
+            "record": seen["records"]["nodes"][0]["id"], "recordNumber": seen["records"]["nodes"][0]["number"],
         });
-        let told = ["namespace", "key", "order", "orderNumber", "bill", "billNumber", "transaction", "entry"];
+        let told = [
+            "namespace",
+            "key",
+            "order",
+            "orderNumber",
+            "bill",
+            "billNumber",
+            "transaction",
+            "entry",
+            "notice",
+            "unpaidOrder",
+            "unpaidBill",
+            "record",
+            "recordNumber",
+        ];
         let mut secrets: Vec<String> =
             told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
         secrets.push(seen["balance"]["amount"].as_str().unwrap().to_owned());
@@ -162,6 +221,9 @@ impl Tenant {
             "bill": BillId(id).to_string(), "billNumber": printed_number('B', id),
             "transaction": TransactionId(id).to_string(), "entry": EntryId(id).to_string(),
             "rule": "rul_999999999",
+            "unpaidOrder": OrderId(id).to_string(), "unpaidBill": BillId(id).to_string(),
+            "notice": NoticeId(id).to_string(), "record": RecordId(id).to_string(),
+            "recordNumber": printed_number('R', id),
         });
         Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
     }
@@ -171,6 +233,16 @@ impl Tenant {
             assert!(!body.contains(secret), "{when} tells {secret}: {body}");
         }
     }
+}
+
+/// A notice of an account, as a job would leave it.
+async fn a_notice(server: &TestServer, account: &str, namespace: &str) -> String {
+    let account = AccountId::parse(account).unwrap();
+    let id = NoticeId(IdMint::new(account, wall(), 1_000, false).next_id().unwrap());
+    let insert =
+        "INSERT INTO notices (account_id, id, kind, message, at) VALUES ($1, $2, 'LOW_BALANCE', $3, now())";
+    server.sql().await.execute(insert, &[&account.0, &id.uuid(), &format!("for {namespace}")]).await.unwrap();
+    id.to_string()
 }
 
 struct World {
@@ -186,6 +258,10 @@ impl World {
     async fn start() -> Self {
         let server = TestServer::start().await;
         let plan = server.plan("Plan Q", "21.09").await;
+        let prices = "INSERT INTO resources VALUES ('idc_volume', 'Volumes', 'GB', 'IDC', 'LAST');
+            INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)
+            VALUES ('idc_volume', 'CNY', 0, 0.6, 'GB/month', 2592000, now())";
+        server.sql().await.batch_execute(prices).await.unwrap();
         let victim = Tenant::make(&server, &plan, "vortex", "4342.18", None).await;
         let stranger = Tenant::make(&server, &plan, "stranger", "121.12", None).await;
         let main = Tenant::make(&server, &plan, "maincorp", "7798.40", None).await;
@@ -345,7 +421,7 @@ async fn a_main_account_sees_its_sub_accounts_and_acts_for_them() {
 #[tokio::test]
 async fn the_order_of_a_sub_account_is_not_the_main_accounts_own() {
     let world = World::start().await;
-    let query = "{ orders { nodes { isSelf account { namespace } } } }";
+    let query = "{ orders(filter: { orderState: ACTIVE }) { nodes { isSelf account { namespace } } } }";
     assert_eq!(
         world.as_customer(&world.main).data(query).await["orders"]["nodes"],
         json!([{ "isSelf": false, "account": { "namespace": "subsidiary" } },

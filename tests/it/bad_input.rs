@@ -1,7 +1,7 @@
 //! Wrong input, of every kind: a clear answer, nothing changed, and the server goes on.
 
 use abacus::clock::Clock;
-use abacus::domain::ids::{AccountId, IdMint, TransactionId};
+use abacus::domain::ids::{AccountId, BillId, IdMint, NoticeId, OrderId, OwnedId, TransactionId};
 use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -70,6 +70,13 @@ impl Shop {
         let fields = "order { id number type state expiresAt quantity previous { id state } price { amount } }
             bill { amount { amount } creditAmount { amount } startTime endTime } account { balance { amount available } }";
         self.customer.mutate("checkout", "CheckoutInput", input, fields).await
+    }
+
+    /// The id of something of the tenant's that there is not.
+    fn an_id<I: From<OwnedId> + std::fmt::Display>(&self) -> String {
+        let account = AccountId::parse(&self.account).unwrap();
+        let id = IdMint::new(account, at("2026-01-01T00:00:00Z"), 1_000_000, false).next_id().unwrap();
+        I::from(id).to_string()
     }
 
     /// Whether the server still answers.
@@ -648,6 +655,14 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
             "price": { "amount": "1", "currency": "CNY" }, "resources": [{ "resource": "cpu", "amount": "1" }] })
         }
         "retirePlan" => json!({ "planId": shop.plan }),
+        "payOrder" | "renewOrder" => json!({ "orderId": shop.an_id::<OrderId>() }),
+        "payBill" => json!({ "billId": shop.an_id::<BillId>() }),
+        "cancelOrder" => json!({ "orderId": shop.an_id::<OrderId>() }),
+        "setAutoRenewal" => json!({ "orderId": shop.an_id::<OrderId>(), "autoRenewal": true }),
+        "adjustBalance" => json!({ "accountId": shop.account, "amount": "-0.01", "reason": "r" }),
+        "acknowledgeNotice" => json!({ "noticeId": shop.an_id::<NoticeId>() }),
+        "updatePlan" => json!({ "planId": shop.plan }),
+        "advanceClock" => json!({ "to": "2020-01-01T00:00:00Z" }),
         "setPrices" => {
             json!({ "accountId": shop.account, "infos": [{ "definition": { "discount": { "payablePercent": "90" } } }] })
         }
@@ -664,7 +679,7 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
 }
 
 /// The texts that may be empty.
-const MAY_BE_EMPTY: [&str; 2] = ["checkout.comment", "createPlan.description"];
+const MAY_BE_EMPTY: [&str; 3] = ["checkout.comment", "createPlan.description", "updatePlan.description"];
 
 #[tokio::test]
 async fn texts_that_are_empty_too_long_or_hold_a_zero_are_refused_by_the_name_of_their_field() {
@@ -757,10 +772,7 @@ async fn no_text_in_a_query_makes_the_server_fail() {
                 for text in texts.iter().copied().chain([long.as_str()]) {
                     let value = if path == "ids" { json!([text]) } else { json!(text) };
                     let mut argument = with(&json!({}), path, value).as_object().unwrap().clone();
-                    if field == "idempotentResult" {
-                        argument.entry("key").or_insert(json!("k"));
-                        argument.entry("accountId").or_insert(json!(shop.account));
-                    }
+                    fill_in(&mut argument, &field, &shop);
                     let written: Vec<_> =
                         argument.iter().map(|(name, value)| format!("{name}: {}", literal(value))).collect();
                     let (_, answer) = client
@@ -780,6 +792,21 @@ async fn no_text_in_a_query_makes_the_server_fail() {
     shop.goes_on().await;
 }
 
+/// Gives a root field the arguments that it cannot do without.
+fn fill_in(argument: &mut serde_json::Map<String, Value>, field: &str, shop: &Shop) {
+    match field {
+        "idempotentResult" => {
+            argument.entry("key").or_insert(json!("k"));
+            argument.entry("accountId").or_insert(json!(shop.account));
+        }
+        "rechargeRecords" => {
+            argument.insert("startTime".to_owned(), json!("2026-01-01T00:00:00Z"));
+            argument.insert("endTime".to_owned(), json!("2027-01-01T00:00:00Z"));
+        }
+        _ => {}
+    }
+}
+
 /// A value as GraphQL writes it.
 fn literal(value: &Value) -> String {
     match value {
@@ -796,9 +823,18 @@ fn literal(value: &Value) -> String {
 #[tokio::test]
 async fn pages_that_cannot_be_are_refused_by_the_name_of_their_argument() {
     let shop = Shop::with_balance("100").await;
-    for list in
-        ["accounts", "plans", "orders", "bills", "transactions", "ledger", "account/orders", "account/ledger"]
-    {
+    for list in [
+        "accounts",
+        "plans",
+        "orders",
+        "bills",
+        "records",
+        "transactions",
+        "ledger",
+        "account/orders",
+        "account/ledger",
+        "account/records",
+    ] {
         for (arguments, code, argument) in [
             ("first: 1, last: 1", "INVALID", "last"),
             ("first: 0", "INVALID", "first"),

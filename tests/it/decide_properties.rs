@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use abacus::domain::account::AccountStatus;
+use abacus::domain::account::{AccountStatus, Suspension};
 use abacus::domain::bill::BillStatus;
 use abacus::domain::command::{Action, Command, Done, Recharge};
 use abacus::domain::decide::decide;
 use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, TransactionId};
 use abacus::domain::ledger::{Entry, Fault, Verifier};
 use abacus::domain::money::CurrencyCode;
+use abacus::domain::order::{Order, OrderState, OrderType};
+use abacus::domain::period::BillPeriod;
 use abacus::domain::refusal::RefusalCode;
 use abacus::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 use chrono::TimeDelta;
@@ -81,12 +83,67 @@ fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
 
 fn exclusive_orders_are_alone_in_their_region(run: &Run) -> Checked {
     let mut taken = BTreeSet::new();
-    for order in run.book.gained.orders.iter().filter(|order| order.exclusive && order.state.is_live()) {
+    let live = run.book.gained.orders.iter().filter(|order| order.exclusive && order.state.is_live());
+    for order in live.filter(|order| order.renewed_by.is_none()) {
         prop_assert!(taken.insert(order.region.clone()), "two live orders in {:?}", order.region);
     }
-    let held: BTreeSet<_> = run.book.exclusive_orders.iter().map(|held| held.order.region.clone()).collect();
-    prop_assert_eq!(held, taken);
     Ok(())
+}
+
+/// Periods follow each other without gap or overlap, within an order and from one order to that which continues it.
+fn no_period_is_missed_or_billed_twice(run: &Run) -> Checked {
+    for order in &run.book.gained.orders {
+        let mut bills: Vec<_> =
+            run.book.gained.bills.iter().filter(|bill| bill.order == Some(order.id)).collect();
+        bills.sort_by_key(|bill| bill.seq);
+        let seqs: Vec<i32> = bills.iter().map(|bill| bill.seq).collect();
+        let expected = if order.bill_period == BillPeriod::Hour { 0 } else { order.seq_count };
+        prop_assert_eq!(seqs, (1..=expected).collect::<Vec<_>>());
+        for pair in bills.windows(2) {
+            prop_assert_eq!(pair[0].end_time, pair[1].start_time);
+            prop_assert_eq!(pair[1].due_at, pair[1].start_time);
+        }
+        if let (Some(begin), [first, .., last]) = (order.delivered_at, &bills[..]) {
+            prop_assert_eq!((first.start_time, Some(last.end_time)), (begin, order.expires_at));
+        }
+        if order.order_type == OrderType::Renew {
+            let before = &run.book.orders[&order.previous.expect("what it continues")];
+            prop_assert_eq!(order.delivered_at, before.expires_at);
+        }
+        if let Some(next) = order.renewed_by {
+            prop_assert_eq!(run.book.orders[&next].previous, Some(order.id));
+        }
+    }
+    Ok(())
+}
+
+/// What is to happen by itself is on the list of the jobs, and nothing else is.
+fn nothing_is_forgotten(run: &Run) -> Checked {
+    for order in &run.book.gained.orders {
+        let ends = order.state.is_live() && order.bill_period != BillPeriod::Hour;
+        prop_assert_eq!(order.next_step_at.is_some(), ends, "{:?}", order);
+        prop_assert_eq!(
+            order.delivered_at.is_none(),
+            order.state == OrderState::Unpaid || is_never_begun(order)
+        );
+        if order.state == OrderState::Cancelled {
+            let open =
+                run.book.gained.bills.iter().filter(|bill| bill.order == Some(order.id) && bill.is_open());
+            prop_assert_eq!(open.count(), 0, "a cancelled order asks for nothing");
+        }
+    }
+    for bill in &run.book.gained.bills {
+        let order = bill.order.map(|order| &run.book.orders[&order]);
+        let waits = order.is_some_and(|order| order.state == OrderState::Unpaid);
+        let looked_at =
+            bill.is_open() && !waits && !(bill.status == BillStatus::Overdue && bill.next_step_at.is_none());
+        prop_assert_eq!(bill.next_step_at.is_some(), looked_at, "{:?}", bill);
+    }
+    Ok(())
+}
+
+fn is_never_begun(order: &Order) -> bool {
+    order.state == OrderState::Cancelled && order.delivered_at.is_none()
 }
 
 fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
@@ -97,9 +154,9 @@ fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
         prop_assert!(bill.amount >= Decimal::ZERO);
         prop_assert_eq!(bill.lines().iter().map(|(_, amount)| *amount).sum::<Decimal>(), bill.amount);
         prop_assert!(bill.end_time > bill.start_time);
-        prop_assert_eq!(bill.status, BillStatus::Paid);
+        prop_assert_eq!(bill.last_paid_at.is_some(), bill.status == BillStatus::Paid);
         match bill.paid_by {
-            None => prop_assert_eq!(bill.amount, Decimal::ZERO),
+            None => prop_assert!(bill.amount.is_zero() || bill.status != BillStatus::Paid),
             Some(id) => {
                 let paid = transactions.get(&id).expect("the payment is there");
                 prop_assert_eq!(
@@ -117,7 +174,8 @@ fn ids_are_unique_and_counted(run: &Run) -> Checked {
     let orders = gained.orders.iter().map(|order| order.id.0);
     let bills = gained.bills.iter().map(|bill| bill.id.0);
     let transactions = gained.transactions.iter().map(|transaction| transaction.id.0);
-    let mut ids: Vec<OwnedId> = orders.chain(bills).chain(transactions).collect();
+    let notices = gained.notices.iter().map(|notice| notice.id.0);
+    let mut ids: Vec<OwnedId> = orders.chain(bills).chain(transactions).chain(notices).collect();
     ids.sort_by_key(|id| id.number());
     let numbers: Vec<i64> = ids.iter().map(|id| id.number()).collect();
     prop_assert_eq!(numbers, (1..=ids.len() as i64).collect::<Vec<_>>(), "every number is given once");
@@ -134,6 +192,8 @@ fn everything_holds(run: &Run) -> Checked {
     refunds_stay_within_what_was_paid(run)?;
     exclusive_orders_are_alone_in_their_region(run)?;
     bills_are_the_sum_of_their_parts(run)?;
+    no_period_is_missed_or_billed_twice(run)?;
+    nothing_is_forgotten(run)?;
     ids_are_unique_and_counted(run)
 }
 
@@ -171,11 +231,12 @@ proptest! {
             let before = contents(&run.book);
             let Some(asked) = run.carry_out(&deed) else { continue };
             let changes = matches!(asked.outcome, Ok(Done::Now(_))) && !asked.command.dry_run;
+            let keyed = asked.command.key.is_some();
             let outcome = format!("{:?}", asked.outcome);
             let after = contents(&run.book);
-            if changes {
+            if changes && keyed {
                 prop_assert_ne!(before, after, "{}", outcome);
-            } else {
+            } else if !changes {
                 prop_assert_eq!(before, after, "{}", outcome);
             }
         }
@@ -189,7 +250,8 @@ proptest! {
             run.pass(step.seconds);
             let Some(deed) = run.deed(&step.event) else { continue };
             let Some(asked) = run.carry_out(&deed).cloned() else { continue };
-            let held = first.get(&asked.command.key);
+            let Some(key) = asked.command.key.clone() else { continue };
+            let held = first.get(&key);
             match (held, &asked.outcome) {
                 (Some((command, made)), Ok(done)) => {
                     prop_assert!(matches!(done, Done::Before(_)));
@@ -203,7 +265,7 @@ proptest! {
                 (None, Ok(done)) => {
                     prop_assert!(matches!(done, Done::Now(_)));
                     if !asked.command.dry_run {
-                        first.insert(asked.command.key.clone(), (asked.command.clone(), made_by(done)));
+                        first.insert(key, (asked.command.clone(), made_by(done)));
                     }
                 }
                 (None, Err(refusal)) => prop_assert_ne!(refusal.code, RefusalCode::IdempotencyKeyReused),
@@ -247,6 +309,7 @@ proptest! {
     fn a_suspended_account_may_recharge_and_is_given_back_but_buys_nothing(tenant in tenant(), steps in steps(40)) {
         let mut run = Run::new(account(1_001, &tenant));
         run.book.account.status = AccountStatus::Suspended;
+        run.book.account.suspension = Some(Suspension::Operator);
         for step in steps.iter().filter(|step| !matches!(step.event, Event::Status(_))) {
             run.pass(step.seconds);
             let Some(deed) = run.deed(&step.event) else { continue };
@@ -261,7 +324,8 @@ proptest! {
             }
             if let Err(refusal) = &asked.outcome {
                 let refused = refusal.code == RefusalCode::AccountSuspended;
-                prop_assert!(!refused || matches!(asked.command.action, Action::Checkout(_)));
+                let buys = matches!(asked.command.action, Action::Checkout(_) | Action::RenewOrder(_));
+                prop_assert!(!refused || buys);
             }
         }
         prop_assert!(run.book.gained.orders.is_empty());
@@ -277,7 +341,7 @@ proptest! {
         run.book.account.balance = balance;
         let amount = Decimal::new(units, 2);
         let recharge = Recharge { amount, payment_method: "sandbox".to_owned(), reason: None };
-        let command = Command { account: run.book.account.id, key: "k".to_owned(), dry_run: false, action: Action::Recharge(recharge) };
+        let command = Command { account: run.book.account.id, key: Some("k".to_owned()), dry_run: false, action: Action::Recharge(recharge) };
         let decided = decide(&run.book, &run.catalogue, &command, run.now);
         match decided.map(|decision| decision.done) {
             Ok(Done::Now(outcome)) => prop_assert_eq!(outcome.account.balance.checked_sub(amount), Some(balance)),
@@ -424,6 +488,8 @@ fn a_pool_by_the_hour_takes_the_place_of_one_whose_period_is_over_and_of_no_othe
                 quantity: 1,
                 expected: Expected::Nothing,
                 auto_renewal: true,
+                instalments: None,
+                pay_later: false,
             },
         },
     };
@@ -447,9 +513,9 @@ fn the_sequences_come_to_every_kind_of_outcome() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
-    for _ in 0..300 {
-        let (tenant, steps) = (tenant(), steps(60)).new_tree(&mut runner).unwrap().current();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..400 {
+        let (tenant, steps) = (tenant(), steps(120)).new_tree(&mut runner).unwrap().current();
         let run = Run::all(account(1_001, &tenant), &steps);
         for asked in &run.asked {
             let outcome = match &asked.outcome {
@@ -457,6 +523,11 @@ fn the_sequences_come_to_every_kind_of_outcome() {
                 Ok(Done::Before(_)) => "repeated",
                 Ok(Done::Now(_)) if asked.command.dry_run => "dry run",
                 Ok(Done::Now(outcome)) => match (&outcome.transaction, &outcome.order, &outcome.bill) {
+                    (Some(paid), _, _) if paid.kind == TransactionKind::Renewal => "RENEWAL",
+                    (Some(paid), _, _) if paid.kind == TransactionKind::BillPayment => "BILL_PAYMENT",
+                    (None, Some(order), Some(_)) if order.state == OrderState::Unpaid => {
+                        "placed to be paid later"
+                    }
                     (_, Some(order), Some(_)) if order.previous.is_some() => "change",
                     (None, Some(_), Some(_)) => "free order",
                     (Some(_), Some(_), Some(_)) => "order",
@@ -465,12 +536,18 @@ fn the_sequences_come_to_every_kind_of_outcome() {
                     _ => "nothing",
                 },
             };
-            *seen.entry(outcome).or_default() += 1;
+            *seen.entry(outcome.to_owned()).or_default() += 1;
+            if let Ok(Done::Now(outcome)) = &asked.outcome {
+                for job in &outcome.jobs {
+                    let failed = if job.succeeded { "" } else { " failed" };
+                    *seen.entry(format!("job {}{failed}", job.kind)).or_default() += 1;
+                }
+            }
         }
         let credited = run.book.gained.bills.iter().any(|bill| !bill.credit_amount.is_zero());
-        *seen.entry("credit").or_default() += u32::from(credited);
+        *seen.entry("credit".to_owned()).or_default() += u32::from(credited);
         let within_the_limit = run.book.gained.entries.iter().any(|entry| entry.end < Decimal::ZERO);
-        *seen.entry("balance below zero").or_default() += u32::from(within_the_limit);
+        *seen.entry("balance below zero".to_owned()).or_default() += u32::from(within_the_limit);
     }
     for kind in [
         "RECHARGE",
@@ -494,6 +571,22 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         "CREDIT_EXCEEDS_PRICE",
         "CURRENCY_MISMATCH",
         "ACCOUNT_SUSPENDED",
+        "ALREADY_PAID",
+        "CONFLICT",
+        "ADJUSTMENT",
+        "BILL_PAYMENT",
+        "RENEWAL",
+        "placed to be paid later",
+        "job ORDER_PERIOD",
+        "job ORDER_EXPIRY",
+        "job ORDER_RENEWAL",
+        "job ORDER_RENEWAL failed",
+        "job ORDER_SUSPENSION",
+        "job ORDER_END",
+        "job ORDER_CANCELLATION",
+        "job BILL_PAYMENT",
+        "job BILL_PAYMENT failed",
+        "job BILL_SUSPENSION",
     ] {
         assert!(seen.get(kind).copied().unwrap_or(0) >= 5, "{kind} is hardly ever reached: {seen:?}");
     }

@@ -4,8 +4,17 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms in their order: each may name itself and those before it. cli and demo stand beside each other.
-const ORDER: [&[&str]; 8] =
-    [&["domain"], &["store"], &["engine"], &["graphql"], &["http"], &["server"], &["demo", "cli"], &["main"]];
+const ORDER: [&[&str]; 9] = [
+    &["domain"],
+    &["store"],
+    &["engine"],
+    &["jobs"],
+    &["graphql"],
+    &["http"],
+    &["server"],
+    &["demo", "cli"],
+    &["main"],
+];
 /// Everyone may name it, and it names no one.
 const CLOCK: &str = "clock";
 /// They name no room, and only those that put the parts together name them; config may name domain.

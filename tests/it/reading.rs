@@ -600,7 +600,7 @@ async fn every_kind_of_id_is_a_node() {
     server.operator().mutate("setPrices", "SetPricesInput", prices, "rules { id }").await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
-            transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
+            records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
         .await;
     let ids = [
         ("Account", &data["account"]["id"]),
@@ -608,6 +608,7 @@ async fn every_kind_of_id_is_a_node() {
         ("Resource", &data["resources"][0]["id"]),
         ("Order", &data["orders"]["nodes"][0]["id"]),
         ("Bill", &data["bills"]["nodes"][0]["id"]),
+        ("ConsumptionRecord", &data["records"]["nodes"][0]["id"]),
         ("Transaction", &data["transactions"]["nodes"][0]["id"]),
         ("LedgerEntry", &data["ledger"]["nodes"][0]["id"]),
         ("PriceRule", &data["priceRules"][0]["id"]),

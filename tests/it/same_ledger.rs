@@ -87,6 +87,9 @@ impl Bench {
             by_number(&read.unwrap_or_default(), |b| b.id.0.number()),
             by_number(&book.gained.bills, |b| b.id.0.number())
         );
+        let open = self.repository.notices(vec![id]).await.unwrap().remove(&id).unwrap_or_default();
+        let newest = book.gained.notices.iter().rev().take(open.len().max(1));
+        prop_assert_eq!(open.iter().collect::<Vec<_>>(), newest.collect::<Vec<_>>());
         for answer in book.answers.values() {
             let read = self.repository.answer(id, answer.key.clone()).await.unwrap();
             prop_assert_eq!(read.as_ref(), Some(answer));
@@ -106,8 +109,9 @@ fn by_number<T: Clone>(rows: &[Arc<T>], number: impl Fn(&T) -> i64) -> Vec<T> {
 
 fn same_outcome(expected: &Result<Done, Refusal>, actual: &Result<Done, Refusal>) -> Checked {
     let parts = |outcome: &Outcome| {
-        let Outcome { account, order, bill, transaction, refunded } = outcome.clone();
-        (account, order, bill, transaction, refunded)
+        let Outcome { account, order, bill, transaction, refunded, open_bills, renewal_price, jobs } =
+            outcome.clone();
+        (account, order, bill, transaction, refunded, open_bills, renewal_price, jobs)
     };
     match (expected, actual) {
         (Ok(Done::Now(expected)), Ok(Done::Now(actual))) => prop_assert_eq!(parts(expected), parts(actual)),

@@ -1,8 +1,9 @@
-//! Recharge: money comes in and is on the balance at once.
+//! Recharge: money comes in, is on the balance at once, and pays what is due.
 
 use rust_decimal::Decimal;
 
-use super::{Draft, Made};
+use super::draft::Draft;
+use super::{Made, payment};
 use crate::domain::command::Recharge;
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
@@ -32,5 +33,6 @@ pub(super) fn decide(draft: &mut Draft<'_>, recharge: &Recharge) -> Result<Made,
         created_at: draft.instant,
     };
     let transaction = draft.post(transaction, Posting::because(description))?;
+    payment::settle(draft)?;
     Ok(Made { transaction: Some(transaction), ..Made::default() })
 }

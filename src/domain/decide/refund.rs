@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::{Draft, Made};
+use super::draft::Draft;
+use super::{Made, payment};
+use crate::domain::bill::Bill;
 use crate::domain::command::Refund;
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
@@ -25,8 +27,10 @@ pub(super) fn decide(draft: &mut Draft<'_>, refund: &Refund) -> Result<Made, Ref
         return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
     }
     let refunded = Arc::new(after_refund(&original, amount)?);
-    draft.gain.changed_transactions.push(Arc::clone(&refunded));
+    draft.change_transaction(Arc::clone(&refunded));
+    note_on_bill(draft, &original, amount)?;
     let transaction = give_back(draft, &original, amount, &refund.reason)?;
+    payment::settle(draft)?;
     Ok(Made { transaction: Some(transaction), refunded: Some(refunded), ..Made::default() })
 }
 
@@ -48,6 +52,15 @@ fn after_refund(original: &Transaction, amount: Decimal) -> Result<Transaction, 
     let whole = refunded_amount == original.amount;
     let status = if whole { TransactionStatus::Refunded } else { original.status };
     Ok(Transaction { refunded_amount, status, ..original.clone() })
+}
+
+/// What was given back of a bill's payment counts no longer as paid when its order is changed.
+fn note_on_bill(draft: &mut Draft<'_>, original: &Transaction, amount: Decimal) -> Result<(), Refusal> {
+    if let Some(bill) = original.bill.and_then(|bill| draft.bill(bill)).cloned() {
+        let refunded_amount = money::add(bill.refunded_amount, amount)?;
+        draft.put_bill(Bill { refunded_amount, ..Bill::clone(&bill) });
+    }
+    Ok(())
 }
 
 fn give_back(

@@ -72,6 +72,13 @@ pub struct Step {
     pub rule: Option<PriceRuleId>,
 }
 
+impl Step {
+    /// A step of that amount, and nothing else.
+    pub fn of(label: Label, amount: Decimal) -> Self {
+        Self { label, quantity: None, unit_price: None, factor: None, divisor: None, amount, rule: None }
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
@@ -102,6 +109,16 @@ pub enum Label {
     Package,
     /// There is no price for it.
     Unpriced,
+    /// So many of a plan, at its price.
+    Price,
+    /// What was paid for the days left of an order that is replaced.
+    Credit,
+    /// Capacity for a time.
+    Capacity,
+    /// The share that need not be paid for a long term, as a fraction.
+    TermDiscount {
+        value: Decimal,
+    },
     Rounding,
 }
 
@@ -121,6 +138,10 @@ impl fmt::Display for Label {
             Self::Money => f.write_str("discount"),
             Self::Package => f.write_str("package"),
             Self::Unpriced => f.write_str("no price in force"),
+            Self::Price => f.write_str("price"),
+            Self::Credit => f.write_str("credit for days already paid"),
+            Self::Capacity => f.write_str("capacity"),
+            Self::TermDiscount { value } => write!(f, "term discount of {}", short(value)),
             Self::Rounding => f.write_str("rounding"),
         }
     }
@@ -230,14 +251,6 @@ fn write_shorter(lines: &mut [Line], places: u32) {
 }
 
 fn rounding(amount: Decimal) -> Line {
-    let step = Step {
-        label: Label::Rounding,
-        quantity: None,
-        unit_price: None,
-        factor: None,
-        divisor: None,
-        amount,
-        rule: None,
-    };
+    let step = Step::of(Label::Rounding, amount);
     Line { title: Title::Rounding, quantity: None, amount, steps: vec![step] }
 }

@@ -6,7 +6,7 @@
 
 mod charge;
 mod in_force;
-mod number;
+pub(super) mod number;
 mod tariff;
 
 use rust_decimal::Decimal;

@@ -138,6 +138,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         kind: if parent.is_some() { AccountKind::Sub } else { AccountKind::Main },
         parent,
         status: DomainStatus::Active,
+        suspension: None,
         currency: currency.code,
         time_zone: input.time_zone.as_deref().map_or(Ok(Tz::UTC), time_zone)?,
         manager: input.manager.map(manager).transpose()?,

@@ -2,13 +2,13 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, Checkout, Recharge, Refund};
+use crate::domain::command::{Action, AdjustBalance, Checkout, Recharge, Refund};
 use crate::domain::ids::{PlanId, TransactionId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::domain::viewer::Role;
-use crate::graphql::error::{ApiError, MutationResult};
-use crate::graphql::input::{input_account, input_id};
+use crate::graphql::error::MutationResult;
+use crate::graphql::input::{input_account, input_id, optional, owner};
 use crate::graphql::payload::{Made, answer, submit};
 use crate::graphql::scalars::Exact;
 use crate::graphql::session::{Session, operator_session, session};
@@ -36,9 +36,15 @@ pub struct CheckoutInput {
     quantity: i32,
     /// Kept with the order.
     comment: Option<String>,
+    /// The order runs this many periods, each with its own bill at the plan's price, due when the period begins; 1 to 60,
+    /// default 1.
+    instalments: Option<i32>,
     /// Whether it is renewed when it ends.
     #[graphql(default)]
     auto_renewal: bool,
+    /// Make the order and its bills, and pay later with payOrder: within 7 days, or it is cancelled. It begins when it is
+    /// paid.
+    pay_later: Option<bool>,
     /// Refuse (PRICE_CHANGED) if the plan's price is another by now.
     expected_price: Option<Exact>,
     /// The caller's name for this purchase, 1 to 255 characters: with the same key and input it is done once.
@@ -53,7 +59,7 @@ pub struct CheckoutInput {
 pub struct CheckoutPayload {
     /// The order.
     order: Option<Order>,
-    /// Its first bill, paid; null for what is on demand.
+    /// Its first bill; null for what is on demand.
     bill: Option<Bill>,
     /// The account after the purchase.
     account: Option<Account>,
@@ -124,6 +130,35 @@ pub struct RefundPayload {
     user_errors: Vec<UserError>,
 }
 
+/// Corrects a balance.
+#[derive(InputObject)]
+pub struct AdjustBalanceInput {
+    /// The account, by namespace.
+    namespace: Option<String>,
+    /// The account, by id.
+    account_id: Option<ID>,
+    /// How much to give, at the ledger's scale of the account's currency; negative takes away.
+    amount: Exact,
+    /// Why, for people.
+    reason: String,
+    /// The caller's name for this adjustment, 1 to 255 characters: with the same key and input it is done once.
+    idempotency_key: String,
+    /// Decide, answer, and keep nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// What was corrected.
+#[derive(SimpleObject, Default)]
+pub struct AdjustBalancePayload {
+    /// The movement of money.
+    transaction: Option<Transaction>,
+    /// The account after it.
+    account: Option<Account>,
+    /// Why nothing was corrected.
+    user_errors: Vec<UserError>,
+}
+
 /// The mutations that move money.
 #[derive(Default)]
 pub struct MoneyMutation;
@@ -131,31 +166,27 @@ pub struct MoneyMutation;
 /// The mutations that move money.
 #[Object]
 impl MoneyMutation {
-    /// Buys a plan: charges its price for the first period and begins the order. Of plans of the type "resources" an
+    /// Buys a plan: charges its price for the first period and begins the order, unless it is to be paid later. Of plans of the type "resources" an
     /// account has one in a region; another plan of that type there replaces it, and what is left of its period counts.
     async fn checkout(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to buy, and for whom.")] input: CheckoutInput,
     ) -> async_graphql::Result<CheckoutPayload> {
-        let outcome = checkout(session(ctx)?, input).await;
-        let schedule = match outcome.as_ref().ok().and_then(|made| made.order.as_ref()) {
-            Some(order) => Some(order.schedule().map_err(ApiError::from)?),
-            None => None,
-        };
-        answer(outcome, |made, user_errors| match made {
+        answer(checkout(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => CheckoutPayload {
                 order: made.order.map(Order),
                 bill: made.bill.map(Bill),
                 account: Some(Account(made.account)),
-                schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
+                schedule: made.schedule,
                 user_errors,
             },
             None => CheckoutPayload { user_errors, ..CheckoutPayload::default() },
         })
     }
 
-    /// Puts money on a balance.
+    /// Puts money on a balance. It then pays the open bills that are due, oldest first, up to the first that it does not
+    /// cover; the transaction's balanceAfter is before these payments, the account after them.
     async fn recharge(
         &self,
         ctx: &Context<'_>,
@@ -188,6 +219,22 @@ impl MoneyMutation {
             None => RefundPayload { user_errors, ..RefundPayload::default() },
         })
     }
+
+    /// Operators: corrects a balance, either way. What it gives then pays the open bills that are due.
+    async fn adjust_balance(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How much, for whom, and why.")] input: AdjustBalanceInput,
+    ) -> async_graphql::Result<AdjustBalancePayload> {
+        answer(adjust(operator_session(ctx)?, input).await, |made, user_errors| match made {
+            Some(made) => AdjustBalancePayload {
+                transaction: made.transaction.map(Transaction),
+                account: Some(Account(made.account)),
+                user_errors,
+            },
+            None => AdjustBalancePayload { user_errors, ..AdjustBalancePayload::default() },
+        })
+    }
 }
 
 async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Made> {
@@ -197,7 +244,9 @@ async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Mad
         datacenter: optional(input.datacenter, |datacenter| text::code("datacenter", datacenter))?,
         quantity: input.quantity,
         comment: optional(input.comment, |comment| text::free_text("comment", comment))?,
+        instalments: input.instalments,
         auto_renewal: input.auto_renewal,
+        pay_later: input.pay_later.unwrap_or_default(),
         expected_price: input.expected_price.map(|price| price.value),
     };
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
@@ -227,6 +276,14 @@ fn recharge_method(session: &Session, method: Option<&ID>) -> Result<String, Ref
     }
 }
 
+async fn adjust(session: &Session, input: AdjustBalanceInput) -> MutationResult<Made> {
+    let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    let adjustment =
+        AdjustBalance { amount: input.amount.value, reason: text::name("reason", &input.reason)? };
+    let action = Action::AdjustBalance(adjustment);
+    submit(session, account, &input.idempotency_key, input.dry_run, action).await
+}
+
 async fn refund(session: &Session, input: RefundInput) -> MutationResult<Made> {
     let transaction = input_id("transactionId", &input.transaction_id, TransactionId::parse)?;
     let refund = Refund {
@@ -234,15 +291,6 @@ async fn refund(session: &Session, input: RefundInput) -> MutationResult<Made> {
         amount: input.amount.map(|amount| amount.value),
         reason: text::name("reason", &input.reason)?,
     };
-    let account = session.load(transaction.account()).await?.ok_or_else(|| {
-        Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction")
-    })?;
-    submit(session, account.id, &input.idempotency_key, input.dry_run, Action::Refund(refund)).await
-}
-
-fn optional<T>(
-    value: Option<String>,
-    check: impl Fn(&str) -> Result<T, Refusal>,
-) -> Result<Option<T>, Refusal> {
-    value.as_deref().map(check).transpose()
+    let account = owner(session, "transactionId", transaction.account(), "transaction").await?;
+    submit(session, account, &input.idempotency_key, input.dry_run, Action::Refund(refund)).await
 }

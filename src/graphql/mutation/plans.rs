@@ -1,6 +1,6 @@
 //! Operators: the market.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
@@ -12,12 +12,13 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{input_id, known_currency};
+use crate::graphql::input::{input_id, known_currency, optional};
 use crate::graphql::payload::answer;
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::plan::Plan;
 use crate::graphql::types::user_error::UserError;
+use crate::store::plans::PlanPatch;
 use crate::store::repository::AccessError;
 
 /// The resources that one plan can include.
@@ -90,6 +91,30 @@ pub struct RetirePlanPayload {
     user_errors: Vec<UserError>,
 }
 
+/// What is to change of a plan; what is absent stays. Orders keep what they were bought at until they renew.
+#[derive(InputObject)]
+pub struct UpdatePlanInput {
+    /// The plan.
+    plan_id: ID,
+    /// Its name, for people.
+    name: Option<String>,
+    /// What it is, for people.
+    description: Option<String>,
+    /// Per period, in the plan's currency; zero or more.
+    price: Option<MoneyInput>,
+    /// Once, in the first bill, in the plan's currency; null takes it away.
+    once_price: MaybeUndefined<MoneyInput>,
+}
+
+/// The plan that was changed.
+#[derive(SimpleObject, Default)]
+pub struct UpdatePlanPayload {
+    /// The plan.
+    plan: Option<Plan>,
+    /// Why it was not.
+    user_errors: Vec<UserError>,
+}
+
 /// The market's mutations.
 #[derive(Default)]
 pub struct PlanMutation;
@@ -104,6 +129,18 @@ impl PlanMutation {
         #[graphql(desc = "The offer.")] input: CreatePlanInput,
     ) -> async_graphql::Result<CreatePlanPayload> {
         answer(create_plan(operator_session(ctx)?, input).await, |plan, user_errors| CreatePlanPayload {
+            plan: plan.map(|plan| Plan(Arc::new(plan))),
+            user_errors,
+        })
+    }
+
+    /// Operators: changes a plan. Orders keep what they were bought at until they renew.
+    async fn update_plan(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which plan, and what of it.")] input: UpdatePlanInput,
+    ) -> async_graphql::Result<UpdatePlanPayload> {
+        answer(update_plan(operator_session(ctx)?, input).await, |plan, user_errors| UpdatePlanPayload {
             plan: plan.map(|plan| Plan(Arc::new(plan))),
             user_errors,
         })
@@ -154,6 +191,32 @@ async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResul
         }
         _ => MutationError::from(error),
     })
+}
+
+async fn update_plan(session: &Session, input: UpdatePlanInput) -> MutationResult<DomainPlan> {
+    let id = input_id("planId", &input.plan_id, PlanId::parse)?;
+    let not_found = || Refusal::new(RefusalCode::NotFound, "planId", "there is no such plan");
+    let plan = session.load(id).await?.ok_or_else(not_found)?;
+    let currency = known_currency(session, "planId", plan.currency)?;
+    let money = |field: &'static str, money: MoneyInput| match money.currency.0 == currency.code {
+        true => price(&currency, field, money.amount.value),
+        false => {
+            let message = format!("the plan costs {}", currency.code);
+            Err(Refusal::new(RefusalCode::CurrencyMismatch, field, message))
+        }
+    };
+    let patch = PlanPatch {
+        name: optional(input.name, |name| text::name("name", name))?,
+        description: optional(input.description, |text| text::free_text("description", text))?,
+        price: input.price.map(|price| money("price", price)).transpose()?,
+        once_price: match input.once_price {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(once) => Some(Some(money("oncePrice", once)?)),
+        },
+    };
+    let updated = session.repository().plan_update(id, patch).await?;
+    Ok(updated.ok_or_else(not_found)?)
 }
 
 fn price(currency: &Currency, field: &'static str, amount: Decimal) -> Result<Decimal, Refusal> {

@@ -2,13 +2,16 @@
 
 use async_graphql::InputObject;
 
+use crate::domain::refusal::RefusalCode;
+use crate::domain::transaction::TransactionKind as DomainKind;
 use crate::graphql::enums::{
     AccountKind, AccountStatus, BillStatus, OrderState, OrderType, TransactionKind, TransactionStatus,
 };
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::{search, window};
 use crate::graphql::scalars::Instant;
 use crate::store;
+use crate::store::list::Window;
 
 /// Narrows a list of accounts; the fields are joined by AND.
 #[derive(InputObject, Default)]
@@ -116,6 +119,57 @@ impl BillFilterInput {
             order: None,
         })
     }
+}
+
+/// Narrows a list of consumption records; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "RecordFilter")]
+pub struct RecordFilterInput {
+    /// Only those whose consumption begins then or later.
+    start_time: Option<Instant>,
+    /// Only those whose consumption begins before.
+    end_time: Option<Instant>,
+    /// Only of accounts of this kind.
+    account_kind: Option<AccountKind>,
+    /// Only those with this in the number of the record or its order or in the order's name, anywhere, without regard
+    /// to case.
+    search_word: Option<String>,
+    /// Only of this kind of product.
+    resource_type: Option<String>,
+    /// Only for this datacenter.
+    datacenter: Option<String>,
+    /// Only of orders that came about so.
+    order_type: Option<OrderType>,
+}
+
+impl RecordFilterInput {
+    pub fn read(self) -> ApiResult<store::records::RecordFilter> {
+        Ok(store::records::RecordFilter {
+            consumed: window(self.start_time, self.end_time)?,
+            account_kind: self.account_kind.map(Into::into),
+            search: search(self.search_word)?,
+            resource_type: search(self.resource_type)?,
+            datacenter: search(self.datacenter)?,
+            order_type: self.order_type.map(Into::into),
+            order: None,
+        })
+    }
+}
+
+/// The filter of recharges in a window of time.
+pub fn recharges(
+    start_time: Instant,
+    end_time: Instant,
+) -> ApiResult<store::transactions::TransactionFilter> {
+    if end_time.0 < start_time.0 {
+        let message = "endTime is before startTime";
+        return Err(ApiError::of_argument(RefusalCode::Invalid, "endTime", message));
+    }
+    Ok(store::transactions::TransactionFilter {
+        window: Window { from: Some(start_time.0), to: Some(end_time.0) },
+        kind: Some(DomainKind::Recharge),
+        ..store::transactions::TransactionFilter::default()
+    })
 }
 
 /// Narrows a list of transactions; the fields are joined by AND.

@@ -7,20 +7,24 @@ use futures_util::FutureExt;
 
 use crate::domain::ids::AccountId;
 use crate::graphql::error::ApiResult;
-use crate::graphql::loaders::{NewestBillsOf, NewestEntriesOf, NewestOrdersOf, NewestTransactionsOf};
+use crate::graphql::loaders::{
+    NewestBillsOf, NewestEntriesOf, NewestOrdersOf, NewestRecordsOf, NewestTransactionsOf,
+};
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
 use crate::graphql::session::Session;
 use crate::graphql::types::account::AccountConnection;
-use crate::graphql::types::bill::BillConnection;
+use crate::graphql::types::bill::{BillConnection, BillsOf};
 use crate::graphql::types::ledger_entry::LedgerEntryConnection;
 use crate::graphql::types::order::OrderConnection;
 use crate::graphql::types::plan::PlanConnection;
+use crate::graphql::types::record::ConsumptionRecordConnection;
 use crate::graphql::types::transaction::TransactionConnection;
 use crate::store::accounts::AccountFilter;
 use crate::store::bills::BillFilter;
 use crate::store::ledger::EntryFilter;
 use crate::store::orders::OrderFilter;
 use crate::store::plans::PlanFilter;
+use crate::store::records::RecordFilter;
 use crate::store::transactions::TransactionFilter;
 
 pub async fn accounts(
@@ -78,7 +82,10 @@ impl Of {
 
 /// Declares the list of something that accounts own.
 macro_rules! owned_list {
-    ($name:ident, $filter:ty, $connection:ident, $newest:ident, $list:ident, $count:ident, $counts:ident) => {
+    (
+        $name:ident, $filter:ty, $connection:ident, $newest:ident, $list:ident, $count:ident, $counts:ident
+        $(, $with:expr)?
+    ) => {
         pub async fn $name(
             session: &Session,
             of: Of,
@@ -99,8 +106,9 @@ macro_rules! owned_list {
                 }
             };
             let filter = Arc::new(filter);
+            let counted = Arc::clone(&filter);
             let total: TotalCount = Box::new(move |repository| {
-                let filter = Arc::clone(&filter);
+                let filter = Arc::clone(&counted);
                 async move {
                     match together {
                         Some(account) => {
@@ -111,13 +119,33 @@ macro_rules! owned_list {
                 }
                 .boxed()
             });
-            Ok($connection(Slice::new(&page, rows, total)))
+            let slice = Slice::new(&page, rows, total);
+            $(let slice = slice.with($with(account, filter));)?
+            Ok($connection(slice))
         }
     };
 }
 
 owned_list!(orders, OrderFilter, OrderConnection, NewestOrdersOf, order_list, order_count, order_counts);
-owned_list!(bills, BillFilter, BillConnection, NewestBillsOf, bill_list, bill_count, bill_counts);
+owned_list!(
+    bills,
+    BillFilter,
+    BillConnection,
+    NewestBillsOf,
+    bill_list,
+    bill_count,
+    bill_counts,
+    |account, filter| BillsOf { account, filter }
+);
+owned_list!(
+    records,
+    RecordFilter,
+    ConsumptionRecordConnection,
+    NewestRecordsOf,
+    record_list,
+    record_count,
+    record_counts
+);
 owned_list!(
     transactions,
     TransactionFilter,

@@ -9,6 +9,7 @@ use super::notice::Notice;
 use super::order::OrderConnection;
 use super::plan::{self, Plan};
 use super::price_rule::PriceRule;
+use super::record::ConsumptionRecordConnection;
 use super::transaction::TransactionConnection;
 use crate::domain;
 use crate::domain::ids::AccountId;
@@ -18,6 +19,7 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
 use crate::graphql::loaders::{BalanceAt, NoticesOf, PlansOf};
 use crate::graphql::pagination::{PageArgs, connection};
+use crate::graphql::query::filters::recharges;
 use crate::graphql::query::lists::{self, Of};
 use crate::graphql::query::price_rules;
 use crate::graphql::scalars::{Code, Exact, Instant};
@@ -26,6 +28,7 @@ use crate::store::accounts::AccountFilter;
 use crate::store::bills::BillFilter;
 use crate::store::ledger::EntryFilter;
 use crate::store::orders::OrderFilter;
+use crate::store::records::RecordFilter;
 use crate::store::transactions::TransactionFilter;
 
 /// Who owes and owns.
@@ -51,6 +54,8 @@ impl AtHand for Account {
         "balance",
         "orders",
         "bills",
+        "records",
+        "rechargeRecords",
         "transactions",
         "ledger",
         "priceRules",
@@ -274,6 +279,48 @@ impl Account {
     ) -> async_graphql::Result<BillConnection> {
         let args = PageArgs { first, after, last, before, offset };
         Ok(Box::pin(lists::bills(session(ctx)?, Of::Seen(self.0.id), BillFilter::default(), &args)).await?)
+    }
+
+    /// What it consumed, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<ConsumptionRecordConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(Box::pin(lists::records(session(ctx)?, Of::Seen(self.0.id), RecordFilter::default(), &args))
+            .await?)
+    }
+
+    /// What came in over a window of time, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn recharge_records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those made then or later.")] start_time: Instant,
+        #[graphql(desc = "Only those made before.")] end_time: Instant,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<TransactionConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let filter = recharges(start_time, end_time)?;
+        Ok(Box::pin(lists::transactions(session(ctx)?, Of::Seen(self.0.id), filter, &args)).await?)
     }
 
     /// Its movements of money, newest first.

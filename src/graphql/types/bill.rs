@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
@@ -6,14 +7,18 @@ use rust_decimal::Decimal;
 use super::account::{self, Account};
 use super::money::Money;
 use super::order::Order;
+use super::record::ConsumptionRecord;
 use super::transaction::Transaction;
 use crate::domain;
+use crate::domain::ids::{AccountId, RecordId};
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
+use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::loaders::RefundsOf;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::session;
+use crate::store::bills::{BillFilter, BillSums};
 
 /// What is to be paid for one period; paid whole or not at all.
 pub struct Bill(pub Arc<domain::bill::Bill>);
@@ -24,11 +29,59 @@ connection!(
     Bill,
     domain::bill::Bill,
     |row: &Arc<domain::bill::Bill>| row.id.uuid(),
-    "bills"
+    "bills",
+    BillsOf,
+    {
+        /// What these bills come to.
+        #[graphql(complexity = 40)]
+        async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
+            let BillsOf { account, filter } = &self.0.more;
+            let sums =
+                session(ctx)?.repository().bill_sums(*account, filter).await.map_err(ApiError::from)?;
+            Ok(BillSummary::of(&self.0.rows, sums)?)
+        }
+    }
 );
 
+/// Which bills a connection is a page of.
+pub struct BillsOf {
+    pub account: Option<AccountId>,
+    pub filter: Arc<BillFilter>,
+}
+
+/// What bills come to. The counts leave the filter's status out and honour its other fields; OVERDUE counts as unpaid,
+/// VOID as neither.
+#[derive(SimpleObject)]
+pub struct BillSummary {
+    /// How many are paid.
+    paid_count: i64,
+    /// How many are still to be paid.
+    unpaid_count: i64,
+    /// The sum of this page, by currency.
+    page_amounts: Vec<Inline<Money>>,
+    /// The sum of all that the filter matches, by currency.
+    total_amounts: Vec<Inline<Money>>,
+}
+
+impl BillSummary {
+    fn of(page: &[Arc<domain::bill::Bill>], sums: BillSums) -> ApiResult<Self> {
+        let mut page_amounts = BTreeMap::new();
+        for bill in page {
+            let sum: &mut Decimal = page_amounts.entry(bill.currency).or_default();
+            *sum = domain::money::add(*sum, bill.amount)?;
+        }
+        let of_page = |(currency, amount)| Money::inline(domain::money::Money::new(amount, currency));
+        Ok(Self {
+            paid_count: sums.paid,
+            unpaid_count: sums.unpaid,
+            page_amounts: page_amounts.into_iter().map(of_page).collect(),
+            total_amounts: sums.amounts.into_iter().map(Money::inline).collect(),
+        })
+    }
+}
+
 impl AtHand for Bill {
-    const LOADED: &'static [&'static str] = &["account", "order", "transactions"];
+    const LOADED: &'static [&'static str] = &["account", "order", "lines", "transactions"];
 }
 
 /// A part of a bill's amount.
@@ -38,6 +91,8 @@ pub struct BillLine {
     title: String,
     /// Its part of the amount; negative for a credit.
     amount: Inline<Money>,
+    /// What was consumed; null as long as the bill is not paid.
+    record: Option<ConsumptionRecord>,
 }
 
 impl Bill {
@@ -131,12 +186,17 @@ impl Bill {
     }
 
     /// How the amount comes about; the lines sum to it.
-    async fn lines(&self) -> Vec<BillLine> {
-        let lines = self.0.lines();
-        lines
-            .into_iter()
-            .map(|(title, amount)| BillLine { title: title.to_owned(), amount: self.money(amount) })
-            .collect()
+    async fn lines(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BillLine>> {
+        let record = match (self.0.paid_by, ctx.look_ahead().field("record").exists()) {
+            (Some(paid), true) => session(ctx)?.load(RecordId(paid.0)).await?,
+            _ => None,
+        };
+        let line = |(title, amount): (&str, Decimal)| BillLine {
+            title: title.to_owned(),
+            amount: self.money(amount),
+            record: record.clone().map(ConsumptionRecord),
+        };
+        Ok(self.0.lines().into_iter().map(line).collect())
     }
 
     /// The transaction that paid it, and what was given back of that.

@@ -84,7 +84,7 @@ impl ChargeLine {
 }
 
 /// One step of a calculation.
-pub struct ChargeStep(rating::Step);
+pub struct ChargeStep(pub(super) rating::Step);
 
 /// One step of a calculation: recomputing the steps gives the price, to the last digit. Where a step's exact amount has
 /// no end, as a third has none, it is written with at most 20 places, and the rounding makes the sum right.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod bill;
 pub mod charge;
+pub mod code_label;
 pub mod idempotent_result;
 pub mod ledger_entry;
 pub mod ledger_health;
@@ -11,7 +12,9 @@ pub mod node;
 pub mod notice;
 pub mod order;
 pub mod plan;
+pub mod price_quote;
 pub mod price_rule;
+pub mod record;
 pub mod resource;
 pub mod service_config;
 pub mod transaction;

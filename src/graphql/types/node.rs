@@ -8,6 +8,7 @@ use super::ledger_entry::LedgerEntry;
 use super::order::Order;
 use super::plan::Plan;
 use super::price_rule::PriceRule;
+use super::record::ConsumptionRecord;
 use super::resource::Resource;
 use super::transaction::Transaction;
 use crate::domain::ids::NodeId;
@@ -24,6 +25,7 @@ pub enum Node {
     Resource(Resource),
     Order(Order),
     Bill(Bill),
+    ConsumptionRecord(ConsumptionRecord),
     Transaction(Transaction),
     LedgerEntry(LedgerEntry),
     PriceRule(PriceRule),
@@ -39,6 +41,9 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         }
         NodeId::Order(id) => session.load(id).await?.map(|row| Node::Order(Order(row))),
         NodeId::Bill(id) => session.load(id).await?.map(|row| Node::Bill(Bill(row))),
+        NodeId::Record(id) => {
+            session.load(id).await?.map(|row| Node::ConsumptionRecord(ConsumptionRecord(row)))
+        }
         NodeId::Transaction(id) => session.load(id).await?.map(|row| Node::Transaction(Transaction(row))),
         NodeId::PriceRule(id) => session.load(id).await?.map(|row| Node::PriceRule(PriceRule(row))),
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),

@@ -2,21 +2,27 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use futures_util::FutureExt;
+use rust_decimal::Decimal;
 
 use super::account::{self, Account};
-use super::bill::BillConnection;
+use super::bill::{BillConnection, BillsOf};
 use super::money::Money;
 use super::plan::Plan;
+use super::record::ConsumptionRecordConnection;
+use super::resource;
 use crate::domain;
+use crate::domain::ids::OrderId;
 use crate::graphql::at_hand::{AtHand, Inline};
-use crate::graphql::enums::{BillPeriod, OrderState, OrderType};
+use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
-use crate::graphql::loaders::NewestBillsOfOrder;
+use crate::graphql::loaders::{NewestBillsOfOrder, ResourcesOf};
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection, is_newest};
+use crate::graphql::query::lists::{self, Of};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
-use crate::store::bills::BillFilter;
+use crate::store::bills::{BILLS_OF_ORDER_MAX, BillFilter};
+use crate::store::records::RecordFilter;
 
 /// What an account has bought, at the prices at which it was bought.
 pub struct Order(pub Arc<domain::order::Order>);
@@ -31,7 +37,17 @@ connection!(
 );
 
 impl AtHand for Order {
-    const LOADED: &'static [&'static str] = &["account", "previous", "plan", "bills"];
+    const LOADED: &'static [&'static str] = &[
+        "account",
+        "previous",
+        "plan",
+        "payInfo",
+        "details",
+        "configChanges",
+        "bills",
+        "records",
+        "schedule",
+    ];
 }
 
 /// A debit to come.
@@ -39,7 +55,7 @@ impl AtHand for Order {
 pub struct ScheduledDebit {
     /// When it is due.
     due_at: Instant,
-    /// How much it will be, at today's price.
+    /// How much it will be; a renewal at today's price.
     amount: Inline<Money>,
     /// Which of the order's periods it is for, from 1.
     seq: i32,
@@ -49,6 +65,76 @@ impl From<domain::order::ScheduledDebit> for ScheduledDebit {
     fn from(debit: domain::order::ScheduledDebit) -> Self {
         Self { due_at: Instant(debit.due_at), amount: Money::inline(debit.amount), seq: debit.seq }
     }
+}
+
+/// How an order is paid.
+#[derive(SimpleObject)]
+pub struct OrderPayInfo {
+    /// The sum of its bills.
+    total: Inline<Money>,
+    /// Whether it is paid in one or in several parts.
+    pay_cycle: PayCycle,
+    /// How often it is billed; HOUR is on demand.
+    pay_way: BillPeriod,
+    /// How it was paid: balance, a card's brand, a token; null before the first payment.
+    payment_method: Option<String>,
+    /// When it was last paid.
+    paid_at: Option<Instant>,
+    /// What the customer noted.
+    comment: Option<String>,
+    /// The amount of its first bill.
+    first_payment: Option<Inline<Money>>,
+    /// What of that is charged once.
+    once_payment: Option<Inline<Money>>,
+    /// How many bills are still to be paid.
+    remaining_payments: Option<i32>,
+}
+
+/// What an order is for.
+#[derive(SimpleObject)]
+pub struct OrderDetail {
+    /// The product's name.
+    name: String,
+    /// The kind of product, a code.
+    #[graphql(name = "type")]
+    product_type: String,
+    /// The region that it is in, a code.
+    zone: Option<String>,
+    /// How many.
+    count: i32,
+    /// How often it is billed.
+    pay_way: Option<BillPeriod>,
+    /// How many periods it runs; null for what is on demand.
+    duration: Option<i32>,
+    /// Per period, for the whole quantity.
+    price: Inline<Money>,
+    /// What is in it.
+    products: Vec<ProductDetail>,
+}
+
+/// What is in a product.
+#[derive(SimpleObject)]
+pub struct ProductDetail {
+    /// What and how much, for people.
+    name: String,
+    /// The resource's code.
+    #[graphql(name = "type")]
+    product_type: String,
+}
+
+/// What an order changed of the one that it replaced.
+#[derive(SimpleObject)]
+pub struct ConfigChange {
+    /// When.
+    at: Instant,
+    /// What: `plan` or `quantity`.
+    field: String,
+    /// What it was.
+    before: String,
+    /// What it became.
+    after: String,
+    /// What the change cost: with the first of an order's changes the new period less the credit.
+    charge: Inline<Money>,
 }
 
 /// What an account has bought, at the prices at which it was bought.
@@ -152,12 +238,12 @@ impl Order {
         Instant(self.0.created_at)
     }
 
-    /// When it began to run.
+    /// When its first period begins; null for what is not paid yet. A renewal's may lie ahead.
     async fn delivered_at(&self) -> Option<Instant> {
         self.0.delivered_at.map(Instant)
     }
 
-    /// When it ends; null for what is on demand.
+    /// When it ends; null for what is on demand, and for what is not paid yet.
     async fn expires_at(&self) -> Option<Instant> {
         self.0.expires_at.map(Instant)
     }
@@ -181,11 +267,153 @@ impl Order {
         Ok(Box::pin(bills_of(session(ctx)?, self.0.id, &args)).await?)
     }
 
-    /// Every debit to come, with its date: the next renewal.
-    #[graphql(complexity = "2 * child_complexity + 1")]
-    async fn schedule(&self) -> async_graphql::Result<Vec<ScheduledDebit>> {
-        Ok(self.0.schedule().map_err(ApiError::from)?.into_iter().map(ScheduledDebit::from).collect())
+    /// What it consumed, newest first: a record for each period that was paid.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<ConsumptionRecordConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let filter = RecordFilter { order: Some(self.0.id), ..RecordFilter::default() };
+        Ok(Box::pin(lists::records(session(ctx)?, Of::Named(Some(self.0.account())), filter, &args)).await?)
     }
+
+    /// How it is paid.
+    async fn pay_info(&self, ctx: &Context<'_>) -> async_graphql::Result<OrderPayInfo> {
+        let session = session(ctx)?;
+        let bills = all_bills(session, self.0.id).await?;
+        let paid = bills.iter().filter_map(|bill| bill.paid_by).max();
+        let payment = match paid {
+            Some(id) => session.load(id).await?,
+            None => None,
+        };
+        Ok(pay_info(&self.0, &bills, payment.map(|payment| payment.payment_method.clone()))?)
+    }
+
+    /// What it is for.
+    async fn details(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<OrderDetail>> {
+        Ok(vec![detail(session(ctx)?, &self.0).await?])
+    }
+
+    /// What it changed of the order that it replaced; nothing if it replaced none.
+    async fn config_changes(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ConfigChange>> {
+        let session = session(ctx)?;
+        let (domain::order::OrderType::Change, Some(previous)) = (self.0.order_type, self.0.previous) else {
+            return Ok(Vec::new());
+        };
+        let Some(previous) = session.load(previous).await? else { return Ok(Vec::new()) };
+        let bills = all_bills(session, self.0.id).await?;
+        Ok(config_changes(&self.0, &previous, bills.iter().min_by_key(|bill| bill.seq).map(Arc::as_ref)))
+    }
+
+    /// Every debit to come, with its date: unpaid bills, and the next renewal, which is tried from 7 days before the end.
+    #[graphql(complexity = "5 * child_complexity + 1")]
+    async fn schedule(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ScheduledDebit>> {
+        let debits = scheduled(session(ctx)?, &self.0).await?;
+        Ok(debits.into_iter().map(ScheduledDebit::from).collect())
+    }
+}
+
+/// An order's bills, all of them.
+async fn all_bills(session: &Session, order: OrderId) -> ApiResult<Vec<Arc<domain::bill::Bill>>> {
+    let bills = session.load(NewestBillsOfOrder((order, BILLS_OF_ORDER_MAX))).await?;
+    Ok(bills.unwrap_or_default().to_vec())
+}
+
+/// Every debit to come of an order.
+pub(in crate::graphql) async fn scheduled(
+    session: &Session,
+    order: &domain::order::Order,
+) -> ApiResult<Vec<domain::order::ScheduledDebit>> {
+    let bills = all_bills(session, order.id).await?;
+    let plan = match order.plan.filter(|_| order.auto_renewal) {
+        Some(id) => session.load(id).await?,
+        None => None,
+    };
+    let plan = plan.filter(|plan| plan.is_on_sale(session.app.clock.now()));
+    Ok(order.schedule(bills.iter().map(Arc::as_ref), plan.map(|plan| plan.price))?)
+}
+
+fn pay_info(
+    order: &domain::order::Order,
+    bills: &[Arc<domain::bill::Bill>],
+    payment_method: Option<String>,
+) -> ApiResult<OrderPayInfo> {
+    let money = |amount| Money::inline(domain::money::Money::new(amount, order.currency));
+    let mut total = Decimal::ZERO;
+    for bill in bills {
+        total = domain::money::add(total, bill.amount)?;
+    }
+    let first = bills.iter().min_by_key(|bill| bill.seq);
+    let open = bills.iter().filter(|bill| bill.is_open()).count();
+    Ok(OrderPayInfo {
+        total: money(total),
+        pay_cycle: order.pay_cycle().into(),
+        pay_way: order.bill_period.into(),
+        payment_method,
+        paid_at: bills.iter().filter_map(|bill| bill.last_paid_at).max().map(Instant),
+        comment: order.comment.clone(),
+        first_payment: first.map(|bill| money(bill.amount)),
+        once_payment: first.map(|bill| money(bill.once_amount)),
+        remaining_payments: first.and_then(|_| i32::try_from(open).ok()),
+    })
+}
+
+async fn detail(session: &Session, order: &domain::order::Order) -> ApiResult<OrderDetail> {
+    let included = match order.plan {
+        Some(plan) => session.load(ResourcesOf(plan)).await?.unwrap_or_default(),
+        None => Arc::default(),
+    };
+    let mut products = Vec::with_capacity(included.len());
+    for part in included.iter() {
+        let resource = resource::load(session, &part.resource_code).await?;
+        let amount = domain::money::format_decimal(part.amount, 0);
+        products.push(ProductDetail {
+            name: format!("{}: {amount} {}", resource.0.name, resource.0.unit),
+            product_type: part.resource_code.clone(),
+        });
+    }
+    Ok(OrderDetail {
+        name: order.product_name.clone(),
+        product_type: order.resource_type.clone(),
+        zone: order.region.clone(),
+        count: order.quantity,
+        pay_way: Some(order.bill_period.into()),
+        duration: order.bill_period.months().map(|_| order.seq_count),
+        price: Money::inline(order.cycle_price()?),
+        products,
+    })
+}
+
+fn config_changes(
+    order: &domain::order::Order,
+    previous: &domain::order::Order,
+    first_bill: Option<&domain::bill::Bill>,
+) -> Vec<ConfigChange> {
+    let money = |amount| Money::inline(domain::money::Money::new(amount, order.currency));
+    let change = |field: &str, before: String, after: String, charge| ConfigChange {
+        at: Instant(order.created_at),
+        field: field.to_owned(),
+        before,
+        after,
+        charge: money(charge),
+    };
+    let charge = first_bill.map_or(Decimal::ZERO, |bill| bill.amount);
+    let mut changes = vec![change("plan", previous.product_name.clone(), order.product_name.clone(), charge)];
+    if order.quantity != previous.quantity {
+        let (before, after) = (previous.quantity.to_string(), order.quantity.to_string());
+        changes.push(change("quantity", before, after, Decimal::ZERO));
+    }
+    changes
 }
 
 async fn bills_of(
@@ -206,5 +434,7 @@ async fn bills_of(
         async move { Ok(repository.bill_counts_of_orders(vec![order]).await?.remove(&order).unwrap_or(0)) }
             .boxed()
     });
-    Ok(BillConnection(Slice::new(&page, rows, total)))
+    let filter = Arc::new(BillFilter { order: Some(order), ..BillFilter::default() });
+    let of = BillsOf { account: Some(order.account()), filter };
+    Ok(BillConnection(Slice::new(&page, rows, total).with(of)))
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use abacus::domain::account::{Account, AccountKind, AccountStatus};
+use abacus::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use abacus::domain::book::{Book, Catalogue};
-use abacus::domain::command::{Action, Checkout, Command, Done, Recharge, Refund};
+use abacus::domain::command::{
+    Action, AdjustBalance, BillStep, CancelOrder, Checkout, Command, Done, OrderStep, Recharge, Refund,
+    RenewOrder, SetAutoRenewal,
+};
 use abacus::domain::decide::decide;
-use abacus::domain::ids::{AccountId, IdMint, PlanId, TransactionId};
+use abacus::domain::ids::{AccountId, BillId, IdMint, OrderId, PlanId, TransactionId};
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::period::BillPeriod;
@@ -39,6 +42,8 @@ pub enum Event {
     Again(Index),
     /// An operator suspends or reactivates the account.
     Status(AccountStatus),
+    /// A job does what has been due longest.
+    Job,
 }
 
 #[derive(Debug, Clone)]
@@ -53,6 +58,26 @@ pub enum What {
         quantity: i32,
         expected: Expected,
         auto_renewal: bool,
+        instalments: Option<i32>,
+        pay_later: bool,
+    },
+    PayOrder(Index),
+    PayBill(Index),
+    Renew {
+        which: Index,
+        periods: i32,
+    },
+    Cancel {
+        which: Index,
+        at_period_end: bool,
+    },
+    AutoRenewal {
+        which: Index,
+        on: bool,
+    },
+    Adjust {
+        units: i64,
+        places: u32,
     },
     Refund {
         which: Index,
@@ -86,13 +111,26 @@ fn what() -> impl Strategy<Value = What> {
     let expected =
         prop_oneof![8 => Just(Expected::Nothing), 2 => Just(Expected::Right), 1 => Just(Expected::Wrong)];
     let quantity = prop_oneof![8 => Just(1), 3 => 2..5i32, 1 => Just(0), 1 => Just(-1), 1 => Just(10_001)];
+    let instalments = prop_oneof![6 => Just(None), 8 => (2..6i32).prop_map(Some), 1 => Just(Some(0)), 1 => Just(Some(1_000))];
+    // Pools often, as only they are changed.
+    let plan = prop_oneof![3 => 0..MARKET.len(), 2 => 2..7usize];
+    let parts = (instalments, proptest::bool::weighted(0.2));
     prop_oneof![
-        6 => (1i64..60_000).prop_map(|units| What::Recharge { units, places: 2 }),
+        6 => (1i64..90_000).prop_map(|units| What::Recharge { units, places: 2 }),
         1 => (-5i64..100, 0u32..4).prop_map(|(units, places)| What::Recharge { units, places }),
         1 => Just(What::Recharge { units: 10_000_000_000, places: 2 }),
-        12 => (0..MARKET.len(), proptest::sample::select(regions), quantity, expected, any::<bool>()).prop_map(
-            |(plan, region, quantity, expected, auto_renewal)| What::Checkout { plan, region, quantity, expected, auto_renewal }
+        20 => (plan, proptest::sample::select(regions), quantity, expected, any::<bool>(), parts).prop_map(
+            |(plan, region, quantity, expected, auto_renewal, (instalments, pay_later))| {
+                What::Checkout { plan, region, quantity, expected, auto_renewal, instalments, pay_later }
+            }
         ),
+        3 => any::<Index>().prop_map(What::PayOrder),
+        2 => any::<Index>().prop_map(What::PayBill),
+        3 => (any::<Index>(), prop_oneof![6 => 1..4i32, 1 => Just(0), 1 => Just(61)])
+            .prop_map(|(which, periods)| What::Renew { which, periods }),
+        3 => (any::<Index>(), any::<bool>()).prop_map(|(which, at_period_end)| What::Cancel { which, at_period_end }),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(which, on)| What::AutoRenewal { which, on }),
+        2 => (-3_000i64..3_000, 0u32..12).prop_map(|(units, places)| What::Adjust { units, places }),
         5 => (any::<Index>(), proptest::option::of(1i64..8_000)).prop_map(|(which, cents)| What::Refund { which, cents }),
         1 => Just(What::RefundOfNothing),
     ]
@@ -108,6 +146,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(key, dry_run, what)| Event::Ask { key, dry_run, what }),
         5 => any::<Index>().prop_map(Event::Again),
         2 => status.prop_map(Event::Status),
+        25 => Just(Event::Job),
     ]
 }
 
@@ -116,7 +155,8 @@ pub fn step() -> impl Strategy<Value = Step> {
     let seconds = prop_oneof![
         6 => 0i64..120,
         2 => Just(0i64),
-        2 => 3_600i64..20 * 86_400,
+        2 => 3_600i64..5 * 86_400,
+        2 => 5 * 86_400i64..20 * 86_400,
         1 => -7_200i64..0,
     ];
     (seconds, event()).prop_map(|(seconds, event)| Step { seconds, event })
@@ -182,6 +222,7 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         kind: AccountKind::Main,
         parent: None,
         status: AccountStatus::Active,
+        suspension: None,
         currency: CurrencyCode::parse("CNY").unwrap(),
         time_zone: tenant.time_zone,
         manager: None,
@@ -232,11 +273,12 @@ impl Run {
     pub fn deed(&self, event: &Event) -> Option<Deed> {
         let command = match event {
             Event::Status(status) => return Some(Deed::Status(*status)),
+            Event::Job => self.most_due()?,
             Event::Again(_) if self.asked.is_empty() => return None,
             Event::Again(which) => which.get(&self.asked).command.clone(),
             Event::Ask { key, dry_run, what } => Command {
                 account: self.book.account.id,
-                key: format!("key-{key}"),
+                key: Some(format!("key-{key}")),
                 dry_run: *dry_run,
                 action: self.action(what),
             },
@@ -244,14 +286,56 @@ impl Run {
         Some(Deed::Command(Box::new(command)))
     }
 
+    /// The step of what has been due longest.
+    fn most_due(&self) -> Option<Command> {
+        let orders = self.book.orders.values().filter_map(|order| {
+            let due = order.next_step_at?;
+            Some((due, order.id.0, Action::OrderStep(OrderStep { order: order.id, due })))
+        });
+        let bills = self.book.bills.values().filter_map(|bill| {
+            let due = bill.next_step_at?;
+            Some((due, bill.id.0, Action::BillStep(BillStep { bill: bill.id, due })))
+        });
+        let due = orders.chain(bills).filter(|(due, _, _)| *due <= self.now);
+        let (_, _, action) = due.min_by_key(|(due, id, _)| (*due, *id))?;
+        Some(Command { account: self.book.account.id, key: None, dry_run: false, action })
+    }
+
+    /// An order that was placed, or one that there is not.
+    fn an_order(&self, which: &Index) -> OrderId {
+        let made = &self.book.gained.orders;
+        if made.is_empty() { OrderId(nothing(self.book.account.id).0) } else { which.get(made).id }
+    }
+
+    fn a_bill(&self, which: &Index) -> BillId {
+        let made = &self.book.gained.bills;
+        if made.is_empty() { BillId(nothing(self.book.account.id).0) } else { which.get(made).id }
+    }
+
     fn action(&self, what: &What) -> Action {
         match what {
+            What::PayOrder(which) => Action::PayOrder(self.an_order(which)),
+            What::PayBill(which) => Action::PayBill(self.a_bill(which)),
+            What::Renew { which, periods } => {
+                Action::RenewOrder(RenewOrder { order: self.an_order(which), periods: *periods })
+            }
+            What::Cancel { which, at_period_end } => Action::CancelOrder(CancelOrder {
+                order: self.an_order(which),
+                at_period_end: *at_period_end,
+            }),
+            What::AutoRenewal { which, on } => {
+                Action::SetAutoRenewal(SetAutoRenewal { order: self.an_order(which), auto_renewal: *on })
+            }
+            What::Adjust { units, places } => Action::AdjustBalance(AdjustBalance {
+                amount: Decimal::new(*units, *places),
+                reason: "a correction".to_owned(),
+            }),
             What::Recharge { units, places } => Action::Recharge(Recharge {
                 amount: Decimal::new(*units, *places),
                 payment_method: if units % 2 == 0 { "sandbox" } else { "offline" }.to_owned(),
                 reason: (units % 3 == 0).then(|| format!("Voucher {units}, Grüße 元")),
             }),
-            What::Checkout { plan, region, quantity, expected, auto_renewal } => {
+            What::Checkout { plan, region, quantity, expected, auto_renewal, instalments, pay_later } => {
                 let plan = &self.plans[*plan];
                 Action::Checkout(Checkout {
                     plan: plan.id,
@@ -260,6 +344,8 @@ impl Run {
                     quantity: *quantity,
                     comment: auto_renewal.then(|| "a comment".to_owned()),
                     auto_renewal: *auto_renewal,
+                    instalments: *instalments,
+                    pay_later: *pay_later,
                     expected_price: match expected {
                         Expected::Nothing => None,
                         Expected::Right => Some(plan.price),
@@ -287,6 +373,8 @@ impl Run {
         match deed {
             Deed::Status(status) => {
                 self.book.account.status = *status;
+                let suspended = *status == AccountStatus::Suspended;
+                self.book.account.suspension = suspended.then_some(Suspension::Operator);
                 None
             }
             Deed::Command(command) => {
@@ -338,7 +426,7 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     all.insert("account".to_owned(), format!("{:?}", book.account));
     all.insert("entries".to_owned(), format!("{:?}", book.gained.entries));
-    all.insert("exclusive".to_owned(), format!("{:?}", book.exclusive_orders));
+    all.insert("notices".to_owned(), format!("{:?}", book.gained.notices));
     for (key, answer) in &book.answers {
         all.insert(format!("answer {key}"), format!("{answer:?}"));
     }

@@ -1,0 +1,150 @@
+//! Capacity: so much of something for so long, priced by resource, currency and level.
+//!
+//! A price is for `multiplier` unit-seconds: charge = price × amount × seconds ÷ multiplier. The same function prices
+//! what is quoted and what is charged. Source: CloudSigma's billing documentation.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::money::{CurrencyCode, OutOfRange, subtract};
+use super::rating::number::{Number, TooNarrow, Wide};
+use super::rating::{Label, Step};
+
+/// The level of subscriptions: bought beforehand, and not above them.
+pub const SUBSCRIPTION_LEVEL: i32 = 0;
+/// A month of a price or a quote is so long: 30 days.
+pub const MONTH_SECONDS: i64 = 30 * 24 * 60 * 60;
+pub const HOUR_SECONDS: i64 = 60 * 60;
+
+/// What a resource costs at a level, from a time on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourcePrice {
+    pub id: i64,
+    pub resource: String,
+    pub currency: CurrencyCode,
+    pub level: i32,
+    pub price: Decimal,
+    /// For people: what the price is for, for example `GB/month`.
+    pub unit: String,
+    /// The unit-seconds that the price is for.
+    pub multiplier: Decimal,
+    pub effective_from: DateTime<Utc>,
+}
+
+/// What is taken off for a term of at least so many months.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TermDiscount {
+    /// For people: "3 months".
+    pub period: String,
+    pub months: i32,
+    /// A fraction: 0.25 is a quarter.
+    pub value: Decimal,
+}
+
+/// The discount of a term: that of the longest period not longer than it; none below the first.
+pub fn term_discount(discounts: &[TermDiscount], months: i32) -> Decimal {
+    let reached = discounts.iter().filter(|discount| discount.months <= months);
+    reached.max_by_key(|discount| discount.months).map_or(Decimal::ZERO, |discount| discount.value)
+}
+
+/// A price with how it comes about; the steps sum to `price`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    pub price: Decimal,
+    /// Without the discount.
+    pub list_price: Decimal,
+    pub discount: Decimal,
+    pub steps: Vec<Step>,
+}
+
+/// The price of `amount` of a resource for `seconds`, less the fraction `discount`, at so many places; computed
+/// exactly, and rounded once, half away from zero.
+pub fn quote(
+    price: &ResourcePrice,
+    amount: Decimal,
+    seconds: i64,
+    discount: Decimal,
+    places: u32,
+) -> Result<Quote, OutOfRange> {
+    let factor = Decimal::from(seconds);
+    let narrow = |_: TooNarrow| OutOfRange;
+    let rounded = |number: &Wide| number.rounded(places).map_err(narrow)?.ok_or(OutOfRange);
+    let list = Wide::of(price.price).times(&Wide::of(amount)).map_err(narrow)?;
+    let list =
+        list.times(&Wide::of(factor)).map_err(narrow)?.over(&Wide::of(price.multiplier)).map_err(narrow)?;
+    let off = list.times(&Wide::of(discount)).map_err(narrow)?;
+    let total = rounded(&list.minus(&off).map_err(narrow)?)?;
+    let list_price = rounded(&list)?;
+    let mut steps = vec![Step {
+        quantity: Some(amount),
+        unit_price: Some(price.price),
+        factor: Some(factor),
+        divisor: Some(price.multiplier),
+        ..Step::of(Label::Capacity, list.shown())
+    }];
+    if !discount.is_zero() {
+        let taken = Wide::zero().minus(&off).map_err(narrow)?.shown();
+        steps.push(Step::of(Label::TermDiscount { value: discount }, taken));
+    }
+    let mut rest = total;
+    for step in &steps {
+        rest = subtract(rest, step.amount)?;
+    }
+    if !rest.is_zero() {
+        steps.push(Step::of(Label::Rounding, rest));
+    }
+    Ok(Quote { price: total, list_price, discount: subtract(list_price, total)?, steps })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dec(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    fn price(price: &str, multiplier: i64) -> ResourcePrice {
+        ResourcePrice {
+            id: 1,
+            resource: "idc_volume".to_owned(),
+            currency: CurrencyCode::parse("CNY").unwrap(),
+            level: SUBSCRIPTION_LEVEL,
+            price: dec(price),
+            unit: "GB/month".to_owned(),
+            multiplier: Decimal::from(multiplier),
+            effective_from: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn three_months_of_a_monthly_price_are_three_times_it_less_the_discount() {
+        let quote =
+            quote(&price("0.6", MONTH_SECONDS), dec("200"), 3 * MONTH_SECONDS, dec("0.03"), 2).unwrap();
+        assert_eq!(
+            (quote.list_price, quote.price, quote.discount),
+            (dec("360.00"), dec("349.20"), dec("10.80"))
+        );
+        assert_eq!(quote.steps.iter().map(|step| step.amount).sum::<Decimal>(), quote.price);
+    }
+
+    #[test]
+    fn what_has_no_end_is_rounded_once_and_the_steps_still_sum_to_the_price() {
+        let quote = quote(&price("0.1", MONTH_SECONDS), dec("7"), HOUR_SECONDS, dec("0.45"), 10).unwrap();
+        assert_eq!(quote.list_price, dec("0.0009722222"));
+        assert_eq!(quote.price, dec("0.0005347222"));
+        assert_eq!(quote.steps.iter().map(|step| step.amount).sum::<Decimal>(), quote.price);
+    }
+
+    #[test]
+    fn the_greatest_period_not_longer_than_the_term_applies() {
+        let table = [("3 months", 3, "0.03"), ("6 months", 6, "0.10"), ("1 year", 12, "0.25")].map(
+            |(period, months, value)| TermDiscount { period: period.to_owned(), months, value: dec(value) },
+        );
+        for (months, expected) in
+            [(1, "0"), (2, "0"), (3, "0.03"), (5, "0.03"), (6, "0.10"), (11, "0.10"), (36, "0.25")]
+        {
+            assert_eq!(term_discount(&table, months), dec(expected), "{months} months");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Adjustment: an operator corrects a balance.
+
+use rust_decimal::Decimal;
+
+use super::draft::Draft;
+use super::{AMOUNT_MAX, Made, payment};
+use crate::domain::command::AdjustBalance;
+use crate::domain::ids::TransactionId;
+use crate::domain::ledger::Posting;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Result<Made, Refusal> {
+    draft.require_open()?;
+    require_ledger_amount(draft, adjustment.amount)?;
+    let amount = adjustment.amount.abs();
+    let gives = adjustment.amount > Decimal::ZERO;
+    if !gives {
+        draft.require_available(amount)?;
+    }
+    let (debit, credit) =
+        if gives { (Ledger::Promotions, Ledger::Customer) } else { (Ledger::Customer, Ledger::Promotions) };
+    let transaction = Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind: TransactionKind::Adjustment,
+        status: TransactionStatus::Finished,
+        currency: draft.currency.code,
+        amount,
+        debit,
+        credit,
+        description: adjustment.reason.clone(),
+        payment_method: "balance".to_owned(),
+        order: None,
+        bill: None,
+        refund_of: None,
+        refunded_amount: Decimal::ZERO,
+        balance_after: None,
+        region: None,
+        created_at: draft.instant,
+    };
+    let transaction =
+        draft.post(transaction, Posting::because(format!("Adjustment: {}", adjustment.reason)))?;
+    if gives {
+        payment::settle(draft)?;
+    }
+    Ok(Made { transaction: Some(transaction), ..Made::default() })
+}
+
+/// Refuses zero, more places than the ledger keeps, and what is too large.
+fn require_ledger_amount(draft: &Draft<'_>, amount: Decimal) -> Result<(), Refusal> {
+    if amount.is_zero() {
+        return Err(Refusal::new(RefusalCode::Invalid, "amount", "must not be zero"));
+    }
+    let places = draft.currency.ledger_scale;
+    if amount.normalize().scale() > places {
+        let message = format!("the ledger of {} keeps {places} decimal places", draft.currency.code);
+        return Err(Refusal::new(RefusalCode::Invalid, "amount", message));
+    }
+    if amount.abs() > AMOUNT_MAX {
+        let message = format!("must be within {} either way", draft.currency.format(AMOUNT_MAX));
+        return Err(Refusal::new(RefusalCode::OutOfRange, "amount", message));
+    }
+    Ok(())
+}

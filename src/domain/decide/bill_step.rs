@@ -1,0 +1,74 @@
+//! What falls due of a bill by itself: payment from the balance, reminders, and what follows when the grace is over.
+
+use std::sync::Arc;
+
+use super::draft::Draft;
+use super::{Made, payment};
+use crate::domain::account::{AccountStatus, Suspension};
+use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::command::{BillStep, JobDone, JobKind};
+use crate::domain::notice::NoticeKind;
+use crate::domain::order::{Order, OrderState};
+use crate::domain::refusal::Refusal;
+use crate::domain::transaction::TransactionKind;
+
+/// Does what is due, if the bill still says what it said when it was read.
+pub(super) fn decide(draft: &mut Draft<'_>, step: &BillStep) -> Result<Made, Refusal> {
+    let still_due = |bill: &&Arc<Bill>| bill.next_step_at == Some(step.due) && step.due <= draft.instant;
+    let Some(bill) = draft.bill(step.bill).filter(still_due).cloned() else { return Ok(Made::default()) };
+    let can_pay = draft.account.status != AccountStatus::Closed && draft.has(bill.amount)?;
+    let (transaction, jobs) = if can_pay {
+        let transaction = payment::pay(draft, bill.id, TransactionKind::BillPayment)?;
+        (transaction, vec![JobDone { kind: JobKind::BillPayment, succeeded: true }])
+    } else {
+        (None, remain_unpaid(draft, &bill)?)
+    };
+    Ok(Made { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Made::default() })
+}
+
+fn remain_unpaid(draft: &mut Draft<'_>, bill: &Bill) -> Result<Vec<JobDone>, Refusal> {
+    let next_step_at = bill.next_step_after(draft.instant);
+    let overdue = draft.put_bill(Bill { status: BillStatus::Overdue, next_step_at, ..bill.clone() });
+    let mut jobs = vec![JobDone { kind: JobKind::BillPayment, succeeded: false }];
+    if overdue.has_lapsed(draft.instant) {
+        suspend(draft, &overdue)?;
+        jobs.push(JobDone { kind: JobKind::BillSuspension, succeeded: true });
+        return Ok(jobs);
+    }
+    let message = format!(
+        "Bill {} of {} {} is due and the balance does not cover it.",
+        bill.number(),
+        draft.currency.format(bill.amount),
+        bill.currency
+    );
+    draft.notify(NoticeKind::BillOverdue, message, bill.id.to_string())?;
+    Ok(jobs)
+}
+
+/// A late instalment suspends its order; any other bill, the account.
+fn suspend(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refusal> {
+    let number = bill.number();
+    let Some(order) = bill.order.and_then(|order| draft.order(order)).cloned() else {
+        return suspend_account(draft, bill, &number);
+    };
+    if order.runs() && order.state != OrderState::Suspended {
+        draft.put_order(Order { state: OrderState::Suspended, ..Order::clone(&order) });
+        let message = format!(
+            "Order {} ({}) is suspended: bill {number} was not paid in time.",
+            order.number(),
+            order.product_name
+        );
+        draft.notify(NoticeKind::OrderSuspended, message, order.id.to_string())?;
+    }
+    Ok(())
+}
+
+fn suspend_account(draft: &mut Draft<'_>, bill: &Bill, number: &str) -> Result<(), Refusal> {
+    if draft.account.status == AccountStatus::Active {
+        draft.account.status = AccountStatus::Suspended;
+        draft.account.suspension = Some(Suspension::OverdueBill);
+        let message = format!("The account is suspended: bill {number} was not paid in time.");
+        draft.notify(NoticeKind::AccountSuspended, message, bill.id.to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Orders end before their time.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::Made;
+use super::draft::Draft;
+use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::command::CancelOrder;
+use crate::domain::ids::OrderId;
+use crate::domain::money::{self, Currency, OutOfRange};
+use crate::domain::order::{Order, OrderState};
+use crate::domain::period::calendar_days;
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+/// Ends an order at once, or stops its renewal. What was paid is not given back. Asking again changes nothing more.
+pub(super) fn decide(draft: &mut Draft<'_>, cancellation: &CancelOrder) -> Result<Made, Refusal> {
+    let order = draft.named_order(cancellation.order)?;
+    if order.state == OrderState::Ended {
+        let message = format!("order {} is over", order.number());
+        return Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
+    }
+    let order = match order.state {
+        OrderState::Cancelled => Arc::new(order),
+        _ if cancellation.at_period_end => draft.put_order(Order { auto_renewal: false, ..order }),
+        _ => cancel(draft, order.id)?,
+    };
+    Ok(Made { order: Some(order), ..Made::default() })
+}
+
+/// Ends an order, voids what is unpaid of it, and lets the order that it was to continue be renewed anew.
+pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Arc<Order>, Refusal> {
+    let order = draft.named_order(id)?;
+    for bill in draft.bills_of(id) {
+        if bill.is_open() {
+            draft.put_bill(Bill { status: BillStatus::Void, next_step_at: None, ..Bill::clone(&bill) });
+        }
+    }
+    let continued = order.previous.and_then(|previous| draft.order(previous)).cloned();
+    let last_of_all = order.renewed_by.is_none();
+    let is_freed = |before: &Arc<Order>| last_of_all && before.renewed_by == Some(id) && before.runs();
+    if let Some(continued) = continued.filter(is_freed) {
+        let mut before = Order { renewed_by: None, ..Order::clone(&continued) };
+        before.next_step_at = before.next_step_after(draft.instant, draft.account.time_zone)?;
+        draft.put_order(before);
+    }
+    let cancelled = Order { state: OrderState::Cancelled, auto_renewal: false, next_step_at: None, ..order };
+    Ok(draft.put_order(cancelled))
+}
+
+/// What has been paid for days of an order that are still to come: the price of each paid period, before credits and
+/// less what was refunded, times the whole calendar days left of it, over its whole days; rounded down.
+pub(super) fn credit_for_days_left(draft: &Draft<'_>, order: OrderId) -> Result<Decimal, OutOfRange> {
+    let mut credit = Decimal::ZERO;
+    for bill in draft.bills_of(order).iter().filter(|bill| bill.status == BillStatus::Paid) {
+        let zone = draft.account.time_zone;
+        let days_left = calendar_days(draft.instant.max(bill.start_time), bill.end_time, zone);
+        let days = calendar_days(bill.start_time, bill.end_time, zone);
+        let price = money::subtract(bill.cycle_amount, bill.refunded_amount)?.max(Decimal::ZERO);
+        credit = money::add(credit, share(&draft.currency, price, days_left, days)?)?;
+    }
+    Ok(credit)
+}
+
+/// The share of `price` for the days left of a period, rounded down to what can be paid.
+fn share(currency: &Currency, price: Decimal, days_left: u32, days: u32) -> Result<Decimal, OutOfRange> {
+    let days_left = Decimal::from(days_left.min(days));
+    let share = money::multiply(price, days_left)?.checked_div(Decimal::from(days)).unwrap_or_default();
+    Ok(currency.truncate_to_display(share))
+}

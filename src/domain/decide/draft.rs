@@ -1,0 +1,243 @@
+//! A decision in the making: a copy of what changes, over the book as it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::{Decision, Made, require_display_places, require_not_above_largest};
+use crate::domain::account::{Account, AccountStatus};
+use crate::domain::bill::Bill;
+use crate::domain::book::{Book, Catalogue, Change, Gain};
+use crate::domain::command::{Answer, Command, Done, Outcome};
+use crate::domain::ids::{BillId, IdMint, NoticeId, OrderId, OwnedId};
+use crate::domain::ledger::{self, Posting};
+use crate::domain::money::{Currency, OutOfRange};
+use crate::domain::notice::{Notice, NoticeKind};
+use crate::domain::order::Order;
+use crate::domain::plan::Plan;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::Transaction;
+
+/// What a decision has come to so far. A copy of it can be given up.
+#[derive(Clone)]
+pub(super) struct Draft<'a> {
+    pub book: &'a Book,
+    pub catalogue: &'a Catalogue,
+    pub account: Account,
+    pub currency: Currency,
+    pub instant: DateTime<Utc>,
+    mint: IdMint,
+    /// Those that are new or have changed.
+    orders: BTreeMap<OrderId, Arc<Order>>,
+    bills: BTreeMap<BillId, Arc<Bill>>,
+    gain: Gain,
+}
+
+impl<'a> Draft<'a> {
+    pub fn begin(
+        book: &'a Book,
+        catalogue: &'a Catalogue,
+        dry_run: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Refusal> {
+        let account = book.account.clone();
+        let currency = catalogue.currencies.get(account.currency).copied().ok_or_else(|| {
+            let message = format!("this server does not know the account's currency {}", account.currency);
+            Refusal::general(RefusalCode::CurrencyMismatch, message)
+        })?;
+        let instant = account.decision_instant(now);
+        let mint = IdMint::new(account.id, instant, account.last_no, dry_run);
+        let (orders, bills, gain) = (BTreeMap::new(), BTreeMap::new(), Gain::default());
+        Ok(Self { book, catalogue, account, currency, instant, mint, orders, bills, gain })
+    }
+
+    pub fn next_id(&mut self) -> Result<OwnedId, OutOfRange> {
+        self.mint.next_id()
+    }
+
+    // ── what there is ──
+
+    pub fn order(&self, id: OrderId) -> Option<&Arc<Order>> {
+        self.orders.get(&id).or_else(|| self.book.orders.get(&id))
+    }
+
+    pub fn bill(&self, id: BillId) -> Option<&Arc<Bill>> {
+        self.bills.get(&id).or_else(|| self.book.bills.get(&id))
+    }
+
+    /// All orders that the book holds and the draft has made, oldest first.
+    pub fn all_orders(&self) -> Vec<Arc<Order>> {
+        let held = self.book.orders.keys().filter(|id| !self.orders.contains_key(id));
+        let mut all: Vec<OrderId> = held.chain(self.orders.keys()).copied().collect();
+        all.sort_unstable();
+        all.into_iter().filter_map(|id| self.order(id).cloned()).collect()
+    }
+
+    /// All bills that the book holds and the draft has made, oldest first.
+    pub fn all_bills(&self) -> Vec<Arc<Bill>> {
+        let held = self.book.bills.keys().filter(|id| !self.bills.contains_key(id));
+        let mut all: Vec<BillId> = held.chain(self.bills.keys()).copied().collect();
+        all.sort_unstable();
+        all.into_iter().filter_map(|id| self.bill(id).cloned()).collect()
+    }
+
+    /// An order's bills, by period.
+    pub fn bills_of(&self, order: OrderId) -> Vec<Arc<Bill>> {
+        let mut bills = self.all_bills();
+        bills.retain(|bill| bill.order == Some(order));
+        bills.sort_by_key(|bill| bill.seq);
+        bills
+    }
+
+    pub fn plan_of(&self, order: &Order) -> Option<&'a Plan> {
+        self.catalogue.plans.get(&order.plan?)
+    }
+
+    // ── what becomes of it ──
+
+    pub fn put_order(&mut self, order: Order) -> Arc<Order> {
+        let order = Arc::new(order);
+        self.orders.insert(order.id, Arc::clone(&order));
+        order
+    }
+
+    pub fn put_bill(&mut self, bill: Bill) -> Arc<Bill> {
+        let bill = Arc::new(bill);
+        self.bills.insert(bill.id, Arc::clone(&bill));
+        bill
+    }
+
+    pub fn change_transaction(&mut self, transaction: Arc<Transaction>) {
+        self.gain.changed_transactions.push(transaction);
+    }
+
+    /// Tells the account's owner.
+    pub fn notify(&mut self, kind: NoticeKind, message: String, subject: String) -> Result<(), OutOfRange> {
+        let id = NoticeId(self.next_id()?);
+        let notice = Notice { id, kind, message, subject: Some(subject), at: self.instant };
+        self.gain.notices.push(Arc::new(notice));
+        Ok(())
+    }
+
+    /// Posts a transaction to the account's ledger.
+    pub fn post(
+        &mut self,
+        mut transaction: Transaction,
+        posting: Posting,
+    ) -> Result<Arc<Transaction>, Refusal> {
+        let entry = ledger::post(&mut self.account, &mut transaction, posting)?;
+        if self.account.available()? >= Decimal::ZERO {
+            self.account.overdrawn = false;
+        }
+        let transaction = Arc::new(transaction);
+        self.gain.entries.push(entry);
+        self.gain.transactions.push(Arc::clone(&transaction));
+        Ok(transaction)
+    }
+
+    // ── what must hold ──
+
+    /// Refuses what would newly cost money while the account is not active.
+    pub fn require_active(&self) -> Result<(), Refusal> {
+        match self.account.status {
+            AccountStatus::Active => Ok(()),
+            status => {
+                let message = format!("the account is {}", status.code().to_lowercase());
+                Err(Refusal::general(RefusalCode::AccountSuspended, message))
+            }
+        }
+    }
+
+    pub fn require_open(&self) -> Result<(), Refusal> {
+        if self.account.status == AccountStatus::Closed {
+            return Err(Refusal::general(RefusalCode::AccountSuspended, "the account is closed"));
+        }
+        Ok(())
+    }
+
+    /// Whether the balance and the credit limit hold so much.
+    pub fn has(&self, amount: Decimal) -> Result<bool, OutOfRange> {
+        Ok(self.account.available()? >= amount)
+    }
+
+    /// Refuses to spend more than the balance and the credit limit hold.
+    pub fn require_available(&self, amount: Decimal) -> Result<(), Refusal> {
+        if self.has(amount)? {
+            return Ok(());
+        }
+        let message = format!(
+            "{} {} is needed, {} is available",
+            self.currency.format(amount),
+            self.currency.code,
+            self.currency.format(self.account.available()?)
+        );
+        Err(Refusal::general(RefusalCode::InsufficientBalance, message))
+    }
+
+    /// Refuses amounts that people cannot pay: zero, negative, more places than the currency has, or too large.
+    pub fn require_payable(&self, field: &'static str, amount: Decimal) -> Result<(), Refusal> {
+        if amount <= Decimal::ZERO {
+            return Err(Refusal::new(RefusalCode::Invalid, field, "must be greater than zero"));
+        }
+        require_display_places(&self.currency, field, amount)?;
+        require_not_above_largest(field, amount)
+    }
+
+    /// The order that a command names.
+    pub fn named_order(&self, id: OrderId) -> Result<Order, Refusal> {
+        let none = || Refusal::new(RefusalCode::NotFound, "orderId", "there is no such order");
+        Ok(Order::clone(self.order(id).ok_or_else(none)?))
+    }
+
+    // ── the end ──
+
+    pub fn finish(mut self, command: &Command, made: Made) -> Decision {
+        self.account.last_no = self.mint.last_number();
+        self.gain.answers.extend(self.answer(command, &made));
+        let open_bills = made.order.as_ref().map_or_else(Vec::new, |order| {
+            let mut bills = self.bills_of(order.id);
+            bills.retain(|bill| bill.is_open());
+            bills
+        });
+        let plan = made.order.as_ref().and_then(|order| self.plan_of(order));
+        let renewal_price = plan.filter(|plan| plan.is_on_sale(self.instant)).map(|plan| plan.price);
+        let outcome = Outcome {
+            account: Arc::new(self.account.clone()),
+            order: made.order,
+            bill: made.bill,
+            transaction: made.transaction,
+            refunded: made.refunded,
+            open_bills,
+            renewal_price,
+            jobs: made.jobs,
+        };
+        Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }
+    }
+
+    fn answer(&self, command: &Command, made: &Made) -> Option<Answer> {
+        Some(Answer {
+            key: command.key.clone()?,
+            mutation: command.action.mutation()?,
+            fingerprint: command.action.fingerprint(),
+            transaction: made.transaction.as_ref().map(|transaction| transaction.id),
+            order: made.order.as_ref().map(|order| order.id),
+            bill: made.bill.as_ref().map(|bill| bill.id),
+            created_at: self.instant,
+        })
+    }
+
+    fn into_change(mut self) -> Option<Change> {
+        for (id, order) in std::mem::take(&mut self.orders) {
+            let held = self.book.orders.contains_key(&id);
+            if held { self.gain.changed_orders.push(order) } else { self.gain.orders.push(order) }
+        }
+        for (id, bill) in std::mem::take(&mut self.bills) {
+            let held = self.book.bills.contains_key(&id);
+            if held { self.gain.changed_bills.push(bill) } else { self.gain.bills.push(bill) }
+        }
+        self.gain.changed = self.account != self.book.account || self.gain.holds_anything();
+        self.gain.changed.then_some(Change { account: self.account, gain: self.gain })
+    }
+}

@@ -1,0 +1,130 @@
+//! What falls due of an order by itself: its next period, warnings, renewal, suspension and end.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::draft::Draft;
+use super::{Made, cancellation, renewal};
+use crate::domain::account::AccountStatus;
+use crate::domain::command::{JobDone, JobKind, OrderStep};
+use crate::domain::ids::OrderId;
+use crate::domain::notice::NoticeKind;
+use crate::domain::order::{ENDING, Order, OrderState};
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+/// A step that cannot be done is tried again after this time.
+const POSTPONED: TimeDelta = TimeDelta::days(1);
+
+/// Does what is due, if the order still says what it said when it was read.
+pub(super) fn decide(draft: &mut Draft<'_>, step: &OrderStep) -> Result<Made, Refusal> {
+    let still_due = |order: &&Arc<Order>| order.next_step_at == Some(step.due) && step.due <= draft.instant;
+    let Some(order) = draft.order(step.order).filter(still_due).cloned() else {
+        return Ok(Made::default());
+    };
+    let mut attempt = draft.clone();
+    let jobs = match advance(&mut attempt, &order, step) {
+        Ok(jobs) => {
+            *draft = attempt;
+            jobs
+        }
+        Err(refusal) => vec![postpone(draft, &order, &refusal)?],
+    };
+    Ok(Made { order: draft.order(order.id).cloned(), jobs, ..Made::default() })
+}
+
+fn done(kind: JobKind, succeeded: bool) -> JobDone {
+    JobDone { kind, succeeded }
+}
+
+fn advance(draft: &mut Draft<'_>, order: &Order, step: &OrderStep) -> Result<Vec<JobDone>, Refusal> {
+    if order.state == OrderState::Unpaid || draft.account.status == AccountStatus::Closed {
+        cancellation::cancel(draft, order.id)?;
+        return Ok(vec![done(JobKind::OrderCancellation, true)]);
+    }
+    let mut jobs = Vec::new();
+    let seq = order.seq_at(draft.instant, draft.account.time_zone)?;
+    if seq != order.seq {
+        draft.put_order(Order { seq, ..order.clone() });
+        jobs.push(done(JobKind::OrderPeriod, true));
+    }
+    // A step that was due in time is tried even if it comes late.
+    let was_in_time = order.expires_at.is_some_and(|end| step.due.signed_duration_since(end) < ENDING);
+    if was_in_time && order.wants_renewal(draft.instant) {
+        jobs.extend(near_its_end(draft, order.id)?);
+    }
+    jobs.extend(settle_state(draft, order.id)?);
+    Ok(jobs)
+}
+
+/// Renews an order that renews itself; of another it warns.
+fn near_its_end(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, Refusal> {
+    let order = draft.named_order(id)?;
+    if order.auto_renewal {
+        return Ok(Some(done(JobKind::OrderRenewal, try_renewal(draft, &order)?)));
+    }
+    let ahead = order.expires_at.filter(|end| *end > draft.instant);
+    let Some(end) = ahead else { return Ok(None) };
+    let message = format!(
+        "Order {} ({}) ends at {} and is not renewed by itself.",
+        order.number(),
+        order.product_name,
+        end.with_timezone(&draft.account.time_zone).format("%Y-%m-%d %H:%M %Z")
+    );
+    draft.notify(NoticeKind::OrderExpiring, message, id.to_string())?;
+    Ok(Some(done(JobKind::OrderExpiry, true)))
+}
+
+fn try_renewal(draft: &mut Draft<'_>, order: &Order) -> Result<bool, Refusal> {
+    let mut attempt = draft.clone();
+    let renewed = attempt.require_active().and_then(|()| renewal::renew(&mut attempt, order, 1));
+    match renewed {
+        Ok(_) => {
+            *draft = attempt;
+            Ok(true)
+        }
+        Err(refusal) => {
+            let message = format!(
+                "Order {} ({}) could not be renewed: {}.",
+                order.number(),
+                order.product_name,
+                refusal.message
+            );
+            draft.notify(NoticeKind::RenewalFailed, message, order.id.to_string())?;
+            Ok(false)
+        }
+    }
+}
+
+/// Puts the order where it stands by now, and says when it is to be looked at next.
+fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, Refusal> {
+    let order = draft.named_order(id)?;
+    let lapsed = draft.bills_of(id).iter().any(|bill| bill.has_lapsed(draft.instant));
+    let state = order.state_at(draft.instant, lapsed);
+    let mut settled = Order { state, ..order.clone() };
+    settled.next_step_at = settled.next_step_after(draft.instant, draft.account.time_zone)?;
+    draft.put_order(settled);
+    if state == order.state {
+        return Ok(None);
+    }
+    Ok(match state {
+        OrderState::Suspended => {
+            let message =
+                format!("Order {} ({}) has ended and is suspended.", order.number(), order.product_name);
+            draft.notify(NoticeKind::OrderSuspended, message, id.to_string())?;
+            Some(done(JobKind::OrderSuspension, true))
+        }
+        OrderState::Ended => Some(done(JobKind::OrderEnd, true)),
+        _ => None,
+    })
+}
+
+/// What cannot be done now, for a reason that is not the customer's, is told and tried again.
+fn postpone(draft: &mut Draft<'_>, order: &Order, refusal: &Refusal) -> Result<JobDone, Refusal> {
+    let later = draft.instant.checked_add_signed(POSTPONED);
+    let later = later.ok_or_else(|| Refusal::general(RefusalCode::OutOfRange, "there is no such instant"))?;
+    draft.put_order(Order { next_step_at: Some(later), ..order.clone() });
+    let message = format!("Order {} could not be looked after: {}.", order.number(), refusal.message);
+    draft.notify(NoticeKind::JobFailed, message, order.id.to_string())?;
+    Ok(done(JobKind::OrderPeriod, false))
+}

@@ -1,0 +1,187 @@
+//! Bills are paid: because somebody asks, because money came in, or because they are due.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::draft::Draft;
+use super::{Made, periods};
+use crate::domain::account::{AccountStatus, Suspension};
+use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::ids::{BillId, OrderId, TransactionId};
+use crate::domain::ledger::Posting;
+use crate::domain::order::{Order, OrderState};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+/// Pays an order's earliest unpaid bill.
+pub(super) fn pay_order(draft: &mut Draft<'_>, id: OrderId) -> Result<Made, Refusal> {
+    let order = draft.named_order(id)?;
+    let bills = draft.bills_of(id);
+    let Some(bill) = bills.iter().find(|bill| bill.is_open()) else {
+        return Err(match order.state {
+            OrderState::Cancelled => Refusal::new(RefusalCode::Invalid, "orderId", "the order is cancelled"),
+            _ if bills.is_empty() => {
+                Refusal::new(RefusalCode::Invalid, "orderId", "an order on demand is billed afterwards")
+            }
+            _ => Refusal::new(RefusalCode::AlreadyPaid, "orderId", "every bill of the order is paid"),
+        });
+    };
+    pay_asked(draft, bill.id, "orderId")
+}
+
+pub(super) fn pay_bill(draft: &mut Draft<'_>, id: BillId) -> Result<Made, Refusal> {
+    pay_asked(draft, id, "billId")
+}
+
+fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<Made, Refusal> {
+    draft.require_open()?;
+    let none = || Refusal::new(RefusalCode::NotFound, field, "there is no such bill");
+    let bill = draft.bill(id).cloned().ok_or_else(none)?;
+    match bill.status {
+        BillStatus::Unpaid | BillStatus::Overdue => {}
+        BillStatus::Paid => {
+            let message = format!("bill {} is paid", bill.number());
+            return Err(Refusal::new(RefusalCode::AlreadyPaid, field, message));
+        }
+        BillStatus::Void => {
+            let message = format!("bill {} is void", bill.number());
+            return Err(Refusal::new(RefusalCode::Invalid, field, message));
+        }
+    }
+    let unpaid_order = order_of(draft, &bill).is_some_and(|order| order.state == OrderState::Unpaid);
+    if unpaid_order {
+        // It is not the old that is paid, but something new that begins.
+        draft.require_active()?;
+        if bill.seq != 1 {
+            let message = "the order's first bill is to be paid before the others";
+            return Err(Refusal::new(RefusalCode::Conflict, field, message));
+        }
+    }
+    draft.require_available(bill.amount)?;
+    let transaction = pay(draft, id, TransactionKind::BillPayment)?;
+    let bill = draft.bill(id).cloned();
+    let order = bill.as_ref().and_then(|bill| order_of(draft, bill)).cloned();
+    Ok(Made { order, bill, transaction, ..Made::default() })
+}
+
+fn order_of<'d>(draft: &'d Draft<'_>, bill: &Bill) -> Option<&'d Arc<Order>> {
+    draft.order(bill.order?)
+}
+
+/// Pays, oldest first, the open bills that are due, and stops at the first that the money does not cover. The first
+/// bill of an order that is not paid yet waits for its owner.
+pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let mut due = draft.all_bills();
+    due.retain(|bill| bill.is_due(draft.instant));
+    due.retain(|bill| order_of(draft, bill).is_none_or(|order| order.state != OrderState::Unpaid));
+    due.sort_by_key(|bill| (bill.due_at, bill.id));
+    for bill in due {
+        if !draft.has(bill.amount)? {
+            break;
+        }
+        pay(draft, bill.id, TransactionKind::BillPayment)?;
+    }
+    Ok(())
+}
+
+/// Debits what a bill asks for; a bill of zero is paid without a transaction. Whether the money is there is for the
+/// caller to have seen.
+pub(super) fn pay(
+    draft: &mut Draft<'_>,
+    id: BillId,
+    kind: TransactionKind,
+) -> Result<Option<Arc<Transaction>>, Refusal> {
+    let waiting = draft.bill(id).and_then(|bill| order_of(draft, bill)).cloned();
+    if let Some(order) = waiting.filter(|order| order.state == OrderState::Unpaid) {
+        periods::deliver(draft, &order)?;
+    }
+    let none = || Refusal::general(RefusalCode::NotFound, "there is no such bill");
+    let bill = draft.bill(id).cloned().ok_or_else(none)?;
+    let order = order_of(draft, &bill).cloned();
+    let transaction = if bill.amount.is_zero() {
+        None
+    } else {
+        let transaction = payment_of(draft, &bill, order.as_deref(), kind)?;
+        let reason = reason_of(&bill, order.as_deref(), kind);
+        Some(draft.post(transaction, Posting::because(reason))?)
+    };
+    draft.put_bill(Bill {
+        status: BillStatus::Paid,
+        last_paid_at: Some(draft.instant),
+        paid_by: transaction.as_ref().map(|transaction| transaction.id),
+        next_step_at: None,
+        ..Bill::clone(&bill)
+    });
+    draft.account.purchased |= order.is_some();
+    match order {
+        Some(order) => restore_order(draft, &order),
+        None => restore_account(draft),
+    }
+    Ok(transaction)
+}
+
+fn payment_of(
+    draft: &mut Draft<'_>,
+    bill: &Bill,
+    order: Option<&Order>,
+    kind: TransactionKind,
+) -> Result<Transaction, Refusal> {
+    let description =
+        order.map_or_else(|| format!("Bill {}", bill.number()), |order| order.product_name.clone());
+    Ok(Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind,
+        status: TransactionStatus::Finished,
+        currency: bill.currency,
+        amount: bill.amount,
+        debit: Ledger::Customer,
+        credit: Ledger::Revenue(kind.code().to_lowercase()),
+        description,
+        payment_method: "balance".to_owned(),
+        order: bill.order,
+        bill: Some(bill.id),
+        refund_of: None,
+        refunded_amount: Decimal::ZERO,
+        balance_after: None,
+        region: order.and_then(|order| order.region.clone()),
+        created_at: draft.instant,
+    })
+}
+
+fn reason_of(bill: &Bill, order: Option<&Order>, kind: TransactionKind) -> String {
+    match (order, kind) {
+        (Some(order), TransactionKind::Checkout) => {
+            format!("{}, order {}", order.product_name, order.number())
+        }
+        (Some(order), TransactionKind::Renewal) => {
+            format!("Renewal of {}, order {}", order.product_name, order.number())
+        }
+        (Some(order), _) => {
+            format!("{}, order {}, bill {}", order.product_name, order.number(), bill.number())
+        }
+        (None, _) => format!("Bill {}", bill.number()),
+    }
+}
+
+/// Lifts an order's suspension, if what is unpaid was the reason.
+fn restore_order(draft: &mut Draft<'_>, order: &Order) {
+    if order.state != OrderState::Suspended {
+        return;
+    }
+    let lapsed = draft.bills_of(order.id).iter().any(|bill| bill.has_lapsed(draft.instant));
+    let state = order.state_at(draft.instant, lapsed);
+    if state != order.state && state != OrderState::Ended {
+        draft.put_order(Order { state, ..order.clone() });
+    }
+}
+
+/// Lifts the account's suspension, if a bill was the reason and none is any more.
+fn restore_account(draft: &mut Draft<'_>) {
+    let by_bill = draft.account.suspension == Some(Suspension::OverdueBill);
+    let lapsed = |bill: &Arc<Bill>| bill.order.is_none() && bill.has_lapsed(draft.instant);
+    if by_bill && !draft.all_bills().iter().any(lapsed) {
+        draft.account.status = AccountStatus::Active;
+        draft.account.suspension = None;
+    }
+}

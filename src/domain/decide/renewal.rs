@@ -1,0 +1,123 @@
+//! Renewal: a new order continues one that ends.
+
+use std::sync::Arc;
+
+use super::draft::Draft;
+use super::{Made, payment, periods};
+use crate::domain::command::{RenewOrder, SetAutoRenewal};
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX};
+use crate::domain::period::BillPeriod;
+use crate::domain::plan::Plan;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::TransactionKind;
+
+pub(super) fn decide(draft: &mut Draft<'_>, renewal: &RenewOrder) -> Result<Made, Refusal> {
+    draft.require_active()?;
+    if !(1..=PERIODS_MAX).contains(&renewal.periods) {
+        let message = format!("must be from 1 to {PERIODS_MAX}");
+        return Err(Refusal::new(RefusalCode::OutOfRange, "periods", message));
+    }
+    let order = draft.named_order(renewal.order)?;
+    renew(draft, &order, renewal.periods)
+}
+
+/// Places the order that continues `order`, from where it ends, and pays its first period at today's price. It changes
+/// the draft only when it succeeds in full; a caller that goes on after a refusal tries it on a copy.
+pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Result<Made, Refusal> {
+    require_renewable(draft, order)?;
+    let plan = plan_on_sale(draft, order)?;
+    let renewal = continuation(draft, order, plan, periods)?;
+    let before = Order { renewed_by: Some(renewal.id), ..order.clone() };
+    let state = before.state_at(draft.instant, false);
+    let mut before = Order { state, ..before };
+    before.next_step_at = before.next_step_after(draft.instant, draft.account.time_zone)?;
+    draft.put_order(before);
+    let renewal = draft.put_order(renewal);
+    let bill = periods::make_bills(draft, &renewal, rust_decimal::Decimal::ZERO)?;
+    draft.require_available(bill.amount)?;
+    let transaction = payment::pay(draft, bill.id, TransactionKind::Renewal)?;
+    let bill = draft.bill(bill.id).cloned();
+    Ok(Made { order: Some(renewal), bill, transaction, ..Made::default() })
+}
+
+fn require_renewable(draft: &Draft<'_>, order: &Order) -> Result<(), Refusal> {
+    let refuse = |code, message: String| Err(Refusal::new(code, "orderId", message));
+    let number = order.number();
+    if order.bill_period == BillPeriod::Hour {
+        return refuse(RefusalCode::Invalid, format!("order {number} is on demand and has no end"));
+    }
+    if let Some(renewal) = order.renewed_by {
+        let renewal = crate::domain::ids::printed_number('O', renewal.0);
+        return refuse(RefusalCode::Conflict, format!("order {number} is continued by {renewal} already"));
+    }
+    match order.state {
+        OrderState::Active | OrderState::Expiring | OrderState::Suspended => {}
+        OrderState::Unpaid => {
+            return refuse(RefusalCode::Conflict, format!("order {number} is not paid yet"));
+        }
+        OrderState::Ended | OrderState::Cancelled => {
+            return refuse(RefusalCode::Invalid, format!("order {number} is over"));
+        }
+    }
+    let unpaid = draft.bills_of(order.id).into_iter().find(|bill| bill.is_due(draft.instant));
+    match unpaid {
+        Some(bill) => refuse(RefusalCode::Conflict, format!("bill {} is to be paid first", bill.number())),
+        None => Ok(()),
+    }
+}
+
+fn plan_on_sale<'a>(draft: &Draft<'a>, order: &Order) -> Result<&'a Plan, Refusal> {
+    let plan = draft.plan_of(order).filter(|plan| plan.is_on_sale(draft.instant));
+    plan.ok_or_else(|| Refusal::new(RefusalCode::Invalid, "orderId", "the order's plan is no longer sold"))
+}
+
+fn continuation(draft: &mut Draft<'_>, order: &Order, plan: &Plan, periods: i32) -> Result<Order, Refusal> {
+    let mut renewal = Order {
+        id: OrderId(draft.next_id()?),
+        name: plan.name.clone(),
+        order_type: OrderType::Renew,
+        state: OrderState::Active,
+        previous: Some(order.id),
+        product_name: plan.name.clone(),
+        price: plan.price,
+        once_price: None,
+        seq: 1,
+        seq_count: periods,
+        comment: None,
+        created_at: draft.instant,
+        delivered_at: order.expires_at,
+        anchor_months: order.months_to_end()?,
+        renewed_by: None,
+        ..order.clone()
+    };
+    let zone = draft.account.time_zone;
+    renewal.expires_at = renewal.boundary(periods, zone)?;
+    // A renewal that comes late may begin in the past.
+    renewal.seq = renewal.seq_at(draft.instant, zone)?;
+    renewal.state = renewal.state_at(draft.instant, false);
+    if renewal.state == OrderState::Ended {
+        let message = "the renewed periods would be over already";
+        return Err(Refusal::new(RefusalCode::OutOfRange, "periods", message));
+    }
+    renewal.next_step_at = renewal.next_step_after(draft.instant, zone)?;
+    Ok(renewal)
+}
+
+/// Says whether an order is renewed when it ends.
+pub(super) fn set_auto_renewal(draft: &mut Draft<'_>, setting: &SetAutoRenewal) -> Result<Made, Refusal> {
+    draft.require_open()?;
+    let order = draft.named_order(setting.order)?;
+    let refuse = |message: &str| Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
+    if !order.state.is_live() {
+        return refuse("the order is over");
+    }
+    if order.bill_period == BillPeriod::Hour {
+        return refuse("an order on demand has no end");
+    }
+    if order.renewed_by.is_some() {
+        return refuse("another order continues this one: set it there");
+    }
+    let order: Arc<Order> = draft.put_order(Order { auto_renewal: setting.auto_renewal, ..order });
+    Ok(Made { order: Some(order), ..Made::default() })
+}

@@ -1,0 +1,192 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+use rust_decimal::Decimal;
+
+use super::account::{self, Account};
+use super::bill::Bill;
+use super::charge::ChargeStep;
+use super::money::Money;
+use super::order::Order;
+use crate::domain;
+use crate::domain::record::Detail;
+use crate::graphql::at_hand::{AtHand, Inline};
+use crate::graphql::enums::{AccountKind, OrderType, PaymentType};
+use crate::graphql::pagination::connection;
+use crate::graphql::scalars::{Exact, Instant};
+use crate::graphql::session::session;
+
+/// What one order consumed in one period, and how its price came about.
+pub struct ConsumptionRecord(pub Arc<domain::record::Record>);
+
+connection!(
+    ConsumptionRecordConnection,
+    ConsumptionRecordEdge,
+    ConsumptionRecord,
+    domain::record::Record,
+    |row: &Arc<domain::record::Record>| row.id.uuid(),
+    "consumption records"
+);
+
+impl AtHand for ConsumptionRecord {
+    const LOADED: &'static [&'static str] = &["account", "accountKind", "order", "bill", "details"];
+}
+
+/// What one order consumed in one period, and how its price came about: made when the period is paid.
+#[Object]
+impl ConsumptionRecord {
+    /// Its id.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Its number, for people.
+    async fn number(&self) -> String {
+        self.0.number()
+    }
+
+    /// Who consumed it.
+    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Account> {
+        Ok(account::load(session(ctx)?, self.0.account()).await?)
+    }
+
+    /// The order that it is of.
+    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
+        Ok(session(ctx)?.load(self.0.order).await?.map(Order))
+    }
+
+    /// The kind of product, a code.
+    async fn resource_type(&self) -> &str {
+        &self.0.resource_type
+    }
+
+    /// What kind of account consumed it.
+    async fn account_kind(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountKind> {
+        Ok(account::load(session(ctx)?, self.0.account()).await?.0.kind.into())
+    }
+
+    /// Whether it was paid beforehand or afterwards.
+    async fn pay_way(&self) -> PaymentType {
+        PaymentType::Prepay
+    }
+
+    /// The plan's name when it was bought.
+    async fn product_name(&self) -> &str {
+        &self.0.product_name
+    }
+
+    /// What the period was charged.
+    async fn price(&self) -> Inline<Money> {
+        money(&self.0, self.0.price)
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+
+    /// When the period begins.
+    async fn start_time(&self) -> Instant {
+        Instant(self.0.start_time)
+    }
+
+    /// When the period has ended.
+    async fn end_time(&self) -> Instant {
+        Instant(self.0.end_time)
+    }
+
+    /// What the price is made of; the details sum to it.
+    #[graphql(complexity = "3 * child_complexity + 1")]
+    async fn details(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<RecordDetail>> {
+        let kind = account::load(session(ctx)?, self.0.account()).await?.0.kind;
+        let detail = |(place, detail)| RecordDetail { record: Arc::clone(&self.0), kind, place, detail };
+        Ok((1..).zip(self.0.details()).map(detail).collect())
+    }
+
+    /// The bill that it is on.
+    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
+        Ok(session(ctx)?.load(self.0.bill).await?.map(Bill))
+    }
+}
+
+fn money(record: &domain::record::Record, amount: Decimal) -> Inline<Money> {
+    Money::inline(domain::money::Money::new(amount, record.currency))
+}
+
+/// A part of a record's price.
+pub struct RecordDetail {
+    record: Arc<domain::record::Record>,
+    kind: domain::account::AccountKind,
+    /// From 1.
+    place: usize,
+    detail: Detail,
+}
+
+/// A part of a record's price, and how it comes about.
+#[Object]
+impl RecordDetail {
+    /// The record's id and the detail's place in it.
+    async fn id(&self) -> ID {
+        format!("{}-{}", self.record.id, self.place).into()
+    }
+
+    /// What it is for, for people.
+    async fn title(&self) -> &str {
+        self.detail.title
+    }
+
+    /// The resource that was metered; null for what is bought by the period.
+    async fn resource(&self) -> Option<super::resource::Resource> {
+        None
+    }
+
+    /// The kind of product, a code.
+    async fn resource_type(&self) -> &str {
+        &self.record.resource_type
+    }
+
+    /// When the consumption begins.
+    async fn consumed_at(&self) -> Instant {
+        Instant(self.record.start_time)
+    }
+
+    /// What kind of account consumed it.
+    async fn account_kind(&self) -> AccountKind {
+        self.kind.into()
+    }
+
+    /// The number of the order that it is of.
+    async fn order_number(&self) -> Option<&str> {
+        Some(&self.record.order_number)
+    }
+
+    /// How that order came about.
+    async fn order_type(&self) -> Option<OrderType> {
+        Some(self.record.order_type.into())
+    }
+
+    /// Whether it was paid beforehand or afterwards.
+    async fn consume_way(&self) -> PaymentType {
+        PaymentType::Prepay
+    }
+
+    /// The datacenter that it is for, a code.
+    async fn datacenter(&self) -> Option<&str> {
+        self.record.datacenter.as_deref()
+    }
+
+    /// How many.
+    async fn quantity(&self) -> Exact {
+        Exact::number(self.detail.quantity)
+    }
+
+    /// Its part of the record's price; negative for a credit.
+    async fn price(&self) -> Inline<Money> {
+        money(&self.record, self.detail.price)
+    }
+
+    /// How it comes about; the steps sum to the price.
+    async fn explanation(&self) -> Vec<ChargeStep> {
+        self.detail.steps.iter().cloned().map(ChargeStep).collect()
+    }
+}

@@ -1,0 +1,30 @@
+//! What happens by itself: renewals, warnings, due bills, suspensions, ends.
+//!
+//! Orders and bills say when they have to be looked at next. A runner reads, without locks and page by page, those whose
+//! time has come, and sends a step for each to the engine, which decides again under the account's lock; the step names
+//! what the row said when it was read, so that any number of runners can do the same and each step is done once. A lease
+//! keeps them from all doing the same reading. docs/adr/0009 tells why.
+
+mod advance;
+mod pass;
+mod runner;
+
+pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
+pub use pass::{Counts, Permit, Runs, pass};
+pub use runner::Runner;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::store::database::Database;
+
+/// What jobs need of a server.
+#[derive(Clone)]
+pub struct JobContext {
+    pub database: Database,
+    pub engine: Arc<Engine>,
+    pub clock: Clock,
+    /// Who holds the leases of this process.
+    pub holder: String,
+}

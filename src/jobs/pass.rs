@@ -1,0 +1,141 @@
+//! One pass over everything that is due.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::JobContext;
+use super::runner::LEASE_SECONDS;
+use crate::domain::command::{Action, BillStep, Command, Done, JobDone, JobKind, OrderStep};
+use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId};
+use crate::engine::{EngineError, Urgency};
+use crate::store::error::StoreError;
+use crate::store::leases::{self, Lease};
+use crate::store::list::DuePage;
+use crate::store::{bills, orders};
+
+/// Steps that are under way at once: what one page reads.
+const PAGE: i64 = 256;
+
+/// How many jobs of each kind were done, and how many could not do what they are for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runs(pub BTreeMap<JobKind, Counts>);
+
+/// The jobs of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub ran: i32,
+    pub failed: i32,
+}
+
+impl Runs {
+    fn count(&mut self, done: JobDone) {
+        let counts = self.0.entry(done.kind).or_default();
+        let outcome = if done.succeeded { "done" } else { "failed" };
+        let count = if done.succeeded { &mut counts.ran } else { &mut counts.failed };
+        *count = count.saturating_add(1);
+        metrics::counter!("abacus_jobs_total", "kind" => done.kind.code(), "outcome" => outcome).increment(1);
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (kind, more) in &other.0 {
+            let counts = self.0.entry(*kind).or_default();
+            counts.ran = counts.ran.saturating_add(more.ran);
+            counts.failed = counts.failed.saturating_add(more.failed);
+        }
+    }
+}
+
+/// Whether a pass goes on with its next page.
+pub enum Permit<'p> {
+    Always,
+    /// As long as this process holds the lease of the jobs and is not told to stop.
+    Leased {
+        stopping: &'p watch::Receiver<bool>,
+    },
+}
+
+impl Permit<'_> {
+    async fn goes_on(&self, jobs: &JobContext) -> Result<bool, StoreError> {
+        match self {
+            Self::Always => Ok(true),
+            Self::Leased { stopping } if *stopping.borrow() => Ok(false),
+            Self::Leased { .. } => {
+                let conn = jobs.database.connection().await?;
+                leases::lease_take(&conn, Lease::Jobs, &jobs.holder, LEASE_SECONDS).await
+            }
+        }
+    }
+}
+
+/// Has everything done that is due by now, once. What the engine could not do is left for the next pass.
+pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Runs, StoreError> {
+    let mut runs = Runs::default();
+    let mut after = None;
+    while permit.goes_on(jobs).await? {
+        let due = orders::order_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
+        let step = |(order, due): &(OrderId, DateTime<Utc>)| {
+            (order.account(), Action::OrderStep(OrderStep { order: *order, due: *due }))
+        };
+        have_done(jobs, due.iter().map(step), &mut runs).await;
+        match due.last() {
+            Some((order, at)) if is_full(due.len()) => after = Some((*at, order.0)),
+            _ => break,
+        }
+    }
+    let mut after = None;
+    while permit.goes_on(jobs).await? {
+        let due = bills::bill_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
+        let step = |(bill, due): &(BillId, DateTime<Utc>)| {
+            (bill.account(), Action::BillStep(BillStep { bill: *bill, due: *due }))
+        };
+        have_done(jobs, due.iter().map(step), &mut runs).await;
+        match due.last() {
+            Some((bill, at)) if is_full(due.len()) => after = Some((*at, bill.0)),
+            _ => break,
+        }
+    }
+    Ok(runs)
+}
+
+fn page(jobs: &JobContext, after: Option<(DateTime<Utc>, OwnedId)>) -> DuePage {
+    DuePage { now: jobs.clock.now(), after, limit: PAGE }
+}
+
+fn is_full(rows: usize) -> bool {
+    i64::try_from(rows).is_ok_and(|rows| rows >= PAGE)
+}
+
+async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Action)>, runs: &mut Runs) {
+    let submitted = steps.map(|(account, action)| async move {
+        let subject = subject_of(&action);
+        let command = Command { account, key: None, dry_run: false, action };
+        (subject, jobs.engine.submit(command, Urgency::Job).await)
+    });
+    for (subject, outcome) in join_all(submitted).await {
+        match outcome {
+            Ok(Done::Now(outcome)) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),
+            Ok(Done::Before(_)) => {}
+            Err(error) => tell(&subject, &error),
+        }
+    }
+}
+
+fn subject_of(action: &Action) -> String {
+    match action {
+        Action::OrderStep(step) => step.order.to_string(),
+        Action::BillStep(step) => step.bill.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A step that is not done stays due, and is tried with the next pass.
+fn tell(subject: &str, error: &EngineError) {
+    metrics::counter!("abacus_job_errors_total").increment(1);
+    match error {
+        EngineError::Overloaded => tracing::debug!(%subject, "a job waits: too much is going on"),
+        error => tracing::error!(%subject, %error, "a job could not be carried out; it is tried again"),
+    }
+}

@@ -1,0 +1,88 @@
+//! Leases: who does what only one at a time should do. A lease that is not renewed ends by itself; it saves work, and
+//! nothing relies on it. Its time is the database's own, which no sandbox moves.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
+
+use super::error::StoreError;
+use super::statement::Statement;
+use super::{Conn, execute, list};
+
+/// What there are leases for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// Reading what is due, and having it done.
+    Jobs,
+    /// Moving the sandbox's clock.
+    Clock,
+}
+
+impl Lease {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+/// Takes a lease, or keeps it for so many seconds more; false while another holds it.
+pub async fn lease_take(
+    conn: Conn<'_>,
+    lease: Lease,
+    holder: &str,
+    seconds: i64,
+) -> Result<bool, StoreError> {
+    let statement = taking(lease, holder, seconds)
+        .sql(" WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()");
+    Ok(execute(conn, statement).await? > 0)
+}
+
+/// Takes a lease away from whoever holds it.
+pub async fn lease_seize(conn: Conn<'_>, lease: Lease, holder: &str, seconds: i64) -> Result<(), StoreError> {
+    execute(conn, taking(lease, holder, seconds)).await.map(drop)
+}
+
+fn taking(lease: Lease, holder: &str, seconds: i64) -> Statement {
+    Statement::new("INSERT INTO leases AS l (name, holder, expires_at) VALUES (")
+        .value::<Text, _>(lease.name())
+        .sql(", ")
+        .text(holder.to_owned())
+        .sql(", clock_timestamp() + make_interval(secs => ")
+        .bigint(seconds)
+        .sql(")) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at")
+}
+
+/// Gives a lease back, if it is still the holder's.
+pub async fn lease_end(conn: Conn<'_>, lease: Lease, holder: &str) -> Result<(), StoreError> {
+    let statement = Statement::new("DELETE FROM leases WHERE name = ")
+        .value::<Text, _>(lease.name())
+        .sql(" AND holder = ")
+        .text(holder.to_owned());
+    execute(conn, statement).await.map(drop)
+}
+
+/// When anything falls due next, after `now`.
+pub async fn next_due(mut conn: Conn<'_>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let orders: Option<DateTime<Utc>> = list::next_due("orders", now).get_result(&mut conn).await?;
+    let bills: Option<DateTime<Utc>> = list::next_due("bills", now).get_result(&mut conn).await?;
+    Ok([orders, bills].into_iter().flatten().min())
+}
+
+/// How far the sandbox's clock is ahead of the machines', in microseconds.
+pub async fn clock_offset(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    let statement = Statement::<BigInt>::new("SELECT offset_micros FROM sandbox_clock");
+    let found: Vec<i64> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().next().unwrap_or(0))
+}
+
+/// Keeps how far the sandbox's clock is ahead; it never goes back.
+pub async fn set_clock_offset(conn: Conn<'_>, micros: i64) -> Result<(), StoreError> {
+    let statement = Statement::new("INSERT INTO sandbox_clock AS c (offset_micros) VALUES (")
+        .bigint(micros)
+        .sql(
+            ") ON CONFLICT (only_row) DO UPDATE SET offset_micros = greatest(c.offset_micros, excluded.offset_micros)",
+        );
+    execute(conn, statement).await.map(drop)
+}
