@@ -111,6 +111,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies)?,
         connections_max: JOB_CONNECTIONS,
+        job_lease_seconds: args.lease_seconds,
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), url.clone(), Vec::new())
     };
     let mut stop = StopSignals::new()?;

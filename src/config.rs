@@ -94,6 +94,9 @@ pub struct JobsArgs {
     /// Follow the sandbox's clock
     #[arg(long, env = "ABACUS_SANDBOX")]
     pub sandbox: bool,
+    /// How long it is waited for a process that runs the jobs and says nothing, before another takes over
+    #[arg(long, env = "ABACUS_JOB_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(i64).range(1..=3600))]
+    pub lease_seconds: i64,
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,

@@ -6,12 +6,14 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
+use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::{Action, Command, Recharge};
 use crate::domain::ids::{AccountId, PlanId};
+use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::Head;
 use crate::domain::money::CurrencyCode;
 use crate::domain::period::BillPeriod;
-use crate::domain::plan::{Plan, PlanResource};
+use crate::domain::plan::{Aggregation, Plan, PlanResource, Resource};
 use crate::domain::viewer::{Role, Viewer};
 use crate::engine::{EngineError, Urgency};
 use crate::graphql::app::App;
@@ -36,10 +38,31 @@ pub enum DemoError {
 struct Offer(&'static str, &'static str, &'static str, i64, BillPeriod, &'static str, i64, i64);
 
 /// The first three are those of payment v1's market.
-const OFFERS: [Offer; 6] = [
+const OFFERS: [Offer; 9] = [
     Offer("Plan A", "C", "CLOUD", 2_000, BillPeriod::Month, "1 CPU Core, 512M Memory", 1, 512),
     Offer("Plan B", "C", "CLOUD", 4_088, BillPeriod::Month, "2 CPU Cores, 1G Memory", 2, 1_024),
     Offer("Plan C", "C", "CLOUD", 8_888, BillPeriod::Month, "4 CPU Cores, 2G Memory", 4, 2_048),
+    Offer("Plan B, a quarter", "C", "CLOUD", 11_999, BillPeriod::Quarter, "2 CPU Cores, 1G Memory", 2, 1_024),
+    Offer(
+        "Plan B, half a year",
+        "C",
+        "CLOUD",
+        22_999,
+        BillPeriod::HalfYear,
+        "2 CPU Cores, 1G Memory",
+        2,
+        1_024,
+    ),
+    Offer(
+        "Rack 1U",
+        "rack",
+        "IDC",
+        80_000,
+        BillPeriod::Month,
+        "A server of your own in our rack",
+        16,
+        65_536,
+    ),
     Offer("Plan C, a year", "C", "CLOUD", 95_990, BillPeriod::Year, "4 CPU Cores, 2G Memory", 4, 2_048),
     Offer(
         "Pool S",
@@ -62,6 +85,25 @@ const OFFERS: [Offer; 6] = [
         65_536,
     ),
 ];
+/// The resource kinds of the 51idc API: kind with class, name, unit, and what one costs a month, in hundredths.
+const CAPACITY: [(&str, &str, &str, i64); 11] = [
+    ("volume", "Volumes", "GB", 60),
+    ("eip", "Elastic IP bandwidth", "Mb", 2_500),
+    ("router", "Routers", "connections", 5_000),
+    ("loadbalancer_5000", "Load balancers of 5,000 connections", "connections", 7_200),
+    ("loadbalancer_20000", "Load balancers of 20,000 connections", "connections", 21_600),
+    ("loadbalancer_40000", "Load balancers of 40,000 connections", "connections", 36_000),
+    ("loadbalancer_100000", "Load balancers of 100,000 connections", "connections", 72_000),
+    ("snapshot", "Snapshots", "GB", 20),
+    ("image", "Images", "GB", 20),
+    ("cpu", "CPU cores", "cores", 4_320),
+    ("memory", "Memory", "MB", 4),
+];
+/// CloudSigma's term discounts: the term, its months, and the hundredths taken off.
+const DISCOUNTS: [(&str, i32, i64); 5] =
+    [("3 months", 3, 3), ("6 months", 6, 10), ("1 year", 12, 25), ("2 years", 24, 35), ("3 years", 36, 45)];
+const DATACENTERS: [(&str, &str, &str); 3] =
+    [("BA", "北艾", "Bei'ai"), ("HDYQ", "华东一区", "East China 1"), ("YTYQ", "亚太一区", "Asia Pacific 1")];
 const REGIONS: [&str; 2] = ["cn-north-1", "cn-north-2"];
 
 /// Makes the demo, unless there is an account already.
@@ -75,6 +117,7 @@ pub async fn make(app: &App) -> Result<(), DemoError> {
     let currency = CurrencyCode::parse("CNY").filter(|code| app.currencies.get(*code).is_some());
     let currency = currency.ok_or(DemoError::Currency)?;
     make_market(app, &repository, currency).await?;
+    make_prices(app, &repository, currency).await?;
     // The tenants come last: where there is an account, the demo is whole.
     make_tenants(app, &repository, currency).await
 }
@@ -106,6 +149,44 @@ async fn make_market(app: &App, repository: &Repository, currency: CurrencyCode)
         }
     }
     Ok(())
+}
+
+/// What `price` is computed from.
+async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
+    let mut prices = Vec::new();
+    for (kind, name, unit, hundredths) in CAPACITY {
+        let resource = Resource {
+            code: format!("idc_{kind}"),
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            resource_type: "IDC".to_owned(),
+            aggregation: Aggregation::Last,
+        };
+        prices.push(ResourcePrice {
+            id: 0,
+            resource: resource.code.clone(),
+            currency,
+            level: SUBSCRIPTION_LEVEL,
+            price: Decimal::new(hundredths, 2),
+            unit: format!("{unit}/month"),
+            multiplier: Decimal::from(MONTH_SECONDS),
+            effective_from: app.clock.now(),
+        });
+        repository.resource_define(resource).await?;
+    }
+    repository.resource_price_insert(&prices).await?;
+    let discounts = DISCOUNTS.map(|(period, months, hundredths)| TermDiscount {
+        period: period.to_owned(),
+        months,
+        value: Decimal::new(hundredths, 2),
+    });
+    repository.term_discount_insert(&discounts).await?;
+    let datacenters = DATACENTERS.map(|(code, zh, en)| Label {
+        code: code.to_owned(),
+        zh: zh.to_owned(),
+        en: en.to_owned(),
+    });
+    Ok(repository.label_insert(LabelList::Datacenter, &datacenters).await?)
 }
 
 async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {

@@ -17,7 +17,7 @@ use crate::graphql::Limits;
 use crate::graphql::app::App;
 use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
-use crate::jobs::{JobContext, Runner};
+use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::repository::Store;
@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub sandbox: bool,
     /// Whether it runs what falls due by itself.
     pub run_jobs: bool,
+    /// How long a lease of the jobs lasts.
+    pub job_lease_seconds: i64,
     /// Signs and checks tokens.
     pub secret: Vec<u8>,
 }
@@ -55,6 +57,7 @@ impl ServerConfig {
             clock: Clock::system(),
             sandbox: false,
             run_jobs: true,
+            job_lease_seconds: LEASE_SECONDS_DEFAULT,
             secret,
         }
     }
@@ -97,6 +100,7 @@ impl Server {
             engine: Arc::clone(&engine),
             clock: config.clock.clone(),
             holder: Uuid::new_v4().to_string(),
+            lease_seconds: config.job_lease_seconds,
         };
         follow_clock(&jobs).await?;
         let app = Arc::new(App {
@@ -161,7 +165,9 @@ impl JobServer {
         let currencies = Arc::new(config.currencies);
         let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
         let holder = Uuid::new_v4().to_string();
-        let jobs = JobContext { database, engine: Arc::clone(&engine), clock: config.clock, holder };
+        let lease_seconds = config.job_lease_seconds;
+        let jobs =
+            JobContext { database, engine: Arc::clone(&engine), clock: config.clock, holder, lease_seconds };
         follow_clock(&jobs).await?;
         Ok(Self { engine, runner: Runner::start(jobs, true) })
     }

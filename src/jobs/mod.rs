@@ -13,6 +13,9 @@ pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
 pub use pass::{Counts, Permit, Runs, pass};
 pub use runner::Runner;
 
+/// How long a lease of the jobs lasts, unless something else is said.
+pub const LEASE_SECONDS_DEFAULT: i64 = 15;
+
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -27,4 +30,6 @@ pub struct JobContext {
     pub clock: Clock,
     /// Who holds the leases of this process.
     pub holder: String,
+    /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.
+    pub lease_seconds: i64,
 }

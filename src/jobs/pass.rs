@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::JobContext;
-use super::runner::LEASE_SECONDS;
 use crate::domain::command::{Action, BillStep, Command, Done, JobDone, JobKind, OrderStep};
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId};
 use crate::engine::{EngineError, Urgency};
@@ -64,7 +63,7 @@ impl Permit<'_> {
             Self::Leased { stopping } if *stopping.borrow() => Ok(false),
             Self::Leased { .. } => {
                 let conn = jobs.database.connection().await?;
-                leases::lease_take(&conn, Lease::Jobs, &jobs.holder, LEASE_SECONDS).await
+                leases::lease_take(&conn, Lease::Jobs, &jobs.holder, jobs.lease_seconds).await
             }
         }
     }

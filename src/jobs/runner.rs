@@ -9,8 +9,6 @@ use super::{JobContext, Permit, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
-/// How long a runner's lease lasts without being renewed: after a crash, another takes over this much later.
-pub const LEASE_SECONDS: i64 = 15;
 /// Between two looks at what is due.
 const PAUSE: Duration = Duration::from_secs(1);
 /// After the database could not be asked.

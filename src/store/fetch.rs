@@ -1,6 +1,6 @@
 //! The fetchers: one for each kind of key that requests look up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -297,7 +297,9 @@ fn newest_bills_of_orders(
     keys: Vec<Newest<OrderId>>,
 ) -> Fetching<Newest<OrderId>, Rows<Bill>> {
     async move {
-        let ids: Vec<OwnedId> = keys.iter().map(|(order, _)| order.0).collect();
+        // The same order may be asked for with several limits.
+        let ids: HashSet<OwnedId> = keys.iter().map(|(order, _)| order.0).collect();
+        let ids: Vec<OwnedId> = ids.into_iter().collect();
         let rows = bills::bill_newest_of_orders(&conn, &ids, most(&keys)).await?;
         Ok(share_out(keys, &by_owner(rows, |row| row.order, |row| row.id)))
     }

@@ -7,6 +7,7 @@ mod support;
 
 mod authorization;
 mod bad_input;
+mod billing_year;
 mod command_line;
 mod crash;
 mod decide_properties;
@@ -14,6 +15,7 @@ mod faults;
 mod graphiql;
 mod house;
 mod load;
+mod order_life;
 mod payment_v1;
 mod price_rules;
 mod private_cluster;

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod cluster;
 pub mod introspection;
+pub mod life;
 pub mod load;
 pub mod process;
 pub mod proxy;
