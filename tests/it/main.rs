@@ -14,6 +14,8 @@ mod decide_properties;
 mod faults;
 mod graphiql;
 mod house;
+mod idc_api;
+mod jobs;
 mod load;
 mod order_life;
 mod payment_v1;
