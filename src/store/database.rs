@@ -19,12 +19,14 @@ use super::error::StoreError;
 /// What every connection sets for itself. Every statement is a look-up through an index, with few parameters that change
 /// its best plan: so it is planned once, for whatever values come, and never as a scan, even while tables are new and
 /// small (docs/adr/0004-planned-once.md).
-const SESSION_SETTINGS: [(&str, &str); 9] = [
+const SESSION_SETTINGS: [(&str, &str); 10] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "30s"),
     ("client_encoding", "UTF8"),
     ("plan_cache_mode", "force_generic_plan"),
+    // Indexes are cached, or on disks without a head to move.
+    ("random_page_cost", "1.1"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),

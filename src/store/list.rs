@@ -43,7 +43,7 @@ impl<C> Page<C> {
         Self { after: None, before: None, limit, from_oldest: false, offset: 0 }
     }
 
-    fn order(&self) -> &'static str {
+    pub(super) fn order(&self) -> &'static str {
         if self.from_oldest { "ASC" } else { "DESC" }
     }
 }
@@ -68,7 +68,7 @@ impl Window {
     }
 }
 
-fn restrict_to_page<ST>(mut statement: Statement<ST>, page: &Page) -> Statement<ST> {
+pub(super) fn restrict_to_page<ST>(mut statement: Statement<ST>, page: &Page) -> Statement<ST> {
     if let Some(after) = page.after {
         statement = statement.sql(" AND t.id < ").uuid(after);
     }
@@ -109,11 +109,15 @@ where
         .bigint(page.limit)
         .sql(" OFFSET ")
         .bigint(page.offset);
-    let mut found = rows::<R>(conn, statement).await?;
+    Ok(newest_first(rows::<R>(conn, statement).await?, page))
+}
+
+/// A page's rows, newest first in any case.
+pub(super) fn newest_first<T>(mut rows: Vec<T>, page: &Page) -> Vec<T> {
     if page.from_oldest {
-        found.reverse();
+        rows.reverse();
     }
-    Ok(found)
+    rows
 }
 
 /// The first rows of each account of the family, by its own index, and then the first of those.

@@ -15,6 +15,7 @@ pub mod list;
 pub mod migrations;
 pub mod notices;
 mod numeric;
+mod order_search;
 pub mod orders;
 pub mod plans;
 pub mod price_rules;

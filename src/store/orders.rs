@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
+use super::order_search;
 use super::rows::OrderRow;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
@@ -68,7 +69,21 @@ pub struct OrderFilter {
 
 impl OrderFilter {
     fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
-        let mut statement = self.window.restrict(statement);
+        let mut statement = self.restrict_others(self.window.restrict(statement));
+        if let Some(search) = &self.search {
+            let pattern = like_anywhere(search);
+            statement = statement
+                .sql(" AND (t.number ILIKE ")
+                .text(pattern.clone())
+                .sql(" OR t.name ILIKE ")
+                .text(pattern)
+                .sql(")");
+        }
+        statement
+    }
+
+    /// All conditions but those of the window and the word.
+    pub(super) fn restrict_others<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(order_type) = self.order_type {
             statement = statement.sql(" AND t.type = ").value::<Text, _>(order_type.code());
         }
@@ -84,15 +99,6 @@ impl OrderFilter {
                 .value::<Text, _>(kind.code())
                 .sql(")");
         }
-        if let Some(search) = &self.search {
-            let pattern = like_anywhere(search);
-            statement = statement
-                .sql(" AND (t.number ILIKE ")
-                .text(pattern.clone())
-                .sql(" OR t.name ILIKE ")
-                .text(pattern)
-                .sql(")");
-        }
         statement
     }
 }
@@ -103,7 +109,11 @@ pub async fn order_list(
     filter: &OrderFilter,
     page: &Page,
 ) -> Result<Vec<Order>, StoreError> {
-    list::page::<OrderRow, _>(conn, "orders", owners, page, |statement| filter.restrict(statement)).await
+    let Some(search) = order_search::page(owners, filter, page) else {
+        let restrict = |statement| filter.restrict(statement);
+        return list::page::<OrderRow, _>(conn, "orders", owners, page, restrict).await;
+    };
+    Ok(list::newest_first(rows::<OrderRow>(conn, search).await?, page))
 }
 
 pub async fn order_count(conn: Conn<'_>, owners: Owners, filter: &OrderFilter) -> Result<i64, StoreError> {

@@ -1,0 +1,164 @@
+//! Orders by a word in their number or name, anywhere, without regard to case.
+//!
+//! A common word is found soonest by walking from the newest order on, a rare one through the trigram index; which of
+//! the two a word is, nobody knows beforehand. So the newest orders are walked, and only if they do not fill the page
+//! the index is asked for the older ones. Words shorter than a trigram are looked for among the names that orders can
+//! have, which are few; those that are digits are in so many numbers that the walk finds them (docs/adr/0010).
+
+use super::accounts::like_anywhere;
+use super::list::{Owners, Page, restrict_to_page};
+use super::orders::OrderFilter;
+use super::rows::{OrderRow, Row, select_list};
+use super::statement::Statement;
+
+/// So many of an account's orders are walked, from where the page begins.
+const WALKED: i64 = 2_000;
+/// The index knows parts of so many characters.
+const TRIGRAM: usize = 3;
+
+type Orders = Statement<<OrderRow as Row>::Sql>;
+
+/// How older orders are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Older {
+    /// By the trigrams of their numbers and names.
+    Words,
+    /// By their names: the word is none of a number's.
+    Names,
+}
+
+fn older(word: &str) -> Option<Older> {
+    if word.chars().count() >= TRIGRAM {
+        return Some(Older::Words);
+    }
+    let in_numbers = word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'o' | b'O'));
+    (!in_numbers).then_some(Older::Names)
+}
+
+/// Whose orders a part of the statement is about.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Everyone,
+    One(i64),
+    /// Of the account in the outer query.
+    Outer,
+}
+
+impl Of {
+    fn restrict(self, statement: Orders) -> Orders {
+        match self {
+            Self::Everyone => statement.sql("true"),
+            Self::One(account) => statement.sql("t.account_id = ").bigint(account),
+            Self::Outer => statement.sql("t.account_id = a.id"),
+        }
+    }
+}
+
+/// A page of the orders that a filter with a word matches; None where an ordinary list finds them as well.
+pub(super) fn page(owners: Owners, filter: &OrderFilter, page: &Page) -> Option<Orders> {
+    let word = filter.search.as_deref()?;
+    let search = Search { older: older(word)?, pattern: like_anywhere(word), filter, page };
+    let select = Statement::new("SELECT ").sql(select_list::<OrderRow>("t.")).sql(" FROM ");
+    let found = match owners {
+        Owners::Everyone => search.ids(select.sql("("), Of::Everyone).sql(") f"),
+        Owners::One(account) => search.ids(select.sql("("), Of::One(account.0)).sql(") f"),
+        Owners::Family(main) => {
+            let ids = search.ids(select.sql("(SELECT f.* FROM accounts a CROSS JOIN LATERAL ("), Of::Outer);
+            let family = ids.sql(") f WHERE a.id = ").bigint(main.0).sql(" OR a.parent_id = ").bigint(main.0);
+            family.sql(") f")
+        }
+    };
+    let found = found
+        .sql(" JOIN orders t ON t.account_id = f.account_id AND t.id = f.id ORDER BY t.id ")
+        .sql(page.order())
+        .sql(" LIMIT ")
+        .bigint(page.limit)
+        .sql(" OFFSET ")
+        .bigint(page.offset);
+    Some(found)
+}
+
+struct Search<'f> {
+    older: Older,
+    pattern: String,
+    filter: &'f OrderFilter,
+    page: &'f Page,
+}
+
+impl Search<'_> {
+    /// As many ids as the page needs.
+    fn ids(&self, statement: Orders, of: Of) -> Orders {
+        let (order, back, beyond) = match self.page.from_oldest {
+            true => ("ASC", "DESC", ">"),
+            false => ("DESC", "ASC", "<"),
+        };
+        let needed = self.page.limit.saturating_add(self.page.offset);
+        let walked = statement.sql("WITH walked AS MATERIALIZED (SELECT t.* FROM orders t WHERE ");
+        let walked = self.within(of.restrict(walked));
+        let near = walked
+            .sql(format!(" ORDER BY t.id {order} LIMIT "))
+            .bigint(WALKED)
+            .sql("), near AS MATERIALIZED (SELECT t.account_id, t.id FROM walked t WHERE ");
+        let near = self.filter.restrict_others(self.matching(near));
+        let far = near.sql(format!(" ORDER BY t.id {order} LIMIT ")).bigint(needed).sql(
+            // OFFSET 0 keeps the planner from walking in order once more: what the index finds is sorted.
+            "), far AS (SELECT t.account_id, t.id FROM (SELECT t.account_id, t.id FROM ",
+        );
+        let far = self.within(of.restrict(self.from_older(far)));
+        let far = far.sql(format!(" AND t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"));
+        let far = match self.older {
+            Older::Words => self.matching(far.sql(" AND ")),
+            Older::Names => far,
+        };
+        self.filter
+            .restrict_others(far)
+            .sql(" AND (SELECT count(*) FROM near) < ")
+            .bigint(needed)
+            .sql(format!(" OFFSET 0) t ORDER BY t.id {order} LIMIT "))
+            .bigint(needed)
+            .sql(format!(") SELECT * FROM near UNION ALL SELECT * FROM far ORDER BY id {order} LIMIT "))
+            .bigint(needed)
+    }
+
+    fn from_older(&self, statement: Orders) -> Orders {
+        match self.older {
+            Older::Words => statement.sql("orders t WHERE "),
+            Older::Names => statement
+                .sql("product_names p JOIN orders t ON t.name = p.name WHERE p.name ILIKE ")
+                .text(self.pattern.clone())
+                .sql(" AND "),
+        }
+    }
+
+    /// The part of the list that the page and the window leave.
+    fn within(&self, statement: Orders) -> Orders {
+        restrict_to_page(self.filter.window.restrict(statement), self.page)
+    }
+
+    fn matching(&self, statement: Orders) -> Orders {
+        statement
+            .sql("(t.number ILIKE ")
+            .text(self.pattern.clone())
+            .sql(" OR t.name ILIKE ")
+            .text(self.pattern.clone())
+            .sql(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_looked_for_where_it_can_be() {
+        for word in ["pool", "Pool S", "云硬盘", "-20261121-", "123"] {
+            assert_eq!(older(word), Some(Older::Words), "{word}");
+        }
+        for word in ["云", "云盘", "VM", "x9", "%"] {
+            assert_eq!(older(word), Some(Older::Names), "{word}");
+        }
+        for word in ["17", "-", "o1", "O", "9-"] {
+            assert_eq!(older(word), None, "{word}");
+        }
+    }
+}
