@@ -49,6 +49,11 @@ impl Clock {
         }
     }
 
+    /// Whether it can be moved at all.
+    pub fn is_movable(&self) -> bool {
+        !matches!(self.0, Kind::System)
+    }
+
     /// How far a sandbox's clock is ahead of the machine's, in microseconds; None for any other.
     pub fn offset_micros(&self) -> Option<i64> {
         match &self.0 {

@@ -52,8 +52,9 @@ CREATE VIEW told_records AS
         o.resource_type, o.product_name, o.quantity, o.price AS unit_price, o.once_price, b.datacenter, b.start_time,
         b.end_time, b.currency, b.amount, b.once_amount, b.cycle_amount, b.credit_amount
     FROM transactions t
-    JOIN bills b ON b.account_id = t.account_id AND b.id = t.bill_id
-    JOIN orders o ON o.account_id = t.account_id AND o.id = b.order_id
+    -- LIMIT 1 says what the keys say: one bill, one order. So lists walk transactions in their order.
+    CROSS JOIN LATERAL (SELECT * FROM bills WHERE account_id = t.account_id AND id = t.bill_id LIMIT 1) b
+    CROSS JOIN LATERAL (SELECT * FROM orders WHERE account_id = t.account_id AND id = b.order_id LIMIT 1) o
     WHERE t.kind IN ('CHECKOUT', 'BILL_PAYMENT', 'RENEWAL');
 
 -- Lists of codes with what they are called.

@@ -14,6 +14,8 @@ const LEASE_SECONDS: i64 = 60;
 /// Why the clock was not moved.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AdvanceError {
+    #[error("this clock cannot be moved")]
+    Fixed,
     #[error("the clock is at {0} already")]
     Past(DateTime<Utc>),
     #[error("the clock moves at most {ADVANCE_DAYS_MAX} days at once")]
@@ -27,6 +29,9 @@ pub enum AdvanceError {
 /// Moves the clock to `to`, stopping at each instant on the way at which something falls due. When it fails the clock
 /// stays where it has come to; moving it on does what is left.
 pub async fn advance(jobs: &JobContext, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
+    if !jobs.clock.is_movable() {
+        return Err(AdvanceError::Fixed);
+    }
     let now = jobs.clock.now();
     if to < now {
         return Err(AdvanceError::Past(now));

@@ -27,8 +27,13 @@ enum Older {
     Names,
 }
 
+/// Whether a word is long enough for the index.
+pub(super) fn has_trigram(word: &str) -> bool {
+    word.chars().count() >= TRIGRAM
+}
+
 fn older(word: &str) -> Option<Older> {
-    if word.chars().count() >= TRIGRAM {
+    if has_trigram(word) {
         return Some(Older::Words);
     }
     let in_numbers = word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'o' | b'O'));
@@ -100,21 +105,23 @@ impl Search<'_> {
             .bigint(WALKED)
             .sql("), near AS MATERIALIZED (SELECT t.account_id, t.id FROM walked t WHERE ");
         let near = self.filter.restrict_others(self.matching(near));
-        let far = near.sql(format!(" ORDER BY t.id {order} LIMIT ")).bigint(needed).sql(
-            // OFFSET 0 keeps the planner from walking in order once more: what the index finds is sorted.
-            "), far AS (SELECT t.account_id, t.id FROM (SELECT t.account_id, t.id FROM ",
-        );
-        let far = self.within(of.restrict(self.from_older(far)));
-        let far = far.sql(format!(" AND t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"));
-        let far = match self.older {
-            Older::Words => self.matching(far.sql(" AND ")),
-            Older::Names => far,
-        };
-        self.filter
-            .restrict_others(far)
+        let far = near
+            .sql(format!(" ORDER BY t.id {order} LIMIT "))
+            .bigint(needed)
+            .sql("), far AS (SELECT t.account_id, t.id FROM (SELECT t.* FROM ");
+        // OFFSET 0 keeps the planner from walking in order once more: what the index finds is sorted.
+        let far = of
+            .restrict(self.from_older(far))
             .sql(" AND (SELECT count(*) FROM near) < ")
             .bigint(needed)
-            .sql(format!(" OFFSET 0) t ORDER BY t.id {order} LIMIT "))
+            .sql(" AND (SELECT count(*) FROM walked) = ")
+            .bigint(WALKED)
+            .sql(format!(
+                " OFFSET 0) t WHERE t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"
+            ));
+        self.filter
+            .restrict_others(self.within(far))
+            .sql(format!(" ORDER BY t.id {order} LIMIT "))
             .bigint(needed)
             .sql(format!(") SELECT * FROM near UNION ALL SELECT * FROM far ORDER BY id {order} LIMIT "))
             .bigint(needed)
@@ -122,7 +129,7 @@ impl Search<'_> {
 
     fn from_older(&self, statement: Orders) -> Orders {
         match self.older {
-            Older::Words => statement.sql("orders t WHERE "),
+            Older::Words => self.matching(statement.sql("orders t WHERE ")).sql(" AND "),
             Older::Names => statement
                 .sql("product_names p JOIN orders t ON t.name = p.name WHERE p.name ILIKE ")
                 .text(self.pattern.clone())

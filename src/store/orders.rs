@@ -72,12 +72,12 @@ impl OrderFilter {
         let mut statement = self.restrict_others(self.window.restrict(statement));
         if let Some(search) = &self.search {
             let pattern = like_anywhere(search);
-            statement = statement
-                .sql(" AND (t.number ILIKE ")
-                .text(pattern.clone())
-                .sql(" OR t.name ILIKE ")
-                .text(pattern)
-                .sql(")");
+            let [number, name] = match order_search::has_trigram(search) {
+                true => [" AND (t.number ILIKE ", " OR t.name ILIKE "],
+                // Written so that the trigram index, which would be read whole, is out of the question.
+                false => [" AND (t.number || '' ILIKE ", " OR t.name || '' ILIKE "],
+            };
+            statement = statement.sql(number).text(pattern.clone()).sql(name).text(pattern).sql(")");
         }
         statement
     }

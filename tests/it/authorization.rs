@@ -1,6 +1,6 @@
 //! Who may see and do what: every root field, as everyone.
 
-use abacus::clock::wall;
+use abacus::clock::{Clock, wall};
 use abacus::domain::ids::{
     AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, RecordId, TransactionId, printed_number,
 };
@@ -256,7 +256,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let server = TestServer::start().await;
+        let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
         let plan = server.plan("Plan Q", "21.09").await;
         let prices = "INSERT INTO resources VALUES ('idc_volume', 'Volumes', 'GB', 'IDC', 'LAST');
             INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)

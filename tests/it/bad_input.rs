@@ -644,6 +644,82 @@ async fn plans_of_other_types_can_be_bought_again_and_again() {
     }
 }
 
+#[tokio::test]
+async fn orders_and_bills_that_cannot_be_paid_renewed_or_cut_so_are_refused() {
+    let clock = Clock::standing_at(at("2026-03-01T00:00:00Z"));
+    let server = TestServer::with(|config| config.clock = clock.clone()).await;
+    let shop = Shop::on(server, json!({}), "1000").await;
+    let other = shop.server.account("other", "100").await;
+    let by_the_hour =
+        json!({ "name": "Hourly", "billPeriod": "HOUR", "price": { "amount": "1", "currency": "CNY" } });
+    let by_the_hour = shop.server.plan_from(by_the_hour).await;
+    for instalments in [0, -1, 61, 1_000, i32::MIN, i32::MAX] {
+        let input = json!({ "planId": shop.plan, "instalments": instalments, "idempotencyKey": "k" });
+        shop.refuses("checkout", input, "OUT_OF_RANGE", "instalments").await;
+    }
+    for (field, value) in [("instalments", json!(2)), ("payLater", json!(true))] {
+        let input = with(&json!({ "planId": by_the_hour, "idempotencyKey": "k" }), field, value);
+        shop.refuses("checkout", input, "INVALID", field).await;
+    }
+
+    let bought = shop.buys(json!({ "planId": shop.plan, "idempotencyKey": "1" })).await;
+    let hourly = shop.buys(json!({ "planId": by_the_hour, "idempotencyKey": "2" })).await;
+    let order = bought["order"]["id"].clone();
+    let bills = shop.customer.data("{ bills { nodes { id } } }").await;
+    let paid = &bills["bills"]["nodes"][0]["id"];
+    shop.refuses("payBill", json!({ "billId": paid, "idempotencyKey": "k" }), "ALREADY_PAID", "billId").await;
+    shop.refuses("payOrder", json!({ "orderId": order, "idempotencyKey": "k" }), "ALREADY_PAID", "orderId")
+        .await;
+    let later = json!({ "planId": shop.plan, "accountId": other, "payLater": true, "idempotencyKey": "3" });
+    let others = shop.operator.mutate("checkout", "CheckoutInput", later, "order { id } bill { id }").await;
+    for (mutation, field, id, code) in [
+        ("payBill", "billId", &others["bill"]["id"], "NOT_FOUND"),
+        ("payOrder", "orderId", &others["order"]["id"], "NOT_FOUND"),
+        ("renewOrder", "orderId", &others["order"]["id"], "NOT_FOUND"),
+        ("payBill", "billId", &json!(shop.an_id::<BillId>()), "NOT_FOUND"),
+        ("payOrder", "orderId", &json!(shop.an_id::<OrderId>()), "NOT_FOUND"),
+        ("renewOrder", "orderId", &json!(shop.an_id::<OrderId>()), "NOT_FOUND"),
+        ("payBill", "billId", &order, "INVALID"),
+        ("payOrder", "orderId", &hourly["order"]["id"], "INVALID"),
+        ("renewOrder", "orderId", &hourly["order"]["id"], "INVALID"),
+    ] {
+        let input = with(&json!({ "idempotencyKey": "k" }), field, id.clone());
+        shop.refuses(mutation, input, code, field).await;
+    }
+    for (mutation, id) in
+        [("cancelOrder", &others["order"]["id"]), ("setAutoRenewal", &others["order"]["id"])]
+    {
+        let mut input = json!({ "orderId": id });
+        if mutation == "setAutoRenewal" {
+            input["autoRenewal"] = json!(true);
+        }
+        shop.refuses(mutation, input, "NOT_FOUND", "orderId").await;
+    }
+    let input = json!({ "orderId": hourly["order"]["id"], "autoRenewal": true });
+    shop.refuses("setAutoRenewal", input, "INVALID", "orderId").await;
+
+    // More than there is, and an order whose first bill is not paid.
+    let dear = shop.server.plan("Dear", "5000").await;
+    let unpaid = shop.buys(json!({ "planId": dear, "payLater": true, "idempotencyKey": "4" })).await;
+    let unpaid = &unpaid["order"]["id"];
+    shop.refuses("payOrder", json!({ "orderId": unpaid, "idempotencyKey": "k" }), "INSUFFICIENT_BALANCE", "")
+        .await;
+    shop.refuses("renewOrder", json!({ "orderId": unpaid, "idempotencyKey": "k" }), "CONFLICT", "orderId")
+        .await;
+    let ended = json!({ "to": "2026-05-01T00:00:00Z" });
+    shop.operator.mutate("advanceClock", "AdvanceClockInput", ended, "now").await;
+    shop.refuses("renewOrder", json!({ "orderId": order, "idempotencyKey": "k" }), "INVALID", "orderId")
+        .await;
+    shop.refuses("cancelOrder", json!({ "orderId": order }), "INVALID", "orderId").await;
+    let wrong = json!({ "planId": shop.plan, "price": { "amount": "1", "currency": "USD" } });
+    shop.refuses_as(&shop.operator, "updatePlan", wrong, "CURRENCY_MISMATCH", "price").await;
+    let wrong = json!({ "planId": shop.plan, "price": { "amount": "-1", "currency": "CNY" } });
+    shop.refuses_as(&shop.operator, "updatePlan", wrong, "INVALID", "price").await;
+    shop.refuses_as(&shop.operator, "updatePlan", json!({ "planId": UNKNOWN_PLAN }), "NOT_FOUND", "planId")
+        .await;
+    shop.goes_on().await;
+}
+
 /// An input of each mutation that would be carried out. A new mutation needs one here.
 fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
     match mutation {

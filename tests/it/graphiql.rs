@@ -69,6 +69,10 @@ async fn every_example_of_graphiql_is_a_valid_request() {
     let server = TestServer::start().await;
     server.account("acme", "100").await;
     let plan = server.plan("Plan A", "1").await;
+    let prices = "INSERT INTO resources VALUES ('idc_volume', 'Volumes', 'GB', 'IDC', 'LAST');
+        INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)
+        VALUES ('idc_volume', 'CNY', 0, 0.6, 'GB/month', 2592000, '2026-01-01T00:00:00Z')";
+    server.sql().await.batch_execute(prices).await.unwrap();
     let examples: Vec<Value> =
         serde_json::from_str(include_str!("../../assets/graphiql/examples.json")).unwrap();
     assert!(examples.len() >= 5);

@@ -18,6 +18,7 @@ mod idc_api;
 mod jobs;
 mod load;
 mod order_life;
+mod order_search;
 mod payment_v1;
 mod price_rules;
 mod private_cluster;

@@ -83,6 +83,7 @@ async fn advance_clock(session: &Session, input: AdvanceClockInput) -> MutationR
     let advanced = advancing.await.map_err(ApiError::internal)?;
     advanced.map_err(|error| match error {
         AdvanceError::Store(error) => MutationError::from(error),
+        AdvanceError::Fixed => ApiError::forbidden(error.to_string()).into(),
         AdvanceError::Past(_) => Refusal::new(RefusalCode::Invalid, "to", error.to_string()).into(),
         AdvanceError::TooFar => Refusal::new(RefusalCode::OutOfRange, "to", error.to_string()).into(),
         AdvanceError::UnderWay => Refusal::general(RefusalCode::Conflict, error.to_string()).into(),
