@@ -111,7 +111,7 @@ impl Search<'_> {
             .sql("), far AS (SELECT t.account_id, t.id FROM (SELECT t.* FROM ");
         // OFFSET 0 keeps the planner from walking in order once more: what the index finds is sorted.
         let far = of
-            .restrict(self.from_older(far))
+            .restrict(self.older_rows(far))
             .sql(" AND (SELECT count(*) FROM near) < ")
             .bigint(needed)
             .sql(" AND (SELECT count(*) FROM walked) = ")
@@ -127,7 +127,7 @@ impl Search<'_> {
             .bigint(needed)
     }
 
-    fn from_older(&self, statement: Orders) -> Orders {
+    fn older_rows(&self, statement: Orders) -> Orders {
         match self.older {
             Older::Words => self.matching(statement.sql("orders t WHERE ")).sql(" AND "),
             Older::Names => statement
