@@ -74,6 +74,9 @@ impl Db {
 
 async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
+    if args.no_jobs && global.database_url.is_none() {
+        return Err("--no-jobs needs a DATABASE_URL, on which `abacus jobs` runs them".into());
+    }
     let currencies = currencies(&args.currencies)?;
     let sandbox = args.sandbox || global.database_url.is_none();
     let secret = secret(global, sandbox)?;
@@ -107,16 +110,17 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
                 .into(),
         );
     };
+    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.clone(), Vec::new());
     let config = ServerConfig {
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies)?,
         connections_max: JOB_CONNECTIONS,
-        job_lease_seconds: args.lease_seconds,
-        ..ServerConfig::new(([127, 0, 0, 1], 0).into(), url.clone(), Vec::new())
+        job_lease_seconds: args.lease_seconds.unwrap_or(usual.job_lease_seconds),
+        ..usual
     };
     let mut stop = StopSignals::new()?;
-    let jobs = JobServer::start(config).await?;
-    tracing::info!("running jobs");
+    let jobs = JobServer::start(config, args.listen).await?;
+    tracing::info!(listening = ?jobs.address(), "running jobs");
     stop.received().await;
     tracing::info!("stopping");
     jobs.stop().await;

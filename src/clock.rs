@@ -30,22 +30,30 @@ impl Clock {
         Self(Kind::Ahead(Arc::default()))
     }
 
-    /// A clock that stands at `instant` until [`Clock::set`].
+    /// A clock that stands at `instant` until it is moved.
     pub fn standing_at(instant: DateTime<Utc>) -> Self {
         Self(Kind::Standing(Arc::new(AtomicI64::new(instant.timestamp_micros()))))
     }
 
-    /// Moves a clock that can be moved; a sandbox's runs on from there.
-    pub fn set(&self, instant: DateTime<Utc>) {
+    /// Moves a clock that can be moved to `instant`, unless it is there or beyond already: never back. A sandbox's runs
+    /// on from there.
+    pub fn move_to(&self, instant: DateTime<Utc>) {
         match &self.0 {
             Kind::System => {}
             Kind::Ahead(offset) => {
-                offset.store(
-                    instant.signed_duration_since(wall()).num_microseconds().unwrap_or(0),
-                    Ordering::SeqCst,
-                );
+                let ahead = instant.signed_duration_since(wall()).num_microseconds().unwrap_or(0);
+                offset.fetch_max(ahead, Ordering::SeqCst);
             }
-            Kind::Standing(at) => at.store(instant.timestamp_micros(), Ordering::SeqCst),
+            Kind::Standing(at) => {
+                at.fetch_max(instant.timestamp_micros(), Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Puts a clock that stands to `instant`, back too; another it leaves alone.
+    pub fn set(&self, instant: DateTime<Utc>) {
+        if let Kind::Standing(at) = &self.0 {
+            at.store(instant.timestamp_micros(), Ordering::SeqCst);
         }
     }
 

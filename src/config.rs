@@ -91,12 +91,15 @@ pub struct ServeArgs {
 /// How jobs run.
 #[derive(Debug, Clone, Args)]
 pub struct JobsArgs {
+    /// Where to answer /healthz, /readyz and /metrics; nowhere if it is not given
+    #[arg(long, env = "ABACUS_JOBS_LISTEN")]
+    pub listen: Option<SocketAddr>,
     /// Follow the sandbox's clock
     #[arg(long, env = "ABACUS_SANDBOX")]
     pub sandbox: bool,
-    /// How long it is waited for a process that runs the jobs and says nothing, before another takes over
-    #[arg(long, env = "ABACUS_JOB_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(i64).range(1..=3600))]
-    pub lease_seconds: i64,
+    /// How long it is waited for a process that runs the jobs and says nothing, before another takes over [default: 15]
+    #[arg(long, env = "ABACUS_JOB_LEASE_SECONDS", value_parser = clap::value_parser!(i64).range(1..=3600))]
+    pub lease_seconds: Option<i64>,
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,

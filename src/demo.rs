@@ -159,7 +159,7 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
             code: format!("idc_{kind}"),
             name: name.to_owned(),
             unit: unit.to_owned(),
-            resource_type: "IDC".to_owned(),
+            resource_type: "CLOUD".to_owned(),
             aggregation: Aggregation::Last,
         };
         prices.push(ResourcePrice {

@@ -22,12 +22,14 @@ CREATE INDEX orders_exclusive ON orders (account_id)
     WHERE exclusive AND state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED');
 
 ALTER TABLE bills
-    ADD COLUMN refunded_amount numeric NOT NULL DEFAULT 0 CHECK (refunded_amount BETWEEN 0 AND amount),
+    ADD COLUMN refunded_amount numeric NOT NULL DEFAULT 0 CHECK (refunded_amount >= 0),
     ADD COLUMN next_step_at timestamptz;
 UPDATE bills b SET refunded_amount = t.refunded_amount FROM transactions t
     WHERE t.account_id = b.account_id AND t.id = b.paid_by AND t.refunded_amount > 0;
 CREATE INDEX bills_due ON bills (next_step_at, account_id, id) WHERE next_step_at IS NOT NULL;
-CREATE INDEX bills_open ON bills (account_id, due_at) WHERE status IN ('UNPAID', 'OVERDUE');
+-- The first bill of an order that is not paid yet waits for its owner: nothing is to be done with it.
+CREATE INDEX bills_open ON bills (account_id, due_at)
+    WHERE status IN ('UNPAID', 'OVERDUE') AND (status = 'OVERDUE' OR next_step_at IS NOT NULL);
 
 -- Who does the reading for the jobs, and who moves the sandbox's clock.
 CREATE TABLE leases (

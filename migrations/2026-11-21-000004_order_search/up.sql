@@ -12,8 +12,6 @@ CREATE INDEX orders_words ON orders USING gin (account_id, number gin_trgm_ops, 
 CREATE TABLE product_names (
     name text PRIMARY KEY
 );
-INSERT INTO product_names SELECT name FROM plans UNION SELECT name FROM orders;
-
 CREATE FUNCTION keep_product_name() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO product_names (name) VALUES (NEW.name) ON CONFLICT DO NOTHING;
@@ -21,3 +19,4 @@ BEGIN
 END $$;
 CREATE TRIGGER plans_keep_names AFTER INSERT OR UPDATE OF name ON plans
     FOR EACH ROW EXECUTE FUNCTION keep_product_name();
+INSERT INTO product_names SELECT name FROM plans UNION SELECT name FROM orders ON CONFLICT DO NOTHING;

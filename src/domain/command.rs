@@ -83,8 +83,10 @@ pub struct Checkout {
     pub quantity: i32,
     pub comment: Option<String>,
     /// How many periods the order runs, each with its own bill; None is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instalments: Option<i32>,
     pub auto_renewal: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pay_later: bool,
     #[serde(serialize_with = "by_optional_value")]
     pub expected_price: Option<Decimal>,
@@ -207,7 +209,8 @@ impl Action {
         })
     }
 
-    /// A digest of the action as values: `5` and `5.00` are the same amount.
+    /// A digest of the action as values: `5` and `5.00` are the same amount. Keys are kept for ever, so what is asked for
+    /// must keep its digest: a field that comes later is left out where it says what was true before it came.
     pub fn fingerprint(&self) -> Hash {
         fingerprint(self)
     }
@@ -266,4 +269,32 @@ pub enum Done {
     Now(Box<Outcome>),
     /// Its key holds the answer of an earlier time.
     Before(Answer),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::PlanId;
+
+    #[test]
+    fn what_could_be_asked_for_at_first_keeps_its_fingerprint() {
+        let checkout = Checkout {
+            plan: PlanId::parse("pln_019a0000000070008000000000000001").unwrap(),
+            region: Some("cn-north-1".to_owned()),
+            datacenter: None,
+            quantity: 1,
+            comment: None,
+            instalments: None,
+            auto_renewal: false,
+            pay_later: false,
+            expected_price: Some(Decimal::new(2000, 2)),
+        };
+        let written = serde_json::to_string(&Action::Checkout(checkout)).unwrap();
+        let expected = r#"{"Checkout":{"plan":"019a0000-0000-7000-8000-000000000001","region":"cn-north-1","datacenter":null,"quantity":1,"comment":null,"auto_renewal":false,"expected_price":"20"}}"#;
+        assert_eq!(written, expected);
+        let recharge =
+            Recharge { amount: Decimal::new(500, 2), payment_method: "offline".to_owned(), reason: None };
+        let written = serde_json::to_string(&Action::Recharge(recharge)).unwrap();
+        assert_eq!(written, r#"{"Recharge":{"amount":"5","reason":null}}"#);
+    }
 }

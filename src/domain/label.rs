@@ -16,7 +16,8 @@ impl Language {
     /// The language that an Accept-Language header prefers: its first one that labels are kept in, by weight.
     pub fn accepted(header: &str) -> Self {
         let weighted = header.split(',').map(|part| {
-            let (tag, weight) = part.split_once(";q=").unwrap_or((part, "1"));
+            let (tag, parameter) = part.split_once(';').unwrap_or((part, "q=1"));
+            let weight = parameter.trim().strip_prefix("q=").unwrap_or("0");
             (tag.trim(), thousandths(weight.trim()))
         });
         let known = weighted.filter(|(_, weight)| *weight > 0).filter_map(|(tag, weight)| {
@@ -110,6 +111,7 @@ mod tests {
             ("ZH_tw", Language::Zh),
             ("en;q=0, zh;q=0.1", Language::Zh),
             ("zh;q=x", Language::En),
+            ("en; q=0.2, zh ; q=0.3", Language::Zh),
         ] {
             assert_eq!(Language::accepted(header), expected, "{header}");
         }

@@ -100,7 +100,7 @@ pub struct Order {
     pub created_at: DateTime<Utc>,
     /// The beginning of its first period; None until it is paid. A renewal's may lie ahead.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// None: on demand, until it is cancelled; or not paid yet.
+    /// None: on demand, until it is cancelled (then, when that was); or not paid yet.
     pub expires_at: Option<DateTime<Utc>>,
     /// Its periods are cut so many months after this instant; renewals keep the anchor of the order that they continue,
     /// so that the 31st comes back after February.

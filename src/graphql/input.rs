@@ -47,11 +47,16 @@ pub(super) fn window(from: Option<Instant>, to: Option<Instant>) -> ApiResult<Wi
     Ok(window)
 }
 
-/// A search word: whatever people type, within reason.
+/// A search word: whatever people type, within reason. An empty one narrows nothing.
 pub(super) fn search(word: Option<String>) -> ApiResult<Option<String>> {
-    let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(None) };
-    crate::domain::text::free_text("filter", &word).map(Some).map_err(|refusal| {
-        ApiError::of_argument(refusal.code, "filter", format!("searchWord: {}", refusal.message))
+    exact("searchWord", word.filter(|word| !word.is_empty()))
+}
+
+/// What a filter's field must be equal to; an empty text is equal to nothing that there is.
+pub(super) fn exact(field: &'static str, value: Option<String>) -> ApiResult<Option<String>> {
+    let checked = value.map(|value| crate::domain::text::free_text(field, &value)).transpose();
+    checked.map_err(|refusal| {
+        ApiError::of_argument(refusal.code, "filter", format!("{field}: {}", refusal.message))
     })
 }
 

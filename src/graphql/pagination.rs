@@ -95,6 +95,22 @@ pub(super) fn is_newest<C>(page: &Page<C>) -> bool {
     page.after.is_none() && page.before.is_none() && page.offset == 0 && !page.from_oldest
 }
 
+/// What a page shows of a list that is in memory, newest first, and one more if there are more.
+pub(super) fn part_of(page: &Page, ids: &[Uuid]) -> Vec<Uuid> {
+    let within =
+        |id: &Uuid| page.after.is_none_or(|after| *id < after) && page.before.is_none_or(|b| *id > b);
+    let size = |number: i64| usize::try_from(number).unwrap_or(0);
+    let mut ids: Vec<Uuid> = ids.iter().copied().filter(within).collect();
+    if page.from_oldest {
+        ids.reverse();
+    }
+    let mut part: Vec<Uuid> = ids.into_iter().skip(size(page.offset)).take(size(page.limit)).collect();
+    if page.from_oldest {
+        part.reverse();
+    }
+    part
+}
+
 /// Counts the whole of a list, when it is asked for.
 pub(super) type TotalCount = Box<dyn Fn(Repository) -> BoxFuture<'static, ApiResult<i64>> + Send + Sync>;
 

@@ -3,7 +3,7 @@
 mod auth;
 mod graphiql;
 mod graphql_over_http;
-mod health;
+pub mod health;
 pub mod token;
 
 use std::sync::Arc;
@@ -31,26 +31,19 @@ pub struct HttpState {
     schema: AbacusSchema,
     documents: DocumentCache,
     tokens: TokenKey,
-    metrics: PrometheusHandle,
 }
 
 /// The server's routes.
 pub fn router(app: Arc<App>, tokens: TokenKey, metrics: PrometheusHandle) -> Router {
     let body_bytes_max = app.limits.body_bytes_max;
-    let state = Arc::new(HttpState {
-        schema: schema(&app.limits),
-        documents: DocumentCache::default(),
-        tokens,
-        metrics,
-        app,
-    });
+    let health = health::routes(app.store.database.clone(), metrics);
+    let state =
+        Arc::new(HttpState { schema: schema(&app.limits), documents: DocumentCache::default(), tokens, app });
     Router::new()
         .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
         .merge(graphiql::routes())
         .with_state(state)
+        .merge(health)
         .layer(
             // One stack, so that a request passes through one boxed service and not one for each layer.
             ServiceBuilder::new()

@@ -1,6 +1,9 @@
 //! The sandbox's clock is moved forward, and everything that falls due on the way is done, in order.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::{JobContext, Permit, Runs, pass};
 use crate::store::error::StoreError;
@@ -10,8 +13,11 @@ use crate::store::leases::{self, Lease};
 pub const ADVANCE_DAYS_MAX: i64 = 400;
 /// The leases are renewed with every instant at which something falls due.
 const LEASE_SECONDS: i64 = 60;
+/// What the engine could not take on is asked for again so often before the clock stays where it is.
+const TRIES: u32 = 5;
+const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
-/// Why the clock was not moved.
+/// Why the clock was not moved, or not as far as it was to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AdvanceError {
     #[error("this clock cannot be moved")]
@@ -22,6 +28,8 @@ pub enum AdvanceError {
     TooFar,
     #[error("the clock is being moved by another")]
     UnderWay,
+    #[error("{undone} jobs could not be carried out: the clock stays at {at}")]
+    Unfinished { undone: usize, at: DateTime<Utc> },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -32,6 +40,31 @@ pub async fn advance(jobs: &JobContext, to: DateTime<Utc>) -> Result<Runs, Advan
     if !jobs.clock.is_movable() {
         return Err(AdvanceError::Fixed);
     }
+    let holder = format!("{} advancing {}", jobs.holder, Uuid::new_v4());
+    hold(jobs, &holder).await?;
+    let moved = move_to(jobs, &holder, to).await;
+    if let Err(error) = let_go(jobs, &holder).await {
+        tracing::warn!(%error, "the clock's lease was not given back; it ends by itself");
+    }
+    moved
+}
+
+/// Takes or keeps what keeps others from moving the clock.
+async fn hold(jobs: &JobContext, holder: &str) -> Result<(), AdvanceError> {
+    let conn = jobs.database.connection().await?;
+    let held = leases::lease_take(&conn, Lease::Clock, holder, LEASE_SECONDS).await?;
+    if held { Ok(()) } else { Err(AdvanceError::UnderWay) }
+}
+
+async fn let_go(jobs: &JobContext, holder: &str) -> Result<(), StoreError> {
+    let conn = jobs.database.connection().await?;
+    leases::lease_end(&conn, Lease::Jobs, holder).await?;
+    leases::lease_end(&conn, Lease::Clock, holder).await
+}
+
+async fn move_to(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
+    // Another server may have moved the clock since this one looked.
+    jobs.follow_clock().await?;
     let now = jobs.clock.now();
     if to < now {
         return Err(AdvanceError::Past(now));
@@ -39,38 +72,45 @@ pub async fn advance(jobs: &JobContext, to: DateTime<Utc>) -> Result<Runs, Advan
     if to.signed_duration_since(now) > TimeDelta::days(ADVANCE_DAYS_MAX) {
         return Err(AdvanceError::TooFar);
     }
-    let holder = format!("{} advancing", jobs.holder);
-    let conn = jobs.database.connection().await?;
-    if !leases::lease_take(&conn, Lease::Clock, &holder, LEASE_SECONDS).await? {
-        return Err(AdvanceError::UnderWay);
-    }
-    drop(conn);
-    let moved = step_by_step(jobs, &holder, to).await;
-    let conn = jobs.database.connection().await?;
-    leases::lease_end(&conn, Lease::Jobs, &holder).await?;
-    leases::lease_end(&conn, Lease::Clock, &holder).await?;
-    moved
+    step_by_step(jobs, holder, to).await
 }
 
 async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
     let mut runs = Runs::default();
     loop {
+        hold(jobs, holder).await?;
         let conn = jobs.database.connection().await?;
-        leases::lease_take(&conn, Lease::Clock, holder, LEASE_SECONDS).await?;
         // The runners stand aside, so that nothing is done before its turn.
         leases::lease_seize(&conn, Lease::Jobs, holder, LEASE_SECONDS).await?;
         drop(conn);
-        runs.add(&pass(jobs, Permit::Always).await?);
-        let now = jobs.clock.now();
+        // A sandbox's clock runs on meanwhile: what falls due during the pass is the next stop.
+        let seen = jobs.clock.now();
+        do_all_due(jobs, &mut runs).await?;
         let conn = jobs.database.connection().await?;
-        let next = leases::next_due(&conn, now).await?;
+        let next = leases::next_due(&conn, seen).await?;
         let stop = next.filter(|next| *next < to);
-        if stop.is_none() && now >= to {
+        if stop.is_none() && seen >= to {
             return Ok(runs);
         }
-        jobs.clock.set(stop.unwrap_or(to).max(now));
+        jobs.clock.move_to(stop.unwrap_or(to));
         if let Some(offset) = jobs.clock.offset_micros() {
             leases::set_clock_offset(&conn, offset).await?;
+        }
+    }
+}
+
+async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceError> {
+    let mut tries = TRIES;
+    loop {
+        let done = pass(jobs, Permit::Always).await?;
+        runs.add(&done.runs);
+        tries = tries.saturating_sub(1);
+        match done.undone {
+            0 => return Ok(()),
+            undone if tries == 0 => {
+                return Err(AdvanceError::Unfinished { undone, at: jobs.clock.now() });
+            }
+            _ => tokio::time::sleep(PAUSE_BETWEEN_TRIES).await,
         }
     }
 }

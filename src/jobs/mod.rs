@@ -10,7 +10,7 @@ mod pass;
 mod runner;
 
 pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
-pub use pass::{Counts, Permit, Runs, pass};
+pub use pass::{Counts, Pass, Permit, Runs, pass};
 pub use runner::Runner;
 
 /// How long a lease of the jobs lasts, unless something else is said.
@@ -21,6 +21,8 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::store::database::Database;
+use crate::store::error::StoreError;
+use crate::store::leases;
 
 /// What jobs need of a server.
 #[derive(Clone)]
@@ -32,4 +34,15 @@ pub struct JobContext {
     pub holder: String,
     /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.
     pub lease_seconds: i64,
+}
+
+impl JobContext {
+    /// Moves a sandbox's clock to where another server has moved it.
+    pub async fn follow_clock(&self) -> Result<(), StoreError> {
+        if self.clock.offset_micros().is_some() {
+            let ahead = leases::clock_offset(&*self.database.connection().await?).await?;
+            self.clock.keep_up_with(ahead);
+        }
+        Ok(())
+    }
 }

@@ -47,6 +47,14 @@ impl Runs {
     }
 }
 
+/// What a pass came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pass {
+    pub runs: Runs,
+    /// Steps that could not be carried out now, and can be later. They stay due.
+    pub undone: usize,
+}
+
 /// Whether a pass goes on with its next page.
 pub enum Permit<'p> {
     Always,
@@ -70,15 +78,15 @@ impl Permit<'_> {
 }
 
 /// Has everything done that is due by now, once. What the engine could not do is left for the next pass.
-pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Runs, StoreError> {
-    let mut runs = Runs::default();
+pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreError> {
+    let mut done = Pass::default();
     let mut after = None;
     while permit.goes_on(jobs).await? {
         let due = orders::order_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let step = |(order, due): &(OrderId, DateTime<Utc>)| {
             (order.account(), Action::OrderStep(OrderStep { order: *order, due: *due }))
         };
-        have_done(jobs, due.iter().map(step), &mut runs).await;
+        have_done(jobs, due.iter().map(step), &mut done).await;
         match due.last() {
             Some((order, at)) if is_full(due.len()) => after = Some((*at, order.0)),
             _ => break,
@@ -90,13 +98,13 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Runs, StoreEr
         let step = |(bill, due): &(BillId, DateTime<Utc>)| {
             (bill.account(), Action::BillStep(BillStep { bill: *bill, due: *due }))
         };
-        have_done(jobs, due.iter().map(step), &mut runs).await;
+        have_done(jobs, due.iter().map(step), &mut done).await;
         match due.last() {
             Some((bill, at)) if is_full(due.len()) => after = Some((*at, bill.0)),
             _ => break,
         }
     }
-    Ok(runs)
+    Ok(done)
 }
 
 fn page(jobs: &JobContext, after: Option<(DateTime<Utc>, OwnedId)>) -> DuePage {
@@ -107,7 +115,7 @@ fn is_full(rows: usize) -> bool {
     i64::try_from(rows).is_ok_and(|rows| rows >= PAGE)
 }
 
-async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Action)>, runs: &mut Runs) {
+async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Action)>, pass: &mut Pass) {
     let submitted = steps.map(|(account, action)| async move {
         let subject = subject_of(&action);
         let command = Command { account, key: None, dry_run: false, action };
@@ -115,9 +123,13 @@ async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Ac
     });
     for (subject, outcome) in join_all(submitted).await {
         match outcome {
-            Ok(Done::Now(outcome)) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),
+            Ok(Done::Now(outcome)) => outcome.jobs.into_iter().for_each(|done| pass.runs.count(done)),
             Ok(Done::Before(_)) => {}
-            Err(error) => tell(&subject, &error),
+            Err(error) => {
+                let is_refused = matches!(error, EngineError::Refused(_));
+                pass.undone = pass.undone.saturating_add(usize::from(!is_refused));
+                tell(&subject, &error);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Permit, pass};
+use super::{JobContext, Pass, Permit, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -60,14 +60,11 @@ async fn run(jobs: JobContext, run_jobs: bool, mut stopping: watch::Receiver<boo
 }
 
 async fn look(jobs: &JobContext, run_jobs: bool, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    if jobs.clock.offset_micros().is_some() {
-        let ahead = leases::clock_offset(&*jobs.database.connection().await?).await?;
-        jobs.clock.keep_up_with(ahead);
-    }
+    jobs.follow_clock().await?;
     if !run_jobs {
         return Ok(());
     }
-    let runs = pass(jobs, Permit::Leased { stopping }).await?;
+    let Pass { runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
     if !runs.0.is_empty() {
         tracing::info!(?runs, "jobs ran");
     }

@@ -237,7 +237,7 @@ pub async fn account_update(
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
         .sql(", status), suspension = CASE ")
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql("::text WHEN 'SUSPENDED' THEN 'OPERATOR' WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
+        .sql("::text WHEN 'SUSPENDED' THEN coalesce(suspension, 'OPERATOR') WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
               CASE WHEN m.set THEN m.email ELSE manager_email END FROM (SELECT ")
         .value::<Bool, _>(patch.manager.is_some())
         .sql(" AS set, ")

@@ -89,7 +89,8 @@ pub async fn bill_of_orders(conn: Conn<'_>, orders: &[OwnedId]) -> Result<Vec<Bi
 /// An account pays no more open bills than this at once.
 const OPEN_BILLS_MAX: i64 = 1_000;
 
-/// The open bills of each account that are due by `now`, the oldest of each.
+/// The open bills of each account that are due by `now`, the oldest of each. Those that wait for their order to be begun
+/// are left out: they are not overdue, and no job looks at them.
 pub async fn bill_open_due(
     conn: Conn<'_>,
     accounts: Vec<i64>,
@@ -99,7 +100,8 @@ pub async fn bill_open_due(
         .sql(select_list::<BillRow>("t."))
         .sql(
             " FROM accounts a CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = a.id \
-             AND t.status IN ('UNPAID', 'OVERDUE') AND t.due_at <= ",
+             AND t.status IN ('UNPAID', 'OVERDUE') AND (t.status = 'OVERDUE' OR t.next_step_at IS NOT NULL) \
+             AND t.due_at <= ",
         )
         .instant(now)
         .sql(" ORDER BY t.due_at LIMIT ")

@@ -3,7 +3,7 @@
 //! A common word is found soonest by walking from the newest order on, a rare one through the trigram index; which of
 //! the two a word is, nobody knows beforehand. So the newest orders are walked, and only if they do not fill the page
 //! the index is asked for the older ones. Words shorter than a trigram are looked for among the names that orders can
-//! have, which are few; those that are digits are in so many numbers that the walk finds them (docs/adr/0010).
+//! have, which are few; those that could be a part of a number are in so many that the walk finds them (docs/adr/0010).
 
 use super::accounts::like_anywhere;
 use super::list::{Owners, Page, restrict_to_page};
@@ -11,8 +11,11 @@ use super::orders::OrderFilter;
 use super::rows::{OrderRow, Row, select_list};
 use super::statement::Statement;
 
-/// So many of an account's orders are walked, from where the page begins.
-const WALKED: i64 = 2_000;
+/// At least, and at most, so many of an account's orders are walked, from where the page begins.
+const WALKED_MIN: i64 = 2_000;
+const WALKED_MAX: i64 = 200_000;
+/// So many are walked for each that the page needs: one behind many others needs a longer walk.
+const WALKED_FOR_EACH: i64 = 20;
 /// The index knows parts of so many characters.
 const TRIGRAM: usize = 3;
 
@@ -27,17 +30,26 @@ enum Older {
     Names,
 }
 
-/// Whether a word is long enough for the index.
+/// Whether the index knows a part of the word: so many letters or digits in a row.
 pub(super) fn has_trigram(word: &str) -> bool {
-    word.chars().count() >= TRIGRAM
+    word.split(|c: char| !c.is_alphanumeric()).any(|run| run.chars().count() >= TRIGRAM)
+}
+
+/// Whether the word could be a part of an order's number: `O17-20261121-4`.
+fn may_be_in_numbers(word: &str) -> bool {
+    let rest = word.strip_prefix(['o', 'O']);
+    let fits = rest.is_none_or(|rest| !rest.starts_with('-'));
+    let rest = rest.unwrap_or(word);
+    fits && rest.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        && !rest.contains("--")
+        && rest.bytes().filter(|b| *b == b'-').count() <= 2
 }
 
 fn older(word: &str) -> Option<Older> {
     if has_trigram(word) {
         return Some(Older::Words);
     }
-    let in_numbers = word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'o' | b'O'));
-    (!in_numbers).then_some(Older::Names)
+    (!may_be_in_numbers(word)).then_some(Older::Names)
 }
 
 /// Whose orders a part of the statement is about.
@@ -98,11 +110,12 @@ impl Search<'_> {
             false => ("DESC", "ASC", "<"),
         };
         let needed = self.page.limit.saturating_add(self.page.offset);
+        let walk = needed.saturating_mul(WALKED_FOR_EACH).clamp(WALKED_MIN, WALKED_MAX);
         let walked = statement.sql("WITH walked AS MATERIALIZED (SELECT t.* FROM orders t WHERE ");
         let walked = self.within(of.restrict(walked));
         let near = walked
             .sql(format!(" ORDER BY t.id {order} LIMIT "))
-            .bigint(WALKED)
+            .bigint(walk)
             .sql("), near AS MATERIALIZED (SELECT t.account_id, t.id FROM walked t WHERE ");
         let near = self.filter.restrict_others(self.matching(near));
         let far = near
@@ -115,7 +128,7 @@ impl Search<'_> {
             .sql(" AND (SELECT count(*) FROM near) < ")
             .bigint(needed)
             .sql(" AND (SELECT count(*) FROM walked) = ")
-            .bigint(WALKED)
+            .bigint(walk)
             .sql(format!(
                 " OFFSET 0) t WHERE t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"
             ));
@@ -161,10 +174,10 @@ mod tests {
         for word in ["pool", "Pool S", "云硬盘", "-20261121-", "123"] {
             assert_eq!(older(word), Some(Older::Words), "{word}");
         }
-        for word in ["云", "云盘", "VM", "x9", "%"] {
+        for word in ["云", "云盘", "VM", "x9", "%", "%%%", "盘 a", "1o", "O-", "--", "-1-2-3", "1--"] {
             assert_eq!(older(word), Some(Older::Names), "{word}");
         }
-        for word in ["17", "-", "o1", "O", "9-"] {
+        for word in ["17", "-", "o1", "O", "9-", "1-2", "-12-", "-1-2"] {
             assert_eq!(older(word), None, "{word}");
         }
     }

@@ -9,7 +9,7 @@ use super::rows::RecordRow;
 use super::statement::Statement;
 use super::{Conn, rows, select_from};
 use crate::domain::account::AccountKind;
-use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
+use crate::domain::ids::{AccountId, OwnedId, parse_printed_number};
 use crate::domain::order::OrderType;
 use crate::domain::record::Record;
 
@@ -46,7 +46,6 @@ pub struct RecordFilter {
     pub resource_type: Option<String>,
     pub datacenter: Option<String>,
     pub order_type: Option<OrderType>,
-    pub order: Option<OrderId>,
 }
 
 impl RecordFilter {
@@ -56,9 +55,6 @@ impl RecordFilter {
         }
         if let Some(to) = self.consumed.to {
             statement = statement.sql(" AND t.start_time < ").instant(to);
-        }
-        if let Some(order) = self.order {
-            statement = statement.sql(" AND t.order_id = ").uuid(order.uuid());
         }
         if let Some(order_type) = self.order_type {
             statement = statement.sql(" AND t.order_type = ").value::<Text, _>(order_type.code());

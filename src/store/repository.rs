@@ -22,7 +22,7 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{capacity, keys, labels, migrations, notices, price_rules};
+use super::{capacity, keys, labels, notices, price_rules};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
@@ -70,11 +70,6 @@ impl Store {
             self.namespaces.insert(namespace, account);
         }
         Ok(found)
-    }
-
-    /// Whether the database answers, can be written, and has the schema of this server.
-    pub async fn is_ready(&self) -> Result<bool, StoreError> {
-        migrations::is_ready(&self.database).await
     }
 }
 

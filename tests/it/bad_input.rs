@@ -712,9 +712,9 @@ async fn orders_and_bills_that_cannot_be_paid_renewed_or_cut_so_are_refused() {
         .await;
     shop.refuses("cancelOrder", json!({ "orderId": order }), "INVALID", "orderId").await;
     let wrong = json!({ "planId": shop.plan, "price": { "amount": "1", "currency": "USD" } });
-    shop.refuses_as(&shop.operator, "updatePlan", wrong, "CURRENCY_MISMATCH", "price").await;
+    shop.refuses_as(&shop.operator, "updatePlan", wrong, "CURRENCY_MISMATCH", "price.currency").await;
     let wrong = json!({ "planId": shop.plan, "price": { "amount": "-1", "currency": "CNY" } });
-    shop.refuses_as(&shop.operator, "updatePlan", wrong, "INVALID", "price").await;
+    shop.refuses_as(&shop.operator, "updatePlan", wrong, "INVALID", "price.amount").await;
     shop.refuses_as(&shop.operator, "updatePlan", json!({ "planId": UNKNOWN_PLAN }), "NOT_FOUND", "planId")
         .await;
     shop.goes_on().await;

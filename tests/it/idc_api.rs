@@ -567,7 +567,7 @@ async fn capacity_is_priced_for_an_hour_or_for_months_less_the_discount() {
         (
             "resourceKind: \"volume\", resourceType: \"ssd\", size: 1, amount: 1, paymentType: POSTPAY",
             "NOT_FOUND",
-            "resourceKind",
+            "resourceType",
         ),
         ("resourceKind: \"tape\", size: 1, amount: 1, paymentType: POSTPAY", "NOT_FOUND", "resourceKind"),
         ("resourceKind: \"\", size: 1, amount: 1, paymentType: POSTPAY", "INVALID", "resourceKind"),

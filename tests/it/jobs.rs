@@ -6,7 +6,7 @@ use std::time::Duration;
 use abacus::clock::{Clock, wall};
 use abacus::domain::money::Currencies;
 use abacus::engine::{Engine, EngineConfig};
-use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit, Runs, pass};
+use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Pass, Permit, Runs, pass};
 use abacus::store::database::Database;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -86,13 +86,13 @@ async fn servers_that_all_do_the_same_reading_renew_every_order_once() {
         let passes = servers.iter().map(|jobs| pass(jobs, Permit::Always));
         let mut runs = Runs::default();
         for ran in join_all(passes).await {
-            runs.add(&ran.unwrap());
+            runs.add(&ran.unwrap().runs);
         }
         let told: i32 = runs.0.values().map(|counts| counts.ran + counts.failed).sum();
         assert_eq!(i64::from(told), ALL, "each was told of once: {runs:?}");
         assert_renewed_once(&server, &format!("round {round}")).await;
         let nothing = pass(&servers[0], Permit::Always).await.unwrap();
-        assert_eq!(nothing, Runs::default());
+        assert_eq!(nothing, Pass::default());
         for jobs in servers {
             jobs.engine.stop().await;
         }
@@ -176,6 +176,38 @@ async fn a_server_runs_its_jobs_and_one_without_them_does_not() {
         .await
         .unwrap();
     assert!(metrics.contains("abacus_jobs_total"), "{metrics}");
+}
+
+#[tokio::test]
+async fn jobs_of_their_own_process_tell_how_they_are() {
+    let server = TestServer::start().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let mut process = command(&["jobs", "--listen", &address])
+        .env("DATABASE_URL", &server.database_url)
+        .env("RUST_LOG", "off")
+        .kill_on_drop(true)
+        .spawn()
+        .expect("jobs start");
+    let told = async |path: &str| {
+        let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    };
+    let healthy = eventually("an answer", 60, async || told("/healthz").await).await;
+    assert_eq!(healthy, (200, "ok\n".to_owned()));
+    assert_eq!(told("/readyz").await.unwrap(), (200, "ready\n".to_owned()));
+    assert!(told("/metrics").await.unwrap().1.contains("abacus_sql_statements_total"));
+    assert_eq!(told("/graphql").await.unwrap().0, 404);
+    signal(i32::try_from(process.id().unwrap()).unwrap(), Signal::SIGTERM);
+    assert_eq!(process.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_its_jobs_to_others_needs_a_database_that_they_reach() {
+    let (status, _, said) = crate::support::process::outcome(&mut command(&["serve", "--no-jobs"])).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(said.contains("--no-jobs needs a DATABASE_URL"), "{said}");
 }
 
 #[tokio::test]

@@ -409,18 +409,65 @@ async fn cancelling_is_at_once_or_at_the_end_and_gives_nothing_back() {
         life.customer.refusal("setAutoRenewal", "SetAutoRenewalInput", json!({ "autoRenewal": true })).await;
     assert_eq!(required, ("REQUIRED".to_owned(), "input.orderId".to_owned()));
 
-    // The renewal of an order is cancelled: the order itself runs to its end, and can be renewed anew.
+    // What another order continues is not cancelled before that one is.
     let input = json!({ "orderId": renewing, "idempotencyKey": "1" });
     let renewal = life.customer.mutate("renewOrder", "RenewOrderInput", input, "order { id }").await["order"]
         ["id"]
         .clone();
+    for at_end in [true, false] {
+        let input = json!({ "orderId": renewing, "atPeriodEnd": at_end });
+        let refused = life.customer.refusal("cancelOrder", "CancelOrderInput", input).await;
+        assert_eq!(refused, ("CONFLICT".to_owned(), "input.orderId".to_owned()));
+    }
+    // The renewal is cancelled: the order itself runs to its end, and is renewed only if it is asked for.
     cancel(&renewal, false).await;
-    assert_eq!(life.order(&renewing).await["state"], "ACTIVE");
+    let order = life.order(&renewing).await;
+    assert_eq!((&order["state"], &order["autoRenewal"]), (&json!("ACTIVE"), &json!(false)));
     let ran = life.advance("2026-02-21T10:00:00Z").await;
-    assert_eq!(ran, jobs(&[("ORDER_RENEWAL", 1, 0)]), "it renews itself after all");
+    assert_eq!(ran, jobs(&[("ORDER_EXPIRY", 1, 0)]), "it is warned of");
+    let input = json!({ "orderId": renewing, "idempotencyKey": "2" });
+    let anew = life.customer.mutate("renewOrder", "RenewOrderInput", input, "order { id }").await;
+    assert_ne!(anew["order"]["id"], renewal);
     life.advance("2026-03-08T00:00:00Z").await;
     let input = json!({ "orderId": renewing });
     assert_eq!(life.customer.refusal("cancelOrder", "CancelOrderInput", input).await.0, "INVALID");
+}
+
+#[tokio::test]
+async fn an_order_on_demand_ends_when_it_is_cancelled_and_has_no_period_end() {
+    let life = Life::begin("2026-01-31T10:00:00Z", "200").await;
+    let plan = life.plan("Hourly", "C", "0.5", "HOUR").await;
+    let order = life.buy(&plan, json!({})).await["order"]["id"].clone();
+    life.clock.set("2026-02-03T11:30:00Z".parse().unwrap());
+    let input = json!({ "orderId": order, "atPeriodEnd": true });
+    let refused = life.customer.refusal("cancelOrder", "CancelOrderInput", input).await;
+    assert_eq!(refused, ("INVALID".to_owned(), "input.atPeriodEnd".to_owned()));
+    let input = json!({ "orderId": order });
+    let fields = "order { state expiresAt }";
+    let cancelled = life.customer.mutate("cancelOrder", "CancelOrderInput", input, fields).await;
+    assert_eq!(cancelled["order"], json!({ "state": "CANCELLED", "expiresAt": "2026-02-03T11:30:00Z" }));
+}
+
+#[tokio::test]
+async fn a_refund_takes_from_what_was_charged_once_before_it_takes_from_the_credit() {
+    let life = Life::begin("2026-03-01T00:00:00Z", "1000").await;
+    let price = |amount: &str| json!({ "amount": amount, "currency": "CNY" });
+    let small = json!({ "name": "Pool S", "type": "resources", "region": null, "billPeriod": "MONTH",
+        "price": price("310"), "oncePrice": price("50") });
+    let small = life.server.plan_from(small).await;
+    let large = life.plan("Pool L", "resources", "620", "MONTH").await;
+    let bought = life.buy(&small, json!({})).await;
+    let paid = life.customer.data("{ transactions(first: 1) { nodes { id amount { amount } } } }").await;
+    let paid = &paid["transactions"]["nodes"][0];
+    assert_eq!(paid["amount"]["amount"], "360.00");
+    assert_eq!(bought["bill"]["amount"]["amount"], "360.00");
+    let input = json!({ "transactionId": paid["id"], "amount": "81", "reason": "slow to begin", "idempotencyKey": "r" });
+    life.operator.mutate("refund", "RefundInput", input, "refund { id }").await;
+    // 50 of the 81 are what was charged once; of 310 − 31, 21 of 31 days are left.
+    life.clock.set("2026-03-11T12:00:00Z".parse().unwrap());
+    let changed = life.buy(&large, json!({})).await;
+    assert_eq!(changed["bill"]["creditAmount"]["amount"], "189.00");
+    life.server.assert_ledger_is_healthy().await;
 }
 
 #[tokio::test]
@@ -687,5 +734,94 @@ async fn a_sandbox_goes_on_where_its_clock_was_moved_to() {
     for server in [&server, &other] {
         let ahead = server.server.app.clock.now() - wall();
         assert!((ahead - chrono::TimeDelta::days(100)).num_seconds().abs() < 60, "{ahead}");
+    }
+}
+
+#[tokio::test]
+async fn a_sandbox_whose_clock_runs_on_meanwhile_leaves_nothing_out() {
+    use crate::support::TestServer;
+    use abacus::clock::{Clock, wall};
+    let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
+    server.account("tenant", "1000").await;
+    let plan = server.plan("Small", "1.01").await;
+    for key in 0..20 {
+        let input = json!({ "planId": plan, "autoRenewal": true, "idempotencyKey": key.to_string() });
+        server.customer("tenant").mutate("checkout", "CheckoutInput", input, "order { id }").await;
+    }
+    // All fall due within a second or two of each other, sixty and some times over.
+    let to = wall() + chrono::TimeDelta::days(200);
+    let input = json!({ "to": to.to_rfc3339() });
+    server.operator().mutate("advanceClock", "AdvanceClockInput", input, "now").await;
+    let missed = "SELECT count(*) FROM orders WHERE next_step_at < now() + interval '199 days'";
+    let missed: i64 = server.sql().await.query_one(missed, &[]).await.unwrap().get(0);
+    assert_eq!(missed, 0);
+    let renewals = "SELECT count(*), count(DISTINCT previous_id) FROM orders WHERE type = 'RENEW'";
+    let row = server.sql().await.query_one(renewals, &[]).await.unwrap();
+    let (made, continued): (i64, i64) = (row.get(0), row.get(1));
+    assert_eq!(made, continued, "each order is renewed once");
+    assert!(made >= 20 * 6, "{made} renewals in 200 days");
+    server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn the_clock_is_moved_by_one_at_a_time_also_on_the_same_server() {
+    use abacus::jobs::{AdvanceError, advance};
+    let life = Life::begin("2026-03-01T00:00:00Z", "10").await;
+    let plan = life.plan("Small", "C", "20", "MONTH").await;
+    life.recharge("1000").await;
+    life.buy(&plan, json!({ "autoRenewal": true })).await;
+    let jobs = &life.server.server.app.jobs;
+    let to = crate::support::life::at("2027-03-01T00:00:00Z");
+    let both = tokio::join!(advance(jobs, to), advance(jobs, to));
+    let moved = match both {
+        (Ok(moved), Err(AdvanceError::UnderWay)) | (Err(AdvanceError::UnderWay), Ok(moved)) => moved,
+        both => panic!("one moves it: {both:?}"),
+    };
+    assert_eq!(moved.0.values().map(|counts| counts.failed).sum::<i32>(), 0, "{moved:?}");
+    assert_eq!(life.balance().await, "750.00", "13 months");
+}
+
+#[tokio::test]
+async fn a_page_of_an_order_s_records_is_what_its_whole_list_has_there() {
+    let life = Life::begin("2026-01-01T00:00:00Z", "1000").await;
+    let plan = life.plan("Small", "C", "20", "MONTH").await;
+    let order = life.buy(&plan, json!({ "instalments": 5 })).await["order"]["id"].clone();
+    life.advance("2026-04-15T00:00:00Z").await;
+    let page = async |arguments: &str| {
+        let query = format!(
+            "{{ order(id: {order}) {{ records{arguments} {{ totalCount nodes {{ number startTime }}
+                pageInfo {{ startCursor endCursor hasNextPage hasPreviousPage }} }} }} }}"
+        );
+        life.customer.data(&query).await["order"]["records"].clone()
+    };
+    let whole = page("").await;
+    let all = whole["nodes"].as_array().unwrap();
+    let starts =
+        ["2026-04-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"];
+    assert_eq!(texts(&whole["nodes"], "startTime"), starts);
+    let root = life.customer.data("{ records { nodes { number startTime } } }").await;
+    assert_eq!(root["records"]["nodes"], whole["nodes"], "the account has no others");
+    let first = page("(first: 1)").await;
+    let last = page("(last: 1)").await;
+    let cursor = |page: &Value, name: &str| page["pageInfo"][name].as_str().unwrap().to_owned();
+    let after = page(&format!("(first: 2, after: \"{}\")", cursor(&first, "endCursor"))).await;
+    let before = page(&format!("(last: 2, before: \"{}\")", cursor(&last, "startCursor"))).await;
+    let offset = page("(first: 2, offset: 1)").await;
+    for (page, expected, has_next, has_previous) in [
+        (&whole, &all[..], false, false),
+        (&first, &all[..1], true, false),
+        (&last, &all[3..], false, true),
+        (&after, &all[1..3], true, true),
+        (&before, &all[1..3], true, true),
+        (&offset, &all[1..3], true, true),
+        (&page("(first: 10, offset: 9)").await, &[], false, true),
+    ] {
+        assert_eq!(page["nodes"].as_array().unwrap(), expected);
+        assert_eq!(page["totalCount"], 4);
+        let info = &page["pageInfo"];
+        assert_eq!(
+            (&info["hasNextPage"], &info["hasPreviousPage"]),
+            (&json!(has_next), &json!(has_previous))
+        );
     }
 }

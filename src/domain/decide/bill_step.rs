@@ -3,27 +3,46 @@
 use std::sync::Arc;
 
 use super::draft::Draft;
-use super::{Made, payment};
+use super::{Made, payment, put_off};
 use crate::domain::account::{AccountStatus, Suspension};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::command::{BillStep, JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::refusal::Refusal;
-use crate::domain::transaction::TransactionKind;
+use crate::domain::transaction::{Transaction, TransactionKind};
 
 /// Does what is due, if the bill still says what it said when it was read.
 pub(super) fn decide(draft: &mut Draft<'_>, step: &BillStep) -> Result<Made, Refusal> {
     let still_due = |bill: &&Arc<Bill>| bill.next_step_at == Some(step.due) && step.due <= draft.instant;
     let Some(bill) = draft.bill(step.bill).filter(still_due).cloned() else { return Ok(Made::default()) };
-    let can_pay = draft.account.status != AccountStatus::Closed && draft.has(bill.amount)?;
-    let (transaction, jobs) = if can_pay {
-        let transaction = payment::pay(draft, bill.id, TransactionKind::BillPayment)?;
-        (transaction, vec![JobDone { kind: JobKind::BillPayment, succeeded: true }])
-    } else {
-        (None, remain_unpaid(draft, &bill)?)
+    let mut attempt = draft.clone();
+    let (transaction, jobs) = match pay_or_remind(&mut attempt, &bill) {
+        Ok(outcome) => {
+            *draft = attempt;
+            outcome
+        }
+        Err(refusal) => (None, vec![put_off(draft, &bill, &refusal)?]),
     };
     Ok(Made { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Made::default() })
+}
+
+fn pay_or_remind(
+    draft: &mut Draft<'_>,
+    bill: &Bill,
+) -> Result<(Option<Arc<Transaction>>, Vec<JobDone>), Refusal> {
+    if draft.account.status == AccountStatus::Closed || !draft.has(bill.amount)? {
+        return Ok((None, remain_unpaid(draft, bill)?));
+    }
+    let transaction = payment::pay(draft, bill.id, TransactionKind::BillPayment)?;
+    Ok((transaction, vec![JobDone { kind: JobKind::BillPayment, succeeded: true }]))
+}
+
+fn put_off(draft: &mut Draft<'_>, bill: &Bill, refusal: &Refusal) -> Result<JobDone, Refusal> {
+    let name = format!("Bill {}", bill.number());
+    let later = put_off::put_off(draft, &name, bill.id.to_string(), refusal)?;
+    draft.put_bill(Bill { next_step_at: Some(later), ..bill.clone() });
+    Ok(JobDone { kind: JobKind::BillPayment, succeeded: false })
 }
 
 fn remain_unpaid(draft: &mut Draft<'_>, bill: &Bill) -> Result<Vec<JobDone>, Refusal> {

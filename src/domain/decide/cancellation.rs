@@ -8,28 +8,48 @@ use super::Made;
 use super::draft::Draft;
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::command::CancelOrder;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, printed_number};
 use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::order::{Order, OrderState};
-use crate::domain::period::calendar_days;
+use crate::domain::period::{BillPeriod, calendar_days};
 use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// Ends an order at once, or stops its renewal. What was paid is not given back. Asking again changes nothing more.
 pub(super) fn decide(draft: &mut Draft<'_>, cancellation: &CancelOrder) -> Result<Made, Refusal> {
     let order = draft.named_order(cancellation.order)?;
-    if order.state == OrderState::Ended {
-        let message = format!("order {} is over", order.number());
-        return Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
-    }
     let order = match order.state {
+        OrderState::Ended => {
+            let message = format!("order {} is over", order.number());
+            return Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
+        }
         OrderState::Cancelled => Arc::new(order),
-        _ if cancellation.at_period_end => draft.put_order(Order { auto_renewal: false, ..order }),
-        _ => cancel(draft, order.id)?,
+        _ if cancellation.at_period_end => stop_renewal(draft, order)?,
+        _ => {
+            require_last(&order)?;
+            cancel(draft, order.id)?
+        }
     };
     Ok(Made { order: Some(order), ..Made::default() })
 }
 
-/// Ends an order, voids what is unpaid of it, and lets the order that it was to continue be renewed anew.
+fn stop_renewal(draft: &mut Draft<'_>, order: Order) -> Result<Arc<Order>, Refusal> {
+    if order.bill_period == BillPeriod::Hour {
+        let message = "an order on demand has no period to run to the end of";
+        return Err(Refusal::new(RefusalCode::Invalid, "atPeriodEnd", message));
+    }
+    require_last(&order)?;
+    Ok(draft.put_order(Order { auto_renewal: false, ..order }))
+}
+
+/// Refuses to end what another order continues: that one comes first.
+fn require_last(order: &Order) -> Result<(), Refusal> {
+    let Some(renewal) = order.renewed_by else { return Ok(()) };
+    let renewal = printed_number('O', renewal.0);
+    let message = format!("order {} is continued by {renewal}: cancel that one first", order.number());
+    Err(Refusal::new(RefusalCode::Conflict, "orderId", message))
+}
+
+/// Ends an order, voids what is unpaid of it, and lets the order that it was to continue run out.
 pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Arc<Order>, Refusal> {
     let order = draft.named_order(id)?;
     for bill in draft.bills_of(id) {
@@ -41,23 +61,27 @@ pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Arc<Order>, R
     let last_of_all = order.renewed_by.is_none();
     let is_freed = |before: &Arc<Order>| last_of_all && before.renewed_by == Some(id) && before.runs();
     if let Some(continued) = continued.filter(is_freed) {
-        let mut before = Order { renewed_by: None, ..Order::clone(&continued) };
+        let mut before = Order { renewed_by: None, auto_renewal: false, ..Order::clone(&continued) };
         before.next_step_at = before.next_step_after(draft.instant, draft.account.time_zone)?;
         draft.put_order(before);
     }
-    let cancelled = Order { state: OrderState::Cancelled, auto_renewal: false, next_step_at: None, ..order };
-    Ok(draft.put_order(cancelled))
+    let on_demand = order.bill_period == BillPeriod::Hour;
+    let expires_at = if on_demand { Some(draft.instant) } else { order.expires_at };
+    let state = OrderState::Cancelled;
+    Ok(draft.put_order(Order { state, auto_renewal: false, next_step_at: None, expires_at, ..order }))
 }
 
 /// What has been paid for days of an order that are still to come: the price of each paid period, before credits and
-/// less what was refunded, times the whole calendar days left of it, over its whole days; rounded down.
+/// less what was refunded beyond what was charged once, times the whole calendar days left of it, over its whole days;
+/// rounded down.
 pub(super) fn credit_for_days_left(draft: &Draft<'_>, order: OrderId) -> Result<Decimal, OutOfRange> {
     let mut credit = Decimal::ZERO;
     for bill in draft.bills_of(order).iter().filter(|bill| bill.status == BillStatus::Paid) {
         let zone = draft.account.time_zone;
         let days_left = calendar_days(draft.instant.max(bill.start_time), bill.end_time, zone);
         let days = calendar_days(bill.start_time, bill.end_time, zone);
-        let price = money::subtract(bill.cycle_amount, bill.refunded_amount)?.max(Decimal::ZERO);
+        let refunded = money::subtract(bill.refunded_amount, bill.once_amount)?.max(Decimal::ZERO);
+        let price = money::subtract(bill.cycle_amount, refunded)?.max(Decimal::ZERO);
         credit = money::add(credit, share(&draft.currency, price, days_left, days)?)?;
     }
     Ok(credit)

@@ -10,6 +10,7 @@ mod draft;
 mod order_step;
 mod payment;
 mod periods;
+mod put_off;
 mod recharge;
 mod refund;
 mod renewal;

@@ -2,19 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-
 use super::draft::Draft;
-use super::{Made, cancellation, renewal};
+use super::{Made, cancellation, put_off, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::command::{JobDone, JobKind, OrderStep};
 use crate::domain::ids::OrderId;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{ENDING, Order, OrderState};
-use crate::domain::refusal::{Refusal, RefusalCode};
-
-/// A step that cannot be done is tried again after this time.
-const POSTPONED: TimeDelta = TimeDelta::days(1);
+use crate::domain::refusal::Refusal;
 
 /// Does what is due, if the order still says what it said when it was read.
 pub(super) fn decide(draft: &mut Draft<'_>, step: &OrderStep) -> Result<Made, Refusal> {
@@ -28,7 +23,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, step: &OrderStep) -> Result<Made, Re
             *draft = attempt;
             jobs
         }
-        Err(refusal) => vec![postpone(draft, &order, &refusal)?],
+        Err(refusal) => vec![put_off(draft, &order, &refusal)?],
     };
     Ok(Made { order: draft.order(order.id).cloned(), jobs, ..Made::default() })
 }
@@ -119,12 +114,9 @@ fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, R
     })
 }
 
-/// What cannot be done now, for a reason that is not the customer's, is told and tried again.
-fn postpone(draft: &mut Draft<'_>, order: &Order, refusal: &Refusal) -> Result<JobDone, Refusal> {
-    let later = draft.instant.checked_add_signed(POSTPONED);
-    let later = later.ok_or_else(|| Refusal::general(RefusalCode::OutOfRange, "there is no such instant"))?;
+fn put_off(draft: &mut Draft<'_>, order: &Order, refusal: &Refusal) -> Result<JobDone, Refusal> {
+    let name = format!("Order {}", order.number());
+    let later = put_off::put_off(draft, &name, order.id.to_string(), refusal)?;
     draft.put_order(Order { next_step_at: Some(later), ..order.clone() });
-    let message = format!("Order {} could not be looked after: {}.", order.number(), refusal.message);
-    draft.notify(NoticeKind::JobFailed, message, order.id.to_string())?;
     Ok(done(JobKind::OrderPeriod, false))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::draft::Draft;
 use super::{Made, payment, periods};
 use crate::domain::command::{RenewOrder, SetAutoRenewal};
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, printed_number};
 use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Plan;
@@ -48,7 +48,7 @@ fn require_renewable(draft: &Draft<'_>, order: &Order) -> Result<(), Refusal> {
         return refuse(RefusalCode::Invalid, format!("order {number} is on demand and has no end"));
     }
     if let Some(renewal) = order.renewed_by {
-        let renewal = crate::domain::ids::printed_number('O', renewal.0);
+        let renewal = printed_number('O', renewal.0);
         return refuse(RefusalCode::Conflict, format!("order {number} is continued by {renewal} already"));
     }
     match order.state {

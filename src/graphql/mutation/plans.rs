@@ -198,21 +198,23 @@ async fn update_plan(session: &Session, input: UpdatePlanInput) -> MutationResul
     let not_found = || Refusal::new(RefusalCode::NotFound, "planId", "there is no such plan");
     let plan = session.load(id).await?.ok_or_else(not_found)?;
     let currency = known_currency(session, "planId", plan.currency)?;
-    let money = |field: &'static str, money: MoneyInput| match money.currency.0 == currency.code {
-        true => price(&currency, field, money.amount.value),
+    let money = |fields: [&'static str; 2], money: MoneyInput| match money.currency.0 == currency.code {
+        true => price(&currency, fields[0], money.amount.value),
         false => {
             let message = format!("the plan costs {}", currency.code);
-            Err(Refusal::new(RefusalCode::CurrencyMismatch, field, message))
+            Err(Refusal::new(RefusalCode::CurrencyMismatch, fields[1], message))
         }
     };
     let patch = PlanPatch {
         name: optional(input.name, |name| text::name("name", name))?,
         description: optional(input.description, |text| text::free_text("description", text))?,
-        price: input.price.map(|price| money("price", price)).transpose()?,
+        price: input.price.map(|price| money(["price.amount", "price.currency"], price)).transpose()?,
         once_price: match input.once_price {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(once) => Some(Some(money("oncePrice", once)?)),
+            MaybeUndefined::Value(once) => {
+                Some(Some(money(["oncePrice.amount", "oncePrice.currency"], once)?))
+            }
         },
     };
     let updated = session.repository().plan_update(id, patch).await?;

@@ -26,7 +26,8 @@ pub struct JobRun {
     kind: String,
     /// How many did what they are for.
     ran: i32,
-    /// How many could not: a renewal or a bill without the money. What follows from that has happened.
+    /// How many could not: a renewal or a bill without the money, or a step that is put off by a day. What follows from
+    /// that has happened.
     failed: i32,
 }
 
@@ -86,6 +87,7 @@ async fn advance_clock(session: &Session, input: AdvanceClockInput) -> MutationR
         AdvanceError::Fixed => ApiError::forbidden(error.to_string()).into(),
         AdvanceError::Past(_) => Refusal::new(RefusalCode::Invalid, "to", error.to_string()).into(),
         AdvanceError::TooFar => Refusal::new(RefusalCode::OutOfRange, "to", error.to_string()).into(),
+        AdvanceError::Unfinished { .. } => ApiError::new("UNAVAILABLE", error.to_string()).into(),
         AdvanceError::UnderWay => Refusal::general(RefusalCode::Conflict, error.to_string()).into(),
     })
 }

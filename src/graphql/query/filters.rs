@@ -8,7 +8,7 @@ use crate::graphql::enums::{
     AccountKind, AccountStatus, BillStatus, OrderState, OrderType, TransactionKind, TransactionStatus,
 };
 use crate::graphql::error::{ApiError, ApiResult};
-use crate::graphql::input::{search, window};
+use crate::graphql::input::{exact, search, window};
 use crate::graphql::scalars::Instant;
 use crate::store;
 use crate::store::list::Window;
@@ -54,9 +54,9 @@ pub struct PlanFilterInput {
 impl PlanFilterInput {
     pub fn read(self) -> ApiResult<store::plans::PlanFilter> {
         Ok(store::plans::PlanFilter {
-            plan_type: search(self.plan_type)?,
-            region: search(self.region)?,
-            resource_type: search(self.resource_type)?,
+            plan_type: exact("type", self.plan_type)?,
+            region: exact("region", self.region)?,
+            resource_type: exact("resourceType", self.resource_type)?,
             include_retired: self.include_retired.unwrap_or(false),
         })
     }
@@ -88,7 +88,7 @@ impl OrderFilterInput {
             window: window(self.start_time, self.end_time)?,
             order_type: self.order_type.map(Into::into),
             search: search(self.search_word)?,
-            resource_type: search(self.resource_type)?,
+            resource_type: exact("resourceType", self.resource_type)?,
             account_kind: self.account_kind.map(Into::into),
             state: self.order_state.map(Into::into),
         })
@@ -148,10 +148,9 @@ impl RecordFilterInput {
             consumed: window(self.start_time, self.end_time)?,
             account_kind: self.account_kind.map(Into::into),
             search: search(self.search_word)?,
-            resource_type: search(self.resource_type)?,
-            datacenter: search(self.datacenter)?,
+            resource_type: exact("resourceType", self.resource_type)?,
+            datacenter: exact("datacenter", self.datacenter)?,
             order_type: self.order_type.map(Into::into),
-            order: None,
         })
     }
 }
@@ -194,7 +193,7 @@ impl TransactionFilterInput {
             window: window(self.start_time, self.end_time)?,
             kind: self.kind.map(Into::into),
             status: self.status.map(Into::into),
-            region: search(self.region)?,
+            region: exact("region", self.region)?,
         })
     }
 }

@@ -47,11 +47,12 @@ async fn try_quote(session: &Session, input: PriceInput) -> MutationResult<Price
     let amount = amount_of(&input)?;
     let term = term_of(&input)?;
     let resource = resource_code(&input)?;
+    let named_last = if input.resource_type.is_some() { "resourceType" } else { "resourceKind" };
     let now = session.app.clock.now();
     let price = session.repository().resource_price(resource, currency.code, SUBSCRIPTION_LEVEL, now).await?;
     let none = || {
         let message = format!("there is no price for it in {}", currency.code);
-        Refusal::new(RefusalCode::NotFound, "resourceKind", message)
+        Refusal::new(RefusalCode::NotFound, named_last, message)
     };
     let price = price.ok_or_else(none)?;
     let quote = match term {

@@ -6,18 +6,18 @@ use rust_decimal::Decimal;
 
 use super::account::{self, Account};
 use super::money::Money;
-use super::order::Order;
+use super::order::{self, Order};
 use super::record::ConsumptionRecord;
 use super::transaction::Transaction;
 use crate::domain;
 use crate::domain::ids::{AccountId, RecordId};
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::ApiResult;
 use crate::graphql::loaders::RefundsOf;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::Instant;
-use crate::graphql::session::session;
+use crate::graphql::session::{Session, session};
 use crate::store::bills::{BillFilter, BillSums};
 
 /// What is to be paid for one period; paid whole or not at all.
@@ -33,12 +33,9 @@ connection!(
     BillsOf,
     {
         /// What these bills come to.
-        #[graphql(complexity = 40)]
+        #[graphql(complexity = 300)]
         async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
-            let BillsOf { account, filter } = &self.0.more;
-            let sums =
-                session(ctx)?.repository().bill_sums(*account, filter).await.map_err(ApiError::from)?;
-            Ok(BillSummary::of(&self.0.rows, sums)?)
+            Ok(summary(session(ctx)?, &self.0.rows, &self.0.more).await?)
         }
     }
 );
@@ -63,21 +60,40 @@ pub struct BillSummary {
     total_amounts: Vec<Inline<Money>>,
 }
 
-impl BillSummary {
-    fn of(page: &[Arc<domain::bill::Bill>], sums: BillSums) -> ApiResult<Self> {
-        let mut page_amounts = BTreeMap::new();
-        for bill in page {
-            let sum: &mut Decimal = page_amounts.entry(bill.currency).or_default();
-            *sum = domain::money::add(*sum, bill.amount)?;
-        }
-        let of_page = |(currency, amount)| Money::inline(domain::money::Money::new(amount, currency));
-        Ok(Self {
-            paid_count: sums.paid,
-            unpaid_count: sums.unpaid,
-            page_amounts: page_amounts.into_iter().map(of_page).collect(),
-            total_amounts: sums.amounts.into_iter().map(Money::inline).collect(),
-        })
+async fn summary(
+    session: &Session,
+    page: &[Arc<domain::bill::Bill>],
+    of: &BillsOf,
+) -> ApiResult<BillSummary> {
+    let sums = match of.filter.order {
+        Some(order) => sums_of(&order::all_bills(session, order).await?)?,
+        None => session.repository().bill_sums(of.account, &of.filter).await?,
+    };
+    Ok(BillSummary {
+        paid_count: sums.paid,
+        unpaid_count: sums.unpaid,
+        page_amounts: amounts(page)?.into_iter().map(Money::inline).collect(),
+        total_amounts: sums.amounts.into_iter().map(Money::inline).collect(),
+    })
+}
+
+/// What bills come to that are in memory.
+fn sums_of(bills: &[Arc<domain::bill::Bill>]) -> ApiResult<BillSums> {
+    let count = |is: fn(&domain::bill::Bill) -> bool| bills.iter().filter(|bill| is(bill)).count();
+    let paid = count(|bill| bill.status == domain::bill::BillStatus::Paid);
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let unpaid = count(domain::bill::Bill::is_open);
+    Ok(BillSums { paid: number(paid), unpaid: number(unpaid), amounts: amounts(bills)? })
+}
+
+/// The sums of bills by currency.
+fn amounts(bills: &[Arc<domain::bill::Bill>]) -> ApiResult<Vec<domain::money::Money>> {
+    let mut amounts = BTreeMap::new();
+    for bill in bills {
+        let sum: &mut Decimal = amounts.entry(bill.currency).or_default();
+        *sum = domain::money::add(*sum, bill.amount)?;
     }
+    Ok(amounts.into_iter().map(|(currency, amount)| domain::money::Money::new(amount, currency)).collect())
 }
 
 impl AtHand for Bill {
@@ -91,7 +107,7 @@ pub struct BillLine {
     title: String,
     /// Its part of the amount; negative for a credit.
     amount: Inline<Money>,
-    /// What was consumed; null as long as the bill is not paid.
+    /// What was consumed; null as long as the bill is not paid, and for one of zero.
     record: Option<ConsumptionRecord>,
 }
 
@@ -186,6 +202,7 @@ impl Bill {
     }
 
     /// How the amount comes about; the lines sum to it.
+    #[graphql(complexity = "3 * child_complexity + 1")]
     async fn lines(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BillLine>> {
         let record = match (self.0.paid_by, ctx.look_ahead().field("record").exists()) {
             (Some(paid), true) => session(ctx)?.load(RecordId(paid.0)).await?,

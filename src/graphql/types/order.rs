@@ -2,27 +2,28 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use rust_decimal::Decimal;
+use uuid::Uuid;
 
 use super::account::{self, Account};
 use super::bill::{BillConnection, BillsOf};
 use super::money::Money;
 use super::plan::Plan;
 use super::record::ConsumptionRecordConnection;
-use super::resource;
+use super::resource::{self, Resource};
 use crate::domain;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, OwnedId, RecordId};
+use crate::domain::plan::PlanResource;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
 use crate::graphql::loaders::{NewestBillsOfOrder, ResourcesOf};
-use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection, is_newest};
-use crate::graphql::query::lists::{self, Of};
+use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection, is_newest, part_of};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
 use crate::store::bills::{BILLS_OF_ORDER_MAX, BillFilter};
-use crate::store::records::RecordFilter;
 
 /// What an account has bought, at the prices at which it was bought.
 pub struct Order(pub Arc<domain::order::Order>);
@@ -243,7 +244,7 @@ impl Order {
         self.0.delivered_at.map(Instant)
     }
 
-    /// When it ends; null for what is on demand, and for what is not paid yet.
+    /// When it ends, or has ended before its time; null for what is on demand and runs, and for what is not paid yet.
     async fn expires_at(&self) -> Option<Instant> {
         self.0.expires_at.map(Instant)
     }
@@ -267,7 +268,7 @@ impl Order {
         Ok(Box::pin(bills_of(session(ctx)?, self.0.id, &args)).await?)
     }
 
-    /// What it consumed, newest first: a record for each period that was paid.
+    /// What it consumed, newest first: a record for each payment of a period. A period that cost nothing has none.
     #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn records(
@@ -283,8 +284,7 @@ impl Order {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<ConsumptionRecordConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        let filter = RecordFilter { order: Some(self.0.id), ..RecordFilter::default() };
-        Ok(Box::pin(lists::records(session(ctx)?, Of::Named(Some(self.0.account())), filter, &args)).await?)
+        Ok(Box::pin(records_of(session(ctx)?, self.0.id, &args)).await?)
     }
 
     /// How it is paid.
@@ -300,6 +300,7 @@ impl Order {
     }
 
     /// What it is for.
+    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn details(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<OrderDetail>> {
         Ok(vec![detail(session(ctx)?, &self.0).await?])
     }
@@ -324,7 +325,7 @@ impl Order {
 }
 
 /// An order's bills, all of them.
-async fn all_bills(session: &Session, order: OrderId) -> ApiResult<Vec<Arc<domain::bill::Bill>>> {
+pub(super) async fn all_bills(session: &Session, order: OrderId) -> ApiResult<Vec<Arc<domain::bill::Bill>>> {
     let bills = session.load(NewestBillsOfOrder((order, BILLS_OF_ORDER_MAX))).await?;
     Ok(bills.unwrap_or_default().to_vec())
 }
@@ -373,15 +374,18 @@ async fn detail(session: &Session, order: &domain::order::Order) -> ApiResult<Or
         Some(plan) => session.load(ResourcesOf(plan)).await?.unwrap_or_default(),
         None => Arc::default(),
     };
-    let mut products = Vec::with_capacity(included.len());
-    for part in included.iter() {
-        let resource = resource::load(session, &part.resource_code).await?;
-        let amount = domain::money::format_decimal(part.amount, 0);
-        products.push(ProductDetail {
-            name: format!("{}: {amount} {}", resource.0.name, resource.0.unit),
-            product_type: part.resource_code.clone(),
-        });
-    }
+    let resources = included.iter().map(|part| resource::load(session, &part.resource_code));
+    let resources = try_join_all(resources).await?;
+    let product = |(part, resource): (&PlanResource, Resource)| ProductDetail {
+        name: format!(
+            "{}: {} {}",
+            resource.0.name,
+            domain::money::format_decimal(part.amount, 0),
+            resource.0.unit
+        ),
+        product_type: part.resource_code.clone(),
+    };
+    let products = included.iter().zip(resources).map(product).collect();
     Ok(OrderDetail {
         name: order.product_name.clone(),
         product_type: order.resource_type.clone(),
@@ -437,4 +441,21 @@ async fn bills_of(
     let filter = Arc::new(BillFilter { order: Some(order), ..BillFilter::default() });
     let of = BillsOf { account: Some(order.account()), filter };
     Ok(BillConnection(Slice::new(&page, rows, total).with(of)))
+}
+
+/// The records of an order's paid bills: a payment's record has its id (docs/adr/0008).
+async fn records_of(
+    session: &Session,
+    order: OrderId,
+    args: &PageArgs,
+) -> ApiResult<ConsumptionRecordConnection> {
+    let page = args.page()?;
+    let bills = all_bills(session, order).await?;
+    let mut paid: Vec<Uuid> = bills.iter().filter_map(|bill| bill.paid_by).map(|id| id.uuid()).collect();
+    paid.sort_unstable_by(|one, other| other.cmp(one));
+    let shown = part_of(&page, &paid).into_iter().map(|id| RecordId(OwnedId::from_uuid(id)));
+    let rows = session.load_many(shown.collect()).await?;
+    let count = i64::try_from(paid.len()).unwrap_or(i64::MAX);
+    let total: TotalCount = Box::new(move |_| async move { Ok(count) }.boxed());
+    Ok(ConsumptionRecordConnection(Slice::new(&page, rows, total)))
 }

@@ -1,0 +1,47 @@
+//! A process of its own for what falls due by itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::http_listener::HttpListener;
+use super::{ServerConfig, StartError, job_context, metrics_handle};
+use crate::engine::Engine;
+use crate::http::health;
+use crate::jobs::Runner;
+
+/// Runs what falls due by itself. It answers nobody but those who ask how it is.
+pub struct JobServer {
+    engine: Arc<Engine>,
+    listener: Option<HttpListener>,
+    runner: Runner,
+}
+
+impl JobServer {
+    /// Migrates the database, and runs from then on; with `health_at` it answers /healthz, /readyz and /metrics there.
+    pub async fn start(config: ServerConfig, health_at: Option<SocketAddr>) -> Result<Self, StartError> {
+        let jobs = job_context(&config).await?;
+        let listener = match health_at {
+            None => None,
+            Some(address) => {
+                let routes = health::routes(jobs.database.clone(), metrics_handle()?);
+                Some(HttpListener::start(address, routes).await?)
+            }
+        };
+        let engine = Arc::clone(&jobs.engine);
+        Ok(Self { engine, listener, runner: Runner::start(jobs, true) })
+    }
+
+    /// Where it tells how it is.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref().map(|listener| listener.address)
+    }
+
+    /// Lets what is under way come to its end.
+    pub async fn stop(self) {
+        self.runner.stop().await;
+        self.engine.stop().await;
+        if let Some(listener) = self.listener {
+            listener.stop().await;
+        }
+    }
+}

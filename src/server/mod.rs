@@ -1,0 +1,142 @@
+//! A running server: its parts put together, started and stopped in order.
+
+mod http_listener;
+mod job_server;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::money::Currencies;
+use crate::engine::{Engine, EngineConfig};
+use crate::graphql::Limits;
+use crate::graphql::app::App;
+use crate::http::router;
+use crate::http::token::{TokenError, TokenKey};
+use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
+use crate::store::database::Database;
+use crate::store::error::StoreError;
+use crate::store::migrations;
+use crate::store::repository::Store;
+use http_listener::HttpListener;
+pub use job_server::JobServer;
+
+/// What a server is made of.
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    pub database_url: String,
+    pub connections_max: u32,
+    pub engine: EngineConfig,
+    pub currencies: Currencies,
+    pub limits: Limits,
+    pub clock: Clock,
+    pub sandbox: bool,
+    /// Whether it runs what falls due by itself.
+    pub run_jobs: bool,
+    /// How long a lease of the jobs lasts.
+    pub job_lease_seconds: i64,
+    /// Signs and checks tokens.
+    pub secret: Vec<u8>,
+}
+
+impl ServerConfig {
+    /// The usual settings.
+    pub fn new(listen: SocketAddr, database_url: String, secret: Vec<u8>) -> Self {
+        Self {
+            listen,
+            database_url,
+            connections_max: 10,
+            engine: EngineConfig::default(),
+            currencies: Currencies::default(),
+            limits: Limits::default(),
+            clock: Clock::system(),
+            sandbox: false,
+            run_jobs: true,
+            job_lease_seconds: LEASE_SECONDS_DEFAULT,
+            secret,
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    #[error("the metrics could not be set up: {0}")]
+    Metrics(String),
+}
+
+/// A server that answers.
+pub struct Server {
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    listener: HttpListener,
+    runner: Runner,
+}
+
+impl Server {
+    /// Migrates the database, and answers from then on.
+    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        let tokens = TokenKey::new(&config.secret)?;
+        let jobs = job_context(&config).await?;
+        let app = Arc::new(App {
+            engine: Arc::clone(&jobs.engine),
+            store: Store::new(jobs.database.clone()),
+            currencies: Arc::new(config.currencies),
+            clock: config.clock,
+            limits: config.limits,
+            sandbox: config.sandbox,
+            jobs,
+        });
+        let routes = router(Arc::clone(&app), tokens, metrics_handle()?);
+        let listener = HttpListener::start(config.listen, routes).await?;
+        let runner = Runner::start(app.jobs.clone(), config.run_jobs);
+        Ok(Self { app, address: listener.address, listener, runner })
+    }
+
+    /// Takes no new requests, answers those under way, carries out what the engine has taken, and ends.
+    pub async fn stop(self) {
+        self.listener.stop().await;
+        self.runner.stop().await;
+        self.app.engine.stop().await;
+    }
+}
+
+/// Migrates the database and starts the engine. A sandbox goes on where its clock was.
+async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
+    let database = Database::new(&config.database_url, config.connections_max)?;
+    for migration in migrations::migrate(&database).await? {
+        tracing::info!(%migration, "migrated");
+    }
+    let currencies = Arc::new(config.currencies.clone());
+    let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
+    let jobs = JobContext {
+        database,
+        engine,
+        clock: config.clock.clone(),
+        holder: Uuid::new_v4().to_string(),
+        lease_seconds: config.job_lease_seconds,
+    };
+    jobs.follow_clock().await?;
+    Ok(jobs)
+}
+
+/// One recorder for the process, however many servers run in it.
+fn metrics_handle() -> Result<PrometheusHandle, StartError> {
+    static HANDLE: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    let install = || {
+        PrometheusBuilder::new()
+            .set_buckets(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0])
+            .and_then(PrometheusBuilder::install_recorder)
+            .map_err(|error| error.to_string())
+    };
+    HANDLE.get_or_init(install).clone().map_err(StartError::Metrics)
+}
