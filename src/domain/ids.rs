@@ -269,6 +269,11 @@ pub fn printed_number(letter: char, id: OwnedId) -> String {
     format!("{letter}{}-{year:04}{month:02}{day:02}-{}", id.account().0, id.number())
 }
 
+/// The account that a printed number of that letter names, whether or not there is such a thing.
+pub fn account_of_number(letter: char, number: &str) -> Option<AccountId> {
+    parse_printed_number(letter, number).map(|(account, _)| account)
+}
+
 /// Where the thing of that printed number must lie: its account, and the day that its id must begin with.
 pub fn parse_printed_number(letter: char, number: &str) -> Option<(AccountId, std::ops::Range<OwnedId>)> {
     let mut parts = number.strip_prefix(letter)?.split('-');

@@ -256,8 +256,3 @@ pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
         .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at));
     execute(conn, columns.update("bills", 2)).await.map(drop)
 }
-
-/// The account that a bill number names, whether or not there is such a bill.
-pub fn account_of_number(number: &str) -> Option<crate::domain::ids::AccountId> {
-    parse_printed_number('B', number).map(|(account, _)| account)
-}

@@ -5,13 +5,14 @@
 use chrono::{DateTime, Utc};
 use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::rows::{Row, select_list};
 use super::statement::Statement;
 use super::{Conn, rows};
+use crate::domain::account::AccountKind;
 use crate::domain::ids::{AccountId, OwnedId};
 use diesel_async::RunQueryDsl;
 
@@ -66,6 +67,14 @@ impl Window {
         }
         statement
     }
+}
+
+/// Keeps what accounts of a kind own.
+pub(super) fn of_kind<ST>(statement: Statement<ST>, kind: AccountKind) -> Statement<ST> {
+    statement
+        .sql(" AND EXISTS (SELECT FROM accounts k WHERE k.id = t.account_id AND k.kind = ")
+        .value::<Text, _>(kind.code())
+        .sql(")")
 }
 
 pub(super) fn restrict_to_page<ST>(mut statement: Statement<ST>, page: &Page) -> Statement<ST> {

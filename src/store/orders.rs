@@ -17,7 +17,7 @@ use super::rows::OrderRow;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
-use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
+use crate::domain::ids::{OrderId, OwnedId, parse_printed_number};
 use crate::domain::order::{Order, OrderState, OrderType};
 
 pub async fn order_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Order>, StoreError> {
@@ -94,10 +94,7 @@ impl OrderFilter {
             statement = statement.sql(" AND t.resource_type = ").text(resource_type.clone());
         }
         if let Some(kind) = self.account_kind {
-            statement = statement
-                .sql(" AND EXISTS (SELECT FROM accounts k WHERE k.id = t.account_id AND k.kind = ")
-                .value::<Text, _>(kind.code())
-                .sql(")");
+            statement = list::of_kind(statement, kind);
         }
         statement
     }
@@ -172,9 +169,4 @@ pub async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
         .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
     execute(conn, columns.update("orders", 2)).await.map(drop)
-}
-
-/// The account that an order number names, whether or not there is such an order.
-pub fn account_of_number(number: &str) -> Option<AccountId> {
-    parse_printed_number('O', number).map(|(account, _)| account)
 }

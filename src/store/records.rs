@@ -9,7 +9,7 @@ use super::rows::RecordRow;
 use super::statement::Statement;
 use super::{Conn, rows, select_from};
 use crate::domain::account::AccountKind;
-use crate::domain::ids::{AccountId, OwnedId, parse_printed_number};
+use crate::domain::ids::{OwnedId, parse_printed_number};
 use crate::domain::order::OrderType;
 use crate::domain::record::Record;
 
@@ -67,10 +67,7 @@ impl RecordFilter {
             }
         }
         if let Some(kind) = self.account_kind {
-            statement = statement
-                .sql(" AND EXISTS (SELECT FROM accounts k WHERE k.id = t.account_id AND k.kind = ")
-                .value::<Text, _>(kind.code())
-                .sql(")");
+            statement = list::of_kind(statement, kind);
         }
         if let Some(search) = &self.search {
             let pattern = like_anywhere(search);
@@ -102,9 +99,4 @@ pub async fn record_count(conn: Conn<'_>, owners: Owners, filter: &RecordFilter)
 
 pub async fn record_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
     list::count_of_each(conn, RECORDS, accounts).await
-}
-
-/// The account that a record number names, whether or not there is such a record.
-pub fn account_of_number(number: &str) -> Option<AccountId> {
-    parse_printed_number('R', number).map(|(account, _)| account)
 }

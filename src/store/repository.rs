@@ -29,7 +29,7 @@ use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::command::Answer;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
-    TransactionId,
+    TransactionId, account_of_number,
 };
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
@@ -469,7 +469,7 @@ impl Repository {
     }
 
     pub async fn order_by_number(&self, number: &str) -> Result<Option<Order>, StoreError> {
-        let Some(account) = orders::account_of_number(number) else { return Ok(None) };
+        let Some(account) = account_of_number('O', number) else { return Ok(None) };
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
@@ -511,7 +511,7 @@ impl Repository {
     }
 
     pub async fn bill_by_number(&self, number: &str) -> Result<Option<Bill>, StoreError> {
-        let Some(account) = bills::account_of_number(number) else { return Ok(None) };
+        let Some(account) = account_of_number('B', number) else { return Ok(None) };
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
@@ -577,7 +577,7 @@ impl Repository {
     }
 
     pub async fn record_by_number(&self, number: &str) -> Result<Option<Record>, StoreError> {
-        let Some(account) = records::account_of_number(number) else { return Ok(None) };
+        let Some(account) = account_of_number('R', number) else { return Ok(None) };
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
