@@ -20,3 +20,12 @@ END $$;
 CREATE TRIGGER plans_keep_names AFTER INSERT OR UPDATE OF name ON plans
     FOR EACH ROW EXECUTE FUNCTION keep_product_name();
 INSERT INTO product_names SELECT name FROM plans UNION SELECT name FROM orders ON CONFLICT DO NOTHING;
+
+-- Lists over everybody's rows are an operator's, and say so: `account_id > 0`. A list of one account does not, so that it
+-- cannot be planned past everybody else's rows, whatever the statistics promise.
+DROP INDEX orders_newest, bills_newest, bills_started, transactions_newest, ledger_entries_newest;
+CREATE INDEX orders_of_everyone ON orders (id) WHERE account_id > 0;
+CREATE INDEX bills_of_everyone ON bills (id) WHERE account_id > 0;
+CREATE INDEX bills_of_everyone_started ON bills (start_time) WHERE account_id > 0;
+CREATE INDEX transactions_of_everyone ON transactions (id) WHERE account_id > 0;
+CREATE INDEX ledger_entries_of_everyone ON ledger_entries (id) WHERE account_id > 0;

@@ -87,6 +87,9 @@ pub(super) fn restrict_to_page<ST>(mut statement: Statement<ST>, page: &Page) ->
     statement
 }
 
+/// What only lists over everybody's rows say: their indexes serve nobody else (docs/adr/0010).
+pub(super) const OF_EVERYONE: &str = "t.account_id > 0";
+
 /// A page of `table`, whose rows are `t` to the filter. The rows come newest first in any case.
 pub(super) async fn page<R, F>(
     conn: Conn<'_>,
@@ -104,7 +107,7 @@ where
     let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
     let statement = match owners {
         Owners::Everyone => {
-            let all = select.sql(table).sql(" t WHERE true").then(&filter);
+            let all = select.sql(table).sql(" t WHERE ").sql(OF_EVERYONE).then(&filter);
             restrict_to_page(all, page)
         }
         Owners::One(account) => {
@@ -167,7 +170,7 @@ where
 /// The condition that rows `t` are of these owners.
 pub(super) fn of_owners<ST>(select: Statement<ST>, owners: Owners) -> Statement<ST> {
     match owners {
-        Owners::Everyone => select.sql("true"),
+        Owners::Everyone => select.sql(OF_EVERYONE),
         Owners::One(account) => select.sql("t.account_id = ").bigint(account.0),
         Owners::Family(main) => select
             .sql("t.account_id IN (SELECT id FROM accounts WHERE id = ")

@@ -6,7 +6,7 @@
 //! have, which are few; those that could be a part of a number are in so many that the walk finds them (docs/adr/0010).
 
 use super::accounts::like_anywhere;
-use super::list::{Owners, Page, restrict_to_page};
+use super::list::{OF_EVERYONE, Owners, Page, restrict_to_page};
 use super::orders::OrderFilter;
 use super::rows::{OrderRow, Row, select_list};
 use super::statement::Statement;
@@ -62,7 +62,16 @@ enum Of {
 }
 
 impl Of {
-    fn restrict(self, statement: Orders) -> Orders {
+    /// Their orders in their order.
+    fn walked(self, statement: Orders) -> Orders {
+        match self {
+            Self::Everyone => statement.sql(OF_EVERYONE),
+            Self::One(_) | Self::Outer => self.found(statement),
+        }
+    }
+
+    /// Their orders, found by words.
+    fn found(self, statement: Orders) -> Orders {
         match self {
             Self::Everyone => statement.sql("true"),
             Self::One(account) => statement.sql("t.account_id = ").bigint(account),
@@ -112,7 +121,7 @@ impl Search<'_> {
         let needed = self.page.limit.saturating_add(self.page.offset);
         let walk = needed.saturating_mul(WALKED_FOR_EACH).clamp(WALKED_MIN, WALKED_MAX);
         let walked = statement.sql("WITH walked AS MATERIALIZED (SELECT t.* FROM orders t WHERE ");
-        let walked = self.within(of.restrict(walked));
+        let walked = self.within(of.walked(walked));
         let near = walked
             .sql(format!(" ORDER BY t.id {order} LIMIT "))
             .bigint(walk)
@@ -124,7 +133,7 @@ impl Search<'_> {
             .sql("), far AS (SELECT t.account_id, t.id FROM (SELECT t.* FROM ");
         // OFFSET 0 keeps the planner from walking in order once more: what the index finds is sorted.
         let far = of
-            .restrict(self.older_rows(far))
+            .found(self.older_rows(far))
             .sql(" AND (SELECT count(*) FROM near) < ")
             .bigint(needed)
             .sql(" AND (SELECT count(*) FROM walked) = ")
