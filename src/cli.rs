@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::TimeDelta;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::{Clock, wall};
 use crate::config::{Cli, CliCommand, GlobalArgs, JobsArgs, ServeArgs, TokenArgs, currencies};
 use crate::demo;
+use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
 use crate::graphql::sdl;
@@ -85,6 +87,10 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         sandbox,
         clock: clock(sandbox),
         run_jobs: !args.no_jobs,
+        usage_allowance: Allowance {
+            late: TimeDelta::days(i64::from(args.usage_late_days)),
+            ..Allowance::default()
+        },
         currencies,
         connections_max: args.connections,
         engine: EngineConfig { lanes: usize::from(args.lanes), ..EngineConfig::default() },

@@ -80,6 +80,9 @@ pub struct ServeArgs {
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,
+    /// How many days ago usage may be that is still reported
+    #[arg(long, env = "ABACUS_USAGE_LATE_DAYS", default_value_t = 35, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub usage_late_days: u16,
     /// Leave what falls due by itself to `abacus jobs`
     #[arg(long, env = "ABACUS_NO_JOBS")]
     pub no_jobs: bool,

@@ -161,6 +161,7 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
             unit: unit.to_owned(),
             resource_type: "CLOUD".to_owned(),
             aggregation: Aggregation::Last,
+            allows_corrections: false,
         };
         prices.push(ResourcePrice {
             id: 0,

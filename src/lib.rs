@@ -5,13 +5,14 @@
 //! | [`domain`] | what is true without a database: money, ids, periods, orders, bills, the ledger, and `decide` |
 //! | [`store`] | the only place with SQL: rows, statements, repositories, shared look-ups |
 //! | [`engine`] | every write that moves money or changes an order: the group-commit lanes |
+//! | [`metering`] | usage events, each counted once: the lanes that write them |
 //! | [`jobs`] | what happens by itself: renewals, due bills, suspensions, ends; the sandbox's clock |
 //! | [`graphql`] | the schema: types, queries, mutations, loaders, scalars, pagination, errors, limits |
 //! | [`http`] | routes, tokens, GraphQL over HTTP, GraphiQL, health and metrics |
 //! | [`private_pg`] | starts a private PostgreSQL where no DATABASE_URL is set |
 //! | [`server`], [`cli`], [`demo`] | the parts put together, the commands, and what a first start finds |
 //!
-//! Imports run one way: domain ← store ← engine ← jobs ← graphql ← http ← server ← cli. Only graphql/ and http/ name
+//! Imports run one way: domain ← store ← engine ← metering ← jobs ← graphql ← http ← server ← cli. Only graphql/ and http/ name
 //! async_graphql; only store/ (and engine/ for its transaction) name diesel. `tests/it/house.rs` reads the `use`
 //! lines and fails on a breach.
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@ pub mod engine;
 pub mod graphql;
 pub mod http;
 pub mod jobs;
+pub mod metering;
 pub mod private_pg;
 pub mod secret;
 pub mod server;

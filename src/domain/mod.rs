@@ -24,4 +24,5 @@ pub mod record;
 pub mod refusal;
 pub mod text;
 pub mod transaction;
+pub mod usage;
 pub mod viewer;

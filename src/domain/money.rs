@@ -86,6 +86,21 @@ impl Currency {
     }
 }
 
+/// Digits of a decimal that a client may write; more do not fit.
+const DECIMAL_TEXT_MAX: usize = 64;
+
+/// Reads a number as clients write it: plain digits, without exponent; never rounded.
+pub fn parse_decimal(text: &str) -> Result<Decimal, &'static str> {
+    const EXPECTED: &str = "a decimal number such as \"12.50\" is expected, as a string or an integer";
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, "0"));
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !are_digits(whole) || !are_digits(places) || text.len() > DECIMAL_TEXT_MAX {
+        return Err(EXPECTED);
+    }
+    Decimal::from_str_exact(text).map_err(|_| "the number has more digits than the 28 that can be kept")
+}
+
 /// Writes a decimal without exponent, with at least `places` places and no trailing zeros beyond them.
 pub fn format_decimal(amount: Decimal, places: u32) -> String {
     let mut amount = amount.normalize();

@@ -1,6 +1,6 @@
 //! Billing periods, cut in an account's own time zone.
 
-use chrono::{DateTime, Duration, LocalResult, Months, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Duration, LocalResult, Months, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use super::codes::coded_enum;
@@ -66,6 +66,11 @@ fn instant_of(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
             Some(Utc.from_utc_datetime(&utc))
         }
     }
+}
+
+/// The first instant of a day in `zone`.
+pub fn midnight(day: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+    instant_of(day.and_hms_opt(0, 0, 0)?, zone)
 }
 
 /// Whole calendar days from the day of `from` to the day of `until` in `zone`; zero if it does not lie ahead.

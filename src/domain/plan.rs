@@ -35,6 +35,8 @@ pub struct Resource {
     pub unit: String,
     pub resource_type: String,
     pub aggregation: Aggregation,
+    /// Whether reports may be negative: what was reported too much is taken back.
+    pub allows_corrections: bool,
 }
 
 /// What a plan includes of a resource, in the resource's unit.

@@ -30,6 +30,11 @@ impl Viewer {
         self.role == Role::Operator
     }
 
+    /// Whether it may report what was used, of any account.
+    pub fn may_report_usage(&self) -> bool {
+        matches!(self.role, Role::Operator | Role::Service)
+    }
+
     /// Which accounts' things it may see.
     pub fn scope(&self) -> Scope {
         match (self.role, self.account) {

@@ -7,12 +7,14 @@ use crate::domain::money::Currencies;
 use crate::engine::Engine;
 use crate::graphql::limits::Limits;
 use crate::jobs::JobContext;
+use crate::metering::Meter;
 use crate::store::repository::Store;
 
 /// The server's parts, as resolvers need them.
 pub struct App {
     pub store: Arc<Store>,
     pub engine: Arc<Engine>,
+    pub meter: Meter,
     pub currencies: Arc<Currencies>,
     pub clock: Clock,
     pub limits: Limits,

@@ -2,7 +2,9 @@
 
 use async_graphql::Enum;
 
-use crate::domain::{account, bill, notice, order, period, plan, price_rule, refusal, transaction, viewer};
+use crate::domain::{
+    account, bill, notice, order, period, plan, price_rule, refusal, transaction, usage, viewer,
+};
 
 macro_rules! mirrored_enum {
     ($(#[$doc:meta])* $name:ident = $domain:path { $($(#[$vdoc:meta])* $variant:ident,)* }) => {
@@ -297,4 +299,27 @@ mirrored_enum! {
         /// There is no exchange rate that is recent enough.
         RateStale,
     }
+}
+
+mirrored_enum! {
+    /// What the points of a series of usage stand for.
+    Granularity = usage::Granularity {
+        /// An hour of the account's local clock.
+        Hour,
+        /// A calendar day in the account's zone.
+        Day,
+        /// A calendar month in the account's zone.
+        Month,
+    }
+}
+
+/// What became of a reported event.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageOutcome {
+    /// It counts from now on.
+    Accepted,
+    /// It had counted before.
+    Duplicate,
+    /// It does not count.
+    Rejected,
 }

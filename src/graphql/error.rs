@@ -5,6 +5,7 @@ use async_graphql::ErrorExtensions;
 use crate::domain::money::OutOfRange;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::engine::EngineError;
+use crate::metering::MeterError;
 use crate::store::error::StoreError;
 use crate::store::repository::AccessError;
 
@@ -172,6 +173,25 @@ impl From<EngineError> for MutationError {
                 Self::Failed(ApiError::new("UNAVAILABLE", message))
             }
             EngineError::Failed(cause) => Self::Failed(ApiError::internal(cause)),
+        }
+    }
+}
+
+impl From<MeterError> for MutationError {
+    fn from(error: MeterError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<MeterError> for ApiError {
+    fn from(error: MeterError) -> Self {
+        match error {
+            MeterError::Overloaded => Self::new("OVERLOADED", error.to_string()),
+            MeterError::Unavailable(cause) => {
+                tracing::warn!(%cause, "usage was not counted");
+                Self::new("UNAVAILABLE", "not counted, or not known to be; send the events again")
+            }
+            MeterError::Failed(cause) => Self::internal(cause),
         }
     }
 }

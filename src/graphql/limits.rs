@@ -21,7 +21,8 @@ impl Default for Limits {
             aliases_max: 100,
             directives_max: 50,
             recursion_max: 32,
-            body_bytes_max: 2 * 1024 * 1024,
+            // Room for the 10,000 events of one call.
+            body_bytes_max: 8 * 1024 * 1024,
         }
     }
 }

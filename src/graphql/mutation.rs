@@ -7,6 +7,7 @@ mod orders;
 mod plans;
 mod prices;
 mod sandbox;
+mod usage;
 
 use async_graphql::MergedObject;
 
@@ -20,5 +21,6 @@ pub struct Mutation(
     plans::PlanMutation,
     prices::PriceMutation,
     accounts::AccountMutation,
+    usage::UsageMutation,
     sandbox::SandboxMutation,
 );

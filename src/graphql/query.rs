@@ -5,12 +5,14 @@ pub(in crate::graphql) mod lists;
 mod price;
 pub(in crate::graphql) mod price_rules;
 mod simulation;
+mod usage;
 
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 use futures_util::future::try_join_all;
 
+use super::enums::Granularity;
 use super::error::{ApiError, ApiResult};
 use super::input::{argument_account, argument_id, may_be_kept};
 use super::limits::page_cost;
@@ -34,6 +36,7 @@ use super::types::record::{ConsumptionRecord, ConsumptionRecordConnection};
 use super::types::resource::Resource;
 use super::types::service_config::ServiceConfig;
 use super::types::transaction::{Transaction, TransactionConnection};
+use super::types::usage_point::UsagePoint;
 use super::types::viewer::Viewer;
 use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, RecordId, TransactionId};
 use crate::domain::label::{self, LabelList};
@@ -491,6 +494,26 @@ impl Query {
         let key = if may_be_kept(&key) { key } else { String::new() };
         let answer = session.repository().answer(account, key).await.map_err(ApiError::from)?;
         Ok(answer.map(IdempotentResult))
+    }
+
+    /// What an account used of a resource, a point for each hour, day or month that reaches into the window. A point of
+    /// what adds up is the sum, of others the greatest value, or the last, the average or the 95th percentile of the
+    /// 5-minute values over all subjects. A gauge holds what was reported last for an hour at the most. Up to 1,500 points.
+    #[graphql(complexity = "200 + child_complexity")]
+    async fn usage(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose; absent: the caller's own.")] account_id: Option<ID>,
+        #[graphql(desc = "The resource's code.")] resource: String,
+        #[graphql(desc = "From the hour, day or month that this lies in.")] start_time: Instant,
+        #[graphql(desc = "Up to here.")] end_time: Instant,
+        #[graphql(desc = "What a point stands for.")] granularity: Granularity,
+    ) -> async_graphql::Result<Vec<UsagePoint>> {
+        let window = (start_time.0, end_time.0);
+        let granularity = granularity.into();
+        let asked = usage::UsageQuestion { account_id, resource, window, granularity };
+        let points = Box::pin(usage::usage(session(ctx)?, asked)).await?;
+        Ok(points.into_iter().map(UsagePoint::from).collect())
     }
 
     /// Checks the ledger of one account. Without accountId, operators only: those of the next 1,000 accounts, continued

@@ -5,10 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 
 use crate::clock::to_microseconds;
-use crate::domain::money::{CurrencyCode, format_decimal};
-
-/// Digits of a decimal that a client may write; more do not fit.
-const DECIMAL_TEXT_MAX: usize = 64;
+use crate::domain::money::{CurrencyCode, format_decimal, parse_decimal};
 
 /// An exact decimal number of up to 28 significant digits. Written as a string without exponent ("0.0075"); read from
 /// a string or an integer, never from a float.
@@ -29,17 +26,6 @@ impl Exact {
     pub fn money(value: Decimal, places: u32) -> Self {
         Self { value, places }
     }
-}
-
-fn parse_decimal(text: &str) -> Result<Decimal, &'static str> {
-    const EXPECTED: &str = "a decimal number such as \"12.50\" is expected, as a string or an integer";
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, places) = digits.split_once('.').unwrap_or((digits, "0"));
-    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !are_digits(whole) || !are_digits(places) || text.len() > DECIMAL_TEXT_MAX {
-        return Err(EXPECTED);
-    }
-    Decimal::from_str_exact(text).map_err(|_| "the number has more digits than the 28 that can be kept")
 }
 
 /// An exact decimal number of up to 28 significant digits. Written as a string without exponent ("0.0075"); read from

@@ -86,3 +86,12 @@ pub(super) fn operator_session<'c>(ctx: &Context<'c>) -> ApiResult<&'c Session> 
     }
     Ok(session)
 }
+
+/// The request's session, for those who report usage: metering agents and operators.
+pub(super) fn metering_session<'c>(ctx: &Context<'c>) -> ApiResult<&'c Session> {
+    let session = any_session(ctx)?;
+    if !session.viewer().may_report_usage() {
+        return Err(ApiError::forbidden("this takes the role SERVICE or OPERATOR"));
+    }
+    Ok(session)
+}

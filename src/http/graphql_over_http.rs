@@ -83,7 +83,7 @@ fn written(format: Format, status: StatusCode, response: &Response) -> Answer {
     }
 }
 
-fn status_of(error: &ApiError) -> StatusCode {
+pub(super) fn status_of(error: &ApiError) -> StatusCode {
     match error.code {
         "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
         "FORBIDDEN" => StatusCode::FORBIDDEN,

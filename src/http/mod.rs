@@ -5,13 +5,14 @@ mod graphiql;
 mod graphql_over_http;
 pub mod health;
 pub mod token;
+mod usage;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -41,6 +42,7 @@ pub fn router(app: Arc<App>, tokens: TokenKey, metrics: PrometheusHandle) -> Rou
         Arc::new(HttpState { schema: schema(&app.limits), documents: DocumentCache::default(), tokens, app });
     Router::new()
         .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
+        .route("/usage", post(usage::post))
         .merge(graphiql::routes())
         .with_state(state)
         .merge(health)

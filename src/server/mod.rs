@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
+use crate::domain::usage::Allowance;
 use crate::engine::{Engine, EngineConfig};
 use crate::graphql::Limits;
 use crate::graphql::app::App;
 use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
 use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
+use crate::metering::Meter;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations;
@@ -38,6 +40,8 @@ pub struct ServerConfig {
     pub run_jobs: bool,
     /// How long a lease of the jobs lasts.
     pub job_lease_seconds: i64,
+    /// When the time of reported usage may lie.
+    pub usage_allowance: Allowance,
     /// Signs and checks tokens.
     pub secret: Vec<u8>,
 }
@@ -56,6 +60,7 @@ impl ServerConfig {
             sandbox: false,
             run_jobs: true,
             job_lease_seconds: LEASE_SECONDS_DEFAULT,
+            usage_allowance: Allowance::default(),
             secret,
         }
     }
@@ -87,9 +92,11 @@ impl Server {
     pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
         let tokens = TokenKey::new(&config.secret)?;
         let jobs = job_context(&config).await?;
+        let store = Store::new(jobs.database.clone());
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
-            store: Store::new(jobs.database.clone()),
+            meter: Meter::start(config.engine.lanes, &store, &config.clock, config.usage_allowance),
+            store,
             currencies: Arc::new(config.currencies),
             clock: config.clock,
             limits: config.limits,
@@ -106,6 +113,7 @@ impl Server {
     pub async fn stop(self) {
         self.listener.stop().await;
         self.runner.stop().await;
+        self.app.meter.stop().await;
         self.app.engine.stop().await;
     }
 }

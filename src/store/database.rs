@@ -37,6 +37,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pooled connection.
 pub type Connection = diesel_async::pooled_connection::bb8::PooledConnection<'static, AsyncPgConnection>;
 
+/// A connection of one's own.
+pub type OwnConnection = AsyncPgConnection;
+
 /// The database of one server: a pool for reading and small writes, and the way to open further connections.
 #[derive(Clone)]
 pub struct Database {
@@ -80,7 +83,7 @@ impl Database {
     }
 
     /// A connection of one's own.
-    pub async fn dedicated_connection(&self) -> Result<AsyncPgConnection, StoreError> {
+    pub async fn dedicated_connection(&self) -> Result<OwnConnection, StoreError> {
         let connecting = establish(self.url.clone(), Arc::clone(&self.statements));
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connection) => connection.map_err(|error| StoreError::Unavailable(error.to_string())),

@@ -19,6 +19,8 @@ use diesel_async::RunQueryDsl;
 /// Whose things a list is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owners {
+    /// No account owns them.
+    None,
     Everyone,
     One(AccountId),
     /// An account and its sub-accounts.
@@ -106,8 +108,8 @@ where
     let order = page.order();
     let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
     let statement = match owners {
-        Owners::Everyone => {
-            let all = select.sql(table).sql(" t WHERE ").sql(OF_EVERYONE).then(&filter);
+        Owners::None | Owners::Everyone => {
+            let all = of_owners(select.sql(table).sql(" t WHERE "), owners).then(&filter);
             restrict_to_page(all, page)
         }
         Owners::One(account) => {
@@ -170,6 +172,7 @@ where
 /// The condition that rows `t` are of these owners.
 pub(super) fn of_owners<ST>(select: Statement<ST>, owners: Owners) -> Statement<ST> {
     match owners {
+        Owners::None => select.sql("true"),
         Owners::Everyone => select.sql(OF_EVERYONE),
         Owners::One(account) => select.sql("t.account_id = ").bigint(account.0),
         Owners::Family(main) => select

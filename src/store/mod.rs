@@ -25,6 +25,7 @@ mod rows;
 mod schema;
 mod statement;
 pub mod transactions;
+pub mod usage;
 
 use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;

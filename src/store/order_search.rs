@@ -86,7 +86,7 @@ pub(super) fn page(owners: Owners, filter: &OrderFilter, page: &Page) -> Option<
     let search = Search { older: older(word)?, pattern: like_anywhere(word), filter, page };
     let select = Statement::new("SELECT ").sql(select_list::<OrderRow>("t.")).sql(" FROM ");
     let found = match owners {
-        Owners::Everyone => search.ids(select.sql("("), Of::Everyone).sql(") f"),
+        Owners::None | Owners::Everyone => search.ids(select.sql("("), Of::Everyone).sql(") f"),
         Owners::One(account) => search.ids(select.sql("("), Of::One(account.0)).sql(") f"),
         Owners::Family(main) => {
             let ids = search.ids(select.sql("(SELECT f.* FROM accounts a CROSS JOIN LATERAL ("), Of::Outer);

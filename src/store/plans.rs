@@ -55,12 +55,11 @@ impl PlanFilter {
 }
 
 pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Vec<Plan>, StoreError> {
-    list::page::<PlanRow, _>(conn, "plans", Owners::Everyone, page, |statement| filter.restrict(statement))
-        .await
+    list::page::<PlanRow, _>(conn, "plans", Owners::None, page, |statement| filter.restrict(statement)).await
 }
 
 pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, StoreError> {
-    list::count(conn, "plans", Owners::Everyone, |statement| filter.restrict(statement)).await
+    list::count(conn, "plans", Owners::None, |statement| filter.restrict(statement)).await
 }
 
 /// Makes a plan with what it includes. A resource that there is not is a violation of
@@ -189,7 +188,8 @@ pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> 
 /// Makes a resource, or changes its name and kind of product; None if it is there with another unit or aggregation.
 pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Option<Resource>, StoreError> {
     let statement = Statement::new(
-        "INSERT INTO resources AS r (code, name, unit, resource_type, aggregation) VALUES (",
+        "INSERT INTO resources AS r (code, name, unit, resource_type, aggregation, allows_corrections) \
+         VALUES (",
     )
     .text(resource.code.clone())
     .sql(", ")
@@ -200,8 +200,11 @@ pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Opti
     .text(resource.resource_type.clone())
     .sql(", ")
     .text(resource.aggregation.code().to_owned())
+    .sql(", ")
+    .value::<Bool, _>(resource.allows_corrections)
     .sql(
-        ") ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type \
+        ") ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type, \
+             allows_corrections = excluded.allows_corrections \
              WHERE r.unit = excluded.unit AND r.aggregation = excluded.aggregation RETURNING ",
     )
     .sql(select_list::<ResourceRow>(""));

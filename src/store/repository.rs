@@ -22,7 +22,7 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{capacity, keys, labels, notices, price_rules};
+use super::{capacity, keys, labels, notices, price_rules, usage};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
@@ -41,6 +41,7 @@ use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSe
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
+use crate::domain::usage::{Hour, Sample};
 use crate::domain::viewer::{Scope, Viewer};
 
 /// Namespaces whose accounts are remembered.
@@ -612,6 +613,33 @@ impl Repository {
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
         Ok(records::record_count(&*self.store.database.connection().await?, owners, filter).await?)
+    }
+
+    /// What an account used of a resource by the hour; nothing of an account that the viewer may not see.
+    pub async fn usage_hours(
+        &self,
+        account: AccountId,
+        resource: &Resource,
+        window: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<Hour>, StoreError> {
+        if self.account(account).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let conn = self.store.database.connection().await?;
+        usage::usage_hours(&conn, account, &resource.code, resource.aggregation, window).await
+    }
+
+    /// An account's samples of a gauge; nothing of an account that the viewer may not see.
+    pub async fn usage_samples(
+        &self,
+        account: AccountId,
+        resource: &str,
+        window: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<Sample>, StoreError> {
+        if self.account(account).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        usage::usage_samples(&*self.store.database.connection().await?, account, resource, window).await
     }
 
     pub async fn transactions(

@@ -184,15 +184,17 @@ pub struct ResourceRow {
     unit: String,
     resource_type: String,
     aggregation: Coded<Aggregation>,
+    allows_corrections: bool,
 }
 
 impl Row for ResourceRow {
-    columns!(resources: code, name, unit, resource_type, aggregation);
+    columns!(resources: code, name, unit, resource_type, aggregation, allows_corrections);
     type Domain = Resource;
 
     fn into_domain(self) -> Result<Resource, StoreError> {
-        let Self { code, name, unit, resource_type, aggregation: Coded(aggregation) } = self;
-        Ok(Resource { code, name, unit, resource_type, aggregation })
+        let Self { code, name, unit, resource_type, aggregation: Coded(aggregation), allows_corrections } =
+            self;
+        Ok(Resource { code, name, unit, resource_type, aggregation, allows_corrections })
     }
 }
 

@@ -33,6 +33,7 @@ diesel::table! {
         unit -> Text,
         resource_type -> Text,
         aggregation -> Text,
+        allows_corrections -> Bool,
     }
 }
 

@@ -36,8 +36,8 @@ enum About {
 
 use About::{Account, Act, Nobody, One, Operators, Own, Seen, Several};
 
-/// What metering agents may read.
-const FOR_SERVICE: [&str; 3] = ["viewer", "serviceConfig", "resources"];
+/// What metering agents may read and do.
+const FOR_SERVICE: [&str; 4] = ["viewer", "serviceConfig", "resources", "recordUsage"];
 
 /// The root fields, each with what it is asked here. The variables are those of a [`Tenant`].
 const MATRIX: &[(&str, About, &str)] = &[
@@ -132,6 +132,11 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("updatePlan", Operators, "mutation { updatePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),
     ("advanceClock", Operators, "mutation { advanceClock(input: { to: \"2020-01-01T00:00:00Z\" }) {
         now userErrors { path code message } } }"),
+    ("recordUsage", Operators, "mutation { recordUsage(input: { events: [] }) { results { id } userErrors { path code message } } }"),
+    ("usage", Account, "query($account: ID) { usage(accountId: $account, resource: \"transfer_out\", granularity: HOUR,
+        startTime: \"2026-11-01T00:00:00Z\", endTime: \"2026-11-01T01:00:00Z\") { time quantity } }"),
+    ("usage", Own, "{ usage(resource: \"transfer_out\", granularity: HOUR, startTime: \"2026-11-01T00:00:00Z\",
+        endTime: \"2026-11-01T01:00:00Z\") { time quantity } }"),
     ("setPrices", Operators, "mutation($account: ID) { setPrices(input: { accountId: $account, dryRun: true, idempotencyKey: \"try\",
         infos: [{ definition: { discount: { payablePercent: 90 } } }] }) { rules { id } userErrors { path code message } } }"),
     ("endPriceRule", Operators, "mutation { endPriceRule(input: { ruleId: \"rul_999999\", idempotencyKey: \"try\" }) {
@@ -208,6 +213,7 @@ impl Tenant {
             told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
         secrets.push(seen["balance"]["amount"].as_str().unwrap().to_owned());
         secrets.push(seen["ledger"]["nodes"][0]["hash"].as_str().unwrap().to_owned());
+        secrets.push(usage_of(server, &account, opening).await);
         Self { namespace: namespace.to_owned(), variables, secrets }
     }
 
@@ -233,6 +239,18 @@ impl Tenant {
             assert!(!body.contains(secret), "{when} tells {secret}: {body}");
         }
     }
+}
+
+/// Has an account use a quantity of traffic that no other account uses, and answers it.
+async fn usage_of(server: &TestServer, account: &str, opening: &str) -> String {
+    let account = AccountId::parse(account).unwrap();
+    let quantity = format!("{opening}77");
+    let insert = format!(
+        "INSERT INTO usage_hours VALUES ({}, 'transfer_out', '2026-11-01T00:00:00Z', '', {quantity}, 1)",
+        account.0
+    );
+    server.sql().await.batch_execute(&insert).await.unwrap();
+    quantity
 }
 
 /// A notice of an account, as a job would leave it.

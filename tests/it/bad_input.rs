@@ -742,6 +742,7 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "setPrices" => {
             json!({ "accountId": shop.account, "infos": [{ "definition": { "discount": { "payablePercent": "90" } } }] })
         }
+        "recordUsage" => json!({ "events": [] }),
         "endPriceRule" => json!({ "ruleId": "rul_1" }),
         "defineResource" => {
             json!({ "code": "gpu", "name": "n", "unit": "card", "resourceType": "CLOUD", "aggregation": "LAST" })
@@ -770,8 +771,10 @@ async fn texts_that_are_empty_too_long_or_hold_a_zero_are_refused_by_the_name_of
         let scalars = schema.scalars(&input_type);
         let keyed = scalars.iter().any(|(path, _)| path == "idempotencyKey");
         for (path, scalar) in &scalars {
-            // Of a definition there is exactly one kind in an input: price_rules.rs tries the texts of each.
-            if !matches!(scalar.as_str(), "String" | "ID") || path.starts_with("infos.definition.") {
+            // Of a definition there is exactly one kind in an input: price_rules.rs tries the texts of each. An event is
+            // rejected by itself: usage.rs tries its texts.
+            let elsewhere = ["infos.definition.", "events."].iter().any(|prefix| path.starts_with(prefix));
+            if !matches!(scalar.as_str(), "String" | "ID") || elsewhere {
                 continue;
             }
             for (kind, text) in
@@ -875,6 +878,13 @@ fn fill_in(argument: &mut serde_json::Map<String, Value>, field: &str, shop: &Sh
             argument.entry("key").or_insert(json!("k"));
             argument.entry("accountId").or_insert(json!(shop.account));
         }
+        "usage" => {
+            argument.entry("resource").or_insert(json!("transfer_out"));
+            argument.entry("accountId").or_insert(json!(shop.account));
+            argument.insert("startTime".to_owned(), json!("2026-01-01T00:00:00Z"));
+            argument.insert("endTime".to_owned(), json!("2026-01-02T00:00:00Z"));
+            argument.insert("granularity".to_owned(), json!("DAY"));
+        }
         "rechargeRecords" => {
             argument.insert("startTime".to_owned(), json!("2026-01-01T00:00:00Z"));
             argument.insert("endTime".to_owned(), json!("2027-01-01T00:00:00Z"));
@@ -891,6 +901,8 @@ fn literal(value: &Value) -> String {
                 fields.iter().map(|(name, value)| format!("{name}: {}", literal(value))).collect();
             format!("{{ {} }}", fields.join(", "))
         }
+        // An enumeration's value.
+        Value::String(text) if text == "DAY" => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
@@ -1181,7 +1193,7 @@ async fn a_body_of_a_hundred_megabytes_is_refused_and_the_server_goes_on() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_bad_request(&answer, "streamed");
     // Of a length that is told beforehand.
-    let (status, answer) = send(&shop.customer, "application/json", vec![b' '; 3 * 1024 * 1024]).await;
+    let (status, answer) = send(&shop.customer, "application/json", vec![b' '; 9 * 1024 * 1024]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_bad_request(&answer, "told beforehand");
     shop.goes_on().await;

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms in their order: each may name itself and those before it. cli and demo stand beside each other.
-const ORDER: [&[&str]; 9] = [
+const ORDER: [&[&str]; 10] = [
     &["domain"],
     &["store"],
     &["engine"],
+    &["metering"],
     &["jobs"],
     &["graphql"],
     &["http"],

@@ -28,3 +28,4 @@ mod reading;
 mod same_ledger;
 mod schema;
 mod statements;
+mod usage;

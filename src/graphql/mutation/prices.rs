@@ -100,6 +100,9 @@ pub struct DefineResourceInput {
     resource_type: String,
     /// How the reports on it become one quantity. It never changes.
     aggregation: Aggregation,
+    /// Whether reports may be negative: what was reported too much is taken back. Only of what adds up (SUM).
+    #[graphql(default = false)]
+    allows_corrections: bool,
 }
 
 /// The resource as it is defined now.
@@ -215,12 +218,17 @@ async fn end_price_rule(session: &Session, input: EndPriceRuleInput) -> Mutation
 }
 
 async fn define_resource(session: &Session, input: DefineResourceInput) -> MutationResult<DomainResource> {
+    if input.allows_corrections && input.aggregation != Aggregation::Sum {
+        let message = "only what adds up (SUM) can be taken back";
+        return Err(Refusal::new(RefusalCode::Invalid, "allowsCorrections", message).into());
+    }
     let resource = DomainResource {
         code: text::code("code", &input.code)?,
         name: text::name("name", &input.name)?,
         unit: text::name("unit", &input.unit)?,
         resource_type: text::code("resourceType", &input.resource_type)?,
         aggregation: input.aggregation.into(),
+        allows_corrections: input.allows_corrections,
     };
     let defined = session.repository().resource_define(resource).await?;
     let message = "the resource is there with another unit or aggregation, which never change";

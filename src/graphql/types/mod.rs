@@ -18,5 +18,6 @@ pub mod record;
 pub mod resource;
 pub mod service_config;
 pub mod transaction;
+pub mod usage_point;
 pub mod user_error;
 pub mod viewer;

@@ -43,6 +43,11 @@ impl Resource {
     async fn aggregation(&self) -> Aggregation {
         self.0.aggregation.into()
     }
+
+    /// Whether reports may be negative: what was reported too much is taken back.
+    async fn allows_corrections(&self) -> bool {
+        self.0.allows_corrections
+    }
 }
 
 /// The resource of that code, which a price names.

@@ -1,0 +1,12 @@
+//! Usage: what metering agents report, and what their reports come to.
+
+mod buckets;
+mod event;
+mod series;
+
+pub use buckets::{Granularity, HOUR, SLOT, bucket_start, buckets, hour_of, next_bucket, slot_of};
+pub use event::{
+    ATTRIBUTES_MAX, Allowance, EVENT_ID_MAX, EVENTS_MAX, Fault, Outcome, QUANTITY_MAX, QUANTITY_PLACES,
+    UsageEvent,
+};
+pub use series::{Hour, Point, Sample, of_hours, of_samples};

@@ -1,0 +1,214 @@
+//! What reports come to over time: by the hour what adds up and what is greatest, by 5-minute slots what is held.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rust_decimal::Decimal;
+
+use super::buckets::SLOT;
+use crate::domain::money::{self, OutOfRange};
+use crate::domain::plan::Aggregation;
+
+/// A gauge holds its value until the next report, for so many slots at the most: an hour.
+const HELD_SLOTS: i32 = 12;
+/// Of the slots of a period so many in a hundred are left out from the top.
+const LEFT_OUT_PERCENT: usize = 5;
+
+/// What a subject's reports of one hour came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hour {
+    pub start: DateTime<Utc>,
+    pub quantity: Decimal,
+}
+
+/// The last report of a subject in a 5-minute slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    pub subject: String,
+    pub slot: DateTime<Utc>,
+    pub quantity: Decimal,
+}
+
+/// A quantity for a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    pub start: DateTime<Utc>,
+    pub quantity: Decimal,
+}
+
+/// Points of what adds up, or of what is greatest; `starts` are the beginnings of the buckets, in order, and the end of
+/// the last one. A bucket without a report is zero.
+pub fn of_hours(
+    aggregation: Aggregation,
+    hours: &[Hour],
+    starts: &[DateTime<Utc>],
+) -> Result<Vec<Point>, OutOfRange> {
+    let mut found: BTreeMap<usize, Decimal> = BTreeMap::new();
+    for hour in hours {
+        let Some(bucket) = bucket_of(hour.start, starts) else { continue };
+        match found.get_mut(&bucket) {
+            None => {
+                found.insert(bucket, hour.quantity);
+            }
+            Some(quantity) if aggregation == Aggregation::Max => *quantity = (*quantity).max(hour.quantity),
+            Some(quantity) => *quantity = money::add(*quantity, hour.quantity)?,
+        }
+    }
+    let point = |(bucket, limits): (usize, &[DateTime<Utc>])| {
+        let start = limits.first().copied()?;
+        Some(Point { start, quantity: found.get(&bucket).copied().unwrap_or_default() })
+    };
+    Ok(starts.windows(2).enumerate().filter_map(point).collect())
+}
+
+fn bucket_of(instant: DateTime<Utc>, starts: &[DateTime<Utc>]) -> Option<usize> {
+    let after = starts.partition_point(|start| *start <= instant);
+    after.checked_sub(1).filter(|bucket| bucket.checked_add(1).is_some_and(|next| next < starts.len()))
+}
+
+/// Points of a gauge: the last, the average or the 95th percentile of its slots, summed over subjects. Slots that lie
+/// ahead of `now` count for nothing. `samples` reach an hour further back than the first bucket.
+pub fn of_samples(
+    aggregation: Aggregation,
+    samples: &[Sample],
+    starts: &[DateTime<Utc>],
+    now: DateTime<Utc>,
+) -> Result<Vec<Point>, OutOfRange> {
+    let (Some(from), Some(until)) = (starts.first().copied(), starts.last().copied()) else {
+        return Ok(Vec::new());
+    };
+    let levels = levels(samples, from, until.min(now))?;
+    let mut points = Vec::with_capacity(starts.len());
+    for limits in starts.windows(2) {
+        let [start, end] = limits else { continue };
+        let (start, end) = (*start, *end);
+        let slots = slots_between(from, start)..slots_between(from, end);
+        let of_bucket = levels.get(slots.start.min(levels.len())..slots.end.min(levels.len())).unwrap_or(&[]);
+        points.push(Point { start, quantity: summary(aggregation, of_bucket)? });
+    }
+    Ok(points)
+}
+
+fn slots_between(from: DateTime<Utc>, until: DateTime<Utc>) -> usize {
+    let seconds = until.signed_duration_since(from).num_seconds().max(0);
+    let slot = SLOT.num_seconds().max(1);
+    let slots = seconds.saturating_add(slot).saturating_sub(1).checked_div(slot).unwrap_or(0);
+    usize::try_from(slots).unwrap_or(0)
+}
+
+/// The gauge's value in each slot from `from` on: what each subject has reported last, an hour ago at the most.
+fn levels(samples: &[Sample], from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Decimal>, OutOfRange> {
+    let mut levels = vec![Decimal::ZERO; slots_between(from, until)];
+    let mut of_subject: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples {
+        of_subject.entry(&sample.subject).or_default().push(sample);
+    }
+    for samples in of_subject.values_mut() {
+        samples.sort_by_key(|sample| sample.slot);
+        for (index, sample) in samples.iter().enumerate() {
+            let next = index.checked_add(1).and_then(|next| samples.get(next)).map(|next| next.slot);
+            let lapses = sample.slot.checked_add_signed(held_time()).ok_or(OutOfRange)?;
+            let until = next.map_or(lapses, |next| next.min(lapses));
+            let slots = slots_between(from, sample.slot)..slots_between(from, until);
+            // What was reported before the first slot counts from there on.
+            for level in levels.iter_mut().take(slots.end).skip(slots.start) {
+                *level = money::add(*level, sample.quantity)?;
+            }
+        }
+    }
+    Ok(levels)
+}
+
+fn held_time() -> TimeDelta {
+    SLOT.checked_mul(HELD_SLOTS).unwrap_or(SLOT)
+}
+
+fn summary(aggregation: Aggregation, levels: &[Decimal]) -> Result<Decimal, OutOfRange> {
+    match aggregation {
+        Aggregation::Last => Ok(levels.last().copied().unwrap_or_default()),
+        Aggregation::P95 => Ok(percentile(levels)),
+        _ => average(levels),
+    }
+}
+
+/// The highest that is left when the highest 5 % are left out, rounded down to whole slots.
+fn percentile(levels: &[Decimal]) -> Decimal {
+    let mut levels = levels.to_vec();
+    levels.sort_unstable_by(|one, other| other.cmp(one));
+    let left_out = levels.len().saturating_mul(LEFT_OUT_PERCENT).checked_div(100).unwrap_or(0);
+    levels.get(left_out).copied().unwrap_or_default()
+}
+
+fn average(levels: &[Decimal]) -> Result<Decimal, OutOfRange> {
+    let mut sum = Decimal::ZERO;
+    for level in levels {
+        sum = money::add(sum, *level)?;
+    }
+    let count = Decimal::from(levels.len().max(1));
+    sum.checked_div(count).ok_or(OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn sample(subject: &str, slot: &str, quantity: i64) -> Sample {
+        Sample { subject: subject.to_owned(), slot: at(slot), quantity: Decimal::from(quantity) }
+    }
+
+    fn hours(from: &str, count: i64) -> Vec<DateTime<Utc>> {
+        (0..=count).map(|hour| at(from) + TimeDelta::hours(hour)).collect()
+    }
+
+    fn quantities(points: &[Point]) -> Vec<String> {
+        points.iter().map(|point| point.quantity.normalize().to_string()).collect()
+    }
+
+    #[test]
+    fn a_gauge_holds_for_an_hour_and_is_summed_over_its_subjects() {
+        let samples = [
+            sample("a", "2026-03-01T09:30:00Z", 4),
+            sample("a", "2026-03-01T11:00:00Z", 10),
+            sample("b", "2026-03-01T10:30:00Z", 2),
+        ];
+        let starts = hours("2026-03-01T10:00:00Z", 3);
+        let later = at("2026-03-02T00:00:00Z");
+        let points = |aggregation, now| quantities(&of_samples(aggregation, &samples, &starts, now).unwrap());
+        // 10:00 to 10:30 four (held since 9:30), to 11:30 two of b, from 11:00 to 12:00 ten of a.
+        assert_eq!(points(Aggregation::Average, later), ["3", "11", "0"]);
+        assert_eq!(points(Aggregation::Last, later), ["2", "10", "0"]);
+        assert_eq!(points(Aggregation::P95, later), ["4", "12", "0"]);
+        // What lies ahead counts for nothing, neither as zero nor as what is held.
+        let now = at("2026-03-01T11:30:00Z");
+        assert_eq!(points(Aggregation::Average, now), ["3", "12", "0"]);
+        assert_eq!(points(Aggregation::Last, now), ["2", "12", "0"]);
+    }
+
+    #[test]
+    fn the_percentile_leaves_out_whole_slots_from_the_top() {
+        let levels = |count: usize| (1..=count).map(Decimal::from).collect::<Vec<_>>();
+        for (count, expected) in [(1, 1), (19, 19), (20, 19), (39, 38), (40, 38), (8_640, 8_208)] {
+            assert_eq!(percentile(&levels(count)), Decimal::from(expected), "{count} slots");
+        }
+        assert_eq!(percentile(&[]), Decimal::ZERO);
+    }
+
+    #[test]
+    fn sums_and_maxima_fall_into_the_bucket_of_their_hour() {
+        let hour = |start: &str, quantity: i64| Hour { start: at(start), quantity: Decimal::from(quantity) };
+        let all = [
+            hour("2026-03-01T09:00:00Z", 100),
+            hour("2026-03-01T10:00:00Z", 1),
+            hour("2026-03-01T10:00:00Z", 5),
+            hour("2026-03-01T12:00:00Z", 3),
+            hour("2026-03-01T13:00:00Z", 100),
+        ];
+        let starts = hours("2026-03-01T10:00:00Z", 3);
+        assert_eq!(quantities(&of_hours(Aggregation::Sum, &all, &starts).unwrap()), ["6", "0", "3"]);
+        assert_eq!(quantities(&of_hours(Aggregation::Max, &all, &starts).unwrap()), ["5", "0", "3"]);
+    }
+}

@@ -1,0 +1,208 @@
+//! What metering agents report is counted: each event once, however often it is sent.
+//!
+//! Like the engine's commands, events go to lanes, chosen by their accounts: a lane takes whatever has queued while its
+//! last batch was under way, and writes it as one transaction. Several requests share a commit, and the events of one
+//! account never wait for each other. docs/adr/0011 tells why.
+
+mod directory;
+mod lane;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use rust_decimal::Decimal;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::domain::ids::AccountId;
+use crate::domain::usage::{Allowance, Fault, Outcome};
+use crate::store::error::StoreError;
+use crate::store::repository::Store;
+use crate::store::usage::Metered;
+use chrono::{DateTime, Utc};
+use directory::Directory;
+use lane::{Lane, Request};
+
+/// Events that a lane keeps waiting.
+const QUEUE_MAX: usize = 100_000;
+/// A caller waits no longer than this; the events may still be counted.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+/// What waits when the server stops is counted within this time.
+const STOP_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Whose usage a report is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reported {
+    Account(AccountId),
+    Namespace(String),
+}
+
+impl Reported {
+    /// Whose it is, by exactly one of both.
+    pub fn named(account: Option<&str>, namespace: Option<String>) -> Result<Self, Fault> {
+        match (account, namespace) {
+            (Some(_), Some(_)) => {
+                Err(Fault::new("namespace", "accountId and namespace cannot be used together"))
+            }
+            (None, Some(namespace)) => Ok(Self::Namespace(namespace)),
+            (Some(id), None) => {
+                let wrong = || Fault::new("accountId", "is not an id of this kind");
+                AccountId::parse(id).map(Self::Account).ok_or_else(wrong)
+            }
+            (None, None) => Err(Fault::new("accountId", "is needed, or a namespace")),
+        }
+    }
+}
+
+/// A report as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub id: String,
+    pub of: Reported,
+    pub resource: String,
+    pub quantity: Decimal,
+    pub time: DateTime<Utc>,
+    pub subject: Option<String>,
+    pub datacenter: Option<String>,
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Why reports were not counted, or are not known to be. Sending them again counts none twice.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MeterError {
+    #[error("too many events are waiting; try again later")]
+    Overloaded,
+    #[error("the events could not be counted now: {0}")]
+    Unavailable(String),
+    #[error("the events could not be kept: {0}")]
+    Failed(StoreError),
+}
+
+impl From<StoreError> for MeterError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(message) => Self::Unavailable(message),
+            StoreError::Overloaded | StoreError::Contended(_) => Self::Overloaded,
+            error => Self::Failed(error),
+        }
+    }
+}
+
+struct LaneHandle {
+    queue: mpsc::Sender<Request>,
+    room: Arc<Semaphore>,
+}
+
+/// Counts usage.
+pub struct Meter {
+    lanes: Vec<LaneHandle>,
+    directory: Directory,
+    clock: Clock,
+    allowance: Allowance,
+    stop: watch::Sender<bool>,
+    running: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Meter {
+    pub fn start(lanes: usize, store: &Arc<Store>, clock: &Clock, allowance: Allowance) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let (mut handles, mut running) = (Vec::new(), Vec::new());
+        for _ in 0..lanes.max(1) {
+            let (queue, requests) = mpsc::channel(1_024);
+            let database = store.database.clone();
+            let lane = Lane { requests, stopping: stopping.clone(), database, clock: clock.clone() };
+            handles.push(LaneHandle { queue, room: Arc::new(Semaphore::new(QUEUE_MAX)) });
+            running.push(tokio::spawn(lane.run()));
+        }
+        let directory = Directory::new(Arc::clone(store));
+        let running = std::sync::Mutex::new(running);
+        Self { lanes: handles, directory, clock: clock.clone(), allowance, stop, running }
+    }
+
+    /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
+    /// it fails some may have been counted; sending them again tells.
+    pub async fn record(&self, reports: Vec<Result<Report, Fault>>) -> Result<Vec<Outcome>, MeterError> {
+        let mut outcomes = vec![None; reports.len()];
+        let mut of_lanes: Vec<Vec<(usize, Metered)>> = self.lanes.iter().map(|_| Vec::new()).collect();
+        let known = self.directory.look_up(reports.iter().filter_map(|report| report.as_ref().ok())).await?;
+        let now = self.clock.now();
+        for (place, (report, outcome)) in reports.into_iter().zip(&mut outcomes).enumerate() {
+            let metered = report.and_then(|report| known.metered(report));
+            match metered.and_then(|metered| self.checked(metered, now)) {
+                Ok(metered) => {
+                    let lane = self.lane_of(metered.event.account);
+                    if let Some(events) = of_lanes.get_mut(lane) {
+                        events.push((place, metered));
+                    }
+                }
+                Err(fault) => *outcome = Some(Outcome::Rejected(fault.to_string())),
+            }
+        }
+        let counting = self.lanes.iter().zip(of_lanes).map(|(lane, events)| count_in(lane, events));
+        for (place, counted) in try_join_all(counting).await?.into_iter().flatten() {
+            if let Some(outcome) = outcomes.get_mut(place) {
+                *outcome = Some(counted);
+            }
+        }
+        let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        tell(&outcomes);
+        Ok(outcomes)
+    }
+
+    fn checked(&self, metered: Metered, now: DateTime<Utc>) -> Result<Metered, Fault> {
+        metered.event.check(now, self.allowance)?;
+        Ok(metered)
+    }
+
+    /// One account is always in one lane of a process.
+    fn lane_of(&self, account: AccountId) -> usize {
+        let hash = account.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        usize::try_from(hash).unwrap_or(0).checked_rem(self.lanes.len()).unwrap_or(0)
+    }
+
+    /// Takes no more events, counts those that were taken, and ends.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let running = match self.running.lock() {
+            Ok(mut running) => std::mem::take(&mut *running),
+            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
+        };
+        if tokio::time::timeout(STOP_TIME_MAX, join_all(running)).await.is_err() {
+            tracing::error!("usage was still waiting when the server stopped");
+        }
+    }
+}
+
+/// Has a lane count its share of a request.
+async fn count_in(
+    lane: &LaneHandle,
+    events: Vec<(usize, Metered)>,
+) -> Result<Vec<(usize, Outcome)>, MeterError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (places, events): (Vec<usize>, Vec<Metered>) = events.into_iter().unzip();
+    let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
+    let room = Arc::clone(&lane.room).try_acquire_many_owned(size).map_err(|_| MeterError::Overloaded)?;
+    let (answer, answered) = oneshot::channel();
+    lane.queue.try_send(Request { events, answer, _room: room }).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => MeterError::Overloaded,
+        mpsc::error::TrySendError::Closed(_) => MeterError::Unavailable("the server is stopping".to_owned()),
+    })?;
+    let unknown = || MeterError::Unavailable("the outcome is not known; send the events again".to_owned());
+    match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
+        Ok(Ok(outcomes)) => Ok(places.into_iter().zip(outcomes?).collect()),
+        Ok(Err(_)) | Err(_) => Err(unknown()),
+    }
+}
+
+fn tell(outcomes: &[Outcome]) {
+    for code in ["ACCEPTED", "DUPLICATE", "REJECTED"] {
+        let count = outcomes.iter().filter(|outcome| outcome.code() == code).count();
+        if let Some(count) = u64::try_from(count).ok().filter(|count| *count > 0) {
+            metrics::counter!("abacus_usage_events_total", "outcome" => code).increment(count);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Usage: events, each counted once, and what they come to.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Jsonb, Nullable, Numeric, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use futures_util::try_join;
+use rust_decimal::Decimal;
+
+use super::error::StoreError;
+use super::numeric::Exact;
+use super::statement::{Columns, Statement};
+use super::{Conn, execute};
+use crate::domain::ids::AccountId;
+use crate::domain::plan::Aggregation;
+use crate::domain::usage::{Hour, Sample, UsageEvent};
+
+/// An event with where it is counted.
+#[derive(Debug, Clone)]
+pub struct Metered {
+    pub event: UsageEvent,
+    /// The event's digest.
+    pub payload: i64,
+    pub aggregation: Aggregation,
+    /// The hour or, of a gauge, the 5-minute slot that it counts in.
+    pub bucket: DateTime<Utc>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It counts from now on.
+    New,
+    /// An event of that id counts already, with this digest.
+    Held(i64),
+}
+
+/// Makes the partition of the events of a month (UTC).
+pub async fn usage_month_make(conn: Conn<'_>, month: NaiveDate) -> Result<(), StoreError> {
+    let statement = Statement::new("SELECT make_usage_month(").value::<Date, _>(month).sql(")");
+    execute(conn, statement).await.map(drop)
+}
+
+/// Counts the events that do not count yet, in one transaction; answers what became of each. No two of them have the
+/// same account and id. Their months' partitions must be there.
+pub async fn usage_write(
+    connection: &mut AsyncPgConnection,
+    events: &[Metered],
+    now: DateTime<Utc>,
+) -> Result<Vec<Mark>, StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            let marks = mark(conn, events).await?;
+            let new =
+                || events.iter().zip(&marks).filter(|(_, mark)| **mark == Mark::New).map(|(event, _)| event);
+            if new().next().is_some() {
+                let totals = Totals::of(new());
+                try_join!(
+                    event_insert(conn, new(), now),
+                    hours_add(conn, &totals.sums, "h.quantity + excluded.quantity"),
+                    hours_add(conn, &totals.maxima, "greatest(h.quantity, excluded.quantity)"),
+                    samples_put(conn, &totals.samples),
+                )?;
+            }
+            Ok(marks)
+        })
+        .await
+}
+
+/// Marks the events in the order of their keys, so that two servers with the same ones do not wait for each other in a
+/// ring.
+async fn mark(mut conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
+    let mut sorted: Vec<&Metered> = events.iter().collect();
+    sorted.sort_unstable_by_key(|metered| key(metered));
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", sorted.iter().map(|m| m.event.account.0))
+        .column::<Text, _>("event_id", sorted.iter().map(|m| m.event.id.clone()))
+        .column::<BigInt, _>("payload", sorted.iter().map(|m| m.payload));
+    let statement = columns
+        .insert_into("usage_marks")
+        .sql(" ON CONFLICT DO NOTHING RETURNING account_id, event_id")
+        .returning::<(BigInt, Text)>();
+    let new: Vec<(i64, String)> = statement.load(&mut conn).await?;
+    if new.len() == events.len() {
+        return Ok(vec![Mark::New; events.len()]);
+    }
+    let new: std::collections::HashSet<(i64, &str)> =
+        new.iter().map(|(account, id)| (*account, id.as_str())).collect();
+    let held = held(conn, sorted.into_iter().filter(|metered| !new.contains(&key(metered)))).await?;
+    let mark = |metered: &Metered| held.get(&key(metered)).map_or(Mark::New, |payload| Mark::Held(*payload));
+    let marks: Vec<Mark> = events.iter().map(mark).collect();
+    if marks.iter().filter(|mark| **mark == Mark::New).count() == new.len() {
+        return Ok(marks);
+    }
+    // A mark that was in the way has gone: it is tried again.
+    Err(StoreError::Contended("usage events are being counted elsewhere".to_owned()))
+}
+
+fn key(metered: &Metered) -> (i64, &str) {
+    (metered.event.account.0, metered.event.id.as_str())
+}
+
+/// The digests of events that count already.
+async fn held<'e>(
+    mut conn: Conn<'_>,
+    events: impl Iterator<Item = &'e Metered>,
+) -> Result<BTreeMap<(i64, &'e str), i64>, StoreError> {
+    let events: Vec<&Metered> = events.collect();
+    let accounts: Vec<i64> = events.iter().map(|metered| metered.event.account.0).collect();
+    let ids: Vec<String> = events.iter().map(|metered| metered.event.id.clone()).collect();
+    let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place, m.payload FROM UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(", ")
+        .value::<Array<Text>, _>(ids)
+        .sql(
+            ") WITH ORDINALITY k (account_id, event_id, place) CROSS JOIN LATERAL (SELECT payload FROM usage_marks m \
+             WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m",
+        );
+    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    let of_place = |(place, payload): (i64, i64)| {
+        let index = usize::try_from(place).ok()?.checked_sub(1)?;
+        events.get(index).map(|metered| (key(metered), payload))
+    };
+    Ok(found.into_iter().filter_map(of_place).collect())
+}
+
+async fn event_insert<'e>(
+    conn: Conn<'_>,
+    events: impl Iterator<Item = &'e Metered>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let events: Vec<&UsageEvent> = events.map(|metered| &metered.event).collect();
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", events.iter().map(|e| e.account.0))
+        .column::<Text, _>("event_id", events.iter().map(|e| e.id.clone()))
+        .column::<Text, _>("resource_code", events.iter().map(|e| e.resource.clone()))
+        .column::<Numeric, _>("quantity", events.iter().map(|e| e.quantity))
+        .column::<Timestamptz, _>("time", events.iter().map(|e| e.time))
+        .column::<Nullable<Text>, _>("subject", events.iter().map(|e| e.subject.clone()))
+        .column::<Nullable<Text>, _>("datacenter", events.iter().map(|e| e.datacenter.clone()))
+        .column::<Nullable<Jsonb>, _>("attributes", events.iter().map(|e| attributes(e)))
+        .column::<Timestamptz, _>("received_at", events.iter().map(|_| now));
+    execute(conn, columns.insert_into("usage_events")).await.map(drop)
+}
+
+fn attributes(event: &UsageEvent) -> Option<serde_json::Value> {
+    let attribute = |(name, value): &(String, String)| (name.clone(), value.clone().into());
+    (!event.attributes.is_empty())
+        .then(|| serde_json::Value::Object(event.attributes.iter().map(attribute).collect()))
+}
+
+/// Whose quantity it is: an account's, of a resource, in an hour or slot, of a subject.
+type Place<'e> = (i64, &'e str, DateTime<Utc>, &'e str);
+
+/// What events of one batch come to, by where they count, in the order of the keys.
+#[derive(Default)]
+struct Totals<'e> {
+    sums: BTreeMap<Place<'e>, Total>,
+    maxima: BTreeMap<Place<'e>, Total>,
+    samples: BTreeMap<Place<'e>, Total>,
+}
+
+#[derive(Clone, Copy)]
+struct Total {
+    quantity: Decimal,
+    /// The time of the last event.
+    at: DateTime<Utc>,
+    events: i64,
+}
+
+impl<'e> Totals<'e> {
+    fn of(events: impl Iterator<Item = &'e Metered>) -> Self {
+        let mut totals = Self::default();
+        for metered in events {
+            totals.add(metered);
+        }
+        totals
+    }
+
+    fn add(&mut self, metered: &'e Metered) {
+        let event = &metered.event;
+        let subject = event.subject.as_deref().unwrap_or_default();
+        let place = (event.account.0, event.resource.as_str(), metered.bucket, subject);
+        let one = Total { quantity: event.quantity, at: event.time, events: 1 };
+        let (totals, merge): (_, fn(Total, Total) -> Decimal) = match metered.aggregation {
+            Aggregation::Sum => (&mut self.sums, |total, one| {
+                // QUANTITY_MAX leaves room for more events than a batch has.
+                total.quantity.saturating_add(one.quantity)
+            }),
+            Aggregation::Max => (&mut self.maxima, |total, one| total.quantity.max(one.quantity)),
+            Aggregation::Last | Aggregation::Average | Aggregation::P95 => (
+                &mut self.samples,
+                |total, one| {
+                    if one.at >= total.at { one.quantity } else { total.quantity }
+                },
+            ),
+        };
+        totals
+            .entry(place)
+            .and_modify(|total| {
+                total.quantity = merge(*total, one);
+                total.at = total.at.max(one.at);
+                total.events = total.events.saturating_add(1);
+            })
+            .or_insert(one);
+    }
+}
+
+fn totals_columns(totals: &BTreeMap<Place<'_>, Total>, bucket: &'static str) -> Columns {
+    Columns::new()
+        .column::<BigInt, _>("account_id", totals.keys().map(|(account, ..)| *account))
+        .column::<Text, _>("resource_code", totals.keys().map(|(_, resource, ..)| (*resource).to_owned()))
+        .column::<Timestamptz, _>(bucket, totals.keys().map(|(_, _, bucket, _)| *bucket))
+        .column::<Text, _>("subject", totals.keys().map(|(.., subject)| (*subject).to_owned()))
+        .column::<Numeric, _>("quantity", totals.values().map(|total| total.quantity))
+        .column::<BigInt, _>("version", totals.values().map(|total| total.events))
+}
+
+async fn hours_add(
+    conn: Conn<'_>,
+    totals: &BTreeMap<Place<'_>, Total>,
+    quantity: &'static str,
+) -> Result<(), StoreError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let statement = totals_columns(totals, "hour").insert_into("usage_hours AS h").sql(format!(
+        " ON CONFLICT (account_id, resource_code, hour, subject) DO UPDATE SET quantity = {quantity}, \
+         version = h.version + excluded.version"
+    ));
+    execute(conn, statement).await.map(drop)
+}
+
+/// Of two reports in a slot the later one counts; of two at the same instant, the one that came last.
+async fn samples_put(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Result<(), StoreError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let columns = totals_columns(totals, "slot")
+        .column::<Timestamptz, _>("reported_at", totals.values().map(|total| total.at));
+    let statement = columns.insert_into("usage_samples AS s").sql(
+        " ON CONFLICT (account_id, resource_code, slot, subject) DO UPDATE SET \
+         quantity = CASE WHEN excluded.reported_at >= s.reported_at THEN excluded.quantity ELSE s.quantity END, \
+         reported_at = greatest(s.reported_at, excluded.reported_at), version = s.version + excluded.version",
+    );
+    execute(conn, statement).await.map(drop)
+}
+
+/// What recording has to know of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeteredAccount {
+    pub id: AccountId,
+    pub time_zone: chrono_tz::Tz,
+    pub is_closed: bool,
+}
+
+pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
+    let statement = Statement::<(BigInt, Text, Bool)>::new(
+        "SELECT id, time_zone, status = 'CLOSED' FROM accounts WHERE id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(ids)
+    .sql(")");
+    let found: Vec<(i64, String, bool)> = statement.load(&mut conn).await?;
+    let account = |(id, zone, is_closed): (i64, String, bool)| {
+        let unknown = |_| StoreError::Corrupt(format!("time zone \"{zone}\""));
+        Ok(MeteredAccount { id: AccountId(id), time_zone: zone.parse().map_err(unknown)?, is_closed })
+    };
+    found.into_iter().map(account).collect()
+}
+
+/// The hours of a resource in a window, over all subjects, in order.
+pub async fn usage_hours(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    resource: &str,
+    aggregation: Aggregation,
+    window: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<Hour>, StoreError> {
+    let of_subjects = if aggregation == Aggregation::Max { "max" } else { "sum" };
+    let statement = Statement::<(Timestamptz, Numeric)>::new(format!(
+        "SELECT hour, {of_subjects}(quantity) FROM usage_hours WHERE account_id = "
+    ))
+    .bigint(account.0)
+    .sql(" AND resource_code = ")
+    .text(resource.to_owned())
+    .sql(" AND hour >= ")
+    .instant(window.0)
+    .sql(" AND hour < ")
+    .instant(window.1)
+    .sql(" GROUP BY hour ORDER BY hour");
+    let found: Vec<(DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(start, Exact(quantity))| Hour { start, quantity }).collect())
+}
+
+/// The samples of a gauge in a window, by slot.
+pub async fn usage_samples(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    resource: &str,
+    window: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<Sample>, StoreError> {
+    let statement = Statement::<(Text, Timestamptz, Numeric)>::new(
+        "SELECT subject, slot, quantity FROM usage_samples WHERE account_id = ",
+    )
+    .bigint(account.0)
+    .sql(" AND resource_code = ")
+    .text(resource.to_owned())
+    .sql(" AND slot >= ")
+    .instant(window.0)
+    .sql(" AND slot < ")
+    .instant(window.1)
+    .sql(" ORDER BY slot");
+    let found: Vec<(String, DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
+    let sample = |(subject, slot, Exact(quantity))| Sample { subject, slot, quantity };
+    Ok(found.into_iter().map(sample).collect())
+}
