@@ -70,60 +70,42 @@ pub async fn usage_write(
 }
 
 /// Marks the events in the order of their keys, so that two servers with the same ones do not wait for each other in a
-/// ring.
-async fn mark(mut conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
+/// ring. As a rule all are new, and nothing has to be read.
+async fn mark(conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
     let mut sorted: Vec<&Metered> = events.iter().collect();
-    sorted.sort_unstable_by_key(|metered| key(metered));
+    sorted.sort_unstable_by_key(|metered| (metered.event.account, &metered.event.id));
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", sorted.iter().map(|m| m.event.account.0))
         .column::<Text, _>("event_id", sorted.iter().map(|m| m.event.id.clone()))
         .column::<BigInt, _>("payload", sorted.iter().map(|m| m.payload));
-    let statement = columns
-        .insert_into("usage_marks")
-        .sql(" ON CONFLICT DO NOTHING RETURNING account_id, event_id")
-        .returning::<(BigInt, Text)>();
-    let new: Vec<(i64, String)> = statement.load(&mut conn).await?;
-    if new.len() == events.len() {
+    let new = execute(conn, columns.insert_into("usage_marks").sql(" ON CONFLICT DO NOTHING")).await?;
+    if new == events.len() {
         return Ok(vec![Mark::New; events.len()]);
     }
-    let new: std::collections::HashSet<(i64, &str)> =
-        new.iter().map(|(account, id)| (*account, id.as_str())).collect();
-    let held = held(conn, sorted.into_iter().filter(|metered| !new.contains(&key(metered)))).await?;
-    let mark = |metered: &Metered| held.get(&key(metered)).map_or(Mark::New, |payload| Mark::Held(*payload));
-    let marks: Vec<Mark> = events.iter().map(mark).collect();
-    if marks.iter().filter(|mark| **mark == Mark::New).count() == new.len() {
+    let marks = marks(conn, events).await?;
+    let counted = marks.iter().filter(|mark| **mark == Mark::New).count();
+    if marks.len() == events.len() && counted == new {
         return Ok(marks);
     }
-    // A mark that was in the way has gone: it is tried again.
-    Err(StoreError::Contended("usage events are being counted elsewhere".to_owned()))
+    Err(StoreError::Internal("the marks of usage events are not what was written".to_owned()))
 }
 
-fn key(metered: &Metered) -> (i64, &str) {
-    (metered.event.account.0, metered.event.id.as_str())
-}
-
-/// The digests of events that count already.
-async fn held<'e>(
-    mut conn: Conn<'_>,
-    events: impl Iterator<Item = &'e Metered>,
-) -> Result<BTreeMap<(i64, &'e str), i64>, StoreError> {
-    let events: Vec<&Metered> = events.collect();
+/// The marks of events, in their order: those that this transaction has made are new.
+async fn marks(mut conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
     let accounts: Vec<i64> = events.iter().map(|metered| metered.event.account.0).collect();
     let ids: Vec<String> = events.iter().map(|metered| metered.event.id.clone()).collect();
-    let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place, m.payload FROM UNNEST(")
+    let statement = Statement::<(BigInt, Bool)>::new("SELECT m.payload, m.is_new FROM UNNEST(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(", ")
         .value::<Array<Text>, _>(ids)
         .sql(
-            ") WITH ORDINALITY k (account_id, event_id, place) CROSS JOIN LATERAL (SELECT payload FROM usage_marks m \
-             WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m",
+            ") WITH ORDINALITY k (account_id, event_id, place) CROSS JOIN LATERAL (SELECT payload, \
+             xmin = pg_current_xact_id()::xid AS is_new FROM usage_marks m \
+             WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m ORDER BY k.place",
         );
-    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
-    let of_place = |(place, payload): (i64, i64)| {
-        let index = usize::try_from(place).ok()?.checked_sub(1)?;
-        events.get(index).map(|metered| (key(metered), payload))
-    };
-    Ok(found.into_iter().filter_map(of_place).collect())
+    let found: Vec<(i64, bool)> = statement.load(&mut conn).await?;
+    let mark = |(payload, is_new)| if is_new { Mark::New } else { Mark::Held(payload) };
+    Ok(found.into_iter().map(mark).collect())
 }
 
 async fn event_insert<'e>(
@@ -132,16 +114,22 @@ async fn event_insert<'e>(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let events: Vec<&UsageEvent> = events.map(|metered| &metered.event).collect();
-    let columns = Columns::new()
+    let mut columns = Columns::new()
         .column::<BigInt, _>("account_id", events.iter().map(|e| e.account.0))
         .column::<Text, _>("event_id", events.iter().map(|e| e.id.clone()))
         .column::<Text, _>("resource_code", events.iter().map(|e| e.resource.clone()))
         .column::<Numeric, _>("quantity", events.iter().map(|e| e.quantity))
         .column::<Timestamptz, _>("time", events.iter().map(|e| e.time))
         .column::<Nullable<Text>, _>("subject", events.iter().map(|e| e.subject.clone()))
-        .column::<Nullable<Text>, _>("datacenter", events.iter().map(|e| e.datacenter.clone()))
-        .column::<Nullable<Jsonb>, _>("attributes", events.iter().map(|e| attributes(e)))
         .column::<Timestamptz, _>("received_at", events.iter().map(|_| now));
+    // Most batches have none of these.
+    if events.iter().any(|e| e.datacenter.is_some()) {
+        columns =
+            columns.column::<Nullable<Text>, _>("datacenter", events.iter().map(|e| e.datacenter.clone()));
+    }
+    if events.iter().any(|e| !e.attributes.is_empty()) {
+        columns = columns.column::<Nullable<Jsonb>, _>("attributes", events.iter().map(|e| attributes(e)));
+    }
     execute(conn, columns.insert_into("usage_events")).await.map(drop)
 }
 
@@ -190,12 +178,15 @@ impl<'e> Totals<'e> {
                 total.quantity.saturating_add(one.quantity)
             }),
             Aggregation::Max => (&mut self.maxima, |total, one| total.quantity.max(one.quantity)),
-            Aggregation::Last | Aggregation::Average | Aggregation::P95 => (
-                &mut self.samples,
-                |total, one| {
-                    if one.at >= total.at { one.quantity } else { total.quantity }
-                },
-            ),
+            Aggregation::Last | Aggregation::Average | Aggregation::P95 => {
+                (&mut self.samples, |total, one| {
+                    if (one.at, one.quantity) > (total.at, total.quantity) {
+                        one.quantity
+                    } else {
+                        total.quantity
+                    }
+                })
+            }
         };
         totals
             .entry(place)
@@ -233,7 +224,7 @@ async fn hours_add(
     execute(conn, statement).await.map(drop)
 }
 
-/// Of two reports in a slot the later one counts; of two at the same instant, the one that came last.
+/// Of two reports in a slot the later one counts; of two at the same instant, the greater: in whatever order they come.
 async fn samples_put(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Result<(), StoreError> {
     if totals.is_empty() {
         return Ok(());
@@ -242,7 +233,8 @@ async fn samples_put(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Res
         .column::<Timestamptz, _>("reported_at", totals.values().map(|total| total.at));
     let statement = columns.insert_into("usage_samples AS s").sql(
         " ON CONFLICT (account_id, resource_code, slot, subject) DO UPDATE SET \
-         quantity = CASE WHEN excluded.reported_at >= s.reported_at THEN excluded.quantity ELSE s.quantity END, \
+         quantity = CASE WHEN (excluded.reported_at, excluded.quantity) > (s.reported_at, s.quantity) \
+             THEN excluded.quantity ELSE s.quantity END, \
          reported_at = greatest(s.reported_at, excluded.reported_at), version = s.version + excluded.version",
     );
     execute(conn, statement).await.map(drop)

@@ -1,15 +1,26 @@
 //! Usage: every event counts once, in the hour and month that it belongs to, whatever way it comes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use abacus::clock::wall;
+use abacus::domain::viewer::Role;
 use chrono::{DateTime, TimeDelta, Utc};
+use nix::sys::signal::Signal;
 use reqwest::{Method, StatusCode};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::support::life::{Life, at};
+use crate::support::load::Dice;
+use crate::support::process::{command, eventually, signal};
+use crate::support::sequences::in_full;
+use crate::support::server::{SECRET, token};
 use crate::support::{Client, TestServer};
 
-pub const NDJSON: &str = "application/x-ndjson";
+const NDJSON: &str = "application/x-ndjson";
 
 /// What is answered of an event: its outcome, and why it was rejected.
 fn told(result: &Value) -> String {
@@ -524,4 +535,200 @@ async fn a_series_is_asked_for_within_reason() {
     assert_eq!(ask(&life.customer, &unknown).await, refused("NOT_FOUND", "resource"));
     let far = window("0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z");
     assert_eq!(ask(&life.customer, &of(&far, "MONTH")).await, refused("LIMIT_EXCEEDED", "endTime"));
+}
+
+/// A server as a process of its own, on a database that others use, too.
+struct Process {
+    child: tokio::process::Child,
+    address: String,
+}
+
+impl Process {
+    async fn start(database_url: &str, address: &str) -> Self {
+        let child = command(&["serve", "--sandbox", "--no-jobs", "--listen", address])
+            .env("DATABASE_URL", database_url)
+            .env("ABACUS_JWT_SECRET", std::str::from_utf8(SECRET).unwrap())
+            .env("RUST_LOG", "off")
+            .stdout(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a server starts");
+        eventually("the server", 60, async || tokio::net::TcpStream::connect(address).await.ok()).await;
+        Self { child, address: address.to_owned() }
+    }
+
+    async fn kill(&mut self) {
+        signal(i32::try_from(self.child.id().unwrap()).unwrap(), Signal::SIGKILL);
+        self.child.wait().await.unwrap();
+    }
+}
+
+/// Distinct events of several accounts, resources, subjects, hours and slots.
+fn distinct_events(count: usize, accounts: &[String], now: DateTime<Utc>, dice: &mut Dice) -> Vec<Value> {
+    let event = |number: usize| {
+        let resource = ["transfer_out", "api_get", "peak", "cpu"][dice.below(4)];
+        let time = now - TimeDelta::seconds(i64::try_from(dice.below(7_200)).unwrap());
+        let subject = if dice.below(2) == 0 { "a" } else { "b" };
+        json!({ "id": format!("event {number}"), "accountId": accounts[dice.below(accounts.len())], "resource": resource,
+            "subject": subject, "quantity": format!("{}.{:02}", dice.below(1_000), dice.below(100)),
+            "time": time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true) })
+    };
+    (0..count).map(event).collect()
+}
+
+/// What the events come to, computed from them alone: by account, resource, beginning and subject.
+type Quantities = BTreeMap<(String, String, DateTime<Utc>, String), Decimal>;
+
+fn expected_quantities(events: &[Value]) -> Quantities {
+    let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
+    let mut sorted: Vec<&Value> = events.iter().collect();
+    let quantity = |event: &Value| event["quantity"].as_str().unwrap().parse::<Decimal>().unwrap();
+    sorted.sort_by_key(|event| (at(event["time"].as_str().unwrap()), quantity(event)));
+    let mut quantities = Quantities::new();
+    for event in sorted {
+        let (resource, time) = (text(event, "resource"), at(event["time"].as_str().unwrap()));
+        let quantity = quantity(event);
+        let unit = if resource == "cpu" { 300 } else { 3_600 };
+        let begin = DateTime::from_timestamp(time.timestamp() / unit * unit, 0).unwrap();
+        let held =
+            quantities.entry((text(event, "accountId"), resource.clone(), begin, text(event, "subject")));
+        let held = held.or_insert(if resource == "peak" { quantity } else { Decimal::ZERO });
+        *held = match resource.as_str() {
+            "peak" => quantity.max(*held),
+            // The last one counts, and these are in order.
+            "cpu" => quantity,
+            _ => *held + quantity,
+        };
+    }
+    quantities
+}
+
+async fn kept_quantities(sql: &tokio_postgres::Client) -> Quantities {
+    let query = "SELECT 'acc_' || account_id, resource_code, extract(epoch FROM hour)::bigint, subject, quantity::text FROM usage_hours
+        UNION ALL SELECT 'acc_' || account_id, resource_code, extract(epoch FROM slot)::bigint, subject, quantity::text FROM usage_samples";
+    let row = |row: tokio_postgres::Row| {
+        let begin = DateTime::from_timestamp(row.get(2), 0).unwrap();
+        let quantity: Decimal = row.get::<_, String>(4).parse().unwrap();
+        ((row.get(0), row.get(1), begin, row.get(3)), quantity)
+    };
+    sql.query(query, &[]).await.unwrap().into_iter().map(row).collect()
+}
+
+/// Sends events until they are answered, by whichever server answers; answers the outcomes by id.
+async fn send_until_answered(
+    addresses: &[String],
+    events: &[Value],
+    dice: &mut Dice,
+) -> Vec<(String, String)> {
+    let service = token(Role::Service, None, 3_600);
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+    for attempt in 0.. {
+        assert!(attempt < 2_000, "nobody answers");
+        let url = format!("http://{}", addresses[dice.below(addresses.len())]);
+        let answered = if dice.below(2) == 0 {
+            let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+            let request = http.post(format!("{url}/usage")).header("content-type", NDJSON).body(lines);
+            let answer = request.bearer_auth(&service).send().await;
+            match answer {
+                Ok(answer) => answer.text().await.ok().map(|text| {
+                    text.lines()
+                        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+                        .collect::<Vec<_>>()
+                }),
+                Err(_) => None,
+            }
+        } else {
+            let query = "mutation($input: RecordUsageInput!) { recordUsage(input: $input) { results { id outcome message } } }";
+            let body = json!({ "query": query, "variables": { "input": { "events": events } } });
+            let answer = http.post(format!("{url}/graphql")).bearer_auth(&service).json(&body).send().await;
+            match answer {
+                Ok(answer) => answer
+                    .json::<Value>()
+                    .await
+                    .ok()
+                    .and_then(|answer| answer["data"]["recordUsage"]["results"].as_array().cloned()),
+                Err(_) => None,
+            }
+        };
+        let results: Vec<Value> =
+            answered.unwrap_or_default().into_iter().filter(|line| line["id"].is_string()).collect();
+        if results.len() == events.len() {
+            return results
+                .iter()
+                .map(|result| (result["id"].as_str().unwrap().to_owned(), told(result)))
+                .collect();
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    unreachable!()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_counts_once_however_often_it_is_sent_and_whoever_is_killed() {
+    let (count, kills) = if in_full() { (40_000, 20) } else { (3_000, 3) };
+    let server = TestServer::start().await;
+    let mut accounts = Vec::new();
+    for number in 0..6 {
+        accounts.push(server.account(&format!("metered-{number}"), "0").await);
+    }
+    let define = json!({ "code": "peak", "name": "Peak", "unit": "conn", "resourceType": "CLOUD", "aggregation": "MAX" });
+    server.operator().mutate("defineResource", "DefineResourceInput", define, "resource { code }").await;
+    let mut dice = Dice::new(7);
+    let events = distinct_events(count, &accounts, wall(), &mut dice);
+    let mut sent: Vec<usize> = (0..count).flat_map(|event| vec![event; 1 + dice.below(5)]).collect();
+    for last in (1..sent.len()).rev() {
+        sent.swap(last, dice.below(last + 1));
+    }
+
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut servers = [
+        Process::start(&server.database_url, &free()).await,
+        Process::start(&server.database_url, &free()).await,
+    ];
+    let addresses: Vec<String> = servers.iter().map(|process| process.address.clone()).collect();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let total = sent.len();
+    let shares: Vec<Vec<usize>> = sent.chunks(total.div_ceil(8)).map(<[usize]>::to_vec).collect();
+    let clients: Vec<_> = (1..)
+        .zip(shares)
+        .map(|(seed, share)| {
+            let (events, addresses, answered) = (events.clone(), addresses.clone(), Arc::clone(&answered));
+            tokio::spawn(async move {
+                let mut dice = Dice::new(seed);
+                let (mut outcomes, mut rest) = (Vec::new(), &share[..]);
+                while !rest.is_empty() {
+                    let (batch, others) = rest.split_at(rest.len().min(1 + dice.below(120)));
+                    let batch: Vec<Value> = batch.iter().map(|event| events[*event].clone()).collect();
+                    outcomes.extend(send_until_answered(&addresses, &batch, &mut dice).await);
+                    answered.fetch_add(batch.len(), Ordering::SeqCst);
+                    rest = others;
+                }
+                outcomes
+            })
+        })
+        .collect();
+    for kill in 1..=kills {
+        let reached = async || (answered.load(Ordering::SeqCst) >= total * kill / (kills + 2)).then_some(());
+        eventually("answers", 120, reached).await;
+        let victim = &mut servers[kill % 2];
+        victim.kill().await;
+        *victim = Process::start(&server.database_url, &victim.address.clone()).await;
+    }
+    let mut accepted: BTreeMap<String, usize> = BTreeMap::new();
+    for client in clients {
+        for (id, outcome) in client.await.unwrap() {
+            assert!(outcome == "ACCEPTED" || outcome == "DUPLICATE", "{id}: {outcome}");
+            *accepted.entry(id).or_default() += usize::from(outcome == "ACCEPTED");
+        }
+    }
+    assert_eq!(accepted.len(), count, "every event was answered");
+    assert!(accepted.values().all(|times| *times <= 1), "none was accepted twice");
+    let sql = server.sql().await;
+    for table in ["usage_marks", "usage_events"] {
+        let kept = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap();
+        assert_eq!(kept.get::<_, i64>(0), i64::try_from(count).unwrap(), "{table}");
+    }
+    assert_eq!(kept_quantities(&sql).await, expected_quantities(&events));
+    let versions = "SELECT (SELECT sum(version) FROM usage_hours)::bigint + (SELECT sum(version) FROM usage_samples)::bigint";
+    assert_eq!(sql.query_one(versions, &[]).await.unwrap().get::<_, i64>(0), i64::try_from(count).unwrap());
 }
