@@ -45,6 +45,12 @@ VACUUM ANALYZE;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
+/// Whether ids come in no order, which is the worst for their index; else as agents count them.
+fn random_ids() -> bool {
+    static RANDOM: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *RANDOM.get_or_init(|| std::env::var_os("ABACUS_BENCH_RANDOM_IDS").is_some())
+}
+
 /// The event of a number, as senders make them: an agent counts its own.
 struct Event {
     id: String,
@@ -57,9 +63,12 @@ struct Event {
 fn event(now: DateTime<Utc>) -> Event {
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let random = scatter(number);
+    let account = FIRST_ACCOUNT + random % ACCOUNTS;
+    // An account is metered by one agent, which counts its own events; with random ids, by anybody.
+    let agent = if random_ids() { scatter(random) % 100_000_000 } else { account % 32 };
     Event {
-        id: format!("agent-{:02}-{number:010}", number % 32),
-        account: FIRST_ACCOUNT + random % ACCOUNTS,
+        id: format!("agent-{agent:08}-{number:010}"),
+        account,
         resource: RESOURCES[(random >> 20) as usize % RESOURCES.len()],
         quantity: (random >> 30) % 100_000,
         time: now - TimeDelta::milliseconds(((random >> 40) % 300_000) as i64),
@@ -185,16 +194,17 @@ async fn fill(client: &tokio_postgres::Client, events: i64) {
     let before = stored(client).await;
     let missing = events - before;
     let begin = Instant::now();
+    let agent = if random_ids() { "(random() * 99999999)::bigint" } else { "account % 32" };
     let mut done = 0;
     while done < missing {
         let part = (missing - done).min(1_000_000);
         let script = format!(
             "SET LOCAL synchronous_commit = off;
-             CREATE TEMP TABLE made ON COMMIT DROP AS SELECT 1000000 + (random() * 9999)::bigint AS account,
-                'agent-' || lpad((g % 32)::text, 2, '0') || '-{before}-' || lpad(g::text, 10, '0') AS id,
+             CREATE TEMP TABLE made ON COMMIT DROP AS SELECT account,
+                'agent-' || lpad({agent}::text, 8, '0') || '-' || lpad((g - 100000000)::text, 10, '0') AS id,
                 (ARRAY['transfer_out', 'api_get', 'api_put'])[1 + g % 3] AS resource, (random() * 1000)::numeric(10, 2) AS quantity,
-                now() - interval '1 day' - random() * interval '30 days' AS at
-                FROM generate_series({done} + 1, {done} + {part}) g;
+                now() - interval '1 day' - random() * interval '2 days' AS at
+                FROM (SELECT g, 1000000 + (random() * 9999)::bigint AS account FROM generate_series({before} + {done} + 1, {before} + {done} + {part}) g) r;
              SELECT make_usage_month(month::date) FROM generate_series(now() - interval '31 days', now(), interval '1 day') month;
              INSERT INTO usage_marks SELECT account, id, hashtext(id) FROM made;
              INSERT INTO usage_events SELECT account, id, resource, quantity, at, 'srv-' || account, NULL, NULL, now() FROM made;

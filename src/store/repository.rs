@@ -41,7 +41,7 @@ use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSe
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
-use crate::domain::usage::{Hour, Sample};
+use crate::domain::usage::{Hour, Reports, Sample};
 use crate::domain::viewer::{Scope, Viewer};
 
 /// Namespaces whose accounts are remembered.
@@ -627,6 +627,18 @@ impl Repository {
         }
         let conn = self.store.database.connection().await?;
         usage::usage_hours(&conn, account, &resource.code, resource.aggregation, window).await
+    }
+
+    /// What was reported of all resources of an account; nothing of an account that the viewer may not see.
+    pub async fn usage_reports(
+        &self,
+        account: AccountId,
+        window: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<Reports>, StoreError> {
+        if self.account(account).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        usage::usage_reports(&*self.store.database.connection().await?, account, window).await
     }
 
     /// An account's samples of a gauge; nothing of an account that the viewer may not see.

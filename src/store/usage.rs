@@ -14,7 +14,7 @@ use super::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
-use crate::domain::usage::{Hour, Sample, UsageEvent};
+use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
 
 /// An event with where it is counted.
 #[derive(Debug, Clone)]
@@ -307,4 +307,53 @@ pub async fn usage_samples(
     let found: Vec<(String, DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
     let sample = |(subject, slot, Exact(quantity))| Sample { subject, slot, quantity };
     Ok(found.into_iter().map(sample).collect())
+}
+
+/// What was reported of all resources of an account in a window; of gauges also in the hour before.
+pub async fn usage_reports(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    window: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<Reports>, StoreError> {
+    let of_account = |statement: Statement<_>, from, column: &'static str| {
+        statement
+            .bigint(account.0)
+            .sql(format!(" AND u.resource_code = r.code AND u.{column} >= "))
+            .instant(from)
+            .sql(format!(" AND u.{column} < "))
+            .instant(window.1)
+    };
+    let hours = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
+        "SELECT r.code, r.aggregation, '', u.at, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END FROM resources r \
+         CROSS JOIN LATERAL (SELECT u.hour AS at, sum(u.quantity) AS sum, max(u.quantity) AS greatest FROM usage_hours u \
+         WHERE u.account_id = ",
+    );
+    let hours = of_account(hours, window.0, "hour").sql(" GROUP BY u.hour) u ORDER BY r.code, u.at");
+    let samples = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
+        "SELECT r.code, r.aggregation, u.subject, u.slot, u.quantity FROM resources r \
+         CROSS JOIN LATERAL (SELECT * FROM usage_samples u WHERE u.account_id = ",
+    );
+    let before = window.0.checked_sub_signed(HOUR).unwrap_or(window.0);
+    let samples = of_account(samples, before, "slot").sql(" OFFSET 0) u ORDER BY r.code, u.slot");
+    let mut reports: BTreeMap<String, Reports> = BTreeMap::new();
+    for statement in [hours, samples] {
+        let rows: Vec<(String, String, String, DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
+        for (resource, aggregation, subject, at, Exact(quantity)) in rows {
+            let unknown = || StoreError::Corrupt(format!("aggregation \"{aggregation}\""));
+            let aggregation = Aggregation::from_code(&aggregation).ok_or_else(unknown)?;
+            let empty = || Reports {
+                resource: resource.clone(),
+                aggregation,
+                hours: Vec::new(),
+                samples: Vec::new(),
+            };
+            let report = reports.entry(resource.clone()).or_insert_with(empty);
+            if aggregation.is_gauge() {
+                report.samples.push(Sample { subject, slot: at, quantity });
+            } else {
+                report.hours.push(Hour { start: at, quantity });
+            }
+        }
+    }
+    Ok(reports.into_values().collect())
 }

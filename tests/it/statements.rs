@@ -21,7 +21,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "accounts",
     "namespaces",
     "orders",
@@ -32,6 +32,8 @@ const TABLES: [&str; 10] = [
     "notices",
     "price_rules",
     "price_definitions",
+    "usage_hours",
+    "usage_samples",
 ];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts. Of one
@@ -81,6 +83,10 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         INSERT INTO price_rules (account_id, definition_id, effective_from, created_at, created_by)
             SELECT CASE WHEN g > 20 THEN {MAIN} + g % 4000 END, g, pg_temp.at(g), pg_temp.at(g), 'filled'
             FROM generate_series(1, {ROWS}) g;
+        INSERT INTO usage_hours SELECT a, 'transfer_out', date_trunc('hour', pg_temp.at(g)), g::text, 1, 1
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO usage_samples SELECT a, 'space', date_bin('5 minutes', pg_temp.at(g), '2026-01-01T00:00:00Z'), g::text, 1, pg_temp.at(g), 1
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         ANALYZE;
         "#
     );
@@ -244,6 +250,16 @@ async fn hot_statements_read_little_of_large_tables() {
             .await;
     }
 
+    for key in ["1", "2"] {
+        let now = reads.server.server.app.clock.now().to_rfc3339();
+        let event = |resource: &str| json!({ "id": format!("{resource} {key}"), "accountId": shopper, "resource": resource, "quantity": 1, "time": now });
+        let input = json!({ "events": [event("transfer_out"), event("space")] });
+        let recorded = operator.mutate("recordUsage", "RecordUsageInput", input.clone(), "accepted");
+        assert_eq!(reads.watch("recordUsage", recorded).await["accepted"], 2);
+        let again = operator.mutate("recordUsage", "RecordUsageInput", input, "duplicates");
+        assert_eq!(reads.watch("recordUsage once more", again).await["duplicates"], 2);
+    }
+
     let app = std::sync::Arc::clone(&reads.server.server.app);
     let ran = reads.watch("jobs", pass(&app.jobs, Permit::Always)).await.unwrap();
     assert!(!ran.runs.0.is_empty(), "some were due");
@@ -264,6 +280,15 @@ async fn hot_statements_read_little_of_large_tables() {
         format!(r#"{{ bill(number: "{}") {{ id }} }}"#, number("bill")),
         format!(r#"{{ transaction(id: "{transaction}") {{ id refundedAmount }} }}"#),
         format!(r#"{{ node(id: "{}") {{ id }} }}"#, id("order")),
+        format!(
+            r#"{{ usage(accountId: "{owner}", resource: "transfer_out", granularity: HOUR, startTime: "2026-01-02T00:00:00Z",
+                endTime: "2026-01-09T00:00:00Z") {{ quantity }} }}"#
+        ),
+        format!(
+            r#"{{ usage(accountId: "{owner}", resource: "space", granularity: HOUR, startTime: "2026-01-02T00:00:00Z",
+                endTime: "2026-01-09T00:00:00Z") {{ quantity }} }}"#
+        ),
+        format!(r#"{{ account(id: "{owner}") {{ forecast {{ soFar {{ amount }} }} }} }}"#),
         format!(r#"{{ idempotentResult(accountId: "{owner}", key: "filled-49") {{ key }} }}"#),
         format!(r#"{{ priceRules(accountId: "{owner}") {{ id definition {{ __typename }} }} }}"#),
         r#"{ priceRules { id } }"#.to_owned(),

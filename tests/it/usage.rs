@@ -732,3 +732,66 @@ async fn every_event_counts_once_however_often_it_is_sent_and_whoever_is_killed(
     let versions = "SELECT (SELECT sum(version) FROM usage_hours)::bigint + (SELECT sum(version) FROM usage_samples)::bigint";
     assert_eq!(sql.query_one(versions, &[]).await.unwrap().get::<_, i64>(0), i64::try_from(count).unwrap());
 }
+
+#[tokio::test]
+async fn a_forecast_is_what_the_rules_make_of_the_month_so_far_and_of_its_pace() {
+    let life = Life::with("2026-03-01T16:00:00Z", "0", json!({ "timeZone": "Asia/Shanghai" })).await;
+    // In Shanghai it is the 2nd already: 24 of the month's 744 hours have passed.
+    let tariff = |resource: &str, tiers: Value| json!({ "resource": resource, "tiers": tiers });
+    let base = json!({ "base": { "currency": "CNY", "tariffs": [
+        tariff("transfer_out", json!([{ "from": "0", "unitPrice": "0.5" }, { "from": "100", "unitPrice": "0.1" }])),
+        tariff("space", json!([{ "from": "0", "unitPrice": "2" }])),
+    ] } });
+    let package = json!({ "package": { "type": "REWARD", "currency": "CNY", "quotas": [{ "resource": "transfer_out", "quantity": "10" }] } });
+    let rules = json!({ "accountId": life.account, "idempotencyKey": "rules", "allowPast": true, "infos": [
+        { "effectiveFrom": "2026-01-01T00:00:00Z", "definition": base },
+        { "effectiveFrom": "2026-01-01T00:00:00Z", "definition": package },
+    ] });
+    life.operator.mutate("setPrices", "SetPricesInput", rules, "rules { id }").await;
+    let forecast = async || {
+        let data = life
+            .customer
+            .data("{ account { forecast { soFar { amount currency } atMonthEnd { amount } asOf } } }")
+            .await;
+        data["account"]["forecast"].clone()
+    };
+    let nothing = json!({ "soFar": { "amount": "0.00", "currency": "CNY" }, "atMonthEnd": { "amount": "0.00" },
+        "asOf": "2026-03-01T16:00:00Z" });
+    assert_eq!(forecast().await, nothing);
+    let mut events = vec![
+        json!({ "id": "before", "namespace": "tenant", "resource": "transfer_out", "quantity": "1000", "time": "2026-02-28T15:59:59Z" }),
+        json!({ "id": "first", "namespace": "tenant", "resource": "transfer_out", "quantity": "20", "time": "2026-02-28T16:00:00Z" }),
+        json!({ "id": "last", "namespace": "tenant", "resource": "transfer_out", "quantity": "4", "time": "2026-03-01T15:59:59Z" }),
+    ];
+    // Four GB all day, reported every half an hour.
+    for half_hour in 0..48 {
+        let time = at("2026-02-28T16:00:00Z") + TimeDelta::minutes(30 * half_hour);
+        events.push(json!({ "id": format!("space {half_hour}"), "namespace": "tenant", "resource": "space", "quantity": "4",
+            "time": time.to_rfc3339() }));
+    }
+    assert!(record(&life.operator, json!(events)).await.iter().all(|told| told == "ACCEPTED"));
+    // So far (24 − 10) × 0.5, and of 4 GB × 2 one day of 31: 7 + 0.258…; at this pace 24 × 31 = 744: 90 × 0.5 + 644 × 0.1,
+    // and 8 for the space.
+    let forecast = forecast().await;
+    assert_eq!(
+        (&forecast["soFar"]["amount"], &forecast["atMonthEnd"]["amount"]),
+        (&json!("7.26"), &json!("117.40"))
+    );
+
+    // What operators simulate on real usage is the same usage, whole.
+    let simulate = |from: &str, to: &str| {
+        format!(
+            "{{ simulateCharges(input: {{ currency: \"CNY\", accountId: \"{}\", startTime: \"{from}\", endTime: \"{to}\",
+                rules: [{{ base: {{ tariffs: [{{ resource: \"transfer_out\", tiers: [{{ from: 0, unitPrice: 1 }}] }},
+                    {{ resource: \"space\", tiers: [{{ from: 0, unitPrice: \"0.01\" }}] }}] }} }}] }}) {{ total {{ amount }} }} }}",
+            life.account
+        )
+    };
+    let total = async |from: &str, to: &str| {
+        life.operator.data(&simulate(from, to)).await["simulateCharges"]["total"]["amount"].clone()
+    };
+    assert_eq!(total("2026-02-28T16:00:00Z", "2026-03-01T16:00:00Z").await, "24.04");
+    assert_eq!(total("2026-02-27T16:00:00Z", "2026-02-28T16:00:00Z").await, "1000.00");
+    let far = life.operator.answer(&simulate("2025-02-28T15:59:59Z", "2026-03-01T16:00:00Z")).await;
+    assert_eq!(far["errors"][0]["extensions"]["code"], "OUT_OF_RANGE");
+}

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod event;
+mod month;
 mod series;
 
 pub use buckets::{Granularity, HOUR, SLOT, bucket_start, buckets, hour_of, next_bucket, slot_of};
@@ -9,4 +10,5 @@ pub use event::{
     ATTRIBUTES_MAX, Allowance, EVENT_ID_MAX, EVENTS_MAX, Fault, Outcome, QUANTITY_MAX, QUANTITY_PLACES,
     UsageEvent,
 };
+pub use month::{Reports, at_this_pace, still_to_come, usage_in};
 pub use series::{Hour, Point, Sample, of_hours, of_samples};

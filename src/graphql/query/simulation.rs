@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{ID, InputObject};
+use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use crate::domain::ids::AccountId;
@@ -10,6 +11,7 @@ use crate::domain::price_rule::{ENTRIES_MAX, RULES_AT_ONCE_MAX};
 use crate::domain::rating::{self, Part, Quantity, RuleInForce, Usage};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
+use crate::domain::usage::usage_in;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::{input_id, known_currency};
 use crate::graphql::price_input::{Definition, PriceDefinitionInput, unknown_resource};
@@ -17,6 +19,8 @@ use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::charge::Charge;
 
+/// The longest period whose real usage is taken.
+const PERIOD_MAX: TimeDelta = TimeDelta::days(366);
 /// The most decimal places of a total.
 const SCALE_MAX: i32 = 28;
 
@@ -42,7 +46,7 @@ pub struct SimulateChargesInput {
     account_id: Option<ID>,
     /// When the period of that usage begins.
     start_time: Option<Instant>,
-    /// When it has ended; not after now.
+    /// When it has ended; not after now, and at most 366 days later.
     end_time: Option<Instant>,
     /// Decimal places of the total, 0 to 28; absent: the currency's display scale.
     scale: Option<i32>,
@@ -143,7 +147,7 @@ async fn stated_usage(session: &Session, inputs: Vec<UsageQuantityInput>) -> Mut
     Ok(usage)
 }
 
-/// What the account really used. Nothing is metered yet, so that is nothing.
+/// What the account really used, as one part.
 async fn real_usage(
     session: &Session,
     account: &ID,
@@ -161,7 +165,12 @@ async fn real_usage(
     if end > session.app.clock.now() {
         return Err(Refusal::new(RefusalCode::Invalid, "endTime", "must not be after now").into());
     }
+    if end.signed_duration_since(start) > PERIOD_MAX {
+        let message = format!("must be at most {} days after startTime", PERIOD_MAX.num_days());
+        return Err(Refusal::new(RefusalCode::OutOfRange, "endTime", message).into());
+    }
     let not_found = || Refusal::new(RefusalCode::NotFound, "accountId", "there is no such account");
-    session.load(id).await?.ok_or_else(not_found)?;
-    Ok(Vec::new())
+    let account = session.load(id).await?.ok_or_else(not_found)?;
+    let reports = session.repository().usage_reports(account.id, (start, end)).await?;
+    Ok(usage_in(&reports, &[start, end], end)?)
 }

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use rust_decimal::Decimal;
 
 use super::bill::BillConnection;
+use super::forecast::{self, Forecast};
 use super::ledger_entry::LedgerEntryConnection;
 use super::notice::Notice;
 use super::order::OrderConnection;
@@ -59,6 +60,7 @@ impl AtHand for Account {
         "transactions",
         "ledger",
         "priceRules",
+        "forecast",
     ];
 }
 
@@ -371,6 +373,13 @@ impl Account {
         #[graphql(desc = "Only those in force then; absent: all.")] at: Option<Instant>,
     ) -> async_graphql::Result<Vec<PriceRule>> {
         Ok(Box::pin(price_rules::of_account(session(ctx)?, &self.0, at.map(|at| at.0))).await?)
+    }
+
+    /// What the running month has cost so far, and will cost at this pace: metered usage by the rules in force. Orders are
+    /// paid by themselves.
+    #[graphql(complexity = "300 + child_complexity")]
+    async fn forecast(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Forecast>> {
+        Ok(Some(Box::pin(forecast::of_account(session(ctx)?, &self.0)).await?))
     }
 
     /// When it was made.

@@ -4,6 +4,7 @@ pub mod account;
 pub mod bill;
 pub mod charge;
 pub mod code_label;
+pub mod forecast;
 pub mod idempotent_result;
 pub mod ledger_entry;
 pub mod ledger_health;

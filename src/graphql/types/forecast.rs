@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use async_graphql::SimpleObject;
+use chrono::{DateTime, Utc};
+use futures_util::try_join;
+
+use super::money::Money;
+use crate::domain;
+use crate::domain::account::Account;
+use crate::domain::money::{Currency, OutOfRange};
+use crate::domain::price_rule::PriceRule;
+use crate::domain::rating::{self, stretches};
+use crate::domain::usage::{
+    Granularity, Reports, at_this_pace, bucket_start, next_bucket, still_to_come, usage_in,
+};
+use crate::graphql::at_hand::Inline;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::input::known_currency;
+use crate::graphql::loaders::{DefaultRules, OwnRulesOf};
+use crate::graphql::scalars::Instant;
+use crate::graphql::session::Session;
+
+/// What the running month costs, by the rules in force. It is a calendar month in the account's zone.
+#[derive(SimpleObject)]
+pub struct Forecast {
+    /// What has been used so far. What does not add up, an average or a maximum, is priced for the time that has passed.
+    so_far: Inline<Money>,
+    /// What the whole month will cost if it goes on like this.
+    at_month_end: Inline<Money>,
+    /// Up to when usage counts.
+    as_of: Instant,
+}
+
+pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forecast> {
+    let now = session.app.clock.now();
+    let currency = known_currency(session, "currency", account.currency)
+        .map_err(|refusal| ApiError::internal(refusal.message))?;
+    let start = bucket_start(now, Granularity::Month, account.time_zone);
+    let end = next_bucket(start, Granularity::Month, account.time_zone)?;
+    let reading = async { Ok(session.repository().usage_reports(account.id, (start, now)).await?) };
+    let loading = (session.load(OwnRulesOf(account.id)), session.load(DefaultRules(())));
+    let (reports, own, defaults) = try_join!(reading, loading.0, loading.1)?;
+    let month = Month {
+        reports,
+        own: own.unwrap_or_default(),
+        defaults: defaults.unwrap_or_default(),
+        currency,
+        limits: (start, now, end),
+    };
+    let rated = tokio::task::spawn_blocking(move || month.rate()).await.map_err(ApiError::internal)?;
+    let (so_far, at_month_end) = rated?;
+    let money = |amount| Money::inline(domain::money::Money::new(amount, account.currency));
+    Ok(Forecast { so_far: money(so_far), at_month_end: money(at_month_end), as_of: Instant(now) })
+}
+
+/// A month that is not over.
+struct Month {
+    reports: Vec<Reports>,
+    own: Arc<[Arc<PriceRule>]>,
+    defaults: Arc<[Arc<PriceRule>]>,
+    currency: Currency,
+    /// Its beginning, now, and its end.
+    limits: (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>),
+}
+
+impl Month {
+    /// What it costs so far, and at this pace.
+    fn rate(&self) -> Result<(rust_decimal::Decimal, rust_decimal::Decimal), OutOfRange> {
+        let (start, now, end) = self.limits;
+        let places = self.currency.display_scale;
+        let stretches = |from, to| stretches(&self.own, &self.defaults, self.currency.code, from, to);
+        let (past, ahead) = (stretches(start, now), stretches(now, end));
+        let cuts: Vec<DateTime<Utc>> =
+            past.iter().map(|stretch| stretch.from).chain(past.last().map(|last| last.to)).collect();
+        let so_far = usage_in(&self.reports, &cuts, now)?;
+        let seconds = |from: DateTime<Utc>, to: DateTime<Utc>| to.signed_duration_since(from).num_seconds();
+        let mut parts: Vec<_> = past.iter().map(|stretch| stretch.part()).collect();
+        parts.push(still_to_come(seconds(now, end)));
+        let cost_so_far = rating::total(&parts, &so_far, places)?;
+        parts.pop();
+        parts.extend(ahead.iter().map(|stretch| stretch.part()));
+        let seconds_ahead: Vec<i64> = ahead.iter().map(|stretch| seconds(stretch.from, stretch.to)).collect();
+        let month = at_this_pace(&so_far, seconds(start, now), &seconds_ahead)?;
+        Ok((cost_so_far, rating::total(&parts, &month, places)?))
+    }
+}
