@@ -201,7 +201,7 @@ async fn fill(client: &tokio_postgres::Client, events: i64) {
         let script = format!(
             "SET LOCAL synchronous_commit = off;
              CREATE TEMP TABLE made ON COMMIT DROP AS SELECT account,
-                'agent-' || lpad({agent}::text, 8, '0') || '-' || lpad((g - 100000000)::text, 10, '0') AS id,
+                'agent-' || lpad(({agent})::text, 8, '0') || '-' || lpad((g - 100000000)::text, 10, '0') AS id,
                 (ARRAY['transfer_out', 'api_get', 'api_put'])[1 + g % 3] AS resource, (random() * 1000)::numeric(10, 2) AS quantity,
                 now() - interval '1 day' - random() * interval '2 days' AS at
                 FROM (SELECT g, 1000000 + (random() * 9999)::bigint AS account FROM generate_series({before} + {done} + 1, {before} + {done} + {part}) g) r;

@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
-use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
@@ -112,7 +111,7 @@ impl Engine {
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
     pub async fn submit(&self, command: Command, urgency: Urgency) -> Result<Done, EngineError> {
         let (answer, answered) = oneshot::channel();
-        let lane = self.lane_of(command.account).ok_or(EngineError::Overloaded)?;
+        let lane = self.lanes.get(command.account.lane(self.lanes.len())).ok_or(EngineError::Overloaded)?;
         let queue = match urgency {
             Urgency::Person => &lane.people,
             Urgency::Job => &lane.jobs,
@@ -129,14 +128,6 @@ impl Engine {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(unknown()),
         }
-    }
-
-    /// One account is always in one lane of a process.
-    fn lane_of(&self, account: AccountId) -> Option<&LaneHandle> {
-        // Multiplied, so that neighbouring numbers do not fall into step with what they are used for.
-        let hash = account.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let lanes = u64::try_from(self.lanes.len()).ok()?;
-        self.lanes.get(usize::try_from(hash.checked_rem(lanes)?).ok()?)
     }
 
     /// Takes no more commands, carries out and answers those that were taken, and ends.

@@ -132,7 +132,7 @@ impl Meter {
             let metered = report.and_then(|report| known.metered(report));
             match metered.and_then(|metered| self.checked(metered, now)) {
                 Ok(metered) => {
-                    let lane = self.lane_of(metered.event.account);
+                    let lane = metered.event.account.lane(self.lanes.len());
                     if let Some(events) = of_lanes.get_mut(lane) {
                         events.push((place, metered));
                     }
@@ -154,12 +154,6 @@ impl Meter {
     fn checked(&self, metered: Metered, now: DateTime<Utc>) -> Result<Metered, Fault> {
         metered.event.check(now, self.allowance)?;
         Ok(metered)
-    }
-
-    /// One account is always in one lane of a process.
-    fn lane_of(&self, account: AccountId) -> usize {
-        let hash = account.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        usize::try_from(hash).unwrap_or(0).checked_rem(self.lanes.len()).unwrap_or(0)
     }
 
     /// Takes no more events, counts those that were taken, and ends.
