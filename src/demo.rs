@@ -208,6 +208,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         overdrawn: false,
         purchased: false,
         last_no: 0,
+        closed_until: None,
         head: Head::default(),
         created_at: app.clock.now(),
     };

@@ -65,6 +65,8 @@ pub struct Account {
     pub purchased: bool,
     /// The last number that it gave to something it owns.
     pub last_no: i64,
+    /// Up to when its months are closed: billed, or found to hold nothing to bill. None: none yet.
+    pub closed_until: Option<DateTime<Utc>>,
     /// The end of its ledger.
     pub head: Head,
     pub created_at: DateTime<Utc>,

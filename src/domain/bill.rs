@@ -25,7 +25,8 @@ pub const GRACE: TimeDelta = TimeDelta::days(7);
 /// What is overdue is tried again, and warned of, once a day.
 const REMINDED_EVERY: TimeDelta = TimeDelta::days(1);
 
-/// A bill; `amount` = `once_amount` + `cycle_amount` − `credit_amount`.
+/// A bill; `amount` = `once_amount` + `cycle_amount` − `credit_amount`. One without an order is for a month's usage, and
+/// its `cycle_amount` is the sum of its records, rounded; of a correction it may be negative.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
     pub id: BillId,
@@ -50,6 +51,8 @@ pub struct Bill {
     /// When the jobs have to look at it next.
     pub next_step_at: Option<DateTime<Utc>>,
     pub datacenter: Option<String>,
+    /// The bill of the same month that this one corrects.
+    pub correction_of: Option<BillId>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -86,7 +89,7 @@ impl Bill {
         next_of_series(self.due_at, REMINDED_EVERY, last, instant)
     }
 
-    /// How the amount comes about: titles and amounts that sum to it.
+    /// How the amount of an order's bill comes about: titles and amounts that sum to it.
     pub fn lines(&self) -> Vec<(&'static str, Decimal)> {
         let parts = [
             ("once", self.once_amount),

@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::account::Account;
 use super::bill::Bill;
+use super::closing::ClosedMonth;
 use super::command::Answer;
-use super::ids::{BillId, OrderId, PlanId, TransactionId};
+use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Entry;
 use super::money::Currencies;
 use super::notice::Notice;
 use super::order::Order;
 use super::plan::Plan;
+use super::record::Record;
 use super::transaction::Transaction;
 
 /// What belongs to no account.
@@ -25,7 +29,8 @@ pub struct Catalogue {
 ///
 /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
 /// orders' bills and predecessors; before a purchase, all live orders of exclusive plans with their bills; before money
-/// comes in or a bill is paid, all open bills that are due, with their orders.
+/// comes in or a bill is paid, all open bills that are due, with their orders; before a month is closed or corrected, the
+/// closed ones that overlap it.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
@@ -33,6 +38,8 @@ pub struct Book {
     pub orders: BTreeMap<OrderId, Arc<Order>>,
     pub bills: BTreeMap<BillId, Arc<Bill>>,
     pub transactions: HashMap<TransactionId, Arc<Transaction>>,
+    /// By their beginnings.
+    pub closed_months: BTreeMap<DateTime<Utc>, ClosedMonth>,
     pub gained: Gain,
 }
 
@@ -48,6 +55,9 @@ pub struct Gain {
     pub entries: Vec<Entry>,
     pub notices: Vec<Arc<Notice>>,
     pub answers: Vec<Answer>,
+    pub records: Vec<Record>,
+    /// New or changed, by their accounts and beginnings.
+    pub closed_months: BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
     /// Whether anything was decided that must be kept.
     pub changed: bool,
 }
@@ -67,6 +77,7 @@ impl Book {
             orders: BTreeMap::new(),
             bills: BTreeMap::new(),
             transactions: HashMap::new(),
+            closed_months: BTreeMap::new(),
             gained: Gain::default(),
         }
     }
@@ -87,6 +98,8 @@ impl Book {
         for bill in gain.changed_bills.iter().chain(&gain.bills) {
             self.bills.insert(bill.id, Arc::clone(bill));
         }
+        let closed = gain.closed_months.values();
+        self.closed_months.extend(closed.map(|closed| (closed.month.start, closed.clone())));
         self.gained.take(gain);
     }
 }
@@ -98,7 +111,8 @@ impl Gain {
         let bills = self.bills.len().saturating_add(self.changed_bills.len());
         let transactions = self.transactions.len().saturating_add(self.changed_transactions.len());
         let others = self.entries.len().saturating_add(self.notices.len()).saturating_add(self.answers.len());
-        [orders, bills, transactions, others].iter().any(|count| *count > 0)
+        let months = self.records.len().saturating_add(self.closed_months.len());
+        [orders, bills, transactions, others, months].iter().any(|count| *count > 0)
     }
 
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
@@ -118,6 +132,8 @@ impl Gain {
         self.entries.extend(later.entries);
         self.notices.extend(later.notices);
         self.answers.extend(later.answers);
+        self.records.extend(later.records);
+        self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::bill::Bill;
+use super::closing::{Month, RatedMonth};
 use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Hash;
@@ -42,6 +43,7 @@ coded_enum! {
         AdjustBalance = "adjustBalance",
         SetPrices = "setPrices",
         EndPriceRule = "endPriceRule",
+        Rerate = "rerate",
     }
 }
 
@@ -60,6 +62,10 @@ pub enum Action {
     AdjustBalance(AdjustBalance),
     OrderStep(OrderStep),
     BillStep(BillStep),
+    /// Bills a month that is over, or corrects its bill.
+    CloseMonth(#[serde(skip)] Box<RatedMonth>),
+    Rerate(Box<Rerate>),
+    TellMonthFailure(MonthFailure),
 }
 
 /// Puts money on the balance.
@@ -148,6 +154,23 @@ pub struct BillStep {
     pub due: DateTime<Utc>,
 }
 
+/// Tells the account's owner that a month could not be closed.
+#[derive(Debug, Clone, Serialize)]
+pub struct MonthFailure {
+    pub month: Month,
+    pub message: String,
+}
+
+/// Rates a closed month again, and bills the difference.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rerate {
+    /// The first day of the month.
+    pub period: NaiveDate,
+    /// The month as it was read and rated for this; no part of what is asked.
+    #[serde(skip)]
+    pub rated: RatedMonth,
+}
+
 coded_enum! {
     /// What jobs do.
     JobKind {
@@ -167,6 +190,10 @@ coded_enum! {
         BillPayment = "BILL_PAYMENT",
         /// What a bill is for is suspended, as it was not paid within the grace period.
         BillSuspension = "BILL_SUSPENSION",
+        /// A month of an account is rated and billed.
+        MonthClosing = "MONTH_CLOSING",
+        /// A closed month is rated again, as usage came late.
+        MonthCorrection = "MONTH_CORRECTION",
     }
 }
 
@@ -205,7 +232,11 @@ impl Action {
             Self::CancelOrder(_) => Mutation::CancelOrder,
             Self::SetAutoRenewal(_) => Mutation::SetAutoRenewal,
             Self::AdjustBalance(_) => Mutation::AdjustBalance,
-            Self::OrderStep(_) | Self::BillStep(_) => return None,
+            Self::Rerate(_) => Mutation::Rerate,
+            Self::OrderStep(_)
+            | Self::BillStep(_)
+            | Self::CloseMonth(_)
+            | Self::TellMonthFailure(_) => return None,
         })
     }
 

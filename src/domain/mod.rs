@@ -5,8 +5,10 @@
 
 pub mod account;
 pub mod bill;
+pub mod billing_run;
 pub mod book;
 pub mod capacity;
+pub mod closing;
 mod codes;
 pub mod command;
 pub mod decide;

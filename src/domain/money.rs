@@ -80,6 +80,11 @@ impl Currency {
         amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::ToZero)
     }
 
+    /// Rounds to display scale, half away from zero: what bills ask for.
+    pub fn round_to_display(&self, amount: Decimal) -> Decimal {
+        amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::MidpointAwayFromZero)
+    }
+
     /// `amount` as the API writes money: at least the display places, no further trailing zeros, no exponent.
     pub fn format(&self, amount: Decimal) -> String {
         format_decimal(amount, self.display_scale)

@@ -20,6 +20,7 @@ coded_enum! {
         PrepaymentExpiring = "PREPAYMENT_EXPIRING",
         OrderSuspended = "ORDER_SUSPENDED",
         JobFailed = "JOB_FAILED",
+        GaugeSilent = "GAUGE_SILENT",
     }
 }
 

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Gain};
+use crate::domain::closing::{Month, RatedMonth};
 use crate::domain::command::{Action, Answer, BillStep, Command, Done};
 use crate::domain::decide::decide;
 use crate::domain::ids::{AccountId, OwnedId, PlanId};
@@ -22,7 +23,7 @@ use crate::domain::plan::Plan;
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
 use crate::store::error::StoreError;
-use crate::store::{Conn, bills, keys, ledger, notices, orders, plans, transactions};
+use crate::store::{Conn, bills, closings, keys, ledger, notices, orders, plans, records, transactions};
 
 /// What a batch did with one of its commands.
 pub(super) enum Verdict {
@@ -87,7 +88,7 @@ async fn load(
     commands: &[&Command],
 ) -> Result<(Books, Catalogue), StoreError> {
     let named = Named::by(commands);
-    let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills) = try_join!(
+    let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills, closed) = try_join!(
         when(!named.keys.is_empty(), keys::answer_by_keys(conn, named.key_accounts, named.keys)),
         when(!named.plans.is_empty(), plans::plan_by_ids(conn, named.plans)),
         when(!named.buyers.is_empty(), orders::order_exclusive(conn, named.buyers.clone())),
@@ -95,6 +96,7 @@ async fn load(
         when(!named.transactions.is_empty(), transactions::transaction_by_ids(conn, &named.transactions)),
         when(!named.bills.is_empty(), bills::bill_by_ids(conn, &named.bills)),
         when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers, now)),
+        when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
     )?;
     let mut wanted: BTreeSet<OwnedId> = named.orders.into_iter().collect();
     let bills = named_bills.iter().chain(&due_bills);
@@ -108,6 +110,11 @@ async fn load(
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
             book.answers.insert(answer.key.clone(), answer);
+        }
+    }
+    for closed in closed {
+        if let Some(book) = books.get_mut(&closed.account) {
+            book.closed_months.insert(closed.month.start, closed);
         }
     }
     for transaction in transactions {
@@ -163,6 +170,8 @@ struct Named {
     transactions: Vec<OwnedId>,
     orders: Vec<OwnedId>,
     bills: Vec<OwnedId>,
+    /// The months that are closed or corrected.
+    months: Vec<(AccountId, Month)>,
 }
 
 impl Named {
@@ -198,10 +207,22 @@ impl Named {
             Action::CancelOrder(cancellation) => self.orders.push(cancellation.order.0),
             Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
             Action::OrderStep(step) => self.orders.push(step.order.0),
+            Action::TellMonthFailure(_) => {}
+            Action::CloseMonth(rated) => self.take_month(account, rated),
+            Action::Rerate(rerate) => self.take_month(account, &rerate.rated),
             Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {
                 self.bills.push(bill.0);
                 self.payers.push(account);
             }
+        }
+    }
+}
+
+impl Named {
+    fn take_month(&mut self, account: i64, rated: &RatedMonth) {
+        self.months.push((AccountId(account), rated.month));
+        if rated.revision > 0 || rated.usage.is_some() || !rated.on_demand.is_empty() {
+            self.payers.push(account);
         }
     }
 }
@@ -233,6 +254,8 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         ),
         when(!gain.notices.is_empty(), notices::notice_insert(conn, &gain.notices)),
         when(!answers.is_empty(), keys::answer_insert(conn, &answers)),
+        when(!gain.records.is_empty(), records::record_insert(conn, &gain.records)),
+        when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
     Ok(())
 }
@@ -264,6 +287,8 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.changed_transactions.extend(gained.changed_transactions);
         all.entries.extend::<Vec<Entry>>(gained.entries);
         all.notices.extend(gained.notices);
+        all.records.extend(gained.records);
+        all.closed_months.extend(gained.closed_months);
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));
     }
     (accounts, all, answers)

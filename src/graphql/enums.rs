@@ -77,6 +77,8 @@ mirrored_enum! {
         OrderSuspended,
         /// Something that happens by itself could not be done, for a reason of the provider's; it is tried again.
         JobFailed,
+        /// A gauge was not reported for a time: it counts as zero for it.
+        GaugeSilent,
     }
 }
 

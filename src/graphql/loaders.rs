@@ -63,6 +63,8 @@ owner_key! {
     NewestRecordsOf((AccountId, i64));
     /// An account's newest transactions: so many.
     NewestTransactionsOf((AccountId, i64));
+    /// What a bill charges afterwards.
+    RecordsOf(BillId);
     /// What was given back of a transaction.
     RefundsOf(TransactionId);
     /// An account's newest ledger entries: so many.
@@ -129,4 +131,9 @@ owner_loader!(BalanceAt => Decimal, balances_at);
 loader!(RefundsOf => Rows<Transaction>, |repository, keys| async move {
     let ids: Vec<TransactionId> = inner(keys, |key| &key.0);
     Ok(rekeyed(repository.refunds(&ids).await?, RefundsOf))
+});
+
+loader!(RecordsOf => Rows<Record>, |repository, keys| async move {
+    let ids: Vec<BillId> = inner(keys, |key| &key.0);
+    Ok(rekeyed(repository.records_of_bills(&ids).await?, RecordsOf))
 });

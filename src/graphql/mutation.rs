@@ -1,6 +1,7 @@
 //! The root fields that change something.
 
 mod accounts;
+mod billing;
 mod money;
 mod notices;
 mod orders;
@@ -20,6 +21,7 @@ pub struct Mutation(
     notices::NoticeMutation,
     plans::PlanMutation,
     prices::PriceMutation,
+    billing::BillingMutation,
     accounts::AccountMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,

@@ -10,6 +10,7 @@ mod usage;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use chrono::Datelike;
 use futures_util::future::try_join_all;
 
 use super::enums::Granularity;
@@ -18,10 +19,11 @@ use super::input::{argument_account, argument_id, may_be_kept};
 use super::limits::page_cost;
 use super::loaders::Namespace;
 use super::pagination::PageArgs;
-use super::scalars::Instant;
-use super::session::{Session, any_session, session};
+use super::scalars::{Day, Instant};
+use super::session::{Session, any_session, operator_session, session};
 use super::types::account::{Account, AccountConnection};
 use super::types::bill::{Bill, BillConnection};
+use super::types::billing_run::BillingRun;
 use super::types::charge::Charge;
 use super::types::code_label::CodeLabel;
 use super::types::idempotent_result::IdempotentResult;
@@ -514,6 +516,18 @@ impl Query {
         let asked = usage::UsageQuestion { account_id, resource, window, granularity };
         let points = Box::pin(usage::usage(session(ctx)?, asked)).await?;
         Ok(points.into_iter().map(UsagePoint::from).collect())
+    }
+
+    /// Operators: the runs that close a month for the accounts of a time zone, newest month first; at most 1,000.
+    #[graphql(complexity = "50 * child_complexity + 100")]
+    async fn billing_runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A day of the month, as a rule its first; absent: the latest runs.")] period: Option<Day>,
+    ) -> async_graphql::Result<Vec<BillingRun>> {
+        let first = period.map(|Day(day)| day.with_day(1).unwrap_or(day));
+        let runs = operator_session(ctx)?.repository().billing_runs(first).await.map_err(ApiError::from)?;
+        Ok(runs.into_iter().map(BillingRun::from).collect())
     }
 
     /// Checks the ledger of one account. Without accountId, operators only: those of the next 1,000 accounts, continued

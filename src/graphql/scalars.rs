@@ -1,7 +1,7 @@
 //! Scalars: exact decimals, instants, currency codes.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 
 use crate::clock::to_microseconds;
@@ -66,6 +66,25 @@ impl ScalarType for Instant {
     }
 }
 
+/// A calendar day, YYYY-MM-DD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day(pub NaiveDate);
+
+/// A calendar day, YYYY-MM-DD.
+#[Scalar(name = "Date")]
+impl ScalarType for Day {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        let day = day.filter(|day| (1..=9999).contains(&day.year()) && day.to_string() == *text);
+        day.map(Self).ok_or_else(|| InputValueError::custom("a day such as \"2026-11-21\" is expected"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
 /// An ISO 4217 code (USD, CNY), or the code of a token that the server knows (USDT_ERC20).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code(pub CurrencyCode);
@@ -116,6 +135,15 @@ mod tests {
         assert_eq!(read(Value::from("0.00000000000000000000000000001")), None);
         assert_eq!(read(Value::from("79228162514264337593543950336")), None);
         assert_eq!(read(Value::from("1".repeat(65))), None);
+    }
+
+    #[test]
+    fn days_have_one_spelling() {
+        let day = Day::parse(Value::from("2028-02-29")).unwrap();
+        assert_eq!(day.to_value(), Value::from("2028-02-29"));
+        for wrong in ["2027-02-29", "2026-1-1", "2026-01-01T00:00:00Z", "+2026-01-01", "0000-01-01", "today", ""] {
+            assert!(Day::parse(Value::from(wrong)).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

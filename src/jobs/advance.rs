@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{JobContext, Permit, Runs, pass};
+use super::{JobContext, Permit, Runs, billing, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -88,6 +88,7 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
         do_all_due(jobs, &mut runs).await?;
         let conn = jobs.database.connection().await?;
         let next = leases::next_due(&conn, seen).await?;
+        let next = [next, billing::next_begin(jobs, seen).await?].into_iter().flatten().min();
         let stop = next.filter(|next| *next < to);
         if stop.is_none() && seen >= to {
             return Ok(runs);
@@ -104,6 +105,8 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
     loop {
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
+        billing::begin_runs(jobs).await?;
+        runs.add(&billing::run_pass(jobs, None).await?);
         tries = tries.saturating_sub(1);
         match done.undone {
             0 => return Ok(()),

@@ -6,6 +6,7 @@
 //! keeps them from all doing the same reading. docs/adr/0009 tells why.
 
 mod advance;
+pub mod billing;
 mod pass;
 mod runner;
 
@@ -19,6 +20,7 @@ pub const LEASE_SECONDS_DEFAULT: i64 = 15;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::domain::money::Currencies;
 use crate::engine::Engine;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
@@ -30,6 +32,7 @@ pub struct JobContext {
     pub database: Database,
     pub engine: Arc<Engine>,
     pub clock: Clock,
+    pub currencies: Arc<Currencies>,
     /// Who holds the leases of this process.
     pub holder: String,
     /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.

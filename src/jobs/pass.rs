@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use super::JobContext;
+use super::{JobContext, billing};
 use crate::domain::command::{Action, BillStep, Command, Done, JobDone, JobKind, OrderStep};
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId};
 use crate::engine::{EngineError, Urgency};
@@ -30,7 +30,7 @@ pub struct Counts {
 }
 
 impl Runs {
-    fn count(&mut self, done: JobDone) {
+    pub(super) fn count(&mut self, done: JobDone) {
         let counts = self.0.entry(done.kind).or_default();
         let outcome = if done.succeeded { "done" } else { "failed" };
         let count = if done.succeeded { &mut counts.ran } else { &mut counts.failed };
@@ -65,7 +65,7 @@ pub enum Permit<'p> {
 }
 
 impl Permit<'_> {
-    async fn goes_on(&self, jobs: &JobContext) -> Result<bool, StoreError> {
+    pub(super) async fn goes_on(&self, jobs: &JobContext) -> Result<bool, StoreError> {
         match self {
             Self::Always => Ok(true),
             Self::Leased { stopping } if *stopping.borrow() => Ok(false),
@@ -104,6 +104,9 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
             _ => break,
         }
     }
+    let late = billing::late_pass(jobs, &permit).await?;
+    done.runs.add(&late.runs);
+    done.undone = done.undone.saturating_add(late.undone);
     Ok(done)
 }
 

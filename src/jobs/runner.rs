@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, pass};
+use super::{JobContext, Pass, Permit, billing, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -64,7 +64,9 @@ async fn look(jobs: &JobContext, run_jobs: bool, stopping: &watch::Receiver<bool
     if !run_jobs {
         return Ok(());
     }
-    let Pass { runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
+    let Pass { mut runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
+    billing::begin_runs(jobs).await?;
+    runs.add(&billing::run_pass(jobs, Some(stopping)).await?);
     if !runs.0.is_empty() {
         tracing::info!(?runs, "jobs ran");
     }

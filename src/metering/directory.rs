@@ -5,13 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 
 use super::{Report, Reported};
 use crate::domain::ids::AccountId;
 use crate::domain::plan::{Aggregation, Resource};
-use crate::domain::usage::{Fault, UsageEvent, hour_of, slot_of};
+use crate::domain::usage::{Fault, Granularity, UsageEvent, bucket_start, hour_of, slot_of};
 use crate::store::error::StoreError;
 use crate::store::plans;
 use crate::store::repository::Store;
@@ -52,6 +54,8 @@ pub(super) struct Named {
     namespaces: HashMap<String, AccountId>,
     accounts: HashMap<AccountId, MeteredAccount>,
     resources: HashMap<String, Arc<Resource>>,
+    /// When the running month began in their zones.
+    months: HashMap<Tz, DateTime<Utc>>,
 }
 
 impl Directory {
@@ -62,6 +66,7 @@ impl Directory {
     pub async fn look_up<'r>(
         &self,
         reports: impl Iterator<Item = &'r Report> + Clone,
+        now: DateTime<Utc>,
     ) -> Result<Named, StoreError> {
         let namespaces = self.namespaces(reports.clone()).await?;
         let named = reports.clone().filter_map(|report| match &report.of {
@@ -70,7 +75,10 @@ impl Directory {
         });
         let accounts = self.accounts(named.collect()).await?;
         let codes = reports.map(|report| report.resource.as_str()).collect();
-        Ok(Named { accounts, resources: self.resources(codes).await?, namespaces })
+        let zones: BTreeSet<&str> = accounts.values().map(|account| account.time_zone.name()).collect();
+        let zones = zones.into_iter().filter_map(|zone| zone.parse::<Tz>().ok());
+        let months = zones.map(|zone| (zone, bucket_start(now, Granularity::Month, zone))).collect();
+        Ok(Named { accounts, resources: self.resources(codes).await?, namespaces, months })
     }
 
     async fn namespaces<'r>(
@@ -160,7 +168,8 @@ impl Named {
             Aggregation::Sum | Aggregation::Max => hour_of(event.time, account.time_zone),
             Aggregation::Last | Aggregation::Average | Aggregation::P95 => slot_of(event.time),
         };
-        Ok(Metered { payload: event.payload(), event, aggregation, bucket })
+        let is_late = self.months.get(&account.time_zone).is_some_and(|month| bucket < *month);
+        Ok(Metered { payload: event.payload(), event, aggregation, bucket, is_late })
     }
 
     fn account(&self, of: &Reported) -> Result<&MeteredAccount, Fault> {

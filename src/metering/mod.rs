@@ -126,8 +126,9 @@ impl Meter {
     pub async fn record(&self, reports: Vec<Result<Report, Fault>>) -> Result<Vec<Outcome>, MeterError> {
         let mut outcomes = vec![None; reports.len()];
         let mut of_lanes: Vec<Vec<(usize, Metered)>> = self.lanes.iter().map(|_| Vec::new()).collect();
-        let known = self.directory.look_up(reports.iter().filter_map(|report| report.as_ref().ok())).await?;
         let now = self.clock.now();
+        let readable = reports.iter().filter_map(|report| report.as_ref().ok());
+        let known = self.directory.look_up(readable, now).await?;
         for (place, (report, outcome)) in reports.into_iter().zip(&mut outcomes).enumerate() {
             let metered = report.and_then(|report| known.metered(report));
             match metered.and_then(|metered| self.checked(metered, now)) {

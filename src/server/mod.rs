@@ -130,6 +130,7 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
         database,
         engine,
         clock: config.clock.clone(),
+        currencies,
         holder: Uuid::new_v4().to_string(),
         lease_seconds: config.job_lease_seconds,
     };

@@ -44,7 +44,8 @@ pub async fn account_post(conn: Conn<'_>, accounts: &[Account]) -> Result<(), St
         .column::<BigInt, _>("last_no", accounts.iter().map(|a| a.last_no))
         .column::<BigInt, _>("last_entry_seq", accounts.iter().map(|a| a.head.seq))
         .column::<Binary, _>("last_entry_hash", accounts.iter().map(|a| a.head.hash.to_vec()))
-        .column::<Nullable<Timestamptz>, _>("last_entry_at", accounts.iter().map(|a| a.head.time));
+        .column::<Nullable<Timestamptz>, _>("last_entry_at", accounts.iter().map(|a| a.head.time))
+        .column::<Nullable<Timestamptz>, _>("closed_until", accounts.iter().map(|a| a.closed_until));
     execute(conn, columns.update("accounts", 1)).await.map(drop)
 }
 

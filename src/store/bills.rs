@@ -237,6 +237,10 @@ pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
         .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
         .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at))
         .column::<Nullable<Text>, _>("datacenter", bills.iter().map(|b| b.datacenter.clone()))
+        .column::<Nullable<SqlUuid>, _>(
+            "correction_of",
+            bills.iter().map(|b| b.correction_of.map(BillId::uuid)),
+        )
         .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at));
     execute(conn, columns.insert_into("bills")).await.map(drop)
 }

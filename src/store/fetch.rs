@@ -58,6 +58,7 @@ pub struct Fetchers {
     pub transactions: GroupFetch<OwnedId, Arc<Transaction>>,
     pub newest_transactions: GroupFetch<Newest<AccountId>, Rows<Transaction>>,
     pub transaction_counts: GroupFetch<AccountId, i64>,
+    pub records_of_bills: GroupFetch<OwnedId, Rows<Record>>,
     pub refunds: GroupFetch<OwnedId, Rows<Transaction>>,
     pub entries: GroupFetch<OwnedId, Arc<Entry>>,
     pub newest_entries: GroupFetch<Newest<AccountId>, Rows<Entry>>,
@@ -92,6 +93,7 @@ impl Fetchers {
             transactions: GroupFetch::start(database, transactions_by_id),
             newest_transactions: GroupFetch::start(database, newest_transactions),
             transaction_counts: GroupFetch::start(database, transaction_counts),
+            records_of_bills: GroupFetch::start(database, records_of_bills),
             refunds: GroupFetch::start(database, refunds),
             entries: GroupFetch::start(database, entries_by_id),
             newest_entries: GroupFetch::start(database, newest_entries),
@@ -318,6 +320,18 @@ fn bill_counts_of_orders(conn: Connection, keys: Vec<OrderId>) -> Fetching<Order
 
 fn records_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Record>> {
     async move { Ok(by_key(records::record_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn records_of_bills(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Rows<Record>> {
+    async move {
+        let rows = records::record_of_bills(&conn, &keys).await?;
+        let mut of_bills: HashMap<OwnedId, Vec<Arc<Record>>> = HashMap::new();
+        for row in rows {
+            of_bills.entry(row.bill.0).or_default().push(Arc::new(row));
+        }
+        Ok(of_bills.into_iter().map(|(bill, records)| (bill, records.into())).collect())
+    }
+    .boxed()
 }
 
 fn newest_records(

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::statement::Statement;
-use super::{Conn, execute, list};
+use super::{Conn, execute, late_usage, list};
 
 /// What there are leases for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,8 @@ pub async fn lease_end(conn: Conn<'_>, lease: Lease, holder: &str) -> Result<(),
 pub async fn next_due(mut conn: Conn<'_>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
     let orders: Option<DateTime<Utc>> = list::next_due("orders", now).get_result(&mut conn).await?;
     let bills: Option<DateTime<Utc>> = list::next_due("bills", now).get_result(&mut conn).await?;
-    Ok([orders, bills].into_iter().flatten().min())
+    let late = late_usage::late_next_due(conn, now).await?;
+    Ok([orders, bills, late].into_iter().flatten().min())
 }
 
 /// How far the sandbox's clock is ahead of the machines', in microseconds.

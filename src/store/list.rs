@@ -134,6 +134,44 @@ pub(super) fn newest_first<T>(mut rows: Vec<T>, page: &Page) -> Vec<T> {
     rows
 }
 
+/// A page of several tables (or views) of the same columns: a page of each, merged.
+pub(super) async fn merged_page<R, F>(
+    conn: Conn<'_>,
+    tables: &[&'static str],
+    owners: Owners,
+    page: &Page,
+    filter: F,
+) -> Result<Vec<R::Domain>, StoreError>
+where
+    R: Row,
+    F: Fn(Statement<R::Sql>) -> Statement<R::Sql>,
+    Pg: QueryMetadata<R::Sql>,
+{
+    let order = page.order();
+    let mut statement = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM (");
+    for (index, table) in tables.iter().enumerate() {
+        let begin = if index == 0 { "(SELECT t.* FROM " } else { " UNION ALL (SELECT t.* FROM " };
+        let one = statement.sql(begin);
+        let one = match owners {
+            Owners::Family(main) => of_family(one, table, main, page, &filter),
+            Owners::None | Owners::Everyone | Owners::One(_) => {
+                let own = of_owners(one.sql(*table).sql(" t WHERE "), owners).then(&filter);
+                restrict_to_page(own, page)
+            }
+        };
+        statement = one
+            .sql(format!(" ORDER BY t.id {order} LIMIT "))
+            .bigint(page.limit.saturating_add(page.offset))
+            .sql(")");
+    }
+    let statement = statement
+        .sql(format!(") t ORDER BY t.id {order} LIMIT "))
+        .bigint(page.limit)
+        .sql(" OFFSET ")
+        .bigint(page.offset);
+    Ok(newest_first(rows::<R>(conn, statement).await?, page))
+}
+
 /// The first rows of each account of the family, by its own index, and then the first of those.
 fn of_family<ST>(
     select: Statement<ST>,
@@ -196,6 +234,32 @@ pub(super) fn newest_of_each<R: Row>(
             " FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL \
              (SELECT t.* FROM {table} t WHERE t.account_id = a.id ORDER BY t.id DESC LIMIT "
         ))
+        .bigint(limit)
+        .sql(") l WHERE a.id = ANY(")
+        .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+        .sql(")) t")
+}
+
+/// The newest rows of each account of several tables of the same columns.
+pub(super) fn merged_newest_of_each<R: Row>(
+    tables: &[&'static str],
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Statement<R::Sql> {
+    let mut statement = Statement::new("SELECT ")
+        .sql(select_list::<R>(""))
+        .sql(" FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL (SELECT t.* FROM (");
+    for (index, table) in tables.iter().enumerate() {
+        let union = if index == 0 { "" } else { " UNION ALL " };
+        statement = statement
+            .sql(format!(
+                "{union}(SELECT t.* FROM {table} t WHERE t.account_id = a.id ORDER BY t.id DESC LIMIT "
+            ))
+            .bigint(limit)
+            .sql(")");
+    }
+    statement
+        .sql(") t ORDER BY t.id DESC LIMIT ")
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
         .value::<diesel::sql_types::Array<BigInt>, _>(accounts)

@@ -2,17 +2,21 @@
 
 pub mod accounts;
 pub mod bills;
+pub mod billing_runs;
 pub mod capacity;
+pub mod closings;
 pub mod database;
 pub mod error;
 pub mod fetch;
 pub mod group_fetch;
 pub mod keys;
 pub mod labels;
+pub mod late_usage;
 pub mod leases;
 pub mod ledger;
 pub mod list;
 pub mod migrations;
+pub mod month_usage;
 pub mod notices;
 mod numeric;
 mod order_search;

@@ -1,19 +1,22 @@
 //! Consumption records.
 
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
-use super::rows::RecordRow;
-use super::statement::Statement;
-use super::{Conn, rows, select_from};
+use super::rows::{RecordRow, select_list};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
 use crate::domain::ids::{OwnedId, parse_printed_number};
 use crate::domain::order::OrderType;
-use crate::domain::record::Record;
+use crate::domain::record::{Content, Record};
 
+/// All records.
 const RECORDS: &str = "told_records";
+/// They are of two kinds, each in its own order.
+const KINDS: [&str; 2] = ["told_prepaid_records", "told_metered_records"];
 
 pub async fn record_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Record>, StoreError> {
     rows::<RecordRow>(conn, list::by_ids::<RecordRow>(RECORDS, ids)).await
@@ -32,7 +35,47 @@ pub async fn record_newest(
     accounts: Vec<i64>,
     limit: i64,
 ) -> Result<Vec<Record>, StoreError> {
-    rows::<RecordRow>(conn, list::newest_of_each::<RecordRow>(RECORDS, accounts, limit)).await
+    rows::<RecordRow>(conn, list::merged_newest_of_each::<RecordRow>(&KINDS, accounts, limit)).await
+}
+
+/// The records of what bills charge afterwards, of each in the order in which they were made.
+pub async fn record_of_bills(conn: Conn<'_>, bills: &[OwnedId]) -> Result<Vec<Record>, StoreError> {
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<RecordRow>("t.")), bills).sql(
+        "(SELECT * FROM told_metered_records t WHERE t.account_id = k.account_id AND t.bill_id = k.id \
+         ORDER BY t.id LIMIT ",
+    );
+    rows::<RecordRow>(conn, statement.bigint(RECORDS_OF_BILL_MAX).sql(") t")).await
+}
+
+/// A bill shows no more of its records than this.
+const RECORDS_OF_BILL_MAX: i64 = 1_000;
+
+/// Writes records of what was rated afterwards.
+pub async fn record_insert(conn: Conn<'_>, records: &[Record]) -> Result<(), StoreError> {
+    let lines = |record: &Record| match &record.content {
+        Content::Rated(lines) => serde_json::to_value(lines).map_err(|error| error.to_string()),
+        Content::Period { .. } => Err("a prepaid period's record is its payment".to_owned()),
+    };
+    let lines: Vec<serde_json::Value> =
+        records.iter().map(lines).collect::<Result<_, _>>().map_err(StoreError::Internal)?;
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", records.iter().map(|r| r.account().0))
+        .column::<SqlUuid, _>("id", records.iter().map(|r| r.id.uuid()))
+        .column::<SqlUuid, _>("bill_id", records.iter().map(|r| r.bill.uuid()))
+        .column::<Nullable<SqlUuid>, _>(
+            "order_id",
+            records.iter().map(|r| r.order.as_ref().map(|order| order.id.uuid())),
+        )
+        .column::<Text, _>("resource_type", records.iter().map(|r| r.resource_type.clone()))
+        .column::<Text, _>("product_name", records.iter().map(|r| r.product_name.clone()))
+        .column::<Nullable<Text>, _>("datacenter", records.iter().map(|r| r.datacenter.clone()))
+        .column::<Timestamptz, _>("start_time", records.iter().map(|r| r.start_time))
+        .column::<Timestamptz, _>("end_time", records.iter().map(|r| r.end_time))
+        .column::<Text, _>("currency", records.iter().map(|r| r.currency.to_string()))
+        .column::<Numeric, _>("price", records.iter().map(|r| r.price))
+        .column::<Jsonb, _>("lines", lines.into_iter())
+        .column::<Timestamptz, _>("created_at", records.iter().map(|r| r.created_at));
+    execute(conn, columns.insert_into("metered_records")).await.map(drop)
 }
 
 /// What a list of records is narrowed by; conditions are joined by AND.
@@ -90,7 +133,7 @@ pub async fn record_list(
     filter: &RecordFilter,
     page: &Page,
 ) -> Result<Vec<Record>, StoreError> {
-    list::page::<RecordRow, _>(conn, RECORDS, owners, page, |statement| filter.restrict(statement)).await
+    list::merged_page::<RecordRow, _>(conn, &KINDS, owners, page, |statement| filter.restrict(statement)).await
 }
 
 pub async fn record_count(conn: Conn<'_>, owners: Owners, filter: &RecordFilter) -> Result<i64, StoreError> {

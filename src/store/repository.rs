@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
@@ -22,7 +22,7 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{capacity, keys, labels, notices, price_rules, usage};
+use super::{billing_runs, capacity, keys, labels, notices, price_rules, usage};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
@@ -34,7 +34,8 @@ use crate::domain::ids::{
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
 use crate::domain::money::CurrencyCode;
-use crate::domain::notice::Notice;
+use crate::domain::billing_run::BillingRun;
+use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
@@ -42,7 +43,7 @@ use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
 use crate::domain::usage::{Hour, Reports, Sample};
-use crate::domain::viewer::{Scope, Viewer};
+use crate::domain::viewer::{Role, Scope, Viewer};
 
 /// Namespaces whose accounts are remembered.
 const NAMESPACES_KEPT: usize = 200_000;
@@ -87,6 +88,9 @@ pub enum AccessError {
 }
 
 /// How many accounts, and how many entries of one, the check of the whole ledger reads at a time.
+/// Billing runs of one answer: more than there are time zones in a month.
+const RUNS_MAX: i64 = 1_000;
+
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;
 const CHECK_ENTRIES_MAX: i64 = 5_000;
 
@@ -247,7 +251,24 @@ impl Repository {
         &self,
         keys: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, Rows<Notice>>, StoreError> {
-        self.owned(&self.store.fetch.notices, keys, |account| *account).await
+        let mut notices = self.owned(&self.store.fetch.notices, keys, |account| *account).await?;
+        if self.viewer.role != Role::Operator {
+            // What has no price is for the provider to look at.
+            for rows in notices.values_mut() {
+                let of_customers = rows.iter().filter(|notice| notice.kind != NoticeKind::UnpricedUsage);
+                *rows = of_customers.cloned().collect();
+            }
+        }
+        Ok(notices)
+    }
+
+    /// The runs that close a month, or the latest of all months.
+    pub async fn billing_runs(&self, period: Option<NaiveDate>) -> Result<Vec<BillingRun>, StoreError> {
+        if self.viewer.role != Role::Operator {
+            return Ok(Vec::new());
+        }
+        let conn = self.store.database.connection().await?;
+        billing_runs::runs(&conn, period, RUNS_MAX).await
     }
 
     /// Takes a notice off its account's list; None if there is none or it is not the viewer's.
@@ -575,6 +596,11 @@ impl Repository {
 
     pub async fn records(&self, ids: &[RecordId]) -> Result<HashMap<RecordId, Arc<Record>>, StoreError> {
         self.owned_by_id(&self.store.fetch.records, ids, |id| id.0).await
+    }
+
+    /// The records of what bills charge afterwards, in the order in which they were made.
+    pub async fn records_of_bills(&self, ids: &[BillId]) -> Result<HashMap<BillId, Rows<Record>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.records_of_bills, ids, |id| id.0).await
     }
 
     pub async fn record_by_number(&self, number: &str) -> Result<Option<Record>, StoreError> {

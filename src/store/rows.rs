@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::Queryable;
 use diesel::deserialize::{FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
@@ -16,7 +16,9 @@ use super::numeric::Exact;
 use super::schema;
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
 use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::capacity::ResourcePrice;
+use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::ids::{
     AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
@@ -29,7 +31,7 @@ use crate::domain::order::{Order, OrderState, OrderType};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
-use crate::domain::record::Record;
+use crate::domain::record::{Content, Record, RecordOrder};
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
 /// A table's row, and the columns that it is read from, in order.
@@ -86,6 +88,7 @@ codes!(
     NoticeKind,
     OrderState,
     OrderType,
+    RunState,
     Suspension
 );
 codes!(TransactionKind, TransactionStatus);
@@ -141,11 +144,12 @@ pub struct AccountRow {
     last_entry_seq: i64,
     last_entry_hash: Option<Vec<u8>>,
     last_entry_at: Option<DateTime<Utc>>,
+    closed_until: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
 impl Row for AccountRow {
-    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, created_at);
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -171,6 +175,7 @@ impl Row for AccountRow {
             overdrawn: self.overdrawn,
             purchased: self.purchased,
             last_no: self.last_no,
+            closed_until: self.closed_until,
             head,
             created_at: self.created_at,
         })
@@ -324,10 +329,11 @@ pub struct BillRow {
     refunded_amount: Exact,
     next_step_at: Option<DateTime<Utc>>,
     datacenter: Option<String>,
+    correction_of: Option<Uuid>,
 }
 
 impl Row for BillRow {
-    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, refunded_amount, next_step_at, datacenter);
+    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, refunded_amount, next_step_at, datacenter, correction_of);
     type Domain = Bill;
 
     fn into_domain(self) -> Result<Bill, StoreError> {
@@ -350,6 +356,7 @@ impl Row for BillRow {
             refunded_amount: self.refunded_amount.0,
             next_step_at: self.next_step_at,
             datacenter: self.datacenter,
+            correction_of: self.correction_of.map(|id| BillId(owned(id))),
             created_at: owned(self.id).instant(),
         })
     }
@@ -449,49 +456,130 @@ pub struct RecordRow {
     id: Uuid,
     created_at: DateTime<Utc>,
     bill_id: Uuid,
-    order_id: Uuid,
-    order_number: String,
-    order_type: Coded<OrderType>,
+    order_id: Option<Uuid>,
+    order_number: Option<String>,
+    order_type: Option<Coded<OrderType>>,
     resource_type: String,
     product_name: String,
-    quantity: i32,
-    unit_price: Exact,
-    once_price: Option<Exact>,
     datacenter: Option<String>,
     start_time: DateTime<Utc>,
     end_time: DateTime<Utc>,
     currency: Coded<CurrencyCode>,
     amount: Exact,
-    once_amount: Exact,
-    cycle_amount: Exact,
-    credit_amount: Exact,
+    quantity: Option<i32>,
+    unit_price: Option<Exact>,
+    once_price: Option<Exact>,
+    once_amount: Option<Exact>,
+    cycle_amount: Option<Exact>,
+    credit_amount: Option<Exact>,
+    lines: Option<serde_json::Value>,
 }
 
 impl Row for RecordRow {
-    columns!(told_records: id, created_at, bill_id, order_id, order_number, order_type, resource_type, product_name, quantity, unit_price, once_price, datacenter, start_time, end_time, currency, amount, once_amount, cycle_amount, credit_amount);
+    columns!(told_records: id, created_at, bill_id, order_id, order_number, order_type, resource_type, product_name, datacenter, start_time, end_time, currency, amount, quantity, unit_price, once_price, once_amount, cycle_amount, credit_amount, lines);
     type Domain = Record;
 
     fn into_domain(self) -> Result<Record, StoreError> {
+        let number = |number: Option<Exact>| number.map_or(Decimal::ZERO, |Exact(number)| number);
+        let content = match self.lines {
+            Some(lines) => {
+                let lines = serde_json::from_value(lines);
+                Content::Rated(lines.map_err(|error| corrupt("record", &error.to_string()))?)
+            }
+            None => Content::Period {
+                quantity: self.quantity.unwrap_or(0),
+                unit_price: number(self.unit_price),
+                once_price: number(self.once_price),
+                once_amount: number(self.once_amount),
+                cycle_amount: number(self.cycle_amount),
+                credit_amount: number(self.credit_amount),
+            },
+        };
+        let order = match (self.order_id, self.order_number, self.order_type) {
+            (Some(id), Some(number), Some(Coded(order_type))) => {
+                Some(RecordOrder { id: OrderId(owned(id)), number, order_type })
+            }
+            _ => None,
+        };
         Ok(Record {
             id: RecordId(owned(self.id)),
             bill: BillId(owned(self.bill_id)),
-            order: OrderId(owned(self.order_id)),
-            order_number: self.order_number,
-            order_type: self.order_type.0,
+            order,
             resource_type: self.resource_type,
             product_name: self.product_name,
-            quantity: self.quantity,
-            unit_price: self.unit_price.0,
-            once_price: self.once_price.map_or(Decimal::ZERO, |number| number.0),
             datacenter: self.datacenter,
             start_time: self.start_time,
             end_time: self.end_time,
             currency: self.currency.0,
             price: self.amount.0,
-            once_amount: self.once_amount.0,
-            cycle_amount: self.cycle_amount.0,
-            credit_amount: self.credit_amount.0,
+            content,
             created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct ClosedMonthRow {
+    account_id: i64,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    revision: i32,
+    usage_version: i64,
+    bill_id: Option<Uuid>,
+    usage_amount: Exact,
+    amount: Exact,
+    billed_amount: Exact,
+    closed_at: DateTime<Utc>,
+}
+
+impl Row for ClosedMonthRow {
+    columns!(closed_months: account_id, start_time, end_time, revision, usage_version, bill_id, usage_amount, amount, billed_amount, closed_at);
+    type Domain = ClosedMonth;
+
+    fn into_domain(self) -> Result<ClosedMonth, StoreError> {
+        Ok(ClosedMonth {
+            account: AccountId(self.account_id),
+            month: Month { start: self.start_time, end: self.end_time },
+            revision: self.revision,
+            usage_version: self.usage_version,
+            bill: self.bill_id.map(|id| BillId(owned(id))),
+            usage_amount: self.usage_amount.0,
+            amount: self.amount.0,
+            billed_amount: self.billed_amount.0,
+            closed_at: self.closed_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct BillingRunRow {
+    period: NaiveDate,
+    time_zone: String,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    state: Coded<RunState>,
+    total: i64,
+    done: i64,
+    failed: i64,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl Row for BillingRunRow {
+    columns!(billing_runs: period, time_zone, start_time, end_time, state, total, done, failed, started_at, finished_at);
+    type Domain = BillingRun;
+
+    fn into_domain(self) -> Result<BillingRun, StoreError> {
+        Ok(BillingRun {
+            period: self.period,
+            time_zone: self.time_zone.parse().map_err(|_| corrupt("time zone", &self.time_zone))?,
+            month: Month { start: self.start_time, end: self.end_time },
+            state: self.state.0,
+            total: self.total,
+            done: self.done,
+            failed: self.failed,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
         })
     }
 }

@@ -22,6 +22,7 @@ diesel::table! {
         last_entry_seq -> BigInt,
         last_entry_hash -> Nullable<Binary>,
         last_entry_at -> Nullable<Timestamptz>,
+        closed_until -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
     }
 }
@@ -120,6 +121,7 @@ diesel::table! {
         refunded_amount -> Numeric,
         next_step_at -> Nullable<Timestamptz>,
         datacenter -> Nullable<Text>,
+        correction_of -> Nullable<Uuid>,
         created_at -> Timestamptz,
     }
 }
@@ -166,7 +168,7 @@ diesel::table! {
     }
 }
 
-// A view: what prepaid periods were charged.
+// A view: records of both kinds.
 diesel::table! {
     told_records (account_id, id) {
         account_id -> BigInt,
@@ -174,23 +176,54 @@ diesel::table! {
         number -> Text,
         created_at -> Timestamptz,
         bill_id -> Uuid,
-        order_id -> Uuid,
-        order_number -> Text,
-        order_name -> Text,
-        order_type -> Text,
+        order_id -> Nullable<Uuid>,
+        order_number -> Nullable<Text>,
+        order_name -> Nullable<Text>,
+        order_type -> Nullable<Text>,
         resource_type -> Text,
         product_name -> Text,
-        quantity -> Integer,
-        unit_price -> Numeric,
-        once_price -> Nullable<Numeric>,
         datacenter -> Nullable<Text>,
         start_time -> Timestamptz,
         end_time -> Timestamptz,
         currency -> Text,
         amount -> Numeric,
-        once_amount -> Numeric,
-        cycle_amount -> Numeric,
-        credit_amount -> Numeric,
+        quantity -> Nullable<Integer>,
+        unit_price -> Nullable<Numeric>,
+        once_price -> Nullable<Numeric>,
+        once_amount -> Nullable<Numeric>,
+        cycle_amount -> Nullable<Numeric>,
+        credit_amount -> Nullable<Numeric>,
+        lines -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    closed_months (account_id, start_time) {
+        account_id -> BigInt,
+        start_time -> Timestamptz,
+        end_time -> Timestamptz,
+        revision -> Integer,
+        usage_version -> BigInt,
+        bill_id -> Nullable<Uuid>,
+        usage_amount -> Numeric,
+        amount -> Numeric,
+        billed_amount -> Numeric,
+        closed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    billing_runs (period, time_zone) {
+        period -> Date,
+        time_zone -> Text,
+        start_time -> Timestamptz,
+        end_time -> Timestamptz,
+        state -> Text,
+        total -> BigInt,
+        done -> BigInt,
+        failed -> BigInt,
+        started_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
     }
 }
 

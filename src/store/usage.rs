@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
-use super::{Conn, execute};
+use super::{Conn, execute, late_usage};
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
@@ -25,6 +25,8 @@ pub struct Metered {
     pub aggregation: Aggregation,
     /// The hour or, of a gauge, the 5-minute slot that it counts in.
     pub bucket: DateTime<Utc>,
+    /// Whether that lies in a month of its account that is over.
+    pub is_late: bool,
 }
 
 /// What became of an event.
@@ -52,12 +54,16 @@ pub async fn usage_write(
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
-            let marks = mark(conn, events).await?;
+            late_usage::enter(conn).await?;
+            let (closed_before, marks) = try_join!(late_usage::horizon(conn), mark(conn, events))?;
             let new =
                 || events.iter().zip(&marks).filter(|(_, mark)| **mark == Mark::New).map(|(event, _)| event);
             if new().next().is_some() {
                 let totals = Totals::of(new());
+                let late = new().filter(|metered| metered.is_late || metered.bucket < closed_before);
+                let late = late.map(|metered| (metered.event.account, metered.bucket.date_naive()));
                 try_join!(
+                    late_usage::late_note(conn, late.collect(), now),
                     event_insert(conn, new(), now),
                     hours_add(conn, &totals.sums, "h.quantity + excluded.quantity"),
                     hours_add(conn, &totals.maxima, "greatest(h.quantity, excluded.quantity)"),

@@ -17,6 +17,7 @@ mod house;
 mod idc_api;
 mod jobs;
 mod load;
+mod monthly_bills;
 mod order_life;
 mod order_search;
 mod payment_v1;

@@ -10,6 +10,7 @@ use super::{Decision, Made, require_display_places, require_not_above_largest};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain};
+use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Answer, Command, Done, Outcome};
 use crate::domain::ids::{BillId, IdMint, NoticeId, OrderId, OwnedId};
 use crate::domain::ledger::{self, Posting};
@@ -17,6 +18,7 @@ use crate::domain::money::{Currency, OutOfRange};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
 use crate::domain::plan::Plan;
+use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::Transaction;
 
@@ -91,6 +93,11 @@ impl<'a> Draft<'a> {
         bills
     }
 
+    /// The closed months that the book holds.
+    pub fn closed_months(&self) -> impl Iterator<Item = &ClosedMonth> {
+        self.book.closed_months.values()
+    }
+
     pub fn plan_of(&self, order: &Order) -> Option<&'a Plan> {
         self.catalogue.plans.get(&order.plan?)
     }
@@ -107,6 +114,14 @@ impl<'a> Draft<'a> {
         let bill = Arc::new(bill);
         self.bills.insert(bill.id, Arc::clone(&bill));
         bill
+    }
+
+    pub fn put_record(&mut self, record: Record) {
+        self.gain.records.push(record);
+    }
+
+    pub fn put_closed_month(&mut self, closed: ClosedMonth) {
+        self.gain.closed_months.insert((closed.account, closed.month.start), closed);
     }
 
     pub fn change_transaction(&mut self, transaction: Arc<Transaction>) {

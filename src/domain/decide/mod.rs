@@ -7,6 +7,7 @@ mod bill_step;
 mod cancellation;
 mod checkout;
 mod draft;
+mod month_close;
 mod order_step;
 mod payment;
 mod periods;
@@ -59,6 +60,9 @@ pub fn decide(
         Action::AdjustBalance(adjustment) => adjustment::decide(&mut draft, adjustment)?,
         Action::OrderStep(step) => order_step::decide(&mut draft, step)?,
         Action::BillStep(step) => bill_step::decide(&mut draft, step)?,
+        Action::CloseMonth(rated) => month_close::decide(&mut draft, rated)?,
+        Action::TellMonthFailure(failure) => month_close::tell_failure(&mut draft, failure)?,
+        Action::Rerate(rerate) => month_close::rerate(&mut draft, rerate)?,
     };
     Ok(draft.finish(command, made))
 }

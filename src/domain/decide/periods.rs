@@ -70,6 +70,7 @@ fn make_bill(
         refunded_amount: Decimal::ZERO,
         next_step_at: None,
         datacenter: order.datacenter.clone(),
+        correction_of: None,
         created_at: draft.instant,
     };
     // The bills of an order that is not paid yet wait with it.

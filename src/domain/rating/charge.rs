@@ -3,29 +3,31 @@
 use std::fmt;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::number::Number;
 use crate::domain::ids::PriceRuleId;
 use crate::domain::money::{self, OutOfRange, format_decimal};
 
 /// What usage costs under rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     pub total: Decimal,
     pub lines: Vec<Line>,
 }
 
 /// What one thing costs; the lines' amounts sum to the total.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     pub title: Title,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Decimal>,
     pub amount: Decimal,
     pub steps: Vec<Step>,
 }
 
 /// What a line is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Title {
     /// A resource, by its code.
     Resource(String),
@@ -33,6 +35,10 @@ pub enum Title {
     Unpriced(String),
     Discounts,
     Packages,
+    /// An order on demand, by the second.
+    OnDemand,
+    /// What was charged for the same month before.
+    ChargedBefore,
     Rounding,
 }
 
@@ -41,7 +47,7 @@ impl Title {
     pub fn resource(&self) -> Option<&str> {
         match self {
             Self::Resource(code) | Self::Unpriced(code) => Some(code),
-            Self::Discounts | Self::Packages | Self::Rounding => None,
+            Self::Discounts | Self::Packages | Self::OnDemand | Self::ChargedBefore | Self::Rounding => None,
         }
     }
 }
@@ -53,6 +59,8 @@ impl fmt::Display for Title {
             Self::Unpriced(code) => write!(f, "{code} (UNPRICED)"),
             Self::Discounts => f.write_str("discounts"),
             Self::Packages => f.write_str("packages"),
+            Self::OnDemand => f.write_str("on demand"),
+            Self::ChargedBefore => f.write_str("charged before"),
             Self::Rounding => f.write_str("rounding"),
         }
     }
@@ -60,15 +68,20 @@ impl fmt::Display for Title {
 
 /// One step: `amount` = `quantity` × `unit_price` × `factor` ÷ `divisor`, where they are given. Where that has no end, as
 /// a third has none, the amount is what 20 places show, and the last step, the rounding, makes the sum right.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub label: Label,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divisor: Option<Decimal>,
     pub amount: Decimal,
     /// The rule that it follows; none for rules that are tried and not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<PriceRuleId>,
 }
 
@@ -80,7 +93,7 @@ impl Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Label {
     /// Units that packages include.
     Included,
@@ -115,6 +128,10 @@ pub enum Label {
     Credit,
     /// Capacity for a time.
     Capacity,
+    /// Seconds at a price by the hour.
+    Seconds,
+    /// What was charged before, taken off.
+    ChargedBefore,
     /// The share that need not be paid for a long term, as a fraction.
     TermDiscount {
         value: Decimal,
@@ -141,6 +158,8 @@ impl fmt::Display for Label {
             Self::Price => f.write_str("price"),
             Self::Credit => f.write_str("credit for days already paid"),
             Self::Capacity => f.write_str("capacity"),
+            Self::Seconds => f.write_str("seconds at a price by the hour"),
+            Self::ChargedBefore => f.write_str("charged before"),
             Self::TermDiscount { value } => write!(f, "term discount of {}", short(value)),
             Self::Rounding => f.write_str("rounding"),
         }

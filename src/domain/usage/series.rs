@@ -1,6 +1,6 @@
 //! What reports come to over time: by the hour what adds up and what is greatest, by 5-minute slots what is held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
@@ -98,25 +98,74 @@ fn slots_between(from: DateTime<Utc>, until: DateTime<Utc>) -> usize {
 
 /// The gauge's value in each slot from `from` on: what each subject has reported last, an hour ago at the most.
 fn levels(samples: &[Sample], from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Decimal>, OutOfRange> {
-    let mut levels = vec![Decimal::ZERO; slots_between(from, until)];
-    let mut of_subject: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
-    for sample in samples {
-        of_subject.entry(&sample.subject).or_default().push(sample);
+    let mut sorted: Vec<&Sample> = samples.iter().collect();
+    sorted.sort_by_key(|sample| sample.slot);
+    let mut gauge = Gauge::new(from, until);
+    for sample in sorted {
+        gauge.add(&sample.subject, sample.slot, sample.quantity)?;
     }
-    for samples in of_subject.values_mut() {
-        samples.sort_by_key(|sample| sample.slot);
-        for (index, sample) in samples.iter().enumerate() {
-            let next = index.checked_add(1).and_then(|next| samples.get(next)).map(|next| next.slot);
-            let lapses = sample.slot.checked_add_signed(held_time()).ok_or(OutOfRange)?;
-            let until = next.map_or(lapses, |next| next.min(lapses));
-            let slots = slots_between(from, sample.slot)..slots_between(from, until);
-            // What was reported before the first slot counts from there on.
-            for level in levels.iter_mut().take(slots.end).skip(slots.start) {
-                *level = money::add(*level, sample.quantity)?;
-            }
+    gauge.hold_last()?;
+    Ok(gauge.levels)
+}
+
+/// A gauge over a period, from its samples in the order of their slots: it keeps a value for each slot, and the last sample
+/// of each subject.
+#[derive(Debug, Clone)]
+pub struct Gauge {
+    from: DateTime<Utc>,
+    levels: Vec<Decimal>,
+    reported: Vec<bool>,
+    last: HashMap<String, (DateTime<Utc>, Decimal)>,
+}
+
+impl Gauge {
+    pub fn new(from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        let slots = slots_between(from, until);
+        let (levels, reported) = (vec![Decimal::ZERO; slots], vec![false; slots]);
+        Self { from, levels, reported, last: HashMap::new() }
+    }
+
+    /// Takes a sample; those before the period count for as long as they hold.
+    pub fn add(&mut self, subject: &str, slot: DateTime<Utc>, quantity: Decimal) -> Result<(), OutOfRange> {
+        let before = match self.last.get_mut(subject) {
+            Some(last) => Some(std::mem::replace(last, (slot, quantity))),
+            None => self.last.insert(subject.to_owned(), (slot, quantity)),
+        };
+        before.map_or(Ok(()), |held| self.hold(held, Some(slot)))
+    }
+
+    /// Counts what a subject reported, until it reported again or an hour has passed. What was reported before the first
+    /// slot counts from there on.
+    fn hold(
+        &mut self,
+        (slot, quantity): (DateTime<Utc>, Decimal),
+        next: Option<DateTime<Utc>>,
+    ) -> Result<(), OutOfRange> {
+        let lapses = slot.checked_add_signed(held_time()).ok_or(OutOfRange)?;
+        let until = next.map_or(lapses, |next| next.min(lapses));
+        let slots = slots_between(self.from, slot)..slots_between(self.from, until);
+        let held = self.levels.iter_mut().zip(&mut self.reported).take(slots.end).skip(slots.start);
+        for (level, reported) in held {
+            *level = money::add(*level, quantity)?;
+            *reported = true;
         }
+        Ok(())
     }
-    Ok(levels)
+
+    fn hold_last(&mut self) -> Result<(), OutOfRange> {
+        for (_, last) in std::mem::take(&mut self.last) {
+            self.hold(last, None)?;
+        }
+        Ok(())
+    }
+
+    /// What the period comes to, and how many of its slots, after the first report, nobody reported: they count as zero.
+    pub fn finish(mut self, aggregation: Aggregation) -> Result<(Decimal, usize), OutOfRange> {
+        self.hold_last()?;
+        let begun = self.reported.iter().skip_while(|reported| !**reported);
+        let silent = begun.filter(|reported| !**reported).count();
+        Ok((summary(aggregation, &self.levels)?, silent))
+    }
 }
 
 fn held_time() -> TimeDelta {

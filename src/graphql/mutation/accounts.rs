@@ -147,6 +147,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         overdrawn: false,
         purchased: false,
         last_no: 0,
+        closed_until: None,
         head: Head::default(),
         created_at: session.app.clock.now(),
     };

@@ -14,7 +14,7 @@ use crate::domain::ids::{AccountId, RecordId};
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
 use crate::graphql::error::ApiResult;
-use crate::graphql::loaders::RefundsOf;
+use crate::graphql::loaders::{RecordsOf, RefundsOf};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
@@ -97,7 +97,7 @@ fn amounts(bills: &[Arc<domain::bill::Bill>]) -> ApiResult<Vec<domain::money::Mo
 }
 
 impl AtHand for Bill {
-    const LOADED: &'static [&'static str] = &["account", "order", "lines", "transactions"];
+    const LOADED: &'static [&'static str] = &["account", "order", "lines", "correctionOf", "transactions"];
 }
 
 /// A part of a bill's amount.
@@ -107,13 +107,31 @@ pub struct BillLine {
     title: String,
     /// Its part of the amount; negative for a credit.
     amount: Inline<Money>,
-    /// What was consumed; null as long as the bill is not paid, and for one of zero.
+    /// What was consumed; of an order's bill null as long as that is not paid, and for one of zero; null for what rounds.
     record: Option<ConsumptionRecord>,
 }
 
 impl Bill {
     fn money(&self, amount: Decimal) -> Inline<Money> {
         Money::inline(domain::money::Money::new(amount, self.0.currency))
+    }
+
+    /// A line for each record of what is billed afterwards, and what rounds their sum.
+    async fn lines_of_records(&self, session: &Session) -> ApiResult<Vec<BillLine>> {
+        let records = session.load(RecordsOf(self.0.id)).await?.unwrap_or_default();
+        let mut rounding = self.0.amount;
+        let mut lines = Vec::with_capacity(records.len().saturating_add(1));
+        for record in records.iter() {
+            rounding = domain::money::subtract(rounding, record.price)?;
+            let (title, amount) = (record.product_name.clone(), self.money(record.price));
+            lines.push(BillLine { title, amount, record: Some(ConsumptionRecord(Arc::clone(record))) });
+        }
+        if !rounding.is_zero() {
+            // A bill that is only tried has no records.
+            let title = if records.is_empty() { "usage" } else { "rounding" };
+            lines.push(BillLine { title: title.to_owned(), amount: self.money(rounding), record: None });
+        }
+        Ok(lines)
     }
 }
 
@@ -146,7 +164,7 @@ impl Bill {
         self.0.status.into()
     }
 
-    /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`.
+    /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`. Less than zero if a correction gives back.
     async fn amount(&self) -> Inline<Money> {
         self.money(self.0.amount)
     }
@@ -156,7 +174,7 @@ impl Bill {
         self.money(self.0.once_amount)
     }
 
-    /// What the period costs.
+    /// What the period costs, or what was used in it.
     async fn cycle_amount(&self) -> Inline<Money> {
         self.money(self.0.cycle_amount)
     }
@@ -204,6 +222,9 @@ impl Bill {
     /// How the amount comes about; the lines sum to it.
     #[graphql(complexity = "3 * child_complexity + 1")]
     async fn lines(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BillLine>> {
+        if self.0.order.is_none() {
+            return Ok(self.lines_of_records(session(ctx)?).await?);
+        }
         let record = match (self.0.paid_by, ctx.look_ahead().field("record").exists()) {
             (Some(paid), true) => session(ctx)?.load(RecordId(paid.0)).await?,
             _ => None,
@@ -214,6 +235,12 @@ impl Bill {
             record: record.clone().map(ConsumptionRecord),
         };
         Ok(self.0.lines().into_iter().map(line).collect())
+    }
+
+    /// The bill that this one corrects: usage that came late, or new rules, changed a month that was billed.
+    async fn correction_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
+        let Some(id) = self.0.correction_of else { return Ok(None) };
+        Ok(session(ctx)?.load(id).await?.map(Bill))
     }
 
     /// The transaction that paid it, and what was given back of that.

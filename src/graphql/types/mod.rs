@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod bill;
+pub mod billing_run;
 pub mod charge;
 pub mod code_label;
 pub mod forecast;

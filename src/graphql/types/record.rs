@@ -8,15 +8,17 @@ use super::bill::Bill;
 use super::charge::ChargeStep;
 use super::money::Money;
 use super::order::Order;
+use super::resource::Resource;
 use crate::domain;
 use crate::domain::record::Detail;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{AccountKind, OrderType, PaymentType};
+use crate::graphql::loaders::ResourceCode;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::session;
 
-/// What one order consumed in one period, and how its price came about.
+/// What one order consumed in one period, or an account in a month, and how its price came about.
 pub struct ConsumptionRecord(pub Arc<domain::record::Record>);
 
 connection!(
@@ -32,7 +34,8 @@ impl AtHand for ConsumptionRecord {
     const LOADED: &'static [&'static str] = &["account", "accountKind", "order", "bill", "details"];
 }
 
-/// What one order consumed in one period, and how its price came about: made when the period is paid.
+/// What one order consumed in one period, or an account in a month, and how its price came about: made when the period is
+/// paid, or when the month is billed.
 #[Object]
 impl ConsumptionRecord {
     /// Its id.
@@ -50,9 +53,10 @@ impl ConsumptionRecord {
         Ok(account::load(session(ctx)?, self.0.account()).await?)
     }
 
-    /// The order that it is of.
+    /// The order that it is of; null for metered usage.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
-        Ok(session(ctx)?.load(self.0.order).await?.map(Order))
+        let Some(order) = &self.0.order else { return Ok(None) };
+        Ok(session(ctx)?.load(order.id).await?.map(Order))
     }
 
     /// The kind of product, a code.
@@ -67,15 +71,15 @@ impl ConsumptionRecord {
 
     /// Whether it was paid beforehand or afterwards.
     async fn pay_way(&self) -> PaymentType {
-        PaymentType::Prepay
+        self.0.pay_way().into()
     }
 
-    /// The plan's name when it was bought.
+    /// The plan's name when it was bought; of metered usage, what it is of.
     async fn product_name(&self) -> &str {
         &self.0.product_name
     }
 
-    /// What the period was charged.
+    /// What the period was charged: of what is billed afterwards, at the ledger's scale.
     async fn price(&self) -> Inline<Money> {
         money(&self.0, self.0.price)
     }
@@ -132,17 +136,21 @@ impl RecordDetail {
 
     /// What it is for, for people.
     async fn title(&self) -> &str {
-        self.detail.title
+        &self.detail.title
     }
 
     /// The resource that was metered; null for what is bought by the period.
-    async fn resource(&self) -> Option<super::resource::Resource> {
-        None
+    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Resource>> {
+        let Some(code) = &self.detail.resource else { return Ok(None) };
+        Ok(session(ctx)?.load(ResourceCode(code.clone())).await?.map(Resource))
     }
 
     /// The kind of product, a code.
-    async fn resource_type(&self) -> &str {
-        &self.record.resource_type
+    async fn resource_type(&self, ctx: &Context<'_>) -> async_graphql::Result<String> {
+        let of_record = || self.record.resource_type.clone();
+        let Some(code) = &self.detail.resource else { return Ok(of_record()) };
+        let resource = session(ctx)?.load(ResourceCode(code.clone())).await?;
+        Ok(resource.map_or_else(of_record, |resource| resource.resource_type.clone()))
     }
 
     /// When the consumption begins.
@@ -157,17 +165,17 @@ impl RecordDetail {
 
     /// The number of the order that it is of.
     async fn order_number(&self) -> Option<&str> {
-        Some(&self.record.order_number)
+        self.record.order.as_ref().map(|order| order.number.as_str())
     }
 
     /// How that order came about.
     async fn order_type(&self) -> Option<OrderType> {
-        Some(self.record.order_type.into())
+        self.record.order.as_ref().map(|order| order.order_type.into())
     }
 
     /// Whether it was paid beforehand or afterwards.
     async fn consume_way(&self) -> PaymentType {
-        PaymentType::Prepay
+        self.record.pay_way().into()
     }
 
     /// The datacenter that it is for, a code.
@@ -175,7 +183,7 @@ impl RecordDetail {
         self.record.datacenter.as_deref()
     }
 
-    /// How many.
+    /// How many; of metered usage, how much, in the resource's unit.
     async fn quantity(&self) -> Exact {
         Exact::number(self.detail.quantity)
     }

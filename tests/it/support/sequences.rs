@@ -231,6 +231,7 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         overdrawn: false,
         purchased: false,
         last_no: 0,
+        closed_until: None,
         head: Head::default(),
         created_at: begin(),
     }

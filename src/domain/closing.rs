@@ -1,0 +1,279 @@
+//! Closing a month: what an account has used in it is rated once it is over, and becomes records and a bill.
+//!
+//! A closed month may be rated again, because usage came late or rules were replaced: then the difference is billed.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::account::Account;
+use super::ids::{AccountId, BillId};
+use super::money::{self, Currency, OutOfRange};
+use super::order::Order;
+use super::rating::number::{Number, TooNarrow, Wide};
+use super::rating::{Charge, Label, Line, Step, Stretch, Title, Usage, rate};
+use super::record::RecordOrder;
+use super::usage::{Granularity, bucket_start, next_bucket};
+
+/// A bill for what was used is due so long after it was made.
+pub const DUE_AFTER: TimeDelta = TimeDelta::days(15);
+/// A month is closed so long after its end: what is reported by then needs no correction.
+pub const SETTLING: TimeDelta = TimeDelta::hours(1);
+/// What is reported after that is billed so long after it came, with whatever else has come by then.
+pub const CORRECTED_AFTER: TimeDelta = TimeDelta::hours(1);
+const HOUR_SECONDS: i64 = 60 * 60;
+
+/// What is closed at once: a calendar month in the account's zone, or what is left of one after the zone has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Month {
+    pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
+}
+
+impl Month {
+    /// The calendar month that an instant lies in.
+    pub fn of(instant: DateTime<Utc>, zone: Tz) -> Result<Self, OutOfRange> {
+        let start = bucket_start(instant, Granularity::Month, zone);
+        Ok(Self { start, end: next_bucket(start, Granularity::Month, zone)? })
+    }
+
+    pub fn holds(&self, instant: DateTime<Utc>) -> bool {
+        self.start <= instant && instant < self.end
+    }
+
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// The first day of the calendar month that it belongs to.
+    pub fn period(&self, zone: Tz) -> NaiveDate {
+        use chrono::Datelike;
+        let day = self.start.with_timezone(&zone).date_naive();
+        day.with_day(1).unwrap_or(day)
+    }
+}
+
+/// Up to when an account's months are closed.
+pub fn closed_until(account: &Account) -> DateTime<Utc> {
+    let first = || bucket_start(account.created_at, Granularity::Month, account.time_zone);
+    account.closed_until.unwrap_or_else(first)
+}
+
+/// The account's first month that is not closed and has ended by `end`.
+pub fn next_to_close(account: &Account, end: DateTime<Utc>) -> Result<Option<Month>, OutOfRange> {
+    let start = closed_until(account);
+    let month = Month::of(start, account.time_zone)?;
+    Ok((month.end <= end).then_some(Month { start, end: month.end }))
+}
+
+/// The window of a month that the account has not closed although later ones may be: `instant`'s calendar month without
+/// what the closed ones, `neighbours`, cover.
+pub fn left_open(instant: DateTime<Utc>, zone: Tz, neighbours: &[Month]) -> Result<Month, OutOfRange> {
+    let mut month = Month::of(instant, zone)?;
+    for closed in neighbours {
+        if closed.end <= instant {
+            month.start = month.start.max(closed.end);
+        } else if closed.start > instant {
+            month.end = month.end.min(closed.start);
+        }
+    }
+    Ok(month)
+}
+
+/// A month that was closed: what it has come to by now, corrections included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedMonth {
+    pub account: AccountId,
+    pub month: Month,
+    /// How often it has been rated.
+    pub revision: i32,
+    /// The sum of the versions of the aggregates that went into it.
+    pub usage_version: i64,
+    /// The bill that later ones correct.
+    pub bill: Option<BillId>,
+    /// What its usage costs, at ledger scale.
+    pub usage_amount: Decimal,
+    /// What all of it costs, at ledger scale.
+    pub amount: Decimal,
+    /// What its bills ask for, at display scale.
+    pub billed_amount: Decimal,
+    pub closed_at: DateTime<Utc>,
+}
+
+/// What an order on demand costs in a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnDemand {
+    pub order: RecordOrder,
+    pub resource_type: String,
+    pub product_name: String,
+    pub datacenter: Option<String>,
+    /// When it ran, within the month.
+    pub ran: Month,
+    pub charge: Charge,
+}
+
+/// A month as it was rated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RatedMonth {
+    pub month: Month,
+    /// How often it had been rated when it was read: only then is it what the account's book says.
+    pub revision: i32,
+    /// The sum of the versions of the aggregates that were read.
+    pub usage_version: i64,
+    /// The kind of product of what was used.
+    pub resource_type: String,
+    /// None: nothing was used.
+    pub usage: Option<Charge>,
+    pub on_demand: Vec<OnDemand>,
+    /// Gauges that were not reported for so many 5-minute slots, by the resource.
+    pub silent: Vec<(String, usize)>,
+}
+
+impl RatedMonth {
+    /// The resources that were used and have no price.
+    pub fn unpriced(&self) -> Vec<&str> {
+        let lines = self.usage.iter().flat_map(|charge| &charge.lines);
+        let mut unpriced: Vec<&str> = lines
+            .filter_map(|line| match &line.title {
+                Title::Unpriced(resource) => Some(resource.as_str()),
+                _ => None,
+            })
+            .collect();
+        unpriced.sort_unstable();
+        unpriced.dedup();
+        unpriced
+    }
+}
+
+/// What usage costs in a month that is cut where the rules change; at ledger scale. Nothing used, and no package to be
+/// paid, costs nothing and needs no word.
+pub fn rate_usage(
+    stretches: &[Stretch],
+    usage: &[Usage],
+    currency: &Currency,
+) -> Result<Option<Charge>, OutOfRange> {
+    let parts: Vec<_> = stretches.iter().map(Stretch::part).collect();
+    let charge = rate(&parts, usage, currency.ledger_scale)?;
+    let says_something = !usage.is_empty() || !charge.total.is_zero();
+    Ok(says_something.then_some(charge))
+}
+
+/// What an order on demand costs in a month: price × quantity × seconds ÷ 3600, at ledger scale. None: it did not run.
+pub fn rate_on_demand(
+    order: &Order,
+    month: Month,
+    currency: &Currency,
+) -> Result<Option<OnDemand>, OutOfRange> {
+    let Some(begun) = order.delivered_at else { return Ok(None) };
+    let ran = Month {
+        start: month.start.max(begun),
+        end: order.expires_at.map_or(month.end, |end| month.end.min(end)),
+    };
+    if ran.end <= ran.start {
+        return Ok(None);
+    }
+    let seconds = ran.end.signed_duration_since(ran.start).num_seconds();
+    let quantity = Decimal::from(order.quantity);
+    let charge = seconds_at_hourly_price(order.price, quantity, seconds, currency.ledger_scale)?;
+    Ok(Some(OnDemand {
+        order: RecordOrder { id: order.id, number: order.number(), order_type: order.order_type },
+        resource_type: order.resource_type.clone(),
+        product_name: order.product_name.clone(),
+        datacenter: order.datacenter.clone(),
+        ran,
+        charge,
+    }))
+}
+
+fn seconds_at_hourly_price(
+    price: Decimal,
+    quantity: Decimal,
+    seconds: i64,
+    places: u32,
+) -> Result<Charge, OutOfRange> {
+    let (factor, divisor) = (Decimal::from(seconds), Decimal::from(HOUR_SECONDS));
+    let exact = Wide::of(price)
+        .times(&Wide::of(quantity))
+        .and_then(|hourly| hourly.times(&Wide::of(factor)))
+        .and_then(|all| all.over(&Wide::of(divisor)))
+        .map_err(|TooNarrow| OutOfRange)?;
+    let total = exact.rounded(places).map_err(|TooNarrow| OutOfRange)?.ok_or(OutOfRange)?;
+    let step = Step {
+        quantity: Some(quantity),
+        unit_price: Some(price),
+        factor: Some(factor),
+        divisor: Some(divisor),
+        ..Step::of(Label::Seconds, exact.shown())
+    };
+    let rounding = money::subtract(total, step.amount)?;
+    let mut steps = vec![step];
+    if !rounding.is_zero() {
+        steps.push(Step::of(Label::Rounding, rounding));
+    }
+    let line = Line { title: Title::OnDemand, quantity: Some(quantity), amount: total, steps };
+    Ok(Charge { total, lines: vec![line] })
+}
+
+/// What is still to be charged for usage that was charged before: the whole of it, and what was charged taken off.
+pub fn less_charged_before(mut charge: Charge, before: Decimal) -> Result<Charge, OutOfRange> {
+    let taken_off = money::negate(before);
+    charge.total = money::add(charge.total, taken_off)?;
+    charge.lines.push(Line {
+        title: Title::ChargedBefore,
+        quantity: None,
+        amount: taken_off,
+        steps: vec![Step::of(Label::ChargedBefore, taken_off)],
+    });
+    Ok(charge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn month(start: &str, end: &str) -> Month {
+        Month { start: at(start), end: at(end) }
+    }
+
+    #[test]
+    fn what_closed_months_leave_open_of_a_calendar_month_does_not_overlap_them() {
+        let shanghai = month("2026-09-30T16:00:00Z", "2026-10-31T16:00:00Z");
+        for (instant, neighbours, expected) in [
+            // After a change to UTC the rest of October is a window of its own.
+            (
+                "2026-10-31T18:00:00Z",
+                vec![shanghai],
+                month("2026-10-31T16:00:00Z", "2026-11-01T00:00:00Z"),
+            ),
+            (
+                "2026-09-30T10:00:00Z",
+                vec![shanghai],
+                month("2026-09-01T00:00:00Z", "2026-09-30T16:00:00Z"),
+            ),
+            ("2026-12-24T00:00:00Z", vec![shanghai], month("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")),
+        ] {
+            assert_eq!(left_open(at(instant), Tz::UTC, &neighbours), Ok(expected), "{instant}");
+        }
+    }
+
+    #[test]
+    fn seconds_at_an_hourly_price_are_rounded_once_and_explained() {
+        let dec = |text: &str| text.parse::<Decimal>().unwrap();
+        for (price, quantity, seconds, expected) in [
+            ("0.1", 1, 3_600, "0.1"),
+            ("0.1", 2, 1_800, "0.1"),
+            ("0.1", 1, 1, "0.0000277778"),
+            ("0.07", 3, 2_678_400, "156.24"),
+        ] {
+            let charge = seconds_at_hourly_price(dec(price), Decimal::from(quantity), seconds, 10).unwrap();
+            assert_eq!(charge.total, dec(expected), "{price} {quantity} {seconds}");
+            let steps = charge.lines.iter().flat_map(|line| &line.steps).map(|step| step.amount);
+            assert_eq!(steps.sum::<Decimal>(), charge.total);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! A month that is over is billed; one that was billed, and has been rated again, is corrected.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::draft::Draft;
+use super::{Made, payment};
+use crate::domain::account::AccountStatus;
+use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::closing::{ClosedMonth, DUE_AFTER, Month, RatedMonth, less_charged_before};
+use crate::domain::command::{JobDone, JobKind, MonthFailure, Rerate};
+use crate::domain::ids::{BillId, RecordId, TransactionId};
+use crate::domain::ledger::Posting;
+use crate::domain::money::{self, OutOfRange};
+use crate::domain::notice::NoticeKind;
+use crate::domain::rating::Charge;
+use crate::domain::record::{Content, Record};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+/// Closes or corrects a month, if the account's book still says what it said when the month was read.
+pub(super) fn decide(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Made, Refusal> {
+    if !is_as_it_was_read(draft, rated) {
+        return Ok(Made::default());
+    }
+    let kind = if rated.revision == 0 { JobKind::MonthClosing } else { JobKind::MonthCorrection };
+    let bill = close(draft, rated)?;
+    Ok(Made { bill, jobs: vec![JobDone { kind, succeeded: true }], ..Made::default() })
+}
+
+/// Rates a closed month again because an operator asks for it.
+pub(super) fn rerate(draft: &mut Draft<'_>, rerate: &Rerate) -> Result<Made, Refusal> {
+    if !is_as_it_was_read(draft, &rerate.rated) {
+        let message = "the month was rated by another at the same time; ask again";
+        return Err(Refusal::new(RefusalCode::Conflict, "period", message));
+    }
+    Ok(Made { bill: close(draft, &rerate.rated)?, ..Made::default() })
+}
+
+pub(super) fn tell_failure(draft: &mut Draft<'_>, failure: &MonthFailure) -> Result<Made, Refusal> {
+    let period = failure.month.period(draft.account.time_zone).format("%Y-%m");
+    let message = format!("Month {period} could not be billed: {}. It is tried again.", failure.message);
+    draft.notify(NoticeKind::JobFailed, message, draft.account.id.to_string())?;
+    Ok(Made::default())
+}
+
+fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
+    let mut overlapping = draft.closed_months().filter(|closed| closed.month.overlaps(&rated.month));
+    match (overlapping.next(), overlapping.next()) {
+        (None, _) => rated.revision == 0,
+        (Some(closed), None) => closed.month == rated.month && closed.revision == rated.revision,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>, Refusal> {
+    let closed_until = draft.account.closed_until.map_or(rated.month.end, |until| until.max(rated.month.end));
+    draft.account.closed_until = Some(closed_until);
+    let before = draft.closed_months().find(|closed| closed.month == rated.month).cloned();
+    let to_charge = to_charge(rated, before.as_ref())?;
+    if before.is_none() && to_charge.is_empty() {
+        return Ok(None);
+    }
+    tell(draft, rated)?;
+    let before = before.unwrap_or_else(|| never_closed(draft, rated));
+    let mut closed = ClosedMonth {
+        revision: before.revision.checked_add(1).ok_or(OutOfRange)?,
+        usage_version: rated.usage_version,
+        closed_at: draft.instant,
+        ..before.clone()
+    };
+    closed.usage_amount = rated.usage.as_ref().map_or(Decimal::ZERO, |charge| charge.total);
+    for (_, charge) in &to_charge {
+        closed.amount = money::add(closed.amount, charge.total)?;
+    }
+    closed.billed_amount = draft.currency.round_to_display(closed.amount);
+    let bill = if to_charge.is_empty() {
+        None
+    } else {
+        let amount = money::subtract(closed.billed_amount, before.billed_amount)?;
+        Some(bill(draft, rated, amount, before.bill, to_charge)?)
+    };
+    closed.bill = before.bill.or(bill.as_ref().map(|bill| bill.id));
+    draft.put_closed_month(closed);
+    Ok(bill)
+}
+
+fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
+    ClosedMonth {
+        account: draft.account.id,
+        month: rated.month,
+        revision: 0,
+        usage_version: 0,
+        bill: None,
+        usage_amount: Decimal::ZERO,
+        amount: Decimal::ZERO,
+        billed_amount: Decimal::ZERO,
+        closed_at: draft.instant,
+    }
+}
+
+/// What a record is of: an order on demand, by its place, or usage.
+type Of = Option<usize>;
+
+/// What is to be charged now. Orders on demand are charged whole when the month is closed, and do not change after.
+fn to_charge(rated: &RatedMonth, before: Option<&ClosedMonth>) -> Result<Vec<(Of, Charge)>, OutOfRange> {
+    let Some(before) = before else {
+        let usage = rated.usage.iter().map(|charge| (None, charge.clone()));
+        let orders = rated.on_demand.iter().enumerate().map(|(at, order)| (Some(at), order.charge.clone()));
+        return Ok(usage.chain(orders).collect());
+    };
+    let nothing = || Charge { total: Decimal::ZERO, lines: Vec::new() };
+    let again = rated.usage.clone().unwrap_or_else(nothing);
+    if again.total == before.usage_amount {
+        return Ok(Vec::new());
+    }
+    Ok(vec![(None, less_charged_before(again, before.usage_amount)?)])
+}
+
+/// Makes the bill with its records. It is paid from the balance if that covers it and nothing else waits to be paid.
+fn bill(
+    draft: &mut Draft<'_>,
+    rated: &RatedMonth,
+    amount: Decimal,
+    correction_of: Option<BillId>,
+    charges: Vec<(Of, Charge)>,
+) -> Result<Arc<Bill>, Refusal> {
+    let due_at = draft.instant.checked_add_signed(DUE_AFTER).ok_or(OutOfRange)?;
+    let id = BillId(draft.next_id()?);
+    for (of, charge) in charges {
+        let record = record(draft, rated, id, of, charge, correction_of.is_some())?;
+        draft.put_record(record);
+    }
+    draft.put_bill(Bill {
+        id,
+        order: None,
+        status: BillStatus::Unpaid,
+        currency: draft.currency.code,
+        amount,
+        once_amount: Decimal::ZERO,
+        cycle_amount: amount,
+        credit_amount: Decimal::ZERO,
+        start_time: rated.month.start,
+        end_time: rated.month.end,
+        seq: 1,
+        seq_count: 1,
+        due_at,
+        last_paid_at: None,
+        paid_by: None,
+        refunded_amount: Decimal::ZERO,
+        next_step_at: Some(due_at),
+        datacenter: None,
+        correction_of,
+        created_at: draft.instant,
+    });
+    settle(draft, id, amount)?;
+    draft.bill(id).cloned().ok_or_else(|| OutOfRange.into())
+}
+
+fn settle(draft: &mut Draft<'_>, id: BillId, amount: Decimal) -> Result<(), Refusal> {
+    if amount < Decimal::ZERO {
+        return credit(draft, id, amount);
+    }
+    let waits = |bill: &Arc<Bill>| bill.id != id && bill.is_due(draft.instant);
+    let nothing_waits = !draft.all_bills().iter().any(waits);
+    let can_pay = draft.account.status != AccountStatus::Closed && nothing_waits && draft.has(amount)?;
+    if amount.is_zero() || can_pay {
+        payment::pay(draft, id, TransactionKind::BillPayment)?;
+    }
+    Ok(())
+}
+
+/// What was charged too much goes to the balance at once.
+fn credit(draft: &mut Draft<'_>, id: BillId, amount: Decimal) -> Result<(), Refusal> {
+    let Some(bill) = draft.bill(id).cloned() else { return Ok(()) };
+    let transaction = Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind: TransactionKind::BillPayment,
+        status: TransactionStatus::Finished,
+        currency: draft.currency.code,
+        amount: money::negate(amount),
+        debit: Ledger::Revenue(TransactionKind::BillPayment.code().to_lowercase()),
+        credit: Ledger::Customer,
+        description: format!("Credit of bill {}", bill.number()),
+        payment_method: "balance".to_owned(),
+        order: None,
+        bill: Some(id),
+        refund_of: None,
+        refunded_amount: Decimal::ZERO,
+        balance_after: None,
+        region: None,
+        created_at: draft.instant,
+    };
+    let transaction =
+        draft.post(transaction, Posting::because(format!("Credit of bill {}", bill.number())))?;
+    draft.put_bill(Bill {
+        status: BillStatus::Paid,
+        last_paid_at: Some(draft.instant),
+        paid_by: Some(transaction.id),
+        next_step_at: None,
+        ..Bill::clone(&bill)
+    });
+    payment::settle(draft)
+}
+
+fn record(
+    draft: &mut Draft<'_>,
+    rated: &RatedMonth,
+    bill: BillId,
+    of: Of,
+    charge: Charge,
+    is_correction: bool,
+) -> Result<Record, Refusal> {
+    let period = rated.month.period(draft.account.time_zone).format("%Y-%m");
+    let order = of.and_then(|at| rated.on_demand.get(at));
+    let Month { start, end } = order.map_or(rated.month, |order| order.ran);
+    let of_usage =
+        || if is_correction { format!("Usage {period}, correction") } else { format!("Usage {period}") };
+    Ok(Record {
+        id: RecordId(draft.next_id()?),
+        bill,
+        order: order.map(|order| order.order.clone()),
+        resource_type: order.map_or_else(|| rated.resource_type.clone(), |order| order.resource_type.clone()),
+        product_name: order.map_or_else(of_usage, |order| order.product_name.clone()),
+        datacenter: order.and_then(|order| order.datacenter.clone()),
+        start_time: start,
+        end_time: end,
+        currency: draft.currency.code,
+        price: charge.total,
+        content: Content::Rated(charge.lines),
+        created_at: draft.instant,
+    })
+}
+
+/// Tells of usage that has no price, and of gauges that nobody reported for a time.
+fn tell(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<(), Refusal> {
+    let period = rated.month.period(draft.account.time_zone).format("%Y-%m");
+    let subject = draft.account.id.to_string();
+    let unpriced = rated.unpriced();
+    if !unpriced.is_empty() {
+        let message =
+            format!("What was used in {period} of {} has no price: it is not charged.", unpriced.join(", "));
+        draft.notify(NoticeKind::UnpricedUsage, message, subject.clone())?;
+    }
+    for (resource, slots) in &rated.silent {
+        let message = format!(
+            "{resource} was not reported for {slots} of the 5-minute slots of {period}: they count as zero."
+        );
+        draft.notify(NoticeKind::GaugeSilent, message, subject.clone())?;
+    }
+    Ok(())
+}

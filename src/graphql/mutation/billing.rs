@@ -1,0 +1,97 @@
+//! Months that were billed are rated again.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::{Datelike, NaiveDate};
+
+use crate::domain::closing::{Month, RatedMonth};
+use crate::domain::command::{Action, Rerate};
+use crate::domain::ids::AccountId;
+use crate::domain::period::midnight;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::graphql::error::{ApiError, MutationError, MutationResult};
+use crate::graphql::input::input_account;
+use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::scalars::Day;
+use crate::graphql::session::{Session, operator_session};
+use crate::graphql::types::account;
+use crate::graphql::types::bill::Bill;
+use crate::graphql::types::user_error::UserError;
+use crate::jobs::billing::{rate_months, to_rate_again};
+
+/// Where usage comes late at the same time, it is read and rated again so often.
+const TRIES: u32 = 5;
+
+/// Rates a month again that was billed.
+#[derive(InputObject)]
+pub struct RerateInput {
+    /// The account.
+    account_id: ID,
+    /// A day of the month, as a rule its first.
+    period: Day,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once.
+    idempotency_key: String,
+    /// Decide, answer, and keep nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// What was billed of the difference.
+#[derive(SimpleObject, Default)]
+pub struct ReratePayload {
+    /// The corrections; none if the month costs what was billed. Null if it was not rated.
+    bills: Option<Vec<Bill>>,
+    /// Why nothing was rated.
+    user_errors: Vec<UserError>,
+}
+
+/// The mutations of months that were billed.
+#[derive(Default)]
+pub struct BillingMutation;
+
+/// The mutations of months that were billed.
+#[Object]
+impl BillingMutation {
+    /// Operators: rates a month that was billed once more, by the price rules of now, and charges or credits the
+    /// difference.
+    async fn rerate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose month, and which.")] input: RerateInput,
+    ) -> async_graphql::Result<ReratePayload> {
+        answer(rerate(operator_session(ctx)?, input).await, |made, user_errors| ReratePayload {
+            bills: made.map(|made| made.bill.map(Bill).into_iter().collect()),
+            user_errors,
+        })
+    }
+}
+
+async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
+    let account = input_account(session, Some(&input.account_id), None).await?;
+    let period = input.period.0.with_day(1).unwrap_or(input.period.0);
+    let mut tries = TRIES;
+    loop {
+        let rated = Box::new(Rerate { period, rated: rated_again(session, account, period).await? });
+        let done = submit(session, account, &input.idempotency_key, input.dry_run, Action::Rerate(rated)).await;
+        let is_conflict = |refusal: &Refusal| refusal.code == RefusalCode::Conflict;
+        match done {
+            Err(MutationError::Refused(refusal)) if is_conflict(&refusal) && tries > 0 => {
+                tries = tries.saturating_sub(1);
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn rated_again(session: &Session, account: AccountId, period: NaiveDate) -> MutationResult<RatedMonth> {
+    let account = account::load(session, account).await?.0;
+    let begin = midnight(period, account.time_zone).ok_or(crate::domain::money::OutOfRange)?;
+    let month = Month::of(begin, account.time_zone)?;
+    let jobs = &session.app.jobs;
+    let not_billed = || {
+        let message = "the account has no bill of what it used in that month";
+        Refusal::new(RefusalCode::Invalid, "period", message)
+    };
+    let (wanted, _) = to_rate_again(jobs, account, month).await?.ok_or_else(not_billed)?;
+    let rated = rate_months(jobs, vec![wanted]).await?.pop().ok_or_else(not_billed)?;
+    rated.map_err(|why| ApiError::internal(why).into())
+}

@@ -1,0 +1,171 @@
+//! Usage that came when its month was over: the month is looked at again, and what has changed is billed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+
+use super::super::pass::{Pass, Permit};
+use super::super::JobContext;
+use super::rate::{ToRate, closable_until, rate_months};
+use super::run::{Closed, close};
+use crate::domain::account::Account;
+use crate::domain::closing::{Month, closed_until, left_open, next_to_close};
+use crate::domain::ids::AccountId;
+use crate::domain::money::OutOfRange;
+use crate::domain::usage::HOUR;
+use crate::store::error::StoreError;
+use crate::store::late_usage::{self, LateDay};
+use crate::store::{Conn, accounts, closings};
+
+/// Days that are looked at together.
+const PAGE: i64 = 128;
+/// What could not be corrected is tried again after this time.
+const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
+
+/// Looks at everything that was reported late by now.
+pub async fn late_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Pass, StoreError> {
+    let mut done = Pass::default();
+    let mut after: Option<LateDay> = None;
+    while permit.goes_on(jobs).await? {
+        let conn = jobs.database.connection().await?;
+        let days = late_usage::late_due(&conn, jobs.clock.now(), after.as_ref(), PAGE).await?;
+        drop(conn);
+        let full = i64::try_from(days.len()).is_ok_and(|found| found >= PAGE);
+        look_at(jobs, &days, &mut done).await?;
+        match days.last() {
+            Some(last) if full => after = Some(*last),
+            _ => break,
+        }
+    }
+    Ok(done)
+}
+
+/// What became of a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Done,
+    /// Something else was done with it meanwhile, or has to be done first: to be looked at again at once.
+    Again,
+    Failed,
+}
+
+/// The months that days are of.
+#[derive(Default)]
+struct Months {
+    /// With the version of the usage that was billed, where it was.
+    wanted: BTreeMap<(AccountId, Month), (ToRate, Option<i64>)>,
+    of_days: Vec<(LateDay, Vec<(AccountId, Month)>)>,
+    /// Days whose earlier months have to be closed first.
+    again: Vec<LateDay>,
+}
+
+async fn look_at(jobs: &JobContext, days: &[LateDay], pass: &mut Pass) -> Result<(), StoreError> {
+    let months = months_of(jobs, days).await?;
+    let (wanted, versions): (Vec<ToRate>, Vec<Option<i64>>) = months.wanted.into_values().unzip();
+    let rated = rate_months(jobs, wanted.clone()).await?;
+    let looking = wanted.into_iter().zip(versions).zip(rated).map(async |((wanted, version), rated)| {
+        let key = (wanted.account.id, wanted.month);
+        let unchanged = rated.as_ref().is_ok_and(|rated| Some(rated.usage_version) == version);
+        if unchanged { (key, Ok(Closed::default())) } else { (key, close(jobs, wanted, rated).await) }
+    });
+    let mut looked: BTreeMap<(AccountId, Month), Looked> = BTreeMap::new();
+    for (key, closed) in join_all(looking).await {
+        let outcome = match closed {
+            Ok(closed) if closed.is_stale => Looked::Again,
+            Ok(closed) => {
+                pass.runs.add(&closed.runs);
+                Looked::Done
+            }
+            Err(_) => Looked::Failed,
+        };
+        looked.insert(key, outcome);
+    }
+    let mut done = Vec::new();
+    let mut failed = Vec::new();
+    for (late, months_of_day) in months.of_days {
+        let is = |outcome| months_of_day.iter().any(|month| looked.get(month) == Some(&outcome));
+        if is(Looked::Failed) {
+            failed.push(late);
+        } else if is(Looked::Again) || months.again.contains(&late) {
+            pass.undone = pass.undone.saturating_add(1);
+        } else {
+            done.push(late);
+        }
+    }
+    settle(jobs, &done, &failed).await
+}
+
+async fn months_of(jobs: &JobContext, days: &[LateDay]) -> Result<Months, StoreError> {
+    let conn = jobs.database.connection().await?;
+    let ids = days.iter().map(|late| late.account.0).collect();
+    let accounts = accounts::account_by_ids(&conn, ids).await?;
+    let accounts: BTreeMap<AccountId, Arc<Account>> =
+        accounts.into_iter().map(|account| (account.id, Arc::new(account))).collect();
+    let closable = closable_until(jobs.clock.now());
+    let mut months = Months::default();
+    for late in days {
+        let mut of_day = Vec::new();
+        if let Some(account) = accounts.get(&late.account) {
+            let (mut at, end) = limits(late.day);
+            while at < end {
+                let Some(found) = month_at(&conn, account, at, closable).await? else { break };
+                let month = found.0.month;
+                of_day.push((account.id, month));
+                months.wanted.insert((account.id, month), found);
+                if month.end <= at {
+                    months.again.push(*late);
+                    break;
+                }
+                at = month.end;
+            }
+        }
+        months.of_days.push((*late, of_day));
+    }
+    Ok(months)
+}
+
+/// When usage of a day counts: what a gauge held at its end counts for an hour more.
+fn limits(day: NaiveDate) -> (DateTime<Utc>, DateTime<Utc>) {
+    let start = day.and_time(NaiveTime::MIN).and_utc();
+    let end = start.checked_add_signed(TimeDelta::days(1)).and_then(|end| end.checked_add_signed(HOUR));
+    (start, end.unwrap_or(start))
+}
+
+/// The month to look at again for what happened at an instant, or, where earlier ones have not been closed, the first of
+/// those. None: it is not over; its run looks at it.
+async fn month_at(
+    conn: Conn<'_>,
+    account: &Arc<Account>,
+    at: DateTime<Utc>,
+    closable: DateTime<Utc>,
+) -> Result<Option<(ToRate, Option<i64>)>, StoreError> {
+    let out_of_range = |error: OutOfRange| StoreError::Corrupt(format!("a month: {error}"));
+    let to_rate = |month, revision| ToRate { account: Arc::clone(account), month, revision };
+    if at >= closed_until(account) {
+        let next = next_to_close(account, closable).map_err(out_of_range)?;
+        return Ok(next.map(|month| (to_rate(month, 0), None)));
+    }
+    let around = closings::closed_around(conn, account.id, at).await?;
+    if let Some(closed) = around.iter().find(|closed| closed.month.holds(at)) {
+        return Ok(Some((to_rate(closed.month, closed.revision), Some(closed.usage_version))));
+    }
+    let neighbours: Vec<Month> = around.iter().map(|closed| closed.month).collect();
+    let mut month = left_open(at, account.time_zone, &neighbours).map_err(out_of_range)?;
+    month.end = month.end.min(closed_until(account));
+    Ok(Some((to_rate(month, 0), None)))
+}
+
+/// Takes days off the list that are done with, and puts off those that failed.
+async fn settle(jobs: &JobContext, done: &[LateDay], failed: &[LateDay]) -> Result<(), StoreError> {
+    let conn = jobs.database.connection().await?;
+    if !done.is_empty() {
+        late_usage::late_done(&conn, done).await?;
+    }
+    if !failed.is_empty() {
+        let due = jobs.clock.now().checked_add_signed(AGAIN_AFTER).unwrap_or_default();
+        late_usage::late_put_off(&conn, failed, due).await?;
+    }
+    Ok(())
+}

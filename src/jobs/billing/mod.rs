@@ -1,0 +1,65 @@
+//! Months are closed: what was used in them becomes records and bills (docs/adr/0012).
+//!
+//! Once a month is over, a *run* for each time zone hands its accounts out in pages to whichever servers take them on
+//! (run.rs). A month is read and rated without locks (rate.rs), and sent to the engine, which decides under the account's
+//! lock whether the account's book still says what it said. What is reported for a month that is over is looked at again
+//! (late.rs).
+
+mod late;
+mod plan;
+mod rate;
+mod run;
+
+pub use late::late_pass;
+pub use plan::{PlanError, begin_period, begin_runs, next_begin};
+pub use rate::{ToRate, rate_months, to_rate_again};
+pub use run::run_pass;
+
+use std::time::Duration;
+
+use chrono::NaiveDate;
+
+use super::JobContext;
+use crate::domain::command::{Action, Command, Done, MonthFailure, Outcome};
+use crate::domain::ids::AccountId;
+use crate::domain::closing::Month;
+use crate::engine::{EngineError, Urgency};
+
+/// What the engine cannot take on now is sent again so often, with a pause between.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Has a job's command carried out, and waits while too much is going on.
+async fn submit(jobs: &JobContext, account: AccountId, action: Action) -> Result<Box<Outcome>, EngineError> {
+    let mut tries = TRIES;
+    loop {
+        let command = Command { account, key: None, dry_run: false, action: action.clone() };
+        match jobs.engine.submit(command, Urgency::Job).await {
+            Ok(Done::Now(outcome)) => return Ok(outcome),
+            Ok(Done::Before(_)) => {
+                return Err(EngineError::Unavailable("a job's command has no key".to_owned()));
+            }
+            Err(EngineError::Overloaded) if tries > 0 => {
+                tries = tries.saturating_sub(1);
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Tells the account's owner, the metrics and the log that a month could not be closed.
+async fn tell_failure(jobs: &JobContext, account: AccountId, month: Month, why: &str) {
+    metrics::counter!("abacus_month_failures_total").increment(1);
+    tracing::error!(%account, start = %month.start, why, "a month could not be closed; it is tried again");
+    let failure = MonthFailure { month, message: why.to_owned() };
+    if let Err(error) = submit(jobs, account, Action::TellMonthFailure(failure)).await {
+        tracing::error!(%account, %error, "nor could that be told");
+    }
+}
+
+/// The day by which a month that could not be closed is looked at again.
+fn last_day(month: Month) -> NaiveDate {
+    let last = month.end.checked_sub_signed(chrono::TimeDelta::seconds(1)).unwrap_or(month.start);
+    last.date_naive()
+}

@@ -1,0 +1,91 @@
+//! Which runs are to be begun, and when.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+
+use super::super::JobContext;
+use crate::domain::closing::{Month, SETTLING};
+use crate::domain::money::OutOfRange;
+use crate::store::error::StoreError;
+use crate::store::{billing_runs, late_usage};
+
+/// A server that has been away begins at most so many months of a zone at once.
+const MONTHS_MAX: usize = 120;
+
+/// The next month of each zone that no run was begun for.
+async fn next_months(jobs: &JobContext) -> Result<Vec<(Tz, Month)>, StoreError> {
+    let conn = jobs.database.connection().await?;
+    let mut months = Vec::new();
+    for (zone, until) in billing_runs::zones(&conn).await? {
+        let from = match until {
+            Some(until) => Some(until),
+            None => billing_runs::first_account_of(&conn, zone).await?,
+        };
+        if let Some(from) = from {
+            months.push((zone, Month::of(from, zone).map_err(no_such_month)?));
+        }
+    }
+    Ok(months)
+}
+
+fn no_such_month(error: OutOfRange) -> StoreError {
+    StoreError::Corrupt(format!("a month: {error}"))
+}
+
+fn begins_at(month: Month) -> DateTime<Utc> {
+    month.end.checked_add_signed(SETTLING).unwrap_or(month.end)
+}
+
+/// Begins the runs of all months that are over.
+pub async fn begin_runs(jobs: &JobContext) -> Result<(), StoreError> {
+    let now = jobs.clock.now();
+    for (zone, mut month) in next_months(jobs).await? {
+        for _ in 0..MONTHS_MAX {
+            if begins_at(month) > now {
+                break;
+            }
+            begin(jobs, zone, month, now).await?;
+            month = Month::of(month.end, zone).map_err(no_such_month)?;
+        }
+    }
+    Ok(())
+}
+
+async fn begin(jobs: &JobContext, zone: Tz, month: Month, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let conn = jobs.database.connection().await?;
+    late_usage::horizon_move(&conn, month.end).await?;
+    late_usage::wait_for_recorders(&conn).await?;
+    billing_runs::run_begin(&conn, month.period(zone), zone, month, now).await?;
+    tracing::info!(period = %month.period(zone), %zone, "a month is being closed");
+    Ok(())
+}
+
+/// When the next run begins, after `now`.
+pub async fn next_begin(jobs: &JobContext, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let begins = next_months(jobs).await?.into_iter().map(|(_, month)| begins_at(month));
+    Ok(begins.filter(|begin| *begin > now).min())
+}
+
+/// Why the runs of a month cannot be begun.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PlanError {
+    #[error("the month that begins on {period} is not over in {zone}: it is closed from {at} on")]
+    NotOver { period: NaiveDate, zone: Tz, at: DateTime<Utc> },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Begins the runs of a month, and those before it, in all zones; an error if it is not over in one of them.
+pub async fn begin_period(jobs: &JobContext, period: NaiveDate) -> Result<(), PlanError> {
+    let now = jobs.clock.now();
+    for (zone, next) in next_months(jobs).await? {
+        if next.period(zone) <= period {
+            let noon = period.and_hms_opt(12, 0, 0).unwrap_or_default().and_utc();
+            let at = begins_at(Month::of(noon, zone).map_err(no_such_month)?);
+            if at > now {
+                return Err(PlanError::NotOver { period, zone, at });
+            }
+        }
+    }
+    Ok(begin_runs(jobs).await?)
+}

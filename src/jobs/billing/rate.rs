@@ -1,0 +1,256 @@
+//! Reads what accounts used in a month, and rates it. No account is locked: the engine decides later whether what was read
+//! still holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::super::JobContext;
+use crate::domain::account::Account;
+use crate::domain::closing::{ClosedMonth, Month, RatedMonth, rate_on_demand, rate_usage};
+use crate::domain::ids::AccountId;
+use crate::domain::money::{Currency, OutOfRange};
+use crate::domain::order::Order;
+use crate::domain::plan::{Aggregation, Resource};
+use crate::domain::price_rule::PriceRule;
+use crate::domain::rating::{Quantity, Stretch, Usage, stretches};
+use crate::store::error::StoreError;
+use crate::store::month_usage::{GaugeUsage, PartOfMonth, PartUsage, gauges_usage, hours_and_gauges};
+use crate::store::{Conn, billing_runs, closings, plans, price_rules};
+
+/// A month of an account that is to be rated.
+#[derive(Debug, Clone)]
+pub struct ToRate {
+    pub account: Arc<Account>,
+    pub month: Month,
+    /// How often it has been rated.
+    pub revision: i32,
+}
+
+/// Why a month could not be rated.
+pub type Unrated = String;
+
+/// The closed month that begins in a calendar month, to be rated again.
+pub async fn to_rate_again(
+    jobs: &JobContext,
+    account: Arc<Account>,
+    month: Month,
+) -> Result<Option<(ToRate, ClosedMonth)>, StoreError> {
+    let conn = jobs.database.connection().await?;
+    let closed = closings::closed_overlapping(&conn, &[(account.id, month)]).await?;
+    let of_month = closed.into_iter().filter(|closed| month.holds(closed.month.start));
+    // Of several, after a change of zone, the first is the month's own.
+    let closed = of_month.min_by_key(|closed| closed.month.start);
+    Ok(closed.map(|closed| (ToRate { account, month: closed.month, revision: closed.revision }, closed)))
+}
+
+/// Rates months, each by itself; the answers are in the order of what was asked.
+pub async fn rate_months(
+    jobs: &JobContext,
+    wanted: Vec<ToRate>,
+) -> Result<Vec<Result<RatedMonth, Unrated>>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let gathered = gather(jobs, wanted).await?;
+    // Rating is nothing but computing: not on a thread that others wait for.
+    let rating = tokio::task::spawn_blocking(move || gathered.iter().map(Gathered::rate).collect());
+    rating.await.map_err(|error| StoreError::Internal(error.to_string()))
+}
+
+/// What a month's rating needs.
+struct Gathered {
+    wanted: ToRate,
+    /// None: this server does not know the account's currency.
+    currency: Option<Currency>,
+    stretches: Vec<Stretch>,
+    summed: BTreeMap<String, (Aggregation, Vec<Option<Decimal>>)>,
+    gauges: Vec<GaugeUsage>,
+    on_demand: Vec<Order>,
+    version: i64,
+    resource_type: String,
+}
+
+async fn gather(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, StoreError> {
+    let conn = jobs.database.connection().await?;
+    let cut = cut_into_stretches(&conn, wanted).await?;
+    let mut gathered: Vec<Gathered> = cut.into_iter().map(|cut| begin(jobs, cut)).collect();
+    let windows: Vec<(AccountId, Month)> =
+        gathered.iter().map(|month| (month.wanted.account.id, month.wanted.month)).collect();
+    let parts = parts_of(&gathered);
+    let (usage, gauges) = hours_and_gauges(&conn, &parts, &windows).await?;
+    add_usage(&mut gathered, &parts, usage);
+    // How many reports there are was read before them: what comes between is seen as a difference later.
+    for (place, version) in gauges {
+        let Some(month) = gathered.get_mut(place) else { continue };
+        month.version = month.version.saturating_add(version);
+        month.gauges = gauges_usage(&conn, month.wanted.account.id, &month.wanted.month).await?;
+    }
+    add_orders(&conn, &windows, &mut gathered).await?;
+    name_resource_types(&conn, &mut gathered).await?;
+    Ok(gathered)
+}
+
+/// The account's month, cut where its price rules change.
+struct Cut {
+    wanted: ToRate,
+    stretches: Vec<Stretch>,
+}
+
+async fn cut_into_stretches(conn: Conn<'_>, wanted: Vec<ToRate>) -> Result<Vec<Cut>, StoreError> {
+    let accounts: Vec<i64> = wanted.iter().map(|wanted| wanted.account.id.0).collect();
+    let everyone = price_rules::rules_of_everyone(conn).await?.into_iter().map(Arc::new);
+    let everyone: Vec<Arc<PriceRule>> = everyone.collect();
+    let mut own: HashMap<AccountId, Vec<Arc<PriceRule>>> = HashMap::new();
+    for rule in price_rules::rules_of_accounts(conn, accounts).await? {
+        if let Some(account) = rule.account {
+            own.entry(account).or_default().push(Arc::new(rule));
+        }
+    }
+    let cut = |wanted: ToRate| {
+        let own = own.get(&wanted.account.id).map_or(&[][..], Vec::as_slice);
+        let Month { start, end } = wanted.month;
+        let stretches = stretches(own, &everyone, wanted.account.currency, start, end);
+        Cut { wanted, stretches }
+    };
+    Ok(wanted.into_iter().map(cut).collect())
+}
+
+fn begin(jobs: &JobContext, cut: Cut) -> Gathered {
+    let Cut { wanted, stretches } = cut;
+    Gathered {
+        currency: jobs.currencies.get(wanted.account.currency).copied(),
+        wanted,
+        stretches,
+        summed: BTreeMap::new(),
+        gauges: Vec::new(),
+        on_demand: Vec::new(),
+        version: 0,
+        resource_type: String::new(),
+    }
+}
+
+fn parts_of(gathered: &[Gathered]) -> Vec<PartOfMonth> {
+    let parts = gathered.iter().enumerate().flat_map(|(month, gathered)| {
+        let account = gathered.wanted.account.id;
+        let limits = gathered.stretches.iter().map(|stretch| Month { start: stretch.from, end: stretch.to });
+        limits.map(move |limits| PartOfMonth { month, account, limits })
+    });
+    parts.collect()
+}
+
+fn add_usage(gathered: &mut [Gathered], parts: &[PartOfMonth], usage: Vec<PartUsage>) {
+    // Parts stand in the order of their months: a part's place among its month's own is what follows the first of them.
+    let first_of = |month: usize| parts.partition_point(|part| part.month < month);
+    for used in usage {
+        let Some(month) = parts.get(used.part).map(|part| part.month) else { continue };
+        let own_place = used.part.saturating_sub(first_of(month));
+        let Some(gathered) = gathered.get_mut(month) else { continue };
+        gathered.version = gathered.version.saturating_add(used.version);
+        let empty = || (used.aggregation, vec![None; gathered.stretches.len()]);
+        let (_, of_parts) = gathered.summed.entry(used.resource).or_insert_with(empty);
+        if let Some(quantity) = of_parts.get_mut(own_place) {
+            *quantity = Some(used.quantity);
+        }
+    }
+}
+
+async fn add_orders(
+    conn: Conn<'_>,
+    windows: &[(AccountId, Month)],
+    gathered: &mut [Gathered],
+) -> Result<(), StoreError> {
+    let places: HashMap<AccountId, Vec<usize>> =
+        gathered.iter().enumerate().fold(HashMap::new(), |mut places, (place, month)| {
+            places.entry(month.wanted.account.id).or_insert_with(Vec::new).push(place);
+            places
+        });
+    let mut orders = billing_runs::orders_on_demand(conn, windows).await?;
+    // An account of which several months are rated comes several times.
+    orders.dedup_by_key(|order| order.id);
+    for order in orders {
+        for place in places.get(&order.account()).into_iter().flatten() {
+            if let Some(month) = gathered.get_mut(*place) {
+                month.on_demand.push(order.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A record of usage is of the kind of product that its resources are of; of several, of the first one's.
+async fn name_resource_types(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreError> {
+    let mut codes: Vec<String> = gathered.iter().flat_map(Gathered::resources).map(str::to_owned).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    if codes.is_empty() {
+        return Ok(());
+    }
+    let known = plans::resource_by_codes(conn, codes).await?;
+    let known: HashMap<&str, &Resource> =
+        known.iter().map(|resource| (resource.code.as_str(), resource)).collect();
+    for month in gathered {
+        let first = month.resources().min().and_then(|code| known.get(code));
+        month.resource_type = first.map(|resource| resource.resource_type.clone()).unwrap_or_default();
+    }
+    Ok(())
+}
+
+impl Gathered {
+    fn resources(&self) -> impl Iterator<Item = &str> {
+        self.summed.keys().map(String::as_str).chain(self.gauges.iter().map(|gauge| gauge.resource.as_str()))
+    }
+
+    fn rate(&self) -> Result<RatedMonth, Unrated> {
+        let unknown = || {
+            let currency = self.wanted.account.currency;
+            format!("this server does not know the account's currency {currency}")
+        };
+        let currency = self.currency.ok_or_else(unknown)?;
+        self.rate_in(&currency).map_err(|OutOfRange| OutOfRange.to_string())
+    }
+
+    fn rate_in(&self, currency: &Currency) -> Result<RatedMonth, OutOfRange> {
+        let month = self.wanted.month;
+        let mut on_demand = Vec::new();
+        for order in &self.on_demand {
+            on_demand.extend(rate_on_demand(order, month, currency)?);
+        }
+        let silent = self.gauges.iter().filter(|gauge| gauge.silent > 0);
+        Ok(RatedMonth {
+            month,
+            revision: self.wanted.revision,
+            usage_version: self.version,
+            resource_type: self.resource_type.clone(),
+            usage: rate_usage(&self.stretches, &self.usage(), currency)?,
+            on_demand,
+            silent: silent.map(|gauge| (gauge.resource.clone(), gauge.silent)).collect(),
+        })
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        let summed = self.summed.iter().map(|(resource, (aggregation, parts))| Usage {
+            resource: resource.clone(),
+            quantity: match aggregation {
+                Aggregation::Max => {
+                    Quantity::Whole(parts.iter().flatten().copied().max().unwrap_or_default())
+                }
+                _ => Quantity::Summed(parts.iter().map(|part| part.unwrap_or_default()).collect()),
+            },
+        });
+        let gauges = self.gauges.iter().map(|gauge| Usage {
+            resource: gauge.resource.clone(),
+            quantity: Quantity::Whole(gauge.quantity),
+        });
+        let mut usage: Vec<Usage> = summed.chain(gauges).collect();
+        usage.sort_by(|one, other| one.resource.cmp(&other.resource));
+        usage
+    }
+}
+
+/// The instant up to which months may be closed by now.
+pub(super) fn closable_until(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.checked_sub_signed(crate::domain::closing::SETTLING).unwrap_or(now)
+}

@@ -1,0 +1,179 @@
+//! A run's accounts, page by page.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::{join_all, try_join_all};
+use tokio::sync::watch;
+
+use super::super::{JobContext, Runs};
+use super::rate::{ToRate, Unrated, rate_months};
+use super::{last_day, submit, tell_failure};
+use crate::domain::account::Account;
+use crate::domain::billing_run::BillingRun;
+use crate::domain::closing::{Month, RatedMonth, next_to_close};
+use crate::domain::command::{Action, Outcome};
+use crate::domain::ids::AccountId;
+use crate::store::error::StoreError;
+use crate::store::{billing_runs, late_usage};
+
+/// Accounts of one page.
+const PAGE: i64 = 256;
+/// Pages that are under way at once: while one is written, another is read.
+const WORKERS: usize = 3;
+/// Runs that are looked at in one pass; more wait for the next.
+const RUNS: i64 = 100;
+/// What could not be closed is tried again after this time.
+const AGAIN_AFTER: chrono::TimeDelta = chrono::TimeDelta::days(1);
+
+/// Closes months of accounts until nothing is left to be handed out, or the server stops. Any number of servers may do so at
+/// once. Answers what was done.
+pub async fn run_pass(
+    jobs: &JobContext,
+    stopping: Option<&watch::Receiver<bool>>,
+) -> Result<Runs, StoreError> {
+    let mut runs = Runs::default();
+    let conn = jobs.database.connection().await?;
+    let under_way = billing_runs::runs_under_way(&conn, RUNS).await?;
+    drop(conn);
+    for run in under_way {
+        let workers = (0..WORKERS).map(|_| work(jobs, &run, stopping));
+        for done in try_join_all(workers).await? {
+            runs.add(&done);
+        }
+        tell_progress(jobs, &run).await?;
+    }
+    Ok(runs)
+}
+
+async fn work(
+    jobs: &JobContext,
+    run: &BillingRun,
+    stopping: Option<&watch::Receiver<bool>>,
+) -> Result<Runs, StoreError> {
+    let mut runs = Runs::default();
+    while !stopping.is_some_and(|stopping| *stopping.borrow()) {
+        let mut conn = jobs.database.connection().await?;
+        let Some(page) = billing_runs::page_take(&mut conn, run, PAGE, jobs.clock.now()).await? else {
+            break;
+        };
+        let accounts = billing_runs::page_accounts(&conn, run, page).await?;
+        drop(conn);
+        let looked_at = i64::try_from(accounts.len()).unwrap_or(i64::MAX);
+        let failed = close_all(jobs, run, accounts, &mut runs).await?;
+        let mut conn = jobs.database.connection().await?;
+        billing_runs::page_done(&mut conn, run, page, looked_at, failed).await?;
+        metrics::counter!("abacus_accounts_closed_total", "period" => run.period.to_string(),
+            "zone" => run.time_zone.name())
+        .increment(u64::try_from(looked_at).unwrap_or(0));
+    }
+    Ok(runs)
+}
+
+/// Closes every month of the accounts that ended with the run's; answers of how many accounts that failed.
+async fn close_all(
+    jobs: &JobContext,
+    run: &BillingRun,
+    accounts: Vec<Account>,
+    runs: &mut Runs,
+) -> Result<i64, StoreError> {
+    let mut left: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
+    let mut failed: Vec<(AccountId, Month)> = Vec::new();
+    loop {
+        let wanted = first_open_months(&left, run);
+        if wanted.is_empty() {
+            break;
+        }
+        let rated = rate_months(jobs, wanted.clone()).await?;
+        let closing = wanted.into_iter().zip(rated).map(|(wanted, rated)| close(jobs, wanted, rated));
+        left.clear();
+        for closed in join_all(closing).await {
+            match closed {
+                Ok(closed) => {
+                    runs.add(&closed.runs);
+                    left.extend(closed.account);
+                }
+                Err(month) => failed.push(month),
+            }
+        }
+    }
+    leave_for_later(jobs, &failed).await?;
+    Ok(i64::try_from(failed.len()).unwrap_or(i64::MAX))
+}
+
+fn first_open_months(accounts: &[Arc<Account>], run: &BillingRun) -> Vec<ToRate> {
+    let open = accounts.iter().filter_map(|account| {
+        let month = next_to_close(account, run.month.end).ok().flatten()?;
+        Some(ToRate { account: Arc::clone(account), month, revision: 0 })
+    });
+    open.collect()
+}
+
+/// What became of a month that was sent to the engine.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    /// The account after it.
+    account: Option<Arc<Account>>,
+    pub runs: Runs,
+    /// It was closed or corrected by another meanwhile; this did nothing.
+    pub is_stale: bool,
+}
+
+/// Closes or corrects a month; an error says what failed, which has been told.
+pub(super) async fn close(
+    jobs: &JobContext,
+    wanted: ToRate,
+    rated: Result<RatedMonth, Unrated>,
+) -> Result<Closed, (AccountId, Month)> {
+    let (account, month) = (wanted.account.id, wanted.month);
+    let outcome = match rated {
+        Err(why) => Err(why),
+        Ok(rated) => {
+            let closed = submit(jobs, account, Action::CloseMonth(Box::new(rated))).await;
+            closed.map_err(|error| error.to_string())
+        }
+    };
+    let is_closed = |outcome: &Outcome| outcome.account.closed_until.is_some_and(|until| until >= month.end);
+    match outcome {
+        Ok(outcome) if is_closed(&outcome) => {
+            let mut runs = Runs::default();
+            // A month in which nothing was used is no job that did something.
+            if outcome.bill.is_some() || wanted.revision > 0 {
+                outcome.jobs.iter().for_each(|done| runs.count(*done));
+            }
+            Ok(Closed { account: Some(outcome.account), runs, is_stale: outcome.jobs.is_empty() })
+        }
+        Ok(_) => {
+            tell_failure(jobs, account, month, "another has billed a part of it").await;
+            Err((account, month))
+        }
+        Err(why) => {
+            tell_failure(jobs, account, month, &why).await;
+            Err((account, month))
+        }
+    }
+}
+
+/// What could not be closed is not held up by, and does not hold up, its run.
+async fn leave_for_later(jobs: &JobContext, failed: &[(AccountId, Month)]) -> Result<(), StoreError> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let days: BTreeSet<_> = failed.iter().map(|(account, month)| (*account, last_day(*month))).collect();
+    let now = jobs.clock.now();
+    let due = now.checked_add_signed(AGAIN_AFTER).unwrap_or(now);
+    late_usage::late_put(&*jobs.database.connection().await?, &days, due).await
+}
+
+/// Says in the metrics how far a run has come.
+async fn tell_progress(jobs: &JobContext, run: &BillingRun) -> Result<(), StoreError> {
+    let conn = jobs.database.connection().await?;
+    let now = billing_runs::runs(&conn, Some(run.period), i64::MAX).await?;
+    for run in now.iter().filter(|now| now.time_zone == run.time_zone) {
+        let labels = [("period", run.period.to_string()), ("zone", run.time_zone.name().to_owned())];
+        let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        metrics::gauge!("abacus_billing_run_done", &labels).set(count(run.done));
+        metrics::gauge!("abacus_billing_run_total", &labels).set(count(run.total));
+    }
+    Ok(())
+}

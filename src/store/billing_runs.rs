@@ -1,0 +1,264 @@
+//! Billing runs: which there are, how far they have come, and who is at which of their accounts.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::error::StoreError;
+use super::rows::{AccountRow, BillingRunRow, OrderRow, select_list};
+use super::statement::Statement;
+use super::{Conn, execute, rows, select_from};
+use crate::domain::account::Account;
+use crate::domain::billing_run::BillingRun;
+use crate::domain::closing::Month;
+use crate::domain::ids::AccountId;
+use crate::domain::order::Order;
+
+/// A page that was taken on is done within this time, or another server takes it on too.
+const PAGE_SECONDS: i64 = 120;
+
+/// The zones that accounts are in, with when the last month ended that a run was begun for.
+pub async fn zones(mut conn: Conn<'_>) -> Result<Vec<(Tz, Option<DateTime<Utc>>)>, StoreError> {
+    // One look into the index for each zone, however many accounts are in it.
+    let statement = Statement::<(Text, Nullable<Timestamptz>)>::new(
+        "WITH RECURSIVE zones AS ((SELECT time_zone FROM accounts ORDER BY time_zone LIMIT 1) UNION ALL \
+         SELECT (SELECT a.time_zone FROM accounts a WHERE a.time_zone > z.time_zone ORDER BY a.time_zone LIMIT 1) \
+         FROM zones z WHERE z.time_zone IS NOT NULL) SELECT z.time_zone, (SELECT max(r.end_time) FROM billing_runs r \
+         WHERE r.time_zone = z.time_zone) FROM zones z WHERE z.time_zone IS NOT NULL",
+    );
+    let found: Vec<(String, Option<DateTime<Utc>>)> = statement.load(&mut conn).await?;
+    let zone = |(zone, until): (String, _)| {
+        let known = zone.parse().map_err(|_| StoreError::Corrupt(format!("time zone \"{zone}\"")));
+        Ok((known?, until))
+    };
+    found.into_iter().map(zone).collect()
+}
+
+/// When the first account of a zone was made.
+pub async fn first_account_of(mut conn: Conn<'_>, zone: Tz) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let statement = Statement::<Nullable<Timestamptz>>::new(
+        "SELECT min(coalesce(closed_until, created_at)) FROM accounts WHERE time_zone = ",
+    )
+    .value::<Text, _>(zone.name());
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+/// Begins a run, unless it has begun before.
+pub async fn run_begin(
+    conn: Conn<'_>,
+    period: NaiveDate,
+    zone: Tz,
+    month: Month,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let statement = Statement::new(
+        "INSERT INTO billing_runs (period, time_zone, start_time, end_time, state, total, started_at) SELECT ",
+    )
+    .value::<Date, _>(period)
+    .sql(", ")
+    .value::<Text, _>(zone.name())
+    .sql("::text, ")
+    .instant(month.start)
+    .sql(", ")
+    .instant(month.end)
+    .sql(", 'RUNNING', (SELECT count(*) FROM accounts WHERE time_zone = ")
+    .value::<Text, _>(zone.name())
+    .sql("), ")
+    .instant(now)
+    .sql(" ON CONFLICT DO NOTHING");
+    execute(conn, statement).await.map(drop)
+}
+
+/// The runs of a month, or the latest ones.
+pub async fn runs(
+    conn: Conn<'_>,
+    period: Option<NaiveDate>,
+    limit: i64,
+) -> Result<Vec<BillingRun>, StoreError> {
+    let mut statement = select_from::<BillingRunRow>("billing_runs");
+    if let Some(period) = period {
+        statement = statement.sql(" WHERE period = ").value::<Date, _>(period);
+    }
+    let statement = statement.sql(" ORDER BY period DESC, end_time, time_zone LIMIT ").bigint(limit);
+    rows::<BillingRunRow>(conn, statement).await
+}
+
+/// The runs that are not done, those whose months ended first, first.
+pub async fn runs_under_way(conn: Conn<'_>, limit: i64) -> Result<Vec<BillingRun>, StoreError> {
+    let statement = select_from::<BillingRunRow>("billing_runs")
+        .sql(" WHERE state = 'RUNNING' ORDER BY period, time_zone LIMIT ")
+        .bigint(limit);
+    rows::<BillingRunRow>(conn, statement).await
+}
+
+/// Some accounts of a run: those after the one, up to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunPage {
+    pub after: AccountId,
+    pub last: AccountId,
+}
+
+/// Takes on the next accounts of a run, or those that another server has left; None if there are none now. A run of which
+/// nothing is left is done.
+pub async fn page_take(
+    connection: &mut AsyncPgConnection,
+    run: &BillingRun,
+    accounts: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<RunPage>, StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            if !hold(conn, run).await? {
+                return Ok(None);
+            }
+            if let Some(page) = page_left(conn, run).await? {
+                return Ok(Some(page));
+            }
+            match page_next(conn, run, accounts).await? {
+                Some(page) => Ok(Some(page)),
+                None => finish(conn, run, now).await.map(|()| None),
+            }
+        })
+        .await
+}
+
+/// One at a time gives out accounts of a run; false if it is done.
+async fn hold(mut conn: Conn<'_>, run: &BillingRun) -> Result<bool, StoreError> {
+    let statement = Statement::<Bool>::new("SELECT true FROM billing_runs WHERE state = 'RUNNING' AND ");
+    let found: Vec<bool> = of_run(statement, run).sql(" FOR UPDATE").load(&mut conn).await?;
+    Ok(!found.is_empty())
+}
+
+fn of_run<ST>(statement: Statement<ST>, run: &BillingRun) -> Statement<ST> {
+    statement
+        .sql("period = ")
+        .value::<Date, _>(run.period)
+        .sql(" AND time_zone = ")
+        .value::<Text, _>(run.time_zone.name())
+}
+
+fn page_of(found: Vec<(i64, i64)>) -> Option<RunPage> {
+    let (after, last) = found.into_iter().next()?;
+    Some(RunPage { after: AccountId(after), last: AccountId(last) })
+}
+
+async fn page_left(mut conn: Conn<'_>, run: &BillingRun) -> Result<Option<RunPage>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt)>::new(
+        "UPDATE billing_pages p SET expires_at = clock_timestamp() + make_interval(secs => ",
+    )
+    .bigint(PAGE_SECONDS)
+    .sql(") FROM (SELECT period, time_zone, after_account FROM billing_pages WHERE expires_at < clock_timestamp() AND ");
+    let statement = of_run(statement, run).sql(
+        " ORDER BY after_account LIMIT 1) l WHERE p.period = l.period AND p.time_zone = l.time_zone \
+         AND p.after_account = l.after_account RETURNING p.after_account, p.last_account",
+    );
+    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    Ok(page_of(found))
+}
+
+async fn page_next(
+    mut conn: Conn<'_>,
+    run: &BillingRun,
+    accounts: i64,
+) -> Result<Option<RunPage>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt)>::new(
+        "WITH run AS (SELECT period, time_zone, last_account FROM billing_runs WHERE NOT handed_out AND ",
+    );
+    let statement = of_run(statement, run)
+        .sql(
+            "), next AS (SELECT max(a.id) AS last FROM (SELECT a.id FROM accounts a, run WHERE a.time_zone = run.time_zone \
+             AND a.id > run.last_account ORDER BY a.id LIMIT ",
+        )
+        .bigint(accounts)
+        .sql(
+            ") a), moved AS (UPDATE billing_runs r SET last_account = coalesce(next.last, r.last_account), \
+             handed_out = next.last IS NULL FROM next, run WHERE r.period = run.period AND r.time_zone = run.time_zone) \
+             INSERT INTO billing_pages (period, time_zone, after_account, last_account, expires_at) \
+             SELECT run.period, run.time_zone, run.last_account, next.last, clock_timestamp() + make_interval(secs => ",
+        )
+        .bigint(PAGE_SECONDS)
+        .sql(") FROM run, next WHERE next.last IS NOT NULL RETURNING after_account, last_account");
+    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    Ok(page_of(found))
+}
+
+/// A run is done when all its accounts are handed out and none is under way.
+async fn finish(conn: Conn<'_>, run: &BillingRun, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let statement =
+        Statement::new("UPDATE billing_runs r SET state = 'DONE', finished_at = ").instant(now).sql(" WHERE ");
+    let statement = of_run(statement, run).sql(
+        " AND handed_out AND NOT EXISTS (SELECT FROM billing_pages p WHERE p.period = r.period \
+         AND p.time_zone = r.time_zone)",
+    );
+    execute(conn, statement).await.map(drop)
+}
+
+/// Says that a page's accounts have been looked at. Of two servers that did the same, one says so.
+pub async fn page_done(
+    connection: &mut AsyncPgConnection,
+    run: &BillingRun,
+    page: RunPage,
+    done: i64,
+    failed: i64,
+) -> Result<(), StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            if !hold(conn, run).await? {
+                return Ok(());
+            }
+            let statement = Statement::new("DELETE FROM billing_pages WHERE ");
+            let statement = of_run(statement, run).sql(" AND after_account = ").bigint(page.after.0);
+            if execute(conn, statement).await? == 0 {
+                return Ok(());
+            }
+            let statement = Statement::new("UPDATE billing_runs SET done = done + ")
+                .bigint(done)
+                .sql(", failed = failed + ")
+                .bigint(failed)
+                .sql(" WHERE ");
+            execute(conn, of_run(statement, run)).await.map(drop)
+        })
+        .await
+}
+
+/// The accounts of a page.
+pub async fn page_accounts(
+    conn: Conn<'_>,
+    run: &BillingRun,
+    page: RunPage,
+) -> Result<Vec<Account>, StoreError> {
+    let statement = select_from::<AccountRow>("accounts")
+        .sql(" WHERE time_zone = ")
+        .value::<Text, _>(run.time_zone.name())
+        .sql(" AND id > ")
+        .bigint(page.after.0)
+        .sql(" AND id <= ")
+        .bigint(page.last.0)
+        .sql(" ORDER BY id");
+    rows::<AccountRow>(conn, statement).await
+}
+
+/// The orders on demand of accounts that ran within a window.
+pub async fn orders_on_demand(
+    conn: Conn<'_>,
+    windows: &[(AccountId, Month)],
+) -> Result<Vec<Order>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<OrderRow>("t."))
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(windows.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.start).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.end).collect::<Vec<_>>())
+        .sql(
+            ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM orders t \
+             WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' AND t.delivered_at < k.end_time \
+             AND (t.expires_at IS NULL OR t.expires_at > k.start_time) ORDER BY t.delivered_at LIMIT 100000) t \
+             ORDER BY t.account_id, t.id",
+        );
+    rows::<OrderRow>(conn, statement).await
+}

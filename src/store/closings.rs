@@ -1,0 +1,83 @@
+//! Closed months.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+
+use super::error::StoreError;
+use super::rows::{ClosedMonthRow, select_list};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows, select_from};
+use crate::domain::closing::{ClosedMonth, Month};
+use crate::domain::ids::{AccountId, BillId};
+
+/// The closed months of accounts that overlap a window of each.
+pub async fn closed_overlapping(
+    conn: Conn<'_>,
+    windows: &[(AccountId, Month)],
+) -> Result<Vec<ClosedMonth>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<ClosedMonthRow>("t."))
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(windows.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.start).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.end).collect::<Vec<_>>())
+        .sql(
+            ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM closed_months t \
+             WHERE t.account_id = k.account_id AND t.start_time < k.end_time AND t.end_time > k.start_time \
+             ORDER BY t.start_time DESC LIMIT 10) t",
+        );
+    rows::<ClosedMonthRow>(conn, statement).await
+}
+
+/// The closed month of an account that an instant lies in, and its neighbours: the one before and the one after.
+pub async fn closed_around(
+    conn: Conn<'_>,
+    account: AccountId,
+    instant: DateTime<Utc>,
+) -> Result<Vec<ClosedMonth>, StoreError> {
+    let up_to = select_from::<ClosedMonthRow>("closed_months")
+        .sql(" WHERE account_id = ")
+        .bigint(account.0)
+        .sql(" AND start_time <= ")
+        .instant(instant)
+        .sql(" ORDER BY start_time DESC LIMIT 2");
+    let after = select_from::<ClosedMonthRow>("closed_months")
+        .sql(" WHERE account_id = ")
+        .bigint(account.0)
+        .sql(" AND start_time > ")
+        .instant(instant)
+        .sql(" ORDER BY start_time LIMIT 1");
+    let mut found = rows::<ClosedMonthRow>(conn, up_to).await?;
+    found.extend(rows::<ClosedMonthRow>(conn, after).await?);
+    Ok(found)
+}
+
+pub async fn closed_put(
+    conn: Conn<'_>,
+    closed: &BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
+) -> Result<(), StoreError> {
+    let months = || closed.values();
+    let statement = Columns::new()
+        .column::<BigInt, _>("account_id", months().map(|c| c.account.0))
+        .column::<Timestamptz, _>("start_time", months().map(|c| c.month.start))
+        .column::<Timestamptz, _>("end_time", months().map(|c| c.month.end))
+        .column::<Integer, _>("revision", months().map(|c| c.revision))
+        .column::<BigInt, _>("usage_version", months().map(|c| c.usage_version))
+        .column::<Nullable<SqlUuid>, _>("bill_id", months().map(|c| c.bill.map(BillId::uuid)))
+        .column::<Numeric, _>("usage_amount", months().map(|c| c.usage_amount))
+        .column::<Numeric, _>("amount", months().map(|c| c.amount))
+        .column::<Numeric, _>("billed_amount", months().map(|c| c.billed_amount))
+        .column::<Timestamptz, _>("closed_at", months().map(|c| c.closed_at))
+        .insert_into("closed_months")
+        .sql(
+            " ON CONFLICT (account_id, start_time) DO UPDATE SET revision = excluded.revision, \
+             usage_version = excluded.usage_version, bill_id = excluded.bill_id, \
+             usage_amount = excluded.usage_amount, amount = excluded.amount, \
+             billed_amount = excluded.billed_amount, closed_at = excluded.closed_at",
+        );
+    execute(conn, statement).await.map(drop)
+}

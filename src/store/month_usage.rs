@@ -1,0 +1,162 @@
+//! What accounts used in a month, gathered for rating: by the parts that it is cut into, of many accounts at once.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Numeric, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use futures_util::{TryStreamExt, try_join};
+use rust_decimal::Decimal;
+
+use super::Conn;
+use super::error::StoreError;
+use super::numeric::Exact;
+use super::statement::Statement;
+use crate::domain::closing::Month;
+use crate::domain::ids::AccountId;
+use crate::domain::plan::Aggregation;
+use crate::domain::usage::{Gauge, HOUR};
+
+/// A part of an account's month, within which the same price rules count.
+#[derive(Debug, Clone, Copy)]
+pub struct PartOfMonth {
+    /// Which of the months that are asked for it is of.
+    pub month: usize,
+    pub account: AccountId,
+    pub limits: Month,
+}
+
+/// What was reported in one part of a resource that adds up, or of which the greatest counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartUsage {
+    /// Which of the parts that were asked for.
+    pub part: usize,
+    pub resource: String,
+    pub aggregation: Aggregation,
+    /// Its sum, or its greatest.
+    pub quantity: Decimal,
+    /// How many events went into it.
+    pub version: i64,
+}
+
+/// What was reported in each part, by its place.
+pub async fn parts_usage(mut conn: Conn<'_>, parts: &[PartOfMonth]) -> Result<Vec<PartUsage>, StoreError> {
+    let statement = Statement::<(BigInt, Text, Text, Numeric, BigInt)>::new(
+        "SELECT k.place - 1, r.code, r.aggregation, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END, u.version",
+    );
+    let statement = of_windows(
+        statement,
+        parts.iter().map(|part| (part.account, part.limits.start, part.limits.end)),
+    )
+    .sql(
+        "(SELECT u.resource_code, sum(u.quantity) AS sum, max(u.quantity) AS greatest, sum(u.version)::bigint AS version \
+         FROM usage_hours u WHERE u.account_id = k.account_id AND u.hour >= k.start_time AND u.hour < k.end_time \
+         GROUP BY u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY k.place, r.code",
+    );
+    let found: Vec<(i64, String, String, Exact, i64)> = statement.load(&mut conn).await?;
+    let usage = |(place, resource, aggregation, Exact(quantity), version): (i64, String, String, Exact, i64)| {
+        let aggregation = known_aggregation(&aggregation)?;
+        Ok(PartUsage { part: usize::try_from(place).unwrap_or(0), resource, aggregation, quantity, version })
+    };
+    found.into_iter().map(usage).collect()
+}
+
+/// How many reports the gauges of each account have in its window and in the hour before; none where there are none.
+pub async fn gauge_versions(
+    mut conn: Conn<'_>,
+    months: &[(AccountId, Month)],
+) -> Result<Vec<(usize, i64)>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place - 1, u.version");
+    let statement =
+        of_windows(statement, months.iter().map(|(account, month)| (*account, before(month), month.end))).sql(
+            "(SELECT sum(u.version)::bigint AS version FROM usage_samples u WHERE u.account_id = k.account_id \
+         AND u.slot >= k.start_time AND u.slot < k.end_time) u WHERE u.version IS NOT NULL",
+        );
+    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    Ok(found
+        .into_iter()
+        .map(|(place, version)| (usize::try_from(place).unwrap_or(usize::MAX), version))
+        .collect())
+}
+
+/// What a gauge came to in a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GaugeUsage {
+    pub resource: String,
+    pub quantity: Decimal,
+    /// 5-minute slots, after the first report, that nobody reported.
+    pub silent: usize,
+}
+
+/// What an account's gauges came to in a month. The samples are not kept, however many there are.
+pub async fn gauges_usage(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    month: &Month,
+) -> Result<Vec<GaugeUsage>, StoreError> {
+    let statement = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
+        "SELECT u.resource_code, r.aggregation, u.subject, u.slot, u.quantity FROM usage_samples u \
+         JOIN resources r ON r.code = u.resource_code WHERE u.account_id = ",
+    )
+    .bigint(account.0)
+    .sql(" AND u.slot >= ")
+    .instant(before(month))
+    .sql(" AND u.slot < ")
+    .instant(month.end)
+    .sql(" ORDER BY u.slot, u.resource_code, u.subject");
+    let mut gauges: BTreeMap<String, (Aggregation, Gauge)> = BTreeMap::new();
+    let mut samples =
+        statement.load_stream::<(String, String, String, DateTime<Utc>, Exact)>(&mut conn).await?;
+    while let Some((resource, aggregation, subject, slot, Exact(quantity))) = samples.try_next().await? {
+        let gauge = match gauges.get_mut(&resource) {
+            Some((_, gauge)) => gauge,
+            None => {
+                let new = (known_aggregation(&aggregation)?, Gauge::new(month.start, month.end));
+                &mut gauges.entry(resource).or_insert(new).1
+            }
+        };
+        gauge.add(&subject, slot, quantity).map_err(out_of_range)?;
+    }
+    let finished = gauges.into_iter().map(|(resource, (aggregation, gauge))| {
+        let (quantity, silent) = gauge.finish(aggregation).map_err(out_of_range)?;
+        Ok(GaugeUsage { resource, quantity, silent })
+    });
+    finished.collect()
+}
+
+/// What both kinds of usage of some months come to.
+pub async fn hours_and_gauges(
+    conn: Conn<'_>,
+    parts: &[PartOfMonth],
+    months: &[(AccountId, Month)],
+) -> Result<(Vec<PartUsage>, Vec<(usize, i64)>), StoreError> {
+    try_join!(parts_usage(conn, parts), gauge_versions(conn, months))
+}
+
+fn before(month: &Month) -> DateTime<Utc> {
+    month.start.checked_sub_signed(HOUR).unwrap_or(month.start)
+}
+
+fn known_aggregation(code: &str) -> Result<Aggregation, StoreError> {
+    Aggregation::from_code(code).ok_or_else(|| StoreError::Corrupt(format!("aggregation \"{code}\"")))
+}
+
+fn out_of_range(error: crate::domain::money::OutOfRange) -> StoreError {
+    StoreError::Corrupt(format!("a gauge's levels: {error}"))
+}
+
+fn of_windows<ST>(
+    select: Statement<ST>,
+    windows: impl Iterator<Item = (AccountId, DateTime<Utc>, DateTime<Utc>)> + Clone,
+) -> Statement<ST> {
+    select
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(windows.clone().map(|(account, ..)| account.0).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.clone().map(|(_, start, _)| start).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.map(|(.., end)| end).collect::<Vec<_>>())
+        .sql(
+            ") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ",
+        )
+}
