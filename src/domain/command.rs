@@ -233,10 +233,9 @@ impl Action {
             Self::SetAutoRenewal(_) => Mutation::SetAutoRenewal,
             Self::AdjustBalance(_) => Mutation::AdjustBalance,
             Self::Rerate(_) => Mutation::Rerate,
-            Self::OrderStep(_)
-            | Self::BillStep(_)
-            | Self::CloseMonth(_)
-            | Self::TellMonthFailure(_) => return None,
+            Self::OrderStep(_) | Self::BillStep(_) | Self::CloseMonth(_) | Self::TellMonthFailure(_) => {
+                return None;
+            }
         })
     }
 

@@ -523,7 +523,9 @@ impl Query {
     async fn billing_runs(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "A day of the month, as a rule its first; absent: the latest runs.")] period: Option<Day>,
+        #[graphql(desc = "A day of the month, as a rule its first; absent: the latest runs.")] period: Option<
+            Day,
+        >,
     ) -> async_graphql::Result<Vec<BillingRun>> {
         let first = period.map(|Day(day)| day.with_day(1).unwrap_or(day));
         let runs = operator_session(ctx)?.repository().billing_runs(first).await.map_err(ApiError::from)?;

@@ -141,7 +141,9 @@ mod tests {
     fn days_have_one_spelling() {
         let day = Day::parse(Value::from("2028-02-29")).unwrap();
         assert_eq!(day.to_value(), Value::from("2028-02-29"));
-        for wrong in ["2027-02-29", "2026-1-1", "2026-01-01T00:00:00Z", "+2026-01-01", "0000-01-01", "today", ""] {
+        for wrong in
+            ["2027-02-29", "2026-1-1", "2026-01-01T00:00:00Z", "+2026-01-01", "0000-01-01", "today", ""]
+        {
             assert!(Day::parse(Value::from(wrong)).is_err(), "{wrong:?}");
         }
     }

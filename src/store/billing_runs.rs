@@ -186,8 +186,9 @@ async fn page_next(
 
 /// A run is done when all its accounts are handed out and none is under way.
 async fn finish(conn: Conn<'_>, run: &BillingRun, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let statement =
-        Statement::new("UPDATE billing_runs r SET state = 'DONE', finished_at = ").instant(now).sql(" WHERE ");
+    let statement = Statement::new("UPDATE billing_runs r SET state = 'DONE', finished_at = ")
+        .instant(now)
+        .sql(" WHERE ");
     let statement = of_run(statement, run).sql(
         " AND handed_out AND NOT EXISTS (SELECT FROM billing_pages p WHERE p.period = r.period \
          AND p.time_zone = r.time_zone)",

@@ -1,8 +1,8 @@
 //! The only place with SQL: rows, statements, repositories that answer domain values, and batched fetches.
 
 pub mod accounts;
-pub mod bills;
 pub mod billing_runs;
+pub mod bills;
 pub mod capacity;
 pub mod closings;
 pub mod database;

@@ -54,10 +54,17 @@ pub async fn parts_usage(mut conn: Conn<'_>, parts: &[PartOfMonth]) -> Result<Ve
          GROUP BY u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY k.place, r.code",
     );
     let found: Vec<(i64, String, String, Exact, i64)> = statement.load(&mut conn).await?;
-    let usage = |(place, resource, aggregation, Exact(quantity), version): (i64, String, String, Exact, i64)| {
-        let aggregation = known_aggregation(&aggregation)?;
-        Ok(PartUsage { part: usize::try_from(place).unwrap_or(0), resource, aggregation, quantity, version })
-    };
+    let usage =
+        |(place, resource, aggregation, Exact(quantity), version): (i64, String, String, Exact, i64)| {
+            let aggregation = known_aggregation(&aggregation)?;
+            Ok(PartUsage {
+                part: usize::try_from(place).unwrap_or(0),
+                resource,
+                aggregation,
+                quantity,
+                version,
+            })
+        };
     found.into_iter().map(usage).collect()
 }
 
@@ -67,11 +74,14 @@ pub async fn gauge_versions(
     months: &[(AccountId, Month)],
 ) -> Result<Vec<(usize, i64)>, StoreError> {
     let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place - 1, u.version");
-    let statement =
-        of_windows(statement, months.iter().map(|(account, month)| (*account, before(month), month.end))).sql(
-            "(SELECT sum(u.version)::bigint AS version FROM usage_samples u WHERE u.account_id = k.account_id \
+    let statement = of_windows(
+        statement,
+        months.iter().map(|(account, month)| (*account, before(month), month.end)),
+    )
+    .sql(
+        "(SELECT sum(u.version)::bigint AS version FROM usage_samples u WHERE u.account_id = k.account_id \
          AND u.slot >= k.start_time AND u.slot < k.end_time) u WHERE u.version IS NOT NULL",
-        );
+    );
     let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
     Ok(found
         .into_iter()
@@ -156,7 +166,5 @@ fn of_windows<ST>(
         .value::<Array<Timestamptz>, _>(windows.clone().map(|(_, start, _)| start).collect::<Vec<_>>())
         .sql(", ")
         .value::<Array<Timestamptz>, _>(windows.map(|(.., end)| end).collect::<Vec<_>>())
-        .sql(
-            ") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ",
-        )
+        .sql(") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ")
 }

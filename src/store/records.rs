@@ -133,7 +133,8 @@ pub async fn record_list(
     filter: &RecordFilter,
     page: &Page,
 ) -> Result<Vec<Record>, StoreError> {
-    list::merged_page::<RecordRow, _>(conn, &KINDS, owners, page, |statement| filter.restrict(statement)).await
+    list::merged_page::<RecordRow, _>(conn, &KINDS, owners, page, |statement| filter.restrict(statement))
+        .await
 }
 
 pub async fn record_count(conn: Conn<'_>, owners: Owners, filter: &RecordFilter) -> Result<i64, StoreError> {

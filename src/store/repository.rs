@@ -25,6 +25,7 @@ use super::transactions::{self, TransactionFilter};
 use super::{billing_runs, capacity, keys, labels, notices, price_rules, usage};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
+use crate::domain::billing_run::BillingRun;
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::command::Answer;
 use crate::domain::ids::{
@@ -34,7 +35,6 @@ use crate::domain::ids::{
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
 use crate::domain::money::CurrencyCode;
-use crate::domain::billing_run::BillingRun;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
@@ -599,7 +599,10 @@ impl Repository {
     }
 
     /// The records of what bills charge afterwards, in the order in which they were made.
-    pub async fn records_of_bills(&self, ids: &[BillId]) -> Result<HashMap<BillId, Rows<Record>>, StoreError> {
+    pub async fn records_of_bills(
+        &self,
+        ids: &[BillId],
+    ) -> Result<HashMap<BillId, Rows<Record>>, StoreError> {
         self.owned_by_id(&self.store.fetch.records_of_bills, ids, |id| id.0).await
     }
 

@@ -141,6 +141,9 @@ const MATRIX: &[(&str, About, &str)] = &[
         infos: [{ definition: { discount: { payablePercent: 90 } } }] }) { rules { id } userErrors { path code message } } }"),
     ("endPriceRule", Operators, "mutation { endPriceRule(input: { ruleId: \"rul_999999\", idempotencyKey: \"try\" }) {
         rule { id } userErrors { path code message } } }"),
+    ("billingRuns", Operators, "{ billingRuns { period timeZone state done total } }"),
+    ("rerate", Operators, "mutation($account: ID!) { rerate(input: { accountId: $account, period: \"2020-01-01\",
+        idempotencyKey: \"try\", dryRun: true }) { bills { id } userErrors { path code message } } }"),
     ("defineResource", Operators, "mutation { defineResource(input: { code: \"cpu\", name: \"n\", unit: \"u\", resourceType: \"CLOUD\",
         aggregation: SUM }) { resource { code } userErrors { path code message } } }"),
     ("createPlan", Operators, "mutation { createPlan(input: { name: \"\", type: \"C\", resourceType: \"CLOUD\", billPeriod: MONTH,

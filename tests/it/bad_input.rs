@@ -743,6 +743,7 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
             json!({ "accountId": shop.account, "infos": [{ "definition": { "discount": { "payablePercent": "90" } } }] })
         }
         "recordUsage" => json!({ "events": [] }),
+        "rerate" => json!({ "accountId": shop.account, "period": "2020-01-01" }),
         "endPriceRule" => json!({ "ruleId": "rul_1" }),
         "defineResource" => {
             json!({ "code": "gpu", "name": "n", "unit": "card", "resourceType": "CLOUD", "aggregation": "LAST" })

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use abacus::domain::closing::Month;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use nix::sys::signal::Signal;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
 use crate::support::life::{Life, at, jobs};
 use crate::support::load::Dice;
+use crate::support::process::{command, eventually, signal};
+use crate::support::sequences::in_full;
 use crate::support::{Client, TestServer};
 
 /// The bills of a customer, oldest first.
@@ -83,10 +87,18 @@ async fn assert_everything_adds_up(customer: &Client) {
     }
     for record in records(customer).await {
         let details = record["details"].as_array().unwrap();
-        assert_eq!(sum(details.iter().map(|detail| dec(&detail["price"]["amount"]))), dec(&record["price"]["amount"]), "{record:#}");
+        assert_eq!(
+            sum(details.iter().map(|detail| dec(&detail["price"]["amount"]))),
+            dec(&record["price"]["amount"]),
+            "{record:#}"
+        );
         for detail in details {
             let steps = detail["explanation"].as_array().unwrap();
-            assert_eq!(sum(steps.iter().map(|step| dec(&step["amount"]))), dec(&detail["price"]["amount"]), "{detail:#}");
+            assert_eq!(
+                sum(steps.iter().map(|step| dec(&step["amount"]))),
+                dec(&detail["price"]["amount"]),
+                "{detail:#}"
+            );
         }
     }
 }
@@ -96,11 +108,20 @@ async fn a_month_is_billed_an_hour_after_its_end_in_its_own_zone_and_paid_from_t
     let shanghai = json!({ "timeZone": "Asia/Shanghai" });
     let life = Life::with("2026-10-05T00:00:00Z", "100", shanghai).await;
     let account = life.account.clone();
-    price(&life, Some(&account), "2026-10-01T00:00:00Z", &[("transfer_out", "0.29"), ("api_get", "0.0000017")]).await;
-    report(&life, &[
-        event("begin", "transfer_out", "3", "2026-10-05T00:00:00Z"),
-        event("gets", "api_get", "12345", "2026-10-05T00:00:00Z"),
-    ])
+    price(
+        &life,
+        Some(&account),
+        "2026-10-01T00:00:00Z",
+        &[("transfer_out", "0.29"), ("api_get", "0.0000017")],
+    )
+    .await;
+    report(
+        &life,
+        &[
+            event("begin", "transfer_out", "3", "2026-10-05T00:00:00Z"),
+            event("gets", "api_get", "12345", "2026-10-05T00:00:00Z"),
+        ],
+    )
     .await;
     life.clock.move_to(at("2026-10-31T15:59:59Z"));
     report(&life, &[event("last hour of the last day", "transfer_out", "7.5", "2026-10-31T15:59:59Z")]).await;
@@ -162,10 +183,14 @@ fn graduated(quantity: Decimal, included: Decimal, per: Decimal, tiers: &[(Decim
 #[tokio::test]
 async fn the_storage_plan_of_the_price_service_bills_a_generated_month_as_calculated_by_hand() {
     let cases: Value = serde_json::from_str(include_str!("../cases/rating.json")).unwrap();
-    let plan = cases.as_array().unwrap().iter().find(|case| case["id"] == "sp01").expect("the storage plan")["rules"].clone();
+    let plan = cases.as_array().unwrap().iter().find(|case| case["id"] == "sp01").expect("the storage plan")
+        ["rules"]
+        .clone();
     for seed in 1..=4 {
         let mut dice = Dice::new(seed);
-        let zone = [json!("UTC"), json!("Asia/Shanghai"), json!("America/St_Johns"), json!("Asia/Kathmandu")][usize::try_from(seed).unwrap() % 4].clone();
+        let zone = [json!("UTC"), json!("Asia/Shanghai"), json!("America/St_Johns"), json!("Asia/Kathmandu")]
+            [usize::try_from(seed).unwrap() % 4]
+            .clone();
         let life = Life::with("2026-01-01T00:00:00Z", "100000", json!({ "timeZone": zone })).await;
         let tz: chrono_tz::Tz = zone.as_str().unwrap().parse().unwrap();
         let midnight = |month| tz.with_ymd_and_hms(2026, month, 1, 0, 0, 0).unwrap().with_timezone(&Utc);
@@ -212,7 +237,12 @@ async fn the_storage_plan_of_the_price_service_bills_a_generated_month_as_calcul
             time += TimeDelta::minutes(30);
         }
         for just_outside in [start - TimeDelta::microseconds(1), end] {
-            events.push(event(&format!("outside {just_outside}"), "transfer_out", "1000000", &just_outside.to_rfc3339()));
+            events.push(event(
+                &format!("outside {just_outside}"),
+                "transfer_out",
+                "1000000",
+                &just_outside.to_rfc3339(),
+            ));
         }
         life.clock.move_to(end + TimeDelta::seconds(1));
         report(&life, &events).await;
@@ -222,17 +252,28 @@ async fn the_storage_plan_of_the_price_service_bills_a_generated_month_as_calcul
             tiers.iter().map(|(from, price)| (from.parse().unwrap(), price.parse().unwrap())).collect()
         };
         let number = |text: &str| text.parse::<Decimal>().unwrap();
-        let of_space = tiers(&[("0", "0"), ("10", "0.1650"), ("51200", "0.1620"), ("512000", "0.1590"), ("5242880", "0.1560")]);
+        let of_space = tiers(&[
+            ("0", "0"),
+            ("10", "0.1650"),
+            ("51200", "0.1620"),
+            ("512000", "0.1590"),
+            ("5242880", "0.1560"),
+        ]);
         let base = graduated(space / Decimal::from(slots), number("10"), Decimal::ONE, &of_space)
             + graduated(sums["transfer_out"], number("10"), Decimal::ONE, &tiers(&[("0", "0.29")]))
             + graduated(sums["api_get"], number("1000000"), number("1000"), &tiers(&[("0", "0.0010")]))
             + graduated(sums["api_put"], number("100000"), number("1000"), &tiers(&[("0", "0.0010")]));
         let total = base * number("0.9") - number("5") + number("9.90");
         let found = bills(&life.customer).await;
-        let bill = found.iter().find(|bill| at(bill["startTime"].as_str().unwrap()) == start).expect("March's bill");
+        let bill =
+            found.iter().find(|bill| at(bill["startTime"].as_str().unwrap()) == start).expect("March's bill");
         let rounded = |places| total.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
         assert_eq!(amount(bill), rounded(2), "{zone}: {bill:#}");
-        let of_march = records(&life.customer).await.into_iter().find(|record| record["bill"]["id"] == bill["id"]).unwrap();
+        let of_march = records(&life.customer)
+            .await
+            .into_iter()
+            .find(|record| record["bill"]["id"] == bill["id"])
+            .unwrap();
         assert_eq!(dec(&of_march["price"]["amount"]), rounded(10), "{zone}");
         assert_everything_adds_up(&life.customer).await;
     }
@@ -263,7 +304,10 @@ async fn a_month_without_money_stays_open_suspends_after_grace_and_is_paid_when_
     assert_eq!(status().await, (json!("ACTIVE"), json!("PAID")));
     assert_eq!(life.balance().await, "1.00");
     life.advance("2026-05-16T01:00:00Z").await;
-    assert_eq!((life.balance().await.as_str(), &bills(&life.customer).await[1]["status"]), ("0.50", &json!("PAID")));
+    assert_eq!(
+        (life.balance().await.as_str(), &bills(&life.customer).await[1]["status"]),
+        ("0.50", &json!("PAID"))
+    );
     life.server.assert_ledger_is_healthy().await;
 }
 
@@ -285,9 +329,13 @@ async fn late_usage_is_corrected_an_hour_after_it_came_either_way() {
     // 13 × 0.333 = 4.329 → 4.33 in all.
     assert_eq!((amount(original), amount(correction)), ("3.33".parse().unwrap(), "1.00".parse().unwrap()));
     assert_eq!((&correction["correctionOf"]["id"], &correction["status"]), (&original["id"], &json!("PAID")));
-    assert_eq!((&correction["startTime"], &correction["endTime"]), (&original["startTime"], &original["endTime"]));
+    assert_eq!(
+        (&correction["startTime"], &correction["endTime"]),
+        (&original["startTime"], &original["endTime"])
+    );
     assert_eq!(original["correctionOf"], json!(null));
-    let titles: Vec<_> = correction["lines"].as_array().unwrap().iter().map(|line| line["title"].clone()).collect();
+    let titles: Vec<_> =
+        correction["lines"].as_array().unwrap().iter().map(|line| line["title"].clone()).collect();
     assert_eq!(titles, ["Usage 2026-03, correction", "rounding"]);
     assert_eq!(life.balance().await, "95.67");
 
@@ -295,7 +343,10 @@ async fn late_usage_is_corrected_an_hour_after_it_came_either_way() {
     report(&life, &[event("4", "egress", "-12.5", "2026-03-10T00:00:00Z")]).await;
     life.advance("2026-04-02T02:00:00Z").await;
     let credit = bills(&life.customer).await[2].clone();
-    assert_eq!((&credit["amount"]["amount"], &credit["status"], &credit["correctionOf"]["id"]), (&json!("-4.16"), &json!("PAID"), &original["id"]));
+    assert_eq!(
+        (&credit["amount"]["amount"], &credit["status"], &credit["correctionOf"]["id"]),
+        (&json!("-4.16"), &json!("PAID"), &original["id"])
+    );
     assert_eq!(
         credit["transactions"],
         json!([{ "kind": "BILL_PAYMENT", "amount": { "amount": "4.16" }, "direction": "CREDIT" }])
@@ -317,13 +368,19 @@ async fn late_usage_is_corrected_an_hour_after_it_came_either_way() {
     report(&life, &[event("6", "egress", "1", "2026-02-28T23:00:00Z")]).await;
     assert_eq!(life.advance("2026-04-04T01:00:00Z").await, jobs(&[("MONTH_CLOSING", 1, 0)]));
     let february = bills(&life.customer).await[3].clone();
-    assert_eq!((&february["startTime"], &february["endTime"]), (&json!("2026-02-01T00:00:00Z"), &json!("2026-03-01T00:00:00Z")));
+    assert_eq!(
+        (&february["startTime"], &february["endTime"]),
+        (&json!("2026-02-01T00:00:00Z"), &json!("2026-03-01T00:00:00Z"))
+    );
     // Before the rules began it has no price: that is for the provider to know.
     assert_eq!(february["amount"]["amount"], "0.00");
     assert!(!life.notices().await.contains(&"UNPRICED_USAGE".to_owned()));
     let notices = format!("{{ account(id: \"{}\") {{ notices {{ kind message }} }} }}", life.account);
     let told = life.operator.data(&notices).await["account"]["notices"][0].clone();
-    assert_eq!(told, json!({ "kind": "UNPRICED_USAGE", "message": "What was used in 2026-02 of egress has no price: it is not charged." }));
+    assert_eq!(
+        told,
+        json!({ "kind": "UNPRICED_USAGE", "message": "What was used in 2026-02 of egress has no price: it is not charged." })
+    );
     life.server.assert_ledger_is_healthy().await;
 }
 
@@ -333,12 +390,16 @@ async fn a_month_is_rated_again_after_a_wrong_rule_was_replaced() {
     let wrong = price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "2")]).await;
     report(&life, &[event("1", "transfer_out", "10", "2026-03-04T00:00:00Z")]).await;
     let rerate = async |period: &str, key: &str, dry_run: bool| {
-        let input = json!({ "accountId": life.account, "period": period, "idempotencyKey": key, "dryRun": dry_run });
+        let input =
+            json!({ "accountId": life.account, "period": period, "idempotencyKey": key, "dryRun": dry_run });
         let fields = "bills { id amount { amount } correctionOf { id } }";
         life.operator.payload("rerate", "RerateInput", input, fields).await
     };
     let refused = rerate("2026-03-01", "early", false).await;
-    assert_eq!((&refused["bills"], &refused["userErrors"][0]["field"]), (&json!(null), &json!(["period"])));
+    assert_eq!(
+        (&refused["bills"], &refused["userErrors"][0]["path"]),
+        (&json!(null), &json!(["input", "period"]))
+    );
     life.advance("2026-04-02T00:00:00Z").await;
     assert_eq!(life.balance().await, "80.00");
     assert_eq!(rerate("2026-03-01", "same", false).await["bills"], json!([]));
@@ -359,7 +420,7 @@ async fn a_month_is_rated_again_after_a_wrong_rule_was_replaced() {
     assert_eq!(rerate("2026-03-01", "dearer", false).await["bills"][0]["amount"]["amount"], "15.00");
     assert_eq!(life.balance().await, "70.00");
     let other = rerate("2026-04-01", "right", false).await;
-    assert_eq!(other["userErrors"][0]["field"], json!(["period"]));
+    assert_eq!(other["userErrors"][0]["path"], json!(["input", "period"]));
     assert_everything_adds_up(&life.customer).await;
     life.server.assert_ledger_is_healthy().await;
 }
@@ -374,7 +435,7 @@ async fn an_order_on_demand_is_charged_by_the_second_each_month_and_once_more_fo
     assert_eq!(life.balance().await, "94.96");
     life.advance("2026-05-03T00:00:01Z").await;
     // 720 hours of April.
-    assert_eq!(life.balance().await, "-5.84".replace('-', "").replace("5.84", "94.96"));
+    assert_eq!(life.balance().await, "94.96");
     let april = bills(&life.customer).await[1].clone();
     assert_eq!((&april["amount"]["amount"], &april["status"]), (&json!("100.80"), &json!("UNPAID")));
     let cancel = json!({ "orderId": order });
@@ -387,7 +448,10 @@ async fn an_order_on_demand_is_charged_by_the_second_each_month_and_once_more_fo
     assert_eq!(prices, ["5.04", "100.80", "6.7200388889"]);
     let last = &records[2];
     assert_eq!((&last["order"]["id"], &last["payWay"]), (&order, &json!("POSTPAY")));
-    assert_eq!((&last["startTime"], &last["endTime"]), (&json!("2026-05-01T00:00:00Z"), &json!("2026-05-03T00:00:01Z")));
+    assert_eq!(
+        (&last["startTime"], &last["endTime"]),
+        (&json!("2026-05-01T00:00:00Z"), &json!("2026-05-03T00:00:01Z"))
+    );
     let step = &last["details"][0]["explanation"][0];
     assert_eq!(
         (&step["quantity"], &step["unitPrice"], &step["factor"], &step["divisor"]),
@@ -436,7 +500,8 @@ async fn a_change_of_zone_leaves_no_hour_out_and_bills_none_twice() {
         ("America/St_Johns", "2027-01-20T00:00:00Z"),
         ("Asia/Shanghai", "2027-03-05T00:00:00Z"),
     ] {
-        let from = if used.is_zero() { "2026-10-05T00:00:00Z".to_owned() } else { life.clock.now().to_rfc3339() };
+        let from =
+            if used.is_zero() { "2026-10-05T00:00:00Z".to_owned() } else { life.clock.now().to_rfc3339() };
         let mut time = at(&from);
         // Reported as it comes, half a day at a time.
         while time < at(now) {
@@ -460,5 +525,268 @@ async fn a_change_of_zone_leaves_no_hour_out_and_bills_none_twice() {
     windows.sort();
     windows.dedup();
     assert!(windows.windows(2).all(|pair| pair[0].1 <= pair[1].0), "no two overlap: {windows:?}");
+    life.server.assert_ledger_is_healthy().await;
+}
+
+/// Rules under which the order of usage, the parts of a month and its whole all matter.
+async fn rules_of_every_kind(life: &Life, account: &str) {
+    let tariff = |resource: &str, mode: &str, tiers: Value| json!({ "resource": resource, "mode": mode, "tiers": tiers });
+    let base = |first: &str| {
+        json!({ "base": { "currency": "CNY", "tariffs": [
+            tariff("transfer_out", "GRADUATED", json!([{ "from": "0", "unitPrice": first, "flatFee": "1" }, { "from": "40", "unitPrice": "0.077" }])),
+            tariff("api_get", "VOLUME", json!([{ "from": "0", "unitPrice": "0.3333333" }, { "from": "25", "unitPrice": "0.07" }])),
+            tariff("peak", "GRADUATED", json!([{ "from": "0", "unitPrice": "0.013" }])),
+            tariff("space", "GRADUATED", json!([{ "from": "0", "unitPrice": "31" }])),
+        ] } })
+    };
+    let infos = json!([
+        { "effectiveFrom": "2026-01-01T00:00:00Z", "definition": base("0.29") },
+        { "effectiveFrom": "2026-03-11T05:00:00Z", "effectiveUntil": "2026-03-20T00:00:00Z", "definition": base("0.5") },
+        { "effectiveFrom": "2026-01-01T00:00:00Z", "definition": { "discount": { "currency": "CNY", "payablePercent": "90", "money": "2" } } },
+        { "effectiveFrom": "2026-01-01T00:00:00Z", "definition": { "package": { "type": "NORMAL", "currency": "CNY", "money": "1.11",
+            "quotas": [{ "resource": "transfer_out", "quantity": "5" }] } } },
+    ]);
+    set(life, Some(account), infos).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn original_and_corrections_come_to_what_billing_all_at_once_gives() {
+    let rounds = if in_full() { 20 } else { 3 };
+    for round in 1..=rounds {
+        let mut dice = Dice::new(round);
+        let life = Life::begin("2026-03-01T00:00:00Z", "1000").await;
+        let define = json!({ "code": "peak", "name": "Peak", "unit": "conn", "resourceType": "CLOUD", "aggregation": "MAX" });
+        life.operator.mutate("defineResource", "DefineResourceInput", define, "resource { code }").await;
+        rules_of_every_kind(&life, &life.account).await;
+        let count = 300;
+        let events: Vec<(DateTime<Utc>, Value)> = (0..count)
+            .map(|number| {
+                let resource = ["transfer_out", "api_get", "peak", "space"][dice.below(4)];
+                let quantity = Decimal::new(i64::try_from(dice.below(100_000)).unwrap(), 5).to_string();
+                // A day more on either side: its neighbours are corrected, too.
+                let second = i64::try_from(dice.below(33 * 86_400)).unwrap() - 86_400;
+                let time = at("2026-03-01T00:00:00Z") + TimeDelta::seconds(second);
+                let mut event = event(&number.to_string(), resource, &quantity, &time.to_rfc3339());
+                event["subject"] = json!(["a", "b"][dice.below(2)]);
+                (time, event)
+            })
+            .collect();
+        // Each event comes at a random time after it happened: at once, in the month, or up to 34 days late.
+        let mut arrivals: Vec<(DateTime<Utc>, Value)> = events
+            .iter()
+            .map(|(time, event)| {
+                let delay = [0, 3_600, 86_400, 25 * 86_400][dice.below(4)];
+                let delay = i64::try_from(dice.below(delay + 1)).unwrap();
+                ((*time).max(at("2026-03-01T00:00:00Z")) + TimeDelta::seconds(delay), event.clone())
+            })
+            .collect();
+        arrivals.sort_by_key(|(arrival, _)| *arrival);
+        let mut rest = &arrivals[..];
+        while !rest.is_empty() {
+            let (batch, others) = rest.split_at(rest.len().min(1 + dice.below(12)));
+            let last = batch[batch.len() - 1].0;
+            if last > life.clock.now() {
+                life.advance(&last.to_rfc3339()).await;
+            }
+            let batch: Vec<Value> = batch.iter().map(|(_, event)| event.clone()).collect();
+            report(&life, &batch).await;
+            rest = others;
+        }
+        // Another account's come all at once, when all of it is long over.
+        life.advance("2026-06-02T00:00:00Z").await;
+        let whole = life.server.account("whole", "1000").await;
+        rules_of_every_kind(&life, &whole).await;
+        let at_once: Vec<Value> = events
+            .iter()
+            .map(|(_, event)| {
+                let mut event = event.clone();
+                event["namespace"] = json!("whole");
+                event
+            })
+            .collect();
+        let allowed = TestServer::on(life.server.database_url.clone(), |config| {
+            config.clock = life.clock.clone();
+            config.usage_allowance.late = TimeDelta::days(400);
+        })
+        .await;
+        for events in at_once.chunks(150) {
+            let fields = "accepted";
+            allowed
+                .operator()
+                .mutate("recordUsage", "RecordUsageInput", json!({ "events": events }), fields)
+                .await;
+        }
+        life.advance("2026-06-03T00:00:00Z").await;
+
+        let of_months = async |customer: &Client| {
+            let mut months: BTreeMap<String, (Decimal, Decimal)> = BTreeMap::new();
+            let records = all(customer, "records", "startTime price { amount }").await;
+            for record in records {
+                let month = months.entry(record["startTime"].as_str().unwrap().to_owned()).or_default();
+                month.1 += dec(&record["price"]["amount"]);
+            }
+            let bills = all(customer, "bills", "startTime amount { amount }").await;
+            let count = bills.len();
+            for bill in bills {
+                months.entry(bill["startTime"].as_str().unwrap().to_owned()).or_default().0 += amount(&bill);
+            }
+            (months, count)
+        };
+        let (mut corrected, bills) = of_months(&life.customer).await;
+        let (at_once, few) = of_months(&life.server.customer("whole")).await;
+        // A month in which only the package was owed is billed to whoever was there.
+        corrected.retain(|month, _| at_once.contains_key(month));
+        assert_eq!(corrected, at_once, "round {round}");
+        assert!(bills > few, "round {round}: {bills} bills, and {few} without corrections");
+        assert!(corrected.contains_key("2026-03-01T00:00:00Z"));
+        life.server.assert_ledger_is_healthy().await;
+    }
+}
+
+/// All of a list.
+async fn all(customer: &Client, list: &str, fields: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut after = "null".to_owned();
+    loop {
+        let query = format!(
+            "{{ {list}(first: 100, after: {after}) {{ nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+        );
+        let page = customer.data(&query).await[list].clone();
+        found.extend(page["nodes"].as_array().unwrap().clone());
+        if page["pageInfo"]["hasNextPage"] == json!(false) {
+            return found;
+        }
+        after = page["pageInfo"]["endCursor"].to_string();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_reported_while_its_month_is_being_billed_is_charged_once() {
+    let rounds = if in_full() { 40 } else { 6 };
+    let life = Life::begin("2026-01-05T00:00:00Z", "100000").await;
+    price(&life, None, "2026-01-01T00:00:00Z", &[("transfer_out", "1")]).await;
+    let mut accounts = vec!["tenant".to_owned()];
+    for number in 0..7 {
+        accounts.push(format!("other-{number}"));
+        life.server.account(&accounts[number + 1], "1000").await;
+    }
+    let mut end = at("2026-02-01T00:00:00Z");
+    let mut sent = 0;
+    for round in 0..rounds {
+        // The month is over, and closed from now on; everybody goes on reporting for its last hour.
+        life.clock.move_to(end + TimeDelta::minutes(59));
+        let closing = end + TimeDelta::hours(1);
+        let reporting = accounts.iter().map(|namespace| {
+            let (client, time) = (life.server.operator(), end - TimeDelta::seconds(1));
+            let namespace = namespace.clone();
+            tokio::spawn(async move {
+                for number in 0..12 {
+                    let event = json!({ "id": format!("{round} {number}"), "namespace": namespace, "resource": "transfer_out",
+                        "quantity": 1, "time": time.to_rfc3339() });
+                    let input = json!({ "events": [event] });
+                    let told = client.mutate("recordUsage", "RecordUsageInput", input, "accepted").await;
+                    assert_eq!(told["accepted"], 1);
+                }
+            })
+        });
+        let reporting: Vec<_> = reporting.collect();
+        sent += 12;
+        life.advance(&closing.to_rfc3339()).await;
+        for reporter in reporting {
+            reporter.await.unwrap();
+        }
+        end = Month::of(end, chrono_tz::Tz::UTC).unwrap().end;
+    }
+    life.advance(&(end + TimeDelta::hours(2)).to_rfc3339()).await;
+    for namespace in &accounts {
+        let customer = life.server.customer(namespace);
+        let billed = sum(all(&customer, "bills", "amount { amount }").await.iter().map(amount));
+        assert_eq!(billed, Decimal::from(sent), "{namespace}");
+    }
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
+    let (accounts, kills) = if in_full() { (3_000, 10) } else { (600, 2) };
+    let server = TestServer::start().await;
+    let sql = server.sql().await;
+    // Accounts of last month, past the server: 3 units each.
+    let fill = format!(
+        "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
+            SELECT 100000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', 'UTC', 0, 0, date_trunc('month', now(), 'UTC') - interval '10 days'
+            FROM generate_series(1, {accounts}) g;
+        INSERT INTO namespaces SELECT namespace, id FROM accounts WHERE id > 100000;
+        INSERT INTO usage_hours SELECT 100000 + g, 'transfer_out', date_trunc('month', now(), 'UTC') - interval '3 days', '', 3, 1
+            FROM generate_series(1, {accounts}) g;"
+    );
+    sql.batch_execute(&fill).await.expect("rows");
+    let base = json!({ "base": { "currency": "CNY", "tariffs": [{ "resource": "transfer_out", "tiers": [{ "from": 0, "unitPrice": "0.5" }] }] } });
+    let input = json!({ "everyone": true, "idempotencyKey": "k", "allowPast": true,
+        "infos": [{ "effectiveFrom": "2020-01-01T00:00:00Z", "definition": base }] });
+    server.operator().mutate("setPrices", "SetPricesInput", input, "rules { id }").await;
+    let run = || {
+        command(&["jobs", "--sandbox", "--lease-seconds", "1"])
+            .env("DATABASE_URL", &server.database_url)
+            .env("RUST_LOG", "off")
+            .stdout(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a runner")
+    };
+    let count = async |query: &str| sql.query_one(query, &[]).await.unwrap().get::<_, i64>(0);
+    let billed = "SELECT count(*) FROM bills WHERE account_id > 100000";
+    let mut runners = vec![run(), run(), run()];
+    for kill in 1..=kills {
+        let reached = async || (count(billed).await >= accounts * kill / (kills + 2)).then_some(());
+        eventually("bills", 120, reached).await;
+        let mut victim = runners.remove(0);
+        signal(i32::try_from(victim.id().unwrap()).unwrap(), Signal::SIGKILL);
+        victim.wait().await.unwrap();
+        // What it had taken on is free for the others, as it would be a while later.
+        sql.batch_execute("UPDATE billing_pages SET expires_at = clock_timestamp() - interval '1 second'")
+            .await
+            .unwrap();
+        runners.push(run());
+    }
+    let done = "SELECT count(*) FROM billing_runs WHERE state = 'DONE' AND end_time = date_trunc('month', now(), 'UTC')";
+    eventually("the run's end", 180, async || (count(done).await == 1).then_some(())).await;
+    for runner in &mut runners {
+        runner.kill().await.unwrap();
+    }
+    assert_eq!(count(billed).await, accounts);
+    assert_eq!(
+        count("SELECT count(DISTINCT account_id) FROM bills WHERE account_id > 100000 AND amount = 1.5")
+            .await,
+        accounts
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM metered_records WHERE account_id > 100000 AND price = 1.5").await,
+        accounts
+    );
+    let progress = "SELECT count(*) FROM billing_runs WHERE state = 'DONE' AND done = total AND failed = 0 AND end_time = date_trunc('month', now(), 'UTC')";
+    assert_eq!(count(progress).await, 1);
+    server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn a_month_that_cannot_be_rated_is_told_holds_up_nobody_and_is_tried_again() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
+    life.server.account("other", "100").await;
+    price(&life, None, "2026-03-01T00:00:00Z", &[("transfer_out", "99999999")]).await;
+    let huge = event("1", "transfer_out", "100000000000000", "2026-03-04T00:00:00Z");
+    let mut small = event("1", "transfer_out", "0.00000001", "2026-03-04T00:00:00Z");
+    small["namespace"] = json!("other");
+    report(&life, &[huge, small]).await;
+    assert_eq!(life.advance("2026-04-01T01:00:00Z").await, jobs(&[("MONTH_CLOSING", 1, 0)]));
+    assert_eq!(life.notices().await, ["JOB_FAILED"]);
+    let run = life.operator.data("{ billingRuns { state done total failed } }").await;
+    assert_eq!(run["billingRuns"][0], json!({ "state": "DONE", "done": 2, "total": 2, "failed": 1 }));
+    assert_eq!(bills(&life.customer).await, Vec::<Value>::new());
+    assert_eq!(bills(&life.server.customer("other")).await[0]["amount"]["amount"], "1.00");
+    // Once the price is right, the next day's try bills it.
+    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "0.0000000001")]).await;
+    assert_eq!(life.advance("2026-04-02T01:00:00Z").await, jobs(&[("MONTH_CLOSING", 1, 0)]));
+    assert_eq!(bills(&life.customer).await[0]["amount"]["amount"], "10000.00");
     life.server.assert_ledger_is_healthy().await;
 }

@@ -71,7 +71,8 @@ async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
     let mut tries = TRIES;
     loop {
         let rated = Box::new(Rerate { period, rated: rated_again(session, account, period).await? });
-        let done = submit(session, account, &input.idempotency_key, input.dry_run, Action::Rerate(rated)).await;
+        let done =
+            submit(session, account, &input.idempotency_key, input.dry_run, Action::Rerate(rated)).await;
         let is_conflict = |refusal: &Refusal| refusal.code == RefusalCode::Conflict;
         match done {
             Err(MutationError::Refused(refusal)) if is_conflict(&refusal) && tries > 0 => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
-use super::super::pass::{Pass, Permit};
 use super::super::JobContext;
+use super::super::pass::{Pass, Permit};
 use super::rate::{ToRate, closable_until, rate_months};
 use super::run::{Closed, close};
 use crate::domain::account::Account;

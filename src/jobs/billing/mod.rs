@@ -20,9 +20,9 @@ use std::time::Duration;
 use chrono::NaiveDate;
 
 use super::JobContext;
+use crate::domain::closing::Month;
 use crate::domain::command::{Action, Command, Done, MonthFailure, Outcome};
 use crate::domain::ids::AccountId;
-use crate::domain::closing::Month;
 use crate::engine::{EngineError, Urgency};
 
 /// What the engine cannot take on now is sent again so often, with a pause between.
