@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::clock::{Clock, wall};
-use crate::config::{Cli, CliCommand, GlobalArgs, JobsArgs, ServeArgs, TokenArgs, currencies};
+use crate::config::{BillArgs, Cli, CliCommand, GlobalArgs, JobsArgs, ServeArgs, TokenArgs, currencies};
 use crate::demo;
+use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
@@ -16,7 +19,7 @@ use crate::graphql::sdl;
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
-use crate::server::{JobServer, Server, ServerConfig};
+use crate::server::{JobServer, Server, ServerConfig, bill_month};
 use crate::store::database::Database;
 use crate::store::migrations;
 use crate::telemetry;
@@ -33,6 +36,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         None => serve(&cli.global, &cli.serve).await,
         Some(CliCommand::Serve(args)) => serve(&cli.global, &args).await,
         Some(CliCommand::Jobs(args)) => jobs(&cli.global, &args).await,
+        Some(CliCommand::Bill(args)) => bill(&cli.global, &args).await,
         Some(CliCommand::Migrate) => migrate(&cli.global).await,
         Some(CliCommand::Token(args)) => token(&cli.global, &args),
         Some(CliCommand::Schema) => {
@@ -131,6 +135,59 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     tracing::info!("stopping");
     jobs.stop().await;
     Ok(())
+}
+
+async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
+    telemetry::start(false);
+    let currencies = currencies(&args.currencies)?;
+    let db = Db::open(global).await?;
+    let config = ServerConfig {
+        clock: clock(args.sandbox || db.private.is_some()),
+        currencies,
+        ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), Vec::new())
+    };
+    let outcome = bill_with_progress(config, args.month).await;
+    db.close().await;
+    outcome
+}
+
+/// A second signal ends it at once; what it had taken on is taken on by others, or by the next call.
+async fn bill_with_progress(config: ServerConfig, month: NaiveDate) -> Result<(), Failure> {
+    let (stop, stopping) = watch::channel(false);
+    let mut signals = StopSignals::new()?;
+    tokio::spawn(async move {
+        signals.received().await;
+        stop.send_replace(true);
+    });
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template(
+        "{msg} [{wide_bar}] {human_pos}/{human_len} accounts, {eta} left",
+    )?);
+    bar.set_message(month.format("%Y-%m").to_string());
+    let sum = |runs: &[BillingRun], count: fn(&BillingRun) -> i64| {
+        u64::try_from(runs.iter().map(count).fold(0_i64, i64::saturating_add)).unwrap_or(0)
+    };
+    let tell = |runs: &[BillingRun]| {
+        bar.set_length(sum(runs, |run| run.total.max(run.done)));
+        bar.set_position(sum(runs, |run| run.done));
+    };
+    let runs = bill_month(config, month, stopping, tell).await;
+    bar.finish_and_clear();
+    let runs = runs?;
+    for run in &runs {
+        let (period, zone) = (run.period.format("%Y-%m"), run.time_zone);
+        println!(
+            "{period} {zone}: {} of {} accounts, {} failed, {}",
+            run.done, run.total, run.failed, run.state
+        );
+    }
+    let left = runs.iter().any(|run| run.state != RunState::Done);
+    let failed = sum(&runs, |run| run.failed);
+    match (left, failed) {
+        (true, _) => Err("stopped before the month was closed; the next call goes on".into()),
+        (false, 0) => Ok(()),
+        (false, failed) => Err(format!("{failed} accounts could not be billed: each has a notice").into()),
+    }
 }
 
 /// Ctrl-C and SIGTERM.

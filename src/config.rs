@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::money::{Currencies, CurrencyError};
@@ -54,6 +55,8 @@ pub enum CliCommand {
     Serve(ServeArgs),
     /// Run what falls due by itself (renewals, due bills, suspensions), and serve nobody; beside `serve --no-jobs`
     Jobs(JobsArgs),
+    /// Close a month that is over for all accounts, show the progress, and end; beside servers that do the same
+    Bill(BillArgs),
     /// Bring the database's schema up to date
     Migrate,
     /// Print a token; it needs no database
@@ -109,6 +112,27 @@ pub struct JobsArgs {
     /// Log as JSON lines
     #[arg(long, env = "ABACUS_LOG_JSON")]
     pub log_json: bool,
+}
+
+/// Which month is closed.
+#[derive(Debug, Clone, Args)]
+pub struct BillArgs {
+    /// The month, YYYY-MM
+    #[arg(long, value_parser = month)]
+    pub month: NaiveDate,
+    /// Follow the sandbox's clock
+    #[arg(long, env = "ABACUS_SANDBOX")]
+    pub sandbox: bool,
+    /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
+    #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
+    pub currencies: Vec<String>,
+}
+
+/// The first day of a month written YYYY-MM.
+fn month(text: &str) -> Result<NaiveDate, String> {
+    let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok();
+    let day = day.filter(|day| day.format("%Y-%m").to_string() == text);
+    day.ok_or_else(|| "a month such as 2026-10 is expected".to_owned())
 }
 
 /// The usual currencies, with what the settings add or change.

@@ -105,8 +105,8 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
     loop {
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
-        billing::begin_runs(jobs).await?;
-        runs.add(&billing::run_pass(jobs, None).await?);
+        billing::begin_runs(jobs, None).await?;
+        runs.add(&billing::run_pass(jobs, None, None).await?);
         tries = tries.saturating_sub(1);
         match done.undone {
             0 => return Ok(()),

@@ -65,8 +65,8 @@ async fn look(jobs: &JobContext, run_jobs: bool, stopping: &watch::Receiver<bool
         return Ok(());
     }
     let Pass { mut runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
-    billing::begin_runs(jobs).await?;
-    runs.add(&billing::run_pass(jobs, Some(stopping)).await?);
+    billing::begin_runs(jobs, None).await?;
+    runs.add(&billing::run_pass(jobs, None, Some(stopping)).await?);
     if !runs.0.is_empty() {
         tracing::info!(?runs, "jobs ran");
     }

@@ -2,6 +2,7 @@
 
 mod http_listener;
 mod job_server;
+mod month_billing;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -25,6 +26,7 @@ use crate::store::migrations;
 use crate::store::repository::Store;
 use http_listener::HttpListener;
 pub use job_server::JobServer;
+pub use month_billing::{BillingError, bill_month};
 
 /// What a server is made of.
 pub struct ServerConfig {

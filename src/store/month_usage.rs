@@ -1,6 +1,6 @@
 //! What accounts used in a month, gathered for rating: by the parts that it is cut into, of many accounts at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Numeric, Text, Timestamptz};
@@ -98,40 +98,87 @@ pub struct GaugeUsage {
     pub silent: usize,
 }
 
-/// What an account's gauges came to in a month. The samples are not kept, however many there are.
+/// What the gauges of accounts came to in a month, each with the place of its month among those asked for. The samples are
+/// not kept, however many there are; a value for each slot is.
 pub async fn gauges_usage(
     mut conn: Conn<'_>,
-    account: AccountId,
-    month: &Month,
-) -> Result<Vec<GaugeUsage>, StoreError> {
-    let statement = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
-        "SELECT u.resource_code, r.aggregation, u.subject, u.slot, u.quantity FROM usage_samples u \
-         JOIN resources r ON r.code = u.resource_code WHERE u.account_id = ",
-    )
-    .bigint(account.0)
-    .sql(" AND u.slot >= ")
-    .instant(before(month))
-    .sql(" AND u.slot < ")
-    .instant(month.end)
-    .sql(" ORDER BY u.slot, u.resource_code, u.subject");
-    let mut gauges: BTreeMap<String, (Aggregation, Gauge)> = BTreeMap::new();
-    let mut samples =
-        statement.load_stream::<(String, String, String, DateTime<Utc>, Exact)>(&mut conn).await?;
-    while let Some((resource, aggregation, subject, slot, Exact(quantity))) = samples.try_next().await? {
-        let gauge = match gauges.get_mut(&resource) {
+    months: &[(AccountId, Month)],
+    kinds: &HashMap<String, Aggregation>,
+) -> Result<Vec<(usize, GaugeUsage)>, StoreError> {
+    let statement = Statement::<(BigInt, Text, Text, Timestamptz, Numeric)>::new("SELECT k.place - 1, u.*");
+    let windows = months.iter().map(|(account, month)| (*account, before(month), month.end));
+    let statement = of_windows(statement, windows).sql(
+        "(SELECT u.resource_code, u.subject, u.slot, u.quantity FROM usage_samples u WHERE u.account_id = k.account_id \
+         AND u.slot >= k.start_time AND u.slot < k.end_time ORDER BY u.slot, u.resource_code, u.subject OFFSET 0) u",
+    );
+    let mut finished = Vec::new();
+    let mut gauges = AccountGauges::default();
+    let mut samples = statement.load_stream::<(i64, String, String, DateTime<Utc>, Exact)>(&mut conn).await?;
+    while let Some((place, resource, subject, slot, Exact(quantity))) = samples.try_next().await? {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        if gauges.place != place {
+            finished.extend(std::mem::replace(&mut gauges, AccountGauges::of(place)).finish()?);
+        }
+        let Some((_, month)) = months.get(place) else { continue };
+        gauges.add(month, kinds, resource, &subject, slot, quantity)?;
+    }
+    finished.extend(gauges.finish()?);
+    Ok(finished)
+}
+
+/// The gauges of one account, as its samples come in.
+#[derive(Default)]
+struct AccountGauges {
+    place: usize,
+    gauges: BTreeMap<String, (Aggregation, Gauge)>,
+    last: DateTime<Utc>,
+}
+
+impl AccountGauges {
+    fn of(place: usize) -> Self {
+        Self { place, ..Self::default() }
+    }
+
+    fn add(
+        &mut self,
+        month: &Month,
+        kinds: &HashMap<String, Aggregation>,
+        resource: String,
+        subject: &str,
+        slot: DateTime<Utc>,
+        quantity: Decimal,
+    ) -> Result<(), StoreError> {
+        if slot < std::mem::replace(&mut self.last, slot) {
+            return Err(StoreError::Internal("samples did not come in order".to_owned()));
+        }
+        let gauge = match self.gauges.get_mut(&resource) {
             Some((_, gauge)) => gauge,
             None => {
-                let new = (known_aggregation(&aggregation)?, Gauge::new(month.start, month.end));
-                &mut gauges.entry(resource).or_insert(new).1
+                let unknown = || StoreError::Corrupt(format!("a gauge of \"{resource}\""));
+                let kind = kinds.get(&resource).copied().ok_or_else(unknown)?;
+                let new = (kind, Gauge::new(month.start, month.end));
+                &mut self.gauges.entry(resource).or_insert(new).1
             }
         };
-        gauge.add(&subject, slot, quantity).map_err(out_of_range)?;
+        gauge.add(subject, slot, quantity).map_err(out_of_range)
     }
-    let finished = gauges.into_iter().map(|(resource, (aggregation, gauge))| {
-        let (quantity, silent) = gauge.finish(aggregation).map_err(out_of_range)?;
-        Ok(GaugeUsage { resource, quantity, silent })
-    });
-    finished.collect()
+
+    fn finish(self) -> Result<Vec<(usize, GaugeUsage)>, StoreError> {
+        let finished = self.gauges.into_iter().map(|(resource, (aggregation, gauge))| {
+            let (quantity, silent) = gauge.finish(aggregation).map_err(out_of_range)?;
+            Ok((self.place, GaugeUsage { resource, quantity, silent }))
+        });
+        finished.collect()
+    }
+}
+
+/// Which resources are gauges, and of which kind.
+pub async fn gauge_kinds(mut conn: Conn<'_>) -> Result<HashMap<String, Aggregation>, StoreError> {
+    let statement = Statement::<(Text, Text)>::new(
+        "SELECT code, aggregation FROM resources WHERE aggregation IN ('LAST', 'AVERAGE', 'P95')",
+    );
+    let found: Vec<(String, String)> = statement.load(&mut conn).await?;
+    found.into_iter().map(|(code, kind)| Ok((code, known_aggregation(&kind)?))).collect()
 }
 
 /// What both kinds of usage of some months come to.
@@ -155,6 +202,7 @@ fn out_of_range(error: crate::domain::money::OutOfRange) -> StoreError {
     StoreError::Corrupt(format!("a gauge's levels: {error}"))
 }
 
+/// ` FROM` the windows, each with its place from 1, and what follows for each.
 fn of_windows<ST>(
     select: Statement<ST>,
     windows: impl Iterator<Item = (AccountId, DateTime<Utc>, DateTime<Utc>)> + Clone,

@@ -182,3 +182,34 @@ async fn two_that_migrate_at_once_run_each_migration_once() {
     let current = "the schema is current\n";
     assert!((first == current) != (second == current), "{first}{second}");
 }
+
+#[tokio::test]
+async fn bill_closes_a_month_in_all_zones_says_so_and_has_nothing_left_to_do_the_next_time() {
+    let url = cluster::database().await;
+    let fill = "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
+            SELECT 5000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', CASE WHEN g = 1 THEN 'Asia/Shanghai' ELSE 'UTC' END, 0, 0,
+                '2026-02-10T00:00:00Z' FROM generate_series(1, 300) g;
+        INSERT INTO usage_hours SELECT 5000 + g, 'transfer_out', '2026-03-10T00:00:00Z', '', 3, 1 FROM generate_series(1, 300) g;";
+    connect(&url).await.batch_execute(fill).await.unwrap();
+    let bill = |month: &str| {
+        let mut command = command(&["bill", "--month", month]);
+        command.env("DATABASE_URL", &url).env("RUST_LOG", "off");
+        command
+    };
+    let closed = "2026-03 Asia/Shanghai: 1 of 1 accounts, 0 failed, DONE\n2026-03 UTC: 299 of 299 accounts, 0 failed, DONE\n";
+    for _ in 0..2 {
+        assert_eq!(success(&mut bill("2026-03")).await, closed);
+    }
+    let sql = connect(&url).await;
+    let bills = "SELECT count(*) FROM bills WHERE start_time IN ('2026-03-01T00:00:00Z', '2026-02-28T16:00:00Z')";
+    assert_eq!(sql.query_one(bills, &[]).await.unwrap().get::<_, i64>(0), 300);
+    // The month before it was closed with it, the months after were left alone.
+    let periods = "SELECT string_agg(DISTINCT period::text, ' ' ORDER BY period::text) FROM billing_runs";
+    assert_eq!(sql.query_one(periods, &[]).await.unwrap().get::<_, String>(0), "2026-02-01 2026-03-01");
+    let said = one_line_failure(&mut bill("9999-11")).await;
+    assert!(said.contains("is not over in"), "{said}");
+    for wrong in ["2026-3", "2026-13", "March", "2026-03-01", ""] {
+        let said = failure(&mut bill(wrong)).await;
+        assert!(said.contains("a month such as 2026-10 is expected"), "{wrong:?}: {said}");
+    }
+}

@@ -183,15 +183,20 @@ fn summary(aggregation: Aggregation, levels: &[Decimal]) -> Result<Decimal, OutO
 /// The highest that is left when the highest 5 % are left out, rounded down to whole slots.
 fn percentile(levels: &[Decimal]) -> Decimal {
     let mut levels = levels.to_vec();
-    levels.sort_unstable_by(|one, other| other.cmp(one));
     let left_out = levels.len().saturating_mul(LEFT_OUT_PERCENT).checked_div(100).unwrap_or(0);
-    levels.get(left_out).copied().unwrap_or_default()
+    if left_out >= levels.len() {
+        return Decimal::ZERO;
+    }
+    let (_, highest_left, _) = levels.select_nth_unstable_by(left_out, |one, other| other.cmp(one));
+    *highest_left
 }
 
+/// Most slots hold what the slot before held: a level is counted as often as it stands in a row.
 fn average(levels: &[Decimal]) -> Result<Decimal, OutOfRange> {
     let mut sum = Decimal::ZERO;
-    for level in levels {
-        sum = money::add(sum, *level)?;
+    for equal in levels.chunk_by(|one, other| one == other) {
+        let level = equal.first().copied().unwrap_or_default();
+        sum = money::add(sum, money::multiply(level, Decimal::from(equal.len()))?)?;
     }
     let count = Decimal::from(levels.len().max(1));
     sum.checked_div(count).ok_or(OutOfRange)

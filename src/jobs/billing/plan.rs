@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use super::super::JobContext;
 use crate::domain::closing::{Month, SETTLING};
 use crate::domain::money::OutOfRange;
+use crate::domain::period::midnight;
 use crate::store::error::StoreError;
 use crate::store::{billing_runs, late_usage};
 
@@ -36,12 +37,13 @@ fn begins_at(month: Month) -> DateTime<Utc> {
     month.end.checked_add_signed(SETTLING).unwrap_or(month.end)
 }
 
-/// Begins the runs of all months that are over.
-pub async fn begin_runs(jobs: &JobContext) -> Result<(), StoreError> {
+/// Begins the runs of all months that are over, up to and including the one of `period` if there is one.
+pub async fn begin_runs(jobs: &JobContext, period: Option<NaiveDate>) -> Result<(), StoreError> {
     let now = jobs.clock.now();
     for (zone, mut month) in next_months(jobs).await? {
+        let is_wanted = |month: &Month| period.is_none_or(|period| month.period(zone) <= period);
         for _ in 0..MONTHS_MAX {
-            if begins_at(month) > now {
+            if begins_at(month) > now || !is_wanted(&month) {
                 break;
             }
             begin(jobs, zone, month, now).await?;
@@ -79,13 +81,15 @@ pub enum PlanError {
 pub async fn begin_period(jobs: &JobContext, period: NaiveDate) -> Result<(), PlanError> {
     let now = jobs.clock.now();
     for (zone, next) in next_months(jobs).await? {
-        if next.period(zone) <= period {
-            let noon = period.and_hms_opt(12, 0, 0).unwrap_or_default().and_utc();
-            let at = begins_at(Month::of(noon, zone).map_err(no_such_month)?);
-            if at > now {
-                return Err(PlanError::NotOver { period, zone, at });
-            }
+        if next.period(zone) > period {
+            continue;
+        }
+        let start = midnight(period, zone).ok_or(OutOfRange);
+        let month = start.and_then(|start| Month::of(start, zone)).map_err(no_such_month)?;
+        let at = begins_at(month);
+        if at > now {
+            return Err(PlanError::NotOver { period, zone, at });
         }
     }
-    Ok(begin_runs(jobs).await?)
+    Ok(begin_runs(jobs, Some(period)).await?)
 }

@@ -17,7 +17,9 @@ use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::rating::{Quantity, Stretch, Usage, stretches};
 use crate::store::error::StoreError;
-use crate::store::month_usage::{GaugeUsage, PartOfMonth, PartUsage, gauges_usage, hours_and_gauges};
+use crate::store::month_usage::{
+    GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauges_usage, hours_and_gauges,
+};
 use crate::store::{Conn, billing_runs, closings, plans, price_rules};
 
 /// A month of an account that is to be rated.
@@ -83,11 +85,7 @@ async fn gather(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>,
     let (usage, gauges) = hours_and_gauges(&conn, &parts, &windows).await?;
     add_usage(&mut gathered, &parts, usage);
     // How many reports there are was read before them: what comes between is seen as a difference later.
-    for (place, version) in gauges {
-        let Some(month) = gathered.get_mut(place) else { continue };
-        month.version = month.version.saturating_add(version);
-        month.gauges = gauges_usage(&conn, month.wanted.account.id, &month.wanted.month).await?;
-    }
+    add_gauges(&conn, &mut gathered, gauges).await?;
     add_orders(&conn, &windows, &mut gathered).await?;
     name_resource_types(&conn, &mut gathered).await?;
     Ok(gathered)
@@ -155,6 +153,32 @@ fn add_usage(gathered: &mut [Gathered], parts: &[PartOfMonth], usage: Vec<PartUs
             *quantity = Some(used.quantity);
         }
     }
+}
+
+async fn add_gauges(
+    conn: Conn<'_>,
+    gathered: &mut [Gathered],
+    versions: Vec<(usize, i64)>,
+) -> Result<(), StoreError> {
+    if versions.is_empty() {
+        return Ok(());
+    }
+    let mut places = Vec::with_capacity(versions.len());
+    let mut windows = Vec::with_capacity(versions.len());
+    for (place, version) in versions {
+        let Some(month) = gathered.get_mut(place) else { continue };
+        month.version = month.version.saturating_add(version);
+        places.push(place);
+        windows.push((month.wanted.account.id, month.wanted.month));
+    }
+    let kinds = gauge_kinds(conn).await?;
+    for (at, gauge) in gauges_usage(conn, &windows, &kinds).await? {
+        let month = places.get(at).and_then(|place| gathered.get_mut(*place));
+        if let Some(month) = month {
+            month.gauges.push(gauge);
+        }
+    }
+    Ok(())
 }
 
 async fn add_orders(

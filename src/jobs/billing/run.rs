@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::watch;
 
@@ -23,20 +24,23 @@ const PAGE: i64 = 256;
 const WORKERS: usize = 3;
 /// Runs that are looked at in one pass; more wait for the next.
 const RUNS: i64 = 100;
+/// More than there are time zones.
+const ZONES_MAX: i64 = 1_000;
 /// What could not be closed is tried again after this time.
 const AGAIN_AFTER: chrono::TimeDelta = chrono::TimeDelta::days(1);
 
 /// Closes months of accounts until nothing is left to be handed out, or the server stops. Any number of servers may do so at
-/// once. Answers what was done.
+/// once. With a `period`, months after it wait. Answers what was done.
 pub async fn run_pass(
     jobs: &JobContext,
+    period: Option<NaiveDate>,
     stopping: Option<&watch::Receiver<bool>>,
 ) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let conn = jobs.database.connection().await?;
     let under_way = billing_runs::runs_under_way(&conn, RUNS).await?;
     drop(conn);
-    for run in under_way {
+    for run in under_way.into_iter().filter(|run| period.is_none_or(|period| run.period <= period)) {
         let workers = (0..WORKERS).map(|_| work(jobs, &run, stopping));
         for done in try_join_all(workers).await? {
             runs.add(&done);
@@ -165,10 +169,15 @@ async fn leave_for_later(jobs: &JobContext, failed: &[(AccountId, Month)]) -> Re
     late_usage::late_put(&*jobs.database.connection().await?, &days, due).await
 }
 
+/// The runs that close a month.
+pub async fn runs_of(jobs: &JobContext, period: NaiveDate) -> Result<Vec<BillingRun>, StoreError> {
+    let conn = jobs.database.connection().await?;
+    billing_runs::runs(&conn, Some(period), ZONES_MAX).await
+}
+
 /// Says in the metrics how far a run has come.
 async fn tell_progress(jobs: &JobContext, run: &BillingRun) -> Result<(), StoreError> {
-    let conn = jobs.database.connection().await?;
-    let now = billing_runs::runs(&conn, Some(run.period), i64::MAX).await?;
+    let now = runs_of(jobs, run.period).await?;
     for run in now.iter().filter(|now| now.time_zone == run.time_zone) {
         let labels = [("period", run.period.to_string()), ("zone", run.time_zone.name().to_owned())];
         let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));

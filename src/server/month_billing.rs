@@ -1,0 +1,77 @@
+//! A process of its own that closes a month, and ends.
+
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use tokio::sync::watch;
+
+use super::{ServerConfig, StartError, job_context};
+use crate::domain::billing_run::{BillingRun, RunState};
+use crate::jobs::JobContext;
+use crate::jobs::billing::{PlanError, begin_period, run_pass, runs_of};
+use crate::store::error::StoreError;
+
+/// Between two looks at what other servers have taken on, and at the progress.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a month was not closed.
+#[derive(Debug, thiserror::Error)]
+pub enum BillingError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Closes a month for the accounts of all time zones, beside whoever else does; says over and over how far it has come,
+/// and answers the runs as they are at the end: not all done if it was told to stop.
+pub async fn bill_month(
+    config: ServerConfig,
+    period: NaiveDate,
+    stopping: watch::Receiver<bool>,
+    tell: impl Fn(&[BillingRun]) + Send,
+) -> Result<Vec<BillingRun>, BillingError> {
+    let jobs = job_context(&config).await?;
+    let outcome = async {
+        begin_period(&jobs, period).await?;
+        let outcome = tokio::select! {
+            outcome = work(&jobs, period, &stopping) => outcome,
+            failed = tell_progress(&jobs, period, &tell) => failed,
+        };
+        let runs = outcome?;
+        tell(&runs);
+        Ok(runs)
+    }
+    .await;
+    jobs.engine.stop().await;
+    outcome
+}
+
+async fn work(
+    jobs: &JobContext,
+    period: NaiveDate,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Vec<BillingRun>, StoreError> {
+    loop {
+        run_pass(jobs, Some(period), Some(stopping)).await?;
+        let runs = runs_of(jobs, period).await?;
+        if *stopping.borrow() || runs.iter().all(|run| run.state == RunState::Done) {
+            return Ok(runs);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Only ever ends with an error.
+async fn tell_progress(
+    jobs: &JobContext,
+    period: NaiveDate,
+    tell: &(impl Fn(&[BillingRun]) + Send),
+) -> Result<Vec<BillingRun>, StoreError> {
+    loop {
+        tell(&runs_of(jobs, period).await?);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
