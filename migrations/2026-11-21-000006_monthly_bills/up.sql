@@ -31,6 +31,9 @@ CREATE TABLE metered_records (
 );
 CREATE INDEX metered_records_of_bill ON metered_records (account_id, bill_id);
 CREATE INDEX metered_records_of_everyone ON metered_records (id) WHERE account_id > 0;
+-- Few are of orders; lists of those say so.
+CREATE INDEX metered_records_of_orders ON metered_records (account_id, id) WHERE order_id IS NOT NULL;
+CREATE INDEX metered_records_of_everyones_orders ON metered_records (id) WHERE account_id > 0 AND order_id IS NOT NULL;
 
 -- A month of an account that was billed: what it has come to by now, corrections included.
 CREATE TABLE closed_months (
@@ -84,8 +87,6 @@ CREATE TABLE billing_runs (
     failed       bigint      NOT NULL DEFAULT 0,
     -- The accounts up to this one have been handed out.
     last_account bigint      NOT NULL DEFAULT 0,
-    -- Whether there are no more to hand out.
-    handed_out   boolean     NOT NULL DEFAULT false,
     started_at   timestamptz NOT NULL,
     finished_at  timestamptz,
     PRIMARY KEY (period, time_zone)

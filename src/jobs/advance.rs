@@ -103,12 +103,14 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
 async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceError> {
     let mut tries = TRIES;
     loop {
+        billing::begin_runs(jobs, None).await?;
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
-        billing::begin_runs(jobs, None).await?;
         runs.add(&billing::run_pass(jobs, None, None).await?);
+        // What another server has taken on of a run is waited for.
+        let undone = done.undone.saturating_add(billing::runs_under_way(jobs).await?);
         tries = tries.saturating_sub(1);
-        match done.undone {
+        match undone {
             0 => return Ok(()),
             undone if tries == 0 => {
                 return Err(AdvanceError::Unfinished { undone, at: jobs.clock.now() });

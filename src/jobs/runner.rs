@@ -64,8 +64,8 @@ async fn look(jobs: &JobContext, run_jobs: bool, stopping: &watch::Receiver<bool
     if !run_jobs {
         return Ok(());
     }
-    let Pass { mut runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
     billing::begin_runs(jobs, None).await?;
+    let Pass { mut runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
     runs.add(&billing::run_pass(jobs, None, Some(stopping)).await?);
     if !runs.0.is_empty() {
         tracing::info!(?runs, "jobs ran");

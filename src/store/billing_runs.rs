@@ -2,18 +2,17 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
-use super::rows::{AccountRow, BillingRunRow, OrderRow, select_list};
+use super::rows::{AccountRow, BillingRunRow};
 use super::statement::Statement;
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::Account;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
-use crate::domain::order::Order;
 
 /// A page that was taken on is done within this time, or another server takes it on too.
 const PAGE_SECONDS: i64 = 120;
@@ -110,13 +109,11 @@ pub async fn page_take(
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
-            if !hold(conn, run).await? {
-                return Ok(None);
-            }
+            let Some(handed_out) = hold(conn, run).await? else { return Ok(None) };
             if let Some(page) = page_left(conn, run).await? {
                 return Ok(Some(page));
             }
-            match page_next(conn, run, accounts).await? {
+            match page_next(conn, run, handed_out, accounts).await? {
                 Some(page) => Ok(Some(page)),
                 None => finish(conn, run, now).await.map(|()| None),
             }
@@ -124,11 +121,12 @@ pub async fn page_take(
         .await
 }
 
-/// One at a time gives out accounts of a run; false if it is done.
-async fn hold(mut conn: Conn<'_>, run: &BillingRun) -> Result<bool, StoreError> {
-    let statement = Statement::<Bool>::new("SELECT true FROM billing_runs WHERE state = 'RUNNING' AND ");
-    let found: Vec<bool> = of_run(statement, run).sql(" FOR UPDATE").load(&mut conn).await?;
-    Ok(!found.is_empty())
+/// One at a time gives out accounts of a run. Answers the last one that is out; None if the run is done.
+async fn hold(mut conn: Conn<'_>, run: &BillingRun) -> Result<Option<AccountId>, StoreError> {
+    let statement =
+        Statement::<BigInt>::new("SELECT last_account FROM billing_runs WHERE state = 'RUNNING' AND ");
+    let found: Vec<i64> = of_run(statement, run).sql(" FOR UPDATE").load(&mut conn).await?;
+    Ok(found.into_iter().next().map(AccountId))
 }
 
 fn of_run<ST>(statement: Statement<ST>, run: &BillingRun) -> Statement<ST> {
@@ -161,36 +159,46 @@ async fn page_left(mut conn: Conn<'_>, run: &BillingRun) -> Result<Option<RunPag
 async fn page_next(
     mut conn: Conn<'_>,
     run: &BillingRun,
+    after: AccountId,
     accounts: i64,
 ) -> Result<Option<RunPage>, StoreError> {
-    let statement = Statement::<(BigInt, BigInt)>::new(
-        "WITH run AS (SELECT period, time_zone, last_account FROM billing_runs WHERE NOT handed_out AND ",
-    );
-    let statement = of_run(statement, run)
-        .sql(
-            "), next AS (SELECT max(a.id) AS last FROM (SELECT a.id FROM accounts a, run WHERE a.time_zone = run.time_zone \
-             AND a.id > run.last_account ORDER BY a.id LIMIT ",
-        )
-        .bigint(accounts)
-        .sql(
-            ") a), moved AS (UPDATE billing_runs r SET last_account = coalesce(next.last, r.last_account), \
-             handed_out = next.last IS NULL FROM next, run WHERE r.period = run.period AND r.time_zone = run.time_zone) \
-             INSERT INTO billing_pages (period, time_zone, after_account, last_account, expires_at) \
-             SELECT run.period, run.time_zone, run.last_account, next.last, clock_timestamp() + make_interval(secs => ",
-        )
-        .bigint(PAGE_SECONDS)
-        .sql(") FROM run, next WHERE next.last IS NOT NULL RETURNING after_account, last_account");
-    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
-    Ok(page_of(found))
+    let statement = Statement::<Nullable<BigInt>>::new(
+        "SELECT max(a.id) AS last FROM (SELECT id FROM accounts WHERE time_zone = ",
+    )
+    .value::<Text, _>(run.time_zone.name())
+    .sql(" AND id > ")
+    .bigint(after.0)
+    .sql(" ORDER BY id LIMIT ")
+    .bigint(accounts)
+    .sql(") a");
+    let last: Option<i64> = statement.get_result(&mut conn).await?;
+    let Some(last) = last else { return Ok(None) };
+    let moved = Statement::new("UPDATE billing_runs SET last_account = ").bigint(last).sql(" WHERE ");
+    execute(conn, of_run(moved, run)).await?;
+    let page = Statement::new(
+        "INSERT INTO billing_pages (period, time_zone, after_account, last_account, expires_at) VALUES (",
+    )
+    .value::<Date, _>(run.period)
+    .sql(", ")
+    .value::<Text, _>(run.time_zone.name())
+    .sql(", ")
+    .bigint(after.0)
+    .sql(", ")
+    .bigint(last)
+    .sql(", clock_timestamp() + make_interval(secs => ")
+    .bigint(PAGE_SECONDS)
+    .sql("))");
+    execute(conn, page).await?;
+    Ok(Some(RunPage { after, last: AccountId(last) }))
 }
 
-/// A run is done when all its accounts are handed out and none is under way.
+/// A run of which all accounts are handed out is done when none is under way.
 async fn finish(conn: Conn<'_>, run: &BillingRun, now: DateTime<Utc>) -> Result<(), StoreError> {
     let statement = Statement::new("UPDATE billing_runs r SET state = 'DONE', finished_at = ")
         .instant(now)
         .sql(" WHERE ");
     let statement = of_run(statement, run).sql(
-        " AND handed_out AND NOT EXISTS (SELECT FROM billing_pages p WHERE p.period = r.period \
+        " AND NOT EXISTS (SELECT FROM billing_pages p WHERE p.period = r.period \
          AND p.time_zone = r.time_zone)",
     );
     execute(conn, statement).await.map(drop)
@@ -207,7 +215,7 @@ pub async fn page_done(
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
-            if !hold(conn, run).await? {
+            if hold(conn, run).await?.is_none() {
                 return Ok(());
             }
             let statement = Statement::new("DELETE FROM billing_pages WHERE ");
@@ -240,26 +248,4 @@ pub async fn page_accounts(
         .bigint(page.last.0)
         .sql(" ORDER BY id");
     rows::<AccountRow>(conn, statement).await
-}
-
-/// The orders on demand of accounts that ran within a window.
-pub async fn orders_on_demand(
-    conn: Conn<'_>,
-    windows: &[(AccountId, Month)],
-) -> Result<Vec<Order>, StoreError> {
-    let statement = Statement::new("SELECT ")
-        .sql(select_list::<OrderRow>("t."))
-        .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(windows.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.start).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.end).collect::<Vec<_>>())
-        .sql(
-            ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM orders t \
-             WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' AND t.delivered_at < k.end_time \
-             AND (t.expires_at IS NULL OR t.expires_at > k.start_time) ORDER BY t.delivered_at LIMIT 100000) t \
-             ORDER BY t.account_id, t.id",
-        );
-    rows::<OrderRow>(conn, statement).await
 }

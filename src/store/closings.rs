@@ -12,7 +12,7 @@ use super::{Conn, execute, rows, select_from};
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::ids::{AccountId, BillId};
 
-/// The closed months of accounts that overlap a window of each.
+/// The closed months of accounts that overlap a window of each; none is longer than 40 days.
 pub async fn closed_overlapping(
     conn: Conn<'_>,
     windows: &[(AccountId, Month)],
@@ -28,6 +28,7 @@ pub async fn closed_overlapping(
         .sql(
             ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM closed_months t \
              WHERE t.account_id = k.account_id AND t.start_time < k.end_time AND t.end_time > k.start_time \
+             AND t.start_time > k.start_time - interval '40 days' \
              ORDER BY t.start_time DESC LIMIT 10) t",
         );
     rows::<ClosedMonthRow>(conn, statement).await

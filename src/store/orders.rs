@@ -13,11 +13,12 @@ use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
 use super::order_search;
-use super::rows::OrderRow;
+use super::rows::{OrderRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
-use crate::domain::ids::{OrderId, OwnedId, parse_printed_number};
+use crate::domain::closing::Month;
+use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
 use crate::domain::order::{Order, OrderState, OrderType};
 
 pub async fn order_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Order>, StoreError> {
@@ -52,6 +53,28 @@ pub async fn order_due(
 ) -> Result<Vec<(OrderId, DateTime<Utc>)>, StoreError> {
     let found: Vec<(Uuid, DateTime<Utc>)> = list::due("orders", due).load(&mut conn).await?;
     Ok(found.into_iter().map(|(id, at)| (OrderId(OwnedId::from_uuid(id)), at)).collect())
+}
+
+/// The orders on demand of accounts that ran within a window.
+pub async fn orders_on_demand(
+    conn: Conn<'_>,
+    windows: &[(AccountId, Month)],
+) -> Result<Vec<Order>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<OrderRow>("t."))
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(windows.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.start).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.end).collect::<Vec<_>>())
+        .sql(
+            ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM orders t \
+             WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' AND t.delivered_at < k.end_time \
+             AND (t.expires_at IS NULL OR t.expires_at > k.start_time) ORDER BY t.delivered_at LIMIT 100000) t \
+             ORDER BY t.account_id, t.id",
+        );
+    rows::<OrderRow>(conn, statement).await
 }
 
 /// What a list of orders is narrowed by; conditions are joined by AND.

@@ -100,7 +100,9 @@ impl RecordFilter {
             statement = statement.sql(" AND t.start_time < ").instant(to);
         }
         if let Some(order_type) = self.order_type {
-            statement = statement.sql(" AND t.order_type = ").value::<Text, _>(order_type.code());
+            statement = statement
+                .sql(" AND t.order_id IS NOT NULL AND t.order_type = ")
+                .value::<Text, _>(order_type.code());
         }
         for (column, value) in
             [(" AND t.resource_type = ", &self.resource_type), (" AND t.datacenter = ", &self.datacenter)]

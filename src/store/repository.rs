@@ -27,6 +27,7 @@ use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
+use crate::domain::closing::Month;
 use crate::domain::command::Answer;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
@@ -656,6 +657,19 @@ impl Repository {
         }
         let conn = self.store.database.connection().await?;
         usage::usage_hours(&conn, account, &resource.code, resource.aggregation, window).await
+    }
+
+    /// The orders on demand of an account that ran within a window; none of an account that the viewer may not see.
+    pub async fn orders_on_demand(
+        &self,
+        account: AccountId,
+        window: Month,
+    ) -> Result<Vec<Order>, StoreError> {
+        if self.account(account).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let conn = self.store.database.connection().await?;
+        orders::orders_on_demand(&conn, &[(account, window)]).await
     }
 
     /// What was reported of all resources of an account; nothing of an account that the viewer may not see.

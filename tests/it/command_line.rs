@@ -201,7 +201,8 @@ async fn bill_closes_a_month_in_all_zones_says_so_and_has_nothing_left_to_do_the
         assert_eq!(success(&mut bill("2026-03")).await, closed);
     }
     let sql = connect(&url).await;
-    let bills = "SELECT count(*) FROM bills WHERE start_time IN ('2026-03-01T00:00:00Z', '2026-02-28T16:00:00Z')";
+    let bills =
+        "SELECT count(*) FROM bills WHERE start_time IN ('2026-03-01T00:00:00Z', '2026-02-28T16:00:00Z')";
     assert_eq!(sql.query_one(bills, &[]).await.unwrap().get::<_, i64>(0), 300);
     // The month before it was closed with it, the months after were left alone.
     let periods = "SELECT string_agg(DISTINCT period::text, ' ' ORDER BY period::text) FROM billing_runs";

@@ -430,6 +430,12 @@ async fn an_order_on_demand_is_charged_by_the_second_each_month_and_once_more_fo
     let life = Life::begin("2026-03-30T12:00:00Z", "100").await;
     let plan = life.plan("server by the hour", "C", "0.07", "HOUR").await;
     let order = life.buy(&plan, json!({ "quantity": 2 })).await["order"]["id"].clone();
+    life.clock.move_to(at("2026-03-31T00:00:00Z"));
+    let forecast = "{ account { forecast { soFar { amount } atMonthEnd { amount } } } }";
+    assert_eq!(
+        life.customer.data(forecast).await["account"]["forecast"],
+        json!({ "soFar": { "amount": "1.68" }, "atMonthEnd": { "amount": "5.04" } })
+    );
     life.advance("2026-04-01T01:00:00Z").await;
     // 36 hours of March: 0.07 × 2 × 36.
     assert_eq!(life.balance().await, "94.96");

@@ -2,10 +2,13 @@
 //!
 //! PostgreSQL itself tells the plans of what the server really sends (auto_explain), with what was read on the way.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use abacus::clock::Clock;
 use abacus::domain::ids::AccountId;
+use abacus::jobs::billing::{begin_runs, run_pass};
 use abacus::jobs::{Permit, pass};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -21,7 +24,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     "accounts",
     "namespaces",
     "orders",
@@ -34,6 +37,9 @@ const TABLES: [&str; 12] = [
     "price_definitions",
     "usage_hours",
     "usage_samples",
+    "metered_records",
+    "closed_months",
+    "late_usage",
 ];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts. Of one
@@ -87,6 +93,15 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO usage_samples SELECT a, 'space', date_bin('5 minutes', pg_temp.at(g), '2026-01-01T00:00:00Z'), g::text, 1, pg_temp.at(g), 1
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO metered_records SELECT a, pg_temp.made(g, a, 100000 + g), pg_temp.made(g, a, g * 3 + 1), NULL, 'CLOUD', 'Usage', NULL,
+                pg_temp.at(g), pg_temp.at(g + 43200), 'CNY', 1, '[]', pg_temp.at(g)
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO closed_months SELECT {MAIN} + g % 4000, '2020-01-01T00:00:00Z'::timestamptz + g / 4000 * interval '1 month',
+                '2020-02-01T00:00:00Z'::timestamptz + g / 4000 * interval '1 month', 1, 0, NULL, 0, 0, 0, now()
+            FROM generate_series(0, {ROWS} - 1) g;
+        INSERT INTO late_usage SELECT {MAIN} + g % 4000, '2020-01-01'::date + g / 4000, 1,
+                CASE WHEN g < 3 THEN '2026-01-02T00:00:00Z' ELSE '2100-01-01T00:00:00Z' END::timestamptz
+            FROM generate_series(0, {ROWS} - 1) g;
         ANALYZE;
         "#
     );
@@ -280,6 +295,8 @@ async fn hot_statements_read_little_of_large_tables() {
         format!(r#"{{ bill(number: "{}") {{ id }} }}"#, number("bill")),
         format!(r#"{{ transaction(id: "{transaction}") {{ id refundedAmount }} }}"#),
         format!(r#"{{ node(id: "{}") {{ id }} }}"#, id("order")),
+        "{ billingRuns(period: \"2026-01-01\") { done } }".to_owned(),
+        format!(r#"{{ account(id: "{owner}") {{ bills(first: 5) {{ nodes {{ lines {{ title }} }} }} }} }}"#),
         format!(
             r#"{{ usage(accountId: "{owner}", resource: "transfer_out", granularity: HOUR, startTime: "2026-01-02T00:00:00Z",
                 endTime: "2026-01-09T00:00:00Z") {{ quantity }} }}"#
@@ -516,4 +533,57 @@ async fn commands_of_one_moment_share_their_statements() {
     let taken = database.statements_sent() - before;
     assert!(taken <= 480, "160 checkouts took {taken} statements");
     assert_eq!(server.assert_ledger_is_healthy().await, 328);
+}
+
+/// How many rows of each table plans read, and which tables they read whole.
+fn rows_read(plan: &Value, read: &mut BTreeMap<String, u64>) {
+    let number = |name: &str| plan[name].as_f64().map_or(0, |number| number.round() as u64);
+    if let Some(table) = plan["Relation Name"].as_str() {
+        assert!(
+            plan["Node Type"] != "Seq Scan" || !TABLES.contains(&table),
+            "{table} is read whole: {plan:#}"
+        );
+        let looked_at = number("Actual Rows") + number("Rows Removed by Filter");
+        *read.entry(table.to_owned()).or_default() += looked_at * number("Actual Loops").max(1);
+    }
+    for below in plan["Plans"].as_array().into_iter().flatten() {
+        rows_read(below, read);
+    }
+}
+
+#[tokio::test]
+async fn a_billing_run_reads_each_row_of_its_month_once() {
+    let Some((server, log)) = explained(OWNERS).await else { return };
+    let after = TestServer::on(server.database_url.clone(), |config| {
+        config.clock = Clock::standing_at("2026-02-01T02:00:00Z".parse().unwrap());
+    })
+    .await;
+    let jobs = &after.server.app.jobs;
+    begin_runs(jobs, None).await.unwrap();
+    let begin = std::fs::metadata(&log).unwrap().len();
+    run_pass(jobs, None, None).await.unwrap();
+    let plans = plans(&log, begin);
+    let sql = server.sql().await;
+    sql.batch_execute("SET auto_explain.log_min_duration = -1").await.unwrap();
+    let bills = "SELECT count(*) FROM bills WHERE order_id IS NULL";
+    assert_eq!(sql.query_one(bills, &[]).await.unwrap().get::<_, i64>(0), OWNERS);
+    let rows = ROWS.unsigned_abs();
+    // Other tests write into the same log: only what no one else asks counts.
+    for (statement, table, most) in [
+        ("FROM usage_hours u WHERE u.account_id = k.account_id", "usage_hours", rows + rows / 10),
+        // Once for how many there are, once for what they come to.
+        ("FROM usage_samples u WHERE u.account_id = k.account_id", "usage_samples", 2 * rows + rows / 5),
+        ("t.bill_period = 'HOUR'", "orders", 100),
+        ("FROM closed_months t", "closed_months", 1_000),
+        // Once to be handed out, once to be closed.
+        ("FROM accounts WHERE time_zone = $1 AND id > $2", "accounts", 2 * 5_000 + 300),
+    ] {
+        let mut read = BTreeMap::new();
+        let of_it = |plan: &&Value| plan["Query Text"].as_str().unwrap_or_default().contains(statement);
+        let found: Vec<&Value> = plans.iter().filter(of_it).collect();
+        assert!(!found.is_empty(), "{statement}");
+        found.iter().for_each(|plan| rows_read(&plan["Plan"], &mut read));
+        let read = read.get(table).copied().unwrap_or(0);
+        assert!(read <= most, "{read} rows of {table} were read");
+    }
 }

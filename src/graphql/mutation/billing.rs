@@ -8,6 +8,7 @@ use crate::domain::command::{Action, Rerate};
 use crate::domain::ids::AccountId;
 use crate::domain::period::midnight;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::text::idempotency_key;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::input_account;
 use crate::graphql::payload::{Made, answer, submit};
@@ -66,6 +67,7 @@ impl BillingMutation {
 }
 
 async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
+    idempotency_key(&input.idempotency_key)?;
     let account = input_account(session, Some(&input.account_id), None).await?;
     let period = input.period.0.with_day(1).unwrap_or(input.period.0);
     let mut tries = TRIES;

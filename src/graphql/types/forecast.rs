@@ -3,11 +3,13 @@ use std::sync::Arc;
 use async_graphql::SimpleObject;
 use chrono::{DateTime, Utc};
 use futures_util::try_join;
+use rust_decimal::Decimal;
 
-use super::money::Money;
-use crate::domain;
+use super::money::Money as ShownMoney;
 use crate::domain::account::Account;
-use crate::domain::money::{Currency, OutOfRange};
+use crate::domain::closing;
+use crate::domain::money::{self, Currency, OutOfRange};
+use crate::domain::order::Order;
 use crate::domain::price_rule::PriceRule;
 use crate::domain::rating::{self, stretches};
 use crate::domain::usage::{
@@ -24,9 +26,9 @@ use crate::graphql::session::Session;
 #[derive(SimpleObject)]
 pub struct Forecast {
     /// What has been used so far. What does not add up, an average or a maximum, is priced for the time that has passed.
-    so_far: Inline<Money>,
+    so_far: Inline<ShownMoney>,
     /// What the whole month will cost if it goes on like this.
-    at_month_end: Inline<Money>,
+    at_month_end: Inline<ShownMoney>,
     /// Up to when usage counts.
     as_of: Instant,
 }
@@ -38,10 +40,13 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
     let start = bucket_start(now, Granularity::Month, account.time_zone);
     let end = next_bucket(start, Granularity::Month, account.time_zone)?;
     let reading = async { Ok(session.repository().usage_reports(account.id, (start, now)).await?) };
+    let month = closing::Month { start, end };
+    let running = async { Ok(session.repository().orders_on_demand(account.id, month).await?) };
     let loading = (session.load(OwnRulesOf(account.id)), session.load(DefaultRules(())));
-    let (reports, own, defaults) = try_join!(reading, loading.0, loading.1)?;
+    let (reports, on_demand, own, defaults) = try_join!(reading, running, loading.0, loading.1)?;
     let month = Month {
         reports,
+        on_demand,
         own: own.unwrap_or_default(),
         defaults: defaults.unwrap_or_default(),
         currency,
@@ -49,13 +54,14 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
     };
     let rated = tokio::task::spawn_blocking(move || month.rate()).await.map_err(ApiError::internal)?;
     let (so_far, at_month_end) = rated?;
-    let money = |amount| Money::inline(domain::money::Money::new(amount, account.currency));
+    let money = |amount| ShownMoney::inline(money::Money::new(amount, account.currency));
     Ok(Forecast { so_far: money(so_far), at_month_end: money(at_month_end), as_of: Instant(now) })
 }
 
 /// A month that is not over.
 struct Month {
     reports: Vec<Reports>,
+    on_demand: Vec<Order>,
     own: Arc<[Arc<PriceRule>]>,
     defaults: Arc<[Arc<PriceRule>]>,
     currency: Currency,
@@ -65,7 +71,7 @@ struct Month {
 
 impl Month {
     /// What it costs so far, and at this pace.
-    fn rate(&self) -> Result<(rust_decimal::Decimal, rust_decimal::Decimal), OutOfRange> {
+    fn rate(&self) -> Result<(Decimal, Decimal), OutOfRange> {
         let (start, now, end) = self.limits;
         let places = self.currency.display_scale;
         let stretches = |from, to| stretches(&self.own, &self.defaults, self.currency.code, from, to);
@@ -81,6 +87,22 @@ impl Month {
         parts.extend(ahead.iter().map(|stretch| stretch.part()));
         let seconds_ahead: Vec<i64> = ahead.iter().map(|stretch| seconds(stretch.from, stretch.to)).collect();
         let month = at_this_pace(&so_far, seconds(start, now), &seconds_ahead)?;
-        Ok((cost_so_far, rating::total(&parts, &month, places)?))
+        let cost_at_end = rating::total(&parts, &month, places)?;
+        Ok((
+            money::add(cost_so_far, self.on_demand_until(now)?)?,
+            money::add(cost_at_end, self.on_demand_until(end)?)?,
+        ))
+    }
+
+    /// What the orders on demand cost from the month's beginning on.
+    fn on_demand_until(&self, end: DateTime<Utc>) -> Result<Decimal, OutOfRange> {
+        let month = closing::Month { start: self.limits.0, end };
+        let mut cost = Decimal::ZERO;
+        for order in &self.on_demand {
+            if let Some(rated) = closing::rate_on_demand(order, month, &self.currency)? {
+                cost = money::add(cost, rated.charge.total)?;
+            }
+        }
+        Ok(self.currency.round_to_display(cost))
     }
 }

@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 
 use super::super::JobContext;
 use super::super::pass::{Pass, Permit};
-use super::rate::{ToRate, closable_until, rate_months};
-use super::run::{Closed, close};
+use super::rate::{ToRate, rate_months};
+use super::run::{Closed, NotClosed, close};
 use crate::domain::account::Account;
 use crate::domain::closing::{Month, closed_until, left_open, next_to_close};
 use crate::domain::ids::AccountId;
@@ -17,7 +17,7 @@ use crate::domain::money::OutOfRange;
 use crate::domain::usage::HOUR;
 use crate::store::error::StoreError;
 use crate::store::late_usage::{self, LateDay};
-use crate::store::{Conn, accounts, closings};
+use crate::store::{Conn, accounts, billing_runs, closings};
 
 /// Days that are looked at together.
 const PAGE: i64 = 128;
@@ -78,7 +78,11 @@ async fn look_at(jobs: &JobContext, days: &[LateDay], pass: &mut Pass) -> Result
                 pass.runs.add(&closed.runs);
                 Looked::Done
             }
-            Err(_) => Looked::Failed,
+            Err(NotClosed::Later(error)) => {
+                tracing::warn!(%error, "a late month waits for the next look");
+                Looked::Again
+            }
+            Err(NotClosed::Failed(..)) => Looked::Failed,
         };
         looked.insert(key, outcome);
     }
@@ -103,12 +107,18 @@ async fn months_of(jobs: &JobContext, days: &[LateDay]) -> Result<Months, StoreE
     let accounts = accounts::account_by_ids(&conn, ids).await?;
     let accounts: BTreeMap<AccountId, Arc<Account>> =
         accounts.into_iter().map(|account| (account.id, Arc::new(account))).collect();
-    let closable = closable_until(jobs.clock.now());
+    // A month is closed here only after a run was begun for it: by then whoever records usage knows.
+    let begun: BTreeMap<&str, DateTime<Utc>> = billing_runs::zones(&conn)
+        .await?
+        .into_iter()
+        .filter_map(|(zone, until)| Some((zone.name(), until?)))
+        .collect();
     let mut months = Months::default();
     for late in days {
         let mut of_day = Vec::new();
         if let Some(account) = accounts.get(&late.account) {
             let (mut at, end) = limits(late.day);
+            let closable = begun.get(account.time_zone.name()).copied().unwrap_or(DateTime::UNIX_EPOCH);
             while at < end {
                 let Some(found) = month_at(&conn, account, at, closable).await? else { break };
                 let month = found.0.month;

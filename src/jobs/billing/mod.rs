@@ -13,7 +13,7 @@ mod run;
 pub use late::late_pass;
 pub use plan::{PlanError, begin_period, begin_runs, next_begin};
 pub use rate::{ToRate, rate_months, to_rate_again};
-pub use run::{run_pass, runs_of};
+pub use run::{run_pass, runs_of, runs_under_way};
 
 use std::time::Duration;
 

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::super::JobContext;
@@ -20,7 +19,7 @@ use crate::store::error::StoreError;
 use crate::store::month_usage::{
     GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauges_usage, hours_and_gauges,
 };
-use crate::store::{Conn, billing_runs, closings, plans, price_rules};
+use crate::store::{Conn, closings, orders, plans, price_rules};
 
 /// A month of an account that is to be rated.
 #[derive(Debug, Clone)]
@@ -191,7 +190,7 @@ async fn add_orders(
             places.entry(month.wanted.account.id).or_insert_with(Vec::new).push(place);
             places
         });
-    let mut orders = billing_runs::orders_on_demand(conn, windows).await?;
+    let mut orders = orders::orders_on_demand(conn, windows).await?;
     // An account of which several months are rated comes several times.
     orders.dedup_by_key(|order| order.id);
     for order in orders {
@@ -272,9 +271,4 @@ impl Gathered {
         usage.sort_by(|one, other| one.resource.cmp(&other.resource));
         usage
     }
-}
-
-/// The instant up to which months may be closed by now.
-pub(super) fn closable_until(now: DateTime<Utc>) -> DateTime<Utc> {
-    now.checked_sub_signed(crate::domain::closing::SETTLING).unwrap_or(now)
 }

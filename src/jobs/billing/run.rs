@@ -15,6 +15,7 @@ use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::{Month, RatedMonth, next_to_close};
 use crate::domain::command::{Action, Outcome};
 use crate::domain::ids::AccountId;
+use crate::engine::EngineError;
 use crate::store::error::StoreError;
 use crate::store::{billing_runs, late_usage};
 
@@ -97,7 +98,9 @@ async fn close_all(
                     runs.add(&closed.runs);
                     left.extend(closed.account);
                 }
-                Err(month) => failed.push(month),
+                Err(NotClosed::Failed(account, month)) => failed.push((account, month)),
+                // The page is handed out again.
+                Err(NotClosed::Later(error)) => return Err(StoreError::Unavailable(error.to_string())),
             }
         }
     }
@@ -123,39 +126,46 @@ pub(super) struct Closed {
     pub is_stale: bool,
 }
 
-/// Closes or corrects a month; an error says what failed, which has been told.
+/// Why a month was not closed.
+#[derive(Debug)]
+pub(super) enum NotClosed {
+    /// The database or the engine could not take it on: to be asked again.
+    Later(EngineError),
+    /// It cannot be rated or billed as it is; that has been told.
+    Failed(AccountId, Month),
+}
+
+/// Closes or corrects a month.
 pub(super) async fn close(
     jobs: &JobContext,
     wanted: ToRate,
     rated: Result<RatedMonth, Unrated>,
-) -> Result<Closed, (AccountId, Month)> {
+) -> Result<Closed, NotClosed> {
     let (account, month) = (wanted.account.id, wanted.month);
     let outcome = match rated {
         Err(why) => Err(why),
-        Ok(rated) => {
-            let closed = submit(jobs, account, Action::CloseMonth(Box::new(rated))).await;
-            closed.map_err(|error| error.to_string())
-        }
+        Ok(rated) => match submit(jobs, account, Action::CloseMonth(Box::new(rated))).await {
+            Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
+                return Err(NotClosed::Later(error));
+            }
+            closed => closed.map_err(|error| error.to_string()),
+        },
     };
     let is_closed = |outcome: &Outcome| outcome.account.closed_until.is_some_and(|until| until >= month.end);
-    match outcome {
+    let why = match outcome {
         Ok(outcome) if is_closed(&outcome) => {
             let mut runs = Runs::default();
             // A month in which nothing was used is no job that did something.
             if outcome.bill.is_some() || wanted.revision > 0 {
                 outcome.jobs.iter().for_each(|done| runs.count(*done));
             }
-            Ok(Closed { account: Some(outcome.account), runs, is_stale: outcome.jobs.is_empty() })
+            return Ok(Closed { account: Some(outcome.account), runs, is_stale: outcome.jobs.is_empty() });
         }
-        Ok(_) => {
-            tell_failure(jobs, account, month, "another has billed a part of it").await;
-            Err((account, month))
-        }
-        Err(why) => {
-            tell_failure(jobs, account, month, &why).await;
-            Err((account, month))
-        }
-    }
+        Ok(_) => "another has billed a part of it".to_owned(),
+        Err(why) => why,
+    };
+    tell_failure(jobs, account, month, &why).await;
+    Err(NotClosed::Failed(account, month))
 }
 
 /// What could not be closed is not held up by, and does not hold up, its run.
@@ -167,6 +177,12 @@ async fn leave_for_later(jobs: &JobContext, failed: &[(AccountId, Month)]) -> Re
     let now = jobs.clock.now();
     let due = now.checked_add_signed(AGAIN_AFTER).unwrap_or(now);
     late_usage::late_put(&*jobs.database.connection().await?, &days, due).await
+}
+
+/// How many runs are not done.
+pub async fn runs_under_way(jobs: &JobContext) -> Result<usize, StoreError> {
+    let conn = jobs.database.connection().await?;
+    Ok(billing_runs::runs_under_way(&conn, RUNS).await?.len())
 }
 
 /// The runs that close a month.
