@@ -209,6 +209,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         purchased: false,
         last_no: 0,
         closed_until: None,
+        closed_at: None,
         head: Head::default(),
         created_at: app.clock.now(),
     };

@@ -12,8 +12,9 @@ CREATE VIEW told_records AS
     CROSS JOIN LATERAL (SELECT * FROM orders WHERE account_id = t.account_id AND id = b.order_id LIMIT 1) o
     WHERE t.kind IN ('CHECKOUT', 'BILL_PAYMENT', 'RENEWAL');
 DROP TABLE billing_pages, billing_runs, billing_horizon, late_usage, closed_months, metered_records;
+DROP SEQUENCE late_usage_batches;
 ALTER TABLE usage_samples DROP CONSTRAINT usage_samples_pkey, ADD PRIMARY KEY (account_id, resource_code, slot, subject);
 ALTER TABLE usage_hours DROP CONSTRAINT usage_hours_pkey, ADD PRIMARY KEY (account_id, resource_code, hour, subject);
 ALTER TABLE bills DROP COLUMN correction_of;
 DROP INDEX orders_on_demand, accounts_by_zone;
-ALTER TABLE accounts DROP COLUMN closed_until;
+ALTER TABLE accounts DROP COLUMN closed_until, DROP COLUMN closed_at;

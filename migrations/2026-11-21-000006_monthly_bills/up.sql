@@ -2,8 +2,11 @@
 
 -- Up to when an account's months are closed. NULL: none yet; the first is that in which the account was made.
 ALTER TABLE accounts ADD COLUMN closed_until timestamptz;
+-- When it was closed as an account: nothing is charged for after that.
+ALTER TABLE accounts ADD COLUMN closed_at timestamptz;
+UPDATE accounts SET closed_at = now() WHERE status = 'CLOSED';
 CREATE INDEX accounts_by_zone ON accounts (time_zone, id);
-CREATE INDEX orders_on_demand ON orders (account_id, delivered_at) WHERE bill_period = 'HOUR';
+CREATE INDEX orders_on_demand ON orders (account_id, (coalesce(expires_at, 'infinity'))) WHERE bill_period = 'HOUR';
 
 ALTER TABLE bills ADD COLUMN correction_of uuid;
 
@@ -40,11 +43,13 @@ CREATE TABLE closed_months (
     account_id    bigint      NOT NULL,
     start_time    timestamptz NOT NULL,
     end_time      timestamptz NOT NULL,
+    -- The first day of the calendar month that it was when it was closed.
+    period        date        NOT NULL,
     -- How often it has been rated.
     revision      integer     NOT NULL CHECK (revision > 0),
     -- The sum of the versions of the aggregates that went into it.
     usage_version bigint      NOT NULL,
-    -- NULL: nothing was used, and nothing billed.
+    -- The bill that later ones correct.
     bill_id       uuid,
     -- At ledger scale, usage alone and with orders on demand; at display scale, what the bills ask for.
     usage_amount  numeric     NOT NULL,
@@ -56,12 +61,13 @@ CREATE TABLE closed_months (
 );
 
 -- Usage that was reported for a month that was over: where to look again. What has to be corrected, the versions say.
+CREATE SEQUENCE late_usage_batches;
 CREATE TABLE late_usage (
     account_id bigint      NOT NULL,
     -- The day (UTC) of the usage.
     day        date        NOT NULL,
-    -- Counted up with each batch: whoever has looked knows whether there was more since.
-    batches    bigint      NOT NULL,
+    -- Another number with each batch, and never one again: whoever has looked knows whether there was more since.
+    batch      bigint      NOT NULL DEFAULT nextval('late_usage_batches'),
     due_at     timestamptz NOT NULL,
     PRIMARY KEY (account_id, day)
 );

@@ -67,6 +67,8 @@ pub struct Account {
     pub last_no: i64,
     /// Up to when its months are closed: billed, or found to hold nothing to bill. None: none yet.
     pub closed_until: Option<DateTime<Utc>>,
+    /// When it was closed as an account, if it is.
+    pub closed_at: Option<DateTime<Utc>>,
     /// The end of its ledger.
     pub head: Head,
     pub created_at: DateTime<Utc>,

@@ -2,7 +2,7 @@
 //!
 //! A closed month may be rated again, because usage came late or rules were replaced: then the difference is billed.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub const SETTLING: TimeDelta = TimeDelta::hours(1);
 pub const CORRECTED_AFTER: TimeDelta = TimeDelta::hours(1);
 const HOUR_SECONDS: i64 = 60 * 60;
 
-/// What is closed at once: a calendar month in the account's zone, or what is left of one after the zone has changed.
+/// What is closed at once: a calendar month in the account's zone; after a change of zone longer or shorter by hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Month {
     pub start: DateTime<Utc>,
@@ -46,11 +46,16 @@ impl Month {
         self.start < other.end && other.start < self.end
     }
 
-    /// The first day of the calendar month that it belongs to.
+    /// The first day of the calendar month that it is: the one that it ends with.
     pub fn period(&self, zone: Tz) -> NaiveDate {
-        use chrono::Datelike;
-        let day = self.start.with_timezone(&zone).date_naive();
+        let last = self.end.checked_sub_signed(TimeDelta::microseconds(1)).unwrap_or(self.start);
+        let day = last.with_timezone(&zone).date_naive();
         day.with_day(1).unwrap_or(day)
+    }
+
+    /// The part of it that lies before an instant.
+    fn before(self, end: DateTime<Utc>) -> Self {
+        Self { end: self.end.min(end), ..self }
     }
 }
 
@@ -60,11 +65,22 @@ pub fn closed_until(account: &Account) -> DateTime<Utc> {
     account.closed_until.unwrap_or_else(first)
 }
 
-/// The account's first month that is not closed and has ended by `end`.
-pub fn next_to_close(account: &Account, end: DateTime<Utc>) -> Result<Option<Month>, OutOfRange> {
+/// A change of zone leaves less than this of a month: it goes with the next one.
+const LEFTOVER: TimeDelta = TimeDelta::days(2);
+
+/// The account's first month that is not closed, over or not.
+pub fn running_month(account: &Account) -> Result<Month, OutOfRange> {
     let start = closed_until(account);
-    let month = Month::of(start, account.time_zone)?;
-    Ok((month.end <= end).then_some(Month { start, end: month.end }))
+    let mut month = Month::of(start, account.time_zone)?;
+    if month.end.signed_duration_since(start) < LEFTOVER {
+        month = Month::of(month.end, account.time_zone)?;
+    }
+    Ok(Month { start, end: month.end })
+}
+
+/// The account's first month that is not closed, if it has ended by `end`.
+pub fn next_to_close(account: &Account, end: DateTime<Utc>) -> Result<Option<Month>, OutOfRange> {
+    running_month(account).map(|month| (month.end <= end).then_some(month))
 }
 
 /// The window of a month that the account has not closed although later ones may be: `instant`'s calendar month without
@@ -86,6 +102,8 @@ pub fn left_open(instant: DateTime<Utc>, zone: Tz, neighbours: &[Month]) -> Resu
 pub struct ClosedMonth {
     pub account: AccountId,
     pub month: Month,
+    /// The first day of the calendar month that it was when it was closed.
+    pub period: NaiveDate,
     /// How often it has been rated.
     pub revision: i32,
     /// The sum of the versions of the aggregates that went into it.
@@ -117,6 +135,10 @@ pub struct OnDemand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RatedMonth {
     pub month: Month,
+    /// The first day of the calendar month that it is.
+    pub period: NaiveDate,
+    /// Its bill, where it was billed.
+    pub bill: Option<BillId>,
     /// How often it had been rated when it was read: only then is it what the account's book says.
     pub revision: i32,
     /// The sum of the versions of the aggregates that were read.
@@ -159,17 +181,18 @@ pub fn rate_usage(
     Ok(says_something.then_some(charge))
 }
 
-/// What an order on demand costs in a month: price × quantity × seconds ÷ 3600, at ledger scale. None: it did not run.
+/// What an order on demand costs in a month, or until its account was closed: price × quantity × seconds ÷ 3600, at ledger
+/// scale. None: it did not run.
 pub fn rate_on_demand(
     order: &Order,
     month: Month,
+    account_closed_at: Option<DateTime<Utc>>,
     currency: &Currency,
 ) -> Result<Option<OnDemand>, OutOfRange> {
     let Some(begun) = order.delivered_at else { return Ok(None) };
-    let ran = Month {
-        start: month.start.max(begun),
-        end: order.expires_at.map_or(month.end, |end| month.end.min(end)),
-    };
+    let ends = [order.expires_at, account_closed_at].into_iter().flatten().min();
+    let month = ends.map_or(month, |end| month.before(end));
+    let ran = Month { start: month.start.max(begun), ..month };
     if ran.end <= ran.start {
         return Ok(None);
     }
@@ -244,7 +267,6 @@ mod tests {
     fn what_closed_months_leave_open_of_a_calendar_month_does_not_overlap_them() {
         let shanghai = month("2026-09-30T16:00:00Z", "2026-10-31T16:00:00Z");
         for (instant, neighbours, expected) in [
-            // After a change to UTC the rest of October is a window of its own.
             ("2026-10-31T18:00:00Z", vec![shanghai], month("2026-10-31T16:00:00Z", "2026-11-01T00:00:00Z")),
             ("2026-09-30T10:00:00Z", vec![shanghai], month("2026-09-01T00:00:00Z", "2026-09-30T16:00:00Z")),
             ("2026-12-24T00:00:00Z", vec![shanghai], month("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")),

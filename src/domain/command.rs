@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::bill::Bill;
-use super::closing::{Month, RatedMonth};
+use super::closing::RatedMonth;
 use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Hash;
@@ -157,7 +157,8 @@ pub struct BillStep {
 /// Tells the account's owner that a month could not be closed.
 #[derive(Debug, Clone, Serialize)]
 pub struct MonthFailure {
-    pub month: Month,
+    /// The first day of the month.
+    pub period: NaiveDate,
     pub message: String,
 }
 

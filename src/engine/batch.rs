@@ -221,6 +221,7 @@ impl Named {
 impl Named {
     fn take_month(&mut self, account: i64, rated: &RatedMonth) {
         self.months.push((AccountId(account), rated.month));
+        self.bills.extend(rated.bill.map(|bill| bill.0));
         if rated.revision > 0 || rated.usage.is_some() || !rated.on_demand.is_empty() {
             self.payers.push(account);
         }

@@ -1,6 +1,6 @@
 //! The sandbox's clock is moved forward, and everything that falls due on the way is done, in order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -15,6 +15,8 @@ pub const ADVANCE_DAYS_MAX: i64 = 400;
 const LEASE_SECONDS: i64 = 60;
 /// What the engine could not take on is asked for again so often before the clock stays where it is.
 const TRIES: u32 = 5;
+/// What a server that is gone had taken on of a billing run is free for others by then.
+const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.
@@ -106,11 +108,9 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
         billing::begin_runs(jobs, None).await?;
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
-        runs.add(&billing::run_pass(jobs, None, None).await?);
-        // What another server has taken on of a run is waited for.
-        let undone = done.undone.saturating_add(billing::runs_under_way(jobs).await?);
+        let late = bill(jobs, runs).await?;
         tries = tries.saturating_sub(1);
-        match undone {
+        match done.undone.saturating_add(late) {
             0 => return Ok(()),
             undone if tries == 0 => {
                 return Err(AdvanceError::Unfinished { undone, at: jobs.clock.now() });
@@ -118,4 +118,23 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
             _ => tokio::time::sleep(PAUSE_BETWEEN_TRIES).await,
         }
     }
+}
+
+/// Closes months, and waits for what other servers have taken on of them; answers how many late days are left.
+async fn bill(jobs: &JobContext, runs: &mut Runs) -> Result<usize, AdvanceError> {
+    let begin = Instant::now();
+    loop {
+        runs.add(&billing::run_pass(jobs, None, None).await?);
+        let under_way = billing::runs_under_way(jobs).await?;
+        if under_way == 0 {
+            break;
+        }
+        if begin.elapsed() > WAIT_FOR_OTHERS {
+            return Err(AdvanceError::Unfinished { undone: under_way, at: jobs.clock.now() });
+        }
+        tokio::time::sleep(PAUSE_BETWEEN_TRIES).await;
+    }
+    let late = billing::late_pass(jobs, &Permit::Always).await?;
+    runs.add(&late.runs);
+    Ok(late.undone)
 }

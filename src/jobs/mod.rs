@@ -19,6 +19,11 @@ pub const LEASE_SECONDS_DEFAULT: i64 = 15;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use quick_cache::sync::Cache;
+use uuid::Uuid;
+
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
 use crate::engine::Engine;
@@ -35,11 +40,28 @@ pub struct JobContext {
     pub currencies: Arc<Currencies>,
     /// Who holds the leases of this process.
     pub holder: String,
+    /// When the first accounts of time zones were made that no month was closed for.
+    pub first_accounts: Arc<Cache<Tz, DateTime<Utc>>>,
     /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.
     pub lease_seconds: i64,
 }
 
+/// More than there are time zones.
+const ZONES_MAX: usize = 1_000;
+
 impl JobContext {
+    /// A process's own; it begins where a sandbox's clock is.
+    pub fn new(
+        database: Database,
+        engine: Arc<Engine>,
+        clock: Clock,
+        currencies: Arc<Currencies>,
+        lease_seconds: i64,
+    ) -> Self {
+        let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
+        Self { database, engine, clock, currencies, holder, first_accounts, lease_seconds }
+    }
+
     /// Moves a sandbox's clock to where another server has moved it.
     pub async fn follow_clock(&self) -> Result<(), StoreError> {
         if self.clock.offset_micros().is_some() {

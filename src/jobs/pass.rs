@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use super::{JobContext, billing};
+use super::JobContext;
 use crate::domain::command::{Action, BillStep, Command, Done, JobDone, JobKind, OrderStep};
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId};
 use crate::engine::{EngineError, Urgency};
@@ -58,8 +58,9 @@ pub struct Pass {
 /// Whether a pass goes on with its next page.
 pub enum Permit<'p> {
     Always,
-    /// As long as this process holds the lease of the jobs and is not told to stop.
+    /// As long as this process holds a lease and is not told to stop.
     Leased {
+        lease: Lease,
         stopping: &'p watch::Receiver<bool>,
     },
 }
@@ -68,10 +69,10 @@ impl Permit<'_> {
     pub(super) async fn goes_on(&self, jobs: &JobContext) -> Result<bool, StoreError> {
         match self {
             Self::Always => Ok(true),
-            Self::Leased { stopping } if *stopping.borrow() => Ok(false),
-            Self::Leased { .. } => {
+            Self::Leased { stopping, .. } if *stopping.borrow() => Ok(false),
+            Self::Leased { lease, .. } => {
                 let conn = jobs.database.connection().await?;
-                leases::lease_take(&conn, Lease::Jobs, &jobs.holder, jobs.lease_seconds).await
+                leases::lease_take(&conn, *lease, &jobs.holder, jobs.lease_seconds).await
             }
         }
     }
@@ -104,9 +105,6 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
             _ => break,
         }
     }
-    let late = billing::late_pass(jobs, &permit).await?;
-    done.runs.add(&late.runs);
-    done.undone = done.undone.saturating_add(late.undone);
     Ok(done)
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, billing, pass};
+use super::{JobContext, Pass, Permit, Runs, billing, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -19,20 +20,25 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 /// A running runner.
 pub struct Runner {
     stop: watch::Sender<bool>,
-    running: JoinHandle<()>,
+    running: Vec<JoinHandle<()>>,
 }
 
 impl Runner {
-    /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due.
+    /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and closes months beside that:
+    /// they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
-        Self { stop, running: tokio::spawn(run(jobs, run_jobs, stopping)) }
+        let mut running = vec![tokio::spawn(run(jobs.clone(), run_jobs, stopping.clone()))];
+        if run_jobs {
+            running.push(tokio::spawn(run_billing(jobs, stopping)));
+        }
+        Self { stop, running }
     }
 
-    /// Lets the page that is under way come to its end.
+    /// Lets the pages that are under way come to their end.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        if tokio::time::timeout(STOP_TIME_MAX, self.running).await.is_err() {
+        if tokio::time::timeout(STOP_TIME_MAX, join_all(self.running)).await.is_err() {
             tracing::warn!("jobs were still under way when the server stopped");
         }
     }
@@ -41,16 +47,7 @@ impl Runner {
 async fn run(jobs: JobContext, run_jobs: bool, mut stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         let looked = look(&jobs, run_jobs, &stopping).await;
-        let pause = match looked {
-            Ok(()) => PAUSE,
-            Err(error) => {
-                metrics::counter!("abacus_job_pass_failures_total").increment(1);
-                tracing::error!(%error, "what is due could not be read");
-                PAUSE_AFTER_FAILURE
-            }
-        };
-        // A server that is gone without a word stops its jobs too.
-        if let Ok(Err(_)) = tokio::time::timeout(pause, stopping.wait_for(|stop| *stop)).await {
+        if !wait(looked, &mut stopping).await {
             break;
         }
     }
@@ -59,16 +56,52 @@ async fn run(jobs: JobContext, run_jobs: bool, mut stopping: watch::Receiver<boo
     }
 }
 
+async fn run_billing(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        let billed = bill(&jobs, &stopping).await;
+        if !wait(billed, &mut stopping).await {
+            break;
+        }
+    }
+    if let Ok(conn) = jobs.database.connection().await {
+        let _ = leases::lease_end(&conn, Lease::LateUsage, &jobs.holder).await;
+    }
+}
+
+/// Waits until it is time to look again; false if the server is gone without a word.
+async fn wait(looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
+    let pause = match looked {
+        Ok(()) => PAUSE,
+        Err(error) => {
+            metrics::counter!("abacus_job_pass_failures_total").increment(1);
+            tracing::error!(%error, "what is due could not be read");
+            PAUSE_AFTER_FAILURE
+        }
+    };
+    !matches!(tokio::time::timeout(pause, stopping.wait_for(|stop| *stop)).await, Ok(Err(_)))
+}
+
 async fn look(jobs: &JobContext, run_jobs: bool, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
     jobs.follow_clock().await?;
-    if !run_jobs {
-        return Ok(());
+    if run_jobs {
+        let Pass { runs, .. } = pass(jobs, Permit::Leased { lease: Lease::Jobs, stopping }).await?;
+        tell(&runs);
     }
+    Ok(())
+}
+
+async fn bill(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    jobs.follow_clock().await?;
     billing::begin_runs(jobs, None).await?;
-    let Pass { mut runs, .. } = pass(jobs, Permit::Leased { stopping }).await?;
-    runs.add(&billing::run_pass(jobs, None, Some(stopping)).await?);
+    let mut runs = billing::run_pass(jobs, None, Some(stopping)).await?;
+    let late = billing::late_pass(jobs, &Permit::Leased { lease: Lease::LateUsage, stopping }).await?;
+    runs.add(&late.runs);
+    tell(&runs);
+    Ok(())
+}
+
+fn tell(runs: &Runs) {
     if !runs.0.is_empty() {
         tracing::info!(?runs, "jobs ran");
     }
-    Ok(())
 }

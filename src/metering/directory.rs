@@ -1,7 +1,7 @@
 //! What reports name: accounts and resources, kept for a short time, as every report asks for them again. They say how
 //! a report counts, and nothing of who may see what.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,9 +75,9 @@ impl Directory {
         });
         let accounts = self.accounts(named.collect()).await?;
         let codes = reports.map(|report| report.resource.as_str()).collect();
-        let zones: BTreeSet<&str> = accounts.values().map(|account| account.time_zone.name()).collect();
-        let zones = zones.into_iter().filter_map(|zone| zone.parse::<Tz>().ok());
-        let months = zones.map(|zone| (zone, bucket_start(now, Granularity::Month, zone))).collect();
+        let zones: HashSet<Tz> = accounts.values().map(|account| account.time_zone).collect();
+        let month = |zone: Tz| (zone, bucket_start(now, Granularity::Month, zone));
+        let months = zones.into_iter().map(month).collect();
         Ok(Named { accounts, resources: self.resources(codes).await?, namespaces, months })
     }
 

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
@@ -128,14 +127,7 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     }
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
-    let jobs = JobContext {
-        database,
-        engine,
-        clock: config.clock.clone(),
-        currencies,
-        holder: Uuid::new_v4().to_string(),
-        lease_seconds: config.job_lease_seconds,
-    };
+    let jobs = JobContext::new(database, engine, config.clock.clone(), currencies, config.job_lease_seconds);
     jobs.follow_clock().await?;
     Ok(jobs)
 }

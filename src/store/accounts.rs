@@ -1,5 +1,6 @@
 //! Accounts: read, locked, listed, created and changed.
 
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
@@ -225,6 +226,7 @@ pub async fn account_update(
     conn: Conn<'_>,
     id: AccountId,
     patch: AccountPatch,
+    now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let statement = Statement::new("UPDATE accounts SET name = coalesce(")
         .value::<Nullable<Text>, _>(patch.name)
@@ -238,7 +240,11 @@ pub async fn account_update(
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
         .sql(", status), suspension = CASE ")
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql("::text WHEN 'SUSPENDED' THEN coalesce(suspension, 'OPERATOR') WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
+        .sql("::text WHEN 'SUSPENDED' THEN coalesce(suspension, 'OPERATOR') WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, closed_at = CASE ")
+        .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
+        .sql("::text WHEN 'CLOSED' THEN coalesce(closed_at, ")
+        .instant(now)
+        .sql(") WHEN 'ACTIVE' THEN NULL WHEN 'SUSPENDED' THEN NULL ELSE closed_at END, (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
               CASE WHEN m.set THEN m.email ELSE manager_email END FROM (SELECT ")
         .value::<Bool, _>(patch.manager.is_some())
         .sql(" AS set, ")

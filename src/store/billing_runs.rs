@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
@@ -17,19 +17,31 @@ use crate::domain::ids::AccountId;
 /// A page that was taken on is done within this time, or another server takes it on too.
 const PAGE_SECONDS: i64 = 120;
 
-/// The zones that accounts are in, with when the last month ended that a run was begun for.
-pub async fn zones(mut conn: Conn<'_>) -> Result<Vec<(Tz, Option<DateTime<Utc>>)>, StoreError> {
+/// A zone that accounts are in, with its runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZoneRuns {
+    pub time_zone: Tz,
+    /// When the last month ended that a run was begun for.
+    pub until: Option<DateTime<Utc>>,
+    /// Whether a run is under way.
+    pub is_running: bool,
+}
+
+/// The zones that accounts are in.
+pub async fn zones(mut conn: Conn<'_>) -> Result<Vec<ZoneRuns>, StoreError> {
     // One look into the index for each zone, however many accounts are in it.
-    let statement = Statement::<(Text, Nullable<Timestamptz>)>::new(
+    let statement = Statement::<(Text, Nullable<Timestamptz>, Bool)>::new(
         "WITH RECURSIVE zones AS ((SELECT time_zone FROM accounts ORDER BY time_zone LIMIT 1) UNION ALL \
          SELECT (SELECT a.time_zone FROM accounts a WHERE a.time_zone > z.time_zone ORDER BY a.time_zone LIMIT 1) \
-         FROM zones z WHERE z.time_zone IS NOT NULL) SELECT z.time_zone, (SELECT max(r.end_time) FROM billing_runs r \
-         WHERE r.time_zone = z.time_zone) FROM zones z WHERE z.time_zone IS NOT NULL",
+         FROM zones z WHERE z.time_zone IS NOT NULL) \
+         SELECT z.time_zone, (SELECT max(r.end_time) FROM billing_runs r WHERE r.time_zone = z.time_zone), \
+         EXISTS (SELECT FROM billing_runs r WHERE r.time_zone = z.time_zone AND r.state = 'RUNNING') \
+         FROM zones z WHERE z.time_zone IS NOT NULL",
     );
-    let found: Vec<(String, Option<DateTime<Utc>>)> = statement.load(&mut conn).await?;
-    let zone = |(zone, until): (String, _)| {
+    let found: Vec<(String, Option<DateTime<Utc>>, bool)> = statement.load(&mut conn).await?;
+    let zone = |(zone, until, is_running): (String, _, _)| {
         let known = zone.parse().map_err(|_| StoreError::Corrupt(format!("time zone \"{zone}\"")));
-        Ok((known?, until))
+        Ok(ZoneRuns { time_zone: known?, until, is_running })
     };
     found.into_iter().map(zone).collect()
 }
@@ -109,11 +121,11 @@ pub async fn page_take(
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
-            let Some(handed_out) = hold(conn, run).await? else { return Ok(None) };
+            let Some(last) = hold(conn, run).await? else { return Ok(None) };
             if let Some(page) = page_left(conn, run).await? {
                 return Ok(Some(page));
             }
-            match page_next(conn, run, handed_out, accounts).await? {
+            match page_next(conn, run, last, accounts).await? {
                 Some(page) => Ok(Some(page)),
                 None => finish(conn, run, now).await.map(|()| None),
             }

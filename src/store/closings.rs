@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
 use super::rows::{ClosedMonthRow, select_list};
@@ -57,6 +57,21 @@ pub async fn closed_around(
     Ok(found)
 }
 
+/// The closed month of an account that was that calendar month; of several the first.
+pub async fn closed_of_period(
+    conn: Conn<'_>,
+    account: AccountId,
+    period: NaiveDate,
+) -> Result<Option<ClosedMonth>, StoreError> {
+    let statement = select_from::<ClosedMonthRow>("closed_months")
+        .sql(" WHERE account_id = ")
+        .bigint(account.0)
+        .sql(" AND period = ")
+        .value::<Date, _>(period)
+        .sql(" ORDER BY start_time LIMIT 1");
+    Ok(rows::<ClosedMonthRow>(conn, statement).await?.pop())
+}
+
 pub async fn closed_put(
     conn: Conn<'_>,
     closed: &BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
@@ -66,6 +81,7 @@ pub async fn closed_put(
         .column::<BigInt, _>("account_id", months().map(|c| c.account.0))
         .column::<Timestamptz, _>("start_time", months().map(|c| c.month.start))
         .column::<Timestamptz, _>("end_time", months().map(|c| c.month.end))
+        .column::<Date, _>("period", months().map(|c| c.period))
         .column::<Integer, _>("revision", months().map(|c| c.revision))
         .column::<BigInt, _>("usage_version", months().map(|c| c.usage_version))
         .column::<Nullable<SqlUuid>, _>("bill_id", months().map(|c| c.bill.map(BillId::uuid)))

@@ -91,6 +91,13 @@ impl Database {
         }
     }
 
+    /// A connection of one's own whose statements may take so many seconds.
+    pub async fn reading_connection(&self, seconds: i64) -> Result<OwnConnection, StoreError> {
+        let mut connection = self.dedicated_connection().await?;
+        connection.batch_execute(&format!("SET statement_timeout = '{seconds}s'")).await?;
+        Ok(connection)
+    }
+
     /// How many statements were sent so far, BEGIN and COMMIT among them.
     pub fn statements_sent(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)

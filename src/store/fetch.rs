@@ -37,6 +37,8 @@ pub struct Fetchers {
     pub namespaces: GroupFetch<String, AccountId>,
     pub balances_at: GroupFetch<(AccountId, DateTime<Utc>), Decimal>,
     pub notices: GroupFetch<AccountId, Rows<Notice>>,
+    /// With those that are for operators.
+    pub all_notices: GroupFetch<AccountId, Rows<Notice>>,
     pub plans: GroupFetch<PlanId, Arc<Plan>>,
     pub plan_resources: GroupFetch<PlanId, Arc<[PlanResource]>>,
     pub plans_in_use: GroupFetch<AccountId, Arc<[PlanId]>>,
@@ -71,7 +73,8 @@ impl Fetchers {
             accounts: GroupFetch::start(database, accounts_by_id),
             namespaces: GroupFetch::start(database, accounts_by_namespace),
             balances_at: GroupFetch::start(database, balances_at),
-            notices: GroupFetch::start(database, open_notices),
+            notices: GroupFetch::start(database, |conn, keys| open_notices(conn, keys, false)),
+            all_notices: GroupFetch::start(database, |conn, keys| open_notices(conn, keys, true)),
             plans: GroupFetch::start(database, plans_by_id),
             plan_resources: GroupFetch::start(database, resources_of_plans),
             plans_in_use: GroupFetch::start(database, plans_in_use),
@@ -187,9 +190,13 @@ fn balances_at(
     .boxed()
 }
 
-fn open_notices(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<Notice>> {
+fn open_notices(
+    conn: Connection,
+    keys: Vec<AccountId>,
+    for_operators: bool,
+) -> Fetching<AccountId, Rows<Notice>> {
     async move {
-        let rows = notices::notice_open(&conn, numbers(&keys), NOTICES_MAX).await?;
+        let rows = notices::notice_open(&conn, numbers(&keys), NOTICES_MAX, for_operators).await?;
         let grouped = by_owner(rows, |row| Some(row.id.account()), |row| row.id);
         let keys = keys.into_iter().map(|account| (account, NOTICES_MAX)).collect();
         Ok(share_out(keys, &grouped).into_iter().map(|((account, _), rows)| (account, rows)).collect())

@@ -6,13 +6,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Date, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute};
-use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::ids::AccountId;
 
 /// Enters the room, until the transaction ends.
@@ -40,40 +39,24 @@ pub async fn wait_for_recorders(conn: Conn<'_>) -> Result<(), StoreError> {
     execute(conn, Statement::new("SELECT pg_advisory_xact_lock(4702394921427289930)")).await.map(drop)
 }
 
-/// Notes days of accounts whose usage came late; whoever looks again does so `CORRECTED_AFTER` the first of it.
-pub(super) async fn late_note(
+/// Notes days of accounts: whoever looks again does so from `due` on, or as soon as he was going to.
+pub async fn late_note(
     conn: Conn<'_>,
-    days: BTreeSet<(AccountId, NaiveDate)>,
-    now: DateTime<Utc>,
+    days: &BTreeSet<(AccountId, NaiveDate)>,
+    due: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     if days.is_empty() {
         return Ok(());
     }
-    let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
-    put(conn, &days, due).await
-}
-
-/// Has somebody look at days of accounts from `due` on.
-pub async fn late_put(
-    conn: Conn<'_>,
-    days: &BTreeSet<(AccountId, NaiveDate)>,
-    due: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    put(conn, days, due).await
-}
-
-async fn put(
-    conn: Conn<'_>,
-    days: &BTreeSet<(AccountId, NaiveDate)>,
-    due: DateTime<Utc>,
-) -> Result<(), StoreError> {
     let statement = Columns::new()
         .column::<BigInt, _>("account_id", days.iter().map(|(account, _)| account.0))
         .column::<Date, _>("day", days.iter().map(|(_, day)| *day))
-        .column::<BigInt, _>("batches", days.iter().map(|_| 1_i64))
         .column::<Timestamptz, _>("due_at", days.iter().map(|_| due))
         .insert_into("late_usage AS l")
-        .sql(" ON CONFLICT (account_id, day) DO UPDATE SET batches = l.batches + 1");
+        .sql(
+            " ON CONFLICT (account_id, day) DO UPDATE SET batch = nextval('late_usage_batches'), \
+             due_at = least(l.due_at, excluded.due_at)",
+        );
     execute(conn, statement).await.map(drop)
 }
 
@@ -82,8 +65,8 @@ async fn put(
 pub struct LateDay {
     pub account: AccountId,
     pub day: NaiveDate,
-    /// How often it was noted.
-    pub batches: i64,
+    /// Another with each time that it was noted.
+    pub batch: i64,
     pub due_at: DateTime<Utc>,
 }
 
@@ -99,7 +82,7 @@ pub async fn late_due(
         None => (DateTime::<Utc>::UNIX_EPOCH, 0, NaiveDate::default()),
     };
     let statement = Statement::<(BigInt, Date, BigInt, Timestamptz)>::new(
-        "SELECT account_id, day, batches, due_at FROM late_usage WHERE due_at <= ",
+        "SELECT account_id, day, batch, due_at FROM late_usage WHERE due_at <= ",
     )
     .instant(now)
     .sql(" AND (due_at, account_id, day) > (")
@@ -111,23 +94,26 @@ pub async fn late_due(
     .sql(") ORDER BY due_at, account_id, day LIMIT ")
     .bigint(limit);
     let found: Vec<(i64, NaiveDate, i64, DateTime<Utc>)> = statement.load(&mut conn).await?;
-    let late =
-        |(account, day, batches, due_at)| LateDay { account: AccountId(account), day, batches, due_at };
+    let late = |(account, day, batch, due_at)| LateDay { account: AccountId(account), day, batch, due_at };
     Ok(found.into_iter().map(late).collect())
 }
 
 /// Takes days off the list, but for those that were noted again since they were read.
 pub async fn late_done(conn: Conn<'_>, days: &[LateDay]) -> Result<(), StoreError> {
-    let statement = Statement::new("DELETE FROM late_usage l USING UNNEST(")
-        .value::<Array<BigInt>, _>(days.iter().map(|late| late.account.0).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Date>, _>(days.iter().map(|late| late.day).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<BigInt>, _>(days.iter().map(|late| late.batches).collect::<Vec<_>>())
-        .sql(
-            ") d (account_id, day, batches) WHERE l.account_id = d.account_id AND l.day = d.day \
-             AND l.batches = d.batches",
-        );
+    // In the order of the keys, as those who note do it.
+    let statement = Statement::new(
+        "WITH done AS (SELECT l.account_id, l.day FROM late_usage l JOIN UNNEST(",
+    )
+    .value::<Array<BigInt>, _>(days.iter().map(|late| late.account.0).collect::<Vec<_>>())
+    .sql(", ")
+    .value::<Array<Date>, _>(days.iter().map(|late| late.day).collect::<Vec<_>>())
+    .sql(", ")
+    .value::<Array<BigInt>, _>(days.iter().map(|late| late.batch).collect::<Vec<_>>())
+    .sql(
+        ") d (account_id, day, batch) ON l.account_id = d.account_id AND l.day = d.day AND l.batch = d.batch \
+         ORDER BY l.account_id, l.day FOR UPDATE OF l) \
+         DELETE FROM late_usage l USING done WHERE l.account_id = done.account_id AND l.day = done.day",
+    );
     execute(conn, statement).await.map(drop)
 }
 
@@ -148,13 +134,5 @@ pub async fn late_next_due(
     let statement =
         Statement::<Nullable<Timestamptz>>::new("SELECT min(due_at) FROM late_usage WHERE due_at > ")
             .instant(now);
-    Ok(statement.get_result(&mut conn).await?)
-}
-
-/// Whether any day is to be looked at by `now`.
-pub async fn late_waits(mut conn: Conn<'_>, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let statement = Statement::<Bool>::new("SELECT EXISTS (SELECT FROM late_usage WHERE due_at <= ")
-        .instant(now)
-        .sql(")");
     Ok(statement.get_result(&mut conn).await?)
 }

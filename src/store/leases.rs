@@ -14,6 +14,8 @@ use super::{Conn, execute, late_usage, list};
 pub enum Lease {
     /// Reading what is due, and having it done.
     Jobs,
+    /// Looking at months for which usage came late.
+    LateUsage,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -22,6 +24,7 @@ impl Lease {
     fn name(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",
+            Self::LateUsage => "late usage",
             Self::Clock => "clock",
         }
     }

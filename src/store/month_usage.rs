@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
-use futures_util::{TryStreamExt, try_join};
+use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
 
 use super::Conn;
@@ -14,6 +14,7 @@ use super::numeric::Exact;
 use super::statement::Statement;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
+use crate::domain::money::OutOfRange;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{Gauge, HOUR};
 
@@ -98,13 +99,16 @@ pub struct GaugeUsage {
     pub silent: usize,
 }
 
+/// The gauges of a month, or why they cannot be added up.
+pub type Gauges = Result<Vec<GaugeUsage>, OutOfRange>;
+
 /// What the gauges of accounts came to in a month, each with the place of its month among those asked for. The samples are
 /// not kept, however many there are; a value for each slot is.
 pub async fn gauges_usage(
     mut conn: Conn<'_>,
     months: &[(AccountId, Month)],
     kinds: &HashMap<String, Aggregation>,
-) -> Result<Vec<(usize, GaugeUsage)>, StoreError> {
+) -> Result<Vec<(usize, Gauges)>, StoreError> {
     let statement = Statement::<(BigInt, Text, Text, Timestamptz, Numeric)>::new("SELECT k.place - 1, u.*");
     let windows = months.iter().map(|(account, month)| (*account, before(month), month.end));
     let statement = of_windows(statement, windows).sql(
@@ -117,12 +121,12 @@ pub async fn gauges_usage(
     while let Some((place, resource, subject, slot, Exact(quantity))) = samples.try_next().await? {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         if gauges.place != place {
-            finished.extend(std::mem::replace(&mut gauges, AccountGauges::of(place)).finish()?);
+            finished.push(std::mem::replace(&mut gauges, AccountGauges::of(place)).finish());
         }
         let Some((_, month)) = months.get(place) else { continue };
         gauges.add(month, kinds, resource, &subject, slot, quantity)?;
     }
-    finished.extend(gauges.finish()?);
+    finished.push(gauges.finish());
     Ok(finished)
 }
 
@@ -132,6 +136,7 @@ struct AccountGauges {
     place: usize,
     gauges: BTreeMap<String, (Aggregation, Gauge)>,
     last: DateTime<Utc>,
+    out_of_range: Option<OutOfRange>,
 }
 
 impl AccountGauges {
@@ -160,15 +165,17 @@ impl AccountGauges {
                 &mut self.gauges.entry(resource).or_insert(new).1
             }
         };
-        gauge.add(subject, slot, quantity).map_err(out_of_range)
+        self.out_of_range = self.out_of_range.or(gauge.add(subject, slot, quantity).err());
+        Ok(())
     }
 
-    fn finish(self) -> Result<Vec<(usize, GaugeUsage)>, StoreError> {
+    fn finish(self) -> (usize, Gauges) {
         let finished = self.gauges.into_iter().map(|(resource, (aggregation, gauge))| {
-            let (quantity, silent) = gauge.finish(aggregation).map_err(out_of_range)?;
-            Ok((self.place, GaugeUsage { resource, quantity, silent }))
+            let (quantity, silent) = gauge.finish(aggregation)?;
+            Ok(GaugeUsage { resource, quantity, silent })
         });
-        finished.collect()
+        let gauges = finished.collect();
+        (self.place, self.out_of_range.map_or(gauges, Err))
     }
 }
 
@@ -181,13 +188,27 @@ pub async fn gauge_kinds(mut conn: Conn<'_>) -> Result<HashMap<String, Aggregati
     found.into_iter().map(|(code, kind)| Ok((code, known_aggregation(&kind)?))).collect()
 }
 
-/// What both kinds of usage of some months come to.
-pub async fn hours_and_gauges(
-    conn: Conn<'_>,
-    parts: &[PartOfMonth],
+/// How many reports went into what accounts used in a month, so far: the sum of all versions.
+pub async fn usage_versions(
+    mut conn: Conn<'_>,
     months: &[(AccountId, Month)],
-) -> Result<(Vec<PartUsage>, Vec<(usize, i64)>), StoreError> {
-    try_join!(parts_usage(conn, parts), gauge_versions(conn, months))
+) -> Result<Vec<i64>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place - 1, u.version");
+    let windows = months.iter().map(|(account, month)| (*account, month.start, month.end));
+    let statement = of_windows(statement, windows).sql(
+        "(SELECT coalesce(sum(u.version), 0)::bigint AS version FROM usage_hours u WHERE u.account_id = k.account_id \
+         AND u.hour >= k.start_time AND u.hour < k.end_time) u",
+    );
+    let mut versions = vec![0_i64; months.len()];
+    let of_hours: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    let of_hours =
+        of_hours.into_iter().map(|(place, version)| (usize::try_from(place).unwrap_or(usize::MAX), version));
+    for (place, version) in of_hours.chain(gauge_versions(conn, months).await?) {
+        if let Some(sum) = versions.get_mut(place) {
+            *sum = sum.saturating_add(version);
+        }
+    }
+    Ok(versions)
 }
 
 fn before(month: &Month) -> DateTime<Utc> {
@@ -196,10 +217,6 @@ fn before(month: &Month) -> DateTime<Utc> {
 
 fn known_aggregation(code: &str) -> Result<Aggregation, StoreError> {
     Aggregation::from_code(code).ok_or_else(|| StoreError::Corrupt(format!("aggregation \"{code}\"")))
-}
-
-fn out_of_range(error: crate::domain::money::OutOfRange) -> StoreError {
-    StoreError::Corrupt(format!("a gauge's levels: {error}"))
 }
 
 /// ` FROM` the windows, each with its place from 1, and what follows for each.

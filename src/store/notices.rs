@@ -11,14 +11,22 @@ use super::{Conn, execute, rows};
 use crate::domain::ids::NoticeId;
 use crate::domain::notice::Notice;
 
-/// The newest open notices of each account.
-pub async fn notice_open(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Notice>, StoreError> {
+/// The newest open notices of each account. What has no price is for the provider to look at: customers are not told.
+pub async fn notice_open(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    limit: i64,
+    for_operators: bool,
+) -> Result<Vec<Notice>, StoreError> {
+    let told = if for_operators { "" } else { " AND t.kind <> 'UNPRICED_USAGE'" };
     let statement = Statement::new("SELECT ")
         .sql(select_list::<NoticeRow>(""))
         .sql(
             " FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL (SELECT t.* FROM notices t \
-             WHERE t.account_id = a.id AND t.acknowledged_at IS NULL ORDER BY t.id DESC LIMIT ",
+             WHERE t.account_id = a.id AND t.acknowledged_at IS NULL",
         )
+        .sql(told)
+        .sql(" ORDER BY t.id DESC LIMIT ")
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
         .value::<Array<BigInt>, _>(accounts)

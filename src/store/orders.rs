@@ -55,6 +55,9 @@ pub async fn order_due(
     Ok(found.into_iter().map(|(id, at)| (OrderId(OwnedId::from_uuid(id)), at)).collect())
 }
 
+/// So many orders on demand of an account are read; one that has as many has more, and cannot be billed.
+pub const ON_DEMAND_MAX: i64 = 20_000;
+
 /// The orders on demand of accounts that ran within a window.
 pub async fn orders_on_demand(
     conn: Conn<'_>,
@@ -71,9 +74,10 @@ pub async fn orders_on_demand(
         .sql(
             ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM orders t \
              WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' AND t.delivered_at < k.end_time \
-             AND (t.expires_at IS NULL OR t.expires_at > k.start_time) ORDER BY t.delivered_at LIMIT 100000) t \
-             ORDER BY t.account_id, t.id",
-        );
+             AND coalesce(t.expires_at, 'infinity') > k.start_time LIMIT ",
+        )
+        .bigint(ON_DEMAND_MAX)
+        .sql(") t ORDER BY t.account_id, t.id");
     rows::<OrderRow>(conn, statement).await
 }
 

@@ -48,7 +48,7 @@ pub async fn record_of_bills(conn: Conn<'_>, bills: &[OwnedId]) -> Result<Vec<Re
 }
 
 /// A bill shows no more of its records than this.
-const RECORDS_OF_BILL_MAX: i64 = 1_000;
+pub const RECORDS_OF_BILL_MAX: i64 = 1_000;
 
 /// Writes records of what was rated afterwards.
 pub async fn record_insert(conn: Conn<'_>, records: &[Record]) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may
 //! not see is absent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{billing_runs, capacity, keys, labels, notices, price_rules, usage};
+use super::{billing_runs, capacity, keys, labels, late_usage, notices, price_rules, usage};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
-use crate::domain::closing::Month;
+use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
@@ -36,7 +36,7 @@ use crate::domain::ids::{
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
 use crate::domain::money::CurrencyCode;
-use crate::domain::notice::{Notice, NoticeKind};
+use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
@@ -88,10 +88,10 @@ pub enum AccessError {
     Store(#[from] StoreError),
 }
 
-/// How many accounts, and how many entries of one, the check of the whole ledger reads at a time.
 /// Billing runs of one answer: more than there are time zones in a month.
 const RUNS_MAX: i64 = 1_000;
 
+/// How many accounts, and how many entries of one, the check of the whole ledger reads at a time.
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;
 const CHECK_ENTRIES_MAX: i64 = 5_000;
 
@@ -234,10 +234,16 @@ impl Repository {
         &self,
         id: AccountId,
         patch: AccountPatch,
+        now: DateTime<Utc>,
     ) -> Result<Option<Account>, AccessError> {
         self.require_operator()?;
         let conn = self.store.database.connection().await?;
-        let updated = accounts::account_update(&conn, id, patch).await;
+        if patch.time_zone.is_some() {
+            // In the new zone a month may be over whose run does not come by any more.
+            let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
+            late_usage::late_note(&conn, &BTreeSet::from([(id, now.date_naive())]), due).await?;
+        }
+        let updated = accounts::account_update(&conn, id, patch, now).await;
         Ok(kept_if_usable(&self.store.database, conn, updated).await?)
     }
 
@@ -252,15 +258,10 @@ impl Repository {
         &self,
         keys: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, Rows<Notice>>, StoreError> {
-        let mut notices = self.owned(&self.store.fetch.notices, keys, |account| *account).await?;
-        if self.viewer.role != Role::Operator {
-            // What has no price is for the provider to look at.
-            for rows in notices.values_mut() {
-                let of_customers = rows.iter().filter(|notice| notice.kind != NoticeKind::UnpricedUsage);
-                *rows = of_customers.cloned().collect();
-            }
-        }
-        Ok(notices)
+        let is_operator = self.viewer.role == Role::Operator;
+        let fetch = &self.store.fetch;
+        let notices = if is_operator { &fetch.all_notices } else { &fetch.notices };
+        self.owned(notices, keys, |account| *account).await
     }
 
     /// The runs that close a month, or the latest of all months.

@@ -145,11 +145,12 @@ pub struct AccountRow {
     last_entry_hash: Option<Vec<u8>>,
     last_entry_at: Option<DateTime<Utc>>,
     closed_until: Option<DateTime<Utc>>,
+    closed_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
 impl Row for AccountRow {
-    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, created_at);
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -176,6 +177,7 @@ impl Row for AccountRow {
             purchased: self.purchased,
             last_no: self.last_no,
             closed_until: self.closed_until,
+            closed_at: self.closed_at,
             head,
             created_at: self.created_at,
         })
@@ -523,6 +525,7 @@ pub struct ClosedMonthRow {
     account_id: i64,
     start_time: DateTime<Utc>,
     end_time: DateTime<Utc>,
+    period: NaiveDate,
     revision: i32,
     usage_version: i64,
     bill_id: Option<Uuid>,
@@ -533,13 +536,14 @@ pub struct ClosedMonthRow {
 }
 
 impl Row for ClosedMonthRow {
-    columns!(closed_months: account_id, start_time, end_time, revision, usage_version, bill_id, usage_amount, amount, billed_amount, closed_at);
+    columns!(closed_months: account_id, start_time, end_time, period, revision, usage_version, bill_id, usage_amount, amount, billed_amount, closed_at);
     type Domain = ClosedMonth;
 
     fn into_domain(self) -> Result<ClosedMonth, StoreError> {
         Ok(ClosedMonth {
             account: AccountId(self.account_id),
             month: Month { start: self.start_time, end: self.end_time },
+            period: self.period,
             revision: self.revision,
             usage_version: self.usage_version,
             bill: self.bill_id.map(|id| BillId(owned(id))),

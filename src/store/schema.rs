@@ -23,6 +23,7 @@ diesel::table! {
         last_entry_hash -> Nullable<Binary>,
         last_entry_at -> Nullable<Timestamptz>,
         closed_until -> Nullable<Timestamptz>,
+        closed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
     }
 }
@@ -202,6 +203,7 @@ diesel::table! {
         account_id -> BigInt,
         start_time -> Timestamptz,
         end_time -> Timestamptz,
+        period -> Date,
         revision -> Integer,
         usage_version -> BigInt,
         bill_id -> Nullable<Uuid>,

@@ -1,6 +1,6 @@
 //! Usage: events, each counted once, and what they come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Date, Jsonb, Nullable, Numeric, Text, Timestamptz};
@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, late_usage};
+use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
@@ -61,9 +62,11 @@ pub async fn usage_write(
             if new().next().is_some() {
                 let totals = Totals::of(new());
                 let late = new().filter(|metered| metered.is_late || metered.bucket < closed_before);
-                let late = late.map(|metered| (metered.event.account, metered.bucket.date_naive()));
+                let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
+                let late: BTreeSet<_> =
+                    late.map(|metered| (metered.event.account, metered.bucket.date_naive())).collect();
                 try_join!(
-                    late_usage::late_note(conn, late.collect(), now),
+                    late_usage::late_note(conn, &late, due),
                     event_insert(conn, new(), now),
                     hours_add(conn, &totals.sums, "h.quantity + excluded.quantity"),
                     hours_add(conn, &totals.maxima, "greatest(h.quantity, excluded.quantity)"),
@@ -324,23 +327,24 @@ pub async fn usage_reports(
     let of_account = |statement: Statement<_>, from, column: &'static str| {
         statement
             .bigint(account.0)
-            .sql(format!(" AND u.resource_code = r.code AND u.{column} >= "))
+            .sql(format!(" AND u.{column} >= "))
             .instant(from)
             .sql(format!(" AND u.{column} < "))
             .instant(window.1)
     };
     let hours = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
-        "SELECT r.code, r.aggregation, '', u.at, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END FROM resources r \
-         CROSS JOIN LATERAL (SELECT u.hour AS at, sum(u.quantity) AS sum, max(u.quantity) AS greatest FROM usage_hours u \
+        "SELECT r.code, r.aggregation, '', u.at, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END \
+         FROM (SELECT u.resource_code, u.hour AS at, sum(u.quantity) AS sum, max(u.quantity) AS greatest FROM usage_hours u \
          WHERE u.account_id = ",
     );
-    let hours = of_account(hours, window.0, "hour").sql(" GROUP BY u.hour) u ORDER BY r.code, u.at");
+    let hours = of_account(hours, window.0, "hour")
+        .sql(" GROUP BY u.hour, u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY r.code, u.at");
     let samples = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
-        "SELECT r.code, r.aggregation, u.subject, u.slot, u.quantity FROM resources r \
-         CROSS JOIN LATERAL (SELECT * FROM usage_samples u WHERE u.account_id = ",
+        "SELECT r.code, r.aggregation, u.subject, u.slot, u.quantity FROM usage_samples u \
+         JOIN resources r ON r.code = u.resource_code WHERE u.account_id = ",
     );
     let before = window.0.checked_sub_signed(HOUR).unwrap_or(window.0);
-    let samples = of_account(samples, before, "slot").sql(" OFFSET 0) u ORDER BY r.code, u.slot");
+    let samples = of_account(samples, before, "slot").sql(" ORDER BY r.code, u.slot");
     let mut reports: BTreeMap<String, Reports> = BTreeMap::new();
     for statement in [hours, samples] {
         let rows: Vec<(String, String, String, DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;

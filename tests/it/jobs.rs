@@ -73,8 +73,7 @@ fn another_server(url: &str, clock: &Clock) -> JobContext {
     let database = Database::new(url, 4).unwrap();
     let currencies = Arc::new(Currencies::default());
     let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
-    let (clock, holder) = (clock.clone(), uuid::Uuid::new_v4().to_string());
-    JobContext { database, engine, clock, currencies, holder, lease_seconds: LEASE_SECONDS_DEFAULT }
+    JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -419,8 +419,11 @@ async fn a_month_is_rated_again_after_a_wrong_rule_was_replaced() {
     assert_eq!(life.balance().await, "85.00");
     assert_eq!(rerate("2026-03-01", "dearer", false).await["bills"][0]["amount"]["amount"], "15.00");
     assert_eq!(life.balance().await, "70.00");
-    let other = rerate("2026-04-01", "right", false).await;
-    assert_eq!(other["userErrors"][0]["path"], json!(["input", "period"]));
+    for (period, key, field) in [("2026-04-01", "right", "idempotencyKey"), ("2026-04-01", "other", "period")]
+    {
+        let refused = rerate(period, key, false).await;
+        assert_eq!(refused["userErrors"][0]["path"], json!(["input", field]));
+    }
     assert_everything_adds_up(&life.customer).await;
     life.server.assert_ledger_is_healthy().await;
 }
@@ -795,4 +798,113 @@ async fn a_month_that_cannot_be_rated_is_told_holds_up_nobody_and_is_tried_again
     assert_eq!(life.advance("2026-04-02T01:00:00Z").await, jobs(&[("MONTH_CLOSING", 1, 0)]));
     assert_eq!(bills(&life.customer).await[0]["amount"]["amount"], "10000.00");
     life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn nothing_is_charged_for_after_an_account_was_closed() {
+    let life = Life::begin("2026-03-01T00:00:00Z", "100").await;
+    let package = json!({ "package": { "type": "NORMAL", "currency": "CNY", "money": "5", "quotas": [] } });
+    set(&life, None, json!([{ "effectiveFrom": "2026-03-01T00:00:00Z", "definition": package }])).await;
+    let plan = life.plan("server by the hour", "C", "0.1", "HOUR").await;
+    life.buy(&plan, json!({})).await;
+    life.advance("2026-04-02T00:00:00Z").await;
+    let close = json!({ "accountId": life.account, "status": "CLOSED" });
+    life.operator.mutate("updateAccount", "UpdateAccountInput", close, "account { status }").await;
+    life.advance("2026-08-02T00:00:00Z").await;
+    let amounts: Vec<String> =
+        bills(&life.customer).await.iter().map(|bill| amount(bill).to_string()).collect();
+    // 744 hours of March, and 24 of April, which nobody pays any more.
+    assert_eq!(amounts, ["79.40", "7.40"]);
+    assert_eq!(bills(&life.customer).await[1]["status"], "OVERDUE");
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn what_a_correction_credits_pays_what_is_open_of_the_same_month_first() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "1").await;
+    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "10")]).await;
+    report(&life, &[event("1", "transfer_out", "10", "2026-03-04T00:00:00Z")]).await;
+    life.advance("2026-04-02T00:00:00Z").await;
+    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "0.01")]).await;
+    let input = json!({ "accountId": life.account, "period": "2026-03-01", "idempotencyKey": "k" });
+    life.operator.mutate("rerate", "RerateInput", input, "bills { id }").await;
+    let statuses: Vec<_> = bills(&life.customer).await.iter().map(|bill| bill["status"].clone()).collect();
+    assert_eq!(statuses, ["PAID", "PAID"]);
+    // 1 and 99.90 of credit, less 100.
+    assert_eq!(life.balance().await, "0.90");
+}
+
+#[tokio::test]
+async fn a_month_is_found_and_called_as_it_was_when_it_was_closed_whatever_the_zone_is_now() {
+    let shanghai = json!({ "timeZone": "Asia/Shanghai" });
+    let life = Life::with("2026-10-05T00:00:00Z", "100", shanghai).await;
+    let package = json!({ "package": { "type": "NORMAL", "currency": "CNY", "money": "1", "quotas": [] } });
+    set(&life, None, json!([{ "effectiveFrom": "2026-10-01T00:00:00Z", "definition": package }])).await;
+    price(&life, None, "2026-10-01T00:00:00Z", &[("transfer_out", "1")]).await;
+    report(&life, &[event("1", "transfer_out", "10", "2026-10-04T00:00:00Z")]).await;
+    life.advance("2026-11-02T00:00:00Z").await;
+    let input = json!({ "accountId": life.account, "timeZone": "UTC" });
+    life.operator.mutate("updateAccount", "UpdateAccountInput", input, "account { id }").await;
+    life.advance("2026-12-02T00:00:00Z").await;
+    let windows: Vec<_> = bills(&life.customer)
+        .await
+        .iter()
+        .map(|bill| {
+            (
+                bill["lines"][0]["title"].clone(),
+                bill["startTime"].clone(),
+                bill["endTime"].clone(),
+                amount(bill).to_string(),
+            )
+        })
+        .collect();
+    // What Shanghai's October left of UTC's goes with November: the package is owed once a month.
+    assert_eq!(
+        windows,
+        [
+            (
+                json!("Usage 2026-10"),
+                json!("2026-09-30T16:00:00Z"),
+                json!("2026-10-31T16:00:00Z"),
+                "11.00".to_owned()
+            ),
+            (
+                json!("Usage 2026-11"),
+                json!("2026-10-31T16:00:00Z"),
+                json!("2026-12-01T00:00:00Z"),
+                "1.00".to_owned()
+            ),
+        ]
+    );
+    price(&life, None, "2026-10-01T00:00:00Z", &[("transfer_out", "2")]).await;
+    let input = json!({ "accountId": life.account, "period": "2026-10-01", "idempotencyKey": "k" });
+    let rerated = life
+        .operator
+        .mutate("rerate", "RerateInput", input, "bills { amount { amount } lines { title } }")
+        .await;
+    assert_eq!(
+        rerated["bills"],
+        json!([{ "amount": { "amount": "10.00" }, "lines": [{ "title": "Usage 2026-10, correction" }] }])
+    );
+}
+
+#[tokio::test]
+async fn gauges_that_are_out_of_range_hold_up_nobody_else() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
+    life.server.account("other", "100").await;
+    price(&life, None, "2026-03-01T00:00:00Z", &[("space", "744")]).await;
+    // The sum of a month's slots takes more digits than there are.
+    let sql = life.server.sql().await;
+    let account: i64 = life.account.trim_start_matches("acc_").parse().unwrap();
+    let huge = "INSERT INTO usage_samples SELECT $1, 'space', '2026-03-01T00:00:00Z'::timestamptz + g * interval '5 minutes', '',
+        9999999999999999999999999999, now(), 1 FROM generate_series(1, 100) g";
+    sql.execute(huge, &[&account]).await.unwrap();
+    let mut usual = event("1", "space", "1", "2026-03-04T00:00:00Z");
+    usual["namespace"] = json!("other");
+    report(&life, &[usual]).await;
+    life.advance("2026-04-01T01:00:00Z").await;
+    assert_eq!(bills(&life.server.customer("other")).await[0]["amount"]["amount"], "1.00");
+    assert_eq!(life.notices().await, ["JOB_FAILED"]);
+    let run = life.operator.data("{ billingRuns { state done total failed } }").await;
+    assert_eq!(run["billingRuns"][0], json!({ "state": "DONE", "done": 2, "total": 2, "failed": 1 }));
 }

@@ -207,7 +207,12 @@ async fn one_round(bench: &Bench, run: &mut Run, round: &[Step]) -> Vec<(Command
 
 async fn set_status(bench: &Bench, account: AccountId, status: abacus::domain::account::AccountStatus) {
     let patch = AccountPatch { status: Some(status), ..AccountPatch::default() };
-    bench.repository.account_update(account, patch).await.expect("a change").expect("the account");
+    bench
+        .repository
+        .account_update(account, patch, abacus::clock::wall())
+        .await
+        .expect("a change")
+        .expect("the account");
 }
 
 /// What somebody with the database's password might do.

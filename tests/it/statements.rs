@@ -97,7 +97,7 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
                 pg_temp.at(g), pg_temp.at(g + 43200), 'CNY', 1, '[]', pg_temp.at(g)
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO closed_months SELECT {MAIN} + g % 4000, '2020-01-01T00:00:00Z'::timestamptz + g / 4000 * interval '1 month',
-                '2020-02-01T00:00:00Z'::timestamptz + g / 4000 * interval '1 month', 1, 0, NULL, 0, 0, 0, now()
+                '2020-02-01T00:00:00Z'::timestamptz + g / 4000 * interval '1 month', '2020-01-01', 1, 0, NULL, 0, 0, 0, now()
             FROM generate_series(0, {ROWS} - 1) g;
         INSERT INTO late_usage SELECT {MAIN} + g % 4000, '2020-01-01'::date + g / 4000, 1,
                 CASE WHEN g < 3 THEN '2026-01-02T00:00:00Z' ELSE '2100-01-01T00:00:00Z' END::timestamptz

@@ -39,7 +39,7 @@ pub(super) fn rerate(draft: &mut Draft<'_>, rerate: &Rerate) -> Result<Made, Ref
 }
 
 pub(super) fn tell_failure(draft: &mut Draft<'_>, failure: &MonthFailure) -> Result<Made, Refusal> {
-    let period = failure.month.period(draft.account.time_zone).format("%Y-%m");
+    let period = failure.period.format("%Y-%m");
     let message = format!("Month {period} could not be billed: {}. It is tried again.", failure.message);
     draft.notify(NoticeKind::JobFailed, message, draft.account.id.to_string())?;
     Ok(Made::default())
@@ -62,7 +62,9 @@ fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>,
     if before.is_none() && to_charge.is_empty() {
         return Ok(None);
     }
-    tell(draft, rated)?;
+    if before.as_ref().is_none_or(|before| before.usage_version != rated.usage_version) {
+        tell(draft, rated)?;
+    }
     let before = before.unwrap_or_else(|| never_closed(draft, rated));
     let mut closed = ClosedMonth {
         revision: before.revision.checked_add(1).ok_or(OutOfRange)?,
@@ -90,6 +92,7 @@ fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
     ClosedMonth {
         account: draft.account.id,
         month: rated.month,
+        period: rated.period,
         revision: 0,
         usage_version: 0,
         bill: None,
@@ -154,18 +157,31 @@ fn bill(
         correction_of,
         created_at: draft.instant,
     });
-    settle(draft, id, amount)?;
+    settle(draft, id, amount, correction_of)?;
     draft.bill(id).cloned().ok_or_else(|| OutOfRange.into())
 }
 
-fn settle(draft: &mut Draft<'_>, id: BillId, amount: Decimal) -> Result<(), Refusal> {
+fn settle(
+    draft: &mut Draft<'_>,
+    id: BillId,
+    amount: Decimal,
+    correction_of: Option<BillId>,
+) -> Result<(), Refusal> {
     if amount < Decimal::ZERO {
-        return credit(draft, id, amount);
+        credit(draft, id, amount)?;
+        // What was credited pays what is still open of the same month before it is spent on something else.
+        return correction_of.map_or(Ok(()), |original| pay_if_possible(draft, original));
     }
+    pay_if_possible(draft, id)
+}
+
+/// Pays an open bill, if the balance covers it and nothing else that is due waits for it.
+fn pay_if_possible(draft: &mut Draft<'_>, id: BillId) -> Result<(), Refusal> {
+    let Some(bill) = draft.bill(id).filter(|bill| bill.is_open()).cloned() else { return Ok(()) };
     let waits = |bill: &Arc<Bill>| bill.id != id && bill.is_due(draft.instant);
     let nothing_waits = !draft.all_bills().iter().any(waits);
-    let can_pay = draft.account.status != AccountStatus::Closed && nothing_waits && draft.has(amount)?;
-    if amount.is_zero() || can_pay {
+    let can_pay = draft.account.status != AccountStatus::Closed && nothing_waits && draft.has(bill.amount)?;
+    if bill.amount.is_zero() || can_pay {
         payment::pay(draft, id, TransactionKind::BillPayment)?;
     }
     Ok(())
@@ -212,7 +228,7 @@ fn record(
     charge: Charge,
     is_correction: bool,
 ) -> Result<Record, Refusal> {
-    let period = rated.month.period(draft.account.time_zone).format("%Y-%m");
+    let period = rated.period.format("%Y-%m");
     let order = of.and_then(|at| rated.on_demand.get(at));
     let Month { start, end } = order.map_or(rated.month, |order| order.ran);
     let of_usage =
@@ -235,7 +251,7 @@ fn record(
 
 /// Tells of usage that has no price, and of gauges that nobody reported for a time.
 fn tell(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<(), Refusal> {
-    let period = rated.month.period(draft.account.time_zone).format("%Y-%m");
+    let period = rated.period.format("%Y-%m");
     let subject = draft.account.id.to_string();
     let unpriced = rated.unpriced();
     if !unpriced.is_empty() {
@@ -243,7 +259,9 @@ fn tell(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<(), Refusal> {
             format!("What was used in {period} of {} has no price: it is not charged.", unpriced.join(", "));
         draft.notify(NoticeKind::UnpricedUsage, message, subject.clone())?;
     }
-    for (resource, slots) in &rated.silent {
+    // What comes late fills gaps that were told of.
+    let silent = rated.silent.iter().filter(|_| rated.revision == 0);
+    for (resource, slots) in silent {
         let message = format!(
             "{resource} was not reported for {slots} of the 5-minute slots of {period}: they count as zero."
         );

@@ -148,6 +148,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         purchased: false,
         last_no: 0,
         closed_until: None,
+        closed_at: None,
         head: Head::default(),
         created_at: session.app.clock.now(),
     };
@@ -209,8 +210,9 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
         status: input.status.map(Into::into),
         manager: input.manager.map(manager).transpose()?,
     };
+    let now = session.app.clock.now();
     let updated =
-        session.repository().account_update(account.id, patch).await.map_err(|error| match &error {
+        session.repository().account_update(account.id, patch, now).await.map_err(|error| match &error {
             AccessError::Store(store) if store.is_violation_of("accounts_balance_within_limit") => {
                 Refusal::new(RefusalCode::Conflict, "creditLimit", "the balance is below that already").into()
             }

@@ -1,12 +1,11 @@
 //! Months that were billed are rated again.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate};
 
 use crate::domain::closing::{Month, RatedMonth};
 use crate::domain::command::{Action, Rerate};
 use crate::domain::ids::AccountId;
-use crate::domain::period::midnight;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
@@ -17,7 +16,7 @@ use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account;
 use crate::graphql::types::bill::Bill;
 use crate::graphql::types::user_error::UserError;
-use crate::jobs::billing::{rate_months, to_rate_again};
+use crate::jobs::billing::{Unrated, rate_months, to_rate_again};
 
 /// Where usage comes late at the same time, it is read and rated again so often.
 const TRIES: u32 = 5;
@@ -67,14 +66,16 @@ impl BillingMutation {
 }
 
 async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
-    idempotency_key(&input.idempotency_key)?;
+    let key = idempotency_key(&input.idempotency_key)?;
     let account = input_account(session, Some(&input.account_id), None).await?;
     let period = input.period.0.with_day(1).unwrap_or(input.period.0);
+    let is_answered = session.repository().answer(account, key.clone()).await?.is_some();
     let mut tries = TRIES;
     loop {
-        let rated = Box::new(Rerate { period, rated: rated_again(session, account, period).await? });
-        let done =
-            submit(session, account, &input.idempotency_key, input.dry_run, Action::Rerate(rated)).await;
+        // A key that holds an answer is answered by the engine, whatever the month is like by now.
+        let rated = if is_answered { unread(period) } else { rated_again(session, account, period).await? };
+        let action = Action::Rerate(Box::new(Rerate { period, rated }));
+        let done = submit(session, account, &key, input.dry_run, action).await;
         let is_conflict = |refusal: &Refusal| refusal.code == RefusalCode::Conflict;
         match done {
             Err(MutationError::Refused(refusal)) if is_conflict(&refusal) && tries > 0 => {
@@ -85,16 +86,32 @@ async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
     }
 }
 
+fn unread(period: NaiveDate) -> RatedMonth {
+    RatedMonth {
+        month: Month { start: DateTime::UNIX_EPOCH, end: DateTime::UNIX_EPOCH },
+        period,
+        bill: None,
+        revision: 0,
+        usage_version: 0,
+        resource_type: String::new(),
+        usage: None,
+        on_demand: Vec::new(),
+        silent: Vec::new(),
+    }
+}
+
 async fn rated_again(session: &Session, account: AccountId, period: NaiveDate) -> MutationResult<RatedMonth> {
     let account = account::load(session, account).await?.0;
-    let begin = midnight(period, account.time_zone).ok_or(crate::domain::money::OutOfRange)?;
-    let month = Month::of(begin, account.time_zone)?;
     let jobs = &session.app.jobs;
     let not_billed = || {
         let message = "the account has no bill of what it used in that month";
         Refusal::new(RefusalCode::Invalid, "period", message)
     };
-    let (wanted, _) = to_rate_again(jobs, account, month).await?.ok_or_else(not_billed)?;
+    let wanted = to_rate_again(jobs, account, period).await?.ok_or_else(not_billed)?;
     let rated = rate_months(jobs, vec![wanted]).await?.pop().ok_or_else(not_billed)?;
-    rated.map_err(|why| ApiError::internal(why).into())
+    rated.map_err(|why| match why {
+        Unrated::OutOfRange => Refusal::new(RefusalCode::OutOfRange, "period", why.to_string()).into(),
+        Unrated::Unreadable(error) => error.into(),
+        why => ApiError::internal(why).into(),
+    })
 }

@@ -21,8 +21,8 @@ pub struct AdvanceClockInput {
 /// How many jobs of a kind ran.
 #[derive(SimpleObject)]
 pub struct JobRun {
-    /// The kind: ORDER_PERIOD, ORDER_EXPIRY, ORDER_RENEWAL, ORDER_SUSPENSION, ORDER_END, ORDER_CANCELLATION, BILL_PAYMENT
-    /// or BILL_SUSPENSION.
+    /// The kind: ORDER_PERIOD, ORDER_EXPIRY, ORDER_RENEWAL, ORDER_SUSPENSION, ORDER_END, ORDER_CANCELLATION, BILL_PAYMENT,
+    /// BILL_SUSPENSION, MONTH_CLOSING or MONTH_CORRECTION.
     kind: String,
     /// How many did what they are for.
     ran: i32,

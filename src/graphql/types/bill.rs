@@ -19,6 +19,7 @@ use crate::graphql::pagination::connection;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
 use crate::store::bills::{BillFilter, BillSums};
+use crate::store::records::RECORDS_OF_BILL_MAX;
 
 /// What is to be paid for one period; paid whole or not at all.
 pub struct Bill(pub Arc<domain::bill::Bill>);
@@ -127,8 +128,12 @@ impl Bill {
             lines.push(BillLine { title, amount, record: Some(ConsumptionRecord(Arc::clone(record))) });
         }
         if !rounding.is_zero() {
-            // A bill that is only tried has no records.
-            let title = if records.is_empty() { "usage" } else { "rounding" };
+            let title = match i64::try_from(records.len()) {
+                // A bill that is only tried has no records.
+                Ok(0) => "usage",
+                Ok(shown) if shown >= RECORDS_OF_BILL_MAX => "further records, and rounding",
+                _ => "rounding",
+            };
             lines.push(BillLine { title: title.to_owned(), amount: self.money(rounding), record: None });
         }
         Ok(lines)

@@ -31,7 +31,8 @@ impl From<domain::billing_run::BillingRun> for BillingRun {
             time_zone: run.time_zone.name().to_owned(),
             state: run.state.code().to_owned(),
             done: run.done,
-            total: run.total,
+            // Accounts that were made since are looked at, too.
+            total: run.total.max(run.done),
             failed: run.failed,
             started_at: Instant(run.started_at),
             finished_at: run.finished_at.map(Instant),

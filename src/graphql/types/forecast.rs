@@ -99,7 +99,7 @@ impl Month {
         let month = closing::Month { start: self.limits.0, end };
         let mut cost = Decimal::ZERO;
         for order in &self.on_demand {
-            if let Some(rated) = closing::rate_on_demand(order, month, &self.currency)? {
+            if let Some(rated) = closing::rate_on_demand(order, month, None, &self.currency)? {
                 cost = money::add(cost, rated.charge.total)?;
             }
         }

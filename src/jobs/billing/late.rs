@@ -8,21 +8,22 @@ use futures_util::future::join_all;
 
 use super::super::JobContext;
 use super::super::pass::{Pass, Permit};
-use super::rate::{ToRate, rate_months};
-use super::run::{Closed, NotClosed, close};
+use super::AGAIN_AFTER;
+use super::rate::{READ_SECONDS_MAX, ToRate, rate_months};
+use super::run::{NotClosed, close};
 use crate::domain::account::Account;
 use crate::domain::closing::{Month, closed_until, left_open, next_to_close};
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
 use crate::domain::usage::HOUR;
+use crate::store::billing_runs::{self, ZoneRuns};
 use crate::store::error::StoreError;
 use crate::store::late_usage::{self, LateDay};
-use crate::store::{Conn, accounts, billing_runs, closings};
+use crate::store::month_usage::usage_versions;
+use crate::store::{Conn, accounts, closings};
 
 /// Days that are looked at together.
 const PAGE: i64 = 128;
-/// What could not be corrected is tried again after this time.
-const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
 
 /// Looks at everything that was reported late by now.
 pub async fn late_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Pass, StoreError> {
@@ -42,10 +43,9 @@ pub async fn late_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Pass, S
     Ok(done)
 }
 
-/// What became of a month.
+/// Why a day stays on the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Looked {
-    Done,
     /// Something else was done with it meanwhile, or has to be done first: to be looked at again at once.
     Again,
     Failed,
@@ -57,26 +57,25 @@ struct Months {
     /// With the version of the usage that was billed, where it was.
     wanted: BTreeMap<(AccountId, Month), (ToRate, Option<i64>)>,
     of_days: Vec<(LateDay, Vec<(AccountId, Month)>)>,
-    /// Days whose earlier months have to be closed first.
+    /// Days whose months are being closed, or whose earlier ones have to be closed first.
     again: Vec<LateDay>,
 }
 
 async fn look_at(jobs: &JobContext, days: &[LateDay], pass: &mut Pass) -> Result<(), StoreError> {
     let months = months_of(jobs, days).await?;
-    let (wanted, versions): (Vec<ToRate>, Vec<Option<i64>>) = months.wanted.into_values().unzip();
+    let wanted = without_unchanged(jobs, months.wanted).await?;
     let rated = rate_months(jobs, wanted.clone()).await?;
-    let looking = wanted.into_iter().zip(versions).zip(rated).map(async |((wanted, version), rated)| {
-        let key = (wanted.account.id, wanted.month);
-        let unchanged = rated.as_ref().is_ok_and(|rated| Some(rated.usage_version) == version);
-        if unchanged { (key, Ok(Closed::default())) } else { (key, close(jobs, wanted, rated).await) }
-    });
+    let looking = wanted
+        .into_iter()
+        .zip(rated)
+        .map(async |(wanted, rated)| ((wanted.account.id, wanted.month), close(jobs, wanted, rated).await));
     let mut looked: BTreeMap<(AccountId, Month), Looked> = BTreeMap::new();
     for (key, closed) in join_all(looking).await {
         let outcome = match closed {
             Ok(closed) if closed.is_stale => Looked::Again,
             Ok(closed) => {
                 pass.runs.add(&closed.runs);
-                Looked::Done
+                continue;
             }
             Err(NotClosed::Later(error)) => {
                 tracing::warn!(%error, "a late month waits for the next look");
@@ -101,29 +100,47 @@ async fn look_at(jobs: &JobContext, days: &[LateDay], pass: &mut Pass) -> Result
     settle(jobs, &done, &failed).await
 }
 
+/// Leaves out months whose usage is what was billed.
+async fn without_unchanged(
+    jobs: &JobContext,
+    wanted: BTreeMap<(AccountId, Month), (ToRate, Option<i64>)>,
+) -> Result<Vec<ToRate>, StoreError> {
+    let billed: Vec<(AccountId, Month)> =
+        wanted.iter().filter(|(_, (_, version))| version.is_some()).map(|(key, _)| *key).collect();
+    let conn = jobs.database.reading_connection(READ_SECONDS_MAX).await?;
+    let versions = usage_versions(&conn, &billed).await?;
+    let now: BTreeMap<(AccountId, Month), i64> = billed.into_iter().zip(versions).collect();
+    let changed = wanted
+        .into_iter()
+        .filter(|(key, (_, version))| version.is_none() || now.get(key) != version.as_ref());
+    Ok(changed.map(|(_, (wanted, _))| wanted).collect())
+}
+
 async fn months_of(jobs: &JobContext, days: &[LateDay]) -> Result<Months, StoreError> {
     let conn = jobs.database.connection().await?;
     let ids = days.iter().map(|late| late.account.0).collect();
     let accounts = accounts::account_by_ids(&conn, ids).await?;
     let accounts: BTreeMap<AccountId, Arc<Account>> =
         accounts.into_iter().map(|account| (account.id, Arc::new(account))).collect();
-    // A month is closed here only after a run was begun for it: by then whoever records usage knows.
-    let begun: BTreeMap<&str, DateTime<Utc>> = billing_runs::zones(&conn)
-        .await?
-        .into_iter()
-        .filter_map(|(zone, until)| Some((zone.name(), until?)))
-        .collect();
+    let zones = billing_runs::zones(&conn).await?;
     let mut months = Months::default();
     for late in days {
         let mut of_day = Vec::new();
         if let Some(account) = accounts.get(&late.account) {
             let (mut at, end) = limits(late.day);
-            let closable = begun.get(account.time_zone.name()).copied().unwrap_or(DateTime::UNIX_EPOCH);
+            let zone = zones.iter().find(|zone| zone.time_zone == account.time_zone);
             while at < end {
-                let Some(found) = month_at(&conn, account, at, closable).await? else { break };
-                let month = found.0.month;
+                let (wanted, version) = match month_at(&conn, account, at, zone).await? {
+                    At::Month(wanted, version) => (wanted, version),
+                    At::NotOver => break,
+                    At::BeingClosed => {
+                        months.again.push(*late);
+                        break;
+                    }
+                };
+                let month = wanted.month;
                 of_day.push((account.id, month));
-                months.wanted.insert((account.id, month), found);
+                months.wanted.insert((account.id, month), (wanted, version));
                 if month.end <= at {
                     months.again.push(*late);
                     break;
@@ -143,28 +160,42 @@ fn limits(day: NaiveDate) -> (DateTime<Utc>, DateTime<Utc>) {
     (start, end.unwrap_or(start))
 }
 
-/// The month to look at again for what happened at an instant, or, where earlier ones have not been closed, the first of
-/// those. None: it is not over; its run looks at it.
+/// What there is to look at again for what happened at an instant.
+enum At {
+    /// A month, with the version of its usage that was billed, where it was; where earlier ones have not been closed, the
+    /// first of those.
+    Month(ToRate, Option<i64>),
+    /// Its run will look at it.
+    NotOver,
+    /// Its run is looking at it.
+    BeingClosed,
+}
+
+/// A month that its run should have closed is closed here only after a run was begun for it, so that whoever records usage
+/// knows. What lies before an account's first month is noted whenever it comes.
 async fn month_at(
     conn: Conn<'_>,
     account: &Arc<Account>,
     at: DateTime<Utc>,
-    closable: DateTime<Utc>,
-) -> Result<Option<(ToRate, Option<i64>)>, StoreError> {
+    zone: Option<&ZoneRuns>,
+) -> Result<At, StoreError> {
     let out_of_range = |error: OutOfRange| StoreError::Corrupt(format!("a month: {error}"));
-    let to_rate = |month, revision| ToRate { account: Arc::clone(account), month, revision };
     if at >= closed_until(account) {
-        let next = next_to_close(account, closable).map_err(out_of_range)?;
-        return Ok(next.map(|month| (to_rate(month, 0), None)));
+        let begun = zone.and_then(|zone| zone.until).unwrap_or(DateTime::UNIX_EPOCH);
+        return Ok(match next_to_close(account, begun).map_err(out_of_range)? {
+            None => At::NotOver,
+            Some(_) if zone.is_some_and(|zone| zone.is_running) => At::BeingClosed,
+            Some(month) => At::Month(ToRate::first(Arc::clone(account), month), None),
+        });
     }
     let around = closings::closed_around(conn, account.id, at).await?;
     if let Some(closed) = around.iter().find(|closed| closed.month.holds(at)) {
-        return Ok(Some((to_rate(closed.month, closed.revision), Some(closed.usage_version))));
+        return Ok(At::Month(ToRate::again(Arc::clone(account), closed), Some(closed.usage_version)));
     }
     let neighbours: Vec<Month> = around.iter().map(|closed| closed.month).collect();
     let mut month = left_open(at, account.time_zone, &neighbours).map_err(out_of_range)?;
     month.end = month.end.min(closed_until(account));
-    Ok(Some((to_rate(month, 0), None)))
+    Ok(At::Month(ToRate::first(Arc::clone(account), month), None))
 }
 
 /// Takes days off the list that are done with, and puts off those that failed.

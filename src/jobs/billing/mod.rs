@@ -12,12 +12,12 @@ mod run;
 
 pub use late::late_pass;
 pub use plan::{PlanError, begin_period, begin_runs, next_begin};
-pub use rate::{ToRate, rate_months, to_rate_again};
+pub use rate::{ToRate, Unrated, rate_months, to_rate_again};
 pub use run::{run_pass, runs_of, runs_under_way};
 
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use super::JobContext;
 use crate::domain::closing::Month;
@@ -28,6 +28,9 @@ use crate::engine::{EngineError, Urgency};
 /// What the engine cannot take on now is sent again so often, with a pause between.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// What could not be closed or corrected is tried again after this time.
+const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
 
 /// Has a job's command carried out, and waits while too much is going on.
 async fn submit(jobs: &JobContext, account: AccountId, action: Action) -> Result<Box<Outcome>, EngineError> {
@@ -49,10 +52,10 @@ async fn submit(jobs: &JobContext, account: AccountId, action: Action) -> Result
 }
 
 /// Tells the account's owner, the metrics and the log that a month could not be closed.
-async fn tell_failure(jobs: &JobContext, account: AccountId, month: Month, why: &str) {
+async fn tell_failure(jobs: &JobContext, account: AccountId, period: NaiveDate, why: &str) {
     metrics::counter!("abacus_month_failures_total").increment(1);
-    tracing::error!(%account, start = %month.start, why, "a month could not be closed; it is tried again");
-    let failure = MonthFailure { month, message: why.to_owned() };
+    tracing::error!(%account, %period, why, "a month could not be closed; it is tried again");
+    let failure = MonthFailure { period, message: why.to_owned() };
     if let Err(error) = submit(jobs, account, Action::TellMonthFailure(failure)).await {
         tracing::error!(%account, %error, "nor could that be told");
     }
@@ -60,6 +63,6 @@ async fn tell_failure(jobs: &JobContext, account: AccountId, month: Month, why: 
 
 /// The day by which a month that could not be closed is looked at again.
 fn last_day(month: Month) -> NaiveDate {
-    let last = month.end.checked_sub_signed(chrono::TimeDelta::seconds(1)).unwrap_or(month.start);
+    let last = month.end.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(month.start);
     last.date_naive()
 }

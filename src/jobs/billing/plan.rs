@@ -7,8 +7,9 @@ use super::super::JobContext;
 use crate::domain::closing::{Month, SETTLING};
 use crate::domain::money::OutOfRange;
 use crate::domain::period::midnight;
+use crate::store::billing_runs::{self, ZoneRuns};
 use crate::store::error::StoreError;
-use crate::store::{billing_runs, late_usage};
+use crate::store::{Conn, late_usage};
 
 /// A server that has been away begins at most so many months of a zone at once.
 const MONTHS_MAX: usize = 120;
@@ -17,23 +18,40 @@ const MONTHS_MAX: usize = 120;
 async fn next_months(jobs: &JobContext) -> Result<Vec<(Tz, Month)>, StoreError> {
     let conn = jobs.database.connection().await?;
     let mut months = Vec::new();
-    for (zone, until) in billing_runs::zones(&conn).await? {
+    for ZoneRuns { time_zone, until, .. } in billing_runs::zones(&conn).await? {
         let from = match until {
             Some(until) => Some(until),
-            None => billing_runs::first_account_of(&conn, zone).await?,
+            None => first_account_of(jobs, &conn, time_zone).await?,
         };
         if let Some(from) = from {
-            months.push((zone, Month::of(from, zone).map_err(no_such_month)?));
+            months.push((time_zone, Month::of(from, time_zone).map_err(no_such_month)?));
         }
     }
     Ok(months)
+}
+
+/// Asked again and again until the zone's first run, and read once: accounts that come later begin later.
+async fn first_account_of(
+    jobs: &JobContext,
+    conn: Conn<'_>,
+    zone: Tz,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    if let Some(known) = jobs.first_accounts.get(&zone) {
+        return Ok(Some(known));
+    }
+    let first = billing_runs::first_account_of(conn, zone).await?;
+    if let Some(first) = first {
+        jobs.first_accounts.insert(zone, first);
+    }
+    Ok(first)
 }
 
 fn no_such_month(error: OutOfRange) -> StoreError {
     StoreError::Corrupt(format!("a month: {error}"))
 }
 
-fn begins_at(month: Month) -> DateTime<Utc> {
+/// When a month is closed.
+pub(super) fn closes_at(month: Month) -> DateTime<Utc> {
     month.end.checked_add_signed(SETTLING).unwrap_or(month.end)
 }
 
@@ -43,7 +61,7 @@ pub async fn begin_runs(jobs: &JobContext, period: Option<NaiveDate>) -> Result<
     for (zone, mut month) in next_months(jobs).await? {
         let is_wanted = |month: &Month| period.is_none_or(|period| month.period(zone) <= period);
         for _ in 0..MONTHS_MAX {
-            if begins_at(month) > now || !is_wanted(&month) {
+            if closes_at(month) > now || !is_wanted(&month) {
                 break;
             }
             begin(jobs, zone, month, now).await?;
@@ -64,7 +82,7 @@ async fn begin(jobs: &JobContext, zone: Tz, month: Month, now: DateTime<Utc>) ->
 
 /// When the next run begins, after `now`.
 pub async fn next_begin(jobs: &JobContext, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let begins = next_months(jobs).await?.into_iter().map(|(_, month)| begins_at(month));
+    let begins = next_months(jobs).await?.into_iter().map(|(_, month)| closes_at(month));
     Ok(begins.filter(|begin| *begin > now).min())
 }
 
@@ -86,7 +104,7 @@ pub async fn begin_period(jobs: &JobContext, period: NaiveDate) -> Result<(), Pl
         }
         let start = midnight(period, zone).ok_or(OutOfRange);
         let month = start.and_then(|start| Month::of(start, zone)).map_err(no_such_month)?;
-        let at = begins_at(month);
+        let at = closes_at(month);
         if at > now {
             return Err(PlanError::NotOver { period, zone, at });
         }

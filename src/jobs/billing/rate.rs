@@ -4,50 +4,90 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::super::JobContext;
 use crate::domain::account::Account;
 use crate::domain::closing::{ClosedMonth, Month, RatedMonth, rate_on_demand, rate_usage};
-use crate::domain::ids::AccountId;
-use crate::domain::money::{Currency, OutOfRange};
+use crate::domain::ids::{AccountId, BillId};
+use crate::domain::money::{Currency, CurrencyCode, OutOfRange};
 use crate::domain::order::Order;
 use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::rating::{Quantity, Stretch, Usage, stretches};
 use crate::store::error::StoreError;
 use crate::store::month_usage::{
-    GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauges_usage, hours_and_gauges,
+    GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauge_versions, gauges_usage, parts_usage,
 };
 use crate::store::{Conn, closings, orders, plans, price_rules};
+
+/// Accounts whose usage one statement reads.
+const READ_AT_ONCE: usize = 64;
+/// A month's usage may be a lot: reading it may take longer than other statements.
+pub(super) const READ_SECONDS_MAX: i64 = 300;
 
 /// A month of an account that is to be rated.
 #[derive(Debug, Clone)]
 pub struct ToRate {
     pub account: Arc<Account>,
     pub month: Month,
+    /// The first day of the calendar month that it is.
+    pub period: NaiveDate,
     /// How often it has been rated.
     pub revision: i32,
+    /// Its bill, where it was billed.
+    pub bill: Option<BillId>,
+}
+
+impl ToRate {
+    /// A month that has not been rated.
+    pub fn first(account: Arc<Account>, month: Month) -> Self {
+        let period = month.period(account.time_zone);
+        Self { account, month, period, revision: 0, bill: None }
+    }
+
+    /// A closed month, once more.
+    pub fn again(account: Arc<Account>, closed: &ClosedMonth) -> Self {
+        let ClosedMonth { month, period, revision, bill, .. } = *closed;
+        Self { account, month, period, revision, bill }
+    }
 }
 
 /// Why a month could not be rated.
-pub type Unrated = String;
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unrated {
+    #[error("what it comes to is out of range")]
+    OutOfRange,
+    #[error("this server does not know the account's currency {0}")]
+    UnknownCurrency(CurrencyCode),
+    #[error("it has more orders on demand than can be read")]
+    TooManyOrders,
+    /// What the database said of it.
+    #[error("its usage could not be read")]
+    Unreadable(StoreError),
+}
 
-/// The closed month that begins in a calendar month, to be rated again.
+impl From<OutOfRange> for Unrated {
+    fn from(_: OutOfRange) -> Self {
+        Self::OutOfRange
+    }
+}
+
+/// The closed month of a period, to be rated again.
 pub async fn to_rate_again(
     jobs: &JobContext,
     account: Arc<Account>,
-    month: Month,
-) -> Result<Option<(ToRate, ClosedMonth)>, StoreError> {
+    period: NaiveDate,
+) -> Result<Option<ToRate>, StoreError> {
     let conn = jobs.database.connection().await?;
-    let closed = closings::closed_overlapping(&conn, &[(account.id, month)]).await?;
-    let of_month = closed.into_iter().filter(|closed| month.holds(closed.month.start));
-    // Of several, after a change of zone, the first is the month's own.
-    let closed = of_month.min_by_key(|closed| closed.month.start);
-    Ok(closed.map(|closed| (ToRate { account, month: closed.month, revision: closed.revision }, closed)))
+    let closed = closings::closed_of_period(&conn, account.id, period).await?;
+    Ok(closed.map(|closed| ToRate::again(account, &closed)))
 }
 
-/// Rates months, each by itself; the answers are in the order of what was asked.
+/// Rates months, each by itself; the answers are in the order of what was asked. It fails only where the database cannot be
+/// asked.
 pub async fn rate_months(
     jobs: &JobContext,
     wanted: Vec<ToRate>,
@@ -55,10 +95,33 @@ pub async fn rate_months(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let gathered = gather(jobs, wanted).await?;
+    let mut gathered = begin(jobs, wanted).await?;
+    for accounts in gathered.chunks_mut(READ_AT_ONCE) {
+        read(jobs, accounts).await?;
+    }
     // Rating is nothing but computing: not on a thread that others wait for.
     let rating = tokio::task::spawn_blocking(move || gathered.iter().map(Gathered::rate).collect());
     rating.await.map_err(|error| StoreError::Internal(error.to_string()))
+}
+
+/// Reads the usage of months. Where that fails it is tried in halves, so that one account's numbers hold up no other's.
+async fn read(jobs: &JobContext, months: &mut [Gathered]) -> Result<(), StoreError> {
+    let mut parts = vec![months];
+    while let Some(part) = parts.pop() {
+        // A connection of its own: a statement may take long, and may break it.
+        let conn = jobs.database.reading_connection(READ_SECONDS_MAX).await?;
+        let Err(error) = gather(&conn, part).await else { continue };
+        tracing::warn!(%error, accounts = part.len(), "the usage of a month could not be read at once");
+        part.iter_mut().for_each(Gathered::forget);
+        match part {
+            [only] => only.failed = Some(Unrated::Unreadable(error)),
+            part => {
+                let (first, second) = part.split_at_mut(part.len() / 2);
+                parts.extend([first, second]);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a month's rating needs.
@@ -72,22 +135,36 @@ struct Gathered {
     on_demand: Vec<Order>,
     version: i64,
     resource_type: String,
+    failed: Option<Unrated>,
 }
 
-async fn gather(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, StoreError> {
+async fn begin(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, StoreError> {
     let conn = jobs.database.connection().await?;
     let cut = cut_into_stretches(&conn, wanted).await?;
-    let mut gathered: Vec<Gathered> = cut.into_iter().map(|cut| begin(jobs, cut)).collect();
+    let begun = cut.into_iter().map(|Cut { wanted, stretches }| Gathered {
+        currency: jobs.currencies.get(wanted.account.currency).copied(),
+        wanted,
+        stretches,
+        summed: BTreeMap::new(),
+        gauges: Vec::new(),
+        on_demand: Vec::new(),
+        version: 0,
+        resource_type: String::new(),
+        failed: None,
+    });
+    Ok(begun.collect())
+}
+
+async fn gather(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreError> {
     let windows: Vec<(AccountId, Month)> =
         gathered.iter().map(|month| (month.wanted.account.id, month.wanted.month)).collect();
-    let parts = parts_of(&gathered);
-    let (usage, gauges) = hours_and_gauges(&conn, &parts, &windows).await?;
-    add_usage(&mut gathered, &parts, usage);
-    // How many reports there are was read before them: what comes between is seen as a difference later.
-    add_gauges(&conn, &mut gathered, gauges).await?;
-    add_orders(&conn, &windows, &mut gathered).await?;
-    name_resource_types(&conn, &mut gathered).await?;
-    Ok(gathered)
+    let parts = parts_of(gathered);
+    // How many reports there are is read before them: what comes between is seen as a difference later.
+    let (usage, gauges) = try_join!(parts_usage(conn, &parts), gauge_versions(conn, &windows))?;
+    add_usage(gathered, &parts, usage);
+    add_gauges(conn, gathered, gauges).await?;
+    add_orders(conn, &windows, gathered).await?;
+    name_resource_types(conn, gathered).await
 }
 
 /// The account's month, cut where its price rules change.
@@ -113,20 +190,6 @@ async fn cut_into_stretches(conn: Conn<'_>, wanted: Vec<ToRate>) -> Result<Vec<C
         Cut { wanted, stretches }
     };
     Ok(wanted.into_iter().map(cut).collect())
-}
-
-fn begin(jobs: &JobContext, cut: Cut) -> Gathered {
-    let Cut { wanted, stretches } = cut;
-    Gathered {
-        currency: jobs.currencies.get(wanted.account.currency).copied(),
-        wanted,
-        stretches,
-        summed: BTreeMap::new(),
-        gauges: Vec::new(),
-        on_demand: Vec::new(),
-        version: 0,
-        resource_type: String::new(),
-    }
 }
 
 fn parts_of(gathered: &[Gathered]) -> Vec<PartOfMonth> {
@@ -171,10 +234,12 @@ async fn add_gauges(
         windows.push((month.wanted.account.id, month.wanted.month));
     }
     let kinds = gauge_kinds(conn).await?;
-    for (at, gauge) in gauges_usage(conn, &windows, &kinds).await? {
+    for (at, gauges) in gauges_usage(conn, &windows, &kinds).await? {
         let month = places.get(at).and_then(|place| gathered.get_mut(*place));
-        if let Some(month) = month {
-            month.gauges.push(gauge);
+        match (month, gauges) {
+            (None, _) => {}
+            (Some(month), Ok(gauges)) => month.gauges = gauges,
+            (Some(month), Err(OutOfRange)) => month.failed = Some(Unrated::OutOfRange),
         }
     }
     Ok(())
@@ -198,6 +263,11 @@ async fn add_orders(
             if let Some(month) = gathered.get_mut(*place) {
                 month.on_demand.push(order.clone());
             }
+        }
+    }
+    for month in gathered.iter_mut() {
+        if i64::try_from(month.on_demand.len()).is_ok_and(|orders| orders >= orders::ON_DEMAND_MAX) {
+            month.failed = Some(Unrated::TooManyOrders);
         }
     }
     Ok(())
@@ -226,28 +296,37 @@ impl Gathered {
         self.summed.keys().map(String::as_str).chain(self.gauges.iter().map(|gauge| gauge.resource.as_str()))
     }
 
-    fn rate(&self) -> Result<RatedMonth, Unrated> {
-        let unknown = || {
-            let currency = self.wanted.account.currency;
-            format!("this server does not know the account's currency {currency}")
-        };
-        let currency = self.currency.ok_or_else(unknown)?;
-        self.rate_in(&currency).map_err(|OutOfRange| OutOfRange.to_string())
+    /// As it was before its usage was read.
+    fn forget(&mut self) {
+        self.summed.clear();
+        self.gauges.clear();
+        self.on_demand.clear();
+        self.version = 0;
     }
 
-    fn rate_in(&self, currency: &Currency) -> Result<RatedMonth, OutOfRange> {
-        let month = self.wanted.month;
-        let mut on_demand = Vec::new();
-        for order in &self.on_demand {
-            on_demand.extend(rate_on_demand(order, month, currency)?);
+    fn rate(&self) -> Result<RatedMonth, Unrated> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
         }
+        let currency = self.currency.ok_or(Unrated::UnknownCurrency(self.wanted.account.currency))?;
+        let ToRate { month, period, revision, bill, .. } = self.wanted;
+        let closed_at = self.wanted.account.closed_at;
+        // Nothing is charged to an account that was closed before.
+        let is_charged = closed_at.is_none_or(|closed| month.start < closed);
+        let mut on_demand = Vec::new();
+        for order in self.on_demand.iter().filter(|_| is_charged) {
+            on_demand.extend(rate_on_demand(order, month, closed_at, &currency)?);
+        }
+        let usage = if is_charged { rate_usage(&self.stretches, &self.usage(), &currency)? } else { None };
         let silent = self.gauges.iter().filter(|gauge| gauge.silent > 0);
         Ok(RatedMonth {
             month,
-            revision: self.wanted.revision,
+            period,
+            bill,
+            revision,
             usage_version: self.version,
             resource_type: self.resource_type.clone(),
-            usage: rate_usage(&self.stretches, &self.usage(), currency)?,
+            usage,
             on_demand,
             silent: silent.map(|gauge| (gauge.resource.clone(), gauge.silent)).collect(),
         })

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::super::{JobContext, Runs};
+use super::plan::closes_at;
 use super::rate::{ToRate, Unrated, rate_months};
-use super::{last_day, submit, tell_failure};
+use super::{AGAIN_AFTER, last_day, submit, tell_failure};
 use crate::domain::account::Account;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::{Month, RatedMonth, next_to_close};
@@ -27,8 +28,6 @@ const WORKERS: usize = 3;
 const RUNS: i64 = 100;
 /// More than there are time zones.
 const ZONES_MAX: i64 = 1_000;
-/// What could not be closed is tried again after this time.
-const AGAIN_AFTER: chrono::TimeDelta = chrono::TimeDelta::days(1);
 
 /// Closes months of accounts until nothing is left to be handed out, or the server stops. Any number of servers may do so at
 /// once. With a `period`, months after it wait. Answers what was done.
@@ -41,12 +40,16 @@ pub async fn run_pass(
     let conn = jobs.database.connection().await?;
     let under_way = billing_runs::runs_under_way(&conn, RUNS).await?;
     drop(conn);
-    for run in under_way.into_iter().filter(|run| period.is_none_or(|period| run.period <= period)) {
-        let workers = (0..WORKERS).map(|_| work(jobs, &run, stopping));
-        for done in try_join_all(workers).await? {
-            runs.add(&done);
+    // Where a sandbox's clock was moved by another server, this one's may still be behind.
+    let is_over = |run: &BillingRun| closes_at(run.month) <= jobs.clock.now();
+    let is_wanted = |run: &BillingRun| period.is_none_or(|period| run.period <= period) && is_over(run);
+    for run in under_way.into_iter().filter(is_wanted) {
+        // One that fails does not cut short what the others are at.
+        let workers = join_all((0..WORKERS).map(|_| work(jobs, &run, stopping))).await;
+        for done in workers {
+            runs.add(&done?);
         }
-        tell_progress(jobs, &run).await?;
+        show_progress(jobs, &run).await?;
     }
     Ok(runs)
 }
@@ -68,6 +71,8 @@ async fn work(
         let failed = close_all(jobs, run, accounts, &mut runs).await?;
         let mut conn = jobs.database.connection().await?;
         billing_runs::page_done(&mut conn, run, page, looked_at, failed).await?;
+        drop(conn);
+        show_progress(jobs, run).await?;
         metrics::counter!("abacus_accounts_closed_total", "period" => run.period.to_string(),
             "zone" => run.time_zone.name())
         .increment(u64::try_from(looked_at).unwrap_or(0));
@@ -111,7 +116,7 @@ async fn close_all(
 fn first_open_months(accounts: &[Arc<Account>], run: &BillingRun) -> Vec<ToRate> {
     let open = accounts.iter().filter_map(|account| {
         let month = next_to_close(account, run.month.end).ok().flatten()?;
-        Some(ToRate { account: Arc::clone(account), month, revision: 0 })
+        Some(ToRate::first(Arc::clone(account), month))
     });
     open.collect()
 }
@@ -142,8 +147,11 @@ pub(super) async fn close(
     rated: Result<RatedMonth, Unrated>,
 ) -> Result<Closed, NotClosed> {
     let (account, month) = (wanted.account.id, wanted.month);
+    if let Err(error) = &rated {
+        tracing::error!(%account, ?error, "a month could not be rated");
+    }
     let outcome = match rated {
-        Err(why) => Err(why),
+        Err(why) => Err(why.to_string()),
         Ok(rated) => match submit(jobs, account, Action::CloseMonth(Box::new(rated))).await {
             Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
                 return Err(NotClosed::Later(error));
@@ -164,7 +172,7 @@ pub(super) async fn close(
         Ok(_) => "another has billed a part of it".to_owned(),
         Err(why) => why,
     };
-    tell_failure(jobs, account, month, &why).await;
+    tell_failure(jobs, account, wanted.period, &why).await;
     Err(NotClosed::Failed(account, month))
 }
 
@@ -176,7 +184,7 @@ async fn leave_for_later(jobs: &JobContext, failed: &[(AccountId, Month)]) -> Re
     let days: BTreeSet<_> = failed.iter().map(|(account, month)| (*account, last_day(*month))).collect();
     let now = jobs.clock.now();
     let due = now.checked_add_signed(AGAIN_AFTER).unwrap_or(now);
-    late_usage::late_put(&*jobs.database.connection().await?, &days, due).await
+    late_usage::late_note(&*jobs.database.connection().await?, &days, due).await
 }
 
 /// How many runs are not done.
@@ -192,7 +200,7 @@ pub async fn runs_of(jobs: &JobContext, period: NaiveDate) -> Result<Vec<Billing
 }
 
 /// Says in the metrics how far a run has come.
-async fn tell_progress(jobs: &JobContext, run: &BillingRun) -> Result<(), StoreError> {
+async fn show_progress(jobs: &JobContext, run: &BillingRun) -> Result<(), StoreError> {
     let now = runs_of(jobs, run.period).await?;
     for run in now.iter().filter(|now| now.time_zone == run.time_zone) {
         let labels = [("period", run.period.to_string()), ("zone", run.time_zone.name().to_owned())];

@@ -232,6 +232,7 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         purchased: false,
         last_no: 0,
         closed_until: None,
+        closed_at: None,
         head: Head::default(),
         created_at: begin(),
     }
