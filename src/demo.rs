@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::{Action, Command, Recharge};
-use crate::domain::ids::{AccountId, PlanId};
+use crate::domain::ids::{AccountId, PlanId, ResourcePriceId};
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::Head;
 use crate::domain::money::CurrencyCode;
@@ -164,13 +164,15 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
             allows_corrections: false,
         };
         prices.push(ResourcePrice {
-            id: 0,
+            id: ResourcePriceId(0),
             resource: resource.code.clone(),
             currency,
             level: SUBSCRIPTION_LEVEL,
             price: Decimal::new(hundredths, 2),
             unit: format!("{unit}/month"),
             multiplier: Decimal::from(MONTH_SECONDS),
+            cluster: None,
+            chart: None,
             effective_from: app.clock.now(),
         });
         repository.resource_define(resource).await?;
@@ -181,7 +183,7 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
         months,
         value: Decimal::new(hundredths, 2),
     });
-    repository.term_discount_insert(&discounts).await?;
+    repository.term_discount_replace(discounts.to_vec()).await?;
     let datacenters = DATACENTERS.map(|(code, zh, en)| Label {
         code: code.to_owned(),
         zh: zh.to_owned(),

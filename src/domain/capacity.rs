@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::ids::ResourcePriceId;
 use super::money::{CurrencyCode, OutOfRange, subtract};
 use super::rating::number::{Number, TooNarrow, Wide};
 use super::rating::{Label, Step};
@@ -19,7 +20,7 @@ pub const HOUR_SECONDS: i64 = 60 * 60;
 /// What a resource costs at a level, from a time on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourcePrice {
-    pub id: i64,
+    pub id: ResourcePriceId,
     pub resource: String,
     pub currency: CurrencyCode,
     pub level: i32,
@@ -28,8 +29,17 @@ pub struct ResourcePrice {
     pub unit: String,
     /// The unit-seconds that the price is for.
     pub multiplier: Decimal,
+    /// The only cluster on which prepayments are priced by it.
+    pub cluster: Option<String>,
+    /// The only chart of which prepayments are priced by it.
+    pub chart: Option<String>,
     pub effective_from: DateTime<Utc>,
 }
+
+/// The highest burst level.
+pub const LEVEL_MAX: i32 = 20;
+/// The most decimal places of a price of capacity, and of what is charged by it before it is rounded to a currency's.
+pub const PLACES_MAX: u32 = 20;
 
 /// What is taken off for a term of at least so many months.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,13 +116,15 @@ mod tests {
 
     fn price(price: &str, multiplier: i64) -> ResourcePrice {
         ResourcePrice {
-            id: 1,
+            id: ResourcePriceId(1),
             resource: "idc_volume".to_owned(),
             currency: CurrencyCode::parse("CNY").unwrap(),
             level: SUBSCRIPTION_LEVEL,
             price: dec(price),
             unit: "GB/month".to_owned(),
             multiplier: Decimal::from(multiplier),
+            cluster: None,
+            chart: None,
             effective_from: DateTime::UNIX_EPOCH,
         }
     }

@@ -230,6 +230,10 @@ numbered_id! {
     PriceRuleId, "rul_"
 }
 numbered_id! {
+    /// The id of a price of capacity.
+    ResourcePriceId, "rpr_"
+}
+numbered_id! {
     /// The id of what price rules say.
     PriceDefinitionId, "prc_"
 }
@@ -246,6 +250,7 @@ pub enum NodeId {
     Transaction(TransactionId),
     Entry(EntryId),
     PriceRule(PriceRuleId),
+    ResourcePrice(ResourcePriceId),
 }
 
 impl NodeId {
@@ -263,6 +268,7 @@ impl NodeId {
             "rec" => RecordId::parse(text).map(Self::Record),
             "txn" => TransactionId::parse(text).map(Self::Transaction),
             "rul" => PriceRuleId::parse(text).map(Self::PriceRule),
+            "rpr" => ResourcePriceId::parse(text).map(Self::ResourcePrice),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }

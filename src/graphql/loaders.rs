@@ -10,7 +10,10 @@ use rust_decimal::Decimal;
 
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::ids::{AccountId, BillId, EntryId, OrderId, PlanId, PriceRuleId, RecordId, TransactionId};
+use crate::domain::capacity::ResourcePrice;
+use crate::domain::ids::{
+    AccountId, BillId, EntryId, OrderId, PlanId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+};
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
@@ -99,6 +102,7 @@ fn rekeyed<I: std::hash::Hash + Eq, K: std::hash::Hash + Eq, V>(
 loader!(AccountId => Arc<Account>, |repository, keys| repository.accounts(keys.to_vec()));
 loader!(PlanId => Arc<Plan>, |repository, keys| repository.plans(keys.to_vec()));
 loader!(PriceRuleId => Arc<PriceRule>, |repository, keys| repository.price_rules(keys.to_vec()));
+loader!(ResourcePriceId => Arc<ResourcePrice>, |repository, keys| repository.resource_prices(keys.to_vec()));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
 loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));

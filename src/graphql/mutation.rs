@@ -2,6 +2,7 @@
 
 mod accounts;
 mod billing;
+mod capacity;
 mod money;
 mod notices;
 mod orders;
@@ -22,6 +23,7 @@ pub struct Mutation(
     plans::PlanMutation,
     prices::PriceMutation,
     billing::BillingMutation,
+    capacity::CapacityMutation,
     accounts::AccountMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,

@@ -19,7 +19,7 @@ use super::input::{argument_account, argument_id, may_be_kept};
 use super::limits::page_cost;
 use super::loaders::Namespace;
 use super::pagination::PageArgs;
-use super::scalars::{Day, Instant};
+use super::scalars::{Code, Day, Exact, Instant};
 use super::session::{Session, any_session, operator_session, session};
 use super::types::account::{Account, AccountConnection};
 use super::types::bill::{Bill, BillConnection};
@@ -40,6 +40,7 @@ use super::types::service_config::ServiceConfig;
 use super::types::transaction::{Transaction, TransactionConnection};
 use super::types::usage_point::UsagePoint;
 use super::types::viewer::Viewer;
+use crate::domain::capacity::SUBSCRIPTION_LEVEL;
 use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, RecordId, TransactionId};
 use crate::domain::label::{self, LabelList};
 use crate::domain::refusal::RefusalCode;
@@ -516,6 +517,23 @@ impl Query {
         let asked = usage::UsageQuestion { account_id, resource, window, granularity };
         let points = Box::pin(usage::usage(session(ctx)?, asked)).await?;
         Ok(points.into_iter().map(UsagePoint::from).collect())
+    }
+
+    /// What capacity costs for a time: price × amount × seconds ÷ multiplier, half up at 20 decimal places. Null if there is no
+    /// price for it in that currency at that level.
+    async fn capacity_charge(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The resource's code.")] resource: String,
+        #[graphql(desc = "How much, in the unit that its price counts in: MHz, bytes, addresses.")]
+        amount: Exact,
+        #[graphql(desc = "For how long.")] seconds: i32,
+        #[graphql(desc = "In which currency.")] currency: Code,
+        #[graphql(desc = "The burst level, 0 to 20; absent: 0, what subscriptions cost.")] level: Option<i32>,
+    ) -> async_graphql::Result<Option<PriceQuote>> {
+        let (amount, currency, level) = (amount.value, currency.0, level.unwrap_or(SUBSCRIPTION_LEVEL));
+        let asked = price::Capacity { resource, amount, seconds, currency, level };
+        Ok(price::charge(session(ctx)?, asked).await?)
     }
 
     /// Operators: the runs that close a month for the accounts of a time zone, newest month first; at most 1,000.

@@ -14,6 +14,8 @@ pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
 pub use pass::{Counts, Pass, Permit, Runs, pass};
 pub use runner::Runner;
 
+use billing::Readers;
+
 /// How long a lease of the jobs lasts, unless something else is said.
 pub const LEASE_SECONDS_DEFAULT: i64 = 15;
 
@@ -42,6 +44,8 @@ pub struct JobContext {
     pub holder: String,
     /// When the first accounts of time zones were made that no month was closed for.
     pub first_accounts: Arc<Cache<Tz, DateTime<Utc>>>,
+    /// Who reads months.
+    pub readers: Readers,
     /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.
     pub lease_seconds: i64,
 }
@@ -59,7 +63,8 @@ impl JobContext {
         lease_seconds: i64,
     ) -> Self {
         let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
-        Self { database, engine, clock, currencies, holder, first_accounts, lease_seconds }
+        let readers = Readers::default();
+        Self { database, engine, clock, currencies, holder, first_accounts, readers, lease_seconds }
     }
 
     /// Moves a sandbox's clock to where another server has moved it.

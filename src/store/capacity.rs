@@ -1,15 +1,16 @@
 //! The prices of capacity, and the discounts on terms.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Integer, Numeric, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
 use super::numeric::Exact;
-use super::rows::ResourcePriceRow;
+use super::rows::{ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
+use crate::domain::ids::ResourcePriceId;
 use crate::domain::money::CurrencyCode;
 
 /// The price of a resource at a level that holds at an instant: of those whose time has come the last.
@@ -27,24 +28,46 @@ pub async fn resource_price_at(
         .text(currency.to_string())
         .sql(" AND level = ")
         .value::<Integer, _>(level)
-        .sql(" AND effective_from <= ")
+        .sql(" AND cluster_id IS NULL AND chart_name IS NULL AND effective_from <= ")
         .instant(at)
         .sql(" ORDER BY effective_from DESC, id DESC LIMIT 1");
     Ok(rows::<ResourcePriceRow>(conn, statement).await?.pop())
 }
 
-/// Adds prices; their ids are given here. A resource that there is not is a violation of
+pub async fn resource_price_by_ids(
+    conn: Conn<'_>,
+    ids: Vec<ResourcePriceId>,
+) -> Result<Vec<ResourcePrice>, StoreError> {
+    let statement = select_from::<ResourcePriceRow>("resource_prices")
+        .sql(" WHERE id = ANY(")
+        .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .sql(")");
+    rows::<ResourcePriceRow>(conn, statement).await
+}
+
+/// Adds prices, and answers them with the ids that are given here. A resource that there is not is a violation of
 /// `resource_prices_resource_code_fkey`.
-pub async fn resource_price_insert(conn: Conn<'_>, prices: &[ResourcePrice]) -> Result<(), StoreError> {
-    let columns = Columns::new()
+pub async fn resource_price_insert(
+    conn: Conn<'_>,
+    prices: &[ResourcePrice],
+) -> Result<Vec<ResourcePrice>, StoreError> {
+    let statement = Columns::new()
         .column::<Text, _>("resource_code", prices.iter().map(|p| p.resource.clone()))
         .column::<Text, _>("currency", prices.iter().map(|p| p.currency.to_string()))
         .column::<Integer, _>("level", prices.iter().map(|p| p.level))
         .column::<Numeric, _>("price", prices.iter().map(|p| p.price))
         .column::<Text, _>("unit", prices.iter().map(|p| p.unit.clone()))
         .column::<Numeric, _>("multiplier", prices.iter().map(|p| p.multiplier))
-        .column::<Timestamptz, _>("effective_from", prices.iter().map(|p| p.effective_from));
-    execute(conn, columns.insert_into("resource_prices")).await.map(drop)
+        .column::<Nullable<Text>, _>("cluster_id", prices.iter().map(|p| p.cluster.clone()))
+        .column::<Nullable<Text>, _>("chart_name", prices.iter().map(|p| p.chart.clone()))
+        .column::<Timestamptz, _>("effective_from", prices.iter().map(|p| p.effective_from))
+        .insert_into("resource_prices")
+        .sql(" RETURNING ")
+        .sql(select_list::<ResourcePriceRow>(""))
+        .returning();
+    let mut made = rows::<ResourcePriceRow>(conn, statement).await?;
+    made.sort_by_key(|price| price.id);
+    Ok(made)
 }
 
 /// The discounts on terms, the shortest first.
@@ -59,11 +82,22 @@ pub async fn term_discounts(mut conn: Conn<'_>) -> Result<Vec<TermDiscount>, Sto
         .collect())
 }
 
-/// Adds discounts on terms.
-pub async fn term_discount_insert(conn: Conn<'_>, discounts: &[TermDiscount]) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<Text, _>("period", discounts.iter().map(|d| d.period.clone()))
-        .column::<Integer, _>("months", discounts.iter().map(|d| d.months))
-        .column::<Numeric, _>("value", discounts.iter().map(|d| d.value));
-    execute(conn, columns.insert_into("term_discounts")).await.map(drop)
+/// Puts discounts on terms in the place of those that there are.
+pub async fn term_discount_replace(
+    connection: &mut AsyncPgConnection,
+    discounts: &[TermDiscount],
+) -> Result<(), StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            // Of two that replace them at once, the later one's are what stays.
+            execute(conn, Statement::new("LOCK TABLE term_discounts IN SHARE ROW EXCLUSIVE MODE")).await?;
+            execute(conn, Statement::new("DELETE FROM term_discounts")).await?;
+            let columns = Columns::new()
+                .column::<Text, _>("period", discounts.iter().map(|d| d.period.clone()))
+                .column::<Integer, _>("months", discounts.iter().map(|d| d.months))
+                .column::<Numeric, _>("value", discounts.iter().map(|d| d.value));
+            execute(conn, columns.insert_into("term_discounts")).await.map(drop)
+        })
+        .await
 }

@@ -25,6 +25,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a statement took longer than it may.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unavailable(message) if message.contains(TIMED_OUT))
+    }
+
     /// Whether this constraint refused the values.
     pub fn is_violation_of(&self, name: &str) -> bool {
         matches!(self, Self::Rejected { constraint: Some(constraint), .. } if constraint == name)
@@ -65,6 +70,8 @@ fn of_database_error(kind: &DatabaseErrorKind, constraint: Option<String>, messa
     }
 }
 
+const TIMED_OUT: &str = "canceling statement due to statement timeout";
+
 fn of_unclassified(constraint: Option<String>, message: String) -> StoreError {
     const CONTENDED: [&str; 2] = ["deadlock detected", "due to lock timeout"];
     const UNAVAILABLE: [&str; 9] = [
@@ -72,7 +79,7 @@ fn of_unclassified(constraint: Option<String>, message: String) -> StoreError {
         "connection closed",
         "error communicating with the server",
         "the database system is",
-        "canceling statement due to statement timeout",
+        TIMED_OUT,
         "too many clients",
         "remaining connection slots",
         "read-only transaction",

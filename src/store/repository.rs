@@ -31,7 +31,7 @@ use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
-    TransactionId, account_of_number,
+    ResourcePriceId, TransactionId, account_of_number,
 };
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
@@ -383,7 +383,21 @@ impl Repository {
         capacity::resource_price_at(&conn, resource, currency, level, at).await
     }
 
-    pub async fn resource_price_insert(&self, prices: &[ResourcePrice]) -> Result<(), AccessError> {
+    /// Prices of capacity by their ids: everybody may see them.
+    pub async fn resource_prices(
+        &self,
+        ids: Vec<ResourcePriceId>,
+    ) -> Result<HashMap<ResourcePriceId, Arc<ResourcePrice>>, StoreError> {
+        let conn = self.store.database.connection().await?;
+        let found = capacity::resource_price_by_ids(&conn, ids).await?;
+        Ok(found.into_iter().map(|price| (price.id, Arc::new(price))).collect())
+    }
+
+    /// Adds prices of capacity, and answers them as they are kept.
+    pub async fn resource_price_insert(
+        &self,
+        prices: &[ResourcePrice],
+    ) -> Result<Vec<ResourcePrice>, AccessError> {
         self.require_operator()?;
         let conn = self.store.database.connection().await?;
         let kept = capacity::resource_price_insert(&conn, prices).await;
@@ -395,11 +409,16 @@ impl Repository {
         capacity::term_discounts(&*self.store.database.connection().await?).await
     }
 
-    pub async fn term_discount_insert(&self, discounts: &[TermDiscount]) -> Result<(), AccessError> {
+    /// Puts discounts on terms in the place of those that there are.
+    pub async fn term_discount_replace(&self, discounts: Vec<TermDiscount>) -> Result<(), AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let kept = capacity::term_discount_insert(&conn, discounts).await;
-        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+        let database = self.store.database.clone();
+        let replacing = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            let replaced = capacity::term_discount_replace(&mut conn, &discounts).await;
+            kept_if_usable(&database, conn, replaced).await
+        });
+        Ok(joined(replacing).await?)
     }
 
     /// Rules by id: those for everyone, and those of accounts that the viewer sees.

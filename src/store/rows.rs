@@ -22,7 +22,7 @@ use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::ids::{
     AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
-    TransactionId,
+    ResourcePriceId, TransactionId,
 };
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::money::CurrencyCode;
@@ -651,22 +651,26 @@ pub struct ResourcePriceRow {
     price: Exact,
     unit: String,
     multiplier: Exact,
+    cluster_id: Option<String>,
+    chart_name: Option<String>,
     effective_from: DateTime<Utc>,
 }
 
 impl Row for ResourcePriceRow {
-    columns!(resource_prices: id, resource_code, currency, level, price, unit, multiplier, effective_from);
+    columns!(resource_prices: id, resource_code, currency, level, price, unit, multiplier, cluster_id, chart_name, effective_from);
     type Domain = ResourcePrice;
 
     fn into_domain(self) -> Result<ResourcePrice, StoreError> {
         Ok(ResourcePrice {
-            id: self.id,
+            id: ResourcePriceId(self.id),
             resource: self.resource_code,
             currency: self.currency.0,
             level: self.level,
             price: self.price.0,
             unit: self.unit,
             multiplier: self.multiplier.0,
+            cluster: self.cluster_id,
+            chart: self.chart_name,
             effective_from: self.effective_from,
         })
     }

@@ -263,6 +263,8 @@ diesel::table! {
         price -> Numeric,
         unit -> Text,
         multiplier -> Numeric,
+        cluster_id -> Nullable<Text>,
+        chart_name -> Nullable<Text>,
         effective_from -> Timestamptz,
     }
 }

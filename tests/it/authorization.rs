@@ -141,6 +141,10 @@ const MATRIX: &[(&str, About, &str)] = &[
         infos: [{ definition: { discount: { payablePercent: 90 } } }] }) { rules { id } userErrors { path code message } } }"),
     ("endPriceRule", Operators, "mutation { endPriceRule(input: { ruleId: \"rul_999999\", idempotencyKey: \"try\" }) {
         rule { id } userErrors { path code message } } }"),
+    ("capacityCharge", Nobody, "{ capacityCharge(resource: \"cpu\", amount: 1, seconds: 1, currency: \"CNY\") { price { amount } } }"),
+    ("setResourcePrices", Operators, "mutation { setResourcePrices(input: { prices: [] }) { prices { id } userErrors { path code message } } }"),
+    ("setTermDiscounts", Operators, "mutation { setTermDiscounts(input: { discounts: [{ period: \"p\", months: 0, value: 0 }] }) {
+        discounts { months } userErrors { path code message } } }"),
     ("billingRuns", Operators, "{ billingRuns { period timeZone state done total } }"),
     ("rerate", Operators, "mutation($account: ID!) { rerate(input: { accountId: $account, period: \"2020-01-01\",
         idempotencyKey: \"try\", dryRun: true }) { bills { id } userErrors { path code message } } }"),

@@ -743,6 +743,10 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
             json!({ "accountId": shop.account, "infos": [{ "definition": { "discount": { "payablePercent": "90" } } }] })
         }
         "recordUsage" => json!({ "events": [] }),
+        "setResourcePrices" => {
+            json!({ "prices": [{ "resource": "cpu", "currency": "CNY", "level": 1, "price": "1", "unit": "u", "multiplier": "1" }] })
+        }
+        "setTermDiscounts" => json!({ "discounts": [{ "period": "p", "months": 1, "value": "0.1" }] }),
         "rerate" => json!({ "accountId": shop.account, "period": "2020-01-01" }),
         "endPriceRule" => json!({ "ruleId": "rul_1" }),
         "defineResource" => {
@@ -804,8 +808,10 @@ async fn texts_that_are_empty_too_long_or_hold_a_zero_are_refused_by_the_name_of
                 }
                 assert_eq!(errors.len(), 1, "{when}");
                 let parts = errors[0]["path"].as_array().unwrap_or_else(|| panic!("{when}"));
-                let named =
-                    parts.iter().skip(1).map(|part| part.as_str().unwrap()).collect::<Vec<_>>().join(".");
+                // Places in lists are left out.
+                let is_name = |part: &&str| part.parse::<usize>().is_err();
+                let names = parts.iter().skip(1).map(|part| part.as_str().unwrap()).filter(is_name);
+                let named = names.collect::<Vec<_>>().join(".");
                 // What is in a list is named by the list.
                 let in_list = path.starts_with("resources.") && named == "resources";
                 assert!(named == *path || in_list, "{when}");

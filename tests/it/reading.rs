@@ -598,6 +598,11 @@ async fn every_kind_of_id_is_a_node() {
     let discount = json!([{ "definition": { "discount": { "payablePercent": "90" } } }]);
     let prices = json!({ "everyone": true, "infos": discount, "idempotencyKey": "1" });
     server.operator().mutate("setPrices", "SetPricesInput", prices, "rules { id }").await;
+    let of_capacity = json!({ "prices": [{ "resource": "cpu", "currency": "CNY", "level": 1, "price": "1", "unit": "core", "multiplier": "1" }] });
+    let of_capacity = server
+        .operator()
+        .mutate("setResourcePrices", "SetResourcePricesInput", of_capacity, "prices { id }")
+        .await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
             records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
@@ -612,6 +617,7 @@ async fn every_kind_of_id_is_a_node() {
         ("Transaction", &data["transactions"]["nodes"][0]["id"]),
         ("LedgerEntry", &data["ledger"]["nodes"][0]["id"]),
         ("PriceRule", &data["priceRules"][0]["id"]),
+        ("ResourcePrice", &of_capacity["prices"][0]["id"]),
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();

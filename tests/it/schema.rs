@@ -20,15 +20,15 @@ const TO_COME: &[&str] = &[
     "InvoiceStatus", "License", "LicenseType", "Mutation.addPaymentMethod", "Mutation.bindApp",
     "Mutation.defineLicense", "Mutation.prepay", "Mutation.quotePrepay",
     "Mutation.removePaymentMethod", "Mutation.setBurstCapacity",
-    "Mutation.setExchangeRate", "Mutation.setResourcePrices", "Mutation.setTermDiscounts",
+    "Mutation.setExchangeRate", 
     "Mutation.subscribe", "PaymentMethod", "PrepayInput", "PrepayPayload", "PrepayQuote", "Prepayment",
-    "PrepaymentStatus", "Pricing", "Query.capacityCharge", "Query.exchangeRates",
+    "PrepaymentStatus", "Pricing", "Query.exchangeRates",
     "Query.invoices", "Query.licenses", "Query.prepayments", "Query.pricing",
     "QuotePrepayInput", "QuotePrepayPayload",
-    "RemovePaymentMethodInput", "ResourcePrice", "ResourcePriceInput",
+    "RemovePaymentMethodInput", 
     "SetAutoRenewalInput.prepaymentId", "SetBurstCapacityInput", "SetExchangeRateInput",
-    "SetResourcePricesInput", "SetResourcePricesPayload", "SetTermDiscountsInput", "SubscribeInput",
-    "Subscription", "TermDiscountInput",
+    "SubscribeInput",
+    "Subscription", 
 ];
 
 /// What connections take: the contract says so of all of them in its preface.

@@ -3,14 +3,16 @@
 use async_graphql::InputObject;
 use rust_decimal::Decimal;
 
-use crate::domain::capacity::{self, HOUR_SECONDS, MONTH_SECONDS, SUBSCRIPTION_LEVEL, term_discount};
+use crate::domain::capacity::{
+    self, HOUR_SECONDS, LEVEL_MAX, MONTH_SECONDS, PLACES_MAX, SUBSCRIPTION_LEVEL, term_discount,
+};
 use crate::domain::money::{self, Currency, CurrencyCode};
 use crate::domain::order::QUANTITY_MAX;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::PaymentType;
-use crate::graphql::error::{ApiResult, MutationError, MutationResult};
-use crate::graphql::input::known_currency;
+use crate::graphql::error::{ApiError, ApiResult, MutationError, MutationResult};
+use crate::graphql::input::{known_currency, may_be_kept};
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::Session;
 use crate::graphql::types::account;
@@ -88,6 +90,40 @@ fn amount_of(input: &PriceInput) -> Result<Decimal, Refusal> {
         return Err(Refusal::new(RefusalCode::OutOfRange, "amount", message));
     }
     Ok(money::multiply(input.size.value, Decimal::from(input.amount))?)
+}
+
+/// What capacity is asked for.
+pub struct Capacity {
+    pub resource: String,
+    pub amount: Decimal,
+    pub seconds: i32,
+    pub currency: CurrencyCode,
+    pub level: i32,
+}
+
+/// What capacity costs for a time, at 20 decimal places; None if there is no such price.
+pub async fn charge(session: &Session, asked: Capacity) -> ApiResult<Option<PriceQuote>> {
+    let wrong = |code, argument, message: &str| ApiError::of_argument(code, argument, message.to_owned());
+    let currency = known_currency(session, "currency", asked.currency)
+        .map_err(|refusal| wrong(refusal.code, "currency", &refusal.message))?;
+    if asked.amount < Decimal::ZERO {
+        return Err(wrong(RefusalCode::Invalid, "amount", "must not be negative"));
+    }
+    if asked.seconds < 0 {
+        return Err(wrong(RefusalCode::Invalid, "seconds", "must not be negative"));
+    }
+    if !(0..=LEVEL_MAX).contains(&asked.level) {
+        return Err(wrong(RefusalCode::OutOfRange, "level", &format!("must be from 0 to {LEVEL_MAX}")));
+    }
+    if !may_be_kept(&asked.resource) {
+        return Ok(None);
+    }
+    let now = session.app.clock.now();
+    let price = session.repository().resource_price(asked.resource, currency.code, asked.level, now).await?;
+    let Some(price) = price else { return Ok(None) };
+    let seconds = i64::from(asked.seconds);
+    let quote = capacity::quote(&price, asked.amount, seconds, Decimal::ZERO, PLACES_MAX)?;
+    Ok(Some(PriceQuote { quote, currency: currency.code }))
 }
 
 /// The months of what is paid beforehand; None for an hour on demand.

@@ -18,6 +18,7 @@ pub mod price_quote;
 pub mod price_rule;
 pub mod record;
 pub mod resource;
+pub mod resource_price;
 pub mod service_config;
 pub mod transaction;
 pub mod usage_point;

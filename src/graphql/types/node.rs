@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::price_rule::PriceRule;
 use super::record::ConsumptionRecord;
 use super::resource::Resource;
+use super::resource_price::ResourcePrice;
 use super::transaction::Transaction;
 use crate::domain::ids::NodeId;
 use crate::graphql::error::ApiResult;
@@ -29,6 +30,7 @@ pub enum Node {
     Transaction(Transaction),
     LedgerEntry(LedgerEntry),
     PriceRule(PriceRule),
+    ResourcePrice(ResourcePrice),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -46,6 +48,9 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         }
         NodeId::Transaction(id) => session.load(id).await?.map(|row| Node::Transaction(Transaction(row))),
         NodeId::PriceRule(id) => session.load(id).await?.map(|row| Node::PriceRule(PriceRule(row))),
+        NodeId::ResourcePrice(id) => {
+            session.load(id).await?.map(|row| Node::ResourcePrice(ResourcePrice(row)))
+        }
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

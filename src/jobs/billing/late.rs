@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::super::JobContext;
 use super::super::pass::{Pass, Permit};
 use super::AGAIN_AFTER;
-use super::rate::{READ_SECONDS_MAX, ToRate, rate_months};
+use super::rate::{ToRate, rate_months};
 use super::run::{NotClosed, close};
 use crate::domain::account::Account;
 use crate::domain::closing::{Month, closed_until, left_open, next_to_close};
@@ -107,8 +107,9 @@ async fn without_unchanged(
 ) -> Result<Vec<ToRate>, StoreError> {
     let billed: Vec<(AccountId, Month)> =
         wanted.iter().filter(|(_, (_, version))| version.is_some()).map(|(key, _)| *key).collect();
-    let conn = jobs.database.reading_connection(READ_SECONDS_MAX).await?;
+    let (conn, _) = jobs.readers.take(&jobs.database).await?;
     let versions = usage_versions(&conn, &billed).await?;
+    jobs.readers.give_back(conn);
     let now: BTreeMap<(AccountId, Month), i64> = billed.into_iter().zip(versions).collect();
     let changed = wanted
         .into_iter()

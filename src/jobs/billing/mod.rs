@@ -8,11 +8,13 @@
 mod late;
 mod plan;
 mod rate;
+mod readers;
 mod run;
 
 pub use late::late_pass;
 pub use plan::{PlanError, begin_period, begin_runs, next_begin};
 pub use rate::{ToRate, Unrated, rate_months, to_rate_again};
+pub use readers::Readers;
 pub use run::{run_pass, runs_of, runs_under_way};
 
 use std::time::Duration;

@@ -24,9 +24,7 @@ use crate::store::month_usage::{
 use crate::store::{Conn, closings, orders, plans, price_rules};
 
 /// Accounts whose usage one statement reads.
-const READ_AT_ONCE: usize = 64;
-/// A month's usage may be a lot: reading it may take longer than other statements.
-pub(super) const READ_SECONDS_MAX: i64 = 300;
+const READ_AT_ONCE: usize = 128;
 
 /// A month of an account that is to be rated.
 #[derive(Debug, Clone)]
@@ -104,18 +102,26 @@ pub async fn rate_months(
     rating.await.map_err(|error| StoreError::Internal(error.to_string()))
 }
 
-/// Reads the usage of months. Where that fails it is tried in halves, so that one account's numbers hold up no other's.
+/// Reads the usage of months. Where that fails it is tried in halves, so that one account's numbers hold up no other's. It
+/// fails only where the database cannot be asked.
 async fn read(jobs: &JobContext, months: &mut [Gathered]) -> Result<(), StoreError> {
     let mut parts = vec![months];
     while let Some(part) = parts.pop() {
-        // A connection of its own: a statement may take long, and may break it.
-        let conn = jobs.database.reading_connection(READ_SECONDS_MAX).await?;
-        let Err(error) = gather(&conn, part).await else { continue };
-        tracing::warn!(%error, accounts = part.len(), "the usage of a month could not be read at once");
+        let (conn, was_used) = jobs.readers.take(&jobs.database).await?;
+        let Err(error) = gather(&conn, part).await else {
+            jobs.readers.give_back(conn);
+            continue;
+        };
         part.iter_mut().for_each(Gathered::forget);
-        match part {
-            [only] => only.failed = Some(Unrated::Unreadable(error)),
-            part => {
+        if was_used {
+            parts.push(part);
+            continue;
+        }
+        tracing::warn!(%error, accounts = part.len(), "the usage of a month could not be read at once");
+        match (part, error) {
+            (_, error @ StoreError::Unavailable(_)) if !error.is_timeout() => return Err(error),
+            ([only], error) => only.failed = Some(Unrated::Unreadable(error)),
+            (part, _) => {
                 let (first, second) = part.split_at_mut(part.len() / 2);
                 parts.extend([first, second]);
             }
