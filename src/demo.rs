@@ -7,13 +7,17 @@ use rust_decimal::Decimal;
 
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
-use crate::domain::command::{Action, Command, Recharge};
+use crate::domain::command::{Action, Command, Recharge, fingerprint};
 use crate::domain::ids::{AccountId, PlanId, ResourcePriceId};
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::Head;
 use crate::domain::money::CurrencyCode;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, PlanResource, Resource};
+use crate::domain::price_rule::{
+    NewDefinition, Package, PackageType, Quota, RuleToSet, RulesToSet, Stated, Tariff, Terms, Tier, TierMode,
+};
+use crate::domain::usage::{Granularity, bucket_start};
 use crate::domain::viewer::{Role, Viewer};
 use crate::engine::{EngineError, Urgency};
 use crate::graphql::app::App;
@@ -30,6 +34,8 @@ pub enum DemoError {
     Access(#[from] AccessError),
     #[error("making the demo: {0}")]
     Engine(#[from] EngineError),
+    #[error("making the demo: {0}")]
+    Rules(String),
     #[error("making the demo: the server does not know CNY")]
     Currency,
 }
@@ -104,6 +110,17 @@ const DISCOUNTS: [(&str, i32, i64); 5] =
     [("3 months", 3, 3), ("6 months", 6, 10), ("1 year", 12, 25), ("2 years", 24, 35), ("3 years", 36, 45)];
 const DATACENTERS: [(&str, &str, &str); 3] =
     [("BA", "北艾", "Bei'ai"), ("HDYQ", "华东一区", "East China 1"), ("YTYQ", "亚太一区", "Asia Pacific 1")];
+/// A resource, how many units a price is for, and the tiers: where they begin, and their prices in units of 0.0001.
+type DemoTariff = (&'static str, i64, &'static [(i64, i64)]);
+const TARIFFS: [DemoTariff; 4] = [
+    ("space", 1, &[(0, 0), (10, 1_650), (51_200, 1_620), (512_000, 1_590), (5_242_880, 1_560)]),
+    ("transfer_out", 1, &[(0, 2_900)]),
+    ("api_get", 1_000, &[(0, 10)]),
+    ("api_put", 1_000, &[(0, 10)]),
+];
+/// What everybody has for nothing each month.
+const REWARD: [(&str, i64); 4] =
+    [("space", 10), ("transfer_out", 10), ("api_get", 1_000_000), ("api_put", 100_000)];
 const REGIONS: [&str; 2] = ["cn-north-1", "cn-north-2"];
 
 /// Makes the demo, unless there is an account already.
@@ -118,6 +135,7 @@ pub async fn make(app: &App) -> Result<(), DemoError> {
     let currency = currency.ok_or(DemoError::Currency)?;
     make_market(app, &repository, currency).await?;
     make_prices(app, &repository, currency).await?;
+    make_rules(app, &repository, currency).await?;
     // The tenants come last: where there is an account, the demo is whole.
     make_tenants(app, &repository, currency).await
 }
@@ -190,6 +208,57 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
         en: en.to_owned(),
     });
     Ok(repository.label_insert(LabelList::Datacenter, &datacenters).await?)
+}
+
+/// What consumption costs everybody, from the beginning of the month on: the storage plan of the price service's document.
+async fn make_rules(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
+    let tariff = |(resource, per, tiers): &(&str, i64, &[(i64, i64)])| Tariff {
+        resource: (*resource).to_owned(),
+        mode: TierMode::Graduated,
+        per: Decimal::from(*per),
+        round_up: false,
+        tiers: tiers.iter().map(tier).collect(),
+    };
+    let quota = |(resource, quantity): (&str, i64)| Quota {
+        resource: resource.to_owned(),
+        quantity: Decimal::from(quantity),
+    };
+    let reward = Package {
+        package_type: PackageType::Reward,
+        money: Decimal::ZERO,
+        quotas: REWARD.map(quota).to_vec(),
+    };
+    let now = app.clock.now();
+    let rule = |description: &str, terms| RuleToSet {
+        effective_from: Some(bucket_start(now, Granularity::Month, Tz::Asia__Shanghai)),
+        effective_until: None,
+        stated: Stated::New(NewDefinition {
+            kind: "demo".to_owned(),
+            description: description.to_owned(),
+            currency: Some(currency),
+            terms,
+        }),
+    };
+    let rules = vec![
+        rule("Storage, traffic and calls", Terms::Base(TARIFFS.iter().map(tariff).collect())),
+        rule("Free for everyone", Terms::Package(reward)),
+    ];
+    let digest = fingerprint(&rules);
+    let wanted = RulesToSet {
+        account: None,
+        key: "demo:rules".to_owned(),
+        dry_run: false,
+        allow_past: true,
+        rules,
+        set_by: "demo".to_owned(),
+        now,
+    };
+    repository.price_rules_set(wanted, digest).await?.map_err(|refusal| DemoError::Rules(refusal.message))?;
+    Ok(())
+}
+
+fn tier((from, unit_price): &(i64, i64)) -> Tier {
+    Tier { from: Decimal::from(*from), unit_price: Decimal::new(*unit_price, 4), flat_fee: Decimal::ZERO }
 }
 
 async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {

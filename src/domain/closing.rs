@@ -176,7 +176,9 @@ pub fn rate_usage(
     currency: &Currency,
 ) -> Result<Option<Charge>, OutOfRange> {
     let parts: Vec<_> = stretches.iter().map(Stretch::part).collect();
-    let charge = rate(&parts, usage, currency.ledger_scale)?;
+    let mut charge = rate(&parts, usage, currency.ledger_scale)?;
+    // In which part of the month nothing of a resource was used is no news.
+    charge.lines.retain(|line| !line.steps.is_empty() || line.quantity.is_some_and(|used| !used.is_zero()));
     let says_something = !usage.is_empty() || !charge.total.is_zero();
     Ok(says_something.then_some(charge))
 }

@@ -146,7 +146,7 @@ async fn set_prices(session: &Session, input: SetResourcePricesInput) -> Mutatio
         let field = format!("prices.{index}.resource");
         return Err(Refusal::new(RefusalCode::NotFound, field, "there is no such resource").into());
     }
-    Ok(session.repository().resource_price_insert(&prices).await.map_err(MutationError::from)?)
+    session.repository().resource_price_insert(&prices).await.map_err(MutationError::from)
 }
 
 fn require_count(field: &'static str, count: usize, least: usize, most: usize) -> Result<(), Refusal> {
