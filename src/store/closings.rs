@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Date, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
+use super::list::each_window;
 use super::rows::{ClosedMonthRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
@@ -17,20 +18,12 @@ pub async fn closed_overlapping(
     conn: Conn<'_>,
     windows: &[(AccountId, Month)],
 ) -> Result<Vec<ClosedMonth>, StoreError> {
-    let statement = Statement::new("SELECT ")
-        .sql(select_list::<ClosedMonthRow>("t."))
-        .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(windows.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.start).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.end).collect::<Vec<_>>())
-        .sql(
-            ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM closed_months t \
-             WHERE t.account_id = k.account_id AND t.start_time < k.end_time AND t.end_time > k.start_time \
-             AND t.start_time > k.start_time - interval '40 days' \
-             ORDER BY t.start_time DESC LIMIT 10) t",
-        );
+    let select = Statement::new("SELECT ").sql(select_list::<ClosedMonthRow>("t."));
+    let statement = each_window(select, windows.iter().copied()).sql(
+        "(SELECT * FROM closed_months t WHERE t.account_id = k.account_id AND t.start_time < k.end_time \
+         AND t.end_time > k.start_time AND t.start_time > k.start_time - interval '40 days' \
+         ORDER BY t.start_time DESC LIMIT 10) t",
+    );
     rows::<ClosedMonthRow>(conn, statement).await
 }
 

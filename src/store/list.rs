@@ -13,6 +13,7 @@ use super::rows::{Row, select_list};
 use super::statement::Statement;
 use super::{Conn, rows};
 use crate::domain::account::AccountKind;
+use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OwnedId};
 use diesel_async::RunQueryDsl;
 
@@ -277,6 +278,25 @@ pub(super) fn each_key<ST>(select: Statement<ST>, ids: &[OwnedId]) -> Statement<
         .sql(", ")
         .value::<diesel::sql_types::Array<diesel::sql_types::Uuid>, _>(ids)
         .sql(") k (account_id, id) CROSS JOIN LATERAL ")
+}
+
+/// Windows of time of accounts as the outer side of a look-up, each with its place from 1.
+pub(super) fn each_window<ST>(
+    select: Statement<ST>,
+    windows: impl Iterator<Item = (AccountId, Month)> + Clone,
+) -> Statement<ST> {
+    use diesel::sql_types::{Array, Timestamptz};
+    let accounts: Vec<i64> = windows.clone().map(|(account, _)| account.0).collect();
+    let starts: Vec<DateTime<Utc>> = windows.clone().map(|(_, month)| month.start).collect();
+    let ends: Vec<DateTime<Utc>> = windows.map(|(_, month)| month.end).collect();
+    select
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(starts)
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(ends)
+        .sql(") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ")
 }
 
 /// Rows of `table` by id: found by (account_id, id).

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Numeric, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
 
 use super::Conn;
 use super::error::StoreError;
+use super::list::each_window;
 use super::numeric::Exact;
 use super::statement::Statement;
 use crate::domain::closing::Month;
@@ -45,11 +46,8 @@ pub async fn parts_usage(mut conn: Conn<'_>, parts: &[PartOfMonth]) -> Result<Ve
     let statement = Statement::<(BigInt, Text, Text, Numeric, BigInt)>::new(
         "SELECT k.place - 1, r.code, r.aggregation, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END, u.version",
     );
-    let statement = of_windows(
-        statement,
-        parts.iter().map(|part| (part.account, part.limits.start, part.limits.end)),
-    )
-    .sql(
+    let windows = parts.iter().map(|part| (part.account, part.limits));
+    let statement = each_window(statement, windows).sql(
         "(SELECT u.resource_code, sum(u.quantity) AS sum, max(u.quantity) AS greatest, sum(u.version)::bigint AS version \
          FROM usage_hours u WHERE u.account_id = k.account_id AND u.hour >= k.start_time AND u.hour < k.end_time \
          GROUP BY u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY k.place, r.code",
@@ -75,11 +73,7 @@ pub async fn gauge_versions(
     months: &[(AccountId, Month)],
 ) -> Result<Vec<(usize, i64)>, StoreError> {
     let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place - 1, u.version");
-    let statement = of_windows(
-        statement,
-        months.iter().map(|(account, month)| (*account, before(month), month.end)),
-    )
-    .sql(
+    let statement = each_window(statement, with_hour_before(months)).sql(
         "(SELECT sum(u.version)::bigint AS version FROM usage_samples u WHERE u.account_id = k.account_id \
          AND u.slot >= k.start_time AND u.slot < k.end_time) u WHERE u.version IS NOT NULL",
     );
@@ -110,8 +104,7 @@ pub async fn gauges_usage(
     kinds: &HashMap<String, Aggregation>,
 ) -> Result<Vec<(usize, Gauges)>, StoreError> {
     let statement = Statement::<(BigInt, Text, Text, Timestamptz, Numeric)>::new("SELECT k.place - 1, u.*");
-    let windows = months.iter().map(|(account, month)| (*account, before(month), month.end));
-    let statement = of_windows(statement, windows).sql(
+    let statement = each_window(statement, with_hour_before(months)).sql(
         "(SELECT u.resource_code, u.subject, u.slot, u.quantity FROM usage_samples u WHERE u.account_id = k.account_id \
          AND u.slot >= k.start_time AND u.slot < k.end_time ORDER BY u.slot, u.resource_code, u.subject OFFSET 0) u",
     );
@@ -194,8 +187,7 @@ pub async fn usage_versions(
     months: &[(AccountId, Month)],
 ) -> Result<Vec<i64>, StoreError> {
     let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place - 1, u.version");
-    let windows = months.iter().map(|(account, month)| (*account, month.start, month.end));
-    let statement = of_windows(statement, windows).sql(
+    let statement = each_window(statement, months.iter().copied()).sql(
         "(SELECT coalesce(sum(u.version), 0)::bigint AS version FROM usage_hours u WHERE u.account_id = k.account_id \
          AND u.hour >= k.start_time AND u.hour < k.end_time) u",
     );
@@ -211,25 +203,14 @@ pub async fn usage_versions(
     Ok(versions)
 }
 
-fn before(month: &Month) -> DateTime<Utc> {
-    month.start.checked_sub_signed(HOUR).unwrap_or(month.start)
+/// What was reported in the hour before is held.
+fn with_hour_before(months: &[(AccountId, Month)]) -> impl Iterator<Item = (AccountId, Month)> + Clone {
+    months.iter().map(|(account, month)| {
+        let start = month.start.checked_sub_signed(HOUR).unwrap_or(month.start);
+        (*account, Month { start, ..*month })
+    })
 }
 
 fn known_aggregation(code: &str) -> Result<Aggregation, StoreError> {
     Aggregation::from_code(code).ok_or_else(|| StoreError::Corrupt(format!("aggregation \"{code}\"")))
-}
-
-/// ` FROM` the windows, each with its place from 1, and what follows for each.
-fn of_windows<ST>(
-    select: Statement<ST>,
-    windows: impl Iterator<Item = (AccountId, DateTime<Utc>, DateTime<Utc>)> + Clone,
-) -> Statement<ST> {
-    select
-        .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(windows.clone().map(|(account, ..)| account.0).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.clone().map(|(_, start, _)| start).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.map(|(.., end)| end).collect::<Vec<_>>())
-        .sql(") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ")
 }

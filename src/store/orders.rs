@@ -63,18 +63,11 @@ pub async fn orders_on_demand(
     conn: Conn<'_>,
     windows: &[(AccountId, Month)],
 ) -> Result<Vec<Order>, StoreError> {
-    let statement = Statement::new("SELECT ")
-        .sql(select_list::<OrderRow>("t."))
-        .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(windows.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.start).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<Timestamptz>, _>(windows.iter().map(|(_, month)| month.end).collect::<Vec<_>>())
+    let select = Statement::new("SELECT ").sql(select_list::<OrderRow>("t."));
+    let statement = list::each_window(select, windows.iter().copied())
         .sql(
-            ") k (account_id, start_time, end_time) CROSS JOIN LATERAL (SELECT * FROM orders t \
-             WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' AND t.delivered_at < k.end_time \
-             AND coalesce(t.expires_at, 'infinity') > k.start_time LIMIT ",
+            "(SELECT * FROM orders t WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' \
+             AND t.delivered_at < k.end_time AND coalesce(t.expires_at, 'infinity') > k.start_time LIMIT ",
         )
         .bigint(ON_DEMAND_MAX)
         .sql(") t ORDER BY t.account_id, t.id");
