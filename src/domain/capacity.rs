@@ -36,6 +36,8 @@ pub struct ResourcePrice {
     pub effective_from: DateTime<Utc>,
 }
 
+/// The longest term that is priced, in months.
+pub const TERM_MONTHS_MAX: i32 = 120;
 /// The highest burst level.
 pub const LEVEL_MAX: i32 = 20;
 /// The most decimal places of a price of capacity, and of what is charged by it before it is rounded to a currency's.

@@ -19,7 +19,7 @@ use super::usage::{Granularity, bucket_start, next_bucket};
 /// A bill for what was used is due so long after it was made.
 pub const DUE_AFTER: TimeDelta = TimeDelta::days(15);
 /// A month is closed so long after its end: what is reported by then needs no correction.
-pub const SETTLING: TimeDelta = TimeDelta::hours(1);
+const SETTLING: TimeDelta = TimeDelta::hours(1);
 /// What is reported after that is billed so long after it came, with whatever else has come by then.
 pub const CORRECTED_AFTER: TimeDelta = TimeDelta::hours(1);
 const HOUR_SECONDS: i64 = 60 * 60;
@@ -53,6 +53,11 @@ impl Month {
         day.with_day(1).unwrap_or(day)
     }
 
+    /// When it is closed.
+    pub fn closes_at(&self) -> DateTime<Utc> {
+        self.end.checked_add_signed(SETTLING).unwrap_or(self.end)
+    }
+
     /// The part of it that lies before an instant.
     fn before(self, end: DateTime<Utc>) -> Self {
         Self { end: self.end.min(end), ..self }
@@ -68,19 +73,14 @@ pub fn closed_until(account: &Account) -> DateTime<Utc> {
 /// A change of zone leaves less than this of a month: it goes with the next one.
 const LEFTOVER: TimeDelta = TimeDelta::days(2);
 
-/// The account's first month that is not closed, over or not.
-pub fn running_month(account: &Account) -> Result<Month, OutOfRange> {
+/// The account's first month that is not closed, if it has ended by `end`.
+pub fn next_to_close(account: &Account, end: DateTime<Utc>) -> Result<Option<Month>, OutOfRange> {
     let start = closed_until(account);
     let mut month = Month::of(start, account.time_zone)?;
     if month.end.signed_duration_since(start) < LEFTOVER {
         month = Month::of(month.end, account.time_zone)?;
     }
-    Ok(Month { start, end: month.end })
-}
-
-/// The account's first month that is not closed, if it has ended by `end`.
-pub fn next_to_close(account: &Account, end: DateTime<Utc>) -> Result<Option<Month>, OutOfRange> {
-    running_month(account).map(|month| (month.end <= end).then_some(month))
+    Ok((month.end <= end).then_some(Month { start, ..month }))
 }
 
 /// The window of a month that the account has not closed although later ones may be: `instant`'s calendar month without

@@ -63,7 +63,7 @@ pub enum Action {
     OrderStep(OrderStep),
     BillStep(BillStep),
     /// Bills a month that is over, or corrects its bill.
-    CloseMonth(#[serde(skip)] Box<RatedMonth>),
+    CloseMonth(#[serde(skip)] Arc<RatedMonth>),
     Rerate(Box<Rerate>),
     TellMonthFailure(MonthFailure),
 }
@@ -167,9 +167,9 @@ pub struct MonthFailure {
 pub struct Rerate {
     /// The first day of the month.
     pub period: NaiveDate,
-    /// The month as it was read and rated for this; no part of what is asked.
+    /// The month as it was read and rated for this; no part of what is asked. None where the key is known to hold an answer.
     #[serde(skip)]
-    pub rated: RatedMonth,
+    pub rated: Option<RatedMonth>,
 }
 
 coded_enum! {

@@ -209,7 +209,7 @@ impl Named {
             Action::OrderStep(step) => self.orders.push(step.order.0),
             Action::TellMonthFailure(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
-            Action::Rerate(rerate) => self.take_month(account, &rerate.rated),
+            Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {
                 self.bills.push(bill.0);
                 self.payers.push(account);

@@ -14,9 +14,13 @@ use super::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::ids::AccountId;
 
+/// The room, as an advisory lock.
+const ROOM: i64 = 4_702_394_921_427_289_930;
+
 /// Enters the room, until the transaction ends.
 pub(super) async fn enter(conn: Conn<'_>) -> Result<(), StoreError> {
-    execute(conn, Statement::new("SELECT pg_advisory_xact_lock_shared(4702394921427289930)")).await.map(drop)
+    let statement = Statement::new("SELECT pg_advisory_xact_lock_shared(").bigint(ROOM).sql(")");
+    execute(conn, statement).await.map(drop)
 }
 
 /// Months that end before this may be closed by now.
@@ -36,7 +40,8 @@ pub async fn horizon_move(conn: Conn<'_>, end: DateTime<Utc>) -> Result<(), Stor
 
 /// Waits until whoever was recording usage when the horizon was moved has finished.
 pub async fn wait_for_recorders(conn: Conn<'_>) -> Result<(), StoreError> {
-    execute(conn, Statement::new("SELECT pg_advisory_xact_lock(4702394921427289930)")).await.map(drop)
+    let statement = Statement::new("SELECT pg_advisory_xact_lock(").bigint(ROOM).sql(")");
+    execute(conn, statement).await.map(drop)
 }
 
 /// Notes days of accounts: whoever looks again does so from `due` on, or as soon as he was going to.

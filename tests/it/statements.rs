@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use abacus::clock::Clock;
 use abacus::domain::ids::AccountId;
-use abacus::jobs::billing::{begin_runs, run_pass};
+use abacus::jobs::billing::{begin_runs, late_pass, run_pass};
 use abacus::jobs::{Permit, pass};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -279,6 +279,11 @@ async fn hot_statements_read_little_of_large_tables() {
     let ran = reads.watch("jobs", pass(&app.jobs, Permit::Always)).await.unwrap();
     assert!(!ran.runs.0.is_empty(), "some were due");
     reads.watch("jobs, when nothing is due", pass(&app.jobs, Permit::Always)).await.unwrap();
+
+    for when in ["late usage", "late usage, when none is left"] {
+        let looked = reads.watch(when, late_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        assert_eq!(looked.undone, 0, "{when}");
+    }
 
     // Look-ups.
     let id = |field: &str| paid[field]["id"].as_str().unwrap().to_owned();

@@ -8,16 +8,15 @@ use super::draft::Draft;
 use super::{Made, payment};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::closing::{ClosedMonth, DUE_AFTER, Month, RatedMonth, less_charged_before};
+use crate::domain::closing::{ClosedMonth, DUE_AFTER, Month, OnDemand, RatedMonth, less_charged_before};
 use crate::domain::command::{JobDone, JobKind, MonthFailure, Rerate};
-use crate::domain::ids::{BillId, RecordId, TransactionId};
-use crate::domain::ledger::Posting;
+use crate::domain::ids::{BillId, RecordId};
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::notice::NoticeKind;
 use crate::domain::rating::Charge;
 use crate::domain::record::{Content, Record};
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::transaction::TransactionKind;
 
 /// Closes or corrects a month, if the account's book still says what it said when the month was read.
 pub(super) fn decide(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Made, Refusal> {
@@ -31,11 +30,11 @@ pub(super) fn decide(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Made, 
 
 /// Rates a closed month again because an operator asks for it.
 pub(super) fn rerate(draft: &mut Draft<'_>, rerate: &Rerate) -> Result<Made, Refusal> {
-    if !is_as_it_was_read(draft, &rerate.rated) {
+    let Some(rated) = rerate.rated.as_ref().filter(|rated| is_as_it_was_read(draft, rated)) else {
         let message = "the month was rated by another at the same time; ask again";
         return Err(Refusal::new(RefusalCode::Conflict, "period", message));
-    }
-    Ok(Made { bill: close(draft, &rerate.rated)?, ..Made::default() })
+    };
+    Ok(Made { bill: close(draft, rated)?, ..Made::default() })
 }
 
 pub(super) fn tell_failure(draft: &mut Draft<'_>, failure: &MonthFailure) -> Result<Made, Refusal> {
@@ -103,14 +102,17 @@ fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
     }
 }
 
-/// What a record is of: an order on demand, by its place, or usage.
-type Of = Option<usize>;
+/// What a record is of: an order on demand, or usage.
+type Of<'r> = Option<&'r OnDemand>;
 
 /// What is to be charged now. Orders on demand are charged whole when the month is closed, and do not change after.
-fn to_charge(rated: &RatedMonth, before: Option<&ClosedMonth>) -> Result<Vec<(Of, Charge)>, OutOfRange> {
+fn to_charge<'r>(
+    rated: &'r RatedMonth,
+    before: Option<&ClosedMonth>,
+) -> Result<Vec<(Of<'r>, Charge)>, OutOfRange> {
     let Some(before) = before else {
         let usage = rated.usage.iter().map(|charge| (None, charge.clone()));
-        let orders = rated.on_demand.iter().enumerate().map(|(at, order)| (Some(at), order.charge.clone()));
+        let orders = rated.on_demand.iter().map(|order| (Some(order), order.charge.clone()));
         return Ok(usage.chain(orders).collect());
     };
     let nothing = || Charge { total: Decimal::ZERO, lines: Vec::new() };
@@ -127,12 +129,12 @@ fn bill(
     rated: &RatedMonth,
     amount: Decimal,
     correction_of: Option<BillId>,
-    charges: Vec<(Of, Charge)>,
+    charges: Vec<(Of<'_>, Charge)>,
 ) -> Result<Arc<Bill>, Refusal> {
     let due_at = draft.instant.checked_add_signed(DUE_AFTER).ok_or(OutOfRange)?;
     let id = BillId(draft.next_id()?);
-    for (of, charge) in charges {
-        let record = record(draft, rated, id, of, charge, correction_of.is_some())?;
+    for (order, charge) in charges {
+        let record = record(draft, rated, id, order, charge, correction_of.is_some())?;
         draft.put_record(record);
     }
     draft.put_bill(Bill {
@@ -168,7 +170,8 @@ fn settle(
     correction_of: Option<BillId>,
 ) -> Result<(), Refusal> {
     if amount < Decimal::ZERO {
-        credit(draft, id, amount)?;
+        payment::pay(draft, id, TransactionKind::BillPayment)?;
+        payment::settle(draft)?;
         // What was credited pays what is still open of the same month before it is spent on something else.
         return correction_of.map_or(Ok(()), |original| pay_if_possible(draft, original));
     }
@@ -187,49 +190,15 @@ fn pay_if_possible(draft: &mut Draft<'_>, id: BillId) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What was charged too much goes to the balance at once.
-fn credit(draft: &mut Draft<'_>, id: BillId, amount: Decimal) -> Result<(), Refusal> {
-    let Some(bill) = draft.bill(id).cloned() else { return Ok(()) };
-    let transaction = Transaction {
-        id: TransactionId(draft.next_id()?),
-        kind: TransactionKind::BillPayment,
-        status: TransactionStatus::Finished,
-        currency: draft.currency.code,
-        amount: money::negate(amount),
-        debit: Ledger::Revenue(TransactionKind::BillPayment.code().to_lowercase()),
-        credit: Ledger::Customer,
-        description: format!("Credit of bill {}", bill.number()),
-        payment_method: "balance".to_owned(),
-        order: None,
-        bill: Some(id),
-        refund_of: None,
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: None,
-        created_at: draft.instant,
-    };
-    let transaction =
-        draft.post(transaction, Posting::because(format!("Credit of bill {}", bill.number())))?;
-    draft.put_bill(Bill {
-        status: BillStatus::Paid,
-        last_paid_at: Some(draft.instant),
-        paid_by: Some(transaction.id),
-        next_step_at: None,
-        ..Bill::clone(&bill)
-    });
-    payment::settle(draft)
-}
-
 fn record(
     draft: &mut Draft<'_>,
     rated: &RatedMonth,
     bill: BillId,
-    of: Of,
+    order: Of<'_>,
     charge: Charge,
     is_correction: bool,
 ) -> Result<Record, Refusal> {
     let period = rated.period.format("%Y-%m");
-    let order = of.and_then(|at| rated.on_demand.get(at));
     let Month { start, end } = order.map_or(rated.month, |order| order.ran);
     let of_usage =
         || if is_correction { format!("Usage {period}, correction") } else { format!("Usage {period}") };

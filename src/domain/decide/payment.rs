@@ -85,7 +85,8 @@ pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Debits what a bill asks for; a bill of zero is paid without a transaction. Whether the money is there is for the
+/// Debits what a bill asks for, or credits what one of less than zero gives back; a bill of zero is paid without a
+/// transaction. Whether the money is there is for the
 /// caller to have seen.
 pub(super) fn pay(
     draft: &mut Draft<'_>,
@@ -127,16 +128,20 @@ fn payment_of(
     order: Option<&Order>,
     kind: TransactionKind,
 ) -> Result<Transaction, Refusal> {
-    let description =
-        order.map_or_else(|| format!("Bill {}", bill.number()), |order| order.product_name.clone());
+    let description = order.map_or_else(|| title_of(bill), |order| order.product_name.clone());
+    let revenue = Ledger::Revenue(kind.code().to_lowercase());
+    let (debit, credit) = match bill.amount < Decimal::ZERO {
+        true => (revenue, Ledger::Customer),
+        false => (Ledger::Customer, revenue),
+    };
     Ok(Transaction {
         id: TransactionId(draft.next_id()?),
         kind,
         status: TransactionStatus::Finished,
         currency: bill.currency,
-        amount: bill.amount,
-        debit: Ledger::Customer,
-        credit: Ledger::Revenue(kind.code().to_lowercase()),
+        amount: bill.amount.abs(),
+        debit,
+        credit,
         description,
         payment_method: "balance".to_owned(),
         order: bill.order,
@@ -160,8 +165,13 @@ fn reason_of(bill: &Bill, order: Option<&Order>, kind: TransactionKind) -> Strin
         (Some(order), _) => {
             format!("{}, order {}, bill {}", order.product_name, order.number(), bill.number())
         }
-        (None, _) => format!("Bill {}", bill.number()),
+        (None, _) => title_of(bill),
     }
+}
+
+fn title_of(bill: &Bill) -> String {
+    let title = if bill.amount < Decimal::ZERO { "Credit of bill" } else { "Bill" };
+    format!("{title} {}", bill.number())
 }
 
 /// Lifts an order's suspension, if what is unpaid was the reason.

@@ -1,9 +1,9 @@
 //! Months that were billed are rated again.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use chrono::{DateTime, Datelike, NaiveDate};
+use chrono::{Datelike, NaiveDate};
 
-use crate::domain::closing::{Month, RatedMonth};
+use crate::domain::closing::RatedMonth;
 use crate::domain::command::{Action, Rerate};
 use crate::domain::ids::AccountId;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -73,7 +73,7 @@ async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
     let mut tries = TRIES;
     loop {
         // A key that holds an answer is answered by the engine, whatever the month is like by now.
-        let rated = if is_answered { unread(period) } else { rated_again(session, account, period).await? };
+        let rated = if is_answered { None } else { Some(rated_again(session, account, period).await?) };
         let action = Action::Rerate(Box::new(Rerate { period, rated }));
         let done = submit(session, account, &key, input.dry_run, action).await;
         let is_conflict = |refusal: &Refusal| refusal.code == RefusalCode::Conflict;
@@ -83,20 +83,6 @@ async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
             }
             done => return done,
         }
-    }
-}
-
-fn unread(period: NaiveDate) -> RatedMonth {
-    RatedMonth {
-        month: Month { start: DateTime::UNIX_EPOCH, end: DateTime::UNIX_EPOCH },
-        period,
-        bill: None,
-        revision: 0,
-        usage_version: 0,
-        resource_type: String::new(),
-        usage: None,
-        on_demand: Vec::new(),
-        silent: Vec::new(),
     }
 }
 

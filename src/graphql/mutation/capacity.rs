@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::domain::capacity::{
-    LEVEL_MAX, PLACES_MAX, ResourcePrice as DomainPrice, TermDiscount as DomainDiscount,
+    LEVEL_MAX, PLACES_MAX, ResourcePrice as DomainPrice, TERM_MONTHS_MAX, TermDiscount as DomainDiscount,
 };
 use crate::domain::decide::require_not_above_largest;
 use crate::domain::ids::ResourcePriceId;
@@ -22,14 +22,11 @@ use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::price_quote::TermDiscount;
 use crate::graphql::types::resource_price::ResourcePrice;
 use crate::graphql::types::user_error::UserError;
-use crate::store::repository::AccessError;
 
 /// The most prices that are set at once.
 const PRICES_MAX: usize = 1_000;
 /// The most terms that have discounts.
 const DISCOUNTS_MAX: usize = 100;
-/// The longest term.
-const MONTHS_MAX: i32 = 120;
 /// The most unit-seconds that a price is for: 10^18.
 const MULTIPLIER_MAX: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
 
@@ -209,20 +206,16 @@ async fn set_discounts(
         discounts.push(read.map_err(|refusal| refusal.within(&format!("discounts.{index}")))?);
     }
     discounts.sort_by_key(|discount| discount.months);
-    session
-        .repository()
-        .term_discount_replace(discounts.clone())
-        .await
-        .map_err(|error: AccessError| MutationError::from(error))?;
+    session.repository().term_discount_replace(discounts.clone()).await?;
     Ok(discounts)
 }
 
 fn discount_of(input: TermDiscountInput, terms: &mut HashSet<i32>) -> Result<DomainDiscount, Refusal> {
-    if !(1..=MONTHS_MAX).contains(&input.months) {
+    if !(1..=TERM_MONTHS_MAX).contains(&input.months) {
         return Err(Refusal::new(
             RefusalCode::OutOfRange,
             "months",
-            format!("must be from 1 to {MONTHS_MAX}"),
+            format!("must be from 1 to {TERM_MONTHS_MAX}"),
         ));
     }
     if !terms.insert(input.months) {

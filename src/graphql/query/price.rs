@@ -4,7 +4,8 @@ use async_graphql::InputObject;
 use rust_decimal::Decimal;
 
 use crate::domain::capacity::{
-    self, HOUR_SECONDS, LEVEL_MAX, MONTH_SECONDS, PLACES_MAX, SUBSCRIPTION_LEVEL, term_discount,
+    self, HOUR_SECONDS, LEVEL_MAX, MONTH_SECONDS, PLACES_MAX, SUBSCRIPTION_LEVEL, TERM_MONTHS_MAX,
+    term_discount,
 };
 use crate::domain::money::{self, Currency, CurrencyCode};
 use crate::domain::order::QUANTITY_MAX;
@@ -17,9 +18,6 @@ use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::Session;
 use crate::graphql::types::account;
 use crate::graphql::types::price_quote::PriceQuote;
-
-/// The longest term that is priced.
-const MONTHS_MAX: i32 = 120;
 
 /// What is to be priced.
 #[derive(InputObject)]
@@ -136,9 +134,9 @@ fn term_of(input: &PriceInput) -> Result<Option<i32>, Refusal> {
         (PaymentType::Prepay, None) => {
             Err(Refusal::new(RefusalCode::Required, "paymentMonths", "is needed for PREPAY"))
         }
-        (PaymentType::Prepay, Some(months)) if (1..=MONTHS_MAX).contains(&months) => Ok(Some(months)),
+        (PaymentType::Prepay, Some(months)) if (1..=TERM_MONTHS_MAX).contains(&months) => Ok(Some(months)),
         (PaymentType::Prepay, Some(_)) => {
-            let message = format!("must be from 1 to {MONTHS_MAX}");
+            let message = format!("must be from 1 to {TERM_MONTHS_MAX}");
             Err(Refusal::new(RefusalCode::OutOfRange, "paymentMonths", message))
         }
     }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::money::Money as ShownMoney;
 use crate::domain::account::Account;
-use crate::domain::closing;
+use crate::domain::closing::{Month, rate_on_demand};
 use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::order::Order;
 use crate::domain::price_rule::PriceRule;
@@ -40,11 +40,11 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
     let start = bucket_start(now, Granularity::Month, account.time_zone);
     let end = next_bucket(start, Granularity::Month, account.time_zone)?;
     let reading = async { Ok(session.repository().usage_reports(account.id, (start, now)).await?) };
-    let month = closing::Month { start, end };
+    let month = Month { start, end };
     let running = async { Ok(session.repository().orders_on_demand(account.id, month).await?) };
     let loading = (session.load(OwnRulesOf(account.id)), session.load(DefaultRules(())));
     let (reports, on_demand, own, defaults) = try_join!(reading, running, loading.0, loading.1)?;
-    let month = Month {
+    let month = RunningMonth {
         reports,
         on_demand,
         own: own.unwrap_or_default(),
@@ -59,7 +59,7 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
 }
 
 /// A month that is not over.
-struct Month {
+struct RunningMonth {
     reports: Vec<Reports>,
     on_demand: Vec<Order>,
     own: Arc<[Arc<PriceRule>]>,
@@ -69,7 +69,7 @@ struct Month {
     limits: (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>),
 }
 
-impl Month {
+impl RunningMonth {
     /// What it costs so far, and at this pace.
     fn rate(&self) -> Result<(Decimal, Decimal), OutOfRange> {
         let (start, now, end) = self.limits;
@@ -96,10 +96,10 @@ impl Month {
 
     /// What the orders on demand cost from the month's beginning on.
     fn on_demand_until(&self, end: DateTime<Utc>) -> Result<Decimal, OutOfRange> {
-        let month = closing::Month { start: self.limits.0, end };
+        let month = Month { start: self.limits.0, end };
         let mut cost = Decimal::ZERO;
         for order in &self.on_demand {
-            if let Some(rated) = closing::rate_on_demand(order, month, None, &self.currency)? {
+            if let Some(rated) = rate_on_demand(order, month, None, &self.currency)? {
                 cost = money::add(cost, rated.charge.total)?;
             }
         }

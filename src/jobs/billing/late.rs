@@ -9,12 +9,12 @@ use futures_util::future::join_all;
 use super::super::JobContext;
 use super::super::pass::{Pass, Permit};
 use super::AGAIN_AFTER;
+use super::plan::no_such_month;
 use super::rate::{ToRate, rate_months};
 use super::run::{NotClosed, close};
 use crate::domain::account::Account;
 use crate::domain::closing::{Month, closed_until, left_open, next_to_close};
 use crate::domain::ids::AccountId;
-use crate::domain::money::OutOfRange;
 use crate::domain::usage::HOUR;
 use crate::store::billing_runs::{self, ZoneRuns};
 use crate::store::error::StoreError;
@@ -180,10 +180,9 @@ async fn month_at(
     at: DateTime<Utc>,
     zone: Option<&ZoneRuns>,
 ) -> Result<At, StoreError> {
-    let out_of_range = |error: OutOfRange| StoreError::Corrupt(format!("a month: {error}"));
     if at >= closed_until(account) {
         let begun = zone.and_then(|zone| zone.until).unwrap_or(DateTime::UNIX_EPOCH);
-        return Ok(match next_to_close(account, begun).map_err(out_of_range)? {
+        return Ok(match next_to_close(account, begun).map_err(no_such_month)? {
             None => At::NotOver,
             Some(_) if zone.is_some_and(|zone| zone.is_running) => At::BeingClosed,
             Some(month) => At::Month(ToRate::first(Arc::clone(account), month), None),
@@ -194,7 +193,7 @@ async fn month_at(
         return Ok(At::Month(ToRate::again(Arc::clone(account), closed), Some(closed.usage_version)));
     }
     let neighbours: Vec<Month> = around.iter().map(|closed| closed.month).collect();
-    let mut month = left_open(at, account.time_zone, &neighbours).map_err(out_of_range)?;
+    let mut month = left_open(at, account.time_zone, &neighbours).map_err(no_such_month)?;
     month.end = month.end.min(closed_until(account));
     Ok(At::Month(ToRate::first(Arc::clone(account), month), None))
 }

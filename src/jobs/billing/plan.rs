@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::super::JobContext;
-use crate::domain::closing::{Month, SETTLING};
+use crate::domain::closing::Month;
 use crate::domain::money::OutOfRange;
 use crate::domain::period::midnight;
 use crate::store::billing_runs::{self, ZoneRuns};
@@ -46,13 +46,8 @@ async fn first_account_of(
     Ok(first)
 }
 
-fn no_such_month(error: OutOfRange) -> StoreError {
+pub(super) fn no_such_month(error: OutOfRange) -> StoreError {
     StoreError::Corrupt(format!("a month: {error}"))
-}
-
-/// When a month is closed.
-pub(super) fn closes_at(month: Month) -> DateTime<Utc> {
-    month.end.checked_add_signed(SETTLING).unwrap_or(month.end)
 }
 
 /// Begins the runs of all months that are over, up to and including the one of `period` if there is one.
@@ -61,7 +56,7 @@ pub async fn begin_runs(jobs: &JobContext, period: Option<NaiveDate>) -> Result<
     for (zone, mut month) in next_months(jobs).await? {
         let is_wanted = |month: &Month| period.is_none_or(|period| month.period(zone) <= period);
         for _ in 0..MONTHS_MAX {
-            if closes_at(month) > now || !is_wanted(&month) {
+            if month.closes_at() > now || !is_wanted(&month) {
                 break;
             }
             begin(jobs, zone, month, now).await?;
@@ -82,7 +77,7 @@ async fn begin(jobs: &JobContext, zone: Tz, month: Month, now: DateTime<Utc>) ->
 
 /// When the next run begins, after `now`.
 pub async fn next_begin(jobs: &JobContext, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let begins = next_months(jobs).await?.into_iter().map(|(_, month)| closes_at(month));
+    let begins = next_months(jobs).await?.into_iter().map(|(_, month)| month.closes_at());
     Ok(begins.filter(|begin| *begin > now).min())
 }
 
@@ -104,7 +99,7 @@ pub async fn begin_period(jobs: &JobContext, period: NaiveDate) -> Result<(), Pl
         }
         let start = midnight(period, zone).ok_or(OutOfRange);
         let month = start.and_then(|start| Month::of(start, zone)).map_err(no_such_month)?;
-        let at = closes_at(month);
+        let at = month.closes_at();
         if at > now {
             return Err(PlanError::NotOver { period, zone, at });
         }

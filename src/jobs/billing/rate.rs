@@ -144,19 +144,33 @@ struct Gathered {
     failed: Option<Unrated>,
 }
 
+/// The accounts' months, cut where their price rules change.
 async fn begin(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, StoreError> {
     let conn = jobs.database.connection().await?;
-    let cut = cut_into_stretches(&conn, wanted).await?;
-    let begun = cut.into_iter().map(|Cut { wanted, stretches }| Gathered {
-        currency: jobs.currencies.get(wanted.account.currency).copied(),
-        wanted,
-        stretches,
-        summed: BTreeMap::new(),
-        gauges: Vec::new(),
-        on_demand: Vec::new(),
-        version: 0,
-        resource_type: String::new(),
-        failed: None,
+    let accounts: Vec<i64> = wanted.iter().map(|wanted| wanted.account.id.0).collect();
+    let everyone = price_rules::rules_of_everyone(&conn).await?.into_iter().map(Arc::new);
+    let everyone: Vec<Arc<PriceRule>> = everyone.collect();
+    let mut own: HashMap<AccountId, Vec<Arc<PriceRule>>> = HashMap::new();
+    for rule in price_rules::rules_of_accounts(&conn, accounts).await? {
+        if let Some(account) = rule.account {
+            own.entry(account).or_default().push(Arc::new(rule));
+        }
+    }
+    let begun = wanted.into_iter().map(|wanted| {
+        let own = own.get(&wanted.account.id).map_or(&[][..], Vec::as_slice);
+        let Month { start, end } = wanted.month;
+        let currency = wanted.account.currency;
+        Gathered {
+            currency: jobs.currencies.get(currency).copied(),
+            stretches: stretches(own, &everyone, currency, start, end),
+            wanted,
+            summed: BTreeMap::new(),
+            gauges: Vec::new(),
+            on_demand: Vec::new(),
+            version: 0,
+            resource_type: String::new(),
+            failed: None,
+        }
     });
     Ok(begun.collect())
 }
@@ -171,31 +185,6 @@ async fn gather(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreEr
     add_gauges(conn, gathered, gauges).await?;
     add_orders(conn, &windows, gathered).await?;
     name_resource_types(conn, gathered).await
-}
-
-/// The account's month, cut where its price rules change.
-struct Cut {
-    wanted: ToRate,
-    stretches: Vec<Stretch>,
-}
-
-async fn cut_into_stretches(conn: Conn<'_>, wanted: Vec<ToRate>) -> Result<Vec<Cut>, StoreError> {
-    let accounts: Vec<i64> = wanted.iter().map(|wanted| wanted.account.id.0).collect();
-    let everyone = price_rules::rules_of_everyone(conn).await?.into_iter().map(Arc::new);
-    let everyone: Vec<Arc<PriceRule>> = everyone.collect();
-    let mut own: HashMap<AccountId, Vec<Arc<PriceRule>>> = HashMap::new();
-    for rule in price_rules::rules_of_accounts(conn, accounts).await? {
-        if let Some(account) = rule.account {
-            own.entry(account).or_default().push(Arc::new(rule));
-        }
-    }
-    let cut = |wanted: ToRate| {
-        let own = own.get(&wanted.account.id).map_or(&[][..], Vec::as_slice);
-        let Month { start, end } = wanted.month;
-        let stretches = stretches(own, &everyone, wanted.account.currency, start, end);
-        Cut { wanted, stretches }
-    };
-    Ok(wanted.into_iter().map(cut).collect())
 }
 
 fn parts_of(gathered: &[Gathered]) -> Vec<PartOfMonth> {
@@ -317,12 +306,12 @@ impl Gathered {
         let currency = self.currency.ok_or(Unrated::UnknownCurrency(self.wanted.account.currency))?;
         let ToRate { month, period, revision, bill, .. } = self.wanted;
         let closed_at = self.wanted.account.closed_at;
-        // Nothing is charged to an account that was closed before.
-        let is_charged = closed_at.is_none_or(|closed| month.start < closed);
         let mut on_demand = Vec::new();
-        for order in self.on_demand.iter().filter(|_| is_charged) {
+        for order in &self.on_demand {
             on_demand.extend(rate_on_demand(order, month, closed_at, &currency)?);
         }
+        // Nothing is charged to an account that was closed before.
+        let is_charged = closed_at.is_none_or(|closed| month.start < closed);
         let usage = if is_charged { rate_usage(&self.stretches, &self.usage(), &currency)? } else { None };
         let silent = self.gauges.iter().filter(|gauge| gauge.silent > 0);
         Ok(RatedMonth {

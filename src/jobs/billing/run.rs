@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::super::{JobContext, Runs};
-use super::plan::closes_at;
 use super::rate::{ToRate, Unrated, rate_months};
 use super::{AGAIN_AFTER, last_day, submit, tell_failure};
 use crate::domain::account::Account;
@@ -41,7 +40,7 @@ pub async fn run_pass(
     let under_way = billing_runs::runs_under_way(&conn, RUNS).await?;
     drop(conn);
     // Where a sandbox's clock was moved by another server, this one's may still be behind.
-    let is_over = |run: &BillingRun| closes_at(run.month) <= jobs.clock.now();
+    let is_over = |run: &BillingRun| run.month.closes_at() <= jobs.clock.now();
     let is_wanted = |run: &BillingRun| period.is_none_or(|period| run.period <= period) && is_over(run);
     for run in under_way.into_iter().filter(is_wanted) {
         // One that fails does not cut short what the others are at.
@@ -152,7 +151,7 @@ pub(super) async fn close(
     }
     let outcome = match rated {
         Err(why) => Err(why.to_string()),
-        Ok(rated) => match submit(jobs, account, Action::CloseMonth(Box::new(rated))).await {
+        Ok(rated) => match submit(jobs, account, Action::CloseMonth(Arc::new(rated))).await {
             Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
                 return Err(NotClosed::Later(error));
             }
