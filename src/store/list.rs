@@ -108,23 +108,29 @@ where
 {
     let order = page.order();
     let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
-    let statement = match owners {
-        Owners::None | Owners::Everyone => {
-            let all = of_owners(select.sql(table).sql(" t WHERE "), owners).then(&filter);
-            restrict_to_page(all, page)
-        }
-        Owners::One(account) => {
-            let own = select.sql(table).sql(" t WHERE t.account_id = ").bigint(account.0).then(&filter);
-            restrict_to_page(own, page)
-        }
-        Owners::Family(main) => of_family(select, table, main, page, &filter),
-    };
-    let statement = statement
+    let statement = rows_of(select, table, owners, page, &filter)
         .sql(format!(" ORDER BY t.id {order} LIMIT "))
         .bigint(page.limit)
         .sql(" OFFSET ")
         .bigint(page.offset);
     Ok(newest_first(rows::<R>(conn, statement).await?, page))
+}
+
+/// The rows `t` of a table that a page is cut from, after ` FROM `.
+fn rows_of<ST>(
+    select: Statement<ST>,
+    table: &'static str,
+    owners: Owners,
+    page: &Page,
+    filter: &impl Fn(Statement<ST>) -> Statement<ST>,
+) -> Statement<ST> {
+    match owners {
+        Owners::Family(main) => of_family(select, table, main, page, filter),
+        Owners::None | Owners::Everyone | Owners::One(_) => {
+            let own = of_owners(select.sql(table).sql(" t WHERE "), owners).then(filter);
+            restrict_to_page(own, page)
+        }
+    }
 }
 
 /// A page's rows, newest first in any case.
@@ -152,15 +158,7 @@ where
     let mut statement = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM (");
     for (index, table) in tables.iter().enumerate() {
         let begin = if index == 0 { "(SELECT t.* FROM " } else { " UNION ALL (SELECT t.* FROM " };
-        let one = statement.sql(begin);
-        let one = match owners {
-            Owners::Family(main) => of_family(one, table, main, page, &filter),
-            Owners::None | Owners::Everyone | Owners::One(_) => {
-                let own = of_owners(one.sql(*table).sql(" t WHERE "), owners).then(&filter);
-                restrict_to_page(own, page)
-            }
-        };
-        statement = one
+        statement = rows_of(statement.sql(begin), table, owners, page, &filter)
             .sql(format!(" ORDER BY t.id {order} LIMIT "))
             .bigint(page.limit.saturating_add(page.offset))
             .sql(")");
