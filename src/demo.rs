@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
+use crate::domain::burst::BurstState;
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::{Action, Command, Recharge, fingerprint};
 use crate::domain::ids::{AccountId, PlanId, ResourcePriceId};
@@ -281,6 +282,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        burst: BurstState::default(),
         head: Head::default(),
         created_at: app.clock.now(),
     };

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
+use super::burst::BurstState;
 use super::codes::coded_enum;
 use super::ids::AccountId;
 use super::ledger::Head;
@@ -32,6 +33,8 @@ coded_enum! {
         Operator = "OPERATOR",
         /// A bill was not paid within the grace period; paying it lifts the suspension.
         OverdueBill = "OVERDUE_BILL",
+        /// A debit that could not be avoided took the balance below its limit; money that comes in lifts the suspension.
+        Overdrawn = "OVERDRAWN",
     }
 }
 
@@ -69,6 +72,8 @@ pub struct Account {
     pub closed_until: Option<DateTime<Utc>>,
     /// When it was closed as an account, if it is.
     pub closed_at: Option<DateTime<Utc>>,
+    /// What it is charged for capacity beyond its subscriptions.
+    pub burst: BurstState,
     /// The end of its ledger.
     pub head: Head,
     pub created_at: DateTime<Utc>,

@@ -108,6 +108,35 @@ pub fn quote(
     Ok(Quote { price: total, list_price, discount: subtract(list_price, total)?, steps })
 }
 
+/// The price of `amount` of a resource for `seconds` at so many places, without a word how: what [`quote`] answers without a
+/// discount.
+pub fn charge(
+    price: &ResourcePrice,
+    amount: Decimal,
+    seconds: i64,
+    places: u32,
+) -> Result<Decimal, OutOfRange> {
+    match charge_narrow(price, amount, seconds, places) {
+        Some(charge) => Ok(charge),
+        None => quote(price, amount, seconds, Decimal::ZERO, places).map(|quote| quote.price),
+    }
+}
+
+/// The same with 38 digits; None where those do not do.
+fn charge_narrow(price: &ResourcePrice, amount: Decimal, seconds: i64, places: u32) -> Option<Decimal> {
+    let multiplier = price.multiplier.normalize();
+    let (price, amount) = (price.price.normalize(), amount.normalize());
+    let shift = multiplier.scale().checked_add(places)?;
+    let shift = shift.checked_sub(price.scale().checked_add(amount.scale())?)?;
+    let product = price.mantissa().checked_mul(amount.mantissa())?.checked_mul(i128::from(seconds))?;
+    let dividend = product.checked_mul(10_i128.checked_pow(shift)?)?;
+    let divisor = multiplier.mantissa();
+    // Half away from zero; charges are not negative, and neither are what they are made of.
+    let rounded = dividend.checked_add(divisor.checked_div(2)?)?.checked_div(divisor)?;
+    // An odd divisor has no half, an even one is halved whole.
+    Decimal::try_from_i128_with_scale(rounded, places).ok().filter(|_| dividend >= 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +177,20 @@ mod tests {
         assert_eq!(quote.list_price, dec("0.0009722222"));
         assert_eq!(quote.price, dec("0.0005347222"));
         assert_eq!(quote.steps.iter().map(|step| step.amount).sum::<Decimal>(), quote.price);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_charge_is_what_the_quote_says_in_either_width(
+            mantissa in 0_i64..10_000_000_000, scale in 0_u32..12, amount in 0_i64..1_000_000_000_000_000,
+            amount_scale in 0_u32..9, seconds in 0_i64..3_000_000, multiplier in 1_i64..4_000_000_000_000_000,
+            places in 0_u32..=20,
+        ) {
+            let price = ResourcePrice { price: Decimal::new(mantissa, scale), ..price("1", multiplier) };
+            let amount = Decimal::new(amount, amount_scale);
+            let quoted = quote(&price, amount, seconds, Decimal::ZERO, places).map(|quote| quote.price);
+            proptest::prop_assert_eq!(charge(&price, amount, seconds, places), quoted);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::bill::Bill;
+use super::burst::{Cycle, CycleCharge};
 use super::closing::RatedMonth;
 use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
@@ -66,6 +67,9 @@ pub enum Action {
     CloseMonth(#[serde(skip)] Arc<RatedMonth>),
     Rerate(Box<Rerate>),
     TellMonthFailure(MonthFailure),
+    /// Charges what was used beyond subscriptions in a cycle.
+    ChargeBurst(#[serde(skip)] Arc<CycleCharge>),
+    TellBurstHeld(BurstHeld),
 }
 
 /// Puts money on the balance.
@@ -162,6 +166,13 @@ pub struct MonthFailure {
     pub message: String,
 }
 
+/// Tells operators that an account could not be charged for burst from a cycle on.
+#[derive(Debug, Clone, Serialize)]
+pub struct BurstHeld {
+    pub cycle: Cycle,
+    pub message: String,
+}
+
 /// Rates a closed month again, and bills the difference.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rerate {
@@ -195,6 +206,8 @@ coded_enum! {
         MonthClosing = "MONTH_CLOSING",
         /// A closed month is rated again, as usage came late.
         MonthCorrection = "MONTH_CORRECTION",
+        /// A 5-minute cycle of burst is charged to all accounts.
+        BurstCycle = "BURST_CYCLE",
     }
 }
 
@@ -234,9 +247,12 @@ impl Action {
             Self::SetAutoRenewal(_) => Mutation::SetAutoRenewal,
             Self::AdjustBalance(_) => Mutation::AdjustBalance,
             Self::Rerate(_) => Mutation::Rerate,
-            Self::OrderStep(_) | Self::BillStep(_) | Self::CloseMonth(_) | Self::TellMonthFailure(_) => {
-                return None;
-            }
+            Self::OrderStep(_)
+            | Self::BillStep(_)
+            | Self::CloseMonth(_)
+            | Self::TellMonthFailure(_)
+            | Self::ChargeBurst(_)
+            | Self::TellBurstHeld(_) => return None,
         })
     }
 

@@ -7,6 +7,7 @@ pub mod account;
 pub mod bill;
 pub mod billing_run;
 pub mod book;
+pub mod burst;
 pub mod capacity;
 pub mod closing;
 mod codes;

@@ -69,6 +69,17 @@ impl OrderState {
     }
 }
 
+/// What a subscription is for: so much of one resource, for a term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The resource's code.
+    pub resource: String,
+    /// In the resource's unit.
+    pub amount: Decimal,
+    /// How long one period is, in calendar months.
+    pub months: i32,
+}
+
 /// An order, with the prices at which it was bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -78,6 +89,8 @@ pub struct Order {
     pub state: OrderState,
     pub previous: Option<OrderId>,
     pub plan: Option<PlanId>,
+    /// What it is for, where that is not a plan.
+    pub subscription: Option<Subscription>,
     /// Whether its plan is one of which there is at most one live order per region.
     pub exclusive: bool,
     pub quantity: i32,
@@ -109,6 +122,8 @@ pub struct Order {
     pub anchor_months: i32,
     /// The order that continues it.
     pub renewed_by: Option<OrderId>,
+    /// When it was ended before its time.
+    pub cancelled_at: Option<DateTime<Utc>>,
     /// When the jobs have to look at it next.
     pub next_step_at: Option<DateTime<Utc>>,
 }
@@ -127,9 +142,17 @@ impl Order {
         Ok(Money::new(money::multiply(self.price, Decimal::from(self.quantity))?, self.currency))
     }
 
+    /// The calendar months of one of its periods; None for what is on demand.
+    fn period_months(&self) -> Option<u32> {
+        match &self.subscription {
+            Some(subscription) => u32::try_from(subscription.months).ok(),
+            None => self.bill_period.months(),
+        }
+    }
+
     /// Where `periods` of its periods have passed; None for what is on demand.
     pub fn boundary(&self, periods: i32, zone: Tz) -> Result<Option<DateTime<Utc>>, OutOfRange> {
-        let Some(months) = self.bill_period.months() else { return Ok(None) };
+        let Some(months) = self.period_months() else { return Ok(None) };
         if let (0, Some(begin)) = (periods, self.delivered_at) {
             return Ok(Some(begin));
         }
@@ -141,7 +164,7 @@ impl Order {
 
     /// The months from its anchor to its end.
     pub fn months_to_end(&self) -> Result<i32, OutOfRange> {
-        let months = self.bill_period.months().and_then(|months| i32::try_from(months).ok()).unwrap_or(0);
+        let months = self.period_months().and_then(|months| i32::try_from(months).ok()).unwrap_or(0);
         let own = months.checked_mul(self.seq_count);
         own.and_then(|own| own.checked_add(self.anchor_months)).ok_or(OutOfRange)
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod billing;
+mod burst;
 mod capacity;
 mod money;
 mod notices;
@@ -24,6 +25,7 @@ pub struct Mutation(
     prices::PriceMutation,
     billing::BillingMutation,
     capacity::CapacityMutation,
+    burst::BurstMutation,
     accounts::AccountMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,

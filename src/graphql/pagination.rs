@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::error::{ApiError, ApiResult};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, ResourcePriceId};
 use crate::domain::refusal::RefusalCode;
 use crate::store::accounts::AccountCursor;
 use crate::store::list::Page;
@@ -47,6 +47,16 @@ impl Cursor for AccountCursor {
 
     fn print(self) -> String {
         format!("{}-{}", self.0.timestamp_micros(), self.1.0)
+    }
+}
+
+impl Cursor for ResourcePriceId {
+    fn parse(text: &str) -> Option<Self> {
+        ResourcePriceId::parse(text)
+    }
+
+    fn print(self) -> String {
+        self.to_string()
     }
 }
 

@@ -34,13 +34,13 @@ use super::types::order::{Order, OrderConnection};
 use super::types::plan::{Plan, PlanConnection};
 use super::types::price_quote::{PriceQuote, TermDiscount};
 use super::types::price_rule::PriceRule;
+use super::types::pricing::Pricing;
 use super::types::record::{ConsumptionRecord, ConsumptionRecordConnection};
 use super::types::resource::Resource;
 use super::types::service_config::ServiceConfig;
 use super::types::transaction::{Transaction, TransactionConnection};
 use super::types::usage_point::UsagePoint;
 use super::types::viewer::Viewer;
-use crate::domain::capacity::SUBSCRIPTION_LEVEL;
 use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, RecordId, TransactionId};
 use crate::domain::label::{self, LabelList};
 use crate::domain::refusal::RefusalCode;
@@ -407,6 +407,11 @@ impl Query {
         Ok(labels_of(session(ctx)?, LabelList::Datacenter).await?)
     }
 
+    /// What capacity costs, and the burst levels now and next.
+    async fn pricing(&self, ctx: &Context<'_>) -> async_graphql::Result<Pricing> {
+        Ok(Pricing::now(session(ctx)?))
+    }
+
     /// The discounts on subscriptions, the shortest term first.
     #[graphql(complexity = "10 * child_complexity + 1")]
     async fn discounts(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<TermDiscount>> {
@@ -529,9 +534,12 @@ impl Query {
         amount: Exact,
         #[graphql(desc = "For how long.")] seconds: i32,
         #[graphql(desc = "In which currency.")] currency: Code,
-        #[graphql(desc = "The burst level, 0 to 20; absent: 0, what subscriptions cost.")] level: Option<i32>,
+        #[graphql(
+            desc = "The burst level, 0 to 20; absent: the current one, or 0 where no capacity is declared."
+        )]
+        level: Option<i32>,
     ) -> async_graphql::Result<Option<PriceQuote>> {
-        let (amount, currency, level) = (amount.value, currency.0, level.unwrap_or(SUBSCRIPTION_LEVEL));
+        let (amount, currency) = (amount.value, currency.0);
         let asked = price::Capacity { resource, amount, seconds, currency, level };
         Ok(price::charge(session(ctx)?, asked).await?)
     }

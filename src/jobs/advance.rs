@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{JobContext, Permit, Runs, billing, pass};
+use super::{JobContext, Permit, Runs, billing, burst, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -17,6 +17,8 @@ const LEASE_SECONDS: i64 = 60;
 const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
+/// What the runners hold, who stand aside meanwhile.
+const SEIZED: [Lease; 2] = [Lease::Jobs, Lease::Burst];
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.
@@ -60,7 +62,9 @@ async fn hold(jobs: &JobContext, holder: &str) -> Result<(), AdvanceError> {
 
 async fn let_go(jobs: &JobContext, holder: &str) -> Result<(), StoreError> {
     let conn = jobs.database.connection().await?;
-    leases::lease_end(&conn, Lease::Jobs, holder).await?;
+    for lease in SEIZED {
+        leases::lease_end(&conn, lease, holder).await?;
+    }
     leases::lease_end(&conn, Lease::Clock, holder).await
 }
 
@@ -83,21 +87,25 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
         hold(jobs, holder).await?;
         let conn = jobs.database.connection().await?;
         // The runners stand aside, so that nothing is done before its turn.
-        leases::lease_seize(&conn, Lease::Jobs, holder, LEASE_SECONDS).await?;
+        for lease in SEIZED {
+            leases::lease_seize(&conn, lease, holder, LEASE_SECONDS).await?;
+        }
         drop(conn);
         // A sandbox's clock runs on meanwhile: what falls due during the pass is the next stop.
         let seen = jobs.clock.now();
         do_all_due(jobs, &mut runs).await?;
         let conn = jobs.database.connection().await?;
         let next = leases::next_due(&conn, seen).await?;
-        let next = [next, billing::next_begin(jobs, seen).await?].into_iter().flatten().min();
+        drop(conn);
+        let later = [next, billing::next_begin(jobs, seen).await?, burst::next_end(jobs, seen).await?];
+        let next = later.into_iter().flatten().min();
         let stop = next.filter(|next| *next < to);
         if stop.is_none() && seen >= to {
             return Ok(runs);
         }
         jobs.clock.move_to(stop.unwrap_or(to));
         if let Some(offset) = jobs.clock.offset_micros() {
-            leases::set_clock_offset(&conn, offset).await?;
+            leases::set_clock_offset(&*jobs.database.connection().await?, offset).await?;
         }
     }
 }
@@ -108,6 +116,7 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
         billing::begin_runs(jobs, None).await?;
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
+        runs.add(&burst::burst_pass(jobs, &Permit::Always).await?);
         let late = bill(jobs, runs).await?;
         tries = tries.saturating_sub(1);
         match done.undone.saturating_add(late) {

@@ -7,8 +7,10 @@
 
 mod advance;
 pub mod billing;
+pub mod burst;
 mod pass;
 mod runner;
+mod submit;
 
 pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
 pub use pass::{Counts, Pass, Permit, Runs, pass};

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, Runs, billing, pass};
+use super::{JobContext, Pass, Permit, Runs, billing, burst, pass};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -24,13 +24,14 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and closes months beside that:
-    /// they may take long, and nothing else waits for them.
+    /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months and
+    /// charges burst: they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut running = vec![tokio::spawn(run(jobs.clone(), run_jobs, stopping.clone()))];
         if run_jobs {
-            running.push(tokio::spawn(run_billing(jobs, stopping)));
+            running.push(tokio::spawn(run_billing(jobs.clone(), stopping.clone())));
+            running.push(tokio::spawn(run_burst(jobs, stopping)));
         }
         Self { stop, running }
     }
@@ -68,6 +69,18 @@ async fn run_billing(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+async fn run_burst(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        let charged = charge_burst(&jobs, &stopping).await;
+        if !wait(charged, &mut stopping).await {
+            break;
+        }
+    }
+    if let Ok(conn) = jobs.database.connection().await {
+        let _ = leases::lease_end(&conn, Lease::Burst, &jobs.holder).await;
+    }
+}
+
 /// Waits until it is time to look again; false if the server is gone without a word.
 async fn wait(looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
     let pause = match looked {
@@ -97,6 +110,13 @@ async fn bill(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(),
     let late = billing::late_pass(jobs, &Permit::Leased { lease: Lease::LateUsage, stopping }).await?;
     runs.add(&late.runs);
     tell(&runs);
+    Ok(())
+}
+
+async fn charge_burst(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    jobs.follow_clock().await?;
+    let permit = Permit::Leased { lease: Lease::Burst, stopping };
+    tell(&burst::burst_pass(jobs, &permit).await?);
     Ok(())
 }
 

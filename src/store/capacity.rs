@@ -5,6 +5,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timesta
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
+use super::list::{Page, newest_first};
 use super::numeric::Exact;
 use super::rows::{ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
@@ -32,6 +33,70 @@ pub async fn resource_price_at(
         .instant(at)
         .sql(" ORDER BY effective_from DESC, id DESC LIMIT 1");
     Ok(rows::<ResourcePriceRow>(conn, statement).await?.pop())
+}
+
+/// What a list of prices is narrowed by; conditions are joined by AND.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourcePriceFilter {
+    pub resource: Option<String>,
+    pub currency: Option<CurrencyCode>,
+    pub level: Option<i32>,
+    /// Only those that hold at this instant.
+    pub at: DateTime<Utc>,
+}
+
+impl ResourcePriceFilter {
+    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
+        let mut statement = statement
+            .sql(" WHERE t.effective_from <= ")
+            .instant(self.at)
+            .sql(
+                " AND NOT EXISTS (SELECT FROM resource_prices l WHERE l.resource_code = t.resource_code \
+                 AND l.currency = t.currency AND l.level = t.level AND l.cluster_id IS NOT DISTINCT FROM t.cluster_id \
+                 AND l.chart_name IS NOT DISTINCT FROM t.chart_name AND (l.effective_from, l.id) > (t.effective_from, t.id) \
+                 AND l.effective_from <= ",
+            )
+            .instant(self.at)
+            .sql(")");
+        if let Some(resource) = &self.resource {
+            statement = statement.sql(" AND t.resource_code = ").text(resource.clone());
+        }
+        if let Some(currency) = self.currency {
+            statement = statement.sql(" AND t.currency = ").text(currency.to_string());
+        }
+        if let Some(level) = self.level {
+            statement = statement.sql(" AND t.level = ").value::<Integer, _>(level);
+        }
+        statement
+    }
+}
+
+pub async fn resource_price_list(
+    conn: Conn<'_>,
+    filter: &ResourcePriceFilter,
+    page: &Page<ResourcePriceId>,
+) -> Result<Vec<ResourcePrice>, StoreError> {
+    let mut statement = filter.restrict(select_from::<ResourcePriceRow>("resource_prices t"));
+    if let Some(after) = page.after {
+        statement = statement.sql(" AND t.id < ").bigint(after.0);
+    }
+    if let Some(before) = page.before {
+        statement = statement.sql(" AND t.id > ").bigint(before.0);
+    }
+    let statement = statement
+        .sql(format!(" ORDER BY t.id {} LIMIT ", page.order()))
+        .bigint(page.limit)
+        .sql(" OFFSET ")
+        .bigint(page.offset);
+    Ok(newest_first(rows::<ResourcePriceRow>(conn, statement).await?, page))
+}
+
+pub async fn resource_price_count(
+    mut conn: Conn<'_>,
+    filter: &ResourcePriceFilter,
+) -> Result<i64, StoreError> {
+    let statement = filter.restrict(Statement::<BigInt>::new("SELECT count(*) FROM resource_prices t"));
+    Ok(statement.get_result(&mut conn).await?)
 }
 
 pub async fn resource_price_by_ids(

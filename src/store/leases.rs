@@ -16,6 +16,8 @@ pub enum Lease {
     Jobs,
     /// Looking at months for which usage came late.
     LateUsage,
+    /// Charging burst.
+    Burst,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -25,6 +27,7 @@ impl Lease {
         match self {
             Self::Jobs => "jobs",
             Self::LateUsage => "late usage",
+            Self::Burst => "burst",
             Self::Clock => "clock",
         }
     }

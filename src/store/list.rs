@@ -134,7 +134,7 @@ fn rows_of<ST>(
 }
 
 /// A page's rows, newest first in any case.
-pub(super) fn newest_first<T>(mut rows: Vec<T>, page: &Page) -> Vec<T> {
+pub(super) fn newest_first<T, C>(mut rows: Vec<T>, page: &Page<C>) -> Vec<T> {
     if page.from_oldest {
         rows.reverse();
     }

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod billing_runs;
 pub mod bills;
+pub mod burst;
 pub mod capacity;
 pub mod closings;
 pub mod database;

@@ -171,7 +171,19 @@ pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
         .column::<Integer, _>("anchor_months", orders.iter().map(|o| o.anchor_months))
         .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
+        .column::<Nullable<Text>, _>(
+            "resource_code",
+            orders.iter().map(|o| Some(o.subscription.as_ref()?.resource.clone())),
+        )
+        .column::<Nullable<Numeric>, _>(
+            "resource_amount",
+            orders.iter().map(|o| Some(o.subscription.as_ref()?.amount)),
+        )
+        .column::<Nullable<Integer>, _>(
+            "term_months",
+            orders.iter().map(|o| Some(o.subscription.as_ref()?.months)),
+        );
     execute(conn, columns.insert_into("orders")).await.map(drop)
 }
 
@@ -187,6 +199,7 @@ pub async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at))
         .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
         .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
+        .column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at));
     execute(conn, columns.update("orders", 2)).await.map(drop)
 }

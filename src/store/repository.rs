@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 
 use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
 use super::bills::{self, BillFilter, BillSums};
+use super::capacity::ResourcePriceFilter;
 use super::database::{Connection, Database};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
@@ -22,10 +23,11 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{billing_runs, capacity, keys, labels, late_usage, notices, price_rules, usage};
+use super::{billing_runs, burst, capacity, keys, labels, late_usage, notices, price_rules, usage};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::billing_run::BillingRun;
+use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
@@ -402,6 +404,36 @@ impl Repository {
         let conn = self.store.database.connection().await?;
         let kept = capacity::resource_price_insert(&conn, prices).await;
         Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+    }
+
+    /// Prices of capacity that hold at an instant: everybody may see them.
+    pub async fn resource_price_list(
+        &self,
+        filter: &ResourcePriceFilter,
+        page: &Page<ResourcePriceId>,
+    ) -> Result<Vec<ResourcePrice>, StoreError> {
+        capacity::resource_price_list(&*self.store.database.connection().await?, filter, page).await
+    }
+
+    pub async fn resource_price_count(&self, filter: &ResourcePriceFilter) -> Result<i64, StoreError> {
+        capacity::resource_price_count(&*self.store.database.connection().await?, filter).await
+    }
+
+    /// What is charged for beyond subscriptions in a cycle, with its levels: everybody may see them.
+    pub async fn bursting(&self, cycle: Cycle) -> Result<Vec<Bursting>, StoreError> {
+        burst::bursting(&*self.store.database.connection().await?, cycle).await
+    }
+
+    /// Declares how much the cloud has of a resource.
+    pub async fn burst_capacity_declare(&self, declared: BurstCapacity) -> Result<(), AccessError> {
+        self.require_operator()?;
+        let database = self.store.database.clone();
+        let declaring = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            let kept = burst::capacity_declare(&mut conn, &declared).await;
+            kept_if_usable(&database, conn, kept).await
+        });
+        Ok(joined(declaring).await?)
     }
 
     /// The discounts on terms, the shortest first.

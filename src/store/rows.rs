@@ -17,6 +17,7 @@ use super::schema;
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::billing_run::{BillingRun, RunState};
+use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
@@ -27,7 +28,7 @@ use crate::domain::ids::{
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::{Notice, NoticeKind};
-use crate::domain::order::{Order, OrderState, OrderType};
+use crate::domain::order::{Order, OrderState, OrderType, Subscription};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
@@ -146,11 +147,14 @@ pub struct AccountRow {
     last_entry_at: Option<DateTime<Utc>>,
     closed_until: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
+    burst_cycle: Option<i32>,
+    burst_rate: Option<Exact>,
+    burst_warned: bool,
     created_at: DateTime<Utc>,
 }
 
 impl Row for AccountRow {
-    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, created_at);
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, burst_cycle, burst_rate, burst_warned, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -178,6 +182,11 @@ impl Row for AccountRow {
             last_no: self.last_no,
             closed_until: self.closed_until,
             closed_at: self.closed_at,
+            burst: BurstState {
+                cycle: self.burst_cycle.map(Cycle::numbered),
+                rate: self.burst_rate.map(|number| number.0),
+                warned: self.burst_warned,
+            },
             head,
             created_at: self.created_at,
         })
@@ -271,14 +280,24 @@ pub struct OrderRow {
     anchor_months: i32,
     renewed_by: Option<Uuid>,
     next_step_at: Option<DateTime<Utc>>,
+    resource_code: Option<String>,
+    resource_amount: Option<Exact>,
+    term_months: Option<i32>,
+    cancelled_at: Option<DateTime<Utc>>,
 }
 
 impl Row for OrderRow {
-    columns!(orders: id, name, order_type, state, previous_id, plan_id, exclusive, quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, seq_count, auto_renewal, comment, delivered_at, expires_at, anchor_at, anchor_months, renewed_by, next_step_at);
+    columns!(orders: id, name, order_type, state, previous_id, plan_id, exclusive, quantity, region, datacenter, resource_type, product_name, bill_period, currency, price, once_price, seq, seq_count, auto_renewal, comment, delivered_at, expires_at, anchor_at, anchor_months, renewed_by, next_step_at, resource_code, resource_amount, term_months, cancelled_at);
     type Domain = Order;
 
     fn into_domain(self) -> Result<Order, StoreError> {
         let created_at = owned(self.id).instant();
+        let subscription = match (self.resource_code, self.resource_amount, self.term_months) {
+            (Some(resource), Some(Exact(amount)), Some(months)) => {
+                Some(Subscription { resource, amount, months })
+            }
+            _ => None,
+        };
         Ok(Order {
             id: OrderId(owned(self.id)),
             name: self.name,
@@ -286,6 +305,7 @@ impl Row for OrderRow {
             state: self.state.0,
             previous: self.previous_id.map(|id| OrderId(owned(id))),
             plan: self.plan_id.map(PlanId),
+            subscription,
             exclusive: self.exclusive,
             quantity: self.quantity,
             region: self.region,
@@ -306,6 +326,7 @@ impl Row for OrderRow {
             anchor_at: self.anchor_at.or(self.delivered_at).unwrap_or(created_at),
             anchor_months: self.anchor_months,
             renewed_by: self.renewed_by.map(|id| OrderId(owned(id))),
+            cancelled_at: self.cancelled_at,
             next_step_at: self.next_step_at,
         })
     }

@@ -24,6 +24,9 @@ diesel::table! {
         last_entry_at -> Nullable<Timestamptz>,
         closed_until -> Nullable<Timestamptz>,
         closed_at -> Nullable<Timestamptz>,
+        burst_cycle -> Nullable<Integer>,
+        burst_rate -> Nullable<Numeric>,
+        burst_warned -> Bool,
         created_at -> Timestamptz,
     }
 }
@@ -69,7 +72,6 @@ diesel::table! {
     orders (account_id, id) {
         account_id -> BigInt,
         id -> Uuid,
-        number -> Text,
         name -> Text,
         #[sql_name = "type"]
         order_type -> Text,
@@ -90,13 +92,16 @@ diesel::table! {
         seq_count -> Integer,
         auto_renewal -> Bool,
         comment -> Nullable<Text>,
-        created_at -> Timestamptz,
         delivered_at -> Nullable<Timestamptz>,
         expires_at -> Nullable<Timestamptz>,
         anchor_at -> Nullable<Timestamptz>,
         anchor_months -> Integer,
         renewed_by -> Nullable<Uuid>,
         next_step_at -> Nullable<Timestamptz>,
+        resource_code -> Nullable<Text>,
+        resource_amount -> Nullable<Numeric>,
+        term_months -> Nullable<Integer>,
+        cancelled_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, late_usage};
+use super::{Conn, burst, execute, late_usage};
 use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
@@ -61,6 +61,7 @@ pub async fn usage_write(
                 || events.iter().zip(&marks).filter(|(_, mark)| **mark == Mark::New).map(|(event, _)| event);
             if new().next().is_some() {
                 let totals = Totals::of(new());
+                let slots = totals.slots();
                 let late = new().filter(|metered| metered.is_late || metered.bucket < closed_before);
                 let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
                 let late: BTreeSet<_> =
@@ -71,6 +72,7 @@ pub async fn usage_write(
                     hours_add(conn, &totals.sums, "h.quantity + excluded.quantity"),
                     hours_add(conn, &totals.maxima, "greatest(h.quantity, excluded.quantity)"),
                     samples_put(conn, &totals.samples),
+                    burst::slots_note(conn, &slots),
                 )?;
             }
             Ok(marks)
@@ -205,6 +207,14 @@ impl<'e> Totals<'e> {
                 total.events = total.events.saturating_add(1);
             })
             .or_insert(one);
+    }
+}
+
+impl Totals<'_> {
+    /// The slots in which there are samples, in order.
+    fn slots(&self) -> Vec<DateTime<Utc>> {
+        let slots: BTreeSet<_> = self.samples.keys().map(|(_, _, slot, _)| *slot).collect();
+        slots.into_iter().collect()
     }
 }
 

@@ -112,6 +112,9 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("orderTypes", Nobody, "{ orderTypes { code label } }"),
     ("orderStates", Nobody, "{ orderStates { code label } }"),
     ("datacenters", Nobody, "{ datacenters { code label } }"),
+    ("pricing", Nobody, "{ pricing { current { level } next { level } nextAt prices { totalCount nodes { price level } } } }"),
+    ("setBurstCapacity", Operators, "mutation { setBurstCapacity(input: { resource: \"none\", capacity: 1,
+        curve: [{ fromUtilisation: 0, level: 1 }] }) { resource { code } userErrors { path code message } } }"),
     ("discounts", Nobody, "{ discounts { period months value } }"),
     ("price", Nobody, "{ price(input: { resourceKind: \"volume\", size: 1, amount: 1, paymentType: POSTPAY, currency: \"CNY\" }) {
         price { amount } } }"),

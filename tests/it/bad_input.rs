@@ -746,6 +746,9 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "setResourcePrices" => {
             json!({ "prices": [{ "resource": "cpu", "currency": "CNY", "level": 1, "price": "1", "unit": "u", "multiplier": "1" }] })
         }
+        "setBurstCapacity" => {
+            json!({ "resource": "cpu", "capacity": "1", "curve": [{ "fromUtilisation": "0", "level": 1 }] })
+        }
         "setTermDiscounts" => json!({ "discounts": [{ "period": "p", "months": 1, "value": "0.1" }] }),
         "rerate" => json!({ "accountId": shop.account, "period": "2020-01-01" }),
         "endPriceRule" => json!({ "ruleId": "rul_1" }),

@@ -8,6 +8,7 @@ mod support;
 mod authorization;
 mod bad_input;
 mod billing_year;
+mod burst;
 mod capacity;
 mod command_line;
 mod crash;

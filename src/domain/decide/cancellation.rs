@@ -68,7 +68,9 @@ pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Arc<Order>, R
     let on_demand = order.bill_period == BillPeriod::Hour;
     let expires_at = if on_demand { Some(draft.instant) } else { order.expires_at };
     let state = OrderState::Cancelled;
-    Ok(draft.put_order(Order { state, auto_renewal: false, next_step_at: None, expires_at, ..order }))
+    let cancelled_at = Some(draft.instant);
+    let next_step_at = None;
+    Ok(draft.put_order(Order { state, auto_renewal: false, next_step_at, expires_at, cancelled_at, ..order }))
 }
 
 /// What has been paid for days of an order that are still to come: the price of each paid period, before credits and

@@ -116,6 +116,7 @@ fn new_order(
         state: if checkout.pay_later { OrderState::Unpaid } else { OrderState::Active },
         previous: replaced.map(|held| held.id),
         plan: Some(plan.id),
+        subscription: None,
         exclusive: plan.is_exclusive(),
         quantity: checkout.quantity,
         region,
@@ -136,6 +137,7 @@ fn new_order(
         anchor_at: draft.instant,
         anchor_months: 0,
         renewed_by: None,
+        cancelled_at: None,
         next_step_at: None,
     };
     let zone = draft.account.time_zone;

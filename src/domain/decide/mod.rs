@@ -4,6 +4,7 @@
 
 mod adjustment;
 mod bill_step;
+mod burst;
 mod cancellation;
 mod checkout;
 mod draft;
@@ -63,6 +64,8 @@ pub fn decide(
         Action::CloseMonth(rated) => month_close::decide(&mut draft, rated)?,
         Action::TellMonthFailure(failure) => month_close::tell_failure(&mut draft, failure)?,
         Action::Rerate(rerate) => month_close::rerate(&mut draft, rerate)?,
+        Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
+        Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
     };
     Ok(draft.finish(command, made))
 }

@@ -82,6 +82,7 @@ pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         }
         pay(draft, bill.id, TransactionKind::BillPayment)?;
     }
+    restore_account(draft);
     Ok(())
 }
 
@@ -186,12 +187,18 @@ fn restore_order(draft: &mut Draft<'_>, order: &Order) {
     }
 }
 
-/// Lifts the account's suspension, if a bill was the reason and none is any more.
+/// Lifts the account's suspension, if what it owes was the reason and is not any more.
 fn restore_account(draft: &mut Draft<'_>) {
-    let by_bill = draft.account.suspension == Some(Suspension::OverdueBill);
-    let lapsed = |bill: &Arc<Bill>| bill.order.is_none() && bill.has_lapsed(draft.instant);
-    if by_bill && !draft.all_bills().iter().any(lapsed) {
-        draft.account.status = AccountStatus::Active;
-        draft.account.suspension = None;
+    if !matches!(draft.account.suspension, Some(Suspension::OverdueBill | Suspension::Overdrawn)) {
+        return;
     }
+    let lapsed = |bill: &Arc<Bill>| bill.order.is_none() && bill.has_lapsed(draft.instant);
+    draft.account.suspension = if draft.account.overdrawn {
+        Some(Suspension::Overdrawn)
+    } else if draft.all_bills().iter().any(lapsed) {
+        Some(Suspension::OverdueBill)
+    } else {
+        draft.account.status = AccountStatus::Active;
+        None
+    };
 }

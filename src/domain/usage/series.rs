@@ -172,6 +172,12 @@ fn held_time() -> TimeDelta {
     SLOT.checked_mul(HELD_SLOTS).unwrap_or(SLOT)
 }
 
+/// The first slot whose reports are still held in a slot.
+pub fn held_from(slot: DateTime<Utc>) -> DateTime<Utc> {
+    let before = held_time().checked_sub(&SLOT).unwrap_or_default();
+    slot.checked_sub_signed(before).unwrap_or(slot)
+}
+
 fn summary(aggregation: Aggregation, levels: &[Decimal]) -> Result<Decimal, OutOfRange> {
     match aggregation {
         Aggregation::Last => Ok(levels.last().copied().unwrap_or_default()),

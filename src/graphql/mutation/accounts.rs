@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use crate::domain::account::{Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Manager};
+use crate::domain::burst::BurstState;
 use crate::domain::decide::{require_display_places, require_not_above_largest};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Head;
@@ -149,6 +150,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        burst: BurstState::default(),
         head: Head::default(),
         created_at: session.app.clock.now(),
     };

@@ -3,6 +3,7 @@
 use async_graphql::InputObject;
 use rust_decimal::Decimal;
 
+use crate::domain::burst::Cycle;
 use crate::domain::capacity::{
     self, HOUR_SECONDS, LEVEL_MAX, MONTH_SECONDS, PLACES_MAX, SUBSCRIPTION_LEVEL, TERM_MONTHS_MAX,
     term_discount,
@@ -18,6 +19,7 @@ use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::Session;
 use crate::graphql::types::account;
 use crate::graphql::types::price_quote::PriceQuote;
+use crate::store::error::StoreError;
 
 /// What is to be priced.
 #[derive(InputObject)]
@@ -30,7 +32,7 @@ pub struct PriceInput {
     size: Exact,
     /// How many: 1 to 10,000.
     amount: i32,
-    /// POSTPAY: for an hour on demand. PREPAY: for paymentMonths.
+    /// POSTPAY: for an hour on demand, at the current burst level. PREPAY: for paymentMonths.
     payment_type: PaymentType,
     /// For how many months of 30 days, 1 to 120; needed for PREPAY.
     payment_months: Option<i32>,
@@ -49,7 +51,11 @@ async fn try_quote(session: &Session, input: PriceInput) -> MutationResult<Price
     let resource = resource_code(&input)?;
     let named_last = if input.resource_type.is_some() { "resourceType" } else { "resourceKind" };
     let now = session.app.clock.now();
-    let price = session.repository().resource_price(resource, currency.code, SUBSCRIPTION_LEVEL, now).await?;
+    let level = match term {
+        Some(_) => SUBSCRIPTION_LEVEL,
+        None => current_level(session, &resource).await?,
+    };
+    let price = session.repository().resource_price(resource, currency.code, level, now).await?;
     let none = || {
         let message = format!("there is no price for it in {}", currency.code);
         Refusal::new(RefusalCode::NotFound, named_last, message)
@@ -96,7 +102,8 @@ pub struct Capacity {
     pub amount: Decimal,
     pub seconds: i32,
     pub currency: CurrencyCode,
-    pub level: i32,
+    /// None: the current one.
+    pub level: Option<i32>,
 }
 
 /// What capacity costs for a time, at 20 decimal places; None if there is no such price.
@@ -110,18 +117,29 @@ pub async fn charge(session: &Session, asked: Capacity) -> ApiResult<Option<Pric
     if asked.seconds < 0 {
         return Err(wrong(RefusalCode::Invalid, "seconds", "must not be negative"));
     }
-    if !(0..=LEVEL_MAX).contains(&asked.level) {
+    if asked.level.is_some_and(|level| !(0..=LEVEL_MAX).contains(&level)) {
         return Err(wrong(RefusalCode::OutOfRange, "level", &format!("must be from 0 to {LEVEL_MAX}")));
     }
     if !may_be_kept(&asked.resource) {
         return Ok(None);
     }
+    let level = match asked.level {
+        Some(level) => level,
+        None => current_level(session, &asked.resource).await?,
+    };
     let now = session.app.clock.now();
-    let price = session.repository().resource_price(asked.resource, currency.code, asked.level, now).await?;
+    let price = session.repository().resource_price(asked.resource, currency.code, level, now).await?;
     let Some(price) = price else { return Ok(None) };
     let seconds = i64::from(asked.seconds);
     let quote = capacity::quote(&price, asked.amount, seconds, Decimal::ZERO, PLACES_MAX)?;
     Ok(Some(PriceQuote { quote, currency: currency.code }))
+}
+
+/// The level at which a resource is used beyond subscriptions; that of subscriptions, where no capacity of it is declared.
+async fn current_level(session: &Session, resource: &str) -> Result<i32, StoreError> {
+    let bursting = session.repository().bursting(Cycle::of(session.app.clock.now())).await?;
+    let level = bursting.iter().find(|one| one.resource == resource).map(|one| one.level);
+    Ok(level.unwrap_or(SUBSCRIPTION_LEVEL))
 }
 
 /// The months of what is paid beforehand; None for an hour on demand.

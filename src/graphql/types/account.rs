@@ -83,11 +83,13 @@ pub struct CustomerManager {
 pub struct Balance {
     account: Arc<domain::account::Account>,
     amount: Decimal,
+    /// Whether it is the balance of now.
+    is_current: bool,
 }
 
 impl Balance {
     pub fn now(account: &Arc<domain::account::Account>) -> Self {
-        Self { amount: account.balance, account: Arc::clone(account) }
+        Self { amount: account.balance, account: Arc::clone(account), is_current: true }
     }
 
     fn money(&self, ctx: &Context<'_>, amount: Decimal) -> ApiResult<Exact> {
@@ -120,9 +122,15 @@ impl Balance {
         Ok(self.money(ctx, domain::money::add(self.amount, limit).map_err(ApiError::from)?)?)
     }
 
-    /// When the money runs out at the present rate, if it does; null as long as nothing is metered.
-    async fn lasts_until(&self) -> Option<Instant> {
-        None
+    /// When the money runs out at the rate of the last 5 minutes of burst; null while nothing is charged, and of an earlier
+    /// balance. A notice LOW_BALANCE comes a day before.
+    async fn lasts_until(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Instant>> {
+        if !self.is_current {
+            return Ok(None);
+        }
+        let available = self.account.available().map_err(ApiError::from)?;
+        let now = session(ctx)?.app.clock.now();
+        Ok(self.account.burst.lasts_until(available, now).map(Instant))
     }
 
     /// What the account may do.
@@ -242,7 +250,8 @@ impl Account {
     ) -> async_graphql::Result<Balance> {
         let Some(Instant(at)) = at else { return Ok(Balance::now(&self.0)) };
         let amount = session(ctx)?.load(BalanceAt((self.0.id, at))).await?;
-        Ok(Balance { account: Arc::clone(&self.0), amount: amount.unwrap_or_default() })
+        let (account, amount) = (Arc::clone(&self.0), amount.unwrap_or_default());
+        Ok(Balance { account, amount, is_current: false })
     }
 
     /// What it has bought, newest first.

@@ -16,6 +16,7 @@ pub mod order;
 pub mod plan;
 pub mod price_quote;
 pub mod price_rule;
+pub mod pricing;
 pub mod record;
 pub mod resource;
 pub mod resource_price;

@@ -4,11 +4,26 @@ use async_graphql::{Context, ID, Object};
 
 use super::resource::{self, Resource};
 use crate::domain;
+use crate::graphql::at_hand::AtHand;
+use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::session;
 
 /// What capacity costs at a burst level: a charge is price × amount × seconds ÷ multiplier.
 pub struct ResourcePrice(pub Arc<domain::capacity::ResourcePrice>);
+
+connection!(
+    ResourcePriceConnection,
+    ResourcePriceEdge,
+    ResourcePrice,
+    domain::capacity::ResourcePrice,
+    |row: &Arc<domain::capacity::ResourcePrice>| row.id,
+    "prices of capacity"
+);
+
+impl AtHand for ResourcePrice {
+    const LOADED: &'static [&'static str] = &["resource"];
+}
 
 /// What capacity costs at a burst level: a charge is price × amount × seconds ÷ multiplier.
 #[Object]

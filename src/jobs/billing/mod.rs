@@ -17,41 +17,16 @@ pub use rate::{ToRate, Unrated, rate_months, to_rate_again};
 pub use readers::Readers;
 pub use run::{run_pass, runs_of, runs_under_way};
 
-use std::time::Duration;
-
 use chrono::{NaiveDate, TimeDelta};
 
 use super::JobContext;
+use super::submit::submit;
 use crate::domain::closing::Month;
-use crate::domain::command::{Action, Command, Done, MonthFailure, Outcome};
+use crate::domain::command::{Action, MonthFailure};
 use crate::domain::ids::AccountId;
-use crate::engine::{EngineError, Urgency};
-
-/// What the engine cannot take on now is sent again so often, with a pause between.
-const TRIES: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What could not be closed or corrected is tried again after this time.
 const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
-
-/// Has a job's command carried out, and waits while too much is going on.
-async fn submit(jobs: &JobContext, account: AccountId, action: Action) -> Result<Box<Outcome>, EngineError> {
-    let mut tries = TRIES;
-    loop {
-        let command = Command { account, key: None, dry_run: false, action: action.clone() };
-        match jobs.engine.submit(command, Urgency::Job).await {
-            Ok(Done::Now(outcome)) => return Ok(outcome),
-            Ok(Done::Before(_)) => {
-                return Err(EngineError::Unavailable("a job's command has no key".to_owned()));
-            }
-            Err(EngineError::Overloaded) if tries > 0 => {
-                tries = tries.saturating_sub(1);
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
 
 /// Tells the account's owner, the metrics and the log that a month could not be closed.
 async fn tell_failure(jobs: &JobContext, account: AccountId, period: NaiveDate, why: &str) {

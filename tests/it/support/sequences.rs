@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use abacus::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use abacus::domain::book::{Book, Catalogue};
+use abacus::domain::burst::BurstState;
 use abacus::domain::command::{
     Action, AdjustBalance, BillStep, CancelOrder, Checkout, Command, Done, OrderStep, Recharge, Refund,
     RenewOrder, SetAutoRenewal,
@@ -233,6 +234,7 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        burst: BurstState::default(),
         head: Head::default(),
         created_at: begin(),
     }

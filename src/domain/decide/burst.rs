@@ -1,0 +1,122 @@
+//! A cycle's burst is charged, whatever the balance: it is used already.
+
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
+
+use super::Made;
+use super::draft::Draft;
+use crate::domain::account::{AccountStatus, Suspension};
+use crate::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
+use crate::domain::command::BurstHeld;
+use crate::domain::ids::TransactionId;
+use crate::domain::ledger::Posting;
+use crate::domain::notice::NoticeKind;
+use crate::domain::refusal::Refusal;
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+/// The owner is warned so long before the money runs out …
+const WARNED_BEFORE: TimeDelta = TimeDelta::days(1);
+/// … and anew once it would have lasted for so long again.
+const LASTS_AGAIN: TimeDelta = TimeDelta::days(2);
+
+/// Charges all of an account's resources for a cycle, unless that has been done. An account's cycles are charged in order.
+pub(super) fn decide(draft: &mut Draft<'_>, charged: &CycleCharge) -> Result<Made, Refusal> {
+    if draft.account.burst.cycle.is_some_and(|last| last >= charged.cycle) {
+        return Ok(Made::default());
+    }
+    for charge in &charged.charges {
+        let transaction = transaction_of(draft, charge)?;
+        draft.post(transaction, posting_of(charge, charged.cycle))?;
+    }
+    let warned = draft.account.burst.warned;
+    draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
+    if draft.account.available()? < Decimal::ZERO {
+        overdraw(draft)?;
+    }
+    warn(draft)?;
+    Ok(Made::default())
+}
+
+fn transaction_of(draft: &mut Draft<'_>, charge: &ResourceCharge) -> Result<Transaction, Refusal> {
+    Ok(Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind: TransactionKind::Burst,
+        status: TransactionStatus::Finished,
+        currency: draft.currency.code,
+        amount: charge.charge,
+        debit: Ledger::Customer,
+        credit: Ledger::Revenue(TransactionKind::Burst.code().to_lowercase()),
+        description: charge.resource.clone(),
+        payment_method: "balance".to_owned(),
+        order: None,
+        bill: None,
+        refund_of: None,
+        refunded_amount: Decimal::ZERO,
+        balance_after: None,
+        region: None,
+        created_at: draft.instant,
+    })
+}
+
+fn posting_of(charge: &ResourceCharge, cycle: Cycle) -> Posting {
+    Posting {
+        reason: charge.reason.clone(),
+        poll_time: Some(cycle.end()),
+        billing_cycle: Some(cycle.number()),
+        interval: Some(charge.seconds),
+        resource: Some(charge.resource.clone()),
+        resource_amount: charge.amount,
+    }
+}
+
+fn overdraw(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    draft.account.overdrawn = true;
+    if draft.account.status != AccountStatus::Active {
+        return Ok(());
+    }
+    draft.account.status = AccountStatus::Suspended;
+    draft.account.suspension = Some(Suspension::Overdrawn);
+    let message = format!(
+        "The account is suspended: capacity used beyond its subscriptions has taken the balance to {} {}, below its limit.",
+        draft.currency.format(draft.account.balance),
+        draft.currency.code
+    );
+    draft.notify(NoticeKind::AccountSuspended, message, draft.account.id.to_string())?;
+    Ok(())
+}
+
+/// Tells the owner, once, that the money will not last for another day at this rate.
+fn warn(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let lasts_until = draft.account.burst.lasts_until(draft.account.available()?, draft.instant);
+    let lasts = lasts_until.map(|until| until.signed_duration_since(draft.instant));
+    if lasts.is_none_or(|lasts| lasts >= LASTS_AGAIN) {
+        draft.account.burst.warned = false;
+    }
+    let (Some(until), Some(lasts)) = (lasts_until, lasts) else { return Ok(()) };
+    if lasts >= WARNED_BEFORE || draft.account.burst.warned {
+        return Ok(());
+    }
+    draft.account.burst.warned = true;
+    if draft.account.status == AccountStatus::Active {
+        let message = format!(
+            "At the present rate of {} {} in 5 minutes the balance lasts until {}.",
+            draft.currency.format(draft.account.burst.rate.unwrap_or_default()),
+            draft.currency.code,
+            until.with_timezone(&draft.account.time_zone).format("%Y-%m-%d %H:%M %Z")
+        );
+        draft.notify(NoticeKind::LowBalance, message, draft.account.id.to_string())?;
+    }
+    Ok(())
+}
+
+/// Tells operators that an account could not be charged for a cycle.
+pub(super) fn tell_held(draft: &mut Draft<'_>, held: &BurstHeld) -> Result<Made, Refusal> {
+    let message = format!(
+        "Burst could not be charged from cycle {} ({} UTC) on: {}. It is made up.",
+        held.cycle.number(),
+        held.cycle.start().format("%Y-%m-%d %H:%M"),
+        held.message
+    );
+    draft.notify(NoticeKind::UnpricedUsage, message, draft.account.id.to_string())?;
+    Ok(Made::default())
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+use futures_util::FutureExt;
+
+use super::resource::{self, Resource};
+use super::resource_price::ResourcePriceConnection;
+use crate::domain::burst::{Bursting, Cycle};
+use crate::domain::refusal::RefusalCode;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::input::may_be_kept;
+use crate::graphql::limits::page_cost;
+use crate::graphql::pagination::{PageArgs, Slice, TotalCount};
+use crate::graphql::scalars::{Code, Instant};
+use crate::graphql::session::{Session, session};
+use crate::store::capacity::ResourcePriceFilter;
+
+/// What capacity costs, and at which levels it is used beyond subscriptions.
+pub struct Pricing {
+    cycle: Cycle,
+}
+
+impl Pricing {
+    /// As it is now.
+    pub fn now(session: &Session) -> Self {
+        Self { cycle: Cycle::of(session.app.clock.now()) }
+    }
+}
+
+/// What capacity costs, and at which levels it is used beyond subscriptions.
+#[Object]
+impl Pricing {
+    /// The level of each resource now, for those whose capacity is declared.
+    #[graphql(complexity = "10 * child_complexity + 10")]
+    async fn current(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BurstLevel>> {
+        Ok(levels(session(ctx)?, self.cycle).await?)
+    }
+
+    /// The level of each resource from `nextAt` on. They are computed every 5 minutes from the cloud's use of its capacity, and
+    /// hold 5 minutes later.
+    #[graphql(complexity = "10 * child_complexity + 10")]
+    async fn next(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BurstLevel>> {
+        Ok(levels(session(ctx)?, self.cycle.plus(1)).await?)
+    }
+
+    /// When the next levels become the current ones.
+    async fn next_at(&self) -> Instant {
+        Instant(self.cycle.end())
+    }
+
+    /// The prices that hold now, newest first; level 0 is what subscriptions cost.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn prices(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those of this resource, a code.")] resource: Option<String>,
+        #[graphql(desc = "Only those in this currency.")] currency: Option<Code>,
+        #[graphql(desc = "Only those of this burst level, 0 to 20.")] level: Option<i32>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<ResourcePriceConnection> {
+        if resource.as_ref().is_some_and(|code| !may_be_kept(code)) {
+            let message = "there is no such resource";
+            return Err(ApiError::of_argument(RefusalCode::Invalid, "resource", message).into());
+        }
+        let session = session(ctx)?;
+        let now = session.app.clock.now();
+        let filter = ResourcePriceFilter { resource, currency: currency.map(|code| code.0), level, at: now };
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(prices(session, filter, &args).await?)
+    }
+}
+
+async fn levels(session: &Session, cycle: Cycle) -> ApiResult<Vec<BurstLevel>> {
+    let bursting = session.repository().bursting(cycle).await?;
+    Ok(bursting.into_iter().map(BurstLevel).collect())
+}
+
+async fn prices(
+    session: &Session,
+    filter: ResourcePriceFilter,
+    args: &PageArgs,
+) -> ApiResult<ResourcePriceConnection> {
+    let page = args.page()?;
+    let rows = session.repository().resource_price_list(&filter, &page).await?;
+    let rows = rows.into_iter().map(Arc::new).collect();
+    let filter = Arc::new(filter);
+    let total: TotalCount = Box::new(move |repository| {
+        let filter = Arc::clone(&filter);
+        async move { Ok(repository.resource_price_count(&filter).await?) }.boxed()
+    });
+    Ok(ResourcePriceConnection(Slice::new(&page, rows, total)))
+}
+
+/// The level at which use of a resource beyond subscriptions is charged.
+pub struct BurstLevel(pub Bursting);
+
+/// The level at which use of a resource beyond subscriptions is charged.
+#[Object]
+impl BurstLevel {
+    /// The resource.
+    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Resource> {
+        Ok(resource::load(session(ctx)?, &self.0.resource).await?)
+    }
+
+    /// The level, 0 to 20.
+    async fn level(&self) -> i32 {
+        self.0.level
+    }
+}

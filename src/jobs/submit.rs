@@ -1,0 +1,35 @@
+//! Commands of jobs.
+
+use std::time::Duration;
+
+use super::JobContext;
+use crate::domain::command::{Action, Command, Done, Outcome};
+use crate::domain::ids::AccountId;
+use crate::engine::{EngineError, Urgency};
+
+/// What the engine cannot take on now is sent again so often, with a pause between.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Has a job's command carried out, and waits while too much is going on.
+pub(super) async fn submit(
+    jobs: &JobContext,
+    account: AccountId,
+    action: Action,
+) -> Result<Box<Outcome>, EngineError> {
+    let mut tries = TRIES;
+    loop {
+        let command = Command { account, key: None, dry_run: false, action: action.clone() };
+        match jobs.engine.submit(command, Urgency::Job).await {
+            Ok(Done::Now(outcome)) => return Ok(outcome),
+            Ok(Done::Before(_)) => {
+                return Err(EngineError::Unavailable("a job's command has no key".to_owned()));
+            }
+            Err(EngineError::Overloaded) if tries > 0 => {
+                tries = tries.saturating_sub(1);
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
