@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 
 use super::account::Account;
 use super::bill::Bill;
+use super::capacity::{ResourcePrice, TermDiscount};
 use super::closing::ClosedMonth;
 use super::command::Answer;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Entry;
-use super::money::Currencies;
+use super::money::{Currencies, CurrencyCode};
 use super::notice::Notice;
 use super::order::Order;
-use super::plan::Plan;
+use super::plan::{Plan, Resource};
 use super::record::Record;
 use super::transaction::Transaction;
 
@@ -23,6 +24,17 @@ use super::transaction::Transaction;
 pub struct Catalogue {
     pub currencies: Arc<Currencies>,
     pub plans: HashMap<PlanId, Plan>,
+    pub capacity: CapacityCatalogue,
+}
+
+/// What subscriptions cost, of the resources that commands are about.
+#[derive(Debug, Default)]
+pub struct CapacityCatalogue {
+    /// By their codes.
+    pub resources: HashMap<String, Resource>,
+    /// The prices of subscriptions that hold now.
+    pub prices: HashMap<(String, CurrencyCode), ResourcePrice>,
+    pub discounts: Vec<TermDiscount>,
 }
 
 /// One account under its lock, with what its commands need, and what it has gained since it was read.

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 
 use super::ids::ResourcePriceId;
 use super::money::{CurrencyCode, OutOfRange, subtract};
+use super::order::Subscription;
 use super::rating::number::{Number, TooNarrow, Wide};
 use super::rating::{Label, Step};
 
@@ -106,6 +107,19 @@ pub fn quote(
         steps.push(Step::of(Label::Rounding, rest));
     }
     Ok(Quote { price: total, list_price, discount: subtract(list_price, total)?, steps })
+}
+
+/// What a subscription costs from an instant to another: its seconds at the price of subscriptions, less the discount of its
+/// term, at display scale.
+pub fn term_price(
+    price: &ResourcePrice,
+    discounts: &[TermDiscount],
+    subscription: &Subscription,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    display_scale: u32,
+) -> Result<Quote, OutOfRange> {
+    let discount = term_discount(discounts, subscription.months);
+    quote(price, subscription.amount, to.signed_duration_since(from).num_seconds(), discount, display_scale)
 }
 
 /// The price of `amount` of a resource for `seconds` at so many places, without a word how: what [`quote`] answers without a

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 use super::bill::Bill;
 use super::burst::{Cycle, CycleCharge};
+use super::capacity::Quote;
 use super::closing::RatedMonth;
 use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
@@ -35,6 +36,7 @@ coded_enum! {
     Mutation {
         Recharge = "recharge",
         Checkout = "checkout",
+        Subscribe = "subscribe",
         Refund = "refund",
         PayOrder = "payOrder",
         PayBill = "payBill",
@@ -53,6 +55,7 @@ coded_enum! {
 pub enum Action {
     Recharge(Recharge),
     Checkout(Checkout),
+    Subscribe(Subscribe),
     Refund(Refund),
     /// Pays an order's earliest unpaid bill.
     PayOrder(OrderId),
@@ -100,6 +103,18 @@ pub struct Checkout {
     pub pay_later: bool,
     #[serde(serialize_with = "by_optional_value")]
     pub expected_price: Option<Decimal>,
+}
+
+/// Buys so much of a resource for a term.
+#[derive(Debug, Clone, Serialize)]
+pub struct Subscribe {
+    /// The resource's code.
+    pub resource: String,
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub months: i32,
+    pub region: Option<String>,
+    pub auto_renewal: bool,
 }
 
 /// Gives back what was paid, whole or in part.
@@ -239,6 +254,7 @@ impl Action {
         Some(match self {
             Self::Recharge(_) => Mutation::Recharge,
             Self::Checkout(_) => Mutation::Checkout,
+            Self::Subscribe(_) => Mutation::Subscribe,
             Self::Refund(_) => Mutation::Refund,
             Self::PayOrder(_) => Mutation::PayOrder,
             Self::PayBill(_) => Mutation::PayBill,
@@ -305,6 +321,8 @@ pub struct Outcome {
     pub open_bills: Vec<Arc<Bill>>,
     /// What the order would cost to renew, of one, if it can be renewed.
     pub renewal_price: Option<Decimal>,
+    /// How the price of a subscription comes about.
+    pub quote: Option<Quote>,
     /// What a job's step did.
     pub jobs: Vec<JobDone>,
 }

@@ -32,6 +32,16 @@ impl BillPeriod {
             Self::Year => Some(12),
         }
     }
+
+    /// The period of so many months; a month where there is no name for it.
+    pub fn of_months(months: i32) -> Self {
+        match months {
+            3 => Self::Quarter,
+            6 => Self::HalfYear,
+            12 => Self::Year,
+            _ => Self::Month,
+        }
+    }
 }
 
 coded_enum! {

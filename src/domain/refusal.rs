@@ -45,6 +45,11 @@ impl Refusal {
         Self { code, field: Some(field.into()), message: message.into() }
     }
 
+    /// The same, about a field.
+    pub fn about(self, field: &'static str) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
     /// The same of what lies at `path` of a larger input.
     #[must_use]
     pub fn within(self, path: &str) -> Self {

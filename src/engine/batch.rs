@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Gain};
+use crate::domain::book::{Book, CapacityCatalogue, Catalogue, Gain};
 use crate::domain::closing::{Month, RatedMonth};
 use crate::domain::command::{Action, Answer, BillStep, Command, Done};
 use crate::domain::decide::decide;
@@ -23,7 +23,9 @@ use crate::domain::plan::Plan;
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
 use crate::store::error::StoreError;
-use crate::store::{Conn, bills, closings, keys, ledger, notices, orders, plans, records, transactions};
+use crate::store::{
+    Conn, bills, capacity, closings, keys, ledger, notices, orders, plans, records, transactions,
+};
 
 /// What a batch did with one of its commands.
 pub(super) enum Verdict {
@@ -106,6 +108,7 @@ async fn load(
     let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
     let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
     plans.extend(order_plans);
+    let capacity = load_capacity(conn, named.resources, &orders, now).await?;
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
@@ -134,7 +137,30 @@ async fn load(
         }
     }
     let plans: HashMap<PlanId, _> = plans.into_iter().map(|plan| (plan.id, plan)).collect();
-    Ok((books, Catalogue { currencies: Arc::clone(currencies), plans }))
+    Ok((books, Catalogue { currencies: Arc::clone(currencies), plans, capacity }))
+}
+
+/// What subscriptions cost, where commands are about any.
+async fn load_capacity(
+    conn: Conn<'_>,
+    mut codes: Vec<String>,
+    orders: &[Order],
+    now: DateTime<Utc>,
+) -> Result<CapacityCatalogue, StoreError> {
+    codes.extend(orders.iter().filter_map(|order| Some(order.subscription.as_ref()?.resource.clone())));
+    if codes.is_empty() {
+        return Ok(CapacityCatalogue::default());
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    let (resources, prices, discounts) = try_join!(
+        plans::resource_by_codes(conn, codes.clone()),
+        capacity::subscription_prices(conn, codes, now),
+        capacity::term_discounts(conn),
+    )?;
+    let resources = resources.into_iter().map(|resource| (resource.code.clone(), resource)).collect();
+    let prices = prices.into_iter().map(|price| ((price.resource.clone(), price.currency), price)).collect();
+    Ok(CapacityCatalogue { resources, prices, discounts })
 }
 
 /// Orders with what decisions on them need: their bills, their plans, and the orders that they continue.
@@ -163,6 +189,8 @@ struct Named {
     key_accounts: Vec<i64>,
     keys: Vec<String>,
     plans: Vec<Uuid>,
+    /// What is subscribed to.
+    resources: Vec<String>,
     /// The accounts that buy something.
     buyers: Vec<i64>,
     /// The accounts that pay what is open, or whose money comes in.
@@ -198,6 +226,7 @@ impl Named {
                 self.plans.push(checkout.plan.0);
                 self.buyers.push(account);
             }
+            Action::Subscribe(subscribe) => self.resources.push(subscribe.resource.clone()),
             Action::Refund(refund) => {
                 self.transactions.push(refund.transaction.0);
                 self.payers.push(account);

@@ -10,6 +10,7 @@ mod orders;
 mod plans;
 mod prices;
 mod sandbox;
+mod subscription;
 mod usage;
 
 use async_graphql::MergedObject;
@@ -26,6 +27,7 @@ pub struct Mutation(
     billing::BillingMutation,
     capacity::CapacityMutation,
     burst::BurstMutation,
+    subscription::SubscriptionMutation,
     accounts::AccountMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,

@@ -9,6 +9,7 @@ use super::types::order::{self, ScheduledDebit};
 use super::types::user_error::UserError;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
+use crate::domain::capacity::Quote;
 use crate::domain::command::{Action, Command, Done, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
@@ -38,6 +39,8 @@ pub(super) struct Made {
     pub refunded: Option<Arc<Transaction>>,
     /// Every debit to come of the order.
     pub schedule: Option<Vec<ScheduledDebit>>,
+    /// How a price comes about; None of what was done before.
+    pub quote: Option<Quote>,
 }
 
 /// Has the engine do it, once for each key.
@@ -83,6 +86,7 @@ fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
         transaction: outcome.transaction,
         refunded: outcome.refunded,
         schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
+        quote: outcome.quote,
     })
 }
 
@@ -113,5 +117,5 @@ async fn as_it_is_now(
         None => None,
     };
     let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
-    Ok(Made { account, order, bill, transaction, refunded, schedule })
+    Ok(Made { account, order, bill, transaction, refunded, schedule, quote: None })
 }

@@ -247,7 +247,7 @@ pub async fn account_update(
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
         .sql(", status), suspension = CASE ")
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql("::text WHEN 'SUSPENDED' THEN coalesce(suspension, 'OPERATOR') WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, closed_at = CASE ")
+        .sql("::text WHEN 'SUSPENDED' THEN 'OPERATOR' WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END, closed_at = CASE ")
         .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
         .sql("::text WHEN 'CLOSED' THEN coalesce(closed_at, ")
         .instant(now)

@@ -148,13 +148,14 @@ const CHARGEABLE: &str = "SELECT a.id, a.currency, a.closed_at, a.burst_cycle, h
 
 type ChargeableSql = (BigInt, Text, Nullable<Timestamptz>, Nullable<Integer>, diesel::sql_types::Bool);
 
+type ChargeableRow = (i64, String, Option<DateTime<Utc>>, Option<i32>, bool);
+
 async fn chargeable(
     mut conn: Conn<'_>,
     statement: Statement<ChargeableSql>,
 ) -> Result<Vec<Chargeable>, StoreError> {
-    let found: Vec<(i64, String, Option<DateTime<Utc>>, Option<i32>, bool)> =
-        statement.load(&mut conn).await?;
-    let account = |(id, currency, closed_at, charged, is_held): (i64, String, _, Option<i32>, _)| {
+    let found: Vec<ChargeableRow> = statement.load(&mut conn).await?;
+    let account = |(id, currency, closed_at, charged, is_held): ChargeableRow| {
         let unknown = || StoreError::Corrupt(format!("currency \"{currency}\""));
         Ok(Chargeable {
             id: AccountId(id),

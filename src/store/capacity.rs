@@ -10,7 +10,7 @@ use super::numeric::Exact;
 use super::rows::{ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::capacity::{ResourcePrice, TermDiscount};
+use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::ids::ResourcePriceId;
 use crate::domain::money::CurrencyCode;
 
@@ -97,6 +97,24 @@ pub async fn resource_price_count(
 ) -> Result<i64, StoreError> {
     let statement = filter.restrict(Statement::<BigInt>::new("SELECT count(*) FROM resource_prices t"));
     Ok(statement.get_result(&mut conn).await?)
+}
+
+/// What subscriptions to resources cost at an instant, in every currency.
+pub async fn subscription_prices(
+    conn: Conn<'_>,
+    resources: Vec<String>,
+    at: DateTime<Utc>,
+) -> Result<Vec<ResourcePrice>, StoreError> {
+    let statement = Statement::new("SELECT DISTINCT ON (resource_code, currency) ")
+        .sql(select_list::<ResourcePriceRow>(""))
+        .sql(" FROM resource_prices WHERE resource_code = ANY(")
+        .value::<Array<Text>, _>(resources)
+        .sql(") AND level = ")
+        .value::<Integer, _>(SUBSCRIPTION_LEVEL)
+        .sql(" AND cluster_id IS NULL AND chart_name IS NULL AND effective_from <= ")
+        .instant(at)
+        .sql(" ORDER BY resource_code, currency, effective_from DESC, id DESC");
+    rows::<ResourcePriceRow>(conn, statement).await
 }
 
 pub async fn resource_price_by_ids(

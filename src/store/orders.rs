@@ -183,7 +183,8 @@ pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Nullable<Integer>, _>(
             "term_months",
             orders.iter().map(|o| Some(o.subscription.as_ref()?.months)),
-        );
+        )
+        .column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at));
     execute(conn, columns.insert_into("orders")).await.map(drop)
 }
 

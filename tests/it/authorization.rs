@@ -112,6 +112,8 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("orderTypes", Nobody, "{ orderTypes { code label } }"),
     ("orderStates", Nobody, "{ orderStates { code label } }"),
     ("datacenters", Nobody, "{ datacenters { code label } }"),
+    ("subscribe", Act, "mutation($account: ID) { subscribe(input: { accountId: $account, resource: \"ip\", amount: 1, months: 1,
+        dryRun: true, idempotencyKey: \"try\" }) { order { number } account { balance { amount } } userErrors { path code message } } }"),
     ("pricing", Nobody, "{ pricing { current { level } next { level } nextAt prices { totalCount nodes { price level } } } }"),
     ("setBurstCapacity", Operators, "mutation { setBurstCapacity(input: { resource: \"none\", capacity: 1,
         curve: [{ fromUtilisation: 0, level: 1 }] }) { resource { code } userErrors { path code message } } }"),
@@ -286,6 +288,9 @@ impl World {
     async fn start() -> Self {
         let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
         let plan = server.plan("Plan Q", "21.09").await;
+        let price = json!({ "prices": [{ "resource": "ip", "currency": "CNY", "level": 0, "price": "1", "unit": "count/month",
+            "multiplier": "2592000" }] });
+        server.operator().mutate("setResourcePrices", "SetResourcePricesInput", price, "prices { id }").await;
         let prices = "INSERT INTO resources VALUES ('idc_volume', 'Volumes', 'GB', 'IDC', 'LAST');
             INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)
             VALUES ('idc_volume', 'CNY', 0, 0.6, 'GB/month', 2592000, now())";

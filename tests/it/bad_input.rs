@@ -746,6 +746,7 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "setResourcePrices" => {
             json!({ "prices": [{ "resource": "cpu", "currency": "CNY", "level": 1, "price": "1", "unit": "u", "multiplier": "1" }] })
         }
+        "subscribe" => json!({ "accountId": shop.account, "resource": "cpu", "amount": "1", "months": 1 }),
         "setBurstCapacity" => {
             json!({ "resource": "cpu", "capacity": "1", "curve": [{ "fromUtilisation": "0", "level": 1 }] })
         }

@@ -142,3 +142,150 @@ async fn levels_follow_the_curve_and_are_known_five_minutes_before_they_hold() {
         .await;
     assert_eq!(quoted["capacityCharge"]["price"]["amount"], "1.00", "at the current level");
 }
+
+async fn subscribe(life: &Life, more: Value) -> Value {
+    let mut input = json!({ "resource": "dssd", "amount": (4 * GB).to_string(), "months": 1,
+        "idempotencyKey": uuid::Uuid::new_v4().to_string() });
+    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let fields = "order { id number name state payWay termMonths deliveredAt expiresAt price { amount } productName resourceType
+            subscribed { resource { code } amount } details { products { name type } } schedule { dueAt amount { amount } } }
+        bill { status amount { amount } } account { balance { amount } }
+        price { price { amount } listPrice { amount } discount { amount } steps { label quantity unitPrice factor divisor amount } }";
+    life.customer.payload("subscribe", "SubscribeInput", input, fields).await
+}
+
+#[tokio::test]
+async fn a_subscription_is_charged_for_its_seconds_less_the_term_discount_and_its_capacity_is_not_burst() {
+    let life = Life::begin("2026-01-31T10:00:00Z", "100").await;
+    let prices = [price_of("dssd", 0, "14"), price_of("dssd", 1, "18")];
+    set_prices(&life.server, &prices).await;
+    let discounts = json!({ "discounts": [{ "period": "3 months", "months": 3, "value": "0.03" }] });
+    life.operator
+        .mutate("setTermDiscounts", "SetTermDiscountsInput", discounts, "discounts { months }")
+        .await;
+    let still = life.server.contents().await;
+    let refused = subscribe(&life, json!({ "months": 3 })).await;
+    assert_eq!(refused["userErrors"][0]["code"], "INSUFFICIENT_BALANCE");
+    life.server.assert_holds_still(&still).await;
+    life.recharge("100").await;
+    let still = life.server.contents().await;
+    let tried = subscribe(&life, json!({ "months": 3, "dryRun": true })).await;
+    // 89 days of 30 at 14 for each of 4 GB are 166.1333…; less 3 %.
+    let price = &tried["price"];
+    assert_eq!(price["listPrice"]["amount"], "166.13");
+    assert_eq!((&price["price"]["amount"], &price["discount"]["amount"]), (&json!("161.15"), &json!("4.98")));
+    let steps: Decimal = price["steps"].as_array().unwrap().iter().map(|step| dec(&step["amount"])).sum();
+    assert_eq!(steps, dec(&price["price"]["amount"]));
+    assert_eq!(
+        (&price["steps"][0]["factor"], &price["steps"][0]["quantity"]),
+        (&json!("7689600"), &json!("4294967296"))
+    );
+    life.server.assert_holds_still(&still).await;
+
+    let key = json!({ "months": 3, "autoRenewal": true, "region": "cn-north-1", "idempotencyKey": "once" });
+    let made = subscribe(&life, key.clone()).await;
+    let order = &made["order"];
+    let expected = json!({ "id": order["id"], "number": order["number"], "name": "Distributed SSD", "state": "ACTIVE",
+        "payWay": "QUARTER", "termMonths": 3, "deliveredAt": "2026-01-31T10:00:00Z", "expiresAt": "2026-04-30T10:00:00Z",
+        "price": { "amount": "161.15" }, "productName": "Distributed SSD", "resourceType": "CLOUD",
+        "subscribed": { "resource": { "code": "dssd" }, "amount": "4294967296" },
+        "details": [{ "products": [{ "name": "Distributed SSD: 4294967296 GB", "type": "dssd" }] }],
+        // The next term ends on 31 July: 92 days.
+        "schedule": [{ "dueAt": "2026-04-23T10:00:00Z", "amount": { "amount": "166.58" } }] });
+    assert_eq!(*order, expected);
+    assert_eq!(
+        (&made["bill"]["status"], &made["bill"]["amount"]["amount"]),
+        (&json!("PAID"), &json!("161.15"))
+    );
+    assert_eq!(made["account"]["balance"]["amount"], "38.85");
+    let again = subscribe(&life, key).await;
+    assert_eq!((&again["order"]["id"], &again["price"]), (&order["id"], &json!(null)));
+
+    // Of 4.5 GB half a GB is burst; 4 GB of a plan more, and nothing is.
+    declare(&life.server, "dssd", 1_000 * GB, &[("0", 1)]).await;
+    report(&life.server, "tenant", "dssd", 9 * GB / 2, "2026-01-31T10:00:00Z").await;
+    life.advance("2026-01-31T10:05:00Z").await;
+    let charged = entries(&life).await;
+    assert_eq!(charged[0]["reason"], "Burst: 0.50 GB of dssd for 5 minutes at 2026-01-31 10:05");
+    let pool = life
+        .server
+        .plan_from(json!({ "name": "Pool", "price": { "amount": "1", "currency": "CNY" }, "region": null,
+            "resources": [{ "resource": "dssd", "amount": GB.to_string() }] }))
+        .await;
+    let pooled = life.buy(&pool, json!({ "quantity": 2 })).await;
+    life.advance("2026-01-31T10:20:00Z").await;
+    assert_eq!(entries(&life).await.len(), 1, "the plan includes 2 GB more");
+    let cancel = json!({ "orderId": pooled["order"]["id"] });
+    life.customer.mutate("cancelOrder", "CancelOrderInput", cancel, "order { state cancelledAt }").await;
+    life.advance("2026-01-31T10:25:00Z").await;
+    assert_eq!(entries(&life).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_subscription_renews_itself_for_the_next_term_at_the_price_of_the_day() {
+    let life = Life::begin("2026-01-31T10:00:00Z", "1000").await;
+    set_prices(&life.server, &[price_of("dssd", 0, "3")]).await;
+    let made = subscribe(&life, json!({ "autoRenewal": true })).await;
+    assert_eq!(made["bill"]["amount"]["amount"], "11.20", "28 days of 30");
+    set_prices(&life.server, &[price_of("dssd", 0, "6")]).await;
+    life.advance("2026-03-24T10:00:00Z").await;
+    let orders = life
+        .customer
+        .data(
+            "{ orders { nodes { type state deliveredAt expiresAt termMonths price { amount }
+        subscribed { amount } } } }",
+        )
+        .await;
+    let orders: Vec<&Value> = orders["orders"]["nodes"].as_array().unwrap().iter().collect();
+    let told = |order: &Value| {
+        ["type", "state", "deliveredAt", "expiresAt"].map(|field| order[field].as_str().unwrap().to_owned())
+    };
+    // 31 March comes back after 28 February.
+    assert_eq!(told(orders[0]), ["RENEW", "ACTIVE", "2026-03-31T10:00:00Z", "2026-04-30T10:00:00Z"]);
+    assert_eq!(told(orders[1]), ["RENEW", "ACTIVE", "2026-02-28T10:00:00Z", "2026-03-31T10:00:00Z"]);
+    assert_eq!(told(orders[2]), ["NEW", "ENDED", "2026-01-31T10:00:00Z", "2026-02-28T10:00:00Z"]);
+    let prices: Vec<&Value> = orders.iter().map(|order| &order["price"]["amount"]).collect();
+    assert_eq!(prices, [&json!("24.00"), &json!("24.80"), &json!("11.20")], "30, 31 and 28 days");
+    assert_eq!(orders[0]["subscribed"]["amount"], (4 * GB).to_string());
+
+    let renew = json!({ "orderId": made["order"]["id"], "periods": 2, "idempotencyKey": "r" });
+    let refused = life.customer.payload("renewOrder", "RenewOrderInput", renew, "order { id }").await;
+    assert_eq!(refused["userErrors"][0]["code"], "CONFLICT");
+    let other = subscribe(&life, json!({})).await;
+    let renew = json!({ "orderId": other["order"]["id"], "periods": 2, "idempotencyKey": "r" });
+    let refused = life.customer.payload("renewOrder", "RenewOrderInput", renew, "order { id }").await;
+    assert_eq!(refused["userErrors"][0]["path"], json!(["input", "periods"]));
+    let renew = json!({ "orderId": other["order"]["id"], "idempotencyKey": "r" });
+    let renewed =
+        life.customer.mutate("renewOrder", "RenewOrderInput", renew, "order { price { amount } }").await;
+    assert_eq!(renewed["order"]["price"]["amount"], "24.00");
+}
+
+#[tokio::test]
+async fn a_subscription_that_cannot_be_is_refused_by_its_field() {
+    let life = Life::begin("2026-01-31T10:00:00Z", "1000").await;
+    set_prices(&life.server, &[price_of("dssd", 0, "14"), price_of("cpu", 1, "1")]).await;
+    let still = life.server.contents().await;
+    for (field, value, code) in [
+        ("resource", json!("nothing"), "NOT_FOUND"),
+        ("resource", json!("cpu"), "NOT_FOUND"),
+        ("resource", json!("a b"), "INVALID"),
+        ("amount", json!("0"), "INVALID"),
+        ("amount", json!("-1"), "INVALID"),
+        ("amount", json!("0.0000000001"), "INVALID"),
+        ("amount", json!("100000000000001"), "OUT_OF_RANGE"),
+        ("months", json!(0), "OUT_OF_RANGE"),
+        ("months", json!(121), "OUT_OF_RANGE"),
+        ("region", json!(" "), "INVALID"),
+        ("idempotencyKey", json!(""), "INVALID"),
+    ] {
+        let refused = subscribe(&life, json!({ field: value })).await;
+        let error = &refused["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["path"]),
+            (&json!(code), &json!(["input", field])),
+            "{value} {refused}"
+        );
+    }
+    life.server.assert_holds_still(&still).await;
+}

@@ -17,7 +17,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 use crate::support::cluster;
-use crate::support::sequences::{Deed, Run, Step, Tenant, account, begin, market, steps, tenant, trials};
+use crate::support::sequences::{
+    Deed, Run, Step, Tenant, account, begin, discounts, market, prices, steps, tenant, trials,
+};
 
 type Checked = Result<(), TestCaseError>;
 
@@ -43,6 +45,8 @@ impl Bench {
                 repository.plan_retire(id, at).await.expect("a plan").expect("a plan");
             }
         }
+        repository.resource_price_insert(&prices()).await.expect("prices");
+        repository.term_discount_replace(discounts()).await.expect("discounts");
         Self { engine, clock, repository }
     }
 
@@ -109,9 +113,9 @@ fn by_number<T: Clone>(rows: &[Arc<T>], number: impl Fn(&T) -> i64) -> Vec<T> {
 
 fn same_outcome(expected: &Result<Done, Refusal>, actual: &Result<Done, Refusal>) -> Checked {
     let parts = |outcome: &Outcome| {
-        let Outcome { account, order, bill, transaction, refunded, open_bills, renewal_price, jobs } =
+        let Outcome { account, order, bill, transaction, refunded, open_bills, renewal_price, jobs, quote } =
             outcome.clone();
-        (account, order, bill, transaction, refunded, open_bills, renewal_price, jobs)
+        (account, order, bill, transaction, refunded, open_bills, renewal_price, jobs, quote)
     };
     match (expected, actual) {
         (Ok(Done::Now(expected)), Ok(Done::Now(actual))) => prop_assert_eq!(parts(expected), parts(actual)),

@@ -21,13 +21,13 @@ const TO_COME: &[&str] = &[
     "Mutation.defineLicense", "Mutation.prepay", "Mutation.quotePrepay",
     "Mutation.removePaymentMethod", 
     "Mutation.setExchangeRate", 
-    "Mutation.subscribe", "PaymentMethod", "PrepayInput", "PrepayPayload", "PrepayQuote", "Prepayment",
+    "PaymentMethod", "PrepayInput", "PrepayPayload", "PrepayQuote", "Prepayment",
     "PrepaymentStatus", "Query.exchangeRates",
     "Query.invoices", "Query.licenses", "Query.prepayments", 
     "QuotePrepayInput", "QuotePrepayPayload",
     "RemovePaymentMethodInput", 
     "SetAutoRenewalInput.prepaymentId", "SetExchangeRateInput",
-    "SubscribeInput",
+    
     "Subscription", 
 ];
 

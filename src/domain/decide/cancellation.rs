@@ -62,7 +62,9 @@ pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Arc<Order>, R
     let is_freed = |before: &Arc<Order>| last_of_all && before.renewed_by == Some(id) && before.runs();
     if let Some(continued) = continued.filter(is_freed) {
         let mut before = Order { renewed_by: None, auto_renewal: false, ..Order::clone(&continued) };
-        before.next_step_at = before.next_step_after(draft.instant, draft.account.time_zone)?;
+        let next = before.next_step_after(draft.instant, draft.account.time_zone)?;
+        // Where its time is long over, as the jobs have not come by, it ends with the next of them.
+        before.next_step_at = next.or(Some(draft.instant));
         draft.put_order(before);
     }
     let on_demand = order.bill_period == BillPeriod::Hour;

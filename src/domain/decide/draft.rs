@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{Decision, Made, require_display_places, require_not_above_largest};
+use super::{Decision, Made, renewal, require_display_places, require_not_above_largest};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain};
@@ -216,8 +216,7 @@ impl<'a> Draft<'a> {
             bills.retain(|bill| bill.is_open());
             bills
         });
-        let plan = made.order.as_ref().and_then(|order| self.plan_of(order));
-        let renewal_price = plan.filter(|plan| plan.is_on_sale(self.instant)).map(|plan| plan.price);
+        let renewal_price = made.order.as_ref().and_then(|order| renewal::price(&self, order));
         let outcome = Outcome {
             account: Arc::new(self.account.clone()),
             order: made.order,
@@ -226,6 +225,7 @@ impl<'a> Draft<'a> {
             refunded: made.refunded,
             open_bills,
             renewal_price,
+            quote: made.quote,
             jobs: made.jobs,
         };
         Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }

@@ -16,6 +16,7 @@ mod put_off;
 mod recharge;
 mod refund;
 mod renewal;
+mod subscription;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use rust_decimal::Decimal;
 
 use super::bill::Bill;
 use super::book::{Book, Catalogue, Change};
+use super::capacity::Quote;
 use super::command::{Action, Answer, Command, Done, JobDone};
 use super::money::{self, Currency};
 use super::order::Order;
@@ -52,6 +54,7 @@ pub fn decide(
     let made = match &command.action {
         Action::Recharge(recharge) => recharge::decide(&mut draft, recharge)?,
         Action::Checkout(checkout) => checkout::decide(&mut draft, checkout)?,
+        Action::Subscribe(subscribe) => subscription::decide(&mut draft, subscribe)?,
         Action::Refund(refund) => refund::decide(&mut draft, refund)?,
         Action::PayOrder(order) => payment::pay_order(&mut draft, *order)?,
         Action::PayBill(bill) => payment::pay_bill(&mut draft, *bill)?,
@@ -85,6 +88,7 @@ struct Made {
     transaction: Option<Arc<Transaction>>,
     refunded: Option<Arc<Transaction>>,
     jobs: Vec<JobDone>,
+    quote: Option<Quote>,
 }
 
 /// The largest amount that can be paid at once, and the highest price: 99,999,999.99.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
+
 use super::draft::Draft;
-use super::{Made, payment, periods};
+use super::{Made, payment, periods, subscription};
 use crate::domain::command::{RenewOrder, SetAutoRenewal};
 use crate::domain::ids::{OrderId, printed_number};
 use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX};
@@ -26,15 +28,15 @@ pub(super) fn decide(draft: &mut Draft<'_>, renewal: &RenewOrder) -> Result<Made
 /// the draft only when it succeeds in full; a caller that goes on after a refusal tries it on a copy.
 pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Result<Made, Refusal> {
     require_renewable(draft, order)?;
-    let plan = plan_on_sale(draft, order)?;
-    let renewal = continuation(draft, order, plan, periods)?;
+    let offer = offer_of(draft, order, periods)?;
+    let renewal = continuation(draft, order, offer, periods)?;
     let before = Order { renewed_by: Some(renewal.id), ..order.clone() };
     let state = before.state_at(draft.instant, false);
     let mut before = Order { state, ..before };
     before.next_step_at = before.next_step_after(draft.instant, draft.account.time_zone)?;
     draft.put_order(before);
     let renewal = draft.put_order(renewal);
-    let bill = periods::make_bills(draft, &renewal, rust_decimal::Decimal::ZERO)?;
+    let bill = periods::make_bills(draft, &renewal, Decimal::ZERO)?;
     draft.require_available(bill.amount)?;
     let transaction = payment::pay(draft, bill.id, TransactionKind::Renewal)?;
     let bill = draft.bill(bill.id).cloned();
@@ -72,15 +74,51 @@ fn plan_on_sale<'a>(draft: &Draft<'a>, order: &Order) -> Result<&'a Plan, Refusa
     plan.ok_or_else(|| Refusal::new(RefusalCode::Invalid, "orderId", "the order's plan is no longer sold"))
 }
 
-fn continuation(draft: &mut Draft<'_>, order: &Order, plan: &Plan, periods: i32) -> Result<Order, Refusal> {
+/// What an order is continued at.
+struct Offer {
+    name: String,
+    /// Of one, per period.
+    price: Decimal,
+}
+
+fn offer_of(draft: &Draft<'_>, order: &Order, periods: i32) -> Result<Offer, Refusal> {
+    if order.subscription.is_none() {
+        let plan = plan_on_sale(draft, order)?;
+        return Ok(Offer { name: plan.name.clone(), price: plan.price });
+    }
+    if periods != 1 {
+        let message = "a subscription is renewed by one term at a time";
+        return Err(Refusal::new(RefusalCode::Invalid, "periods", message));
+    }
+    let price = next_term_price(draft, order).map_err(|refusal| refusal.about("orderId"))?;
+    Ok(Offer { name: order.name.clone(), price })
+}
+
+/// What the term after an order's end costs, at the price and the discount of now.
+fn next_term_price(draft: &Draft<'_>, order: &Order) -> Result<Decimal, Refusal> {
+    let (Some(begin), Some(end)) = (order.expires_at, order.boundary(2, draft.account.time_zone)?) else {
+        return Err(Refusal::general(RefusalCode::Invalid, "a subscription has a term"));
+    };
+    subscription::price_of_term(draft, order, begin, end).map(|quote| quote.price)
+}
+
+/// What an order, of one, would cost to continue; None where it cannot be continued.
+pub(super) fn price(draft: &Draft<'_>, order: &Order) -> Option<Decimal> {
+    match order.subscription {
+        Some(_) => next_term_price(draft, order).ok(),
+        None => plan_on_sale(draft, order).ok().map(|plan| plan.price),
+    }
+}
+
+fn continuation(draft: &mut Draft<'_>, order: &Order, offer: Offer, periods: i32) -> Result<Order, Refusal> {
     let mut renewal = Order {
         id: OrderId(draft.next_id()?),
-        name: plan.name.clone(),
+        name: offer.name.clone(),
         order_type: OrderType::Renew,
         state: OrderState::Active,
         previous: Some(order.id),
-        product_name: plan.name.clone(),
-        price: plan.price,
+        product_name: offer.name,
+        price: offer.price,
         once_price: None,
         seq: 1,
         seq_count: periods,

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use rust_decimal::Decimal;
@@ -9,10 +10,11 @@ use uuid::Uuid;
 use super::account::{self, Account};
 use super::bill::{BillConnection, BillsOf};
 use super::money::Money;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::record::ConsumptionRecordConnection;
 use super::resource::{self, Resource};
 use crate::domain;
+use crate::domain::capacity::{SUBSCRIPTION_LEVEL, term_price};
 use crate::domain::ids::{OrderId, OwnedId, RecordId};
 use crate::domain::plan::PlanResource;
 use crate::graphql::at_hand::{AtHand, Inline};
@@ -183,6 +185,21 @@ impl Order {
         Ok(session(ctx)?.load(id).await?.map(Order))
     }
 
+    /// What a subscription is for; null for the order of a plan.
+    async fn subscribed(&self) -> Option<plan::PlanResource> {
+        included_itself(&self.0).map(plan::PlanResource)
+    }
+
+    /// How many calendar months one period of a subscription is; null for the order of a plan.
+    async fn term_months(&self) -> Option<i32> {
+        Some(self.0.subscription.as_ref()?.months)
+    }
+
+    /// When it was cancelled or replaced.
+    async fn cancelled_at(&self) -> Option<Instant> {
+        self.0.cancelled_at.map(Instant)
+    }
+
     /// The plan, as it is now.
     async fn plan(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Plan>> {
         let Some(id) = self.0.plan else { return Ok(None) };
@@ -209,7 +226,8 @@ impl Order {
         &self.0.product_name
     }
 
-    /// How often it is billed; HOUR is on demand.
+    /// How often it is billed; HOUR is on demand. Of a subscription that runs for another number of months, MONTH: see
+    /// termMonths.
     async fn pay_way(&self) -> BillPeriod {
         self.0.bill_period.into()
     }
@@ -336,12 +354,37 @@ pub(in crate::graphql) async fn scheduled(
     order: &domain::order::Order,
 ) -> ApiResult<Vec<domain::order::ScheduledDebit>> {
     let bills = all_bills(session, order.id).await?;
-    let plan = match order.plan.filter(|_| order.auto_renewal) {
+    let price = if order.auto_renewal { renewal_price(session, order).await? } else { None };
+    Ok(order.schedule(bills.iter().map(Arc::as_ref), price)?)
+}
+
+/// What an order, of one, would cost to renew today; None where it cannot be renewed.
+async fn renewal_price(session: &Session, order: &domain::order::Order) -> ApiResult<Option<Decimal>> {
+    let now = session.app.clock.now();
+    if let Some(subscription) = &order.subscription {
+        return next_term_price(session, order, subscription, now).await;
+    }
+    let plan = match order.plan {
         Some(id) => session.load(id).await?,
         None => None,
     };
-    let plan = plan.filter(|plan| plan.is_on_sale(session.app.clock.now()));
-    Ok(order.schedule(bills.iter().map(Arc::as_ref), plan.map(|plan| plan.price))?)
+    Ok(plan.filter(|plan| plan.is_on_sale(now)).map(|plan| plan.price))
+}
+
+async fn next_term_price(
+    session: &Session,
+    order: &domain::order::Order,
+    subscription: &domain::order::Subscription,
+    now: DateTime<Utc>,
+) -> ApiResult<Option<Decimal>> {
+    let zone = account::load(session, order.account()).await?.0.time_zone;
+    let term = order.expires_at.zip(order.boundary(2, zone)?);
+    let (repository, resource) = (session.repository(), subscription.resource.clone());
+    let price = repository.resource_price(resource, order.currency, SUBSCRIPTION_LEVEL, now).await?;
+    let (Some(term), Some(price)) = (term, price) else { return Ok(None) };
+    let discounts = repository.term_discounts().await?;
+    let scale = session.display_scale(&domain::money::Money::new(order.price, order.currency));
+    Ok(Some(term_price(&price, &discounts, subscription, term, scale)?.price))
 }
 
 fn pay_info(
@@ -370,9 +413,9 @@ fn pay_info(
 }
 
 async fn detail(session: &Session, order: &domain::order::Order) -> ApiResult<OrderDetail> {
-    let included = match order.plan {
-        Some(plan) => session.load(ResourcesOf(plan)).await?.unwrap_or_default(),
-        None => Arc::default(),
+    let included = match (order.plan, included_itself(order)) {
+        (Some(plan), _) => session.load(ResourcesOf(plan)).await?.unwrap_or_default(),
+        (None, included) => included.into_iter().collect(),
     };
     let resources = included.iter().map(|part| resource::load(session, &part.resource_code));
     let resources = try_join_all(resources).await?;
@@ -396,6 +439,12 @@ async fn detail(session: &Session, order: &domain::order::Order) -> ApiResult<Or
         price: Money::inline(order.cycle_price()?),
         products,
     })
+}
+
+/// What a subscription is for.
+fn included_itself(order: &domain::order::Order) -> Option<PlanResource> {
+    let subscription = order.subscription.as_ref()?;
+    Some(PlanResource { resource_code: subscription.resource.clone(), amount: subscription.amount })
 }
 
 fn config_changes(

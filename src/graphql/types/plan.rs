@@ -98,7 +98,7 @@ impl Plan {
 }
 
 /// What a plan includes of a resource.
-pub struct PlanResource(domain::plan::PlanResource);
+pub struct PlanResource(pub domain::plan::PlanResource);
 
 /// What a plan includes of a resource.
 #[Object]

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use abacus::domain::account::{Account, AccountKind, AccountStatus, Suspension};
-use abacus::domain::book::{Book, Catalogue};
-use abacus::domain::burst::BurstState;
+use abacus::domain::book::{Book, CapacityCatalogue, Catalogue};
+use abacus::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
+use abacus::domain::capacity::{ResourcePrice, TermDiscount};
 use abacus::domain::command::{
     Action, AdjustBalance, BillStep, CancelOrder, Checkout, Command, Done, OrderStep, Recharge, Refund,
-    RenewOrder, SetAutoRenewal,
+    RenewOrder, SetAutoRenewal, Subscribe,
 };
 use abacus::domain::decide::decide;
-use abacus::domain::ids::{AccountId, BillId, IdMint, OrderId, PlanId, TransactionId};
+use abacus::domain::ids::{AccountId, BillId, IdMint, OrderId, PlanId, ResourcePriceId, TransactionId};
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::period::BillPeriod;
-use abacus::domain::plan::Plan;
+use abacus::domain::plan::{Aggregation, Plan, Resource};
 use abacus::domain::refusal::Refusal;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -45,6 +46,12 @@ pub enum Event {
     Status(AccountStatus),
     /// A job does what has been due longest.
     Job,
+    /// A cycle, some after or before that of now, charges so much.
+    Burst {
+        cycles: i32,
+        units: i64,
+        places: u32,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +68,12 @@ pub enum What {
         auto_renewal: bool,
         instalments: Option<i32>,
         pay_later: bool,
+    },
+    Subscribe {
+        amount: i64,
+        months: i32,
+        auto_renewal: bool,
+        resource: &'static str,
     },
     PayOrder(Index),
     PayBill(Index),
@@ -125,6 +138,9 @@ fn what() -> impl Strategy<Value = What> {
                 What::Checkout { plan, region, quantity, expected, auto_renewal, instalments, pay_later }
             }
         ),
+        5 => (0i64..3_000, prop_oneof![8 => 1..14i32, 1 => Just(0), 1 => Just(121)], any::<bool>(),
+            proptest::sample::select(vec!["dssd", "dssd", "dssd", "dssd", "mem", "nothing"])).prop_map(
+            |(amount, months, auto_renewal, resource)| What::Subscribe { amount, months, auto_renewal, resource }),
         3 => any::<Index>().prop_map(What::PayOrder),
         2 => any::<Index>().prop_map(What::PayBill),
         3 => (any::<Index>(), prop_oneof![6 => 1..4i32, 1 => Just(0), 1 => Just(61)])
@@ -148,6 +164,8 @@ fn event() -> impl Strategy<Value = Event> {
         5 => any::<Index>().prop_map(Event::Again),
         2 => status.prop_map(Event::Status),
         25 => Just(Event::Job),
+        3 => (-1..3i32, 1i64..3_000, 0u32..10)
+            .prop_map(|(cycles, units, places)| Event::Burst { cycles, units, places }),
     ]
 }
 
@@ -213,6 +231,50 @@ pub fn market() -> Vec<Plan> {
     MARKET.iter().enumerate().map(plan).collect()
 }
 
+/// What can be subscribed to: of "mem" there is no price in the account's currency.
+pub fn prices() -> Vec<ResourcePrice> {
+    let price = |(resource, currency): (&str, &str)| ResourcePrice {
+        id: ResourcePriceId(0),
+        resource: resource.to_owned(),
+        currency: CurrencyCode::parse(currency).unwrap(),
+        level: 0,
+        price: Decimal::new(137, 2),
+        unit: "count/month".to_owned(),
+        multiplier: Decimal::from(2_592_000),
+        cluster: None,
+        chart: None,
+        effective_from: begin() - TimeDelta::days(1),
+    };
+    [("dssd", "CNY"), ("mem", "USD")].map(price).to_vec()
+}
+
+pub fn discounts() -> Vec<TermDiscount> {
+    [("3 months", 3, 3), ("1 year", 12, 25)]
+        .map(|(period, months, percent)| TermDiscount {
+            period: period.to_owned(),
+            months,
+            value: Decimal::new(percent, 2),
+        })
+        .to_vec()
+}
+
+fn capacity() -> CapacityCatalogue {
+    let resource = |(code, name): (&str, &str)| Resource {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        unit: String::new(),
+        resource_type: "CLOUD".to_owned(),
+        aggregation: Aggregation::Last,
+        allows_corrections: false,
+    };
+    let resources = [("dssd", "Distributed SSD"), ("mem", "Memory")].map(resource);
+    CapacityCatalogue {
+        resources: resources.map(|resource| (resource.code.clone(), resource)).into(),
+        prices: prices().into_iter().map(|price| ((price.resource.clone(), price.currency), price)).collect(),
+        discounts: discounts(),
+    }
+}
+
 /// A new account of this tenant.
 pub fn account(id: i64, tenant: &Tenant) -> Account {
     Account {
@@ -269,6 +331,7 @@ impl Run {
         let catalogue = Catalogue {
             currencies: Arc::new(Currencies::default()),
             plans: plans.iter().map(|plan| (plan.id, plan.clone())).collect(),
+            capacity: capacity(),
         };
         Self { book: Book::new(account), catalogue, plans, now: begin(), asked: Vec::new() }
     }
@@ -278,6 +341,20 @@ impl Run {
         let command = match event {
             Event::Status(status) => return Some(Deed::Status(*status)),
             Event::Job => self.most_due()?,
+            Event::Burst { cycles, units, places } => {
+                let charge = Decimal::new(*units, *places);
+                let cycle = Cycle::of(self.now).plus(*cycles);
+                let charges = vec![ResourceCharge {
+                    resource: "dssd".to_owned(),
+                    amount: Decimal::ONE,
+                    seconds: 300,
+                    charge,
+                    reason: "Burst".to_owned(),
+                }];
+                let charged = CycleCharge { cycle, charges, rate: charge };
+                let action = Action::ChargeBurst(Arc::new(charged));
+                Command { account: self.book.account.id, key: None, dry_run: false, action }
+            }
             Event::Again(_) if self.asked.is_empty() => return None,
             Event::Again(which) => which.get(&self.asked).command.clone(),
             Event::Ask { key, dry_run, what } => Command {
@@ -318,6 +395,13 @@ impl Run {
 
     fn action(&self, what: &What) -> Action {
         match what {
+            What::Subscribe { amount, months, auto_renewal, resource } => Action::Subscribe(Subscribe {
+                resource: (*resource).to_owned(),
+                amount: Decimal::new(*amount, 1),
+                months: *months,
+                region: auto_renewal.then(|| "cn-north-1".to_owned()),
+                auto_renewal: *auto_renewal,
+            }),
             What::PayOrder(which) => Action::PayOrder(self.an_order(which)),
             What::PayBill(which) => Action::PayBill(self.a_bill(which)),
             What::Renew { which, periods } => {

@@ -1,0 +1,122 @@
+//! Subscriptions: so much of one resource for a term, paid beforehand.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::draft::Draft;
+use super::{Made, payment, periods};
+use crate::domain::capacity::{self, Quote, TERM_MONTHS_MAX};
+use crate::domain::command::Subscribe;
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Order, OrderState, OrderType, Subscription};
+use crate::domain::period::BillPeriod;
+use crate::domain::plan::Resource;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::TransactionKind;
+use crate::domain::usage::{QUANTITY_MAX, QUANTITY_PLACES};
+
+pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Made, Refusal> {
+    draft.require_active()?;
+    let none = || Refusal::new(RefusalCode::NotFound, "resource", "there is no such resource");
+    let resource = draft.catalogue.capacity.resources.get(&subscribe.resource).ok_or_else(none)?;
+    require_possible(subscribe)?;
+    let order = new_order(draft, subscribe, resource)?;
+    let (begin, end) = term_of(&order)?;
+    let quote = price_of_term(draft, &order, begin, end).map_err(|refusal| refusal.about("resource"))?;
+    let order = draft.put_order(Order { price: quote.price, ..order });
+    let bill =
+        periods::make_bills(draft, &order, Decimal::ZERO).map_err(|refusal| refusal.about("amount"))?;
+    draft.require_available(bill.amount)?;
+    let transaction = payment::pay(draft, bill.id, TransactionKind::Checkout)?;
+    let bill = draft.bill(bill.id).cloned();
+    Ok(Made { order: Some(order), bill, transaction, quote: Some(quote), ..Made::default() })
+}
+
+fn require_possible(subscribe: &Subscribe) -> Result<(), Refusal> {
+    if subscribe.amount <= Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, "amount", "must be greater than zero"));
+    }
+    if subscribe.amount > QUANTITY_MAX {
+        return Err(Refusal::new(RefusalCode::OutOfRange, "amount", "must be at most 10^14"));
+    }
+    if subscribe.amount.normalize().scale() > QUANTITY_PLACES {
+        let message = format!("has more than {QUANTITY_PLACES} decimal places");
+        return Err(Refusal::new(RefusalCode::Invalid, "amount", message));
+    }
+    if !(1..=TERM_MONTHS_MAX).contains(&subscribe.months) {
+        let message = format!("must be from 1 to {TERM_MONTHS_MAX}");
+        return Err(Refusal::new(RefusalCode::OutOfRange, "months", message));
+    }
+    Ok(())
+}
+
+fn new_order(draft: &mut Draft<'_>, subscribe: &Subscribe, resource: &Resource) -> Result<Order, Refusal> {
+    let Subscribe { amount, months, .. } = *subscribe;
+    let mut order = Order {
+        id: OrderId(draft.next_id()?),
+        name: resource.name.clone(),
+        order_type: OrderType::New,
+        state: OrderState::Active,
+        previous: None,
+        plan: None,
+        subscription: Some(Subscription { resource: resource.code.clone(), amount, months }),
+        exclusive: false,
+        quantity: 1,
+        region: subscribe.region.clone(),
+        datacenter: None,
+        resource_type: resource.resource_type.clone(),
+        product_name: resource.name.clone(),
+        bill_period: BillPeriod::of_months(months),
+        currency: draft.currency.code,
+        price: Decimal::ZERO,
+        once_price: None,
+        seq: 1,
+        seq_count: 1,
+        auto_renewal: subscribe.auto_renewal,
+        comment: None,
+        created_at: draft.instant,
+        delivered_at: Some(draft.instant),
+        expires_at: None,
+        anchor_at: draft.instant,
+        anchor_months: 0,
+        renewed_by: None,
+        cancelled_at: None,
+        next_step_at: None,
+    };
+    let zone = draft.account.time_zone;
+    order.expires_at = order.boundary(1, zone)?;
+    order.state = order.state_at(draft.instant, false);
+    order.next_step_at = order.next_step_after(draft.instant, zone)?;
+    Ok(order)
+}
+
+fn term_of(order: &Order) -> Result<(DateTime<Utc>, DateTime<Utc>), Refusal> {
+    let term = order.delivered_at.zip(order.expires_at);
+    term.ok_or_else(|| Refusal::general(RefusalCode::Invalid, "a subscription has a term"))
+}
+
+/// What a subscription costs from an instant to another, at the price and the discount of now.
+pub(super) fn price_of_term(
+    draft: &Draft<'_>,
+    order: &Order,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Quote, Refusal> {
+    let catalogue = &draft.catalogue.capacity;
+    let subscribed = order.subscription.as_ref();
+    let priced = subscribed.and_then(|subscription| {
+        let price = catalogue.prices.get(&(subscription.resource.clone(), order.currency))?;
+        Some((subscription, price))
+    });
+    let Some((subscription, price)) = priced else {
+        let message = format!("there is no price for it in {}", order.currency);
+        return Err(Refusal::general(RefusalCode::NotFound, message));
+    };
+    Ok(capacity::term_price(
+        price,
+        &catalogue.discounts,
+        subscription,
+        (from, to),
+        draft.currency.display_scale,
+    )?)
+}
