@@ -1,11 +1,28 @@
 //! Burst: what is used beyond subscriptions is charged every 5 minutes, at levels that follow the cloud's use; once, to the
 //! last digit, also when cycles are missed or cannot be charged.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use abacus::clock::Clock;
+use abacus::domain::burst::{Bursting, Cycle, CycleCharge, charge_account};
+use abacus::domain::capacity::ResourcePrice;
+use abacus::domain::command::{Action, Command};
+use abacus::domain::ids::{AccountId, ResourcePriceId};
+use abacus::domain::money::{Currencies, Currency};
+use abacus::engine::{Engine, EngineConfig, Urgency};
+use abacus::jobs::burst::burst_pass;
+use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
+use abacus::store::database::Database;
+use chrono::{DateTime, TimeDelta};
+use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::support::TestServer;
-use crate::support::life::Life;
+use crate::support::life::{Life, at};
+use crate::support::load::Dice;
+use crate::support::sequences::in_full;
 
 /// Bytes.
 const GB: i64 = 1 << 30;
@@ -288,4 +305,544 @@ async fn a_subscription_that_cannot_be_is_refused_by_its_field() {
         );
     }
     life.server.assert_holds_still(&still).await;
+}
+
+/// The notices of an account as operators see them, newest first: kind and message.
+async fn told(life: &Life, account: &str) -> Vec<(String, String)> {
+    let query = format!("{{ account(id: \"{account}\") {{ notices {{ kind message }} }} }}");
+    let data = life.operator.data(&query).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let notice = |notice: &Value| (text(&notice["kind"]), text(&notice["message"]));
+    data["account"]["notices"].as_array().unwrap().iter().map(notice).collect()
+}
+
+#[tokio::test]
+async fn an_account_whose_price_is_missing_is_held_whole_and_made_up_at_its_own_levels_and_gauges() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "10000").await;
+    let other = life.server.account("other", "100").await;
+    // Of dssd there is a price at level 1 alone, and none at 2.
+    set_prices(&life.server, &[price_of("cpu", 1, "1.2"), price_of("dssd", 1, "2592")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1)]).await;
+    declare(&life.server, "dssd", 100 * GB, &[("0", 1), ("0.1", 2), ("0.2", 3)]).await;
+    report(&life.server, "tenant", "cpu", 1_000, "2026-03-01T10:00:00Z").await;
+    report(&life.server, "tenant", "dssd", 10 * GB, "2026-03-01T10:00:00Z").await;
+    report(&life.server, "other", "cpu", 2_000, "2026-03-01T10:00:00Z").await;
+    life.advance("2026-03-01T10:10:00Z").await;
+    assert_eq!(entries(&life).await.len(), 4, "level 2 holds from 10:10 on");
+    report(&life.server, "tenant", "cpu", 3_000, "2026-03-01T10:11:00Z").await;
+    life.advance("2026-03-01T10:25:00Z").await;
+    assert_eq!(entries(&life).await.len(), 4, "no cycle is half charged");
+    let notices = told(&life, &life.account).await;
+    let message = "Burst could not be charged from cycle 5907866 (2026-03-01 10:10 UTC) on: there is no price of dssd at level 2 in CNY. It is made up.";
+    assert_eq!(notices, [("UNPRICED_USAGE".to_owned(), message.to_owned())], "told once");
+    assert_eq!(life.notices().await, Vec::<String>::new(), "it is none of the customer's business");
+    let others = life.operator.data(&format!("{{ ledger(accountId: \"{other}\") {{ totalCount }} }}")).await;
+    assert_eq!(others["ledger"]["totalCount"], 6, "nobody else is held up");
+
+    // By now less is used, and the level is another; what is made up is what was.
+    report(&life.server, "tenant", "dssd", GB, "2026-03-01T10:25:00Z").await;
+    set_prices(&life.server, &[price_of("dssd", 2, "5184")]).await;
+    life.advance("2026-03-01T10:35:00Z").await;
+    let made_up = entries(&life).await[4..].to_vec();
+    let told: Vec<(i64, &str, &str, &str)> = made_up
+        .iter()
+        .map(|entry| {
+            (
+                entry["billingCycle"].as_i64().unwrap() - 5_907_866,
+                entry["resource"]["code"].as_str().unwrap(),
+                entry["amount"].as_str().unwrap(),
+                entry["resourceAmount"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let (gb, tens) = (GB.to_string(), (10 * GB).to_string());
+    let expected = [
+        (0, "cpu", "0.30", "3000"),
+        (0, "dssd", "6.00", tens.as_str()),
+        (1, "cpu", "0.30", "3000"),
+        (1, "dssd", "6.00", &tens),
+        (2, "cpu", "0.30", "3000"),
+        (2, "dssd", "6.00", &tens),
+        (3, "cpu", "0.30", "3000"),
+        (3, "dssd", "0.60", &gb),
+        (4, "cpu", "0.30", "3000"),
+        (4, "dssd", "0.60", &gb),
+    ];
+    assert_eq!(told, expected);
+    assert!(made_up.iter().all(|entry| entry["interval"] == 300));
+    let times: Vec<&Value> = made_up.iter().map(|entry| &entry["pollTime"]).collect();
+    assert_eq!((times[0], times[9]), (&json!("2026-03-01T10:15:00Z"), &json!("2026-03-01T10:35:00Z")));
+    let held: i64 =
+        life.server.sql().await.query_one("SELECT count(*) FROM burst_held", &[]).await.unwrap().get(0);
+    assert_eq!(held, 0);
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn burst_is_charged_beyond_the_limit_suspends_the_account_and_money_lifts_that() {
+    let life = Life::with("2026-03-01T10:00:00Z", "1", json!({ "creditLimit": "5" })).await;
+    set_prices(&life.server, &[price_of("cpu", 1, "12"), price_of("cpu", 0, "1")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1)]).await;
+    let still = life.server.contents().await;
+    let asked = subscribe(&life, json!({ "resource": "cpu", "amount": "1000", "months": 1 })).await;
+    assert_eq!(
+        asked["userErrors"][0]["code"], "INSUFFICIENT_BALANCE",
+        "what is asked for stays within the limit"
+    );
+    life.server.assert_holds_still(&still).await;
+    report(&life.server, "tenant", "cpu", 5_000, "2026-03-01T10:00:00Z").await;
+    let state = async || {
+        let query = "{ account { status balance { amount available status lastsUntil } } }";
+        life.customer.data(query).await["account"].clone()
+    };
+    // 5 a cycle: 1, −4, −9.
+    life.advance("2026-03-01T10:05:00Z").await;
+    let seen = state().await;
+    assert_eq!(
+        seen["balance"],
+        json!({ "amount": "-4.00", "available": "1.00", "status": "ACTIVE",
+        "lastsUntil": "2026-03-01T10:06:00Z" })
+    );
+    life.advance("2026-03-01T10:10:00Z").await;
+    let seen = state().await;
+    assert_eq!(
+        seen["balance"],
+        json!({ "amount": "-9.00", "available": "-4.00", "status": "SUSPENDED",
+        "lastsUntil": "2026-03-01T10:10:00Z" })
+    );
+    assert_eq!(life.notices().await, ["ACCOUNT_SUSPENDED", "LOW_BALANCE"]);
+    life.advance("2026-03-01T10:15:00Z").await;
+    assert_eq!(life.balance().await, "-14.00", "what is used is charged while it is used");
+    assert_eq!(life.notices().await.len(), 2, "told once");
+    report(&life.server, "tenant", "cpu", 0, "2026-03-01T10:15:00Z").await;
+
+    let paid = life.recharge("8.99").await;
+    assert_eq!(paid["account"]["status"], "SUSPENDED", "a cent is missing");
+    let paid = life.recharge("0.01").await;
+    assert_eq!(paid["account"]["status"], "ACTIVE");
+    life.advance("2026-03-01T10:30:00Z").await;
+    assert_eq!(
+        (life.balance().await, state().await["balance"]["lastsUntil"].clone()),
+        ("-5.00".to_owned(), json!(null))
+    );
+
+    // What an operator has suspended, no money lifts.
+    let by_hand = json!({ "accountId": life.account, "status": "SUSPENDED" });
+    life.operator.mutate("updateAccount", "UpdateAccountInput", by_hand, "account { status }").await;
+    assert_eq!(life.recharge("100").await["account"]["status"], "SUSPENDED");
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn the_owner_is_told_a_day_before_the_money_runs_out_and_again_after_it_would_have_lasted() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "120").await;
+    set_prices(&life.server, &[price_of("cpu", 1, "1")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1)]).await;
+    let lasts = async || {
+        let data = life.customer.data("{ account { balance { lastsUntil } } }").await;
+        data["account"]["balance"]["lastsUntil"].clone()
+    };
+    assert_eq!(lasts().await, json!(null));
+    // A GHz costs 1 an hour.
+    report(&life.server, "tenant", "cpu", 1_000, "2026-03-01T10:00:00Z").await;
+    life.advance("2026-03-01T10:05:00Z").await;
+    assert_eq!(lasts().await, json!("2026-03-06T10:00:00Z"));
+    assert_eq!(life.notices().await, Vec::<String>::new());
+    // Five times as much, and it lasts for less than a day.
+    report(&life.server, "tenant", "cpu", 6_000, "2026-03-01T10:06:00Z").await;
+    life.advance("2026-03-01T10:10:00Z").await;
+    let notices = told(&life, &life.account).await;
+    assert_eq!(notices.len(), 1);
+    let message =
+        "At the present rate of 0.50 CNY in 5 minutes the balance lasts until 2026-03-02 06:04 UTC.";
+    assert_eq!(notices[0], ("LOW_BALANCE".to_owned(), message.to_owned()));
+    life.advance("2026-03-01T10:50:00Z").await;
+    assert_eq!(life.notices().await.len(), 1);
+    // Money for longer, and again not.
+    life.recharge("1000").await;
+    life.advance("2026-03-01T10:55:00Z").await;
+    report(&life.server, "tenant", "cpu", 600_000, "2026-03-01T10:56:00Z").await;
+    life.advance("2026-03-01T11:00:00Z").await;
+    assert_eq!(life.notices().await, ["LOW_BALANCE", "LOW_BALANCE"]);
+}
+
+#[tokio::test]
+async fn cycles_that_were_missed_are_run_one_by_one_as_if_they_had_not_been() {
+    let punctual = Life::begin("2026-03-01T10:00:00Z", "1000").await;
+    let late = Life::begin("2026-03-01T10:00:00Z", "1000").await;
+    for life in [&punctual, &late] {
+        let prices: Vec<Value> = (1..4).map(|level| price_of("cpu", level, &format!("{level}.03"))).collect();
+        set_prices(&life.server, &prices).await;
+        declare(&life.server, "cpu", 10_000, &[("0", 1), ("0.3", 2), ("0.6", 3)]).await;
+    }
+    let mut minute = 0;
+    for used in [1_000, 4_000, 7_000, 2_000, 9_000, 0, 3_000] {
+        let time = format!("2026-03-01T10:{minute:02}:00Z");
+        for life in [&punctual, &late] {
+            life.clock.move_to(at(&time));
+            report(&life.server, "tenant", "cpu", used, &time).await;
+        }
+        punctual.advance(&time).await;
+        minute += 7;
+    }
+    punctual.advance("2026-03-01T12:30:00Z").await;
+    late.clock.move_to(at("2026-03-01T12:30:00Z"));
+    late.advance("2026-03-01T12:30:00Z").await;
+    let without_time = |entries: Vec<Value>| -> Vec<Value> {
+        let without = |mut entry: Value| {
+            entry.as_object_mut().unwrap().remove("time");
+            entry
+        };
+        entries.into_iter().map(without).collect()
+    };
+    let (expected, made_up) = (entries(&punctual).await, entries(&late).await);
+    assert!(expected.len() > 12, "{expected:#?}");
+    assert_eq!(without_time(made_up), without_time(expected));
+    assert_eq!(punctual.balance().await, late.balance().await);
+}
+
+/// Another server's engine and jobs on the same database.
+fn another_server(url: &str, clock: &Clock, currencies: Currencies) -> JobContext {
+    let database = Database::new(url, 4).unwrap();
+    let currencies = Arc::new(currencies);
+    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
+    JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT)
+}
+
+fn cases(text: &str) -> Value {
+    serde_json::from_str(text).expect("a case file")
+}
+
+/// The charge of a published entry, by the published price that gives it to its twentieth place.
+fn published_charge(entry: &Value, currency: &Currency, prices: &[ResourcePrice]) -> CycleCharge {
+    let reason = entry["reason"].as_str().unwrap();
+    let amount = dec(&entry["resource_amount"]);
+    let seconds = entry["interval"].as_i64().unwrap();
+    let cycle = Cycle::numbered(i32::try_from(entry["billing_cycle"].as_i64().unwrap()).unwrap());
+    let charged =
+        prices.iter().filter(|price| reason.contains(&format!(" of {} for", price.resource))).map(|price| {
+            let since = cycle.end() - TimeDelta::seconds(seconds);
+            let bursting = Bursting { resource: price.resource.clone(), since, level: price.level };
+            let priced = HashMap::from([((price.resource.clone(), price.currency), price.clone())]);
+            charge_account(cycle, &[(&bursting, amount)], None, currency, &priced).unwrap().expect("a charge")
+        });
+    let mut right = charged.filter(|charged| charged.charges[0].charge == dec(&entry["amount"]));
+    right.next().unwrap_or_else(|| panic!("no published price gives {entry}"))
+}
+
+#[tokio::test]
+async fn the_published_ledger_is_reproduced_entry_by_entry() {
+    let chain = cases(include_str!("../cases/ledger_chain.json"));
+    let published: Vec<Value> = chain["entries"].as_array().unwrap().clone();
+    assert!(!published.is_empty());
+    let mut currencies = Currencies::default();
+    currencies.configure("USD:2:20").unwrap();
+    let usd = *currencies.by_code("USD").unwrap();
+    let clock = Clock::standing_at(at("2014-06-05T05:00:00Z"));
+    let server = TestServer::with(|config| {
+        config.clock = clock.clone();
+        config.currencies = currencies.clone();
+    })
+    .await;
+    let account =
+        server.account_from(json!({ "namespace": "tenant", "name": "Tenant", "currency": "USD" }), "0").await;
+    let jobs = another_server(&server.database_url, &clock, currencies);
+    let prices: Vec<ResourcePrice> = cases(include_str!("../cases/capacity.json"))["prices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|price| price["currency"] == "USD" && price["level"] != 0)
+        .map(|price| ResourcePrice {
+            id: ResourcePriceId(1),
+            resource: price["resource"].as_str().unwrap().to_owned(),
+            currency: usd.code,
+            level: i32::try_from(price["level"].as_i64().unwrap()).unwrap(),
+            price: dec(&price["price"]),
+            unit: price["unit"].as_str().unwrap().to_owned(),
+            multiplier: dec(&price["multiplier"]),
+            cluster: None,
+            chart: None,
+            effective_from: DateTime::UNIX_EPOCH,
+        })
+        .collect();
+    let adjust = async |key: &str, amount: Decimal, reason: &str| {
+        let input = json!({ "accountId": account, "amount": amount.to_string(), "reason": reason, "idempotencyKey": key });
+        server.operator().mutate("adjustBalance", "AdjustBalanceInput", input, "transaction { id }").await;
+    };
+    adjust("opening", dec(&chain["opening"]), "opening").await;
+    let mut rest = published.as_slice();
+    while let Some(entry) = rest.first() {
+        clock.move_to(at(entry["time"].as_str().unwrap()));
+        let of_cycle = |other: &&Value| {
+            !entry["billing_cycle"].is_null() && other["billing_cycle"] == entry["billing_cycle"]
+        };
+        let together = rest.iter().take_while(of_cycle).count().max(1);
+        if entry["billing_cycle"].is_null() {
+            adjust(entry["id"].as_str().unwrap(), -dec(&entry["amount"]), entry["reason"].as_str().unwrap())
+                .await;
+        } else {
+            let charges = rest[..together].iter().map(|entry| published_charge(entry, &usd, &prices));
+            let all = charges.reduce(|mut all, one| {
+                all.charges.extend(one.charges);
+                all
+            });
+            let action = Action::ChargeBurst(Arc::new(all.unwrap()));
+            let account = AccountId::parse(&account).unwrap();
+            let command = Command { account, key: None, dry_run: false, action };
+            jobs.engine.submit(command, Urgency::Job).await.expect("charged");
+        }
+        rest = &rest[together..];
+    }
+
+    let query = "{ account { balance { amount } } ledger(first: 100) { nodes { amount initial end reason billingCycle interval humanInterval
+        resourceAmount } } }";
+    let found = server.customer("tenant").data(query).await;
+    let mut entries = found["ledger"]["nodes"].as_array().unwrap().clone();
+    entries.reverse();
+    assert_eq!(entries.len(), published.len() + 1);
+    for (entry, published) in entries[1..].iter().zip(&published) {
+        for field in ["amount", "initial", "end"] {
+            assert_eq!(dec(&entry[field]), dec(&published[field]), "{field} of {published}");
+        }
+        assert_eq!(
+            (&entry["billingCycle"], &entry["interval"]),
+            (&published["billing_cycle"], &published["interval"])
+        );
+        if published["billing_cycle"].is_null() {
+            continue;
+        }
+        assert_eq!(entry["humanInterval"], published["human_interval"]);
+        assert_eq!(entry["resourceAmount"], published["resource_amount"]);
+        // When its gauges are read is Abacus's own.
+        let reason =
+            |entry: &Value| entry["reason"].as_str().unwrap().split(" at ").next().unwrap().to_owned();
+        assert_eq!(reason(entry), reason(published));
+    }
+    assert_eq!(dec(&found["account"]["balance"]["amount"]), dec(&chain["closing"]));
+    server.assert_ledger_is_healthy().await;
+    jobs.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_all_run_the_same_cycles_charge_each_account_once() {
+    for round in 0..if in_full() { 20 } else { 3 } {
+        let life = Life::begin("2026-03-01T10:00:00Z", "1000").await;
+        set_prices(&life.server, &[price_of("cpu", 1, "1"), price_of("cpu", 2, "2")]).await;
+        declare(&life.server, "cpu", 100_000, &[("0", 1), ("0.5", 2)]).await;
+        for number in 0..12 {
+            life.server.account(&format!("tenant-{number}"), "1000").await;
+            report(&life.server, &format!("tenant-{number}"), "cpu", 5_000, "2026-03-01T10:00:00Z").await;
+        }
+        life.clock.move_to(at("2026-03-01T10:31:00Z"));
+        let servers: Vec<JobContext> = (0..4)
+            .map(|_| another_server(&life.server.database_url, &life.clock, Currencies::default()))
+            .collect();
+        let passes = servers.iter().map(|jobs| burst_pass(jobs, &Permit::Always));
+        for passed in join_all(passes).await {
+            passed.unwrap();
+        }
+        let sql = life.server.sql().await;
+        let count = async |query: &str| -> i64 { sql.query_one(query, &[]).await.unwrap().get(0) };
+        assert_eq!(
+            count("SELECT count(*) FROM ledger_entries WHERE billing_cycle IS NOT NULL").await,
+            12 * 6,
+            "round {round}"
+        );
+        let twice = "SELECT count(*) FROM (SELECT FROM ledger_entries WHERE billing_cycle IS NOT NULL \
+            GROUP BY account_id, billing_cycle, resource_code HAVING count(*) > 1) t";
+        assert_eq!(count(twice).await, 0, "round {round}");
+        // Two cycles at level 1, four at level 2: 5 GHz for 5 minutes each.
+        let others = "SELECT count(*) FROM accounts WHERE namespace <> 'tenant' AND balance <> 1000 - 2 * 0.4166666667 - 4 * 0.8333333333";
+        assert_eq!(count(others).await, 0, "round {round}");
+        life.server.assert_ledger_is_healthy().await;
+        for jobs in servers {
+            jobs.engine.stop().await;
+        }
+    }
+}
+
+/// A cloud of accounts, worked out without the server: gauges that are held for an hour, levels two cycles behind the use
+/// that leads to them, charges rounded half up to the ledger's ten places.
+struct Cloud {
+    /// By account and resource: the slot of the last report, and what it said.
+    gauges: Vec<[Option<(usize, i64)>; 2]>,
+    /// What each account has of each resource.
+    subscribed: Vec<[i64; 2]>,
+    /// By slot: how much is used of each resource.
+    totals: Vec<[i64; 2]>,
+}
+
+const CLOUD_RESOURCES: [&str; 2] = ["cpu", "dssd"];
+const CLOUD_CURVE: [(i64, i64); 4] = [(0, 1), (40, 2), (60, 3), (80, 5)];
+/// Of the two resources: MHz, and bytes.
+const CLOUD_CAPACITY: [i64; 2] = [4_000_000, 20_000 * GB];
+
+impl Cloud {
+    fn used(&self, account: usize, resource: usize, slot: usize) -> i64 {
+        match self.gauges[account][resource] {
+            Some((at, quantity)) if slot - at < 12 => quantity,
+            _ => 0,
+        }
+    }
+
+    /// Ends a slot, in which these reports came in: answers the charges of it, by account and resource.
+    fn end_slot(
+        &mut self,
+        slot: usize,
+        reports: &[(usize, usize, i64)],
+    ) -> Vec<(usize, usize, i64, Decimal)> {
+        for (account, resource, quantity) in reports {
+            self.gauges[*account][*resource] = Some((slot, *quantity));
+        }
+        let mut charges = Vec::new();
+        let mut total = [0, 0];
+        for account in 0..self.gauges.len() {
+            for resource in 0..2 {
+                let used = self.used(account, resource, slot);
+                total[resource] += used;
+                let beyond = used - self.subscribed[account][resource];
+                if beyond > 0 {
+                    charges.push((
+                        account,
+                        resource,
+                        beyond,
+                        charge(resource, self.level(resource, slot), beyond),
+                    ));
+                }
+            }
+        }
+        self.totals.push(total);
+        charges
+    }
+
+    /// The level of a slot: what the use two slots before leads to.
+    fn level(&self, resource: usize, slot: usize) -> i64 {
+        let used = slot.checked_sub(2).map_or(0, |before| self.totals[before][resource]);
+        let reached = |(percent, _): &&(i64, i64)| {
+            i128::from(used) * 100 >= i128::from(CLOUD_CAPACITY[resource]) * i128::from(*percent)
+        };
+        CLOUD_CURVE.iter().rfind(reached).map_or(0, |(_, level)| *level)
+    }
+}
+
+/// Level × 0.0123 for a GHz·hour, level × 0.1401 for a GB·month; 300 seconds.
+fn charge(resource: usize, level: i64, amount: i64) -> Decimal {
+    let (price, multiplier): (i128, i128) =
+        if resource == 0 { (123, 3_600_000) } else { (1_401, 2_783_138_807_808_000) };
+    let tenths = i128::from(level) * price * i128::from(amount) * 300 * 10_000_000_000 * 2;
+    let divisor = multiplier * 10_000;
+    Decimal::from_i128_with_scale((tenths + divisor) / (divisor * 2), 10)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cloud_day_is_charged_as_calculated_by_hand_and_its_levels_follow_the_curve() {
+    let (slots, accounts) = if in_full() { (288_usize, 200_usize) } else { (48, 60) };
+    let begin = at("2026-03-01T00:00:00Z");
+    let instant = |slot: usize| begin + TimeDelta::minutes(5) * i32::try_from(slot).unwrap();
+    let life = Life::begin("2026-03-01T00:00:00Z", "1").await;
+    let prices = |level: i64| {
+        let price = |units: i64, places: u32| Decimal::new(units * level, places).to_string();
+        [price_of("cpu", level, &price(123, 4)), price_of("dssd", level, &price(1_401, 4))]
+    };
+    let all: Vec<Value> = (0..6).flat_map(prices).collect();
+    set_prices(&life.server, &all).await;
+    let curve: Vec<(String, i64)> =
+        CLOUD_CURVE.iter().map(|(percent, level)| (Decimal::new(*percent, 2).to_string(), *level)).collect();
+    let curve: Vec<(&str, i64)> = curve.iter().map(|(from, level)| (from.as_str(), *level)).collect();
+    // Smaller clouds have less to share.
+    let scale = i64::try_from(accounts).unwrap();
+    for (resource, capacity) in CLOUD_RESOURCES.iter().zip(CLOUD_CAPACITY) {
+        declare(&life.server, resource, capacity, &curve).await;
+    }
+    let plan = json!({ "name": "Base", "price": { "amount": "1", "currency": "CNY" }, "region": null,
+        "resources": [{ "resource": "cpu", "amount": "2000" }, { "resource": "dssd", "amount": (10 * GB).to_string() }] });
+    let plan = life.server.plan_from(plan).await;
+    let mut cloud = Cloud {
+        gauges: vec![[None, None]; accounts],
+        subscribed: vec![[0, 0]; accounts],
+        totals: Vec::new(),
+    };
+    let mut opening = Vec::new();
+    for account in 0..accounts {
+        let namespace = format!("tenant-{account}");
+        life.server.account(&namespace, "10000").await;
+        let customer = life.server.customer(&namespace);
+        if account % 3 > 0 {
+            let input = json!({ "planId": plan, "quantity": account % 3, "idempotencyKey": "plan" });
+            customer.mutate("checkout", "CheckoutInput", input, "order { id }").await;
+            let quantity = i64::try_from(account % 3).unwrap();
+            cloud.subscribed[account] = [2_000 * quantity, 10 * GB * quantity];
+        }
+        if account % 4 == 0 {
+            let input = json!({ "resource": "cpu", "amount": "1500", "months": 1, "idempotencyKey": "cpu" });
+            customer.mutate("subscribe", "SubscribeInput", input, "order { id }").await;
+            cloud.subscribed[account][0] += 1_500;
+        }
+        let balance = customer.data("{ account { balance { amount } } }").await;
+        opening.push(dec(&balance["account"]["balance"]["amount"]));
+    }
+
+    let mut dice = Dice::new(7);
+    let mut expected: Vec<Vec<(i64, String, i64, Decimal)>> = vec![Vec::new(); accounts];
+    let mut levels_seen = BTreeSet::new();
+    for slot in 0..slots {
+        // Rises to the middle of the day and falls again; some report often, some seldom, and some are silent for hours.
+        let height = i64::try_from(slot.min(slots - slot)).unwrap() * 2;
+        let mut reports = Vec::new();
+        for account in 0..accounts {
+            let often = [1, 3, 9, 40][account % 4];
+            if slot % often == account % often {
+                let noise = i64::try_from(dice.below(1_000)).unwrap();
+                let share = |capacity: i64| capacity / scale * height / i64::try_from(slots).unwrap();
+                reports.push((account, 0, share(CLOUD_CAPACITY[0]) * (800 + noise) / 1_000));
+                reports.push((account, 1, share(CLOUD_CAPACITY[1]) * (500 + noise) / 1_000));
+            }
+        }
+        let event = |(account, resource, quantity): &(usize, usize, i64)| {
+            json!({ "id": format!("{slot}-{account}-{resource}"), "namespace": format!("tenant-{account}"), "subject": "all",
+                "resource": CLOUD_RESOURCES[*resource], "quantity": quantity.to_string(), "time": instant(slot).to_rfc3339() })
+        };
+        let input = json!({ "events": reports.iter().map(event).collect::<Vec<_>>() });
+        let recorded = life.operator.mutate("recordUsage", "RecordUsageInput", input, "accepted").await;
+        assert_eq!(recorded["accepted"], json!(reports.len()));
+        let current = [cloud.level(0, slot), cloud.level(1, slot)];
+        levels_seen.extend(current);
+        let cycle = i64::from(Cycle::of(instant(slot)).number());
+        for (account, resource, amount, charge) in cloud.end_slot(slot, &reports) {
+            expected[account].push((cycle, CLOUD_RESOURCES[resource].to_owned(), amount, charge));
+        }
+        life.advance(&instant(slot + 1).to_rfc3339()).await;
+        for (resource, code) in CLOUD_RESOURCES.iter().enumerate() {
+            let seen = levels(&life, code).await;
+            assert_eq!(
+                seen,
+                (cloud.level(resource, slot + 1), cloud.level(resource, slot + 2)),
+                "{code} after slot {slot}"
+            );
+        }
+    }
+    assert!(levels_seen.len() >= 4, "{levels_seen:?}");
+
+    let sql = life.server.sql().await;
+    for account in 0..accounts {
+        let query = "SELECT e.billing_cycle::bigint, e.resource_code, e.resource_amount::text, e.amount::text FROM ledger_entries e
+            JOIN namespaces n ON n.account_id = e.account_id WHERE n.namespace = $1 AND e.billing_cycle IS NOT NULL ORDER BY e.seq";
+        let rows = sql.query(query, &[&format!("tenant-{account}")]).await.unwrap();
+        let charged: Vec<(i64, String, i64, Decimal)> = rows
+            .iter()
+            .map(|row| {
+                let number = |at: usize| row.get::<_, String>(at).parse::<Decimal>().unwrap();
+                (row.get(0), row.get(1), i64::try_from(number(2)).unwrap(), number(3))
+            })
+            .collect();
+        assert_eq!(charged, expected[account], "account {account}");
+        let total: Decimal = expected[account].iter().map(|(.., charge)| *charge).sum();
+        let balance = life
+            .server
+            .customer(&format!("tenant-{account}"))
+            .data("{ account { balance { amount } } }")
+            .await;
+        assert_eq!(dec(&balance["account"]["balance"]["amount"]), opening[account] - total);
+    }
+    assert!(life.server.assert_ledger_is_healthy().await > i64::try_from(slots * accounts).unwrap());
 }
