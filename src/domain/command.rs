@@ -73,6 +73,7 @@ pub enum Action {
     /// Charges what was used beyond subscriptions in a cycle.
     ChargeBurst(#[serde(skip)] Arc<CycleCharge>),
     TellBurstHeld(BurstHeld),
+    TellUsageRefused(UsageRefused),
 }
 
 /// Puts money on the balance.
@@ -188,6 +189,14 @@ pub struct BurstHeld {
     pub message: String,
 }
 
+/// Tells the account's owner that usage was refused.
+#[derive(Debug, Clone, Serialize)]
+pub struct UsageRefused {
+    /// The resource's code.
+    pub resource: String,
+    pub message: String,
+}
+
 /// Rates a closed month again, and bills the difference.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rerate {
@@ -268,7 +277,8 @@ impl Action {
             | Self::CloseMonth(_)
             | Self::TellMonthFailure(_)
             | Self::ChargeBurst(_)
-            | Self::TellBurstHeld(_) => return None,
+            | Self::TellBurstHeld(_)
+            | Self::TellUsageRefused(_) => return None,
         })
     }
 

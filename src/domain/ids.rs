@@ -234,6 +234,10 @@ numbered_id! {
     ResourcePriceId, "rpr_"
 }
 numbered_id! {
+    /// A licence's id.
+    LicenseId, "lic_"
+}
+numbered_id! {
     /// The id of what price rules say.
     PriceDefinitionId, "prc_"
 }
@@ -251,6 +255,7 @@ pub enum NodeId {
     Entry(EntryId),
     PriceRule(PriceRuleId),
     ResourcePrice(ResourcePriceId),
+    License(LicenseId),
 }
 
 impl NodeId {
@@ -269,6 +274,7 @@ impl NodeId {
             "txn" => TransactionId::parse(text).map(Self::Transaction),
             "rul" => PriceRuleId::parse(text).map(Self::PriceRule),
             "rpr" => ResourcePriceId::parse(text).map(Self::ResourcePrice),
+            "lic" => LicenseId::parse(text).map(Self::License),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }

@@ -16,6 +16,7 @@ pub mod decide;
 pub mod ids;
 pub mod label;
 pub mod ledger;
+pub mod license;
 pub mod money;
 pub mod notice;
 pub mod order;

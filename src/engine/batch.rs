@@ -236,7 +236,10 @@ impl Named {
             Action::CancelOrder(cancellation) => self.orders.push(cancellation.order.0),
             Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
             Action::OrderStep(step) => self.orders.push(step.order.0),
-            Action::TellMonthFailure(_) | Action::ChargeBurst(_) | Action::TellBurstHeld(_) => {}
+            Action::TellMonthFailure(_)
+            | Action::ChargeBurst(_)
+            | Action::TellBurstHeld(_)
+            | Action::TellUsageRefused(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {

@@ -315,6 +315,18 @@ mirrored_enum! {
     }
 }
 
+mirrored_enum! {
+    /// What of a licence is counted.
+    LicenseType = crate::domain::license::LicenseType {
+        /// Installations, whether or not their servers run.
+        Install,
+        /// Installations on servers that run: the attribute `running` is true.
+        Instance,
+        /// What the customer reports.
+        Stub,
+    }
+}
+
 /// What became of a reported event.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageOutcome {

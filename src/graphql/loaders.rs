@@ -12,9 +12,11 @@ use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, OrderId, PlanId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, LicenseId, OrderId, PlanId, PriceRuleId, RecordId, ResourcePriceId,
+    TransactionId,
 };
 use crate::domain::ledger::Entry;
+use crate::domain::license::License;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::plan::{Plan, PlanResource, Resource};
@@ -103,6 +105,7 @@ loader!(AccountId => Arc<Account>, |repository, keys| repository.accounts(keys.t
 loader!(PlanId => Arc<Plan>, |repository, keys| repository.plans(keys.to_vec()));
 loader!(PriceRuleId => Arc<PriceRule>, |repository, keys| repository.price_rules(keys.to_vec()));
 loader!(ResourcePriceId => Arc<ResourcePrice>, |repository, keys| repository.resource_prices(keys.to_vec()));
+loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.to_vec()));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
 loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));

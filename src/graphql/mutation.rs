@@ -4,6 +4,7 @@ mod accounts;
 mod billing;
 mod burst;
 mod capacity;
+mod licenses;
 mod money;
 mod notices;
 mod orders;
@@ -28,6 +29,7 @@ pub struct Mutation(
     capacity::CapacityMutation,
     burst::BurstMutation,
     subscription::SubscriptionMutation,
+    licenses::LicenseMutation,
     accounts::AccountMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,

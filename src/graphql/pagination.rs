@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::error::{ApiError, ApiResult};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
-use crate::domain::ids::{AccountId, ResourcePriceId};
+use crate::domain::ids::{AccountId, LicenseId, ResourcePriceId};
 use crate::domain::refusal::RefusalCode;
 use crate::store::accounts::AccountCursor;
 use crate::store::list::Page;
@@ -50,15 +50,21 @@ impl Cursor for AccountCursor {
     }
 }
 
-impl Cursor for ResourcePriceId {
-    fn parse(text: &str) -> Option<Self> {
-        ResourcePriceId::parse(text)
-    }
+/// Ids that are their own cursors.
+macro_rules! id_cursor {
+    ($($id:ident),*) => {$(
+        impl Cursor for $id {
+            fn parse(text: &str) -> Option<Self> {
+                $id::parse(text)
+            }
 
-    fn print(self) -> String {
-        self.to_string()
-    }
+            fn print(self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
 }
+id_cursor!(LicenseId, ResourcePriceId);
 
 impl PageArgs {
     /// The page that is asked for, with one thing more than it shows, which tells whether there are more.

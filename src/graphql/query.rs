@@ -29,6 +29,7 @@ use super::types::code_label::CodeLabel;
 use super::types::idempotent_result::IdempotentResult;
 use super::types::ledger_entry::LedgerEntryConnection;
 use super::types::ledger_health::LedgerHealth;
+use super::types::license::LicenseConnection;
 use super::types::node::{self, Node};
 use super::types::order::{Order, OrderConnection};
 use super::types::plan::{Plan, PlanConnection};
@@ -410,6 +411,24 @@ impl Query {
     /// What capacity costs, and the burst levels now and next.
     async fn pricing(&self, ctx: &Context<'_>) -> async_graphql::Result<Pricing> {
         Ok(Pricing::now(session(ctx)?))
+    }
+
+    /// The licences that can be used, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn licenses(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<LicenseConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(Box::pin(lists::licenses(session(ctx)?, &args)).await?)
     }
 
     /// The discounts on subscriptions, the shortest term first.

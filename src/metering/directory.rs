@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use futures_util::future::try_join_all;
+use futures_util::try_join;
 use quick_cache::sync::Cache;
 
 use super::{Report, Reported};
 use crate::domain::ids::AccountId;
+use crate::domain::license::License;
 use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::usage::{Fault, Granularity, UsageEvent, bucket_start, hour_of, slot_of};
 use crate::store::error::StoreError;
-use crate::store::plans;
 use crate::store::repository::Store;
 use crate::store::usage::{Metered, MeteredAccount, metered_accounts};
+use crate::store::{licenses, plans};
 
 /// What is known counts for so long: so much later, a zone that has changed cuts hours anew.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
@@ -43,17 +45,24 @@ impl<T: Clone> Known<T> {
     }
 }
 
+/// A resource as it is reported.
+struct MeteredResource {
+    resource: Resource,
+    /// Where it is a licence.
+    license: Option<License>,
+}
+
 pub(super) struct Directory {
     store: Arc<Store>,
     accounts: Cache<AccountId, Known<MeteredAccount>>,
-    resources: Cache<String, Known<Arc<Resource>>>,
+    resources: Cache<String, Known<Arc<MeteredResource>>>,
 }
 
 /// What the reports of one request name.
 pub(super) struct Named {
     namespaces: HashMap<String, AccountId>,
     accounts: HashMap<AccountId, MeteredAccount>,
-    resources: HashMap<String, Arc<Resource>>,
+    resources: HashMap<String, Arc<MeteredResource>>,
     /// When the running month began in their zones.
     months: HashMap<Tz, DateTime<Utc>>,
 }
@@ -121,7 +130,10 @@ impl Directory {
         Ok(found)
     }
 
-    async fn resources(&self, codes: BTreeSet<&str>) -> Result<HashMap<String, Arc<Resource>>, StoreError> {
+    async fn resources(
+        &self,
+        codes: BTreeSet<&str>,
+    ) -> Result<HashMap<String, Arc<MeteredResource>>, StoreError> {
         let mut found = HashMap::with_capacity(codes.len());
         let mut unknown = Vec::new();
         for code in codes.into_iter().filter(|code| !code.contains('\0')) {
@@ -134,10 +146,17 @@ impl Directory {
         }
         if !unknown.is_empty() {
             let conn = self.store.database.connection().await?;
-            for resource in plans::resource_by_codes(&conn, unknown).await? {
-                let resource = Arc::new(resource);
-                self.resources.insert(resource.code.clone(), Known::now(Arc::clone(&resource)));
-                found.insert(resource.code.clone(), resource);
+            let (resources, licenses) = try_join!(
+                plans::resource_by_codes(&conn, unknown.clone()),
+                licenses::license_by_names(&conn, unknown),
+            )?;
+            let mut licenses: HashMap<String, License> =
+                licenses.into_iter().map(|license| (license.name.clone(), license)).collect();
+            for resource in resources {
+                let (code, license) = (resource.code.clone(), licenses.remove(&resource.code));
+                let metered = Arc::new(MeteredResource { resource, license });
+                self.resources.insert(code.clone(), Known::now(Arc::clone(&metered)));
+                found.insert(code, metered);
             }
         }
         Ok(found)
@@ -162,14 +181,19 @@ impl Named {
             datacenter: report.datacenter,
             attributes,
         };
-        event.check_against(resource)?;
-        let aggregation = resource.aggregation;
+        event.check_against(&resource.resource)?;
+        let counted = match &resource.license {
+            Some(license) => license.counted(event.quantity, &event.attributes)?,
+            None => event.quantity,
+        };
+        let is_limited = resource.license.as_ref().is_some_and(|license| !license.burstable);
+        let aggregation = resource.resource.aggregation;
         let bucket = match aggregation {
             Aggregation::Sum | Aggregation::Max => hour_of(event.time, account.time_zone),
             Aggregation::Last | Aggregation::Average | Aggregation::P95 => slot_of(event.time),
         };
         let is_late = self.months.get(&account.time_zone).is_some_and(|month| bucket < *month);
-        Ok(Metered { payload: event.payload(), event, aggregation, bucket, is_late })
+        Ok(Metered { payload: event.payload(), event, counted, is_limited, aggregation, bucket, is_late })
     }
 
     fn account(&self, of: &Reported) -> Result<&MeteredAccount, Fault> {

@@ -6,6 +6,7 @@
 
 mod directory;
 mod lane;
+mod unburstable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +19,14 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::domain::ids::AccountId;
 use crate::domain::usage::{Allowance, Fault, Outcome};
+use crate::engine::Engine;
 use crate::store::error::StoreError;
 use crate::store::repository::Store;
 use crate::store::usage::Metered;
 use chrono::{DateTime, Utc};
 use directory::Directory;
 use lane::{Lane, Request};
+use unburstable::Unburstable;
 
 /// Events that a lane keeps waiting.
 const QUEUE_MAX: usize = 100_000;
@@ -99,6 +102,7 @@ struct LaneHandle {
 pub struct Meter {
     lanes: Vec<LaneHandle>,
     directory: Directory,
+    unburstable: Unburstable,
     clock: Clock,
     allowance: Allowance,
     stop: watch::Sender<bool>,
@@ -106,7 +110,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn start(lanes: usize, store: &Arc<Store>, clock: &Clock, allowance: Allowance) -> Self {
+    pub fn start(
+        lanes: usize,
+        store: &Arc<Store>,
+        engine: &Arc<Engine>,
+        clock: &Clock,
+        allowance: Allowance,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
         let (mut handles, mut running) = (Vec::new(), Vec::new());
         for _ in 0..lanes.max(1) {
@@ -117,8 +127,9 @@ impl Meter {
             running.push(tokio::spawn(lane.run()));
         }
         let directory = Directory::new(Arc::clone(store));
+        let unburstable = Unburstable::new(store.database.clone(), Arc::clone(engine), clock.clone());
         let running = std::sync::Mutex::new(running);
-        Self { lanes: handles, directory, clock: clock.clone(), allowance, stop, running }
+        Self { lanes: handles, directory, unburstable, clock: clock.clone(), allowance, stop, running }
     }
 
     /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
@@ -129,9 +140,13 @@ impl Meter {
         let now = self.clock.now();
         let readable = reports.iter().filter_map(|report| report.as_ref().ok());
         let known = self.directory.look_up(readable, now).await?;
-        for (place, (report, outcome)) in reports.into_iter().zip(&mut outcomes).enumerate() {
-            let metered = report.and_then(|report| known.metered(report));
-            match metered.and_then(|metered| self.checked(metered, now)) {
+        let metered = |report: Result<Report, Fault>| {
+            report.and_then(|report| known.metered(report)).and_then(|metered| self.checked(metered, now))
+        };
+        let mut all: Vec<Result<Metered, Fault>> = reports.into_iter().map(metered).collect();
+        self.unburstable.refuse_beyond(&mut all).await?;
+        for (place, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
+            match metered {
                 Ok(metered) => {
                     let lane = metered.event.account.lane(self.lanes.len());
                     if let Some(events) = of_lanes.get_mut(lane) {

@@ -96,7 +96,13 @@ impl Server {
         let store = Store::new(jobs.database.clone());
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
-            meter: Meter::start(config.engine.lanes, &store, &config.clock, config.usage_allowance),
+            meter: Meter::start(
+                config.engine.lanes,
+                &store,
+                &jobs.engine,
+                &config.clock,
+                config.usage_allowance,
+            ),
             store,
             currencies: Arc::new(config.currencies),
             clock: config.clock,

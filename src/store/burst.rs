@@ -1,6 +1,6 @@
 //! Burst: what is declared of capacity, levels as they were published, what accounts use and have, and which cycles have run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz};
@@ -15,6 +15,7 @@ use super::{Conn, execute, rows};
 use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle, Price};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::AccountId;
+use crate::domain::license::LICENSE_LEVEL;
 use crate::domain::money::CurrencyCode;
 use crate::domain::usage::{SLOT, held_from, slot_of};
 
@@ -79,17 +80,24 @@ pub async fn capacity_declare(
 
 // ── levels ──
 
-/// What is charged for in a cycle: the resources whose capacity was declared before its end, with their levels.
+/// What is charged for beyond subscriptions, and since when: resources whose capacity is declared, and licences, but for those of
+/// which no more may be used than is subscribed.
+const CHARGED_SINCE: &str = "(SELECT resource_code, min(since) AS since FROM (SELECT resource_code, effective_from AS since \
+     FROM burst_capacities UNION ALL SELECT resource_code, created_at FROM licenses) s \
+     WHERE NOT EXISTS (SELECT FROM licenses l WHERE l.resource_code = s.resource_code AND NOT l.burstable) GROUP BY resource_code)";
+
+/// What is charged for in a cycle, with its levels: that of a licence whose number nobody declared is always the same.
 pub async fn bursting(mut conn: Conn<'_>, cycle: Cycle) -> Result<Vec<Bursting>, StoreError> {
     let statement = Statement::<(Text, Timestamptz, Nullable<Integer>)>::new(
-        "SELECT c.resource_code, c.since, (SELECT l.level FROM burst_levels l WHERE l.resource_code = c.resource_code \
-         AND l.cycle <= ",
+        "SELECT c.resource_code, c.since, coalesce((SELECT l.level FROM burst_levels l \
+         WHERE l.resource_code = c.resource_code AND l.cycle <= ",
     )
     .value::<Integer, _>(cycle.number())
-    .sql(
-        " ORDER BY l.cycle DESC LIMIT 1) FROM (SELECT resource_code, min(effective_from) AS since FROM burst_capacities \
-         GROUP BY resource_code) c WHERE c.since < ",
-    )
+    .sql(" ORDER BY l.cycle DESC LIMIT 1), (SELECT ")
+    .value::<Integer, _>(LICENSE_LEVEL)
+    .sql("::integer FROM licenses l WHERE l.resource_code = c.resource_code)) FROM ")
+    .sql(CHARGED_SINCE)
+    .sql(" c WHERE c.since < ")
     .instant(cycle.end())
     .sql(" ORDER BY c.resource_code");
     let found: Vec<(String, DateTime<Utc>, Option<i32>)> = statement.load(&mut conn).await?;
@@ -236,6 +244,37 @@ pub async fn subscribed_until(
     held(statement.load(&mut conn).await?)
 }
 
+/// What subjects of an account use of a resource in a slot.
+pub async fn used_by_subjects(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    resource: String,
+    slot: DateTime<Utc>,
+) -> Result<HashMap<String, Decimal>, StoreError> {
+    let statement = Statement::<(Text, Numeric)>::new(
+        "SELECT DISTINCT ON (subject) subject, quantity FROM usage_samples WHERE account_id = ",
+    )
+    .bigint(account.0)
+    .sql(" AND slot >= ")
+    .instant(held_from(slot))
+    .sql(" AND slot <= ")
+    .instant(slot)
+    .sql(" AND resource_code = ")
+    .text(resource)
+    .sql(" ORDER BY subject, slot DESC");
+    let found: Vec<(String, Exact)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(subject, Exact(quantity))| (subject, quantity)).collect())
+}
+
+/// The gauges that are charged for by the cycle, or counted by subscriptions alone, and so are not on a month's bill.
+pub async fn charged_by_cycle(mut conn: Conn<'_>) -> Result<HashSet<String>, StoreError> {
+    let statement = Statement::<Text>::new(
+        "SELECT resource_code FROM burst_capacities UNION SELECT resource_code FROM licenses",
+    );
+    let found: Vec<String> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().collect())
+}
+
 fn held(found: Vec<(i64, String, Exact)>) -> Result<Vec<Held>, StoreError> {
     let held = |(account, resource, Exact(amount))| Held { account: AccountId(account), resource, amount };
     Ok(found.into_iter().map(held).collect())
@@ -296,9 +335,10 @@ pub async fn next_active(mut conn: Conn<'_>, from: Cycle) -> Result<Option<Cycle
 
 /// The first cycle that has not been run; the one in which the first capacity was declared, if none has. None: none was.
 pub async fn next_cycle(mut conn: Conn<'_>) -> Result<Option<Cycle>, StoreError> {
-    let statement = Statement::<(Integer, Nullable<Timestamptz>)>::new(
-        "SELECT next_cycle, (SELECT min(effective_from) FROM burst_capacities) FROM burst_progress",
-    );
+    let statement =
+        Statement::<(Integer, Nullable<Timestamptz>)>::new("SELECT next_cycle, (SELECT min(since) FROM ")
+            .sql(CHARGED_SINCE)
+            .sql(" c) FROM burst_progress");
     let (next, first): (i32, Option<DateTime<Utc>>) = statement.get_result(&mut conn).await?;
     Ok(first.map(|first| Cycle::of(first).max(Cycle::numbered(next))))
 }

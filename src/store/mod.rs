@@ -15,6 +15,7 @@ pub mod labels;
 pub mod late_usage;
 pub mod leases;
 pub mod ledger;
+pub mod licenses;
 pub mod list;
 pub mod migrations;
 pub mod month_usage;

@@ -23,7 +23,7 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{billing_runs, burst, capacity, keys, labels, late_usage, notices, price_rules, usage};
+use super::{billing_runs, burst, capacity, keys, labels, late_usage, licenses, notices, price_rules, usage};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::billing_run::BillingRun;
@@ -32,11 +32,12 @@ use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
-    ResourcePriceId, TransactionId, account_of_number,
+    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId,
+    PriceRuleId, RecordId, ResourcePriceId, TransactionId, account_of_number,
 };
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
+use crate::domain::license::License;
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
@@ -417,6 +418,36 @@ impl Repository {
 
     pub async fn resource_price_count(&self, filter: &ResourcePriceFilter) -> Result<i64, StoreError> {
         capacity::resource_price_count(&*self.store.database.connection().await?, filter).await
+    }
+
+    /// Licences by their ids: everybody may see them.
+    pub async fn licenses(
+        &self,
+        ids: Vec<LicenseId>,
+    ) -> Result<HashMap<LicenseId, Arc<License>>, StoreError> {
+        let conn = self.store.database.connection().await?;
+        let found = licenses::license_by_ids(&conn, ids).await?;
+        Ok(found.into_iter().map(|license| (license.id, Arc::new(license))).collect())
+    }
+
+    pub async fn license_list(&self, page: &Page<LicenseId>) -> Result<Vec<License>, StoreError> {
+        licenses::license_list(&*self.store.database.connection().await?, page).await
+    }
+
+    pub async fn license_count(&self) -> Result<i64, StoreError> {
+        licenses::license_count(&*self.store.database.connection().await?).await
+    }
+
+    /// Defines a licence: anew, or as it is to be called from now on. What is counted never changes.
+    pub async fn license_define(&self, license: License) -> Result<Option<License>, AccessError> {
+        self.require_operator()?;
+        let database = self.store.database.clone();
+        let defining = tokio::spawn(async move {
+            let mut conn = database.connection().await?;
+            let kept = licenses::license_define(&mut conn, &license).await;
+            kept_if_usable(&database, conn, kept).await
+        });
+        Ok(joined(defining).await?)
     }
 
     /// What is charged for beyond subscriptions in a cycle, with its levels: everybody may see them.

@@ -22,10 +22,11 @@ use crate::domain::capacity::ResourcePrice;
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, RecordId,
-    ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId,
+    PriceRuleId, RecordId, ResourcePriceId, TransactionId,
 };
 use crate::domain::ledger::{Entry, Hash, Head};
+use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::{Order, OrderState, OrderType, Subscription};
@@ -85,6 +86,7 @@ codes!(
     Aggregation,
     BillPeriod,
     BillStatus,
+    LicenseType,
     Mutation,
     NoticeKind,
     OrderState,
@@ -693,6 +695,34 @@ impl Row for ResourcePriceRow {
             cluster: self.cluster_id,
             chart: self.chart_name,
             effective_from: self.effective_from,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct LicenseRow {
+    id: i64,
+    resource_code: String,
+    long_name: String,
+    license_type: Coded<LicenseType>,
+    user_metric: String,
+    burstable: bool,
+    created_at: DateTime<Utc>,
+}
+
+impl Row for LicenseRow {
+    columns!(licenses: id, resource_code, long_name, license_type, user_metric, burstable, created_at);
+    type Domain = License;
+
+    fn into_domain(self) -> Result<License, StoreError> {
+        Ok(License {
+            id: LicenseId(self.id),
+            name: self.resource_code,
+            long_name: self.long_name,
+            license_type: self.license_type.0,
+            user_metric: self.user_metric,
+            burstable: self.burstable,
+            created_at: self.created_at,
         })
     }
 }

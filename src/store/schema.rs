@@ -275,6 +275,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    licenses (id) {
+        id -> BigInt,
+        resource_code -> Text,
+        long_name -> Text,
+        #[sql_name = "type"]
+        license_type -> Text,
+        user_metric -> Text,
+        burstable -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     price_definitions (id) {
         id -> BigInt,
         #[sql_name = "type"]

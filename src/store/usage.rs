@@ -21,6 +21,10 @@ use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
 #[derive(Debug, Clone)]
 pub struct Metered {
     pub event: UsageEvent,
+    /// How much it counts: of a licence, what its attributes make of the quantity.
+    pub counted: Decimal,
+    /// Whether no more may be used than is subscribed.
+    pub is_limited: bool,
     /// The event's digest.
     pub payload: i64,
     pub aggregation: Aggregation,
@@ -182,7 +186,7 @@ impl<'e> Totals<'e> {
         let event = &metered.event;
         let subject = event.subject.as_deref().unwrap_or_default();
         let place = (event.account.0, event.resource.as_str(), metered.bucket, subject);
-        let one = Total { quantity: event.quantity, at: event.time, events: 1 };
+        let one = Total { quantity: metered.counted, at: event.time, events: 1 };
         let (totals, merge): (_, fn(Total, Total) -> Decimal) = match metered.aggregation {
             Aggregation::Sum => (&mut self.sums, |total, one| {
                 // QUANTITY_MAX leaves room for more events than a batch has.

@@ -747,6 +747,9 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
             json!({ "prices": [{ "resource": "cpu", "currency": "CNY", "level": 1, "price": "1", "unit": "u", "multiplier": "1" }] })
         }
         "subscribe" => json!({ "accountId": shop.account, "resource": "cpu", "amount": "1", "months": 1 }),
+        "defineLicense" => {
+            json!({ "name": "windows", "longName": "n", "type": "INSTALL", "userMetric": "smp", "burstable": true })
+        }
         "setBurstCapacity" => {
             json!({ "resource": "cpu", "capacity": "1", "curve": [{ "fromUtilisation": "0", "level": 1 }] })
         }

@@ -18,6 +18,7 @@ mod graphiql;
 mod house;
 mod idc_api;
 mod jobs;
+mod licenses;
 mod load;
 mod monthly_bills;
 mod order_life;

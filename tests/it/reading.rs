@@ -603,6 +603,9 @@ async fn every_kind_of_id_is_a_node() {
         .operator()
         .mutate("setResourcePrices", "SetResourcePricesInput", of_capacity, "prices { id }")
         .await;
+    let license = json!({ "name": "windows", "longName": "Windows", "type": "INSTALL", "userMetric": "smp", "burstable": true });
+    let license =
+        server.operator().mutate("defineLicense", "DefineLicenseInput", license, "license { id }").await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
             records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
@@ -618,6 +621,7 @@ async fn every_kind_of_id_is_a_node() {
         ("LedgerEntry", &data["ledger"]["nodes"][0]["id"]),
         ("PriceRule", &data["priceRules"][0]["id"]),
         ("ResourcePrice", &of_capacity["prices"][0]["id"]),
+        ("License", &license["license"]["id"]),
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();

@@ -69,6 +69,7 @@ pub fn decide(
         Action::Rerate(rerate) => month_close::rerate(&mut draft, rerate)?,
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
+        Action::TellUsageRefused(refused) => burst::tell_refused(&mut draft, refused)?,
     };
     Ok(draft.finish(command, made))
 }

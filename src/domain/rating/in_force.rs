@@ -38,6 +38,14 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    /// Whether any of its rules prices a resource.
+    pub fn has_tariff(&self, resource: &str) -> bool {
+        self.rules.iter().any(|rule| match &rule.definition.terms {
+            Terms::Base(tariffs) => tariffs.iter().any(|tariff| tariff.resource == resource),
+            _ => false,
+        })
+    }
+
     /// As a part of the month that is rated.
     pub fn part(&self) -> Part<'_> {
         let rules = self.rules.iter().map(|rule| RuleInForce {

@@ -15,6 +15,7 @@ use crate::graphql::session::Session;
 use crate::graphql::types::account::AccountConnection;
 use crate::graphql::types::bill::{BillConnection, BillsOf};
 use crate::graphql::types::ledger_entry::LedgerEntryConnection;
+use crate::graphql::types::license::LicenseConnection;
 use crate::graphql::types::order::OrderConnection;
 use crate::graphql::types::plan::PlanConnection;
 use crate::graphql::types::record::ConsumptionRecordConnection;
@@ -53,6 +54,15 @@ pub async fn plans(session: &Session, filter: PlanFilter, args: &PageArgs) -> Ap
         async move { Ok(repository.plan_count(&filter).await?) }.boxed()
     });
     Ok(PlanConnection(Slice::new(&page, rows, total)))
+}
+
+pub async fn licenses(session: &Session, args: &PageArgs) -> ApiResult<LicenseConnection> {
+    let page = args.page()?;
+    let rows = session.repository().license_list(&page).await?;
+    let rows = rows.into_iter().map(Arc::new).collect();
+    let total: TotalCount =
+        Box::new(|repository| async move { Ok(repository.license_count().await?) }.boxed());
+    Ok(LicenseConnection(Slice::new(&page, rows, total)))
 }
 
 /// Whose things a list is of.

@@ -9,6 +9,7 @@ pub mod forecast;
 pub mod idempotent_result;
 pub mod ledger_entry;
 pub mod ledger_health;
+pub mod license;
 pub mod money;
 pub mod node;
 pub mod notice;

@@ -5,6 +5,7 @@ use async_graphql::{ID, Interface};
 use super::account::Account;
 use super::bill::Bill;
 use super::ledger_entry::LedgerEntry;
+use super::license::License;
 use super::order::Order;
 use super::plan::Plan;
 use super::price_rule::PriceRule;
@@ -31,6 +32,7 @@ pub enum Node {
     LedgerEntry(LedgerEntry),
     PriceRule(PriceRule),
     ResourcePrice(ResourcePrice),
+    License(License),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -51,6 +53,7 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         NodeId::ResourcePrice(id) => {
             session.load(id).await?.map(|row| Node::ResourcePrice(ResourcePrice(row)))
         }
+        NodeId::License(id) => session.load(id).await?.map(|row| Node::License(License(row))),
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

@@ -1,7 +1,7 @@
 //! Reads what accounts used in a month, and rates it. No account is locked: the engine decides later whether what was read
 //! still holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -21,7 +21,7 @@ use crate::store::error::StoreError;
 use crate::store::month_usage::{
     GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauge_versions, gauges_usage, parts_usage,
 };
-use crate::store::{Conn, closings, orders, plans, price_rules};
+use crate::store::{Conn, burst, closings, orders, plans, price_rules};
 
 /// Accounts whose usage one statement reads.
 const READ_AT_ONCE: usize = 128;
@@ -94,11 +94,13 @@ pub async fn rate_months(
         return Ok(Vec::new());
     }
     let mut gathered = begin(jobs, wanted).await?;
+    let by_cycle = burst::charged_by_cycle(&*jobs.database.connection().await?).await?;
     for accounts in gathered.chunks_mut(READ_AT_ONCE) {
         read(jobs, accounts).await?;
     }
     // Rating is nothing but computing: not on a thread that others wait for.
-    let rating = tokio::task::spawn_blocking(move || gathered.iter().map(Gathered::rate).collect());
+    let rating =
+        tokio::task::spawn_blocking(move || gathered.iter().map(|month| month.rate(&by_cycle)).collect());
     rating.await.map_err(|error| StoreError::Internal(error.to_string()))
 }
 
@@ -299,7 +301,7 @@ impl Gathered {
         self.version = 0;
     }
 
-    fn rate(&self) -> Result<RatedMonth, Unrated> {
+    fn rate(&self, by_cycle: &HashSet<String>) -> Result<RatedMonth, Unrated> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
@@ -312,7 +314,8 @@ impl Gathered {
         }
         // Nothing is charged to an account that was closed before.
         let is_charged = closed_at.is_none_or(|closed| month.start < closed);
-        let usage = if is_charged { rate_usage(&self.stretches, &self.usage(), &currency)? } else { None };
+        let usage = self.usage(by_cycle);
+        let usage = if is_charged { rate_usage(&self.stretches, &usage, &currency)? } else { None };
         let silent = self.gauges.iter().filter(|gauge| gauge.silent > 0);
         Ok(RatedMonth {
             month,
@@ -327,7 +330,8 @@ impl Gathered {
         })
     }
 
-    fn usage(&self) -> Vec<Usage> {
+    /// What is rated: gauges that are charged for by the cycle only where a rule has a tariff for them.
+    fn usage(&self, by_cycle: &HashSet<String>) -> Vec<Usage> {
         let summed = self.summed.iter().map(|(resource, (aggregation, parts))| Usage {
             resource: resource.clone(),
             quantity: match aggregation {
@@ -341,7 +345,11 @@ impl Gathered {
             resource: gauge.resource.clone(),
             quantity: Quantity::Whole(gauge.quantity),
         });
-        let mut usage: Vec<Usage> = summed.chain(gauges).collect();
+        let is_rated = |used: &Usage| {
+            let has_tariff = |stretch: &Stretch| stretch.has_tariff(&used.resource);
+            !by_cycle.contains(&used.resource) || self.stretches.iter().any(has_tariff)
+        };
+        let mut usage: Vec<Usage> = summed.chain(gauges).filter(is_rated).collect();
         usage.sort_by(|one, other| one.resource.cmp(&other.resource));
         usage
     }

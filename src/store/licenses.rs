@@ -1,0 +1,114 @@
+//! Licences.
+
+use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::error::StoreError;
+use super::list::{Page, newest_first};
+use super::rows::{LicenseRow, select_list};
+use super::statement::Statement;
+use super::{Conn, execute, rows, select_from};
+use crate::domain::ids::LicenseId;
+use crate::domain::license::License;
+
+pub async fn license_by_ids(conn: Conn<'_>, ids: Vec<LicenseId>) -> Result<Vec<License>, StoreError> {
+    let statement = select_from::<LicenseRow>("licenses")
+        .sql(" WHERE id = ANY(")
+        .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .sql(")");
+    rows::<LicenseRow>(conn, statement).await
+}
+
+/// The licences among resources of these codes.
+pub async fn license_by_names(conn: Conn<'_>, names: Vec<String>) -> Result<Vec<License>, StoreError> {
+    let statement = select_from::<LicenseRow>("licenses")
+        .sql(" WHERE resource_code = ANY(")
+        .value::<Array<Text>, _>(names)
+        .sql(")");
+    rows::<LicenseRow>(conn, statement).await
+}
+
+pub async fn license_list(conn: Conn<'_>, page: &Page<LicenseId>) -> Result<Vec<License>, StoreError> {
+    let mut statement = select_from::<LicenseRow>("licenses").sql(" WHERE true");
+    if let Some(after) = page.after {
+        statement = statement.sql(" AND id < ").bigint(after.0);
+    }
+    if let Some(before) = page.before {
+        statement = statement.sql(" AND id > ").bigint(before.0);
+    }
+    let statement = statement
+        .sql(format!(" ORDER BY id {} LIMIT ", page.order()))
+        .bigint(page.limit)
+        .sql(" OFFSET ")
+        .bigint(page.offset);
+    Ok(newest_first(rows::<LicenseRow>(conn, statement).await?, page))
+}
+
+pub async fn license_count(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    Ok(Statement::<BigInt>::new("SELECT count(*) FROM licenses").get_result(&mut conn).await?)
+}
+
+/// Makes a licence with its resource, or changes how it is called and whether it may be burst; None if there is a resource of
+/// that code that is no licence, or is counted in another way.
+pub async fn license_define(
+    connection: &mut AsyncPgConnection,
+    license: &License,
+) -> Result<Option<License>, StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            let resource = Statement::new(
+                "INSERT INTO resources (code, name, unit, resource_type, aggregation) VALUES (",
+            )
+            .text(license.name.clone())
+            .sql(", ")
+            .text(license.long_name.clone())
+            .sql(", 'license', 'CLOUD', 'LAST') ON CONFLICT DO NOTHING");
+            let is_new = execute(conn, resource).await? > 0;
+            let defined = if is_new { insert(license) } else { update(license) };
+            let defined = rows::<LicenseRow>(conn, defined.returning()).await?.pop();
+            if defined.is_some() && !is_new {
+                let renamed = Statement::new("UPDATE resources SET name = ")
+                    .text(license.long_name.clone())
+                    .sql(" WHERE code = ")
+                    .text(license.name.clone());
+                execute(conn, renamed).await?;
+            }
+            Ok(defined)
+        })
+        .await
+}
+
+fn insert(license: &License) -> Statement {
+    Statement::new(
+        "INSERT INTO licenses (resource_code, long_name, type, user_metric, burstable, created_at) VALUES (",
+    )
+    .text(license.name.clone())
+    .sql(", ")
+    .text(license.long_name.clone())
+    .sql(", ")
+    .value::<Text, _>(license.license_type.code())
+    .sql(", ")
+    .text(license.user_metric.clone())
+    .sql(", ")
+    .value::<Bool, _>(license.burstable)
+    .sql(", ")
+    .instant(license.created_at)
+    .sql(") RETURNING ")
+    .sql(select_list::<LicenseRow>(""))
+}
+
+fn update(license: &License) -> Statement {
+    Statement::new("UPDATE licenses SET long_name = ")
+        .text(license.long_name.clone())
+        .sql(", burstable = ")
+        .value::<Bool, _>(license.burstable)
+        .sql(" WHERE resource_code = ")
+        .text(license.name.clone())
+        .sql(" AND type = ")
+        .value::<Text, _>(license.license_type.code())
+        .sql(" AND user_metric = ")
+        .text(license.user_metric.clone())
+        .sql(" RETURNING ")
+        .sql(select_list::<LicenseRow>(""))
+}
