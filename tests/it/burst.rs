@@ -697,17 +697,13 @@ impl Cloud {
         let mut charges = Vec::new();
         let mut total = [0, 0];
         for account in 0..self.gauges.len() {
-            for resource in 0..2 {
+            for (resource, total) in total.iter_mut().enumerate() {
                 let used = self.used(account, resource, slot);
-                total[resource] += used;
+                *total += used;
                 let beyond = used - self.subscribed[account][resource];
                 if beyond > 0 {
-                    charges.push((
-                        account,
-                        resource,
-                        beyond,
-                        charge(resource, self.level(resource, slot), beyond),
-                    ));
+                    let level = self.level(resource, slot);
+                    charges.push((account, resource, beyond, charge(resource, level, beyond)));
                 }
             }
         }
