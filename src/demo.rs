@@ -6,12 +6,13 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
-use crate::domain::burst::BurstState;
+use crate::domain::burst::{BurstCapacity, BurstState, BurstStep};
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::{Action, Command, Recharge, fingerprint};
-use crate::domain::ids::{AccountId, PlanId, ResourcePriceId};
+use crate::domain::ids::{AccountId, LicenseId, PlanId, ResourcePriceId};
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::Head;
+use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, PlanResource, Resource};
@@ -109,6 +110,19 @@ const CAPACITY: [(&str, &str, &str, i64); 11] = [
 /// CloudSigma's term discounts: the term, its months, and the hundredths taken off.
 const DISCOUNTS: [(&str, i32, i64); 5] =
     [("3 months", 3, 3), ("6 months", 6, 10), ("1 year", 12, 25), ("2 years", 24, 35), ("3 years", 36, 45)];
+/// What is used beyond subscriptions: a resource, its unit, its price by the month in hundredths, and how much there is.
+const BURST: [(&str, &str, i64, i64); 4] = [
+    ("cpu", "core", 4_320, 10_000),
+    ("mem", "MB", 4, 40_000_000),
+    ("dssd", "GB", 60, 1_000_000),
+    ("ip", "count", 2_000, 5_000),
+];
+/// From this percentage of use on the level is that.
+const CURVE: [(i64, i32); 3] = [(0, 1), (60, 2), (80, 3)];
+/// What a level costs, in percent of what subscriptions cost.
+const LEVELS: [(i32, i64); 4] = [(0, 100), (1, 120), (2, 150), (3, 200)];
+/// A licence, its price by the month in hundredths.
+const LICENSE: (&str, &str, i64) = ("windows_server", "Windows Server, by the core", 6_000);
 const DATACENTERS: [(&str, &str, &str); 3] =
     [("BA", "北艾", "Bei'ai"), ("HDYQ", "华东一区", "East China 1"), ("YTYQ", "亚太一区", "Asia Pacific 1")];
 /// A resource, how many units a price is for, and the tiers: where they begin, and their prices in units of 0.0001.
@@ -136,6 +150,7 @@ pub async fn make(app: &App) -> Result<(), DemoError> {
     let currency = currency.ok_or(DemoError::Currency)?;
     make_market(app, &repository, currency).await?;
     make_prices(app, &repository, currency).await?;
+    make_burst(app, &repository, currency).await?;
     make_rules(app, &repository, currency).await?;
     // The tenants come last: where there is an account, the demo is whole.
     make_tenants(app, &repository, currency).await
@@ -209,6 +224,52 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
         en: en.to_owned(),
     });
     Ok(repository.label_insert(LabelList::Datacenter, &datacenters).await?)
+}
+
+/// What capacity costs beyond subscriptions, and how much of it there is.
+async fn make_burst(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
+    let now = app.clock.now();
+    let (name, long_name, license_price) = LICENSE;
+    let license = License {
+        id: LicenseId(0),
+        name: name.to_owned(),
+        long_name: long_name.to_owned(),
+        license_type: LicenseType::Instance,
+        user_metric: "smp".to_owned(),
+        burstable: true,
+        created_at: now,
+    };
+    repository.license_define(license).await?;
+    let priced = BURST.map(|(resource, unit, hundredths, _)| (resource, unit, hundredths));
+    let mut prices = Vec::new();
+    for (resource, unit, hundredths) in priced.into_iter().chain([(name, "count", license_price)]) {
+        for (level, percent) in LEVELS {
+            prices.push(ResourcePrice {
+                id: ResourcePriceId(0),
+                resource: resource.to_owned(),
+                currency,
+                level,
+                price: Decimal::new(hundredths.saturating_mul(percent), 4),
+                unit: format!("{unit}/month"),
+                multiplier: Decimal::from(MONTH_SECONDS),
+                cluster: None,
+                chart: None,
+                effective_from: now,
+            });
+        }
+    }
+    repository.resource_price_insert(&prices).await?;
+    for (resource, _, _, capacity) in BURST {
+        let step = |(percent, level)| BurstStep { from: Decimal::new(percent, 2), level };
+        let declared = BurstCapacity {
+            resource: resource.to_owned(),
+            capacity: Decimal::from(capacity),
+            curve: CURVE.map(step).to_vec(),
+            effective_from: now,
+        };
+        repository.burst_capacity_declare(declared).await?;
+    }
+    Ok(())
 }
 
 /// What consumption costs everybody, from the beginning of the month on: the storage plan of the price service's document.

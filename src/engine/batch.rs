@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue, Gain};
+use crate::domain::capacity::SUBSCRIPTION_LEVEL;
 use crate::domain::closing::{Month, RatedMonth};
 use crate::domain::command::{Action, Answer, BillStep, Command, Done};
 use crate::domain::decide::decide;
@@ -22,6 +23,7 @@ use crate::domain::order::Order;
 use crate::domain::plan::Plan;
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
+use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
     Conn, bills, capacity, closings, keys, ledger, notices, orders, plans, records, transactions,
@@ -108,7 +110,7 @@ async fn load(
     let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
     let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
     plans.extend(order_plans);
-    let capacity = load_capacity(conn, named.resources, &orders, now).await?;
+    let capacity = load_capacity(conn, named.resources, &orders, currencies, now).await?;
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
@@ -145,6 +147,7 @@ async fn load_capacity(
     conn: Conn<'_>,
     mut codes: Vec<String>,
     orders: &[Order],
+    currencies: &Currencies,
     now: DateTime<Utc>,
 ) -> Result<CapacityCatalogue, StoreError> {
     codes.extend(orders.iter().filter_map(|order| Some(order.subscription.as_ref()?.resource.clone())));
@@ -153,9 +156,10 @@ async fn load_capacity(
     }
     codes.sort_unstable();
     codes.dedup();
+    let asked: Vec<(String, i32)> = codes.iter().map(|code| (code.clone(), SUBSCRIPTION_LEVEL)).collect();
     let (resources, prices, discounts) = try_join!(
-        plans::resource_by_codes(conn, codes.clone()),
-        capacity::subscription_prices(conn, codes, now),
+        plans::resource_by_codes(conn, codes),
+        capacity::prices_at_levels(conn, &asked, currencies, When::Held(now)),
         capacity::term_discounts(conn),
     )?;
     let resources = resources.into_iter().map(|resource| (resource.code.clone(), resource)).collect();

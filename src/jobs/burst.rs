@@ -6,6 +6,7 @@
 //! not been; those that no gauge reaches into are passed over together. docs/adr/0013 tells why.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
@@ -43,6 +44,8 @@ pub async fn burst_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, 
             }
         }
         burst::progress(&*jobs.database.connection().await?, due.next).await?;
+        let behind = Cycle::of(jobs.clock.now()).number().saturating_sub(due.next.number());
+        metrics::gauge!("abacus_burst_cycles_behind").set(f64::from(behind));
         has_moved = true;
     }
     if has_moved {
@@ -104,7 +107,7 @@ impl Running {
     async fn begin(jobs: &JobContext, cycle: Cycle) -> Result<Self, StoreError> {
         let conn = jobs.database.connection().await?;
         let bursting = burst::bursting(&conn, cycle).await?;
-        let prices = burst::prices_of(&conn, &bursting, cycle.start()).await?;
+        let prices = burst::prices_of(&conn, &bursting, &jobs.currencies, cycle.start()).await?;
         Ok(Self { cycle, bursting, prices })
     }
 
@@ -114,6 +117,7 @@ impl Running {
 }
 
 async fn run_cycle(jobs: &JobContext, cycle: Cycle, permit: &Permit<'_>) -> Result<(), Halt> {
+    let begin = Instant::now();
     let running = Running::begin(jobs, cycle).await?;
     // Where the pages have come to.
     let after = Mutex::new(AccountId(0));
@@ -123,6 +127,7 @@ async fn run_cycle(jobs: &JobContext, cycle: Cycle, permit: &Permit<'_>) -> Resu
         add_up(&mut used, worker?);
     }
     publish_levels(jobs, cycle, &used).await?;
+    metrics::gauge!("abacus_burst_cycle_seconds").set(begin.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -9,14 +9,13 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::numeric::Exact;
-use super::rows::{ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows};
+use super::{Conn, capacity, execute};
 use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle, Price};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::AccountId;
 use crate::domain::license::LICENSE_LEVEL;
-use crate::domain::money::CurrencyCode;
+use crate::domain::money::{Currencies, CurrencyCode};
 use crate::domain::usage::{SLOT, held_from, slot_of};
 
 // ── capacity ──
@@ -287,28 +286,14 @@ fn held(found: Vec<(i64, String, Exact)>) -> Result<Vec<Held>, StoreError> {
 pub async fn prices_of(
     conn: Conn<'_>,
     bursting: &[Bursting],
+    currencies: &Currencies,
     at: DateTime<Utc>,
 ) -> Result<HashMap<Price, ResourcePrice>, StoreError> {
-    let mut prices = HashMap::new();
-    for [condition, order] in [[" > ", "ASC"], [" <= ", "DESC"]] {
-        let statement = Statement::new("SELECT DISTINCT ON (p.resource_code, p.currency) ")
-            .sql(select_list::<ResourcePriceRow>("p."))
-            .sql(" FROM UNNEST(")
-            .value::<Array<Text>, _>(bursting.iter().map(|one| one.resource.clone()).collect::<Vec<_>>())
-            .sql(", ")
-            .value::<Array<Integer>, _>(bursting.iter().map(|one| one.level).collect::<Vec<_>>())
-            .sql(
-                ") k (resource_code, level) JOIN resource_prices p ON p.resource_code = k.resource_code \
-                 AND p.level = k.level AND p.cluster_id IS NULL AND p.chart_name IS NULL AND p.effective_from",
-            )
-            .sql(condition)
-            .instant(at)
-            .sql(format!(" ORDER BY p.resource_code, p.currency, p.effective_from {order}, p.id {order}"));
-        for price in rows::<ResourcePriceRow>(conn, statement).await? {
-            prices.insert((price.resource.clone(), price.currency), price);
-        }
-    }
-    Ok(prices)
+    let asked: Vec<(String, i32)> = bursting.iter().map(|one| (one.resource.clone(), one.level)).collect();
+    let later = capacity::prices_at_levels(conn, &asked, currencies, capacity::When::FirstAfter(at)).await?;
+    let held = capacity::prices_at_levels(conn, &asked, currencies, capacity::When::Held(at)).await?;
+    let by_place = |price: ResourcePrice| ((price.resource.clone(), price.currency), price);
+    Ok(later.into_iter().chain(held).map(by_place).collect())
 }
 
 // ── cycles ──

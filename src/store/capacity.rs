@@ -10,9 +10,9 @@ use super::numeric::Exact;
 use super::rows::{ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
+use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::ids::ResourcePriceId;
-use crate::domain::money::CurrencyCode;
+use crate::domain::money::{Currencies, CurrencyCode};
 
 /// The price of a resource at a level that holds at an instant: of those whose time has come the last.
 pub async fn resource_price_at(
@@ -99,21 +99,42 @@ pub async fn resource_price_count(
     Ok(statement.get_result(&mut conn).await?)
 }
 
-/// What subscriptions to resources cost at an instant, in every currency.
-pub async fn subscription_prices(
+/// Which of the prices that were set one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// The one that holds at an instant.
+    Held(DateTime<Utc>),
+    /// The first that was set after it.
+    FirstAfter(DateTime<Utc>),
+}
+
+/// What resources cost at levels, in each of these currencies.
+pub async fn prices_at_levels(
     conn: Conn<'_>,
-    resources: Vec<String>,
-    at: DateTime<Utc>,
+    asked: &[(String, i32)],
+    currencies: &Currencies,
+    when: When,
 ) -> Result<Vec<ResourcePrice>, StoreError> {
-    let statement = Statement::new("SELECT DISTINCT ON (resource_code, currency) ")
-        .sql(select_list::<ResourcePriceRow>(""))
-        .sql(" FROM resource_prices WHERE resource_code = ANY(")
-        .value::<Array<Text>, _>(resources)
-        .sql(") AND level = ")
-        .value::<Integer, _>(SUBSCRIPTION_LEVEL)
-        .sql(" AND cluster_id IS NULL AND chart_name IS NULL AND effective_from <= ")
+    let (condition, at, order) = match when {
+        When::Held(at) => (" AND p.effective_from <= ", at, "DESC"),
+        When::FirstAfter(at) => (" AND p.effective_from > ", at, "ASC"),
+    };
+    let codes: Vec<String> = currencies.iter().map(|currency| currency.code.to_string()).collect();
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<ResourcePriceRow>("p."))
+        .sql(" FROM UNNEST(")
+        .value::<Array<Text>, _>(asked.iter().map(|(resource, _)| resource.clone()).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Integer>, _>(asked.iter().map(|(_, level)| *level).collect::<Vec<_>>())
+        .sql(") k (resource_code, level) CROSS JOIN UNNEST(")
+        .value::<Array<Text>, _>(codes)
+        .sql(
+            ") c (currency) CROSS JOIN LATERAL (SELECT * FROM resource_prices p WHERE p.resource_code = k.resource_code \
+             AND p.currency = c.currency AND p.level = k.level AND p.cluster_id IS NULL AND p.chart_name IS NULL",
+        )
+        .sql(condition)
         .instant(at)
-        .sql(" ORDER BY resource_code, currency, effective_from DESC, id DESC");
+        .sql(format!(" ORDER BY p.effective_from {order}, p.id {order} LIMIT 1) p"));
     rows::<ResourcePriceRow>(conn, statement).await
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use abacus::clock::Clock;
 use abacus::domain::burst::{Bursting, Cycle, CycleCharge, charge_account};
@@ -16,12 +17,14 @@ use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
 use abacus::store::database::Database;
 use chrono::{DateTime, TimeDelta};
 use futures_util::future::join_all;
+use nix::sys::signal::Signal;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::support::TestServer;
 use crate::support::life::{Life, at};
 use crate::support::load::Dice;
+use crate::support::process::{command, eventually, signal};
 use crate::support::sequences::in_full;
 
 /// Bytes.
@@ -841,4 +844,131 @@ async fn a_cloud_day_is_charged_as_calculated_by_hand_and_its_levels_follow_the_
         assert_eq!(dec(&balance["account"]["balance"]["amount"]), opening[account] - total);
     }
     assert!(life.server.assert_ledger_is_healthy().await > i64::try_from(slots * accounts).unwrap());
+}
+
+#[tokio::test]
+async fn what_cannot_be_declared_is_refused_by_its_field_and_nothing_is_kept() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "100").await;
+    let still = life.server.contents().await;
+    let step = |from: &str, level: i64| json!({ "fromUtilisation": from, "level": level });
+    for (field, value, path, code) in [
+        ("resource", json!("nothing"), "resource", "NOT_FOUND"),
+        ("resource", json!("transfer_out"), "resource", "INVALID"),
+        ("resource", json!(""), "resource", "INVALID"),
+        ("capacity", json!("0"), "capacity", "INVALID"),
+        ("capacity", json!("-1"), "capacity", "INVALID"),
+        ("capacity", json!("100000000000001"), "capacity", "OUT_OF_RANGE"),
+        ("capacity", json!("0.0000000001"), "capacity", "INVALID"),
+        ("curve", json!([]), "curve", "REQUIRED"),
+        ("curve", json!(vec![step("0", 1); 22]), "curve", "LIMIT_EXCEEDED"),
+        ("curve", json!([step("0", 1), step("0", 2)]), "curve.1.fromUtilisation", "INVALID"),
+        ("curve", json!([step("0", 1), step("80", 2)]), "curve.1.fromUtilisation", "INVALID"),
+        ("curve", json!([step("-0.1", 1)]), "curve.0.fromUtilisation", "INVALID"),
+        ("curve", json!([step("0", 21)]), "curve.0.level", "OUT_OF_RANGE"),
+    ] {
+        let mut input = json!({ "resource": "cpu", "capacity": "10", "curve": [step("0", 1)] });
+        input[field] = value;
+        let refused = life
+            .operator
+            .payload("setBurstCapacity", "SetBurstCapacityInput", input, "resource { code }")
+            .await;
+        let error = &refused["userErrors"][0];
+        let expected: Vec<&str> = ["input"].into_iter().chain(path.split('.')).collect();
+        assert_eq!((&error["path"], &error["code"]), (&json!(expected), &json!(code)), "{refused}");
+    }
+    // A gauge of a resource that there is not.
+    let event = json!({ "id": "1", "namespace": "tenant", "resource": "nothing", "quantity": "1", "time": "2026-03-01T10:00:00Z" });
+    let fields = "results { outcome message }";
+    let recorded =
+        life.operator.mutate("recordUsage", "RecordUsageInput", json!({ "events": [event] }), fields).await;
+    let outcome = json!([{ "outcome": "REJECTED", "message": "resource: there is no such resource" }]);
+    assert_eq!(recorded["results"], outcome);
+    life.server.assert_holds_still(&still).await;
+}
+
+#[tokio::test]
+async fn a_charge_that_does_not_fit_holds_its_account_whole_and_nobody_else() {
+    let clock = Clock::standing_at(at("2026-03-01T10:00:00Z"));
+    let server = TestServer::with(|config| {
+        config.clock = clock.clone();
+        config.currencies.configure("CNY:2:20").unwrap();
+    })
+    .await;
+    let large = server.account("large", "10").await;
+    server.account("small", "10").await;
+    // With 20 places a charge of more than eight digits before the point does not fit 28.
+    let price = |resource: &str, price: &str, multiplier: &str| json!({ "resource": resource, "currency": "CNY", "level": 1, "price": price, "unit": "count/hour", "multiplier": multiplier });
+    set_prices(&server, &[price("cpu", "1", "3600"), price("mem", "0.123456789", "7")]).await;
+    for resource in ["cpu", "mem"] {
+        declare(&server, resource, 99_000_000_000_000, &[("0", 1)]).await;
+    }
+    report(&server, "large", "cpu", 1, "2026-03-01T10:00:00Z").await;
+    report(&server, "large", "mem", 98_765_432_109_876, "2026-03-01T10:00:00Z").await;
+    report(&server, "small", "cpu", 12, "2026-03-01T10:00:00Z").await;
+    let moved = json!({ "to": "2026-03-01T10:10:00Z" });
+    server.operator().mutate("advanceClock", "AdvanceClockInput", moved, "now").await;
+    let balance = async |namespace: &str| {
+        let data =
+            server.customer(namespace).data("{ account { balance { amount } ledger { totalCount } } }").await;
+        (data["account"]["balance"]["amount"].clone(), data["account"]["ledger"]["totalCount"].clone())
+    };
+    assert_eq!(balance("large").await, (json!("10.00"), json!(1)), "not even for its processor");
+    assert_eq!(balance("small").await, (json!("8.00"), json!(3)));
+    let query = format!("{{ account(id: \"{large}\") {{ notices {{ kind message }} }} }}");
+    let notices = server.operator().data(&query).await["account"]["notices"].clone();
+    assert_eq!(notices.as_array().unwrap().len(), 1);
+    assert!(
+        notices[0]["message"].as_str().unwrap().contains("what it comes to is out of range"),
+        "{notices}"
+    );
+    server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cycles_are_charged_once_though_one_of_two_runners_is_killed_in_the_middle() {
+    const ACCOUNTS: i64 = 40;
+    for round in 0..if in_full() { 20 } else { 2 } {
+        let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
+        set_prices(&server, &[price_of("cpu", 1, "12")]).await;
+        declare(&server, "cpu", 1_000_000, &[("0", 1)]).await;
+        let now = server.server.app.clock.now().to_rfc3339();
+        for number in 0..ACCOUNTS {
+            server.account(&format!("tenant-{number}"), "1000").await;
+            report(&server, &format!("tenant-{number}"), "cpu", 1_000, &now).await;
+        }
+        let sql = server.sql().await;
+        let count = async |query: &str| -> i64 { sql.query_one(query, &[]).await.unwrap().get(0) };
+        let charged = "SELECT count(*) FROM ledger_entries WHERE billing_cycle IS NOT NULL";
+        // An hour and a half later: twelve cycles, the first of them not whole.
+        sql.batch_execute("INSERT INTO sandbox_clock (offset_micros) VALUES (5400000000)").await.unwrap();
+        // Some accounts are held by somebody else, so that the one that is killed is in the middle.
+        let holder = server.sql().await;
+        let hold = format!("BEGIN; SELECT FROM accounts ORDER BY id LIMIT {} FOR UPDATE", 1 + round % 20);
+        holder.batch_execute(&hold).await.unwrap();
+        let runner = || {
+            command(&["jobs", "--sandbox", "--lease-seconds", "1"])
+                .env("DATABASE_URL", &server.database_url)
+                .env("RUST_LOG", "off")
+                .kill_on_drop(true)
+                .spawn()
+                .expect("jobs start")
+        };
+        let mut runners = [runner(), runner()];
+        eventually("the first charges", 60, async || (count(charged).await > 0).then_some(())).await;
+        tokio::time::sleep(Duration::from_millis(round as u64 * 7 % 30)).await;
+        let [first, second] = &mut runners;
+        let (killed, left) = if round % 2 == 0 { (first, second) } else { (second, first) };
+        signal(i32::try_from(killed.id().unwrap()).unwrap(), Signal::SIGKILL);
+        killed.wait().await.unwrap();
+        holder.batch_execute("ROLLBACK").await.unwrap();
+        let all = ACCOUNTS * 12;
+        eventually("all cycles", 60, async || (count(charged).await >= all).then_some(())).await;
+        signal(i32::try_from(left.id().unwrap()).unwrap(), Signal::SIGTERM);
+        left.wait().await.unwrap();
+        assert_eq!(count(charged).await, all, "round {round}");
+        let unlike = "SELECT count(*) FROM (SELECT account_id FROM ledger_entries WHERE billing_cycle IS NOT NULL GROUP BY account_id
+            HAVING count(*) <> 12 OR count(DISTINCT billing_cycle) <> 12 OR max(billing_cycle) - min(billing_cycle) <> 11) t";
+        assert_eq!(count(unlike).await, 0, "round {round}");
+        server.assert_ledger_is_healthy().await;
+    }
 }

@@ -189,3 +189,54 @@ async fn prices_that_cannot_be_are_refused_by_their_place_and_none_is_set() {
     let changed = server.sql().await.execute("UPDATE resource_prices SET price = 0", &[]).await;
     assert!(changed.is_err());
 }
+
+#[tokio::test]
+async fn pricing_lists_the_prices_that_hold_newest_first_and_narrowed() {
+    let server = priced().await;
+    let all = cases()["prices"].as_array().unwrap().len();
+    let again = json!({ "prices": [{ "resource": "dssd", "currency": "USD", "level": 0, "price": "0.15", "unit": "GB/month",
+        "multiplier": "2783138807808000" }] });
+    server.operator().mutate("setResourcePrices", "SetResourcePricesInput", again, "prices { id }").await;
+    let customer = server.customer("tenant");
+    let listed = async |arguments: &str| {
+        let query = format!(
+            "{{ pricing {{ prices({arguments}) {{ totalCount nodes {{ resource {{ code }} currency level price }}
+                pageInfo {{ hasNextPage endCursor }} }} }} }}"
+        );
+        customer.data(&query).await["pricing"]["prices"].clone()
+    };
+    let whole = listed("first: 100").await;
+    assert_eq!(
+        (whole["totalCount"].as_u64(), whole["nodes"].as_array().unwrap().len()),
+        (Some(all as u64), all)
+    );
+    let newest = json!({ "resource": { "code": "dssd" }, "currency": "USD", "level": 0, "price": "0.15" });
+    assert_eq!(whole["nodes"][0], newest, "it has taken the place of the one before");
+    let dollars = whole["nodes"].as_array().unwrap().iter().filter(|price| price["currency"] == "USD");
+    let dollars: Vec<Value> = dollars.cloned().collect();
+    assert_eq!(listed("first: 100, currency: \"USD\"").await["nodes"], json!(dollars));
+    assert_eq!(listed("resource: \"dssd\", currency: \"USD\", level: 0").await["nodes"], json!([newest]));
+    for (arguments, count) in [
+        ("resource: \"mem\"", 1),
+        ("level: 1", 5),
+        ("resource: \"mem\", level: 0", 0),
+        ("resource: \"nothing\"", 0),
+        ("currency: \"XXX\"", 0),
+        ("level: 99", 0),
+    ] {
+        assert_eq!(listed(arguments).await["totalCount"], count, "{arguments}");
+    }
+    // Pages agree with the whole.
+    let (mut paged, mut arguments) = (Vec::new(), "first: 3".to_owned());
+    loop {
+        let page = listed(&arguments).await;
+        paged.extend(page["nodes"].as_array().unwrap().clone());
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+        arguments = format!("first: 3, after: {}", page["pageInfo"]["endCursor"]);
+    }
+    assert_eq!(json!(paged), whole["nodes"]);
+    assert_eq!(listed("last: 2").await["nodes"].as_array().unwrap(), &paged[all - 2..]);
+    assert_eq!(listed("first: 2, offset: 4").await["nodes"].as_array().unwrap(), &paged[4..6]);
+}

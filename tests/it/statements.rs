@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use abacus::clock::Clock;
 use abacus::domain::ids::AccountId;
 use abacus::jobs::billing::{begin_runs, late_pass, run_pass};
+use abacus::jobs::burst::burst_pass;
 use abacus::jobs::{Permit, pass};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 17] = [
     "accounts",
     "namespaces",
     "orders",
@@ -40,6 +41,8 @@ const TABLES: [&str; 15] = [
     "metered_records",
     "closed_months",
     "late_usage",
+    "gauge_slots",
+    "resource_prices",
 ];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts. Of one
@@ -71,8 +74,9 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         INSERT INTO transactions SELECT a, pg_temp.made(g, a, g * 3 + 2), 'CHECKOUT', 'FINISHED', 'CNY', 1, 'customer',
                 'revenue:checkout', 'Plan C', 'balance', pg_temp.made(g, a, g * 3), pg_temp.made(g, a, g * 3 + 1), NULL, 0, 0, 'cn-north-1', pg_temp.at(g)
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
-        INSERT INTO ledger_entries (account_id, id, seq, time, currency, amount, initial, "end", reason, hash)
-            SELECT a, pg_temp.made(g, a, g * 3 + 2), g / {owners} + 1, pg_temp.at(g), 'CNY', 1, 1, 0, 'Plan C', sha256('x')
+        INSERT INTO ledger_entries (account_id, id, seq, time, currency, amount, initial, "end", reason, hash, billing_cycle)
+            SELECT a, pg_temp.made(g, a, g * 3 + 2), g / {owners} + 1, pg_temp.at(g), 'CNY', 1, 1, 0, 'Plan C', sha256('x'),
+                CASE WHEN {owners} > 1 THEN g / {owners} END
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         UPDATE orders SET next_step_at = '2100-01-01T00:00:00Z';
         UPDATE orders SET next_step_at = '2026-01-02T00:00:00Z', expires_at = '2120-01-01T00:00:00Z' WHERE number IN ('O1', 'O2', 'O4');
@@ -102,6 +106,17 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         INSERT INTO late_usage SELECT {MAIN} + g % 4000, '2020-01-01'::date + g / 4000, 1,
                 CASE WHEN g < 3 THEN '2026-01-02T00:00:00Z' ELSE '2100-01-01T00:00:00Z' END::timestamptz
             FROM generate_series(0, {ROWS} - 1) g;
+        INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)
+            SELECT 'space', CASE WHEN g % 51 = 0 THEN 'CNY' ELSE 'X' || chr(65 + g % 51 / 26) || chr(65 + g % 26) END, g / 51 % 21, g,
+                'GB/month', 2592000, pg_temp.at(g) FROM generate_series(1, {ROWS}) g;
+        INSERT INTO burst_capacities (resource_code, capacity, curve, effective_from)
+            VALUES ('space', 1000000, '[{{"from":"0","level":1}}]', '2026-01-01T00:00:00Z');
+        INSERT INTO burst_levels VALUES ('space', 0, 1, 0);
+        INSERT INTO gauge_slots SELECT '2020-01-01T00:00:00Z'::timestamptz + g * interval '5 minutes' FROM generate_series(1, {ROWS}) g;
+        INSERT INTO gauge_slots VALUES ('2026-02-13T00:00:00Z');
+        INSERT INTO usage_samples SELECT {MAIN} + g, 'space', '2026-02-13T00:00:00Z', 'burst', 1, '2026-02-13T00:00:00Z', 1
+            FROM generate_series(1, 60) g;
+        UPDATE burst_progress SET next_cycle = extract(epoch FROM '2026-02-13T00:00:00Z'::timestamptz)::integer / 300;
         ANALYZE;
         "#
     );
@@ -285,6 +300,13 @@ async fn hot_statements_read_little_of_large_tables() {
         assert_eq!(looked.undone, 0, "{when}");
     }
 
+    for when in ["burst", "burst, when nothing is due"] {
+        reads.watch(when, burst_pass(&app.jobs, &Permit::Always)).await.unwrap();
+    }
+    let sql = reads.server.sql().await;
+    let charged = "SELECT count(*) FROM ledger_entries WHERE billing_cycle > 1000000";
+    assert!(sql.query_one(charged, &[]).await.unwrap().get::<_, i64>(0) > 100);
+
     // Look-ups.
     let id = |field: &str| paid[field]["id"].as_str().unwrap().to_owned();
     let number = |field: &str| paid[field]["number"].as_str().unwrap().to_owned();
@@ -301,6 +323,8 @@ async fn hot_statements_read_little_of_large_tables() {
         format!(r#"{{ transaction(id: "{transaction}") {{ id refundedAmount }} }}"#),
         format!(r#"{{ node(id: "{}") {{ id }} }}"#, id("order")),
         "{ billingRuns(period: \"2026-01-01\") { done } }".to_owned(),
+        "{ pricing { current { level } next { level } prices(resource: \"space\", currency: \"CNY\", level: 1) { nodes { price } } } }".to_owned(),
+        "{ capacityCharge(resource: \"space\", amount: 1, seconds: 1, currency: \"CNY\") { price { amount } } }".to_owned(),
         format!(r#"{{ account(id: "{owner}") {{ bills(first: 5) {{ nodes {{ lines {{ title }} }} }} }} }}"#),
         format!(
             r#"{{ usage(accountId: "{owner}", resource: "transfer_out", granularity: HOUR, startTime: "2026-01-02T00:00:00Z",
@@ -332,6 +356,7 @@ async fn hot_statements_read_little_of_large_tables() {
         ("records", [r#"startTime: "2026-01-02T00:00:00Z""#, "orderType: NEW"]),
         ("transactions", [early, "kind: CHECKOUT"]),
         ("ledger", [early, r#"startTime: "2026-01-14T00:00:00Z""#]),
+        ("ledger", [early, "billingCycle: 7"]),
     ] {
         for (whose, client, account) in [
             ("everybody's", &operator, String::new()),
