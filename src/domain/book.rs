@@ -16,6 +16,7 @@ use super::money::{Currencies, CurrencyCode};
 use super::notice::Notice;
 use super::order::Order;
 use super::plan::{Plan, Resource};
+use super::prepay::PrepayQuote;
 use super::record::Record;
 use super::transaction::Transaction;
 
@@ -68,6 +69,7 @@ pub struct Gain {
     pub notices: Vec<Arc<Notice>>,
     pub answers: Vec<Answer>,
     pub records: Vec<Record>,
+    pub prepay_quotes: Vec<Arc<PrepayQuote>>,
     /// New or changed, by their accounts and beginnings.
     pub closed_months: BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
     /// Whether anything was decided that must be kept.
@@ -124,7 +126,8 @@ impl Gain {
         let transactions = self.transactions.len().saturating_add(self.changed_transactions.len());
         let others = self.entries.len().saturating_add(self.notices.len()).saturating_add(self.answers.len());
         let months = self.records.len().saturating_add(self.closed_months.len());
-        [orders, bills, transactions, others, months].iter().any(|count| *count > 0)
+        let prepaid = self.prepay_quotes.len();
+        [orders, bills, transactions, others, months, prepaid].iter().any(|count| *count > 0)
     }
 
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
@@ -145,6 +148,7 @@ impl Gain {
         self.notices.extend(later.notices);
         self.answers.extend(later.answers);
         self.records.extend(later.records);
+        self.prepay_quotes.extend(later.prepay_quotes);
         self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;
     }

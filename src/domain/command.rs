@@ -13,9 +13,12 @@ use super::burst::{Cycle, CycleCharge};
 use super::capacity::Quote;
 use super::closing::RatedMonth;
 use super::codes::coded_enum;
+use super::exchange_rate::ExchangeRate;
 use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
 use super::ledger::Hash;
+use super::money::CurrencyCode;
 use super::order::Order;
+use super::prepay::{Limits, PrepayQuote, Quoted};
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
 
@@ -70,6 +73,8 @@ pub enum Action {
     CloseMonth(#[serde(skip)] Arc<RatedMonth>),
     Rerate(Box<Rerate>),
     TellMonthFailure(MonthFailure),
+    /// Keeps an offer of a prepayment.
+    KeepQuote(#[serde(skip)] Box<KeepQuote>),
     /// Charges what was used beyond subscriptions in a cycle.
     ChargeBurst(#[serde(skip)] Arc<CycleCharge>),
     TellBurstHeld(BurstHeld),
@@ -182,6 +187,19 @@ pub struct MonthFailure {
     pub message: String,
 }
 
+/// What an app costs for a term, as it was priced for this.
+#[derive(Debug, Clone)]
+pub struct KeepQuote {
+    /// The asset that is paid with.
+    pub currency: CurrencyCode,
+    pub quoted: Quoted,
+    pub months: i32,
+    pub cluster: String,
+    pub chart: String,
+    pub limits: Limits,
+    pub rate: Option<Arc<ExchangeRate>>,
+}
+
 /// Tells operators that an account could not be charged for burst from a cycle on.
 #[derive(Debug, Clone, Serialize)]
 pub struct BurstHeld {
@@ -276,6 +294,7 @@ impl Action {
             | Self::BillStep(_)
             | Self::CloseMonth(_)
             | Self::TellMonthFailure(_)
+            | Self::KeepQuote(_)
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_) => return None,
@@ -333,6 +352,8 @@ pub struct Outcome {
     pub renewal_price: Option<Decimal>,
     /// How the price of a subscription comes about.
     pub quote: Option<Quote>,
+    /// What was offered.
+    pub prepay_quote: Option<Arc<PrepayQuote>>,
     /// What a job's step did.
     pub jobs: Vec<JobDone>,
 }

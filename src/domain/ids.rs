@@ -179,6 +179,8 @@ owned_ids! {
     RecordId = "rec";
     /// A notice's id.
     NoticeId = "ntc";
+    /// The id of an offer of a prepayment.
+    QuoteId = "pqt";
 }
 
 /// A plan's id; plans belong to the provider, not to an account.

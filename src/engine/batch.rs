@@ -26,7 +26,8 @@ use crate::store::accounts;
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, bills, capacity, closings, keys, ledger, notices, orders, plans, records, transactions,
+    Conn, bills, capacity, closings, keys, ledger, notices, orders, plans, prepay_quotes, records,
+    transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -242,6 +243,7 @@ impl Named {
             Action::OrderStep(step) => self.orders.push(step.order.0),
             Action::TellMonthFailure(_)
             | Action::ChargeBurst(_)
+            | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
@@ -292,6 +294,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!gain.notices.is_empty(), notices::notice_insert(conn, &gain.notices)),
         when(!answers.is_empty(), keys::answer_insert(conn, &answers)),
         when(!gain.records.is_empty(), records::record_insert(conn, &gain.records)),
+        when(!gain.prepay_quotes.is_empty(), prepay_quotes::quote_insert(conn, &gain.prepay_quotes)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
     Ok(())
@@ -325,6 +328,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.entries.extend::<Vec<Entry>>(gained.entries);
         all.notices.extend(gained.notices);
         all.records.extend(gained.records);
+        all.prepay_quotes.extend(gained.prepay_quotes);
         all.closed_months.extend(gained.closed_months);
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));
     }

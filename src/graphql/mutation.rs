@@ -4,11 +4,13 @@ mod accounts;
 mod billing;
 mod burst;
 mod capacity;
+mod exchange_rates;
 mod licenses;
 mod money;
 mod notices;
 mod orders;
 mod plans;
+mod prepay;
 mod prices;
 mod sandbox;
 mod subscription;
@@ -30,6 +32,8 @@ pub struct Mutation(
     burst::BurstMutation,
     subscription::SubscriptionMutation,
     licenses::LicenseMutation,
+    prepay::PrepayMutation,
+    exchange_rates::ExchangeRateMutation,
     accounts::AccountMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,

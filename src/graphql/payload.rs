@@ -14,6 +14,7 @@ use crate::domain::command::{Action, Command, Done, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
 use crate::domain::order::Order;
+use crate::domain::prepay::PrepayQuote;
 use crate::domain::text::idempotency_key;
 use crate::domain::transaction::Transaction;
 use crate::engine::Urgency;
@@ -41,6 +42,8 @@ pub(super) struct Made {
     pub schedule: Option<Vec<ScheduledDebit>>,
     /// How a price comes about; None of what was done before.
     pub quote: Option<Quote>,
+    /// What was offered.
+    pub prepay_quote: Option<Arc<PrepayQuote>>,
 }
 
 /// Has the engine do it, once for each key.
@@ -87,6 +90,7 @@ fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
         refunded: outcome.refunded,
         schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
         quote: outcome.quote,
+        prepay_quote: outcome.prepay_quote,
     })
 }
 
@@ -117,5 +121,5 @@ async fn as_it_is_now(
         None => None,
     };
     let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
-    Ok(Made { account, order, bill, transaction, refunded, schedule, quote: None })
+    Ok(Made { account, order, bill, transaction, refunded, schedule, quote: None, prepay_quote: None })
 }

@@ -26,6 +26,7 @@ use super::types::bill::{Bill, BillConnection};
 use super::types::billing_run::BillingRun;
 use super::types::charge::Charge;
 use super::types::code_label::CodeLabel;
+use super::types::exchange_rate::ExchangeRate;
 use super::types::idempotent_result::IdempotentResult;
 use super::types::ledger_entry::LedgerEntryConnection;
 use super::types::ledger_health::LedgerHealth;
@@ -411,6 +412,13 @@ impl Query {
     /// What capacity costs, and the burst levels now and next.
     async fn pricing(&self, ctx: &Context<'_>) -> async_graphql::Result<Pricing> {
         Ok(Pricing::now(session(ctx)?))
+    }
+
+    /// Of each pair of currencies the rate that was observed last.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn exchange_rates(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ExchangeRate>> {
+        let rates = session(ctx)?.repository().exchange_rates().await.map_err(ApiError::from)?;
+        Ok(rates.iter().map(ExchangeRate::from).collect())
     }
 
     /// The licences that can be used, newest first.

@@ -23,7 +23,10 @@ use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
-use super::{billing_runs, burst, capacity, keys, labels, late_usage, licenses, notices, price_rules, usage};
+use super::{
+    billing_runs, burst, capacity, exchange_rates, keys, labels, late_usage, licenses, notices,
+    prepay_quotes, price_rules, usage,
+};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::billing_run::BillingRun;
@@ -31,6 +34,7 @@ use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
+use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId,
     PriceRuleId, RecordId, ResourcePriceId, TransactionId, account_of_number,
@@ -418,6 +422,38 @@ impl Repository {
 
     pub async fn resource_price_count(&self, filter: &ResourcePriceFilter) -> Result<i64, StoreError> {
         capacity::resource_price_count(&*self.store.database.connection().await?, filter).await
+    }
+
+    /// Of each pair of currencies the rate that was observed last: everybody may see them.
+    pub async fn exchange_rates(&self) -> Result<Vec<ExchangeRate>, StoreError> {
+        exchange_rates::rates_latest(&*self.store.database.connection().await?).await
+    }
+
+    pub async fn exchange_rate(
+        &self,
+        base: CurrencyCode,
+        quote: CurrencyCode,
+    ) -> Result<Option<ExchangeRate>, StoreError> {
+        exchange_rates::rate_latest(&*self.store.database.connection().await?, base, quote).await
+    }
+
+    pub async fn exchange_rate_set(&self, rate: &ExchangeRate) -> Result<Option<ExchangeRate>, AccessError> {
+        self.require_operator()?;
+        let conn = self.store.database.connection().await?;
+        let kept = exchange_rates::rate_insert(&conn, rate).await;
+        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+    }
+
+    /// What resources cost in prepayments on a cluster of a chart: everybody may see it.
+    pub async fn prices_for_app(
+        &self,
+        resources: Vec<String>,
+        cluster: String,
+        chart: String,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<ResourcePrice>, StoreError> {
+        let conn = self.store.database.connection().await?;
+        prepay_quotes::prices_for_app(&conn, resources, cluster, chart, at).await
     }
 
     /// Licences by their ids: everybody may see them.

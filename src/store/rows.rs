@@ -21,6 +21,7 @@ use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
+use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId,
     PriceRuleId, RecordId, ResourcePriceId, TransactionId,
@@ -723,6 +724,32 @@ impl Row for LicenseRow {
             user_metric: self.user_metric,
             burstable: self.burstable,
             created_at: self.created_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct ExchangeRateRow {
+    id: i64,
+    base: Coded<CurrencyCode>,
+    quote: Coded<CurrencyCode>,
+    rate: Exact,
+    source: String,
+    observed_at: DateTime<Utc>,
+}
+
+impl Row for ExchangeRateRow {
+    columns!(exchange_rates: id, base, quote, rate, source, observed_at);
+    type Domain = ExchangeRate;
+
+    fn into_domain(self) -> Result<ExchangeRate, StoreError> {
+        Ok(ExchangeRate {
+            id: self.id,
+            base: self.base.0,
+            quote: self.quote.0,
+            rate: self.rate.0,
+            source: self.source,
+            observed_at: self.observed_at,
         })
     }
 }

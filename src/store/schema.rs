@@ -288,6 +288,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    exchange_rates (id) {
+        id -> BigInt,
+        base -> Text,
+        quote -> Text,
+        rate -> Numeric,
+        source -> Text,
+        observed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     price_definitions (id) {
         id -> BigInt,
         #[sql_name = "type"]

@@ -117,6 +117,11 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("licenses", Nobody, "{ licenses { totalCount nodes { name type } } }"),
     ("defineLicense", Operators, "mutation { defineLicense(input: { name: \"cpu\", longName: \"n\", type: INSTALL, userMetric: \"smp\",
         burstable: true }) { license { id } userErrors { path code message } } }"),
+    ("exchangeRates", Nobody, "{ exchangeRates { base quote rate } }"),
+    ("setExchangeRate", Operators, "mutation { setExchangeRate(input: { base: \"USD\", quote: \"USD\", rate: 1, source: \"s\" }) {
+        exchangeRate { rate } userErrors { path code message } } }"),
+    ("quotePrepay", Act, "mutation($account: ID) { quotePrepay(input: { accountId: $account, asset: \"USD\", clusterId: \"c\",
+        chartName: \"c\", cpuLimit: 100, memLimit: 100, storageLimit: 100, period: 3 }) { quote { usd } userErrors { path code message } } }"),
     ("pricing", Nobody, "{ pricing { current { level } next { level } nextAt prices { totalCount nodes { price level } } } }"),
     ("setBurstCapacity", Operators, "mutation { setBurstCapacity(input: { resource: \"none\", capacity: 1,
         curve: [{ fromUtilisation: 0, level: 1 }] }) { resource { code } userErrors { path code message } } }"),

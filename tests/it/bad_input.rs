@@ -750,6 +750,11 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "defineLicense" => {
             json!({ "name": "windows", "longName": "n", "type": "INSTALL", "userMetric": "smp", "burstable": true })
         }
+        "setExchangeRate" => json!({ "base": "ANKR_ERC20", "quote": "USD", "rate": "0.03", "source": "s" }),
+        "quotePrepay" => {
+            json!({ "accountId": shop.account, "asset": "USD", "clusterId": "c", "chartName": "c", "cpuLimit": 100, "memLimit": 100,
+            "storageLimit": 100, "period": 1 })
+        }
         "setBurstCapacity" => {
             json!({ "resource": "cpu", "capacity": "1", "curve": [{ "fromUtilisation": "0", "level": 1 }] })
         }

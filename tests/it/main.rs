@@ -24,6 +24,7 @@ mod monthly_bills;
 mod order_life;
 mod order_search;
 mod payment_v1;
+mod prepay;
 mod price_rules;
 mod private_cluster;
 mod rating_cases;

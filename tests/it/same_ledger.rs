@@ -113,9 +113,20 @@ fn by_number<T: Clone>(rows: &[Arc<T>], number: impl Fn(&T) -> i64) -> Vec<T> {
 
 fn same_outcome(expected: &Result<Done, Refusal>, actual: &Result<Done, Refusal>) -> Checked {
     let parts = |outcome: &Outcome| {
-        let Outcome { account, order, bill, transaction, refunded, open_bills, renewal_price, jobs, quote } =
-            outcome.clone();
-        (account, order, bill, transaction, refunded, open_bills, renewal_price, jobs, quote)
+        let Outcome {
+            account,
+            order,
+            bill,
+            transaction,
+            refunded,
+            open_bills,
+            renewal_price,
+            jobs,
+            quote,
+            prepay_quote,
+        } = outcome.clone();
+        let offers = (quote, prepay_quote);
+        (account, order, bill, transaction, refunded, open_bills, renewal_price, jobs, offers)
     };
     match (expected, actual) {
         (Ok(Done::Now(expected)), Ok(Done::Now(actual))) => prop_assert_eq!(parts(expected), parts(actual)),

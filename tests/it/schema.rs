@@ -15,18 +15,18 @@ const CONTRACT: &str = include_str!("../cases/contract.graphql");
 const TO_COME: &[&str] = &[
     "Account.invoices", "Account.paymentMethods", "Account.prepayments",
     "AddPaymentMethodInput", "AppInfo", "BindAppInput",
-    "BindAppPayload", "ExchangeRate",
+    "BindAppPayload", 
     "IdempotentResult.prepayment", "Invoice", "InvoiceGroup", "InvoiceItem",
     "InvoiceStatus", "Mutation.addPaymentMethod", "Mutation.bindApp",
-    "Mutation.prepay", "Mutation.quotePrepay",
+    "Mutation.prepay", 
     "Mutation.removePaymentMethod", 
-    "Mutation.setExchangeRate", 
-    "PaymentMethod", "PrepayInput", "PrepayPayload", "PrepayQuote", "Prepayment",
-    "PrepaymentStatus", "Query.exchangeRates",
+    
+    "PaymentMethod", "PrepayInput", "PrepayPayload", "Prepayment",
+    "PrepaymentStatus", 
     "Query.invoices", "Query.prepayments", 
-    "QuotePrepayInput", "QuotePrepayPayload",
+    
     "RemovePaymentMethodInput", 
-    "SetAutoRenewalInput.prepaymentId", "SetExchangeRateInput",
+    "SetAutoRenewalInput.prepaymentId", 
     
     "Subscription", 
 ];

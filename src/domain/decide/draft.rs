@@ -18,6 +18,7 @@ use crate::domain::money::{Currency, OutOfRange};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
 use crate::domain::plan::Plan;
+use crate::domain::prepay::PrepayQuote;
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::Transaction;
@@ -118,6 +119,11 @@ impl<'a> Draft<'a> {
 
     pub fn put_record(&mut self, record: Record) {
         self.gain.records.push(record);
+    }
+
+    pub fn put_prepay_quote(&mut self, quote: Arc<PrepayQuote>) -> Arc<PrepayQuote> {
+        self.gain.prepay_quotes.push(Arc::clone(&quote));
+        quote
     }
 
     pub fn put_closed_month(&mut self, closed: ClosedMonth) {
@@ -226,6 +232,7 @@ impl<'a> Draft<'a> {
             open_bills,
             renewal_price,
             quote: made.quote,
+            prepay_quote: made.prepay_quote,
             jobs: made.jobs,
         };
         Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }

@@ -12,6 +12,7 @@ mod month_close;
 mod order_step;
 mod payment;
 mod periods;
+mod prepay;
 mod put_off;
 mod recharge;
 mod refund;
@@ -29,6 +30,7 @@ use super::capacity::Quote;
 use super::command::{Action, Answer, Command, Done, JobDone};
 use super::money::{self, Currency};
 use super::order::Order;
+use super::prepay::PrepayQuote;
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
 use draft::Draft;
@@ -67,6 +69,7 @@ pub fn decide(
         Action::CloseMonth(rated) => month_close::decide(&mut draft, rated)?,
         Action::TellMonthFailure(failure) => month_close::tell_failure(&mut draft, failure)?,
         Action::Rerate(rerate) => month_close::rerate(&mut draft, rerate)?,
+        Action::KeepQuote(offer) => prepay::keep_quote(&mut draft, offer)?,
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => burst::tell_refused(&mut draft, refused)?,
@@ -90,6 +93,7 @@ struct Made {
     refunded: Option<Arc<Transaction>>,
     jobs: Vec<JobDone>,
     quote: Option<Quote>,
+    prepay_quote: Option<Arc<PrepayQuote>>,
 }
 
 /// The largest amount that can be paid at once, and the highest price: 99,999,999.99.

@@ -128,6 +128,12 @@ pub enum Label {
     Credit,
     /// Capacity for a time.
     Capacity,
+    /// The processors of an app.
+    AppCpu,
+    /// The memory of an app.
+    AppMem,
+    /// The storage of an app.
+    AppStorage,
     /// Seconds at a price by the hour.
     Seconds,
     /// What was charged before, taken off.
@@ -158,6 +164,9 @@ impl fmt::Display for Label {
             Self::Price => f.write_str("price"),
             Self::Credit => f.write_str("credit for days already paid"),
             Self::Capacity => f.write_str("capacity"),
+            Self::AppCpu => f.write_str("processors"),
+            Self::AppMem => f.write_str("memory"),
+            Self::AppStorage => f.write_str("storage"),
             Self::Seconds => f.write_str("seconds at a price by the hour"),
             Self::ChargedBefore => f.write_str("charged before"),
             Self::TermDiscount { value } => write!(f, "term discount of {}", short(value)),

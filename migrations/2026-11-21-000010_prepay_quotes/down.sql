@@ -1,0 +1,1 @@
+DROP TABLE prepay_quotes, exchange_rates;

@@ -1,0 +1,31 @@
+//! Prepayments.
+
+use std::sync::Arc;
+
+use super::Made;
+use super::draft::Draft;
+use crate::domain::command::KeepQuote;
+use crate::domain::ids::QuoteId;
+use crate::domain::money::OutOfRange;
+use crate::domain::prepay::{PrepayQuote, QUOTE_HOLDS};
+use crate::domain::refusal::Refusal;
+
+/// Keeps what was offered: it holds from now on for a quarter of an hour.
+pub(super) fn keep_quote(draft: &mut Draft<'_>, offer: &KeepQuote) -> Result<Made, Refusal> {
+    draft.require_open()?;
+    let quote = PrepayQuote {
+        id: QuoteId(draft.next_id()?),
+        currency: offer.currency,
+        amount: offer.quoted.amount,
+        usd: offer.quoted.usd,
+        months: offer.months,
+        cluster: offer.cluster.clone(),
+        chart: offer.chart.clone(),
+        limits: offer.limits,
+        rate: offer.rate.clone(),
+        steps: offer.quoted.steps.clone(),
+        expires_at: draft.instant.checked_add_signed(QUOTE_HOLDS).ok_or(OutOfRange)?,
+    };
+    let prepay_quote = Some(draft.put_prepay_quote(Arc::new(quote)));
+    Ok(Made { prepay_quote, ..Made::default() })
+}
