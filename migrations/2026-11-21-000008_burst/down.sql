@@ -11,4 +11,4 @@ ALTER TABLE accounts DROP CONSTRAINT accounts_suspension_check;
 UPDATE accounts SET suspension = 'OPERATOR' WHERE suspension = 'OVERDRAWN';
 ALTER TABLE accounts ADD CONSTRAINT accounts_suspension_check CHECK (suspension IN ('OPERATOR', 'OVERDUE_BILL'));
 ALTER TABLE accounts DROP COLUMN burst_cycle, DROP COLUMN burst_rate, DROP COLUMN burst_warned;
-DROP TABLE gauge_slots, burst_held, burst_progress, burst_levels, burst_capacities;
+DROP TABLE gauge_slots, burst_owed, burst_progress, burst_levels, burst_capacities;

@@ -32,13 +32,15 @@ CREATE TABLE burst_progress (
 );
 INSERT INTO burst_progress (next_cycle) VALUES (0);
 
--- Accounts that could not be charged for a cycle: that one, and those after it, are made up.
-CREATE TABLE burst_held (
-    account_id bigint  PRIMARY KEY,
+-- What accounts could not be charged for in a cycle. While there is any of an account its later cycles come here, too, and all
+-- are made up in order.
+CREATE TABLE burst_owed (
+    account_id bigint  NOT NULL,
     cycle      integer NOT NULL,
-    reason     text    NOT NULL
+    -- What was used beyond what was subscribed: amounts by resource, as strings.
+    beyond     jsonb   NOT NULL,
+    PRIMARY KEY (account_id, cycle)
 );
-CREATE INDEX burst_held_in_order ON burst_held (cycle, account_id);
 
 -- The 5-minute slots in which any gauge was reported: cycles that none reaches into are passed over.
 CREATE TABLE gauge_slots (
@@ -63,8 +65,9 @@ ALTER TABLE orders
     ADD COLUMN cancelled_at timestamptz,
     ADD CONSTRAINT orders_of_resources CHECK
         ((resource_code IS NULL) = (resource_amount IS NULL) AND (resource_code IS NULL) = (term_months IS NULL));
+UPDATE orders SET cancelled_at = least(expires_at, now()) WHERE state = 'CANCELLED' AND delivered_at IS NOT NULL;
 -- What an account has at a time, without what is over.
-CREATE INDEX orders_in_term ON orders (account_id, (coalesce(cancelled_at, expires_at, 'infinity')))
+CREATE INDEX orders_in_term ON orders (account_id, (coalesce(least(cancelled_at, expires_at), 'infinity')))
     WHERE delivered_at IS NOT NULL;
 
 -- What a cycle of an account came to.

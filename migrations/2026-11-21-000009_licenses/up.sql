@@ -8,5 +8,8 @@ CREATE TABLE licenses (
     user_metric   text        NOT NULL,
     -- Whether more may be used than is subscribed.
     burstable     boolean     NOT NULL,
+    -- Since when, and until when, what is more is charged as burst.
+    burst_since   timestamptz,
+    burst_until   timestamptz,
     created_at    timestamptz NOT NULL
 );

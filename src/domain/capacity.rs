@@ -11,6 +11,8 @@ use super::money::{CurrencyCode, OutOfRange, subtract};
 use super::order::Subscription;
 use super::rating::number::{Number, TooNarrow, Wide};
 use super::rating::{Label, Step};
+use super::refusal::{Refusal, RefusalCode};
+use super::usage::{QUANTITY_MAX, QUANTITY_PLACES};
 
 /// The level of subscriptions: bought beforehand, and not above them.
 pub const SUBSCRIPTION_LEVEL: i32 = 0;
@@ -43,6 +45,21 @@ pub const TERM_MONTHS_MAX: i32 = 120;
 pub const LEVEL_MAX: i32 = 20;
 /// The most decimal places of a price of capacity, and of what is charged by it before it is rounded to a currency's.
 pub const PLACES_MAX: u32 = 20;
+
+/// Refuses an amount of a resource that nothing can have: zero, negative, too large or too fine.
+pub fn require_amount(field: &'static str, amount: Decimal) -> Result<(), Refusal> {
+    if amount <= Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, field, "must be greater than zero"));
+    }
+    if amount > QUANTITY_MAX {
+        return Err(Refusal::new(RefusalCode::OutOfRange, field, "must be at most 10^14"));
+    }
+    if amount.normalize().scale() > QUANTITY_PLACES {
+        let message = format!("has more than {QUANTITY_PLACES} decimal places");
+        return Err(Refusal::new(RefusalCode::Invalid, field, message));
+    }
+    Ok(())
+}
 
 /// What is taken off for a term of at least so many months.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! not been; those that no gauge reaches into are passed over together. docs/adr/0013 tells why.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +21,7 @@ use crate::domain::capacity::ResourcePrice;
 use crate::domain::command::{Action, BurstHeld, JobDone, JobKind};
 use crate::domain::ids::AccountId;
 use crate::engine::EngineError;
-use crate::store::burst::{self, Chargeable, Held, NewLevel};
+use crate::store::burst::{self, Chargeable, Held, NewLevel, Owed};
 use crate::store::error::StoreError;
 
 /// Accounts of one page.
@@ -30,28 +31,45 @@ const WORKERS: usize = 3;
 /// Levels hold from the cycle after next on: computed at a cycle's end, they are known for a whole cycle beforehand.
 const PUBLISHED_AHEAD: i32 = 2;
 
-/// Runs every cycle that is over and has not been run, in order, and makes up what was held.
+/// Runs every cycle that is over and has not been run, in order, and makes up what is owed of others as far as that can be done.
+/// A cycle that comes to be over meanwhile goes first.
 pub async fn burst_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
-    let mut has_moved = false;
+    let mut making_up = None;
     while permit.goes_on(jobs).await? {
-        let Some(due) = next_due(jobs).await? else { break };
-        if let Some(cycle) = due.cycle {
-            match run_cycle(jobs, cycle, permit).await {
-                Ok(()) => runs.count(JobDone { kind: JobKind::BurstCycle, succeeded: true }),
-                Err(Halt::Stopped) => break,
-                Err(Halt::Failed(error)) => return Err(error),
+        if let Some(due) = next_due(jobs).await? {
+            if !run_due(jobs, &due, permit, &mut runs).await? {
+                break;
             }
+            making_up = Some(MakingUp::after(AccountId(0)));
+            continue;
         }
-        burst::progress(&*jobs.database.connection().await?, due.next).await?;
-        let behind = Cycle::of(jobs.clock.now()).number().saturating_sub(due.next.number());
-        metrics::gauge!("abacus_burst_cycles_behind").set(f64::from(behind));
-        has_moved = true;
-    }
-    if has_moved {
-        make_up(jobs, permit).await?;
+        match making_up.take() {
+            Some(place) => making_up = make_up(jobs, place).await?,
+            None => break,
+        }
     }
     Ok(runs)
+}
+
+/// Runs what is due; false if it was not run to its end.
+async fn run_due(
+    jobs: &JobContext,
+    due: &Due,
+    permit: &Permit<'_>,
+    runs: &mut Runs,
+) -> Result<bool, StoreError> {
+    if let Some(cycle) = due.cycle {
+        match run_cycle(jobs, cycle, permit).await {
+            Ok(()) => runs.count(JobDone { kind: JobKind::BurstCycle, succeeded: true }),
+            Err(Halt::Stopped) => return Ok(false),
+            Err(Halt::Failed(error)) => return Err(error),
+        }
+    }
+    burst::progress(&*jobs.database.connection().await?, due.next).await?;
+    let behind = Cycle::of(jobs.clock.now()).number().saturating_sub(due.next.number());
+    metrics::gauge!("abacus_burst_cycles_behind").set(f64::from(behind));
+    Ok(true)
 }
 
 /// When the next cycle that a gauge reaches into is over, after `seen`; cycles without burst are no reason to stop.
@@ -170,8 +188,8 @@ async fn publish_levels(jobs: &JobContext, cycle: Cycle, used: &Used) -> Result<
     for capacity in burst::capacities_at(&conn, cycle.end()).await? {
         let used = used.get(&capacity.resource).copied().unwrap_or_default();
         let level = capacity.level_at(used);
-        let is_known = |one: &Bursting| one.resource == capacity.resource && one.level == level;
-        if !known.iter().any(is_known) {
+        let before = known.iter().find(|one| one.resource == capacity.resource);
+        if before.is_some_and(|before| before.level != level) {
             tracing::info!(resource = capacity.resource, level, %used, "a burst level changes");
             changed.push(NewLevel { resource: capacity.resource, level, used });
         }
@@ -190,11 +208,26 @@ async fn charge_page(
     for held in &used {
         add_up(&mut total, Used::from([(held.resource.clone(), held.amount)]));
     }
-    let is_to_be_charged = |account: &Chargeable| {
-        !account.is_held && account.charged.is_none_or(|charged| charged < running.cycle)
-    };
-    let accounts = page.into_iter().filter(is_to_be_charged).collect();
-    charge_accounts(jobs, running, accounts, used).await?;
+    let amounts = beyond_subscriptions(jobs, running, used).await?;
+    let is_to_be_charged =
+        |account: &Chargeable| account.charged.is_none_or(|charged| charged < running.cycle);
+    let (mut charging, mut owed) = (Vec::new(), Vec::new());
+    for account in page.into_iter().filter(is_to_be_charged) {
+        let Some(beyond) = amounts.get(&account.id) else { continue };
+        if account.is_held {
+            owed.push(Owed { account: account.id, cycle: running.cycle, beyond: beyond.clone() });
+        } else {
+            charging.push((account, beyond.clone()));
+        }
+    }
+    burst::owed_keep(&*jobs.database.connection().await?, &owed).await?;
+    let charges = charging.into_iter().map(|(account, beyond)| async move {
+        match charge_beyond(jobs, running, &account, &beyond).await? {
+            Ok(()) => Ok(()),
+            Err(why) => hold(jobs, Owed { account: account.id, cycle: running.cycle, beyond }, &why).await,
+        }
+    });
+    join_all(charges).await.into_iter().collect::<Result<(), StoreError>>()?;
     Ok(total)
 }
 
@@ -211,52 +244,54 @@ async fn read_used(
     burst::used_in_slot(&conn, numbers, running.resources(), running.cycle.start()).await
 }
 
-/// Charges accounts for a cycle; answers those that were charged, or have nothing to be charged for. The others are held.
-async fn charge_accounts(
-    jobs: &JobContext,
-    running: &Running,
-    accounts: Vec<Chargeable>,
-    used: Vec<Held>,
-) -> Result<Vec<AccountId>, StoreError> {
-    let mut amounts = beyond_subscriptions(jobs, running, used).await?;
-    let charging = accounts.into_iter().map(|account| {
-        let beyond = amounts.remove(&account.id).unwrap_or_default();
-        let charged = charged_by(jobs, running, &account, &beyond);
-        async move {
-            match charged {
-                Ok(None) => Ok(Some(account.id)),
-                Ok(Some(charged)) => charge(jobs, account.id, charged).await,
-                Err(why) => hold(jobs, account.id, running.cycle, &why.to_string()).await.map(|()| None),
-            }
-        }
-    });
-    let done: Result<Vec<Option<AccountId>>, StoreError> = join_all(charging).await.into_iter().collect();
-    Ok(done?.into_iter().flatten().collect())
-}
+/// What an account uses beyond what it has, by resource.
+type Beyond = Vec<(String, Decimal)>;
 
-fn charged_by(
+/// Charges an account for a cycle; says why it cannot be charged. It fails where that cannot be known now.
+async fn charge_beyond(
     jobs: &JobContext,
     running: &Running,
     account: &Chargeable,
-    beyond: &[(usize, Decimal)],
-) -> Result<Option<CycleCharge>, Uncharged> {
-    if beyond.is_empty() {
-        return Ok(None);
+    beyond: &Beyond,
+) -> Result<Result<(), String>, StoreError> {
+    let charged = match charge_of(jobs, running, account, beyond) {
+        Ok(Some(charged)) => charged,
+        Ok(None) => return Ok(Ok(())),
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    match submit(jobs, account.id, Action::ChargeBurst(charged.into())).await {
+        Ok(_) => Ok(Ok(())),
+        // The cycle is begun anew.
+        Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
+            Err(StoreError::Unavailable(error.to_string()))
+        }
+        Err(error) => Ok(Err(error.to_string())),
     }
+}
+
+fn charge_of(
+    jobs: &JobContext,
+    running: &Running,
+    account: &Chargeable,
+    beyond: &Beyond,
+) -> Result<Option<CycleCharge>, Uncharged> {
     let currency =
         jobs.currencies.get(account.currency).ok_or(Uncharged::UnknownCurrency(account.currency))?;
-    let of = |(place, amount): &(usize, Decimal)| Some((running.bursting.get(*place)?, *amount));
+    let of = |(resource, amount): &(String, Decimal)| {
+        let bursting = running.bursting.iter().find(|one| one.resource == *resource)?;
+        Some((bursting, *amount))
+    };
     let beyond: Vec<(&Bursting, Decimal)> = beyond.iter().filter_map(of).collect();
     charge_account(running.cycle, &beyond, account.closed_at, currency, &running.prices)
 }
 
-/// What accounts use beyond what they have, by the place of the resource among those that are charged for.
+/// What accounts use beyond what they have.
 async fn beyond_subscriptions(
     jobs: &JobContext,
     running: &Running,
     used: Vec<Held>,
-) -> Result<HashMap<AccountId, Vec<(usize, Decimal)>>, StoreError> {
-    let mut beyond: HashMap<AccountId, Vec<(usize, Decimal)>> = HashMap::new();
+) -> Result<HashMap<AccountId, Beyond>, StoreError> {
+    let mut beyond: HashMap<AccountId, Beyond> = HashMap::new();
     if used.is_empty() {
         return Ok(beyond);
     }
@@ -269,41 +304,19 @@ async fn beyond_subscriptions(
     let subscribed: HashMap<(AccountId, String), Decimal> =
         subscribed.into_iter().map(|held| ((held.account, held.resource), held.amount)).collect();
     for Held { account, resource, amount } in used {
-        let Some(place) = running.bursting.iter().position(|one| one.resource == resource) else { continue };
-        let covered = subscribed.get(&(account, resource)).copied().unwrap_or_default();
-        let amount = amount.saturating_sub(covered);
+        let key = (account, resource);
+        let amount = amount.saturating_sub(subscribed.get(&key).copied().unwrap_or_default());
         if amount > Decimal::ZERO {
-            beyond.entry(account).or_default().push((place, amount));
+            beyond.entry(account).or_default().push((key.1, amount));
         }
     }
     Ok(beyond)
 }
 
-/// Has the engine charge an account; None: it cannot take that, and the account is held.
-async fn charge(
-    jobs: &JobContext,
-    account: AccountId,
-    charged: CycleCharge,
-) -> Result<Option<AccountId>, StoreError> {
-    let cycle = charged.cycle;
-    match submit(jobs, account, Action::ChargeBurst(charged.into())).await {
-        Ok(_) => Ok(Some(account)),
-        // The cycle is begun anew.
-        Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
-            Err(StoreError::Unavailable(error.to_string()))
-        }
-        Err(error) => hold(jobs, account, cycle, &error.to_string()).await.map(|()| None),
-    }
-}
-
-/// Keeps that an account's burst is to be made up from a cycle on, and tells the operators the first time.
-async fn hold(jobs: &JobContext, account: AccountId, cycle: Cycle, why: &str) -> Result<(), StoreError> {
-    let conn = jobs.database.connection().await?;
-    let is_new = burst::hold(&conn, account, cycle, why).await?;
-    drop(conn);
-    if !is_new {
-        return Ok(());
-    }
+/// Keeps what could not be charged, to be made up, and tells the operators the first time.
+async fn hold(jobs: &JobContext, owed: Owed, why: &str) -> Result<(), StoreError> {
+    let (account, cycle) = (owed.account, owed.cycle);
+    burst::owed_keep(&*jobs.database.connection().await?, &[owed]).await?;
     metrics::counter!("abacus_burst_held_total").increment(1);
     tracing::error!(%account, cycle = cycle.number(), why, "burst could not be charged; it is made up");
     let held = BurstHeld { cycle, message: why.to_owned() };
@@ -313,25 +326,51 @@ async fn hold(jobs: &JobContext, account: AccountId, cycle: Cycle, why: &str) ->
     Ok(())
 }
 
-/// Charges accounts that are held for the cycles that they were held at, each in order, as far as that can be done by now.
-async fn make_up(jobs: &JobContext, permit: &Permit<'_>) -> Result<(), StoreError> {
-    let conn = jobs.database.connection().await?;
-    let Some(next) = burst::next_cycle(&conn).await? else { return Ok(()) };
-    drop(conn);
-    let last = next.plus(-1);
-    let mut after = (Cycle::numbered(0), AccountId(0));
-    while permit.goes_on(jobs).await? {
-        let conn = jobs.database.connection().await?;
-        let Some((cycle, accounts)) = burst::held_after(&conn, after, last, PAGE).await? else { break };
-        drop(conn);
-        let Some(last_of_page) = accounts.last().map(|account| account.id) else { break };
-        after = (cycle, last_of_page);
-        let running = Running::begin(jobs, cycle).await?;
-        let used = read_used(jobs, &running, &accounts).await?;
-        let done = charge_accounts(jobs, &running, accounts, used).await?;
-        let conn = jobs.database.connection().await?;
-        let follows = burst::next_active(&conn, cycle.plus(1)).await?.filter(|next| *next <= last);
-        burst::held_move(&conn, done.into_iter().map(|account| account.0).collect(), follows).await?;
+/// How far making up has come.
+struct MakingUp {
+    /// The accounts up to this one have nothing left that can be charged.
+    after: AccountId,
+    /// The last of the page that is being worked on.
+    until: Option<AccountId>,
+    /// Those of the page that cannot be charged.
+    blocked: Vec<i64>,
+}
+
+impl MakingUp {
+    fn after(after: AccountId) -> Self {
+        Self { after, until: None, blocked: Vec::new() }
     }
-    Ok(())
+}
+
+/// Charges accounts of one page for the earliest cycle that each owes; answers where to go on, if there is more to be done.
+async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>, StoreError> {
+    let conn = jobs.database.connection().await?;
+    let owed = burst::owed_first(&conn, (place.after, place.until), place.blocked.clone(), PAGE).await?;
+    drop(conn);
+    let Some(last) = owed.last().map(|(account, _)| account.id) else {
+        // Nothing is left of the page, or of all.
+        return Ok(place.until.map(MakingUp::after));
+    };
+    let mut cycles: HashMap<Cycle, Running> = HashMap::new();
+    for (_, owed) in &owed {
+        if let Entry::Vacant(place) = cycles.entry(owed.cycle) {
+            place.insert(Running::begin(jobs, owed.cycle).await?);
+        }
+    }
+    let charging = owed.iter().filter_map(|(account, owed)| {
+        let running = cycles.get(&owed.cycle)?;
+        Some(async move {
+            let charged = charge_beyond(jobs, running, account, &owed.beyond).await;
+            (owed, charged)
+        })
+    });
+    let (mut done, mut blocked) = (Vec::new(), place.blocked);
+    for (owed, charged) in join_all(charging).await {
+        match charged? {
+            Ok(()) => done.push((owed.account, owed.cycle)),
+            Err(_) => blocked.push(owed.account.0),
+        }
+    }
+    burst::owed_done(&*jobs.database.connection().await?, &done).await?;
+    Ok(Some(MakingUp { after: place.after, until: place.until.or(Some(last)), blocked }))
 }

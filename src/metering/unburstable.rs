@@ -3,7 +3,7 @@
 //! Decided before the events are counted, without a lock: of reports that come at the same instant in two requests both may be
 //! let through. Nothing is charged for what is refused, nor for what is let through.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -14,12 +14,12 @@ use crate::clock::Clock;
 use crate::domain::command::{Action, Command, UsageRefused};
 use crate::domain::ids::AccountId;
 use crate::domain::money::format_decimal;
-use crate::domain::usage::{Fault, SLOT, held_from};
+use crate::domain::usage::{Fault, SLOT, held_from, held_to};
 use crate::engine::{Engine, Urgency};
 use crate::store::burst;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::usage::Metered;
+use crate::store::usage::{Metered, marked};
 
 /// Refusals that are remembered, so that each owner is told of each licence once a day.
 const TOLD_KEPT: usize = 100_000;
@@ -28,96 +28,170 @@ pub(super) struct Unburstable {
     database: Database,
     engine: Arc<Engine>,
     clock: Clock,
-    told: Cache<(AccountId, String), NaiveDate>,
+    told: Arc<Cache<(AccountId, String), NaiveDate>>,
 }
 
-/// What is used of a licence, by slot and subject, in the order of the slots.
-type Accepted = HashMap<(AccountId, String), Vec<(DateTime<Utc>, String, Decimal)>>;
+/// An event that goes beyond: its place in the request, and why.
+struct Refused {
+    place: usize,
+    message: String,
+}
+
+/// Places of events by the slots that they count in.
+type BySlot = BTreeMap<DateTime<Utc>, Vec<usize>>;
 
 impl Unburstable {
     pub fn new(database: Database, engine: Arc<Engine>, clock: Clock) -> Self {
-        Self { database, engine, clock, told: Cache::new(TOLD_KEPT) }
+        Self { database, engine, clock, told: Arc::new(Cache::new(TOLD_KEPT)) }
     }
 
-    /// Turns events of a request that go beyond what is subscribed into faults.
+    /// Turns events of a request that go beyond what is subscribed into faults. What was counted before is let through, to be
+    /// answered as a duplicate.
     pub async fn refuse_beyond(&self, events: &mut [Result<Metered, Fault>]) -> Result<(), StoreError> {
-        let mut groups: BTreeMap<(AccountId, String, DateTime<Utc>), Vec<usize>> = BTreeMap::new();
+        let mut licenses: BTreeMap<(AccountId, String), BySlot> = BTreeMap::new();
         for (place, event) in events.iter().enumerate() {
             if let Ok(Metered { event, bucket, is_limited: true, .. }) = event {
-                groups.entry((event.account, event.resource.clone(), *bucket)).or_default().push(place);
+                let license = licenses.entry((event.account, event.resource.clone())).or_default();
+                license.entry(*bucket).or_default().push(place);
             }
         }
-        let mut accepted = Accepted::new();
-        for ((account, resource, slot), places) in groups {
-            let refused =
-                self.refuse_in_slot(events, &mut accepted, (account, &resource, slot), places).await?;
-            if let Some(message) = refused {
+        for ((account, resource), by_slot) in licenses {
+            let refused = self.beyond_of(events, account, &resource, by_slot).await?;
+            let told = self.refuse(events, refused).await?;
+            if let Some(message) = told {
                 self.tell(account, resource, message);
             }
         }
         Ok(())
     }
 
-    /// Refuses what goes beyond in a slot of a licence; answers why the last one was.
-    async fn refuse_in_slot(
+    /// The events of a licence that go beyond what is subscribed in any slot that they hold in; those of the request that come
+    /// first are let through.
+    async fn beyond_of(
         &self,
-        events: &mut [Result<Metered, Fault>],
-        accepted: &mut Accepted,
-        (account, resource, slot): (AccountId, &str, DateTime<Utc>),
-        mut places: Vec<usize>,
-    ) -> Result<Option<String>, StoreError> {
-        places.sort_by_key(|place| {
-            events.get(*place).and_then(|event| event.as_ref().ok()).map(|one| one.event.time)
-        });
+        events: &[Result<Metered, Fault>],
+        account: AccountId,
+        resource: &str,
+        by_slot: BySlot,
+    ) -> Result<Vec<Refused>, StoreError> {
+        let (Some((first, _)), Some((last, _))) = (by_slot.first_key_value(), by_slot.last_key_value())
+        else {
+            return Ok(Vec::new());
+        };
+        let window = (held_from(*first), held_to(*last));
         let conn = self.database.connection().await?;
-        let mut used = burst::used_by_subjects(&conn, account, resource.to_owned(), slot).await?;
-        let end = slot.checked_add_signed(SLOT).unwrap_or(slot);
-        let subscribed =
-            burst::subscribed_until(&conn, vec![account.0], vec![resource.to_owned()], end).await?;
+        let reported = burst::reported_by_subjects(&conn, account, resource.to_owned(), window).await?;
         drop(conn);
-        let subscribed = subscribed.first().map(|held| held.amount).unwrap_or_default();
-        let earlier = accepted.entry((account, resource.to_owned())).or_default();
-        for (_, subject, quantity) in earlier.iter().filter(|(at, ..)| *at >= held_from(slot)) {
-            used.insert(subject.clone(), *quantity);
+        let mut gauges = Gauges::default();
+        for (slot, subject, quantity) in reported {
+            gauges.report(slot, &subject, quantity);
         }
-        let mut refused = None;
-        for place in places {
-            let Some(Ok(metered)) = events.get(place) else { continue };
-            let subject = metered.event.subject.clone().unwrap_or_default();
-            let others = used.iter().filter(|(other, _)| **other != subject).map(|(_, quantity)| *quantity);
-            let total = others.fold(metered.counted, Decimal::saturating_add);
-            if metered.counted > Decimal::ZERO && total > subscribed {
-                let message = format!(
-                    "{} of {resource} would be used, and {} are subscribed",
-                    format_decimal(total, 0),
-                    format_decimal(subscribed, 0)
-                );
-                refused = Some(message.clone());
-                if let Some(event) = events.get_mut(place) {
-                    *event = Err(Fault::new("quantity", message));
+        let mut refused = Vec::new();
+        for (slot, mut places) in by_slot {
+            let subscribed = self.subscribed(account, resource, slot).await?;
+            let of_place = |place: &usize| events.get(*place).and_then(|event| event.as_ref().ok());
+            places.sort_by_key(|place| of_place(place).map(|metered| metered.event.time));
+            for place in places {
+                let Some(metered) = of_place(&place) else { continue };
+                let subject = metered.event.subject.as_deref().unwrap_or_default();
+                let total = gauges.most_with(slot, subject, metered.counted);
+                if metered.counted > Decimal::ZERO && total > subscribed {
+                    let message = format!(
+                        "{} of {resource} would be used, and {} are subscribed",
+                        format_decimal(total, 0),
+                        format_decimal(subscribed, 0)
+                    );
+                    refused.push(Refused { place, message });
+                } else {
+                    gauges.report(slot, subject, metered.counted);
                 }
-                continue;
             }
-            used.insert(subject.clone(), metered.counted);
-            earlier.push((slot, subject, metered.counted));
         }
         Ok(refused)
+    }
+
+    async fn subscribed(
+        &self,
+        account: AccountId,
+        resource: &str,
+        slot: DateTime<Utc>,
+    ) -> Result<Decimal, StoreError> {
+        let end = slot.checked_add_signed(SLOT).unwrap_or(slot);
+        let conn = self.database.connection().await?;
+        let subscribed =
+            burst::subscribed_until(&conn, vec![account.0], vec![resource.to_owned()], end).await?;
+        Ok(subscribed.first().map(|held| held.amount).unwrap_or_default())
+    }
+
+    /// Makes faults of those that have not been counted before; answers why the last one is refused.
+    async fn refuse(
+        &self,
+        events: &mut [Result<Metered, Fault>],
+        refused: Vec<Refused>,
+    ) -> Result<Option<String>, StoreError> {
+        if refused.is_empty() {
+            return Ok(None);
+        }
+        let of_place = |place: &Refused| events.get(place.place).and_then(|event| event.as_ref().ok());
+        let conn = self.database.connection().await?;
+        let counted = marked(&conn, refused.iter().filter_map(of_place)).await?;
+        drop(conn);
+        let mut last = None;
+        for Refused { place, message } in refused {
+            let Some(event) = events.get_mut(place) else { continue };
+            let is_counted = event.as_ref().is_ok_and(|metered| counted.contains(&metered.event.id));
+            if !is_counted {
+                *event = Err(Fault::new("quantity", message.clone()));
+                last = Some(message);
+            }
+        }
+        Ok(last)
     }
 
     /// Tells the account's owner, of each licence once a day. The answer to the report does not wait for that.
     fn tell(&self, account: AccountId, resource: String, message: String) {
         let today = self.clock.now().date_naive();
-        if self.told.get(&(account, resource.clone())) == Some(today) {
+        let key = (account, resource.clone());
+        if self.told.get(&key) == Some(today) {
             return;
         }
-        self.told.insert((account, resource.clone()), today);
+        self.told.insert(key.clone(), today);
         let action = Action::TellUsageRefused(UsageRefused { resource, message });
         let command = Command { account, key: None, dry_run: false, action };
-        let engine = Arc::clone(&self.engine);
+        let (engine, told) = (Arc::clone(&self.engine), Arc::clone(&self.told));
         tokio::spawn(async move {
             if let Err(error) = engine.submit(command, Urgency::Job).await {
+                told.remove(&key);
                 tracing::error!(%account, %error, "an owner could not be told of refused usage");
             }
         });
+    }
+}
+
+/// What the subjects of a licence reported, by slot.
+#[derive(Default)]
+struct Gauges(HashMap<String, BTreeMap<DateTime<Utc>, Decimal>>);
+
+impl Gauges {
+    fn report(&mut self, slot: DateTime<Utc>, subject: &str, quantity: Decimal) {
+        self.0.entry(subject.to_owned()).or_default().insert(slot, quantity);
+    }
+
+    /// The most that is used at once while a subject's report of a slot holds: until its next one, or for an hour.
+    fn most_with(&self, slot: DateTime<Utc>, subject: &str, quantity: Decimal) -> Decimal {
+        let next = self.0.get(subject).and_then(|own| own.range(slot..).find(|(at, _)| **at > slot));
+        let over = held_to(slot).checked_add_signed(SLOT).unwrap_or(slot);
+        let until = next.map_or(over, |(at, _)| over.min(*at));
+        // What others use changes where they report, or where what they reported is held no more.
+        let others = || self.0.iter().filter(|(other, _)| other.as_str() != subject);
+        let reports = others().flat_map(|(_, reports)| reports.range(slot..until).map(|(at, _)| *at));
+        let changes: BTreeSet<DateTime<Utc>> = reports.chain([slot]).collect();
+        let used_at = |at: DateTime<Utc>| {
+            let held = others().filter_map(|(_, reports)| {
+                reports.range(held_from(at)..=at).next_back().map(|(_, quantity)| *quantity)
+            });
+            held.fold(quantity, Decimal::saturating_add)
+        };
+        changes.into_iter().map(used_at).max().unwrap_or(quantity)
     }
 }

@@ -79,30 +79,33 @@ pub async fn capacity_declare(
 
 // ── levels ──
 
-/// What is charged for beyond subscriptions, and since when: resources whose capacity is declared, and licences, but for those of
-/// which no more may be used than is subscribed.
-const CHARGED_SINCE: &str = "(SELECT resource_code, min(since) AS since FROM (SELECT resource_code, effective_from AS since \
-     FROM burst_capacities UNION ALL SELECT resource_code, created_at FROM licenses) s \
-     WHERE NOT EXISTS (SELECT FROM licenses l WHERE l.resource_code = s.resource_code AND NOT l.burstable) GROUP BY resource_code)";
+/// What is charged for beyond subscriptions, from when on and until when: resources whose capacity is declared, and licences for
+/// as long as more of them may be used than is subscribed.
+const CHARGED: &str = "(SELECT c.resource_code, min(c.effective_from) AS since, NULL::timestamptz AS until FROM burst_capacities c \
+     WHERE NOT EXISTS (SELECT FROM licenses l WHERE l.resource_code = c.resource_code) GROUP BY c.resource_code \
+     UNION ALL SELECT resource_code, burst_since, burst_until FROM licenses WHERE burst_since IS NOT NULL)";
 
 /// What is charged for in a cycle, with its levels: that of a licence whose number nobody declared is always the same.
 pub async fn bursting(mut conn: Conn<'_>, cycle: Cycle) -> Result<Vec<Bursting>, StoreError> {
-    let statement = Statement::<(Text, Timestamptz, Nullable<Integer>)>::new(
-        "SELECT c.resource_code, c.since, coalesce((SELECT l.level FROM burst_levels l \
+    let statement = Statement::<(Text, Timestamptz, Nullable<Timestamptz>, Nullable<Integer>)>::new(
+        "SELECT c.resource_code, c.since, c.until, coalesce((SELECT l.level FROM burst_levels l \
          WHERE l.resource_code = c.resource_code AND l.cycle <= ",
     )
     .value::<Integer, _>(cycle.number())
     .sql(" ORDER BY l.cycle DESC LIMIT 1), (SELECT ")
     .value::<Integer, _>(LICENSE_LEVEL)
     .sql("::integer FROM licenses l WHERE l.resource_code = c.resource_code)) FROM ")
-    .sql(CHARGED_SINCE)
+    .sql(CHARGED)
     .sql(" c WHERE c.since < ")
     .instant(cycle.end())
+    .sql(" AND coalesce(c.until, 'infinity') > ")
+    .instant(cycle.start())
     .sql(" ORDER BY c.resource_code");
-    let found: Vec<(String, DateTime<Utc>, Option<i32>)> = statement.load(&mut conn).await?;
-    let bursting = |(resource, since, level): (String, _, Option<i32>)| {
+    type Found = (String, DateTime<Utc>, Option<DateTime<Utc>>, Option<i32>);
+    let found: Vec<Found> = statement.load(&mut conn).await?;
+    let bursting = |(resource, since, until, level): Found| {
         let none = || StoreError::Corrupt(format!("\"{resource}\" has no burst level"));
-        Ok(Bursting { level: level.ok_or_else(none)?, resource, since })
+        Ok(Bursting { level: level.ok_or_else(none)?, resource, since, until })
     };
     found.into_iter().map(bursting).collect()
 }
@@ -150,8 +153,8 @@ pub struct Chargeable {
     pub is_held: bool,
 }
 
-const CHARGEABLE: &str = "SELECT a.id, a.currency, a.closed_at, a.burst_cycle, h.account_id IS NOT NULL FROM accounts a \
-     LEFT JOIN burst_held h ON h.account_id = a.id WHERE ";
+const CHARGEABLE: &str = "SELECT a.id, a.currency, a.closed_at, a.burst_cycle, \
+     EXISTS (SELECT FROM burst_owed o WHERE o.account_id = a.id) FROM accounts a WHERE ";
 
 type ChargeableSql = (BigInt, Text, Nullable<Timestamptz>, Nullable<Integer>, diesel::sql_types::Bool);
 
@@ -163,10 +166,9 @@ async fn chargeable(
 ) -> Result<Vec<Chargeable>, StoreError> {
     let found: Vec<ChargeableRow> = statement.load(&mut conn).await?;
     let account = |(id, currency, closed_at, charged, is_held): ChargeableRow| {
-        let unknown = || StoreError::Corrupt(format!("currency \"{currency}\""));
         Ok(Chargeable {
             id: AccountId(id),
-            currency: CurrencyCode::parse(&currency).ok_or_else(unknown)?,
+            currency: known_currency(&currency)?,
             closed_at,
             charged: charged.map(Cycle::numbered),
             is_held,
@@ -186,7 +188,8 @@ pub async fn accounts_after(
     chargeable(conn, statement).await
 }
 
-/// What accounts use of resources in a slot: for each subject the last report of the slot or of the hour before.
+/// What accounts use of resources in a slot: for each subject the last report of the slot or of the hour before. More than fits
+/// is 10^19.
 pub async fn used_in_slot(
     mut conn: Conn<'_>,
     accounts: Vec<i64>,
@@ -194,7 +197,7 @@ pub async fn used_in_slot(
     slot: DateTime<Utc>,
 ) -> Result<Vec<Held>, StoreError> {
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
-        "SELECT k.account_id, u.resource_code, sum(u.quantity) FROM UNNEST(",
+        "SELECT k.account_id, u.resource_code, least(sum(u.quantity), 1e19) FROM UNNEST(",
     )
     .value::<Array<BigInt>, _>(accounts)
     .sql(
@@ -214,7 +217,8 @@ pub async fn used_in_slot(
 }
 
 /// What accounts have of resources up to an instant: what their plans include, and their subscriptions. An order counts for
-/// its term, whether or not its bills are paid.
+/// its term, whether or not its bills are paid, and not before it was placed: a renewal that comes late does not change what was.
+/// More than fits is 10^19.
 pub async fn subscribed_until(
     mut conn: Conn<'_>,
     accounts: Vec<i64>,
@@ -222,15 +226,15 @@ pub async fn subscribed_until(
     at: DateTime<Utc>,
 ) -> Result<Vec<Held>, StoreError> {
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
-        "SELECT k.account_id, r.resource_code, sum(r.amount) FROM UNNEST(",
+        "SELECT k.account_id, r.resource_code, least(round(sum(r.amount), 9), 1e19) FROM UNNEST(",
     )
     .value::<Array<BigInt>, _>(accounts)
     .sql(
         ") k (account_id) CROSS JOIN LATERAL (SELECT o.plan_id, o.quantity, o.resource_code, o.resource_amount FROM orders o \
-         WHERE o.account_id = k.account_id AND o.delivered_at < ",
+         WHERE o.account_id = k.account_id AND greatest(o.delivered_at, o.created_at) < ",
     )
     .instant(at)
-    .sql(" AND coalesce(o.cancelled_at, o.expires_at, 'infinity') >= ")
+    .sql(" AND o.delivered_at IS NOT NULL AND coalesce(least(o.cancelled_at, o.expires_at), 'infinity') >= ")
     .instant(at)
     .sql(
         ") o CROSS JOIN LATERAL (SELECT p.resource_code, p.amount * o.quantity AS amount FROM plan_resources p \
@@ -243,26 +247,25 @@ pub async fn subscribed_until(
     held(statement.load(&mut conn).await?)
 }
 
-/// What subjects of an account use of a resource in a slot.
-pub async fn used_by_subjects(
+/// What subjects of an account reported of a resource from a slot to another, both included: slot, subject, quantity.
+pub async fn reported_by_subjects(
     mut conn: Conn<'_>,
     account: AccountId,
     resource: String,
-    slot: DateTime<Utc>,
-) -> Result<HashMap<String, Decimal>, StoreError> {
-    let statement = Statement::<(Text, Numeric)>::new(
-        "SELECT DISTINCT ON (subject) subject, quantity FROM usage_samples WHERE account_id = ",
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<(DateTime<Utc>, String, Decimal)>, StoreError> {
+    let statement = Statement::<(Timestamptz, Text, Numeric)>::new(
+        "SELECT slot, subject, quantity FROM usage_samples WHERE account_id = ",
     )
     .bigint(account.0)
     .sql(" AND slot >= ")
-    .instant(held_from(slot))
+    .instant(from)
     .sql(" AND slot <= ")
-    .instant(slot)
+    .instant(to)
     .sql(" AND resource_code = ")
-    .text(resource)
-    .sql(" ORDER BY subject, slot DESC");
-    let found: Vec<(String, Exact)> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().map(|(subject, Exact(quantity))| (subject, quantity)).collect())
+    .text(resource);
+    let found: Vec<(DateTime<Utc>, String, Exact)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(slot, subject, Exact(quantity))| (slot, subject, quantity)).collect())
 }
 
 /// The gauges that are charged for by the cycle, or counted by subscriptions alone, and so are not on a month's bill.
@@ -322,7 +325,7 @@ pub async fn next_active(mut conn: Conn<'_>, from: Cycle) -> Result<Option<Cycle
 pub async fn next_cycle(mut conn: Conn<'_>) -> Result<Option<Cycle>, StoreError> {
     let statement =
         Statement::<(Integer, Nullable<Timestamptz>)>::new("SELECT next_cycle, (SELECT min(since) FROM ")
-            .sql(CHARGED_SINCE)
+            .sql(CHARGED)
             .sql(" c) FROM burst_progress");
     let (next, first): (i32, Option<DateTime<Utc>>) = statement.get_result(&mut conn).await?;
     Ok(first.map(|first| Cycle::of(first).max(Cycle::numbered(next))))
@@ -338,60 +341,84 @@ pub async fn progress(conn: Conn<'_>, next: Cycle) -> Result<(), StoreError> {
 
 // ── what is made up ──
 
-/// Keeps that an account could not be charged for a cycle; false if that, or an earlier one, is kept already.
-pub async fn hold(
-    conn: Conn<'_>,
-    account: AccountId,
-    cycle: Cycle,
-    reason: &str,
-) -> Result<bool, StoreError> {
-    let statement = Statement::new("INSERT INTO burst_held (account_id, cycle, reason) VALUES (")
-        .bigint(account.0)
-        .sql(", ")
-        .value::<Integer, _>(cycle.number())
-        .sql(", ")
-        .text(reason.to_owned())
-        .sql(") ON CONFLICT DO NOTHING");
-    Ok(execute(conn, statement).await? > 0)
+/// What accounts used beyond what they had in a cycle, and could not be charged for.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    pub account: AccountId,
+    pub cycle: Cycle,
+    /// By resource.
+    pub beyond: Vec<(String, Decimal)>,
 }
 
-/// Where a look at the accounts that are held has come to: a cycle, and an account within it.
-pub type HeldPlace = (Cycle, AccountId);
-
-/// Accounts that are held at one cycle, the earliest after a place, up to `last`.
-pub async fn held_after(
-    mut conn: Conn<'_>,
-    after: HeldPlace,
-    last: Cycle,
-    limit: i64,
-) -> Result<Option<(Cycle, Vec<Chargeable>)>, StoreError> {
-    let statement = Statement::<(Integer, BigInt)>::new(
-        "SELECT cycle, account_id FROM burst_held WHERE (cycle, account_id) > (",
-    )
-    .value::<Integer, _>(after.0.number())
-    .sql(", ")
-    .bigint(after.1.0)
-    .sql(") AND cycle <= ")
-    .value::<Integer, _>(last.number())
-    .sql(" ORDER BY cycle, account_id LIMIT ")
-    .bigint(limit);
-    let mut found: Vec<(i32, i64)> = statement.load(&mut conn).await?;
-    let Some((cycle, _)) = found.as_slice().first().copied() else { return Ok(None) };
-    found.retain(|(other, _)| *other == cycle);
-    let statement = Statement::new(CHARGEABLE)
-        .sql("a.id = ANY(")
-        .value::<Array<BigInt>, _>(found.into_iter().map(|(_, account)| account).collect::<Vec<_>>())
-        .sql(") ORDER BY a.id");
-    Ok(Some((Cycle::numbered(cycle), chargeable(conn, statement).await?)))
-}
-
-/// Says that accounts were charged for the cycle that they were held at: `next` is to be made up then; None: nothing is.
-pub async fn held_move(conn: Conn<'_>, accounts: Vec<i64>, next: Option<Cycle>) -> Result<(), StoreError> {
-    let statement = match next {
-        Some(next) => Statement::new("UPDATE burst_held SET cycle = ")
-            .value::<Integer, _>(next.number())
-            .sql(" WHERE account_id = ANY("),
-        None => Statement::new("DELETE FROM burst_held WHERE account_id = ANY("),
+/// Keeps what could not be charged. What is kept of an account and cycle stays as it is.
+pub async fn owed_keep(conn: Conn<'_>, owed: &[Owed]) -> Result<(), StoreError> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let beyond = |owed: &Owed| {
+        let amount = |(resource, amount): &(String, Decimal)| (resource.clone(), amount.to_string().into());
+        serde_json::Value::Object(owed.beyond.iter().map(amount).collect())
     };
-    execute(conn, statement.value::<Array<BigInt>, _>(accounts).sql(")")).await.map(drop)
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", owed.iter().map(|owed| owed.account.0))
+        .column::<Integer, _>("cycle", owed.iter().map(|owed| owed.cycle.number()))
+        .column::<Jsonb, _>("beyond", owed.iter().map(beyond));
+    execute(conn, columns.insert_into("burst_owed").sql(" ON CONFLICT DO NOTHING")).await.map(drop)
+}
+
+/// The earliest cycle that is owed by each account after a number, and up to another, but for some; in the order of the accounts'
+/// numbers.
+pub async fn owed_first(
+    mut conn: Conn<'_>,
+    (after, until): (AccountId, Option<AccountId>),
+    but: Vec<i64>,
+    limit: i64,
+) -> Result<Vec<(Chargeable, Owed)>, StoreError> {
+    let statement = Statement::<(BigInt, Text, Nullable<Timestamptz>, Integer, Jsonb)>::new(
+        "SELECT a.id, a.currency, a.closed_at, o.cycle, o.beyond FROM accounts a CROSS JOIN LATERAL \
+         (SELECT o.cycle, o.beyond FROM burst_owed o WHERE o.account_id = a.id ORDER BY o.cycle LIMIT 1) o WHERE a.id > ",
+    )
+    .bigint(after.0)
+    .sql(" AND a.id <= ")
+    .bigint(until.map_or(i64::MAX, |until| until.0))
+    .sql(" AND EXISTS (SELECT FROM burst_owed) AND a.id <> ALL(")
+    .value::<Array<BigInt>, _>(but)
+    .sql(") ORDER BY a.id LIMIT ")
+    .bigint(limit);
+    type Found = (i64, String, Option<DateTime<Utc>>, i32, serde_json::Value);
+    let found: Vec<Found> = statement.load(&mut conn).await?;
+    let owed = |(id, currency, closed_at, cycle, beyond): Found| {
+        let (id, cycle) = (AccountId(id), Cycle::numbered(cycle));
+        let currency = known_currency(&currency)?;
+        let chargeable = Chargeable { id, currency, closed_at, charged: None, is_held: true };
+        Ok((chargeable, Owed { account: id, cycle, beyond: amounts_of(beyond)? }))
+    };
+    found.into_iter().map(owed).collect()
+}
+
+fn amounts_of(beyond: serde_json::Value) -> Result<Vec<(String, Decimal)>, StoreError> {
+    let amounts: std::collections::BTreeMap<String, String> =
+        serde_json::from_value(beyond).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let amount = |(resource, amount): (String, String)| {
+        let unreadable = |_| StoreError::Corrupt(format!("the amount \"{amount}\""));
+        Ok((resource, amount.parse().map_err(unreadable)?))
+    };
+    amounts.into_iter().map(amount).collect()
+}
+
+fn known_currency(code: &str) -> Result<CurrencyCode, StoreError> {
+    CurrencyCode::parse(code).ok_or_else(|| StoreError::Corrupt(format!("currency \"{code}\"")))
+}
+
+/// Says that cycles of accounts were charged.
+pub async fn owed_done(conn: Conn<'_>, done: &[(AccountId, Cycle)]) -> Result<(), StoreError> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    let statement = Statement::new("DELETE FROM burst_owed o USING UNNEST(")
+        .value::<Array<BigInt>, _>(done.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Integer>, _>(done.iter().map(|(_, cycle)| cycle.number()).collect::<Vec<_>>())
+        .sql(") d (account_id, cycle) WHERE o.account_id = d.account_id AND o.cycle = d.cycle");
+    execute(conn, statement).await.map(drop)
 }

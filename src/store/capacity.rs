@@ -5,7 +5,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timesta
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
-use super::list::{Page, newest_first};
+use super::list::{Page, newest_first, numbered_page};
 use super::numeric::Exact;
 use super::rows::{ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
@@ -76,18 +76,8 @@ pub async fn resource_price_list(
     filter: &ResourcePriceFilter,
     page: &Page<ResourcePriceId>,
 ) -> Result<Vec<ResourcePrice>, StoreError> {
-    let mut statement = filter.restrict(select_from::<ResourcePriceRow>("resource_prices t"));
-    if let Some(after) = page.after {
-        statement = statement.sql(" AND t.id < ").bigint(after.0);
-    }
-    if let Some(before) = page.before {
-        statement = statement.sql(" AND t.id > ").bigint(before.0);
-    }
-    let statement = statement
-        .sql(format!(" ORDER BY t.id {} LIMIT ", page.order()))
-        .bigint(page.limit)
-        .sql(" OFFSET ")
-        .bigint(page.offset);
+    let held = filter.restrict(select_from::<ResourcePriceRow>("resource_prices t"));
+    let statement = numbered_page(held, page, |id| id.0);
     Ok(newest_first(rows::<ResourcePriceRow>(conn, statement).await?, page))
 }
 

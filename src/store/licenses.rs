@@ -1,10 +1,10 @@
 //! Licences.
 
-use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
-use super::list::{Page, newest_first};
+use super::list::{Page, newest_first, numbered_page};
 use super::rows::{LicenseRow, select_list};
 use super::statement::Statement;
 use super::{Conn, execute, rows, select_from};
@@ -29,18 +29,8 @@ pub async fn license_by_names(conn: Conn<'_>, names: Vec<String>) -> Result<Vec<
 }
 
 pub async fn license_list(conn: Conn<'_>, page: &Page<LicenseId>) -> Result<Vec<License>, StoreError> {
-    let mut statement = select_from::<LicenseRow>("licenses").sql(" WHERE true");
-    if let Some(after) = page.after {
-        statement = statement.sql(" AND id < ").bigint(after.0);
-    }
-    if let Some(before) = page.before {
-        statement = statement.sql(" AND id > ").bigint(before.0);
-    }
-    let statement = statement
-        .sql(format!(" ORDER BY id {} LIMIT ", page.order()))
-        .bigint(page.limit)
-        .sql(" OFFSET ")
-        .bigint(page.offset);
+    let all = select_from::<LicenseRow>("licenses t").sql(" WHERE true");
+    let statement = numbered_page(all, page, |id| id.0);
     Ok(newest_first(rows::<LicenseRow>(conn, statement).await?, page))
 }
 
@@ -81,7 +71,7 @@ pub async fn license_define(
 
 fn insert(license: &License) -> Statement {
     Statement::new(
-        "INSERT INTO licenses (resource_code, long_name, type, user_metric, burstable, created_at) VALUES (",
+        "INSERT INTO licenses (resource_code, long_name, type, user_metric, burstable, burst_since, created_at) VALUES (",
     )
     .text(license.name.clone())
     .sql(", ")
@@ -93,6 +83,8 @@ fn insert(license: &License) -> Statement {
     .sql(", ")
     .value::<Bool, _>(license.burstable)
     .sql(", ")
+    .value::<Nullable<Timestamptz>, _>(license.burstable.then_some(license.created_at))
+    .sql(", ")
     .instant(license.created_at)
     .sql(") RETURNING ")
     .sql(select_list::<LicenseRow>(""))
@@ -101,7 +93,16 @@ fn insert(license: &License) -> Statement {
 fn update(license: &License) -> Statement {
     Statement::new("UPDATE licenses SET long_name = ")
         .text(license.long_name.clone())
-        .sql(", burstable = ")
+        // What was charged stays as it was: burst begins, and ends, with the change.
+        .sql(", burst_since = CASE WHEN NOT burstable AND ")
+        .value::<Bool, _>(license.burstable)
+        .sql(" THEN ")
+        .instant(license.created_at)
+        .sql(" ELSE burst_since END, burst_until = CASE WHEN ")
+        .value::<Bool, _>(license.burstable)
+        .sql(" THEN NULL WHEN burstable THEN ")
+        .instant(license.created_at)
+        .sql(" ELSE burst_until END, burstable = ")
         .value::<Bool, _>(license.burstable)
         .sql(" WHERE resource_code = ")
         .text(license.name.clone())

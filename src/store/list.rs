@@ -90,6 +90,25 @@ pub(super) fn restrict_to_page<ST>(mut statement: Statement<ST>, page: &Page) ->
     statement
 }
 
+/// Goes on, after a condition, to a page of rows `t` that are numbered and that no account owns.
+pub(super) fn numbered_page<ST, C: Copy>(
+    mut statement: Statement<ST>,
+    page: &Page<C>,
+    number: impl Fn(C) -> i64,
+) -> Statement<ST> {
+    if let Some(after) = page.after {
+        statement = statement.sql(" AND t.id < ").bigint(number(after));
+    }
+    if let Some(before) = page.before {
+        statement = statement.sql(" AND t.id > ").bigint(number(before));
+    }
+    statement
+        .sql(format!(" ORDER BY t.id {} LIMIT ", page.order()))
+        .bigint(page.limit)
+        .sql(" OFFSET ")
+        .bigint(page.offset)
+}
+
 /// What only lists over everybody's rows say: their indexes serve nobody else (docs/adr/0010).
 pub(super) const OF_EVERYONE: &str = "t.account_id > 0";
 

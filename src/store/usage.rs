@@ -1,6 +1,6 @@
 //! Usage: events, each counted once, and what they come to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Date, Jsonb, Nullable, Numeric, Text, Timestamptz};
@@ -103,6 +103,25 @@ async fn mark(conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreErro
         return Ok(marks);
     }
     Err(StoreError::Internal("the marks of usage events are not what was written".to_owned()))
+}
+
+/// The ids of those events that count already, of one account.
+pub async fn marked<'e>(
+    mut conn: Conn<'_>,
+    events: impl Iterator<Item = &'e Metered>,
+) -> Result<HashSet<String>, StoreError> {
+    let (accounts, ids): (Vec<i64>, Vec<String>) =
+        events.map(|metered| (metered.event.account.0, metered.event.id.clone())).unzip();
+    let statement = Statement::<Text>::new("SELECT m.event_id FROM UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(", ")
+        .value::<Array<Text>, _>(ids)
+        .sql(
+            ") k (account_id, event_id) CROSS JOIN LATERAL (SELECT event_id FROM usage_marks m \
+             WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m",
+        );
+    let found: Vec<String> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// The marks of events, in their order: those that this transaction has made are new.

@@ -376,7 +376,7 @@ async fn an_account_whose_price_is_missing_is_held_whole_and_made_up_at_its_own_
     let times: Vec<&Value> = made_up.iter().map(|entry| &entry["pollTime"]).collect();
     assert_eq!((times[0], times[9]), (&json!("2026-03-01T10:15:00Z"), &json!("2026-03-01T10:35:00Z")));
     let held: i64 =
-        life.server.sql().await.query_one("SELECT count(*) FROM burst_held", &[]).await.unwrap().get(0);
+        life.server.sql().await.query_one("SELECT count(*) FROM burst_owed", &[]).await.unwrap().get(0);
     assert_eq!(held, 0);
     life.server.assert_ledger_is_healthy().await;
 }
@@ -525,7 +525,8 @@ fn published_charge(entry: &Value, currency: &Currency, prices: &[ResourcePrice]
     let charged =
         prices.iter().filter(|price| reason.contains(&format!(" of {} for", price.resource))).map(|price| {
             let since = cycle.end() - TimeDelta::seconds(seconds);
-            let bursting = Bursting { resource: price.resource.clone(), since, level: price.level };
+            let bursting =
+                Bursting { resource: price.resource.clone(), since, until: None, level: price.level };
             let priced = HashMap::from([((price.resource.clone(), price.currency), price.clone())]);
             charge_account(cycle, &[(&bursting, amount)], None, currency, &priced).unwrap().expect("a charge")
         });
@@ -971,4 +972,103 @@ async fn cycles_are_charged_once_though_one_of_two_runners_is_killed_in_the_midd
         assert_eq!(count(unlike).await, 0, "round {round}");
         server.assert_ledger_is_healthy().await;
     }
+}
+
+#[tokio::test]
+async fn what_is_made_up_is_what_was_known_then_whatever_was_bought_cancelled_or_reported_since() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "10000").await;
+    set_prices(&life.server, &[price_of("cpu", 0, "1"), price_of("cpu", 1, "12")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1), ("0.001", 2)]).await;
+    let subscribed = subscribe(&life, json!({ "resource": "cpu", "amount": "1000", "months": 1 })).await;
+    report(&life.server, "tenant", "cpu", 3_000, "2026-03-01T10:00:00Z").await;
+    // From 10:10 on the level is 2, of which there is no price.
+    life.advance("2026-03-01T10:30:00Z").await;
+    assert_eq!(entries(&life).await.len(), 2);
+    let cancel = json!({ "orderId": subscribed["order"]["id"] });
+    life.customer.mutate("cancelOrder", "CancelOrderInput", cancel, "order { state }").await;
+    subscribe(&life, json!({ "resource": "cpu", "amount": "2500", "months": 1 })).await;
+    report(&life.server, "tenant", "cpu", 9_000, "2026-03-01T10:21:00Z").await;
+    report(&life.server, "tenant", "cpu", 0, "2026-03-01T10:30:00Z").await;
+    set_prices(&life.server, &[price_of("cpu", 2, "12")]).await;
+    life.advance("2026-03-01T10:40:00Z").await;
+    let charged: Vec<(Value, Value)> = entries(&life)
+        .await
+        .iter()
+        .map(|entry| (entry["resourceAmount"].clone(), entry["amount"].clone()))
+        .collect();
+    assert_eq!(charged, vec![(json!("2000"), json!("2.00")); 6], "2 GHz beyond the one that there was then");
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_over_begins_anew_when_it_is_renewed_and_what_was_between_stays_burst() {
+    let life = Life::begin("2026-01-31T10:00:00Z", "10000").await;
+    set_prices(&life.server, &[price_of("cpu", 0, "1"), price_of("cpu", 1, "12")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1)]).await;
+    let made = subscribe(&life, json!({ "resource": "cpu", "amount": "1000" })).await;
+    assert_eq!(made["order"]["expiresAt"], "2026-02-28T10:00:00Z");
+    life.advance("2026-02-28T10:00:00Z").await;
+    report(&life.server, "tenant", "cpu", 1_000, "2026-02-28T10:00:00Z").await;
+    life.advance("2026-02-28T10:30:00Z").await;
+    assert_eq!(entries(&life).await.len(), 6);
+    let renew = json!({ "orderId": made["order"]["id"], "idempotencyKey": "r" });
+    let fields = "order { deliveredAt expiresAt price { amount } previous { id state } }";
+    let renewed = life.customer.mutate("renewOrder", "RenewOrderInput", renew, fields).await;
+    let expected = json!({ "deliveredAt": "2026-02-28T10:30:00Z", "expiresAt": "2026-03-28T10:30:00Z", "price": { "amount": "672.00" },
+        "previous": { "id": made["order"]["id"], "state": "ENDED" } });
+    assert_eq!(renewed["order"], expected);
+    life.advance("2026-02-28T10:50:00Z").await;
+    assert_eq!(entries(&life).await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_higher_limit_lifts_what_was_suspended_for_the_lower_one() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "1").await;
+    set_prices(&life.server, &[price_of("cpu", 1, "12")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1)]).await;
+    report(&life.server, "tenant", "cpu", 5_000, "2026-03-01T10:00:00Z").await;
+    life.advance("2026-03-01T10:05:00Z").await;
+    report(&life.server, "tenant", "cpu", 0, "2026-03-01T10:05:00Z").await;
+    let raise = async |limit: &str| {
+        let input = json!({ "accountId": life.account, "creditLimit": limit });
+        let raised =
+            life.operator.mutate("updateAccount", "UpdateAccountInput", input, "account { status }").await;
+        raised["account"]["status"].clone()
+    };
+    assert_eq!(life.balance().await, "-4.00");
+    assert_eq!(raise("3.99").await, "SUSPENDED");
+    assert_eq!(raise("4").await, "ACTIVE");
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn amounts_beyond_all_measure_hold_up_nobody() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "100").await;
+    set_prices(&life.server, &[price_of("cpu", 0, "0.0000001"), price_of("cpu", 1, "12")]).await;
+    declare(&life.server, "cpu", 1_000_000, &[("0", 1)]).await;
+    let plan = |amount: &str| {
+        json!({ "name": "All", "type": "C", "resourceType": "CLOUD", "billPeriod": "MONTH", "description": "d",
+            "price": { "amount": "1", "currency": "CNY" }, "resources": [{ "resource": "cpu", "amount": amount }] })
+    };
+    for amount in ["100000000000001", "0.3333333333"] {
+        let refused =
+            life.operator.payload("createPlan", "CreatePlanInput", plan(amount), "plan { id }").await;
+        assert_eq!(refused["userErrors"][0]["path"], json!(["input", "resources"]), "{refused}");
+    }
+    // One that was made before amounts had a limit.
+    let made = life.operator.mutate("createPlan", "CreatePlanInput", plan("1"), "plan { id }").await;
+    let sql = life.server.sql().await;
+    sql.batch_execute("UPDATE plan_resources SET amount = 9999999999999999999999999999.3 WHERE amount = 1")
+        .await
+        .unwrap();
+    life.buy(made["plan"]["id"].as_str().unwrap(), json!({ "quantity": 9 })).await;
+    life.server.account("other", "100").await;
+    report(&life.server, "tenant", "cpu", 5_000, "2026-03-01T10:00:00Z").await;
+    report(&life.server, "other", "cpu", 1_000, "2026-03-01T10:00:00Z").await;
+    life.advance("2026-03-01T10:05:00Z").await;
+    assert_eq!(entries(&life).await.len(), 0);
+    let other = life.server.customer("other").data("{ account { balance { amount } } }").await;
+    assert_eq!(other["account"]["balance"]["amount"], "99.00");
+    // What costs less than can be paid is not given away.
+    let refused = subscribe(&life, json!({ "resource": "cpu", "amount": "1000" })).await;
+    assert_eq!(refused["userErrors"][0]["message"], "comes to less than can be paid in CNY");
 }

@@ -234,3 +234,65 @@ async fn a_licence_without_its_metric_is_refused_when_it_is_defined_and_when_it_
     );
     assert_eq!(renamed["license"]["resource"]["name"], "Windows Server 2025");
 }
+
+#[tokio::test]
+async fn what_holds_into_a_later_slot_counts_there_and_what_was_counted_is_a_duplicate() {
+    let life = Life::begin("2026-03-01T10:20:00Z", "100000").await;
+    define(&life, "oracle", "INSTALL", json!({ "burstable": false })).await;
+    price(&life, &[("oracle", 0, "10")]).await;
+    let subscribed = json!({ "resource": "oracle", "amount": "6", "months": 1, "idempotencyKey": "6" });
+    life.customer.mutate("subscribe", "SubscribeInput", subscribed, "order { id }").await;
+    let attempt = async |server: &str, cores: &str, time: &str| {
+        report(&life, "oracle", server, "1", time, &[("smp", cores)]).await["outcome"].clone()
+    };
+    assert_eq!(attempt("one", "6", "2026-03-01T10:25:00Z").await, "ACCEPTED");
+    // Both before it in time, and after it: held, they would stand beside it.
+    assert_eq!(attempt("two", "1", "2026-03-01T10:20:00Z").await, "REJECTED");
+    assert_eq!(attempt("two", "1", "2026-03-01T10:30:00Z").await, "REJECTED");
+
+    let event = |id: &str, server: &str, cores: &str, minute: i64| {
+        json!({ "id": id, "namespace": "tenant", "resource": "oracle", "subject": server, "quantity": "1",
+            "time": format!("2026-03-01T10:{minute}:00Z"), "attributes": [{ "name": "smp", "value": cores }] })
+    };
+    let send = async |events: Value| {
+        let recorded = life
+            .operator
+            .mutate("recordUsage", "RecordUsageInput", json!({ "events": events }), "results { outcome }")
+            .await;
+        recorded["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| result["outcome"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let first = event("e1", "one", "4", 31);
+    assert_eq!(
+        send(json!([first, event("e2", "one", "1", 32), event("e3", "two", "5", 33)])).await,
+        ["ACCEPTED"; 3]
+    );
+    assert_eq!(send(json!([first])).await, ["DUPLICATE"], "it would be too much by now, and has counted");
+}
+
+#[tokio::test]
+async fn a_licence_that_may_be_burst_from_now_on_is_charged_from_now_on() {
+    let life = Life::begin("2026-03-01T10:00:00Z", "1000").await;
+    define(&life, "oracle", "INSTALL", json!({ "burstable": false })).await;
+    price(&life, &[("oracle", 0, "1"), ("oracle", 1, "8640")]).await;
+    let subscribed = json!({ "resource": "oracle", "amount": "1", "months": 1, "idempotencyKey": "1" });
+    let order = life.customer.mutate("subscribe", "SubscribeInput", subscribed, "order { id }").await;
+    assert_eq!(
+        report(&life, "oracle", "one", "1", "2026-03-01T10:00:00Z", &[("smp", "1")]).await,
+        accepted()
+    );
+    let cancel = json!({ "orderId": order["order"]["id"] });
+    life.customer.mutate("cancelOrder", "CancelOrderInput", cancel, "order { state }").await;
+    life.advance("2026-03-01T10:20:00Z").await;
+    assert_eq!(charged(&life).await, []);
+    define(&life, "oracle", "INSTALL", json!({ "burstable": true })).await;
+    life.advance("2026-03-01T10:30:00Z").await;
+    assert_eq!(charged(&life).await.len(), 2, "two cycles, and none of before");
+    define(&life, "oracle", "INSTALL", json!({ "burstable": false })).await;
+    life.advance("2026-03-01T10:40:00Z").await;
+    assert_eq!(charged(&life).await.len(), 2);
+}

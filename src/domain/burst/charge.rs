@@ -8,12 +8,17 @@ use crate::domain::capacity::{self, ResourcePrice};
 use crate::domain::ledger::human_interval;
 use crate::domain::money::{self, Currency, CurrencyCode, OutOfRange};
 
+/// More than this is not charged: 10^18.
+const AMOUNT_MAX: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
+
 /// A resource that is charged for in a cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bursting {
     pub resource: String,
     /// From when on.
     pub since: DateTime<Utc>,
+    /// Until when, where it is not any more.
+    pub until: Option<DateTime<Utc>>,
     /// Its level in the cycle.
     pub level: i32,
 }
@@ -71,9 +76,13 @@ pub fn charge_account(
 ) -> Result<Option<CycleCharge>, Uncharged> {
     let mut charged = CycleCharge { cycle, charges: Vec::with_capacity(beyond.len()), rate: Decimal::ZERO };
     for (bursting, amount) in beyond {
-        let seconds = seconds_of(cycle, bursting.since, closed_at);
+        let ends = [bursting.until, closed_at].into_iter().flatten().min();
+        let seconds = seconds_of(cycle, bursting.since, ends);
         if *amount <= Decimal::ZERO || seconds <= 0 {
             continue;
+        }
+        if *amount >= AMOUNT_MAX {
+            return Err(Uncharged::OutOfRange);
         }
         let price = prices.get(&(bursting.resource.clone(), currency.code)).ok_or_else(|| {
             let (resource, level) = (bursting.resource.clone(), bursting.level);
@@ -93,10 +102,10 @@ pub fn charge_account(
     Ok(if charged.charges.is_empty() { None } else { Some(charged) })
 }
 
-/// The seconds of a cycle in which a resource was charged for and the account was open.
-fn seconds_of(cycle: Cycle, since: DateTime<Utc>, closed_at: Option<DateTime<Utc>>) -> i32 {
+/// The seconds of a cycle in which a resource was charged for and the account was open: to `ends`, if that was before.
+fn seconds_of(cycle: Cycle, since: DateTime<Utc>, ends: Option<DateTime<Utc>>) -> i32 {
     let from = since.max(cycle.start());
-    let to = closed_at.map_or(cycle.end(), |closed| closed.min(cycle.end()));
+    let to = ends.map_or(cycle.end(), |ends| ends.min(cycle.end()));
     i32::try_from(to.signed_duration_since(from).num_seconds()).unwrap_or(0)
 }
 

@@ -9,12 +9,14 @@ pub use charge::{Bursting, CycleCharge, Price, ResourceCharge, Uncharged, charge
 pub use cycle::{CYCLE, Cycle};
 pub use level::{BurstCapacity, BurstStep, CurveFault, UTILISATION_MAX};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 /// A rate tells how long money lasts for so many cycles after the one that it was seen in.
-const RATE_HOLDS: i32 = 2;
+pub const RATE_HOLDS: i32 = 2;
+/// No instant after this year is told.
+const YEAR_MAX: i32 = 9999;
 
 /// What an account's burst has come to by now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub struct BurstState {
 }
 
 impl BurstState {
-    /// When `available` runs out at the rate of the last cycle; None where nothing is charged at present, or for longer
-    /// than there are dates. `now` is not before the cycle.
+    /// When `available` runs out at the rate of the last cycle; None where nothing is charged at present, or not before the
+    /// year 10000. `now` is not before the cycle.
     pub fn lasts_until(&self, available: Decimal, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (cycle, rate) = (self.cycle?, self.rate.filter(|rate| *rate > Decimal::ZERO)?);
         if Cycle::of(now).number().saturating_sub(cycle.number()) > RATE_HOLDS {
@@ -40,7 +42,7 @@ impl BurstState {
         }
         let cycles = available.checked_div(rate)?;
         let seconds = cycles.checked_mul(Decimal::from(CYCLE.num_seconds()))?.trunc().to_i64()?;
-        now.checked_add_signed(TimeDelta::try_seconds(seconds)?)
+        now.checked_add_signed(TimeDelta::try_seconds(seconds)?).filter(|until| until.year() <= YEAR_MAX)
     }
 }
 
@@ -64,6 +66,7 @@ mod tests {
         assert_eq!(lasts(3), Some(at("2026-03-01T11:06:00Z")), "12 cycles");
         assert_eq!((lasts(0), lasts(-5)), (Some(now), Some(now)));
         assert_eq!(lasts(i64::MAX), None, "beyond all dates");
+        assert_eq!(lasts(10_000_000_000), None, "beyond all years that are written with four digits");
         assert_eq!(state.lasts_until(Decimal::ONE, at("2026-03-01T10:15:00Z")), None, "nothing since");
         assert_eq!(BurstState::default().lasts_until(Decimal::ONE, now), None);
     }

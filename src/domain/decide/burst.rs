@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::Made;
 use super::draft::Draft;
 use crate::domain::account::{AccountStatus, Suspension};
-use crate::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
+use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
 use crate::domain::command::{BurstHeld, UsageRefused};
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
@@ -28,7 +28,10 @@ pub(super) fn decide(draft: &mut Draft<'_>, charged: &CycleCharge) -> Result<Mad
         let transaction = transaction_of(draft, charge)?;
         draft.post(transaction, posting_of(charge, charged.cycle))?;
     }
-    let warned = draft.account.burst.warned;
+    let before = &draft.account.burst;
+    // What was said of an earlier burst is over with it.
+    let goes_on = before.cycle.is_some_and(|last| charged.cycle <= last.plus(RATE_HOLDS));
+    let warned = before.warned && goes_on;
     draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
     if draft.account.available()? < Decimal::ZERO {
         overdraw(draft)?;
@@ -85,19 +88,18 @@ fn overdraw(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tells the owner, once, that the money will not last for another day at this rate.
+/// Tells the owner, once, that the money will not last for another day at this rate. A cycle that is made up says nothing of the
+/// present rate.
 fn warn(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let lasts_until = draft.account.burst.lasts_until(draft.account.available()?, draft.instant);
-    let lasts = lasts_until.map(|until| until.signed_duration_since(draft.instant));
-    if lasts.is_none_or(|lasts| lasts >= LASTS_AGAIN) {
+    let Some(until) = lasts_until else { return Ok(()) };
+    let lasts = until.signed_duration_since(draft.instant);
+    if lasts >= LASTS_AGAIN {
         draft.account.burst.warned = false;
     }
-    let (Some(until), Some(lasts)) = (lasts_until, lasts) else { return Ok(()) };
-    if lasts >= WARNED_BEFORE || draft.account.burst.warned {
-        return Ok(());
-    }
-    draft.account.burst.warned = true;
-    if draft.account.status == AccountStatus::Active {
+    let is_near = lasts < WARNED_BEFORE && draft.account.status == AccountStatus::Active;
+    if is_near && !draft.account.burst.warned {
+        draft.account.burst.warned = true;
         let message = format!(
             "At the present rate of {} {} in 5 minutes the balance lasts until {}.",
             draft.currency.format(draft.account.burst.rate.unwrap_or_default()),

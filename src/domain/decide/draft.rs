@@ -21,7 +21,7 @@ use crate::domain::plan::Plan;
 use crate::domain::prepay::PrepayQuote;
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::Transaction;
+use crate::domain::transaction::{Direction, Transaction};
 
 /// What a decision has come to so far. A copy of it can be given up.
 #[derive(Clone)]
@@ -152,6 +152,8 @@ impl<'a> Draft<'a> {
         if self.account.available()? >= Decimal::ZERO {
             self.account.overdrawn = false;
         }
+        // Money that came in is reason to say anew how long it lasts.
+        self.account.burst.warned &= transaction.direction() == Direction::Debit;
         let transaction = Arc::new(transaction);
         self.gain.entries.push(entry);
         self.gain.transactions.push(Arc::clone(&transaction));

@@ -11,9 +11,9 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState, OrderType, Subscription};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Resource;
+use crate::domain::rating::Label;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::TransactionKind;
-use crate::domain::usage::{QUANTITY_MAX, QUANTITY_PLACES};
 
 pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Made, Refusal> {
     draft.require_active()?;
@@ -23,6 +23,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Mad
     let order = new_order(draft, subscribe, resource)?;
     let (begin, end) = term_of(&order)?;
     let quote = price_of_term(draft, &order, begin, end).map_err(|refusal| refusal.about("resource"))?;
+    require_price(draft, &quote)?;
     let order = draft.put_order(Order { price: quote.price, ..order });
     let bill =
         periods::make_bills(draft, &order, Decimal::ZERO).map_err(|refusal| refusal.about("amount"))?;
@@ -32,17 +33,20 @@ pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Mad
     Ok(Made { order: Some(order), bill, transaction, quote: Some(quote), ..Made::default() })
 }
 
+/// Refuses what costs something, and too little to be paid.
+fn require_price(draft: &Draft<'_>, quote: &Quote) -> Result<(), Refusal> {
+    let exact = quote.steps.iter().find(|step| step.label == Label::Capacity);
+    let costs = exact.is_some_and(|step| step.amount > Decimal::ZERO) && quote.price.is_zero();
+    // What a discount makes free is free.
+    if costs && quote.discount.is_zero() {
+        let message = format!("comes to less than can be paid in {}", draft.currency.code);
+        return Err(Refusal::new(RefusalCode::OutOfRange, "amount", message));
+    }
+    Ok(())
+}
+
 fn require_possible(subscribe: &Subscribe) -> Result<(), Refusal> {
-    if subscribe.amount <= Decimal::ZERO {
-        return Err(Refusal::new(RefusalCode::Invalid, "amount", "must be greater than zero"));
-    }
-    if subscribe.amount > QUANTITY_MAX {
-        return Err(Refusal::new(RefusalCode::OutOfRange, "amount", "must be at most 10^14"));
-    }
-    if subscribe.amount.normalize().scale() > QUANTITY_PLACES {
-        let message = format!("has more than {QUANTITY_PLACES} decimal places");
-        return Err(Refusal::new(RefusalCode::Invalid, "amount", message));
-    }
+    capacity::require_amount("amount", subscribe.amount)?;
     if !(1..=TERM_MONTHS_MAX).contains(&subscribe.months) {
         let message = format!("must be from 1 to {TERM_MONTHS_MAX}");
         return Err(Refusal::new(RefusalCode::OutOfRange, "months", message));

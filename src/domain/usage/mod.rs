@@ -11,4 +11,4 @@ pub use event::{
     UsageEvent,
 };
 pub use month::{Reports, at_this_pace, still_to_come, usage_in};
-pub use series::{Gauge, Hour, Point, Sample, held_from, of_hours, of_samples};
+pub use series::{Gauge, Hour, Point, Sample, held_from, held_to, of_hours, of_samples};

@@ -1,12 +1,11 @@
 //! Operators: how much capacity there is, and what use of it does to its price.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use rust_decimal::Decimal;
 
 use crate::domain::burst::{BurstCapacity, BurstStep};
+use crate::domain::capacity::require_amount;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
-use crate::domain::usage::{QUANTITY_MAX, QUANTITY_PLACES};
 use crate::graphql::error::{MutationError, MutationResult};
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::payload::answer;
@@ -30,7 +29,7 @@ pub struct BurstStepInput {
 /// Declares how much the cloud has of a resource, and which burst level what use of it leads to.
 #[derive(InputObject)]
 pub struct SetBurstCapacityInput {
-    /// The resource's code; one of which the last report holds (LAST).
+    /// The resource's code; a gauge (LAST, AVERAGE or P95): what is reported of it is what there is, not what was used.
     resource: String,
     /// How much there is over all accounts, in the unit that it is reported in: greater than zero, at most 10^14.
     capacity: Exact,
@@ -70,16 +69,7 @@ impl BurstMutation {
 async fn set_capacity(session: &Session, input: SetBurstCapacityInput) -> MutationResult<Resource> {
     let code = text::code("resource", &input.resource)?;
     let capacity = input.capacity.value;
-    if capacity <= Decimal::ZERO {
-        return Err(Refusal::new(RefusalCode::Invalid, "capacity", "must be greater than zero").into());
-    }
-    if capacity > QUANTITY_MAX {
-        return Err(Refusal::new(RefusalCode::OutOfRange, "capacity", "must be at most 10^14").into());
-    }
-    if capacity.normalize().scale() > QUANTITY_PLACES {
-        let message = format!("has more than {QUANTITY_PLACES} decimal places");
-        return Err(Refusal::new(RefusalCode::Invalid, "capacity", message).into());
-    }
+    require_amount("capacity", capacity)?;
     let curve = curve_of(&input.curve)?;
     let none = || Refusal::new(RefusalCode::NotFound, "resource", "there is no such resource");
     let resource = session.load(ResourceCode(code.clone())).await?.ok_or_else(none)?;

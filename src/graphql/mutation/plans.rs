@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
+use crate::domain::capacity::require_amount;
 use crate::domain::decide::{require_display_places, require_not_above_largest};
 use crate::domain::ids::PlanId;
 use crate::domain::money::Currency;
@@ -245,9 +246,7 @@ fn included(inputs: Vec<PlanResourceInput>) -> Result<Vec<PlanResource>, Refusal
                 format!("\"{resource}\" is named twice"),
             ));
         }
-        if amount.value <= Decimal::ZERO {
-            return Err(Refusal::new(RefusalCode::Invalid, "resources", "amounts must be greater than zero"));
-        }
+        require_amount("resources", amount.value)?;
         resources
             .push(PlanResource { resource_code: text::code("resources", &resource)?, amount: amount.value });
     }

@@ -30,7 +30,7 @@ impl Pricing {
 /// What capacity costs, and at which levels it is used beyond subscriptions.
 #[Object]
 impl Pricing {
-    /// The level of each resource now, for those whose capacity is declared.
+    /// The level of each resource now, for those that are charged beyond subscriptions: whose capacity is declared, and licences.
     #[graphql(complexity = "10 * child_complexity + 10")]
     async fn current(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BurstLevel>> {
         Ok(levels(session(ctx)?, self.cycle).await?)
