@@ -6,13 +6,14 @@
 //! | [`store`] | the only place with SQL: rows, statements, repositories, shared look-ups |
 //! | [`engine`] | every write that moves money or changes an order: the group-commit lanes |
 //! | [`metering`] | usage events, each counted once: the lanes that write them |
+//! | [`payments`] | payment providers behind one trait: who holds cards, and charges them |
 //! | [`jobs`] | what happens by itself: renewals, due bills, suspensions, ends; the sandbox's clock |
 //! | [`graphql`] | the schema: types, queries, mutations, loaders, scalars, pagination, errors, limits |
 //! | [`http`] | routes, tokens, GraphQL over HTTP, GraphiQL, health and metrics |
 //! | [`private_pg`] | starts a private PostgreSQL where no DATABASE_URL is set |
 //! | [`server`], [`cli`], [`demo`] | the parts put together, the commands, and what a first start finds |
 //!
-//! Imports run one way: domain ← store ← engine ← metering ← jobs ← graphql ← http ← server ← cli. Only graphql/ and http/ name
+//! Imports run one way: domain ← store ← engine ← metering ← payments ← jobs ← graphql ← http ← server ← cli. Only graphql/ and http/ name
 //! async_graphql; only store/ (and engine/ for its transaction) name diesel. `tests/it/house.rs` reads the `use`
 //! lines and fails on a breach.
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod graphql;
 pub mod http;
 pub mod jobs;
 pub mod metering;
+pub mod payments;
 pub mod private_pg;
 pub mod secret;
 pub mod server;

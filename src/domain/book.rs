@@ -10,11 +10,12 @@ use super::bill::Bill;
 use super::capacity::{ResourcePrice, TermDiscount};
 use super::closing::ClosedMonth;
 use super::command::Answer;
-use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
+use super::ids::{AccountId, BillId, OrderId, PaymentMethodId, PlanId, TransactionId};
 use super::ledger::Entry;
 use super::money::{Currencies, CurrencyCode};
 use super::notice::Notice;
 use super::order::Order;
+use super::payment_method::PaymentMethod;
 use super::plan::{Plan, Resource};
 use super::prepay::PrepayQuote;
 use super::record::Record;
@@ -53,6 +54,8 @@ pub struct Book {
     pub transactions: HashMap<TransactionId, Arc<Transaction>>,
     /// By their beginnings.
     pub closed_months: BTreeMap<DateTime<Utc>, ClosedMonth>,
+    /// Before one is added all that are kept; before one is removed that one.
+    pub payment_methods: BTreeMap<PaymentMethodId, Arc<PaymentMethod>>,
     pub gained: Gain,
 }
 
@@ -70,6 +73,8 @@ pub struct Gain {
     pub answers: Vec<Answer>,
     pub records: Vec<Record>,
     pub prepay_quotes: Vec<Arc<PrepayQuote>>,
+    /// New or changed.
+    pub payment_methods: BTreeMap<PaymentMethodId, Arc<PaymentMethod>>,
     /// New or changed, by their accounts and beginnings.
     pub closed_months: BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
     /// Whether anything was decided that must be kept.
@@ -92,6 +97,7 @@ impl Book {
             bills: BTreeMap::new(),
             transactions: HashMap::new(),
             closed_months: BTreeMap::new(),
+            payment_methods: BTreeMap::new(),
             gained: Gain::default(),
         }
     }
@@ -114,6 +120,8 @@ impl Book {
         }
         let closed = gain.closed_months.values();
         self.closed_months.extend(closed.map(|closed| (closed.month.start, closed.clone())));
+        let methods = gain.payment_methods.values();
+        self.payment_methods.extend(methods.map(|method| (method.id, Arc::clone(method))));
         self.gained.take(gain);
     }
 }
@@ -126,7 +134,7 @@ impl Gain {
         let transactions = self.transactions.len().saturating_add(self.changed_transactions.len());
         let others = self.entries.len().saturating_add(self.notices.len()).saturating_add(self.answers.len());
         let months = self.records.len().saturating_add(self.closed_months.len());
-        let prepaid = self.prepay_quotes.len();
+        let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         [orders, bills, transactions, others, months, prepaid].iter().any(|count| *count > 0)
     }
 
@@ -149,6 +157,7 @@ impl Gain {
         self.answers.extend(later.answers);
         self.records.extend(later.records);
         self.prepay_quotes.extend(later.prepay_quotes);
+        self.payment_methods.extend(later.payment_methods);
         self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;
     }

@@ -14,10 +14,11 @@ use super::capacity::Quote;
 use super::closing::RatedMonth;
 use super::codes::coded_enum;
 use super::exchange_rate::ExchangeRate;
-use super::ids::{AccountId, BillId, OrderId, PlanId, TransactionId};
+use super::ids::{AccountId, BillId, OrderId, PaymentMethodId, PlanId, TransactionId};
 use super::ledger::Hash;
 use super::money::CurrencyCode;
 use super::order::Order;
+use super::payment_method::{Card, PaymentMethod};
 use super::prepay::{Limits, PrepayQuote, Quoted};
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
@@ -73,6 +74,8 @@ pub enum Action {
     CloseMonth(#[serde(skip)] Arc<RatedMonth>),
     Rerate(Box<Rerate>),
     TellMonthFailure(MonthFailure),
+    AddPaymentMethod(#[serde(skip)] Box<AddPaymentMethod>),
+    RemovePaymentMethod(PaymentMethodId),
     /// Keeps an offer of a prepayment.
     KeepQuote(#[serde(skip)] Box<KeepQuote>),
     /// Charges what was used beyond subscriptions in a cycle.
@@ -187,6 +190,16 @@ pub struct MonthFailure {
     pub message: String,
 }
 
+/// Keeps a card that the payment provider holds.
+#[derive(Debug, Clone)]
+pub struct AddPaymentMethod {
+    /// Who charges it.
+    pub provider: String,
+    /// The provider's name for it.
+    pub token: String,
+    pub card: Card,
+}
+
 /// What an app costs for a term, as it was priced for this.
 #[derive(Debug, Clone)]
 pub struct KeepQuote {
@@ -294,6 +307,8 @@ impl Action {
             | Self::BillStep(_)
             | Self::CloseMonth(_)
             | Self::TellMonthFailure(_)
+            | Self::AddPaymentMethod(_)
+            | Self::RemovePaymentMethod(_)
             | Self::KeepQuote(_)
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
@@ -354,6 +369,7 @@ pub struct Outcome {
     pub quote: Option<Quote>,
     /// What was offered.
     pub prepay_quote: Option<Arc<PrepayQuote>>,
+    pub payment_method: Option<Arc<PaymentMethod>>,
     /// What a job's step did.
     pub jobs: Vec<JobDone>,
 }

@@ -179,6 +179,8 @@ owned_ids! {
     RecordId = "rec";
     /// A notice's id.
     NoticeId = "ntc";
+    /// A payment method's id.
+    PaymentMethodId = "pmt";
     /// The id of an offer of a prepayment.
     QuoteId = "pqt";
 }
@@ -258,6 +260,7 @@ pub enum NodeId {
     PriceRule(PriceRuleId),
     ResourcePrice(ResourcePriceId),
     License(LicenseId),
+    PaymentMethod(PaymentMethodId),
 }
 
 impl NodeId {
@@ -277,6 +280,7 @@ impl NodeId {
             "rul" => PriceRuleId::parse(text).map(Self::PriceRule),
             "rpr" => ResourcePriceId::parse(text).map(Self::ResourcePrice),
             "lic" => LicenseId::parse(text).map(Self::License),
+            "pmt" => PaymentMethodId::parse(text).map(Self::PaymentMethod),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }

@@ -21,6 +21,7 @@ pub mod license;
 pub mod money;
 pub mod notice;
 pub mod order;
+pub mod payment_method;
 pub mod period;
 pub mod plan;
 pub mod prepay;

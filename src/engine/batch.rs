@@ -26,8 +26,8 @@ use crate::store::accounts;
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, bills, capacity, closings, keys, ledger, notices, orders, plans, prepay_quotes, records,
-    transactions,
+    Conn, bills, capacity, closings, keys, ledger, notices, orders, payment_methods, plans, prepay_quotes,
+    records, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -111,11 +111,20 @@ async fn load(
     let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
     let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
     plans.extend(order_plans);
+    let (kept, removed) = try_join!(
+        when(!named.card_holders.is_empty(), payment_methods::methods_kept(conn, named.card_holders)),
+        when(!named.methods.is_empty(), payment_methods::method_by_ids(conn, &named.methods)),
+    )?;
     let capacity = load_capacity(conn, named.resources, &orders, currencies, now).await?;
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
             book.answers.insert(answer.key.clone(), answer);
+        }
+    }
+    for method in kept.into_iter().chain(removed) {
+        if let Some(book) = books.get_mut(&method.account()) {
+            book.payment_methods.insert(method.id, Arc::new(method));
         }
     }
     for closed in closed {
@@ -196,6 +205,10 @@ struct Named {
     plans: Vec<Uuid>,
     /// What is subscribed to.
     resources: Vec<String>,
+    /// The accounts that add payment methods.
+    card_holders: Vec<i64>,
+    /// The payment methods that are removed.
+    methods: Vec<OwnedId>,
     /// The accounts that buy something.
     buyers: Vec<i64>,
     /// The accounts that pay what is open, or whose money comes in.
@@ -231,6 +244,8 @@ impl Named {
                 self.plans.push(checkout.plan.0);
                 self.buyers.push(account);
             }
+            Action::AddPaymentMethod(_) => self.card_holders.push(account),
+            Action::RemovePaymentMethod(method) => self.methods.push(method.0),
             Action::Subscribe(subscribe) => self.resources.push(subscribe.resource.clone()),
             Action::Refund(refund) => {
                 self.transactions.push(refund.transaction.0);
@@ -280,6 +295,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
     if accounts.is_empty() {
         return Ok(());
     }
+    let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
     try_join!(
         accounts::account_post(conn, &accounts),
         write_orders(conn, &gain),
@@ -295,6 +311,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!answers.is_empty(), keys::answer_insert(conn, &answers)),
         when(!gain.records.is_empty(), records::record_insert(conn, &gain.records)),
         when(!gain.prepay_quotes.is_empty(), prepay_quotes::quote_insert(conn, &gain.prepay_quotes)),
+        when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
     Ok(())
@@ -329,6 +346,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.notices.extend(gained.notices);
         all.records.extend(gained.records);
         all.prepay_quotes.extend(gained.prepay_quotes);
+        all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));
     }

@@ -12,13 +12,14 @@ use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, OrderId, PlanId, PriceRuleId, RecordId, ResourcePriceId,
-    TransactionId,
+    AccountId, BillId, EntryId, LicenseId, OrderId, PaymentMethodId, PlanId, PriceRuleId, RecordId,
+    ResourcePriceId, TransactionId,
 };
 use crate::domain::ledger::Entry;
 use crate::domain::license::License;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
+use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
@@ -54,6 +55,8 @@ macro_rules! owner_key {
 owner_key! {
     /// An account's open notices, newest first.
     NoticesOf(AccountId);
+    /// What an account can pay with, newest first.
+    PaymentMethodsOf(AccountId);
     /// The plans of an account's live orders.
     PlansOf(AccountId);
     /// What a plan includes.
@@ -106,6 +109,7 @@ loader!(PlanId => Arc<Plan>, |repository, keys| repository.plans(keys.to_vec()))
 loader!(PriceRuleId => Arc<PriceRule>, |repository, keys| repository.price_rules(keys.to_vec()));
 loader!(ResourcePriceId => Arc<ResourcePrice>, |repository, keys| repository.resource_prices(keys.to_vec()));
 loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.to_vec()));
+loader!(PaymentMethodId => Arc<PaymentMethod>, |repository, keys| repository.payment_methods(keys));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
 loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));
@@ -123,6 +127,7 @@ macro_rules! owner_loader {
 owner_loader!(Namespace => Arc<Account>, accounts_by_namespace);
 owner_loader!(ResourceCode => Arc<Resource>, resources);
 owner_loader!(NoticesOf => Rows<Notice>, notices);
+owner_loader!(PaymentMethodsOf => Rows<PaymentMethod>, payment_methods_of);
 owner_loader!(PlansOf => Arc<[PlanId]>, plans_in_use);
 owner_loader!(ResourcesOf => Arc<[PlanResource]>, plan_resources);
 owner_loader!(NewestOrdersOf => Rows<Order>, newest_orders);

@@ -9,6 +9,7 @@ mod licenses;
 mod money;
 mod notices;
 mod orders;
+mod payment_methods;
 mod plans;
 mod prepay;
 mod prices;
@@ -32,6 +33,7 @@ pub struct Mutation(
     burst::BurstMutation,
     subscription::SubscriptionMutation,
     licenses::LicenseMutation,
+    payment_methods::PaymentMethodMutation,
     prepay::PrepayMutation,
     exchange_rates::ExchangeRateMutation,
     accounts::AccountMutation,

@@ -14,6 +14,7 @@ use crate::domain::command::{Action, Command, Done, Outcome};
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
 use crate::domain::order::Order;
+use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::PrepayQuote;
 use crate::domain::text::idempotency_key;
 use crate::domain::transaction::Transaction;
@@ -44,6 +45,7 @@ pub(super) struct Made {
     pub quote: Option<Quote>,
     /// What was offered.
     pub prepay_quote: Option<Arc<PrepayQuote>>,
+    pub payment_method: Option<Arc<PaymentMethod>>,
 }
 
 /// Has the engine do it, once for each key.
@@ -91,6 +93,7 @@ fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
         schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
         quote: outcome.quote,
         prepay_quote: outcome.prepay_quote,
+        payment_method: outcome.payment_method,
     })
 }
 
@@ -121,5 +124,15 @@ async fn as_it_is_now(
         None => None,
     };
     let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
-    Ok(Made { account, order, bill, transaction, refunded, schedule, quote: None, prepay_quote: None })
+    Ok(Made {
+        account,
+        order,
+        bill,
+        transaction,
+        refunded,
+        schedule,
+        quote: None,
+        prepay_quote: None,
+        payment_method: None,
+    })
 }

@@ -19,6 +19,7 @@ use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
 use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
+use crate::payments::{self, PaymentProvider};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations;
@@ -103,6 +104,7 @@ impl Server {
                 &config.clock,
                 config.usage_allowance,
             ),
+            payments: config.sandbox.then(|| sandbox_payments(&config.clock)),
             store,
             currencies: Arc::new(config.currencies),
             clock: config.clock,
@@ -123,6 +125,11 @@ impl Server {
         self.app.meter.stop().await;
         self.app.engine.stop().await;
     }
+}
+
+/// In a sandbox no money moves.
+fn sandbox_payments(clock: &Clock) -> Arc<dyn PaymentProvider> {
+    Arc::new(payments::Sandbox::new(clock.clone()))
 }
 
 /// Migrates the database and starts the engine. A sandbox goes on where its clock was.

@@ -11,7 +11,7 @@ use super::rows::{AccountRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
-use crate::domain::burst::Cycle;
+use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
 
@@ -47,13 +47,19 @@ pub async fn account_post(conn: Conn<'_>, accounts: &[Account]) -> Result<(), St
         .column::<BigInt, _>("last_entry_seq", accounts.iter().map(|a| a.head.seq))
         .column::<Binary, _>("last_entry_hash", accounts.iter().map(|a| a.head.hash.to_vec()))
         .column::<Nullable<Timestamptz>, _>("last_entry_at", accounts.iter().map(|a| a.head.time))
-        .column::<Nullable<Timestamptz>, _>("closed_until", accounts.iter().map(|a| a.closed_until))
-        .column::<Nullable<Integer>, _>(
-            "burst_cycle",
-            accounts.iter().map(|a| a.burst.cycle.map(Cycle::number)),
-        )
-        .column::<Nullable<Numeric>, _>("burst_rate", accounts.iter().map(|a| a.burst.rate))
-        .column::<Bool, _>("burst_warned", accounts.iter().map(|a| a.burst.warned));
+        .column::<Nullable<Timestamptz>, _>("closed_until", accounts.iter().map(|a| a.closed_until));
+    // What was never charged for burst has nothing to be written.
+    let columns = if accounts.iter().all(|a| a.burst == BurstState::default()) {
+        columns
+    } else {
+        columns
+            .column::<Nullable<Integer>, _>(
+                "burst_cycle",
+                accounts.iter().map(|a| a.burst.cycle.map(Cycle::number)),
+            )
+            .column::<Nullable<Numeric>, _>("burst_rate", accounts.iter().map(|a| a.burst.rate))
+            .column::<Bool, _>("burst_warned", accounts.iter().map(|a| a.burst.warned))
+    };
     execute(conn, columns.update("accounts", 1)).await.map(drop)
 }
 

@@ -24,6 +24,7 @@ pub mod notices;
 mod numeric;
 mod order_search;
 pub mod orders;
+pub mod payment_methods;
 pub mod plans;
 pub mod prepay_quotes;
 pub mod price_rules;

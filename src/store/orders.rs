@@ -141,6 +141,22 @@ pub async fn order_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<V
     list::count_of_each(conn, "orders", accounts).await
 }
 
+/// Goes on with what most batches have none of: subscriptions, and orders that were cancelled with what made them.
+fn of_few_orders(mut columns: Columns, orders: &[Arc<Order>]) -> Columns {
+    if orders.iter().any(|o| o.subscription.is_some()) {
+        let subscriptions = || orders.iter().map(|o| o.subscription.as_ref());
+        columns = columns
+            .column::<Nullable<Text>, _>("resource_code", subscriptions().map(|s| Some(s?.resource.clone())))
+            .column::<Nullable<Numeric>, _>("resource_amount", subscriptions().map(|s| Some(s?.amount)))
+            .column::<Nullable<Integer>, _>("term_months", subscriptions().map(|s| Some(s?.months)));
+    }
+    if orders.iter().any(|o| o.cancelled_at.is_some()) {
+        columns =
+            columns.column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at));
+    }
+    columns
+}
+
 pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
@@ -171,21 +187,8 @@ pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
         .column::<Integer, _>("anchor_months", orders.iter().map(|o| o.anchor_months))
         .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
-        .column::<Nullable<Text>, _>(
-            "resource_code",
-            orders.iter().map(|o| Some(o.subscription.as_ref()?.resource.clone())),
-        )
-        .column::<Nullable<Numeric>, _>(
-            "resource_amount",
-            orders.iter().map(|o| Some(o.subscription.as_ref()?.amount)),
-        )
-        .column::<Nullable<Integer>, _>(
-            "term_months",
-            orders.iter().map(|o| Some(o.subscription.as_ref()?.months)),
-        )
-        .column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at));
-    execute(conn, columns.insert_into("orders")).await.map(drop)
+        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
+    execute(conn, of_few_orders(columns, orders).insert_into("orders")).await.map(drop)
 }
 
 /// Writes what can change of an order.

@@ -25,7 +25,7 @@ use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::{
     billing_runs, burst, capacity, exchange_rates, keys, labels, late_usage, licenses, notices,
-    prepay_quotes, price_rules, usage,
+    payment_methods, prepay_quotes, price_rules, usage,
 };
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
@@ -36,8 +36,8 @@ use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId,
-    PriceRuleId, RecordId, ResourcePriceId, TransactionId, account_of_number,
+    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentMethodId, PlanId,
+    PriceDefinitionId, PriceRuleId, RecordId, ResourcePriceId, TransactionId, account_of_number,
 };
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
@@ -45,6 +45,7 @@ use crate::domain::license::License;
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
+use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
 use crate::domain::record::Record;
@@ -907,6 +908,34 @@ impl Repository {
         }
         let conn = self.store.database.connection().await?;
         Ok(keys::answer_by_keys(&conn, vec![account.0], vec![key]).await?.pop().map(|(_, answer)| answer))
+    }
+
+    /// What accounts can pay with, newest first.
+    pub async fn payment_methods_of(
+        &self,
+        accounts: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Rows<PaymentMethod>>, StoreError> {
+        let visible = self.visible(accounts.into_iter()).await?;
+        let conn = self.store.database.connection().await?;
+        let kept =
+            payment_methods::methods_kept(&conn, visible.iter().map(|account| account.0).collect()).await?;
+        let mut of: HashMap<AccountId, Vec<Arc<PaymentMethod>>> = HashMap::new();
+        for method in kept {
+            of.entry(method.account()).or_default().push(Arc::new(method));
+        }
+        Ok(of.into_iter().map(|(account, methods)| (account, methods.into())).collect())
+    }
+
+    pub async fn payment_methods(
+        &self,
+        ids: &[PaymentMethodId],
+    ) -> Result<HashMap<PaymentMethodId, Arc<PaymentMethod>>, StoreError> {
+        let visible = self.visible(ids.iter().map(|id| id.account())).await?;
+        let ids: Vec<OwnedId> =
+            ids.iter().filter(|id| visible.contains(&id.account())).map(|id| id.0).collect();
+        let conn = self.store.database.connection().await?;
+        let found = payment_methods::method_by_ids(&conn, &ids).await?;
+        Ok(found.into_iter().map(|method| (method.id, Arc::new(method))).collect())
     }
 
     // ── the ledger's health ──

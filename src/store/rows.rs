@@ -23,14 +23,15 @@ use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PlanId, PriceDefinitionId,
-    PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentMethodId, PlanId,
+    PriceDefinitionId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
 };
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::{Order, OrderState, OrderType, Subscription};
+use crate::domain::payment_method::{Card, PaymentMethod};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
@@ -750,6 +751,33 @@ impl Row for ExchangeRateRow {
             rate: self.rate.0,
             source: self.source,
             observed_at: self.observed_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct PaymentMethodRow {
+    id: Uuid,
+    provider: String,
+    provider_token: String,
+    brand: String,
+    last4: String,
+    expires_on: NaiveDate,
+    removed_at: Option<DateTime<Utc>>,
+}
+
+impl Row for PaymentMethodRow {
+    columns!(payment_methods: id, provider, provider_token, brand, last4, expires_on, removed_at);
+    type Domain = PaymentMethod;
+
+    fn into_domain(self) -> Result<PaymentMethod, StoreError> {
+        let Self { brand, last4, expires_on, .. } = self;
+        Ok(PaymentMethod {
+            id: PaymentMethodId(owned(self.id)),
+            provider: self.provider,
+            token: self.provider_token,
+            card: Card { brand, last4, expires_on },
+            removed_at: self.removed_at,
         })
     }
 }

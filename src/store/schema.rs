@@ -299,6 +299,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    payment_methods (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        provider -> Text,
+        provider_token -> Text,
+        brand -> Text,
+        last4 -> Text,
+        expires_on -> Date,
+        removed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     price_definitions (id) {
         id -> BigInt,
         #[sql_name = "type"]

@@ -2,7 +2,8 @@
 
 use abacus::clock::{Clock, wall};
 use abacus::domain::ids::{
-    AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, RecordId, TransactionId, printed_number,
+    AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, PaymentMethodId, RecordId, TransactionId,
+    printed_number,
 };
 use abacus::domain::viewer::Role;
 use abacus::http::token::TokenKey;
@@ -122,6 +123,12 @@ const MATRIX: &[(&str, About, &str)] = &[
         exchangeRate { rate } userErrors { path code message } } }"),
     ("quotePrepay", Act, "mutation($account: ID) { quotePrepay(input: { accountId: $account, asset: \"USD\", clusterId: \"c\",
         chartName: \"c\", cpuLimit: 100, memLimit: 100, storageLimit: 100, period: 3 }) { quote { usd } userErrors { path code message } } }"),
+    ("addPaymentMethod", Act, "mutation($account: ID) { addPaymentMethod(input: { accountId: $account, providerToken: \"pm_card_visa\" }) {
+        paymentMethod { last4 } userErrors { path code message } } }"),
+    ("removePaymentMethod", Act, "mutation($card: ID!) { removePaymentMethod(input: { paymentMethodId: $card }) {
+        paymentMethod { last4 } userErrors { path code message } } }"),
+    ("node", One, "query($card: ID!) { node(id: $card) { id ...on PaymentMethod { brand last4 } } }"),
+    ("account", One, "query($account: ID!) { account(id: $account) { namespace paymentMethods { id brand } } }"),
     ("pricing", Nobody, "{ pricing { current { level } next { level } nextAt prices { totalCount nodes { price level } } } }"),
     ("setBurstCapacity", Operators, "mutation { setBurstCapacity(input: { resource: \"none\", capacity: 1,
         curve: [{ fromUtilisation: 0, level: 1 }] }) { resource { code } userErrors { path code message } } }"),
@@ -200,6 +207,11 @@ impl Tenant {
             .mutate("checkout", "CheckoutInput", later, "order { id } bill { id }")
             .await;
         server.customer(namespace).checkout(plan, &key).await;
+        let card = json!({ "providerToken": "pm_card_mastercard" });
+        let card = server
+            .customer(namespace)
+            .mutate("addPaymentMethod", "AddPaymentMethodInput", card, "paymentMethod { id }")
+            .await;
         let notice = a_notice(server, &account, namespace).await;
         let query = "query($account: ID!) { account(id: $account) { balance { amount } orders { nodes { id number } }
             bills { nodes { id number } } records { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
@@ -212,6 +224,7 @@ impl Tenant {
             "transaction": seen["transactions"]["nodes"][0]["id"], "entry": seen["ledger"]["nodes"][0]["id"],
             "rule": set["rules"][0]["id"],
             "unpaidOrder": unpaid["order"]["id"], "unpaidBill": unpaid["bill"]["id"], "notice": notice,
+            "card": card["paymentMethod"]["id"],
             "record": seen["records"]["nodes"][0]["id"], "recordNumber": seen["records"]["nodes"][0]["number"],
         });
         let told = [
@@ -228,6 +241,7 @@ impl Tenant {
             "unpaidBill",
             "record",
             "recordNumber",
+            "card",
         ];
         let mut secrets: Vec<String> =
             told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
@@ -249,7 +263,7 @@ impl Tenant {
             "rule": "rul_999999999",
             "unpaidOrder": OrderId(id).to_string(), "unpaidBill": BillId(id).to_string(),
             "notice": NoticeId(id).to_string(), "record": RecordId(id).to_string(),
-            "recordNumber": printed_number('R', id),
+            "recordNumber": printed_number('R', id), "card": PaymentMethodId(id).to_string(),
         });
         Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
     }

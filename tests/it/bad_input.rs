@@ -1,7 +1,9 @@
 //! Wrong input, of every kind: a clear answer, nothing changed, and the server goes on.
 
 use abacus::clock::Clock;
-use abacus::domain::ids::{AccountId, BillId, IdMint, NoticeId, OrderId, OwnedId, TransactionId};
+use abacus::domain::ids::{
+    AccountId, BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentMethodId, TransactionId,
+};
 use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -755,6 +757,8 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
             json!({ "accountId": shop.account, "asset": "USD", "clusterId": "c", "chartName": "c", "cpuLimit": 100, "memLimit": 100,
             "storageLimit": 100, "period": 1 })
         }
+        "addPaymentMethod" => json!({ "accountId": shop.account, "providerToken": "pm_card_visa" }),
+        "removePaymentMethod" => json!({ "paymentMethodId": shop.an_id::<PaymentMethodId>() }),
         "setBurstCapacity" => {
             json!({ "resource": "cpu", "capacity": "1", "curve": [{ "fromUtilisation": "0", "level": 1 }] })
         }

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms in their order: each may name itself and those before it. cli and demo stand beside each other.
-const ORDER: [&[&str]; 10] = [
+const ORDER: [&[&str]; 11] = [
     &["domain"],
     &["store"],
     &["engine"],
     &["metering"],
+    &["payments"],
     &["jobs"],
     &["graphql"],
     &["http"],

@@ -23,6 +23,7 @@ mod load;
 mod monthly_bills;
 mod order_life;
 mod order_search;
+mod payment_methods;
 mod payment_v1;
 mod prepay;
 mod price_rules;

@@ -606,6 +606,9 @@ async fn every_kind_of_id_is_a_node() {
     let license = json!({ "name": "windows", "longName": "Windows", "type": "INSTALL", "userMetric": "smp", "burstable": true });
     let license =
         server.operator().mutate("defineLicense", "DefineLicenseInput", license, "license { id }").await;
+    let card = json!({ "providerToken": "pm_card_visa" });
+    let card =
+        customer.mutate("addPaymentMethod", "AddPaymentMethodInput", card, "paymentMethod { id }").await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
             records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
@@ -622,6 +625,7 @@ async fn every_kind_of_id_is_a_node() {
         ("PriceRule", &data["priceRules"][0]["id"]),
         ("ResourcePrice", &of_capacity["prices"][0]["id"]),
         ("License", &license["license"]["id"]),
+        ("PaymentMethod", &card["paymentMethod"]["id"]),
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();

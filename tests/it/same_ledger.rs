@@ -124,8 +124,9 @@ fn same_outcome(expected: &Result<Done, Refusal>, actual: &Result<Done, Refusal>
             jobs,
             quote,
             prepay_quote,
+            payment_method,
         } = outcome.clone();
-        let offers = (quote, prepay_quote);
+        let offers = (quote, prepay_quote, payment_method);
         (account, order, bill, transaction, refunded, open_bills, renewal_price, jobs, offers)
     };
     match (expected, actual) {

@@ -17,6 +17,7 @@ use crate::domain::ledger::{self, Posting};
 use crate::domain::money::{Currency, OutOfRange};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
+use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::Plan;
 use crate::domain::prepay::PrepayQuote;
 use crate::domain::record::Record;
@@ -119,6 +120,12 @@ impl<'a> Draft<'a> {
 
     pub fn put_record(&mut self, record: Record) {
         self.gain.records.push(record);
+    }
+
+    pub fn put_payment_method(&mut self, method: PaymentMethod) -> Arc<PaymentMethod> {
+        let method = Arc::new(method);
+        self.gain.payment_methods.insert(method.id, Arc::clone(&method));
+        method
     }
 
     pub fn put_prepay_quote(&mut self, quote: Arc<PrepayQuote>) -> Arc<PrepayQuote> {
@@ -235,6 +242,7 @@ impl<'a> Draft<'a> {
             renewal_price,
             quote: made.quote,
             prepay_quote: made.prepay_quote,
+            payment_method: made.payment_method,
             jobs: made.jobs,
         };
         Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }

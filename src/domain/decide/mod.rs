@@ -11,6 +11,7 @@ mod draft;
 mod month_close;
 mod order_step;
 mod payment;
+mod payment_method;
 mod periods;
 mod prepay;
 mod put_off;
@@ -30,6 +31,7 @@ use super::capacity::Quote;
 use super::command::{Action, Answer, Command, Done, JobDone};
 use super::money::{self, Currency};
 use super::order::Order;
+use super::payment_method::PaymentMethod;
 use super::prepay::PrepayQuote;
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
@@ -69,6 +71,8 @@ pub fn decide(
         Action::CloseMonth(rated) => month_close::decide(&mut draft, rated)?,
         Action::TellMonthFailure(failure) => month_close::tell_failure(&mut draft, failure)?,
         Action::Rerate(rerate) => month_close::rerate(&mut draft, rerate)?,
+        Action::AddPaymentMethod(adding) => payment_method::add(&mut draft, adding)?,
+        Action::RemovePaymentMethod(id) => payment_method::remove(&mut draft, *id)?,
         Action::KeepQuote(offer) => prepay::keep_quote(&mut draft, offer)?,
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
@@ -94,6 +98,7 @@ struct Made {
     jobs: Vec<JobDone>,
     quote: Option<Quote>,
     prepay_quote: Option<Arc<PrepayQuote>>,
+    payment_method: Option<Arc<PaymentMethod>>,
 }
 
 /// The largest amount that can be paid at once, and the highest price: 99,999,999.99.

@@ -8,6 +8,7 @@ use super::forecast::{self, Forecast};
 use super::ledger_entry::LedgerEntryConnection;
 use super::notice::Notice;
 use super::order::OrderConnection;
+use super::payment_method::PaymentMethod;
 use super::plan::{self, Plan};
 use super::price_rule::PriceRule;
 use super::record::ConsumptionRecordConnection;
@@ -18,7 +19,7 @@ use crate::graphql::at_hand::AtHand;
 use crate::graphql::enums::{AccountKind, AccountStatus};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
-use crate::graphql::loaders::{BalanceAt, NoticesOf, PlansOf};
+use crate::graphql::loaders::{BalanceAt, NoticesOf, PaymentMethodsOf, PlansOf};
 use crate::graphql::pagination::{PageArgs, connection};
 use crate::graphql::query::filters::recharges;
 use crate::graphql::query::lists::{self, Of};
@@ -230,6 +231,13 @@ impl Account {
     async fn notices(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Notice>> {
         let notices = session(ctx)?.load(NoticesOf(self.0.id)).await?;
         Ok(notices.unwrap_or_default().iter().cloned().map(Notice).collect())
+    }
+
+    /// What it can pay with, newest first: at most 20.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn payment_methods(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PaymentMethod>> {
+        let methods = session(ctx)?.load(PaymentMethodsOf(self.0.id)).await?;
+        Ok(methods.unwrap_or_default().iter().cloned().map(PaymentMethod).collect())
     }
 
     /// The plans of its live orders, each once.

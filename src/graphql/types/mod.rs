@@ -15,6 +15,7 @@ pub mod money;
 pub mod node;
 pub mod notice;
 pub mod order;
+pub mod payment_method;
 pub mod plan;
 pub mod prepay_quote;
 pub mod price_quote;

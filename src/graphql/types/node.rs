@@ -7,6 +7,7 @@ use super::bill::Bill;
 use super::ledger_entry::LedgerEntry;
 use super::license::License;
 use super::order::Order;
+use super::payment_method::PaymentMethod;
 use super::plan::Plan;
 use super::price_rule::PriceRule;
 use super::record::ConsumptionRecord;
@@ -33,6 +34,7 @@ pub enum Node {
     PriceRule(PriceRule),
     ResourcePrice(ResourcePrice),
     License(License),
+    PaymentMethod(PaymentMethod),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -54,6 +56,9 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
             session.load(id).await?.map(|row| Node::ResourcePrice(ResourcePrice(row)))
         }
         NodeId::License(id) => session.load(id).await?.map(|row| Node::License(License(row))),
+        NodeId::PaymentMethod(id) => {
+            session.load(id).await?.map(|row| Node::PaymentMethod(PaymentMethod(row)))
+        }
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

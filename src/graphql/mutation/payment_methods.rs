@@ -1,0 +1,128 @@
+//! Cards that customers pay with.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use crate::domain::command::{Action, AddPaymentMethod};
+use crate::domain::ids::{AccountId, PaymentMethodId};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::text;
+use crate::graphql::error::{ApiError, MutationError, MutationResult};
+use crate::graphql::input::{input_account, input_id, owner};
+use crate::graphql::payload::{answer, submit_repeatable};
+use crate::graphql::session::{Session, session};
+use crate::graphql::types::payment_method::PaymentMethod;
+use crate::graphql::types::user_error::UserError;
+use crate::payments::ProviderError;
+
+/// The numbers of cards have so many digits at least.
+const CARD_NUMBER_DIGITS: usize = 12;
+
+/// Adds a card. `namespace` or `accountId` names the account; neither: the caller's own.
+#[derive(InputObject)]
+pub struct AddPaymentMethodInput {
+    /// The account that pays with it, by namespace.
+    namespace: Option<String>,
+    /// The account that pays with it, by id.
+    account_id: Option<ID>,
+    /// The payment provider's name for the card; never its number. In the sandbox one of Stripe's for tests, such as pm_card_visa.
+    provider_token: String,
+}
+
+/// The card that was added.
+#[derive(SimpleObject, Default)]
+pub struct AddPaymentMethodPayload {
+    /// The card.
+    payment_method: Option<PaymentMethod>,
+    /// Why it was not added.
+    user_errors: Vec<UserError>,
+}
+
+/// Removes a card.
+#[derive(InputObject)]
+pub struct RemovePaymentMethodInput {
+    /// The card.
+    payment_method_id: ID,
+}
+
+/// The card that was removed.
+#[derive(SimpleObject, Default)]
+pub struct RemovePaymentMethodPayload {
+    /// The card.
+    payment_method: Option<PaymentMethod>,
+    /// Why it was not removed.
+    user_errors: Vec<UserError>,
+}
+
+/// The mutations of payment methods.
+#[derive(Default)]
+pub struct PaymentMethodMutation;
+
+/// The mutations of payment methods.
+#[Object]
+impl PaymentMethodMutation {
+    /// Adds a card that the payment provider holds; an account keeps at most 20. One that is kept already stays as it is.
+    async fn add_payment_method(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose card, and what the provider calls it.")] input: AddPaymentMethodInput,
+    ) -> async_graphql::Result<AddPaymentMethodPayload> {
+        answer(add(session(ctx)?, input).await, |payment_method, user_errors| AddPaymentMethodPayload {
+            payment_method,
+            user_errors,
+        })
+    }
+
+    /// Removes a card: it is not charged any more. Asking again changes nothing more.
+    async fn remove_payment_method(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which card.")] input: RemovePaymentMethodInput,
+    ) -> async_graphql::Result<RemovePaymentMethodPayload> {
+        answer(remove(session(ctx)?, input).await, |payment_method, user_errors| RemovePaymentMethodPayload {
+            payment_method,
+            user_errors,
+        })
+    }
+}
+
+async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<PaymentMethod> {
+    let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    let token = text::code("providerToken", &input.provider_token)?;
+    require_no_card_number(&token)?;
+    let provider = session.app.payments.as_ref().ok_or_else(|| {
+        Refusal::new(RefusalCode::Invalid, "providerToken", "this server has no payment provider")
+    })?;
+    let card = provider.card(&token).await.map_err(|error| match error {
+        ProviderError::NoSuchCard => {
+            MutationError::Refused(Refusal::new(RefusalCode::NotFound, "providerToken", error.to_string()))
+        }
+        ProviderError::Unavailable(_) => {
+            MutationError::Failed(ApiError::new("UNAVAILABLE", error.to_string()))
+        }
+    })?;
+    let adding = AddPaymentMethod { provider: provider.name().to_owned(), token, card };
+    kept(session, account, Action::AddPaymentMethod(Box::new(adding))).await
+}
+
+/// Refuses what looks like a card's number: that is for the payment provider alone.
+fn require_no_card_number(token: &str) -> Result<(), Refusal> {
+    let digits = token.bytes().filter(u8::is_ascii_digit).count();
+    let others = token.bytes().any(|b| !b.is_ascii_digit() && !matches!(b, b'-' | b'.'));
+    if others || digits < CARD_NUMBER_DIGITS {
+        return Ok(());
+    }
+    let message = "must be the payment provider's token, and never a card's number";
+    Err(Refusal::new(RefusalCode::Invalid, "providerToken", message))
+}
+
+async fn remove(session: &Session, input: RemovePaymentMethodInput) -> MutationResult<PaymentMethod> {
+    let id = input_id("paymentMethodId", &input.payment_method_id, PaymentMethodId::parse)?;
+    let account = owner(session, "paymentMethodId", id.account(), "payment method").await?;
+    kept(session, account, Action::RemovePaymentMethod(id)).await
+}
+
+async fn kept(session: &Session, account: AccountId, action: Action) -> MutationResult<PaymentMethod> {
+    let made = submit_repeatable(session, account, action).await?;
+    let none = || ApiError::internal("a payment method was not kept");
+    Ok(PaymentMethod(made.payment_method.ok_or_else(none)?))
+}
