@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use abacus::store::database::Database;
 use abacus::store::migrations;
-use support::{Cluster, median};
+use support::{Cluster, median, memory_high};
 
 /// The months that are billed, one after the other.
 const MONTHS: [(&str, &str, &str); 2] =
@@ -79,18 +79,14 @@ fn bill(url: &str, month: &str) -> (Duration, u64) {
         .expect("abacus runs");
     let mut peak = 0;
     let status = loop {
-        if let Ok(text) = std::fs::read_to_string(format!("/proc/{}/status", child.id())) {
-            let high = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let high = high.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
-            peak = peak.max(high.unwrap_or(0));
-        }
+        peak = peak.max(memory_high(&child.id().to_string()));
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             break status;
         }
         std::thread::sleep(Duration::from_millis(20));
     };
     assert!(status.success(), "abacus bill failed");
-    (begin.elapsed(), peak / 1024)
+    (begin.elapsed(), peak)
 }
 
 #[tokio::main]

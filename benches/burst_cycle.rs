@@ -25,7 +25,7 @@ use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
 use abacus::store::database::Database;
 use abacus::store::migrations;
 use chrono::{DateTime, TimeDelta, Utc};
-use support::{Cluster, median};
+use support::{Cluster, median, memory_high};
 
 /// A tenth of a cycle's 5 minutes.
 const SECONDS_MAX: f64 = 30.0;
@@ -75,12 +75,6 @@ CREATE TABLE amounts AS SELECT u.account_id, u.resource_code, sum(u.quantity) AS
     JOIN orders o ON o.account_id = u.account_id JOIN plan_resources p ON p.plan_id = o.plan_id AND p.resource_code = u.resource_code
     GROUP BY u.account_id, u.resource_code
 ";
-
-fn own_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    high.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
-}
 
 #[tokio::main]
 async fn main() {
@@ -147,6 +141,6 @@ async fn main() {
     println!("\naccounts charged per second: {:.0}", accounts as f64 / took);
     println!("a cycle of {accounts} accounts: {took:.1} s (at most {SECONDS_MAX})");
     println!("time to that of the amounts in SQL: {:.2}", median(ratios));
-    println!("memory: {} MB", own_memory());
+    println!("memory: {} MB", memory_high("self"));
     cluster.stop().await;
 }

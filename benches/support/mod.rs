@@ -32,6 +32,13 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The most memory that a process (`self`, or its number) has had so far, in MB.
+pub fn memory_high(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    high.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
 pub struct Cluster {
     pub postgres: PrivatePostgres,
     dir: PathBuf,

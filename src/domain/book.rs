@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 
 use super::account::Account;
 use super::bill::Bill;
-use super::capacity::{ResourcePrice, TermDiscount};
+use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
 use super::command::Answer;
 use super::ids::{AccountId, BillId, OrderId, PaymentMethodId, PlanId, TransactionId};
 use super::ledger::Entry;
-use super::money::{Currencies, CurrencyCode};
+use super::money::Currencies;
 use super::notice::Notice;
 use super::order::Order;
 use super::payment_method::PaymentMethod;
@@ -35,7 +35,7 @@ pub struct CapacityCatalogue {
     /// By their codes.
     pub resources: HashMap<String, Resource>,
     /// The prices of subscriptions that hold now.
-    pub prices: HashMap<(String, CurrencyCode), ResourcePrice>,
+    pub prices: Prices,
     pub discounts: Vec<TermDiscount>,
 }
 

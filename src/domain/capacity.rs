@@ -3,6 +3,8 @@
 //! A price is for `multiplier` unit-seconds: charge = price × amount × seconds ÷ multiplier. The same function prices
 //! what is quoted and what is charged. Source: CloudSigma's billing documentation.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
@@ -37,6 +39,18 @@ pub struct ResourcePrice {
     /// The only chart of which prepayments are priced by it.
     pub chart: Option<String>,
     pub effective_from: DateTime<Utc>,
+}
+
+/// Prices by their currencies and resources.
+pub type Prices = HashMap<CurrencyCode, HashMap<String, ResourcePrice>>;
+
+/// Prices of which there is one for each currency and resource; of two the later one counts.
+pub fn by_currency(prices: impl IntoIterator<Item = ResourcePrice>) -> Prices {
+    let mut all = Prices::new();
+    for price in prices {
+        all.entry(price.currency).or_default().insert(price.resource.clone(), price);
+    }
+    all
 }
 
 /// The longest term that is priced, in months.

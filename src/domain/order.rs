@@ -128,6 +128,9 @@ pub struct Order {
     pub next_step_at: Option<DateTime<Utc>>,
 }
 
+/// From when, to when.
+pub type PeriodLimits = (DateTime<Utc>, DateTime<Utc>);
+
 impl Order {
     pub fn account(&self) -> AccountId {
         self.id.account()
@@ -167,6 +170,22 @@ impl Order {
         let months = self.period_months().and_then(|months| i32::try_from(months).ok()).unwrap_or(0);
         let own = months.checked_mul(self.seq_count);
         own.and_then(|own| own.checked_add(self.anchor_months)).ok_or(OutOfRange)
+    }
+
+    /// The limits of its first period; None for what is on demand.
+    pub fn first_period(&self, zone: Tz) -> Result<Option<PeriodLimits>, OutOfRange> {
+        Ok(self.boundary(0, zone)?.zip(self.boundary(1, zone)?))
+    }
+
+    /// The same with the beginning of the order that continues it, when it is renewed at `instant`: where it ends. A subscription
+    /// that is over begins at that moment, as what was used between was charged as burst.
+    pub fn continued(&self, instant: DateTime<Utc>) -> Result<Self, OutOfRange> {
+        let is_over = self.expires_at.is_some_and(|end| end < instant);
+        let (delivered_at, anchor_at, anchor_months) = match self.subscription.is_some() && is_over {
+            true => (Some(instant), instant, 0),
+            false => (self.expires_at, self.anchor_at, self.months_to_end()?),
+        };
+        Ok(Self { delivered_at, anchor_at, anchor_months, ..self.clone() })
     }
 
     pub fn pay_cycle(&self) -> PayCycle {

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue, Gain};
-use crate::domain::capacity::SUBSCRIPTION_LEVEL;
+use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
 use crate::domain::closing::{Month, RatedMonth};
 use crate::domain::command::{Action, Answer, BillStep, Command, Done};
 use crate::domain::decide::decide;
@@ -173,8 +173,7 @@ async fn load_capacity(
         capacity::term_discounts(conn),
     )?;
     let resources = resources.into_iter().map(|resource| (resource.code.clone(), resource)).collect();
-    let prices = prices.into_iter().map(|price| ((price.resource.clone(), price.currency), price)).collect();
-    Ok(CapacityCatalogue { resources, prices, discounts })
+    Ok(CapacityCatalogue { resources, prices: by_currency(prices), discounts })
 }
 
 /// Orders with what decisions on them need: their bills, their plans, and the orders that they continue.

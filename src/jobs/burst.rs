@@ -16,12 +16,12 @@ use tokio::sync::Mutex;
 
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
-use crate::domain::burst::{Bursting, Cycle, CycleCharge, Price, Uncharged, charge_account};
-use crate::domain::capacity::ResourcePrice;
+use crate::domain::burst::{Bursting, Cycle, CycleCharge, Uncharged, charge_account};
+use crate::domain::capacity::Prices;
 use crate::domain::command::{Action, BurstHeld, JobDone, JobKind};
 use crate::domain::ids::AccountId;
 use crate::engine::EngineError;
-use crate::store::burst::{self, Chargeable, Held, NewLevel, Owed};
+use crate::store::burst::{self, Chargeable, Held, NewLevel, Owed, Payer};
 use crate::store::error::StoreError;
 
 /// Accounts of one page.
@@ -118,7 +118,7 @@ impl From<StoreError> for Halt {
 struct Running {
     cycle: Cycle,
     bursting: Vec<Bursting>,
-    prices: HashMap<Price, ResourcePrice>,
+    prices: Prices,
 }
 
 impl Running {
@@ -142,7 +142,7 @@ async fn run_cycle(jobs: &JobContext, cycle: Cycle, permit: &Permit<'_>) -> Resu
     let workers = join_all((0..WORKERS).map(|_| work(jobs, &running, permit, &after))).await;
     let mut used = Used::new();
     for worker in workers {
-        add_up(&mut used, worker?);
+        add_up(&mut used, each(&worker?));
     }
     publish_levels(jobs, cycle, &used).await?;
     metrics::gauge!("abacus_burst_cycle_seconds").set(begin.elapsed().as_secs_f64());
@@ -152,11 +152,17 @@ async fn run_cycle(jobs: &JobContext, cycle: Cycle, permit: &Permit<'_>) -> Resu
 /// What all accounts use, by resource.
 type Used = HashMap<String, Decimal>;
 
-fn add_up(total: &mut Used, more: Used) {
+fn add_up<'r>(total: &mut Used, more: impl Iterator<Item = (&'r str, Decimal)>) {
     for (resource, used) in more {
-        let sum = total.entry(resource).or_default();
-        *sum = sum.saturating_add(used);
+        match total.get_mut(resource) {
+            Some(sum) => *sum = sum.saturating_add(used),
+            None => drop(total.insert(resource.to_owned(), used)),
+        }
     }
+}
+
+fn each(used: &Used) -> impl Iterator<Item = (&str, Decimal)> {
+    used.iter().map(|(resource, used)| (resource.as_str(), *used))
 }
 
 /// Takes pages until there are no more; answers what their accounts use.
@@ -174,9 +180,9 @@ async fn work(
         }
         let page = burst::accounts_after(&*jobs.database.connection().await?, *place, PAGE).await?;
         let Some(last) = page.last() else { return Ok(used) };
-        *place = last.id;
+        *place = last.payer.id;
         drop(place);
-        add_up(&mut used, charge_page(jobs, running, page).await?);
+        add_up(&mut used, each(&charge_page(jobs, running, page).await?));
     }
 }
 
@@ -205,26 +211,24 @@ async fn charge_page(
 ) -> Result<Used, StoreError> {
     let used = read_used(jobs, running, &page).await?;
     let mut total = Used::new();
-    for held in &used {
-        add_up(&mut total, Used::from([(held.resource.clone(), held.amount)]));
-    }
-    let amounts = beyond_subscriptions(jobs, running, used).await?;
+    add_up(&mut total, used.iter().map(|held| (held.resource.as_str(), held.amount)));
+    let mut amounts = beyond_subscriptions(jobs, running, used).await?;
     let is_to_be_charged =
         |account: &Chargeable| account.charged.is_none_or(|charged| charged < running.cycle);
     let (mut charging, mut owed) = (Vec::new(), Vec::new());
-    for account in page.into_iter().filter(is_to_be_charged) {
-        let Some(beyond) = amounts.get(&account.id) else { continue };
-        if account.is_held {
-            owed.push(Owed { account: account.id, cycle: running.cycle, beyond: beyond.clone() });
+    for Chargeable { payer, is_held, .. } in page.into_iter().filter(is_to_be_charged) {
+        let Some(beyond) = amounts.remove(&payer.id) else { continue };
+        if is_held {
+            owed.push(Owed { account: payer.id, cycle: running.cycle, beyond });
         } else {
-            charging.push((account, beyond.clone()));
+            charging.push((payer, beyond));
         }
     }
     burst::owed_keep(&*jobs.database.connection().await?, &owed).await?;
-    let charges = charging.into_iter().map(|(account, beyond)| async move {
-        match charge_beyond(jobs, running, &account, &beyond).await? {
+    let charges = charging.into_iter().map(|(payer, beyond)| async move {
+        match charge_beyond(jobs, running, &payer, &beyond).await? {
             Ok(()) => Ok(()),
-            Err(why) => hold(jobs, Owed { account: account.id, cycle: running.cycle, beyond }, &why).await,
+            Err(why) => hold(jobs, Owed { account: payer.id, cycle: running.cycle, beyond }, &why).await,
         }
     });
     join_all(charges).await.into_iter().collect::<Result<(), StoreError>>()?;
@@ -239,7 +243,7 @@ async fn read_used(
     if running.bursting.is_empty() {
         return Ok(Vec::new());
     }
-    let numbers = accounts.iter().map(|account| account.id.0).collect();
+    let numbers = accounts.iter().map(|account| account.payer.id.0).collect();
     let conn = jobs.database.connection().await?;
     burst::used_in_slot(&conn, numbers, running.resources(), running.cycle.start()).await
 }
@@ -251,15 +255,15 @@ type Beyond = Vec<(String, Decimal)>;
 async fn charge_beyond(
     jobs: &JobContext,
     running: &Running,
-    account: &Chargeable,
+    payer: &Payer,
     beyond: &Beyond,
 ) -> Result<Result<(), String>, StoreError> {
-    let charged = match charge_of(jobs, running, account, beyond) {
+    let charged = match charge_of(jobs, running, payer, beyond) {
         Ok(Some(charged)) => charged,
         Ok(None) => return Ok(Ok(())),
         Err(why) => return Ok(Err(why.to_string())),
     };
-    match submit(jobs, account.id, Action::ChargeBurst(charged.into())).await {
+    match submit(jobs, payer.id, Action::ChargeBurst(charged.into())).await {
         Ok(_) => Ok(Ok(())),
         // The cycle is begun anew.
         Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
@@ -272,17 +276,16 @@ async fn charge_beyond(
 fn charge_of(
     jobs: &JobContext,
     running: &Running,
-    account: &Chargeable,
+    payer: &Payer,
     beyond: &Beyond,
 ) -> Result<Option<CycleCharge>, Uncharged> {
-    let currency =
-        jobs.currencies.get(account.currency).ok_or(Uncharged::UnknownCurrency(account.currency))?;
+    let currency = jobs.currencies.get(payer.currency).ok_or(Uncharged::UnknownCurrency(payer.currency))?;
     let of = |(resource, amount): &(String, Decimal)| {
         let bursting = running.bursting.iter().find(|one| one.resource == *resource)?;
         Some((bursting, *amount))
     };
     let beyond: Vec<(&Bursting, Decimal)> = beyond.iter().filter_map(of).collect();
-    charge_account(running.cycle, &beyond, account.closed_at, currency, &running.prices)
+    charge_account(running.cycle, &beyond, payer.closed_at, currency, &running.prices)
 }
 
 /// What accounts use beyond what they have.
@@ -347,7 +350,7 @@ async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>,
     let conn = jobs.database.connection().await?;
     let owed = burst::owed_first(&conn, (place.after, place.until), place.blocked.clone(), PAGE).await?;
     drop(conn);
-    let Some(last) = owed.last().map(|(account, _)| account.id) else {
+    let Some(last) = owed.last().map(|(payer, _)| payer.id) else {
         // Nothing is left of the page, or of all.
         return Ok(place.until.map(MakingUp::after));
     };
@@ -357,10 +360,10 @@ async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>,
             place.insert(Running::begin(jobs, owed.cycle).await?);
         }
     }
-    let charging = owed.iter().filter_map(|(account, owed)| {
+    let charging = owed.iter().filter_map(|(payer, owed)| {
         let running = cycles.get(&owed.cycle)?;
         Some(async move {
-            let charged = charge_beyond(jobs, running, account, &owed.beyond).await;
+            let charged = charge_beyond(jobs, running, payer, &owed.beyond).await;
             (owed, charged)
         })
     });

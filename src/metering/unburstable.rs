@@ -3,7 +3,7 @@
 //! Decided before the events are counted, without a lock: of reports that come at the same instant in two requests both may be
 //! let through. Nothing is charged for what is refused, nor for what is let through.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::domain::command::{Action, Command, UsageRefused};
 use crate::domain::ids::AccountId;
 use crate::domain::money::format_decimal;
-use crate::domain::usage::{Fault, SLOT, held_from, held_to};
+use crate::domain::usage::{Fault, SLOT, Together, held_from, held_to};
 use crate::engine::{Engine, Urgency};
 use crate::store::burst;
 use crate::store::database::Database;
@@ -82,9 +82,9 @@ impl Unburstable {
         let conn = self.database.connection().await?;
         let reported = burst::reported_by_subjects(&conn, account, resource.to_owned(), window).await?;
         drop(conn);
-        let mut gauges = Gauges::default();
+        let mut together = Together::default();
         for (slot, subject, quantity) in reported {
-            gauges.report(slot, &subject, quantity);
+            together.report(slot, &subject, quantity);
         }
         let mut refused = Vec::new();
         for (slot, mut places) in by_slot {
@@ -94,7 +94,7 @@ impl Unburstable {
             for place in places {
                 let Some(metered) = of_place(&place) else { continue };
                 let subject = metered.event.subject.as_deref().unwrap_or_default();
-                let total = gauges.most_with(slot, subject, metered.counted);
+                let total = together.most_with(slot, subject, metered.counted);
                 if metered.counted > Decimal::ZERO && total > subscribed {
                     let message = format!(
                         "{} of {resource} would be used, and {} are subscribed",
@@ -103,7 +103,7 @@ impl Unburstable {
                     );
                     refused.push(Refused { place, message });
                 } else {
-                    gauges.report(slot, subject, metered.counted);
+                    together.report(slot, subject, metered.counted);
                 }
             }
         }
@@ -165,33 +165,5 @@ impl Unburstable {
                 tracing::error!(%account, %error, "an owner could not be told of refused usage");
             }
         });
-    }
-}
-
-/// What the subjects of a licence reported, by slot.
-#[derive(Default)]
-struct Gauges(HashMap<String, BTreeMap<DateTime<Utc>, Decimal>>);
-
-impl Gauges {
-    fn report(&mut self, slot: DateTime<Utc>, subject: &str, quantity: Decimal) {
-        self.0.entry(subject.to_owned()).or_default().insert(slot, quantity);
-    }
-
-    /// The most that is used at once while a subject's report of a slot holds: until its next one, or for an hour.
-    fn most_with(&self, slot: DateTime<Utc>, subject: &str, quantity: Decimal) -> Decimal {
-        let next = self.0.get(subject).and_then(|own| own.range(slot..).find(|(at, _)| **at > slot));
-        let over = held_to(slot).checked_add_signed(SLOT).unwrap_or(slot);
-        let until = next.map_or(over, |(at, _)| over.min(*at));
-        // What others use changes where they report, or where what they reported is held no more.
-        let others = || self.0.iter().filter(|(other, _)| other.as_str() != subject);
-        let reports = others().flat_map(|(_, reports)| reports.range(slot..until).map(|(at, _)| *at));
-        let changes: BTreeSet<DateTime<Utc>> = reports.chain([slot]).collect();
-        let used_at = |at: DateTime<Utc>| {
-            let held = others().filter_map(|(_, reports)| {
-                reports.range(held_from(at)..=at).next_back().map(|(_, quantity)| *quantity)
-            });
-            held.fold(quantity, Decimal::saturating_add)
-        };
-        changes.into_iter().map(used_at).max().unwrap_or(quantity)
     }
 }

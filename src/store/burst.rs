@@ -1,6 +1,6 @@
 //! Burst: what is declared of capacity, levels as they were published, what accounts use and have, and which cycles have run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz};
@@ -11,8 +11,8 @@ use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
 use super::{Conn, capacity, execute};
-use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle, Price};
-use crate::domain::capacity::ResourcePrice;
+use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle};
+use crate::domain::capacity::{Prices, by_currency};
 use crate::domain::ids::AccountId;
 use crate::domain::license::LICENSE_LEVEL;
 use crate::domain::money::{Currencies, CurrencyCode};
@@ -20,7 +20,7 @@ use crate::domain::usage::{SLOT, held_from, slot_of};
 
 // ── capacity ──
 
-/// The capacity of each resource that holds at an instant; of one, or of all.
+/// The capacity of each resource that holds at an instant.
 pub async fn capacities_at(mut conn: Conn<'_>, at: DateTime<Utc>) -> Result<Vec<BurstCapacity>, StoreError> {
     let statement = Statement::<(Text, Numeric, Jsonb, Timestamptz)>::new(
         "SELECT DISTINCT ON (resource_code) resource_code, capacity, curve, effective_from FROM burst_capacities \
@@ -141,12 +141,18 @@ pub struct Held {
     pub amount: Decimal,
 }
 
-/// An account that may be charged.
+/// Whom a charge is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chargeable {
+pub struct Payer {
     pub id: AccountId,
     pub currency: CurrencyCode,
     pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// An account that may be charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chargeable {
+    pub payer: Payer,
     /// The last cycle that it was charged for.
     pub charged: Option<Cycle>,
     /// Whether an earlier cycle of it is to be made up first.
@@ -166,13 +172,8 @@ async fn chargeable(
 ) -> Result<Vec<Chargeable>, StoreError> {
     let found: Vec<ChargeableRow> = statement.load(&mut conn).await?;
     let account = |(id, currency, closed_at, charged, is_held): ChargeableRow| {
-        Ok(Chargeable {
-            id: AccountId(id),
-            currency: known_currency(&currency)?,
-            closed_at,
-            charged: charged.map(Cycle::numbered),
-            is_held,
-        })
+        let payer = Payer { id: AccountId(id), currency: known_currency(&currency)?, closed_at };
+        Ok(Chargeable { payer, charged: charged.map(Cycle::numbered), is_held })
     };
     found.into_iter().map(account).collect()
 }
@@ -291,12 +292,11 @@ pub async fn prices_of(
     bursting: &[Bursting],
     currencies: &Currencies,
     at: DateTime<Utc>,
-) -> Result<HashMap<Price, ResourcePrice>, StoreError> {
+) -> Result<Prices, StoreError> {
     let asked: Vec<(String, i32)> = bursting.iter().map(|one| (one.resource.clone(), one.level)).collect();
     let later = capacity::prices_at_levels(conn, &asked, currencies, capacity::When::FirstAfter(at)).await?;
     let held = capacity::prices_at_levels(conn, &asked, currencies, capacity::When::Held(at)).await?;
-    let by_place = |price: ResourcePrice| ((price.resource.clone(), price.currency), price);
-    Ok(later.into_iter().chain(held).map(by_place).collect())
+    Ok(by_currency(later.into_iter().chain(held)))
 }
 
 // ── cycles ──
@@ -373,7 +373,7 @@ pub async fn owed_first(
     (after, until): (AccountId, Option<AccountId>),
     but: Vec<i64>,
     limit: i64,
-) -> Result<Vec<(Chargeable, Owed)>, StoreError> {
+) -> Result<Vec<(Payer, Owed)>, StoreError> {
     let statement = Statement::<(BigInt, Text, Nullable<Timestamptz>, Integer, Jsonb)>::new(
         "SELECT a.id, a.currency, a.closed_at, o.cycle, o.beyond FROM accounts a CROSS JOIN LATERAL \
          (SELECT o.cycle, o.beyond FROM burst_owed o WHERE o.account_id = a.id ORDER BY o.cycle LIMIT 1) o WHERE a.id > ",
@@ -389,15 +389,14 @@ pub async fn owed_first(
     let found: Vec<Found> = statement.load(&mut conn).await?;
     let owed = |(id, currency, closed_at, cycle, beyond): Found| {
         let (id, cycle) = (AccountId(id), Cycle::numbered(cycle));
-        let currency = known_currency(&currency)?;
-        let chargeable = Chargeable { id, currency, closed_at, charged: None, is_held: true };
-        Ok((chargeable, Owed { account: id, cycle, beyond: amounts_of(beyond)? }))
+        let payer = Payer { id, currency: known_currency(&currency)?, closed_at };
+        Ok((payer, Owed { account: id, cycle, beyond: amounts_of(beyond)? }))
     };
     found.into_iter().map(owed).collect()
 }
 
 fn amounts_of(beyond: serde_json::Value) -> Result<Vec<(String, Decimal)>, StoreError> {
-    let amounts: std::collections::BTreeMap<String, String> =
+    let amounts: BTreeMap<String, String> =
         serde_json::from_value(beyond).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let amount = |(resource, amount): (String, String)| {
         let unreadable = |_| StoreError::Corrupt(format!("the amount \"{amount}\""));

@@ -1,20 +1,19 @@
 //! Burst: what is used beyond subscriptions is charged every 5 minutes, at levels that follow the cloud's use; once, to the
 //! last digit, also when cycles are missed or cannot be charged.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use abacus::clock::Clock;
 use abacus::domain::burst::{Bursting, Cycle, CycleCharge, charge_account};
-use abacus::domain::capacity::ResourcePrice;
+use abacus::domain::capacity::{ResourcePrice, by_currency};
 use abacus::domain::command::{Action, Command};
 use abacus::domain::ids::{AccountId, ResourcePriceId};
 use abacus::domain::money::{Currencies, Currency};
-use abacus::engine::{Engine, EngineConfig, Urgency};
+use abacus::engine::Urgency;
 use abacus::jobs::burst::burst_pass;
-use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
-use abacus::store::database::Database;
+use abacus::jobs::{JobContext, Permit};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
@@ -24,8 +23,9 @@ use serde_json::{Value, json};
 use crate::support::TestServer;
 use crate::support::life::{Life, at};
 use crate::support::load::Dice;
-use crate::support::process::{command, eventually, signal};
+use crate::support::process::{eventually, job_process, signal};
 use crate::support::sequences::in_full;
+use crate::support::server::another_server;
 
 /// Bytes.
 const GB: i64 = 1 << 30;
@@ -504,14 +504,6 @@ async fn cycles_that_were_missed_are_run_one_by_one_as_if_they_had_not_been() {
     assert_eq!(punctual.balance().await, late.balance().await);
 }
 
-/// Another server's engine and jobs on the same database.
-fn another_server(url: &str, clock: &Clock, currencies: Currencies) -> JobContext {
-    let database = Database::new(url, 4).unwrap();
-    let currencies = Arc::new(currencies);
-    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
-    JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT)
-}
-
 fn cases(text: &str) -> Value {
     serde_json::from_str(text).expect("a case file")
 }
@@ -527,7 +519,7 @@ fn published_charge(entry: &Value, currency: &Currency, prices: &[ResourcePrice]
             let since = cycle.end() - TimeDelta::seconds(seconds);
             let bursting =
                 Bursting { resource: price.resource.clone(), since, until: None, level: price.level };
-            let priced = HashMap::from([((price.resource.clone(), price.currency), price.clone())]);
+            let priced = by_currency([price.clone()]);
             charge_account(cycle, &[(&bursting, amount)], None, currency, &priced).unwrap().expect("a charge")
         });
     let mut right = charged.filter(|charged| charged.charges[0].charge == dec(&entry["amount"]));
@@ -953,14 +945,7 @@ async fn cycles_are_charged_once_though_one_of_two_runners_is_killed_in_the_midd
         let holder = server.sql().await;
         let hold = format!("BEGIN; SELECT FROM accounts ORDER BY id LIMIT {} FOR UPDATE", 1 + round % 20);
         holder.batch_execute(&hold).await.unwrap();
-        let runner = || {
-            command(&["jobs", "--sandbox", "--lease-seconds", "1"])
-                .env("DATABASE_URL", &server.database_url)
-                .env("RUST_LOG", "off")
-                .kill_on_drop(true)
-                .spawn()
-                .expect("jobs start")
-        };
+        let runner = || job_process(&server.database_url);
         let mut runners = [runner(), runner()];
         eventually("the first charges", 60, async || (count(charged).await > 0).then_some(())).await;
         tokio::time::sleep(Duration::from_millis(round as u64 * 7 % 30)).await;
@@ -1017,9 +1002,18 @@ async fn a_subscription_that_is_over_begins_anew_when_it_is_renewed_and_what_was
     let made = subscribe(&life, json!({ "resource": "cpu", "amount": "1000" })).await;
     assert_eq!(made["order"]["expiresAt"], "2026-02-28T10:00:00Z");
     life.advance("2026-02-28T10:00:00Z").await;
+    let on = json!({ "orderId": made["order"]["id"], "autoRenewal": true });
     report(&life.server, "tenant", "cpu", 1_000, "2026-02-28T10:00:00Z").await;
     life.advance("2026-02-28T10:30:00Z").await;
     assert_eq!(entries(&life).await.len(), 6);
+    let set = life
+        .customer
+        .mutate("setAutoRenewal", "SetAutoRenewalInput", on, "order { schedule { amount { amount } } }")
+        .await;
+    let query = format!("{{ order(id: {}) {{ schedule {{ amount {{ amount }} }} }} }}", made["order"]["id"]);
+    let announced = json!([{ "amount": { "amount": "672.00" } }]);
+    assert_eq!(set["order"]["schedule"], announced, "what it would cost now");
+    assert_eq!(life.customer.data(&query).await["order"]["schedule"], announced);
     let renew = json!({ "orderId": made["order"]["id"], "idempotencyKey": "r" });
     let fields = "order { deliveredAt expiresAt price { amount } previous { id state } }";
     let renewed = life.customer.mutate("renewOrder", "RenewOrderInput", renew, fields).await;

@@ -1,21 +1,19 @@
 //! Jobs on several servers at once: whatever falls due is done once, whoever dies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use abacus::clock::{Clock, wall};
 use abacus::domain::money::Currencies;
-use abacus::engine::{Engine, EngineConfig};
-use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Pass, Permit, Runs, pass};
-use abacus::store::database::Database;
+use abacus::jobs::{JobContext, Pass, Permit, Runs, pass};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::support::TestServer;
-use crate::support::process::{command, eventually, signal};
+use crate::support::process::{command, eventually, job_process, signal};
 use crate::support::sequences::in_full;
+use crate::support::server::another_server;
 
 const ACCOUNTS: usize = 12;
 const ORDERS: usize = 10;
@@ -69,19 +67,13 @@ async fn assert_renewed_once(server: &TestServer, when: &str) {
     server.assert_ledger_is_healthy().await;
 }
 
-fn another_server(url: &str, clock: &Clock) -> JobContext {
-    let database = Database::new(url, 4).unwrap();
-    let currencies = Arc::new(Currencies::default());
-    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
-    JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_all_do_the_same_reading_renew_every_order_once() {
     for round in 0..if in_full() { 20 } else { 2 } {
         let server = subscribers().await;
         let clock = Clock::standing_at(wall() + LATER);
-        let servers: Vec<JobContext> = (0..4).map(|_| another_server(&server.database_url, &clock)).collect();
+        let servers: Vec<JobContext> =
+            (0..4).map(|_| another_server(&server.database_url, &clock, Currencies::default())).collect();
         let passes = servers.iter().map(|jobs| pass(jobs, Permit::Always));
         let mut runs = Runs::default();
         for ran in join_all(passes).await {
@@ -96,15 +88,6 @@ async fn servers_that_all_do_the_same_reading_renew_every_order_once() {
             jobs.engine.stop().await;
         }
     }
-}
-
-fn job_process(url: &str) -> tokio::process::Child {
-    command(&["jobs", "--sandbox", "--lease-seconds", "1"])
-        .env("DATABASE_URL", url)
-        .env("RUST_LOG", "off")
-        .kill_on_drop(true)
-        .spawn()
-        .expect("jobs start")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

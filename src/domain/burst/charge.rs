@@ -1,15 +1,13 @@
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{CYCLE, Cycle};
-use crate::domain::capacity::{self, ResourcePrice};
+use crate::domain::capacity::{self, Prices, ResourcePrice};
 use crate::domain::ledger::human_interval;
 use crate::domain::money::{self, Currency, CurrencyCode, OutOfRange};
 
 /// More than this is not charged: 10^18.
-const AMOUNT_MAX: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
+const BEYOND_MAX: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
 
 /// A resource that is charged for in a cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +20,6 @@ pub struct Bursting {
     /// Its level in the cycle.
     pub level: i32,
 }
-
-/// What a price is of: a resource, in a currency.
-pub type Price = (String, CurrencyCode);
 
 /// What a cycle charges an account: all of its resources at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +67,7 @@ pub fn charge_account(
     beyond: &[(&Bursting, Decimal)],
     closed_at: Option<DateTime<Utc>>,
     currency: &Currency,
-    prices: &HashMap<Price, ResourcePrice>,
+    prices: &Prices,
 ) -> Result<Option<CycleCharge>, Uncharged> {
     let mut charged = CycleCharge { cycle, charges: Vec::with_capacity(beyond.len()), rate: Decimal::ZERO };
     for (bursting, amount) in beyond {
@@ -81,15 +76,18 @@ pub fn charge_account(
         if *amount <= Decimal::ZERO || seconds <= 0 {
             continue;
         }
-        if *amount >= AMOUNT_MAX {
+        if *amount >= BEYOND_MAX {
             return Err(Uncharged::OutOfRange);
         }
-        let price = prices.get(&(bursting.resource.clone(), currency.code)).ok_or_else(|| {
+        let price = prices.get(&currency.code).and_then(|prices| prices.get(&bursting.resource));
+        let price = price.ok_or_else(|| {
             let (resource, level) = (bursting.resource.clone(), bursting.level);
             Uncharged::NoPrice { resource, level, currency: currency.code }
         })?;
-        let charge = capacity::charge(price, *amount, i64::from(seconds), currency.ledger_scale)?;
-        let whole = capacity::charge(price, *amount, CYCLE.num_seconds(), currency.ledger_scale)?;
+        let of = |seconds: i64| capacity::charge(price, *amount, seconds, currency.ledger_scale);
+        let (seconds_charged, whole_cycle) = (i64::from(seconds), CYCLE.num_seconds());
+        let charge = of(seconds_charged)?;
+        let whole = if seconds_charged == whole_cycle { charge } else { of(whole_cycle)? };
         charged.rate = money::add(charged.rate, whole)?;
         // Less than the ledger can tell from nothing.
         if charge.is_zero() {

@@ -5,7 +5,7 @@ mod charge;
 mod cycle;
 mod level;
 
-pub use charge::{Bursting, CycleCharge, Price, ResourceCharge, Uncharged, charge_account};
+pub use charge::{Bursting, CycleCharge, ResourceCharge, Uncharged, charge_account};
 pub use cycle::{CYCLE, Cycle};
 pub use level::{BurstCapacity, BurstStep, CurveFault, UTILISATION_MAX};
 

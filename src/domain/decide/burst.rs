@@ -7,7 +7,7 @@ use super::Made;
 use super::draft::Draft;
 use crate::domain::account::{AccountStatus, Suspension};
 use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
-use crate::domain::command::{BurstHeld, UsageRefused};
+use crate::domain::command::BurstHeld;
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
 use crate::domain::notice::NoticeKind;
@@ -120,12 +120,5 @@ pub(super) fn tell_held(draft: &mut Draft<'_>, held: &BurstHeld) -> Result<Made,
         held.message
     );
     draft.notify(NoticeKind::UnpricedUsage, message, draft.account.id.to_string())?;
-    Ok(Made::default())
-}
-
-/// Tells the account's owner that usage beyond what is subscribed was refused.
-pub(super) fn tell_refused(draft: &mut Draft<'_>, refused: &UsageRefused) -> Result<Made, Refusal> {
-    let message = format!("Usage was refused: {}.", refused.message);
-    draft.notify(NoticeKind::UsageRefused, message, format!("res_{}", refused.resource))?;
     Ok(Made::default())
 }

@@ -17,6 +17,7 @@ mod prepay;
 mod put_off;
 mod recharge;
 mod refund;
+mod refused_usage;
 mod renewal;
 mod subscription;
 
@@ -76,7 +77,7 @@ pub fn decide(
         Action::KeepQuote(offer) => prepay::keep_quote(&mut draft, offer)?,
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
-        Action::TellUsageRefused(refused) => burst::tell_refused(&mut draft, refused)?,
+        Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
     };
     Ok(draft.finish(command, made))
 }

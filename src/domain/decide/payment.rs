@@ -87,8 +87,7 @@ pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 }
 
 /// Debits what a bill asks for, or credits what one of less than zero gives back; a bill of zero is paid without a
-/// transaction. Whether the money is there is for the
-/// caller to have seen.
+/// transaction. Whether the money is there is for the caller to have seen.
 pub(super) fn pay(
     draft: &mut Draft<'_>,
     id: BillId,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
@@ -97,25 +96,8 @@ fn offer_of(draft: &Draft<'_>, order: &Order, periods: i32) -> Result<Offer, Ref
 
 /// What the term after an order's end costs, at the price and the discount of now.
 fn next_term_price(draft: &Draft<'_>, order: &Order) -> Result<Decimal, Refusal> {
-    let zone = draft.account.time_zone;
-    let term = match late_begin(draft, order) {
-        Some(begin) => {
-            let anew =
-                Order { delivered_at: Some(begin), anchor_at: begin, anchor_months: 0, ..order.clone() };
-            Some(begin).zip(anew.boundary(1, zone)?)
-        }
-        None => order.expires_at.zip(order.boundary(2, zone)?),
-    };
-    let Some((begin, end)) = term else {
-        return Err(Refusal::general(RefusalCode::Invalid, "a subscription has a term"));
-    };
-    subscription::price_of_term(draft, order, begin, end).map(|quote| quote.price)
-}
-
-/// Where a subscription that is over is renewed it begins now: what was used between was charged as burst. None: where it ends.
-fn late_begin(draft: &Draft<'_>, order: &Order) -> Option<DateTime<Utc>> {
-    let is_over = order.expires_at.is_some_and(|end| end < draft.instant);
-    (order.subscription.is_some() && is_over).then_some(draft.instant)
+    let quote = subscription::price_of_first_period(draft, &order.continued(draft.instant)?)?;
+    Ok(quote.price)
 }
 
 /// What an order, of one, would cost to continue; None where it cannot be continued.
@@ -140,14 +122,9 @@ fn continuation(draft: &mut Draft<'_>, order: &Order, offer: Offer, periods: i32
         seq_count: periods,
         comment: None,
         created_at: draft.instant,
-        delivered_at: order.expires_at,
-        anchor_months: order.months_to_end()?,
         renewed_by: None,
-        ..order.clone()
+        ..order.continued(draft.instant)?
     };
-    if let Some(begin) = late_begin(draft, order) {
-        renewal = Order { delivered_at: Some(begin), anchor_at: begin, anchor_months: 0, ..renewal };
-    }
     let zone = draft.account.time_zone;
     renewal.expires_at = renewal.boundary(periods, zone)?;
     // A renewal that comes late may begin in the past.

@@ -1,6 +1,5 @@
 //! Subscriptions: so much of one resource for a term, paid beforehand.
 
-use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
@@ -21,8 +20,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Mad
     let resource = draft.catalogue.capacity.resources.get(&subscribe.resource).ok_or_else(none)?;
     require_possible(subscribe)?;
     let order = new_order(draft, subscribe, resource)?;
-    let (begin, end) = term_of(&order)?;
-    let quote = price_of_term(draft, &order, begin, end).map_err(|refusal| refusal.about("resource"))?;
+    let quote = price_of_first_period(draft, &order).map_err(|refusal| refusal.about("resource"))?;
     require_price(draft, &quote)?;
     let order = draft.put_order(Order { price: quote.price, ..order });
     let bill =
@@ -35,10 +33,8 @@ pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Mad
 
 /// Refuses what costs something, and too little to be paid.
 fn require_price(draft: &Draft<'_>, quote: &Quote) -> Result<(), Refusal> {
-    let exact = quote.steps.iter().find(|step| step.label == Label::Capacity);
-    let costs = exact.is_some_and(|step| step.amount > Decimal::ZERO) && quote.price.is_zero();
-    // What a discount makes free is free.
-    if costs && quote.discount.is_zero() {
+    // What costs nothing needs no rounding to come to nothing.
+    if quote.price.is_zero() && quote.steps.iter().any(|step| step.label == Label::Rounding) {
         let message = format!("comes to less than can be paid in {}", draft.currency.code);
         return Err(Refusal::new(RefusalCode::OutOfRange, "amount", message));
     }
@@ -94,33 +90,18 @@ fn new_order(draft: &mut Draft<'_>, subscribe: &Subscribe, resource: &Resource) 
     Ok(order)
 }
 
-fn term_of(order: &Order) -> Result<(DateTime<Utc>, DateTime<Utc>), Refusal> {
-    let term = order.delivered_at.zip(order.expires_at);
-    term.ok_or_else(|| Refusal::general(RefusalCode::Invalid, "a subscription has a term"))
-}
-
-/// What a subscription costs from an instant to another, at the price and the discount of now.
-pub(super) fn price_of_term(
-    draft: &Draft<'_>,
-    order: &Order,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-) -> Result<Quote, Refusal> {
+/// What the first period of a subscription costs, at the price and the discount of now.
+pub(super) fn price_of_first_period(draft: &Draft<'_>, order: &Order) -> Result<Quote, Refusal> {
     let catalogue = &draft.catalogue.capacity;
-    let subscribed = order.subscription.as_ref();
-    let priced = subscribed.and_then(|subscription| {
-        let price = catalogue.prices.get(&(subscription.resource.clone(), order.currency))?;
-        Some((subscription, price))
-    });
-    let Some((subscription, price)) = priced else {
-        let message = format!("there is no price for it in {}", order.currency);
-        return Err(Refusal::general(RefusalCode::NotFound, message));
+    let term = order.first_period(draft.account.time_zone)?;
+    let (Some(subscription), Some(term)) = (&order.subscription, term) else {
+        return Err(Refusal::general(RefusalCode::Invalid, "a subscription has a term"));
     };
-    Ok(capacity::term_price(
-        price,
-        &catalogue.discounts,
-        subscription,
-        (from, to),
-        draft.currency.display_scale,
-    )?)
+    let price = catalogue.prices.get(&order.currency).and_then(|prices| prices.get(&subscription.resource));
+    let none = || {
+        let message = format!("there is no price for it in {}", order.currency);
+        Refusal::general(RefusalCode::NotFound, message)
+    };
+    let (discounts, places) = (&catalogue.discounts, draft.currency.display_scale);
+    Ok(capacity::term_price(price.ok_or_else(none)?, discounts, subscription, term, places)?)
 }

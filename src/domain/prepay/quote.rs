@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::QuoteId;
-use crate::domain::money::{Currency, CurrencyCode, OutOfRange, subtract};
+use crate::domain::money::{Currency, CurrencyCode, OutOfRange, add, subtract};
 use crate::domain::rating::number::{Number, TooNarrow, Wide};
 use crate::domain::rating::{Label, Step};
 
@@ -111,8 +111,7 @@ fn in_asset(usd: Decimal, asset: &Currency, rate: Option<Decimal>) -> Result<Dec
     // The next place above, where rounding went below.
     let is_less = Wide::of(near).is_less(&exact).map_err(narrow)?;
     let step = Decimal::try_from_i128_with_scale(1, asset.display_scale).map_err(|_| OutOfRange)?;
-    let up = if is_less { crate::domain::money::add(near, step)? } else { near };
-    Ok(up.round_dp_with_strategy(asset.display_scale, RoundingStrategy::AwayFromZero))
+    if is_less { add(near, step) } else { Ok(near) }
 }
 
 #[cfg(test)]

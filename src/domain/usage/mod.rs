@@ -4,6 +4,7 @@ mod buckets;
 mod event;
 mod month;
 mod series;
+mod together;
 
 pub use buckets::{Granularity, HOUR, SLOT, bucket_start, buckets, hour_of, next_bucket, slot_of};
 pub use event::{
@@ -12,3 +13,4 @@ pub use event::{
 };
 pub use month::{Reports, at_this_pace, still_to_come, usage_in};
 pub use series::{Gauge, Hour, Point, Sample, held_from, held_to, of_hours, of_samples};
+pub use together::Together;

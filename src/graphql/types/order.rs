@@ -378,7 +378,7 @@ async fn next_term_price(
     now: DateTime<Utc>,
 ) -> ApiResult<Option<Decimal>> {
     let zone = account::load(session, order.account()).await?.0.time_zone;
-    let term = order.expires_at.zip(order.boundary(2, zone)?);
+    let term = order.continued(now)?.first_period(zone)?;
     let (repository, resource) = (session.repository(), subscription.resource.clone());
     let price = repository.resource_price(resource, order.currency, SUBSCRIPTION_LEVEL, now).await?;
     let (Some(term), Some(price)) = (term, price) else { return Ok(None) };

@@ -175,3 +175,13 @@ pub async fn eventually<T>(what: &str, seconds: u64, look: impl AsyncFn() -> Opt
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// A process that runs the jobs of a sandbox, and gives them up after a second of silence.
+pub fn job_process(url: &str) -> Child {
+    command(&["jobs", "--sandbox", "--lease-seconds", "1"])
+        .env("DATABASE_URL", url)
+        .env("RUST_LOG", "off")
+        .kill_on_drop(true)
+        .spawn()
+        .expect("jobs start")
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use abacus::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use abacus::domain::book::{Book, CapacityCatalogue, Catalogue};
 use abacus::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
-use abacus::domain::capacity::{ResourcePrice, TermDiscount};
+use abacus::domain::capacity::{ResourcePrice, TermDiscount, by_currency};
 use abacus::domain::command::{
     Action, AdjustBalance, BillStep, CancelOrder, Checkout, Command, Done, OrderStep, Recharge, Refund,
     RenewOrder, SetAutoRenewal, Subscribe,
@@ -270,7 +270,7 @@ fn capacity() -> CapacityCatalogue {
     let resources = [("dssd", "Distributed SSD"), ("mem", "Memory")].map(resource);
     CapacityCatalogue {
         resources: resources.map(|resource| (resource.code.clone(), resource)).into(),
-        prices: prices().into_iter().map(|price| ((price.resource.clone(), price.currency), price)).collect(),
+        prices: by_currency(prices()),
         discounts: discounts(),
     }
 }

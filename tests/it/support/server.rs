@@ -1,9 +1,15 @@
 //! A server for one test: in this process, on a port of its own, with a database of its own.
 
-use abacus::clock::wall;
+use std::sync::Arc;
+
+use abacus::clock::{Clock, wall};
+use abacus::domain::money::Currencies;
 use abacus::domain::viewer::Role;
+use abacus::engine::{Engine, EngineConfig};
 use abacus::http::token::TokenKey;
+use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT};
 use abacus::server::{Server, ServerConfig};
+use abacus::store::database::Database;
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -135,4 +141,12 @@ impl TestServer {
 pub fn token(role: Role, namespace: Option<&str>, seconds: i64) -> String {
     let subject = namespace.unwrap_or(role.code());
     TokenKey::new(SECRET).unwrap().issue(subject, role, namespace, wall(), seconds).unwrap()
+}
+
+/// Another server's engine and jobs on a database.
+pub fn another_server(url: &str, clock: &Clock, currencies: Currencies) -> JobContext {
+    let database = Database::new(url, 4).unwrap();
+    let currencies = Arc::new(currencies);
+    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
+    JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT)
 }
