@@ -22,6 +22,7 @@ use abacus::domain::money::Currencies;
 use abacus::engine::{Engine, EngineConfig};
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
+use abacus::payments::Providers;
 use abacus::store::database::Database;
 use abacus::store::migrations;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -103,7 +104,14 @@ async fn main() {
     let database = Database::new(&url, 8).unwrap();
     let currencies = Arc::new(Currencies::default());
     let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, &clock));
-    let jobs = JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT);
+    let jobs = JobContext::new(
+        database,
+        engine,
+        clock.clone(),
+        currencies,
+        Providers::default(),
+        LEASE_SECONDS_DEFAULT,
+    );
     let (mut seconds, mut ratios) = (Vec::new(), Vec::new());
     for cycle in 0..CYCLES {
         let slot = begin + TimeDelta::minutes(5) * cycle;

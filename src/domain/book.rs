@@ -10,14 +10,18 @@ use super::bill::Bill;
 use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
 use super::command::Answer;
-use super::ids::{AccountId, BillId, OrderId, PaymentMethodId, PlanId, TransactionId};
+use super::ids::{
+    AccountId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, TransactionId,
+};
 use super::ledger::Entry;
 use super::money::Currencies;
 use super::notice::Notice;
 use super::order::Order;
+use super::payment::Payment;
 use super::payment_method::PaymentMethod;
 use super::plan::{Plan, Resource};
-use super::prepay::PrepayQuote;
+use super::policies::Policies;
+use super::prepay::{PrepayQuote, Prepayment};
 use super::record::Record;
 use super::transaction::Transaction;
 
@@ -25,6 +29,7 @@ use super::transaction::Transaction;
 #[derive(Debug)]
 pub struct Catalogue {
     pub currencies: Arc<Currencies>,
+    pub policies: Policies,
     pub plans: HashMap<PlanId, Plan>,
     pub capacity: CapacityCatalogue,
 }
@@ -44,7 +49,8 @@ pub struct CapacityCatalogue {
 /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
 /// orders' bills and predecessors; before a purchase, all live orders of exclusive plans with their bills; before money
 /// comes in or a bill is paid, all open bills that are due, with their orders; before a month is closed or corrected, the
-/// closed ones that overlap it.
+/// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
+/// transactions, and whatever has taken the same offer.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
@@ -54,8 +60,11 @@ pub struct Book {
     pub transactions: HashMap<TransactionId, Arc<Transaction>>,
     /// By their beginnings.
     pub closed_months: BTreeMap<DateTime<Utc>, ClosedMonth>,
-    /// Before one is added all that are kept; before one is removed that one.
+    /// Before one is added all that are kept; else those that are named.
     pub payment_methods: BTreeMap<PaymentMethodId, Arc<PaymentMethod>>,
+    pub prepay_quotes: HashMap<QuoteId, Arc<PrepayQuote>>,
+    pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
+    pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     pub gained: Gain,
 }
 
@@ -75,6 +84,10 @@ pub struct Gain {
     pub prepay_quotes: Vec<Arc<PrepayQuote>>,
     /// New or changed.
     pub payment_methods: BTreeMap<PaymentMethodId, Arc<PaymentMethod>>,
+    /// New or changed.
+    pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
+    /// New or changed.
+    pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     /// New or changed, by their accounts and beginnings.
     pub closed_months: BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
     /// Whether anything was decided that must be kept.
@@ -98,6 +111,9 @@ impl Book {
             transactions: HashMap::new(),
             closed_months: BTreeMap::new(),
             payment_methods: BTreeMap::new(),
+            prepay_quotes: HashMap::new(),
+            prepayments: BTreeMap::new(),
+            payments: BTreeMap::new(),
             gained: Gain::default(),
         }
     }
@@ -122,6 +138,10 @@ impl Book {
         self.closed_months.extend(closed.map(|closed| (closed.month.start, closed.clone())));
         let methods = gain.payment_methods.values();
         self.payment_methods.extend(methods.map(|method| (method.id, Arc::clone(method))));
+        let quotes = gain.prepay_quotes.iter();
+        self.prepay_quotes.extend(quotes.map(|quote| (quote.id, Arc::clone(quote))));
+        self.prepayments.extend(gain.prepayments.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        self.payments.extend(gain.payments.iter().map(|(id, held)| (*id, Arc::clone(held))));
         self.gained.take(gain);
     }
 }
@@ -135,7 +155,8 @@ impl Gain {
         let others = self.entries.len().saturating_add(self.notices.len()).saturating_add(self.answers.len());
         let months = self.records.len().saturating_add(self.closed_months.len());
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
-        [orders, bills, transactions, others, months, prepaid].iter().any(|count| *count > 0)
+        let paid = self.payments.len().saturating_add(self.prepayments.len());
+        [orders, bills, transactions, others, months, prepaid, paid].iter().any(|count| *count > 0)
     }
 
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
@@ -158,6 +179,8 @@ impl Gain {
         self.records.extend(later.records);
         self.prepay_quotes.extend(later.prepay_quotes);
         self.payment_methods.extend(later.payment_methods);
+        self.prepayments.extend(later.prepayments);
+        self.payments.extend(later.payments);
         self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;
     }

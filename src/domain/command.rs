@@ -14,12 +14,15 @@ use super::capacity::Quote;
 use super::closing::RatedMonth;
 use super::codes::coded_enum;
 use super::exchange_rate::ExchangeRate;
-use super::ids::{AccountId, BillId, OrderId, PaymentMethodId, PlanId, TransactionId};
+use super::ids::{
+    AccountId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, TransactionId,
+};
 use super::ledger::Hash;
 use super::money::CurrencyCode;
 use super::order::Order;
+use super::payment::{Payment, Progress};
 use super::payment_method::{Card, PaymentMethod};
-use super::prepay::{Limits, PrepayQuote, Quoted};
+use super::prepay::{App, Limits, PrepayQuote, Prepayment, Quoted, Wanted};
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
 
@@ -39,6 +42,7 @@ coded_enum! {
     /// The mutation that an idempotency key belongs to, by its name in the schema.
     Mutation {
         Recharge = "recharge",
+        Prepay = "prepay",
         Checkout = "checkout",
         Subscribe = "subscribe",
         Refund = "refund",
@@ -78,6 +82,15 @@ pub enum Action {
     RemovePaymentMethod(PaymentMethodId),
     /// Keeps an offer of a prepayment.
     KeepQuote(#[serde(skip)] Box<KeepQuote>),
+    RechargeByCard(RechargeByCard),
+    Prepay(Prepay),
+    /// Takes a payment on, to ask its provider.
+    ClaimPayment(PaymentClaim),
+    /// Takes what a provider says of a payment.
+    SettlePayment(#[serde(skip)] Box<PaymentReport>),
+    BindApp(#[serde(skip)] Box<BindApp>),
+    SetPrepaymentRenewal(SetPrepaymentRenewal),
+    PrepaymentStep(#[serde(skip)] Box<PrepaymentStep>),
     /// Charges what was used beyond subscriptions in a cycle.
     ChargeBurst(#[serde(skip)] Arc<CycleCharge>),
     TellBurstHeld(BurstHeld),
@@ -190,6 +203,77 @@ pub struct MonthFailure {
     pub message: String,
 }
 
+/// Charges a card for the balance.
+#[derive(Debug, Clone, Serialize)]
+pub struct RechargeByCard {
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub method: PaymentMethodId,
+    pub reason: Option<String>,
+}
+
+/// Takes an offer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Prepay {
+    pub quote: QuoteId,
+    /// What the caller takes it to be.
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub method: Option<PaymentMethodId>,
+    pub auto_renewal: bool,
+    /// Where tokens are to go: made for this, and no part of what is asked.
+    #[serde(skip)]
+    pub deposit_address: Option<String>,
+}
+
+/// Takes a payment on; `due` as in [`OrderStep`].
+#[derive(Debug, Clone, Serialize)]
+pub struct PaymentClaim {
+    pub payment: PaymentId,
+    pub due: DateTime<Utc>,
+}
+
+/// What a provider says of a payment.
+#[derive(Debug, Clone)]
+pub struct PaymentReport {
+    pub payment: PaymentId,
+    pub progress: Progress,
+}
+
+/// Begins the term of a prepayment, for the app that it is for.
+#[derive(Debug, Clone)]
+pub struct BindApp {
+    pub prepayment: PrepaymentId,
+    pub asset: CurrencyCode,
+    pub cluster: String,
+    pub chart: String,
+    pub limits: Limits,
+    pub app: App,
+}
+
+impl BindApp {
+    /// What has to be what was paid for.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted { asset: self.asset, cluster: &self.cluster, chart: &self.chart, limits: self.limits }
+    }
+}
+
+/// Says whether a prepayment is renewed when it ends.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetPrepaymentRenewal {
+    pub prepayment: PrepaymentId,
+    pub auto_renewal: bool,
+}
+
+/// Does what is due of a prepayment; `due` as in [`OrderStep`].
+#[derive(Debug, Clone)]
+pub struct PrepaymentStep {
+    pub prepayment: PrepaymentId,
+    pub due: DateTime<Utc>,
+    /// What another term would cost, at the prices of now; None if there is no price or no need of one.
+    pub renewal: Option<Box<Quoted>>,
+}
+
 /// Keeps a card that the payment provider holds.
 #[derive(Debug, Clone)]
 pub struct AddPaymentMethod {
@@ -197,6 +281,8 @@ pub struct AddPaymentMethod {
     pub provider: String,
     /// The provider's name for it.
     pub token: String,
+    /// The provider's name for its holder, where it needs one.
+    pub customer: Option<String>,
     pub card: Card,
 }
 
@@ -263,6 +349,16 @@ coded_enum! {
         MonthCorrection = "MONTH_CORRECTION",
         /// A 5-minute cycle of burst is charged to all accounts.
         BurstCycle = "BURST_CYCLE",
+        /// A payment by card succeeds, or fails for good.
+        Payment = "PAYMENT",
+        /// A prepayment's coming end is told of.
+        PrepaymentExpiry = "PREPAYMENT_EXPIRY",
+        /// A prepayment that renews itself is renewed.
+        PrepaymentRenewal = "PREPAYMENT_RENEWAL",
+        /// A prepayment that was never bound is given back.
+        PrepaymentRefund = "PREPAYMENT_REFUND",
+        /// A prepayment is over.
+        PrepaymentEnd = "PREPAYMENT_END",
     }
 }
 
@@ -292,7 +388,8 @@ impl Action {
     /// The mutation that asks for it; None for what only jobs do.
     pub fn mutation(&self) -> Option<Mutation> {
         Some(match self {
-            Self::Recharge(_) => Mutation::Recharge,
+            Self::Recharge(_) | Self::RechargeByCard(_) => Mutation::Recharge,
+            Self::Prepay(_) => Mutation::Prepay,
             Self::Checkout(_) => Mutation::Checkout,
             Self::Subscribe(_) => Mutation::Subscribe,
             Self::Refund(_) => Mutation::Refund,
@@ -310,6 +407,11 @@ impl Action {
             | Self::AddPaymentMethod(_)
             | Self::RemovePaymentMethod(_)
             | Self::KeepQuote(_)
+            | Self::ClaimPayment(_)
+            | Self::SettlePayment(_)
+            | Self::BindApp(_)
+            | Self::SetPrepaymentRenewal(_)
+            | Self::PrepaymentStep(_)
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_) => return None,
@@ -338,6 +440,8 @@ pub struct Answer {
     pub transaction: Option<TransactionId>,
     pub order: Option<OrderId>,
     pub bill: Option<BillId>,
+    pub payment: Option<PaymentId>,
+    pub prepayment: Option<PrepaymentId>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -353,7 +457,7 @@ impl Answer {
 }
 
 /// What a command led to, as committed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     pub account: Arc<Account>,
     pub order: Option<Arc<Order>>,
@@ -370,6 +474,9 @@ pub struct Outcome {
     /// What was offered.
     pub prepay_quote: Option<Arc<PrepayQuote>>,
     pub payment_method: Option<Arc<PaymentMethod>>,
+    /// What a card is, or was, charged or given back.
+    pub payment: Option<Arc<Payment>>,
+    pub prepayment: Option<Arc<Prepayment>>,
     /// What a job's step did.
     pub jobs: Vec<JobDone>,
 }

@@ -183,6 +183,10 @@ owned_ids! {
     PaymentMethodId = "pmt";
     /// The id of an offer of a prepayment.
     QuoteId = "pqt";
+    /// A prepayment's id.
+    PrepaymentId = "ppy";
+    /// The id of a charge of a card, or of what is given back to one.
+    PaymentId = "pay";
 }
 
 /// A plan's id; plans belong to the provider, not to an account.
@@ -261,6 +265,8 @@ pub enum NodeId {
     ResourcePrice(ResourcePriceId),
     License(LicenseId),
     PaymentMethod(PaymentMethodId),
+    Prepayment(PrepaymentId),
+    Payment(PaymentId),
 }
 
 impl NodeId {
@@ -281,6 +287,8 @@ impl NodeId {
             "rpr" => ResourcePriceId::parse(text).map(Self::ResourcePrice),
             "lic" => LicenseId::parse(text).map(Self::License),
             "pmt" => PaymentMethodId::parse(text).map(Self::PaymentMethod),
+            "ppy" => PrepaymentId::parse(text).map(Self::Prepayment),
+            "pay" => PaymentId::parse(text).map(Self::Payment),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }

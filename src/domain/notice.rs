@@ -21,6 +21,7 @@ coded_enum! {
         OrderSuspended = "ORDER_SUSPENDED",
         JobFailed = "JOB_FAILED",
         GaugeSilent = "GAUGE_SILENT",
+        DepositUnused = "DEPOSIT_UNUSED",
     }
 }
 

@@ -26,6 +26,8 @@ pub struct PaymentMethod {
     pub provider: String,
     /// The provider's name for it.
     pub token: String,
+    /// The provider's name for its holder, where it needs one.
+    pub customer: Option<String>,
     pub card: Card,
     pub removed_at: Option<DateTime<Utc>>,
 }

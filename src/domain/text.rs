@@ -47,6 +47,20 @@ pub fn code(field: &'static str, text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
+/// The most characters of an address on the web.
+const WEB_ADDRESS_MAX: usize = 2_000;
+
+/// An http or https address.
+pub fn web_address(field: &'static str, text: &str) -> Result<String, Refusal> {
+    within(field, text, WEB_ADDRESS_MAX)?;
+    let address = url::Url::parse(text).ok();
+    let is_web = |address: &url::Url| matches!(address.scheme(), "http" | "https") && address.has_host();
+    if address.as_ref().is_some_and(is_web) {
+        return Ok(text.to_owned());
+    }
+    Err(Refusal::new(RefusalCode::Invalid, field, "must be an http or https address"))
+}
+
 /// The client's name for one attempt to move money.
 pub fn idempotency_key(text: &str) -> Result<String, Refusal> {
     within("idempotencyKey", text, KEY_MAX)?;

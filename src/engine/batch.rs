@@ -8,6 +8,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 use uuid::Uuid;
 
+use super::paid::{Paid, PaidNamed};
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
@@ -21,13 +22,14 @@ use crate::domain::ledger::Entry;
 use crate::domain::money::Currencies;
 use crate::domain::order::Order;
 use crate::domain::plan::Plan;
+use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
 use crate::store::accounts;
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, bills, capacity, closings, keys, ledger, notices, orders, payment_methods, plans, prepay_quotes,
-    records, transactions,
+    Conn, bills, capacity, closings, keys, ledger, notices, orders, payment_methods, payments, plans,
+    prepay_quotes, prepayments, records, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -38,13 +40,13 @@ pub(super) enum Verdict {
     HeldElsewhere,
 }
 
-type Books = BTreeMap<AccountId, Book>;
+pub(super) type Books = BTreeMap<AccountId, Book>;
 
 /// Runs the commands in their order. When it fails nothing has been done, unless the connection was lost at the
 /// commit.
 pub(super) async fn run(
     connection: &mut AsyncPgConnection,
-    currencies: &Arc<Currencies>,
+    (currencies, policies): (&Arc<Currencies>, Policies),
     clock: &Clock,
     commands: &[&Command],
 ) -> Result<Vec<Verdict>, StoreError> {
@@ -54,7 +56,7 @@ pub(super) async fn run(
             // A statement of its own: what is read before the lock is held may be stale.
             let accounts = accounts::account_lock(conn, account_numbers(commands)).await?;
             let now = clock.now();
-            let (mut books, catalogue) = load(conn, accounts, currencies, now, commands).await?;
+            let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
             let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
             let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
             write(conn, books).await?;
@@ -88,11 +90,12 @@ fn decide_in(books: &mut Books, catalogue: &Catalogue, command: &Command, now: D
 async fn load(
     conn: Conn<'_>,
     accounts: Vec<Account>,
-    currencies: &Arc<Currencies>,
+    (currencies, policies): (&Arc<Currencies>, Policies),
     now: DateTime<Utc>,
     commands: &[&Command],
 ) -> Result<(Books, Catalogue), StoreError> {
     let named = Named::by(commands);
+    let paid = Paid::load(conn, &named.paid, &named.transactions).await?;
     let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills, closed) = try_join!(
         when(!named.keys.is_empty(), keys::answer_by_keys(conn, named.key_accounts, named.keys)),
         when(!named.plans.is_empty(), plans::plan_by_ids(conn, named.plans)),
@@ -122,6 +125,7 @@ async fn load(
             book.answers.insert(answer.key.clone(), answer);
         }
     }
+    paid.enter(&mut books);
     for method in kept.into_iter().chain(removed) {
         if let Some(book) = books.get_mut(&method.account()) {
             book.payment_methods.insert(method.id, Arc::new(method));
@@ -149,7 +153,7 @@ async fn load(
         }
     }
     let plans: HashMap<PlanId, _> = plans.into_iter().map(|plan| (plan.id, plan)).collect();
-    Ok((books, Catalogue { currencies: Arc::clone(currencies), plans, capacity }))
+    Ok((books, Catalogue { currencies: Arc::clone(currencies), policies, plans, capacity }))
 }
 
 /// What subscriptions cost, where commands are about any.
@@ -206,13 +210,14 @@ struct Named {
     resources: Vec<String>,
     /// The accounts that add payment methods.
     card_holders: Vec<i64>,
-    /// The payment methods that are removed.
+    /// The payment methods that are charged or removed.
     methods: Vec<OwnedId>,
     /// The accounts that buy something.
     buyers: Vec<i64>,
     /// The accounts that pay what is open, or whose money comes in.
     payers: Vec<i64>,
     transactions: Vec<OwnedId>,
+    paid: PaidNamed,
     orders: Vec<OwnedId>,
     bills: Vec<OwnedId>,
     /// The months that are closed or corrected.
@@ -243,6 +248,19 @@ impl Named {
                 self.plans.push(checkout.plan.0);
                 self.buyers.push(account);
             }
+            Action::RechargeByCard(recharge) => self.methods.push(recharge.method.0),
+            Action::Prepay(prepay) => {
+                self.paid.quotes.push(prepay.quote.0);
+                self.methods.extend(prepay.method.map(|method| method.0));
+            }
+            Action::ClaimPayment(claim) => self.paid.payments.push(claim.payment.0),
+            Action::SettlePayment(report) => {
+                self.paid.payments.push(report.payment.0);
+                self.payers.push(account);
+            }
+            Action::BindApp(binding) => self.paid.prepayments.push(binding.prepayment.0),
+            Action::SetPrepaymentRenewal(setting) => self.paid.prepayments.push(setting.prepayment.0),
+            Action::PrepaymentStep(step) => self.paid.prepayments.push(step.prepayment.0),
             Action::AddPaymentMethod(_) => self.card_holders.push(account),
             Action::RemovePaymentMethod(method) => self.methods.push(method.0),
             Action::Subscribe(subscribe) => self.resources.push(subscribe.resource.clone()),
@@ -281,7 +299,7 @@ impl Named {
 }
 
 /// Asks only if there is something to ask for.
-async fn when<T: Default>(
+pub(super) async fn when<T: Default>(
     wanted: bool,
     question: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
@@ -295,6 +313,8 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         return Ok(());
     }
     let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
+    let paid: Vec<_> = gain.payments.values().cloned().collect();
+    let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
     try_join!(
         accounts::account_post(conn, &accounts),
         write_orders(conn, &gain),
@@ -311,6 +331,8 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!gain.records.is_empty(), records::record_insert(conn, &gain.records)),
         when(!gain.prepay_quotes.is_empty(), prepay_quotes::quote_insert(conn, &gain.prepay_quotes)),
         when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
+        when(!paid.is_empty(), payments::payment_put(conn, &paid)),
+        when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
     Ok(())
@@ -345,6 +367,8 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.notices.extend(gained.notices);
         all.records.extend(gained.records);
         all.prepay_quotes.extend(gained.prepay_quotes);
+        all.prepayments.extend(gained.prepayments);
+        all.payments.extend(gained.payments);
         all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));

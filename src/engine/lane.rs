@@ -14,6 +14,7 @@ use super::batch::{self, Verdict};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
 use crate::domain::money::Currencies;
+use crate::domain::policies::Policies;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 
@@ -53,6 +54,7 @@ pub(super) struct Lane {
     pub stopping: watch::Receiver<bool>,
     pub database: Database,
     pub currencies: Arc<Currencies>,
+    pub policies: Policies,
     pub clock: Clock,
     pub batch_max: usize,
 }
@@ -194,7 +196,7 @@ impl Lane {
             Some(live) => live,
             None => self.database.dedicated_connection().await?,
         };
-        let running = batch::run(&mut live, &self.currencies, &self.clock, commands);
+        let running = batch::run(&mut live, (&self.currencies, self.policies), &self.clock, commands);
         let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
         match outcome {
             // The connection is put back only when its transaction has come to an end.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod lane;
+mod paid;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
 use crate::domain::money::Currencies;
+use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
@@ -55,11 +57,13 @@ pub struct EngineConfig {
     pub queue_max: usize,
     /// Commands of one batch.
     pub batch_max: usize,
+    /// What the provider has set otherwise.
+    pub policies: Policies,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { lanes: 2, queue_max: 4_096, batch_max: 512 }
+        Self { lanes: 2, queue_max: 4_096, batch_max: 512, policies: Policies::default() }
     }
 }
 
@@ -99,6 +103,7 @@ impl Engine {
                 stopping: stopping.clone(),
                 database: database.clone(),
                 currencies: Arc::clone(currencies),
+                policies: config.policies,
                 clock: clock.clone(),
                 batch_max: config.batch_max.max(1),
             };

@@ -8,7 +8,6 @@ use crate::engine::Engine;
 use crate::graphql::limits::Limits;
 use crate::jobs::JobContext;
 use crate::metering::Meter;
-use crate::payments::PaymentProvider;
 use crate::store::repository::Store;
 
 /// The server's parts, as resolvers need them.
@@ -21,7 +20,5 @@ pub struct App {
     pub limits: Limits,
     /// Whether customers may recharge without a payment method, and the clock can be moved.
     pub sandbox: bool,
-    /// Who charges cards; None: nobody is set up.
-    pub payments: Option<Arc<dyn PaymentProvider>>,
     pub jobs: JobContext,
 }

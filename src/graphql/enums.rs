@@ -3,7 +3,8 @@
 use async_graphql::Enum;
 
 use crate::domain::{
-    account, bill, notice, order, period, plan, price_rule, refusal, transaction, usage, viewer,
+    account, bill, notice, order, payment, period, plan, prepay, price_rule, refusal, transaction, usage,
+    viewer,
 };
 
 macro_rules! mirrored_enum {
@@ -79,6 +80,8 @@ mirrored_enum! {
         JobFailed,
         /// A gauge was not reported for a time: it counts as zero for it.
         GaugeSilent,
+        /// Tokens arrived that pay nothing: the provider decides what becomes of them.
+        DepositUnused,
     }
 }
 
@@ -300,6 +303,52 @@ mirrored_enum! {
         AccountSuspended,
         /// There is no exchange rate that is recent enough.
         RateStale,
+    }
+}
+
+mirrored_enum! {
+    /// Where a prepayment stands.
+    PrepaymentStatus = prepay::PrepaymentStatus {
+        /// Its tokens have not arrived.
+        AwaitingDeposit,
+        /// Its card is being charged.
+        Processing,
+        /// Paid, and not bound to an app: it is given back after 7 days, unless it was paid in tokens.
+        Paid,
+        /// Bound to its app: its term runs.
+        Bound,
+        /// Its term is over, or its tokens did not arrive in time.
+        Expired,
+        /// Its card could not be charged.
+        Failed,
+        /// Given back.
+        Refunded,
+    }
+}
+
+mirrored_enum! {
+    /// What a payment by card is for.
+    PaymentPurpose = payment::PaymentPurpose {
+        /// Money for the balance.
+        Recharge,
+        /// An app's term.
+        Prepayment,
+        /// Back to the card.
+        Refund,
+    }
+}
+
+mirrored_enum! {
+    /// Where a payment by card stands.
+    PaymentState = payment::PaymentState {
+        /// Wanted; the payment provider has not been asked.
+        Created,
+        /// The payment provider has been asked, and has not said what became of it.
+        Processing,
+        /// Done.
+        Succeeded,
+        /// Not done, and not going to be.
+        Failed,
     }
 }
 

@@ -12,15 +12,17 @@ use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, OrderId, PaymentMethodId, PlanId, PriceRuleId, RecordId,
-    ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, LicenseId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId,
+    PriceRuleId, RecordId, ResourcePriceId, TransactionId,
 };
 use crate::domain::ledger::Entry;
 use crate::domain::license::License;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
+use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::prepay::Prepayment;
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
@@ -75,6 +77,8 @@ owner_key! {
     RecordsOf(BillId);
     /// What was given back of a transaction.
     RefundsOf(TransactionId);
+    /// An account's newest prepayments: so many.
+    NewestPrepaymentsOf((AccountId, i64));
     /// An account's newest ledger entries: so many.
     NewestEntriesOf((AccountId, i64));
     /// An account's own price rules, in the order in which they were set.
@@ -110,6 +114,8 @@ loader!(PriceRuleId => Arc<PriceRule>, |repository, keys| repository.price_rules
 loader!(ResourcePriceId => Arc<ResourcePrice>, |repository, keys| repository.resource_prices(keys.to_vec()));
 loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.to_vec()));
 loader!(PaymentMethodId => Arc<PaymentMethod>, |repository, keys| repository.payment_methods(keys));
+loader!(PaymentId => Arc<Payment>, |repository, keys| repository.payments(keys));
+loader!(PrepaymentId => Arc<Prepayment>, |repository, keys| repository.prepayments(keys));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
 loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));
@@ -135,6 +141,7 @@ owner_loader!(NewestBillsOf => Rows<Bill>, newest_bills);
 owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
 owner_loader!(NewestRecordsOf => Rows<Record>, newest_records);
 owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
+owner_loader!(NewestPrepaymentsOf => Rows<Prepayment>, newest_prepayments);
 owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
 owner_loader!(OwnRulesOf => Rows<PriceRule>, own_price_rules);
 owner_loader!(DefaultRules => Rows<PriceRule>, default_price_rules);

@@ -12,6 +12,7 @@ mod orders;
 mod payment_methods;
 mod plans;
 mod prepay;
+mod prepayments;
 mod prices;
 mod sandbox;
 mod subscription;
@@ -35,6 +36,7 @@ pub struct Mutation(
     licenses::LicenseMutation,
     payment_methods::PaymentMethodMutation,
     prepay::PrepayMutation,
+    prepayments::PrepaymentMutation,
     exchange_rates::ExchangeRateMutation,
     accounts::AccountMutation,
     usage::UsageMutation,

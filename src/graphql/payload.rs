@@ -1,8 +1,12 @@
 //! Payloads: what a mutation made, or why it did not.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::dataloader::Loader;
 
 use super::error::{ApiResult, MutationError, MutationResult};
+use super::lookups::{Key, Value};
 use super::session::Session;
 use super::types::account;
 use super::types::order::{self, ScheduledDebit};
@@ -10,15 +14,22 @@ use super::types::user_error::UserError;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::Quote;
-use crate::domain::command::{Action, Command, Done, Outcome};
-use crate::domain::ids::AccountId;
+use crate::domain::command::{Action, Answer, Command, Done, Outcome};
+use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 use crate::domain::money::OutOfRange;
 use crate::domain::order::Order;
+use crate::domain::payment::{Payment, PaymentPurpose, PaymentState};
 use crate::domain::payment_method::PaymentMethod;
-use crate::domain::prepay::PrepayQuote;
+use crate::domain::prepay::{PrepayQuote, Prepayment};
+use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
 use crate::domain::transaction::Transaction;
 use crate::engine::Urgency;
+use crate::store::error::StoreError;
+use crate::store::repository::Repository;
+
+/// A payment provider is waited for so long; what takes longer is told later.
+const PROVIDER_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Turns a refusal into a payload with userErrors; faults stay errors.
 pub(super) fn answer<T, P>(
@@ -46,6 +57,20 @@ pub(super) struct Made {
     /// What was offered.
     pub prepay_quote: Option<Arc<PrepayQuote>>,
     pub payment_method: Option<Arc<PaymentMethod>>,
+    /// What a card is, or was, charged or given back.
+    pub payment: Option<Arc<Payment>>,
+    pub prepayment: Option<Arc<Prepayment>>,
+}
+
+impl Made {
+    /// Why the card was not charged, or not given back to, if it was not.
+    pub fn declined(&self) -> Option<Refusal> {
+        let failed = self.payment.as_ref().filter(|payment| payment.state == PaymentState::Failed)?;
+        let reason = failed.failure.clone().unwrap_or_else(|| "it was declined".to_owned());
+        let refusal = Refusal::general(RefusalCode::PaymentDeclined, reason);
+        let charged = failed.purpose != PaymentPurpose::Refund;
+        Some(if charged { refusal.about("paymentMethodId") } else { refusal })
+    }
 }
 
 /// Has the engine do it, once for each key.
@@ -69,10 +94,16 @@ pub(super) async fn submit_repeatable(
 }
 
 async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> {
-    let account = command.account;
+    let (account, dry_run) = (command.account, command.dry_run);
     match session.app.engine.submit(command, Urgency::Person).await? {
+        Done::Now(outcome) if !dry_run && outcome.payment.is_some() => {
+            if let Some(payment) = &outcome.payment {
+                carry_on(session, payment).await;
+            }
+            Ok(as_it_is_now(session, account, outcome.as_ref().into()).await?)
+        }
         Done::Now(outcome) => Ok(now(*outcome)?),
-        Done::Before(answer) => Ok(as_it_is_now(session, account, answer).await?),
+        Done::Before(answer) => Ok(as_it_is_now(session, account, (&answer).into()).await?),
     }
 }
 
@@ -94,31 +125,48 @@ fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
         quote: outcome.quote,
         prepay_quote: outcome.prepay_quote,
         payment_method: outcome.payment_method,
+        payment: outcome.payment,
+        prepayment: outcome.prepayment,
     })
 }
 
-async fn as_it_is_now(
-    session: &Session,
-    account: AccountId,
-    answer: crate::domain::command::Answer,
-) -> ApiResult<Made> {
+/// What a command made, by its ids.
+struct MadeIds {
+    order: Option<OrderId>,
+    bill: Option<BillId>,
+    transaction: Option<TransactionId>,
+    payment: Option<PaymentId>,
+    prepayment: Option<PrepaymentId>,
+}
+
+impl From<&Answer> for MadeIds {
+    fn from(answer: &Answer) -> Self {
+        let Answer { order, bill, transaction, payment, prepayment, .. } = *answer;
+        Self { order, bill, transaction, payment, prepayment }
+    }
+}
+
+impl From<&Outcome> for MadeIds {
+    fn from(outcome: &Outcome) -> Self {
+        Self {
+            order: outcome.order.as_ref().map(|order| order.id),
+            bill: outcome.bill.as_ref().map(|bill| bill.id),
+            transaction: outcome.transaction.as_ref().map(|transaction| transaction.id),
+            payment: outcome.payment.as_ref().map(|payment| payment.id),
+            prepayment: outcome.prepayment.as_ref().map(|prepayment| prepayment.id),
+        }
+    }
+}
+
+async fn as_it_is_now(session: &Session, account: AccountId, made: MadeIds) -> ApiResult<Made> {
     let account = account::load(session, account).await?.0;
-    let order = match answer.order {
-        Some(id) => session.load(id).await?,
-        None => None,
-    };
-    let bill = match answer.bill {
-        Some(id) => session.load(id).await?,
-        None => None,
-    };
-    let transaction = match answer.transaction {
-        Some(id) => session.load(id).await?,
-        None => None,
-    };
-    let refunded = match transaction.as_ref().and_then(|transaction| transaction.refund_of) {
-        Some(id) => session.load(id).await?,
-        None => None,
-    };
+    let (order, bill) = (load(session, made.order).await?, load(session, made.bill).await?);
+    let payment = load(session, made.payment).await?;
+    let paid = payment.as_ref().and_then(|payment| payment.transaction);
+    let transaction = load(session, made.transaction.or(paid)).await?;
+    let prepayment = load(session, made.prepayment).await?;
+    let given_back = transaction.as_ref().and_then(|transaction| transaction.refund_of);
+    let refunded = load(session, given_back).await?;
     let schedule = match &order {
         Some(order) => Some(order::scheduled(session, order).await?),
         None => None,
@@ -134,5 +182,31 @@ async fn as_it_is_now(
         quote: None,
         prepay_quote: None,
         payment_method: None,
+        payment,
+        prepayment,
     })
+}
+
+async fn load<K: Key>(session: &Session, key: Option<K>) -> ApiResult<Option<Value<K>>>
+where
+    Repository: Loader<K, Error = StoreError>,
+{
+    match key {
+        Some(key) => session.load(key).await,
+        None => Ok(None),
+    }
+}
+
+/// Has a payment carried on, and waits for it; it goes on if the caller leaves, or the provider takes its time.
+async fn carry_on(session: &Session, payment: &Payment) {
+    let Some(due) = payment.next_step_at.filter(|_| payment.state == PaymentState::Created) else { return };
+    let (cashier, id) = (Arc::clone(&session.app.jobs.cashier), payment.id);
+    let carrying = tokio::spawn(async move { cashier.carry(id, due, Urgency::Person).await });
+    let error = match tokio::time::timeout(PROVIDER_TIME_MAX, carrying).await {
+        Ok(Ok(Ok(_))) => return,
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the provider takes its time".to_owned(),
+    };
+    tracing::warn!(payment = %id, %error, "a payment is left to the jobs");
 }

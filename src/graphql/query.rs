@@ -34,6 +34,7 @@ use super::types::license::LicenseConnection;
 use super::types::node::{self, Node};
 use super::types::order::{Order, OrderConnection};
 use super::types::plan::{Plan, PlanConnection};
+use super::types::prepayment::PrepaymentConnection;
 use super::types::price_quote::{PriceQuote, TermDiscount};
 use super::types::price_rule::PriceRule;
 use super::types::pricing::Pricing;
@@ -48,7 +49,7 @@ use crate::domain::label::{self, LabelList};
 use crate::domain::refusal::RefusalCode;
 use filters::{
     AccountFilterInput, BillFilterInput, LedgerFilterInput, OrderFilterInput, PlanFilterInput,
-    RecordFilterInput, TransactionFilterInput, recharges,
+    PrepaymentFilterInput, RecordFilterInput, TransactionFilterInput, recharges,
 };
 use lists::Of;
 use price::PriceInput;
@@ -383,6 +384,29 @@ impl Query {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, recharges(start_time, end_time)?);
         Ok(Box::pin(lists::transactions(session(ctx)?, Of::Named(account), filter, &args)).await?)
+    }
+
+    /// What was paid, or is to be paid, for apps beforehand: by the account named, else by the caller's account and its
+    /// sub-accounts; operators: by all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn prepayments(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(desc = "Narrows the list.")] filter: Option<PrepaymentFilterInput>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<PrepaymentConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().into());
+        Ok(Box::pin(lists::prepayments(session(ctx)?, Of::Named(account), filter, &args)).await?)
     }
 
     /// The kinds of product.

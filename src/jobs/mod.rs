@@ -9,6 +9,8 @@ mod advance;
 pub mod billing;
 pub mod burst;
 mod pass;
+mod payments;
+mod prepayments;
 mod runner;
 mod submit;
 
@@ -31,6 +33,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
 use crate::engine::Engine;
+use crate::payments::{Cashier, Providers};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::leases;
@@ -40,6 +43,8 @@ use crate::store::leases;
 pub struct JobContext {
     pub database: Database,
     pub engine: Arc<Engine>,
+    /// Who carries payments by card on.
+    pub cashier: Arc<Cashier>,
     pub clock: Clock,
     pub currencies: Arc<Currencies>,
     /// Who holds the leases of this process.
@@ -62,11 +67,14 @@ impl JobContext {
         engine: Arc<Engine>,
         clock: Clock,
         currencies: Arc<Currencies>,
+        providers: Providers,
         lease_seconds: i64,
     ) -> Self {
+        let cashier = Cashier::new(providers, database.clone(), Arc::clone(&engine), Arc::clone(&currencies));
+        let cashier = Arc::new(cashier);
         let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
         let readers = Readers::default();
-        Self { database, engine, clock, currencies, holder, first_accounts, readers, lease_seconds }
+        Self { database, engine, cashier, clock, currencies, holder, first_accounts, readers, lease_seconds }
     }
 
     /// Moves a sandbox's clock to where another server has moved it.

@@ -108,11 +108,13 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
     Ok(done)
 }
 
-fn page(jobs: &JobContext, after: Option<(DateTime<Utc>, OwnedId)>) -> DuePage {
+/// The page of what is due that begins after another.
+pub(super) fn page(jobs: &JobContext, after: Option<(DateTime<Utc>, OwnedId)>) -> DuePage {
     DuePage { now: jobs.clock.now(), after, limit: PAGE }
 }
 
-fn is_full(rows: usize) -> bool {
+/// Whether there may be another page.
+pub(super) fn is_full(rows: usize) -> bool {
     i64::try_from(rows).is_ok_and(|rows| rows >= PAGE)
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, Runs, billing, burst, pass};
+use super::{JobContext, Pass, Permit, Runs, billing, burst, pass, payments, prepayments};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -24,14 +24,15 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months and
-    /// charges burst: they may take long, and nothing else waits for them.
+    /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months,
+    /// charges burst and asks payment providers: they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut running = vec![tokio::spawn(run(jobs.clone(), run_jobs, stopping.clone()))];
         if run_jobs {
             running.push(tokio::spawn(run_billing(jobs.clone(), stopping.clone())));
-            running.push(tokio::spawn(run_burst(jobs, stopping)));
+            running.push(tokio::spawn(run_burst(jobs.clone(), stopping.clone())));
+            running.push(tokio::spawn(run_payments(jobs, stopping)));
         }
         Self { stop, running }
     }
@@ -81,6 +82,18 @@ async fn run_burst(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+async fn run_payments(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        let carried = carry_payments(&jobs, &stopping).await;
+        if !wait(carried, &mut stopping).await {
+            break;
+        }
+    }
+    if let Ok(conn) = jobs.database.connection().await {
+        let _ = leases::lease_end(&conn, Lease::Payments, &jobs.holder).await;
+    }
+}
+
 /// Waits until it is time to look again; false if the server is gone without a word.
 async fn wait(looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
     let pause = match looked {
@@ -117,6 +130,15 @@ async fn charge_burst(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Re
     jobs.follow_clock().await?;
     let permit = Permit::Leased { lease: Lease::Burst, stopping };
     tell(&burst::burst_pass(jobs, &permit).await?);
+    Ok(())
+}
+
+async fn carry_payments(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    jobs.follow_clock().await?;
+    let permit = Permit::Leased { lease: Lease::Payments, stopping };
+    let mut runs = prepayments::prepayment_pass(jobs, &permit).await?;
+    runs.add(&payments::payment_pass(jobs, &permit).await?);
+    tell(&runs);
     Ok(())
 }
 

@@ -1,13 +1,23 @@
-//! Payment providers: who holds cards, and charges them.
+//! Payment providers: who holds cards, charges them and gives back to them; and the cashier, who carries payments on.
 //!
-//! Card numbers never reach this server. A customer gives the card to the provider, which answers a token of its own.
+//! Card numbers never reach this server. A customer gives the card to the provider, which answers a token of its own. A provider
+//! is asked outside any transaction, and may be asked again after a crash: it does what a payment's id stands for once.
 
+mod cashier;
 mod sandbox;
 
-use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use rust_decimal::Decimal;
+
+use crate::domain::ids::AccountId;
+use crate::domain::money::CurrencyCode;
+use crate::domain::payment::Progress;
 use crate::domain::payment_method::Card;
 
+pub use cashier::{CarryError, Cashier};
 pub use sandbox::Sandbox;
 
 /// Why a provider does not do what it is asked.
@@ -16,16 +26,111 @@ pub enum ProviderError {
     /// It knows no card of that token.
     #[error("the payment provider knows no such card")]
     NoSuchCard,
-    /// It could not be asked.
+    /// It refuses for good: asking again is of no use.
+    #[error("the payment provider refused: {0}")]
+    Refused(String),
+    /// It could not be asked, or what became of it is not known: to be asked again.
     #[error("the payment provider could not be reached: {0}")]
     Unavailable(String),
 }
+
+/// A card that a provider holds for an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCard {
+    pub card: Card,
+    /// The provider's name for it.
+    pub token: String,
+    /// The provider's name for its holder, where it needs one.
+    pub customer: Option<String>,
+}
+
+/// A card is to be charged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The payment's id: it is charged once.
+    pub payment: String,
+    pub token: String,
+    pub customer: Option<String>,
+    pub currency: CurrencyCode,
+    /// At display scale.
+    pub amount: Decimal,
+    pub display_scale: u32,
+    pub description: String,
+    /// Whether its holder is there to authenticate.
+    pub on_session: bool,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A card is to be given back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardRefund {
+    /// The payment's id: it is given back once.
+    pub payment: String,
+    /// The provider's name for the charge.
+    pub charge: String,
+    pub currency: CurrencyCode,
+    /// At display scale.
+    pub amount: Decimal,
+    pub display_scale: u32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a provider answers.
+pub type Asking<'p, T> = BoxFuture<'p, Result<T, ProviderError>>;
 
 /// A payment provider.
 pub trait PaymentProvider: Send + Sync {
     /// Its name, as payment methods keep it.
     fn name(&self) -> &'static str;
 
-    /// The card that a token stands for.
-    fn card<'p>(&'p self, token: &'p str) -> BoxFuture<'p, Result<Card, ProviderError>>;
+    /// Keeps a card for an account, whose holder may be known to the provider already.
+    fn keep_card<'p>(
+        &'p self,
+        account: AccountId,
+        customer: Option<&'p str>,
+        token: &'p str,
+    ) -> Asking<'p, KeptCard>;
+
+    /// Forgets a card.
+    fn forget_card<'p>(&'p self, token: &'p str) -> Asking<'p, ()>;
+
+    /// Charges a card.
+    fn charge<'p>(&'p self, charge: &'p Charge) -> Asking<'p, Progress>;
+
+    /// What became of a charge that may have been asked for before; None: the provider knows nothing of it.
+    fn find_charge<'p>(
+        &'p self,
+        charge: &'p Charge,
+        reference: Option<&'p str>,
+    ) -> Asking<'p, Option<Progress>>;
+
+    /// Gives back to a card.
+    fn refund<'p>(&'p self, refund: &'p CardRefund) -> Asking<'p, Progress>;
+
+    /// What became of a refund that may have been asked for before; None: the provider knows nothing of it.
+    fn find_refund<'p>(
+        &'p self,
+        refund: &'p CardRefund,
+        reference: Option<&'p str>,
+    ) -> Asking<'p, Option<Progress>>;
+}
+
+/// The providers of a server; the first takes new cards.
+#[derive(Clone, Default)]
+pub struct Providers(Vec<Arc<dyn PaymentProvider>>);
+
+impl Providers {
+    pub fn new(providers: Vec<Arc<dyn PaymentProvider>>) -> Self {
+        Self(providers)
+    }
+
+    /// Who takes new cards; None: nobody is set up.
+    pub fn of_new_cards(&self) -> Option<&dyn PaymentProvider> {
+        self.0.first().map(AsRef::as_ref)
+    }
+
+    /// Who holds the cards that say so.
+    pub fn named(&self, name: &str) -> Option<&dyn PaymentProvider> {
+        self.0.iter().find(|provider| provider.name() == name).map(AsRef::as_ref)
+    }
 }

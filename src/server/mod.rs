@@ -19,7 +19,7 @@ use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
 use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
-use crate::payments::{self, PaymentProvider};
+use crate::payments::{Providers, Sandbox};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations;
@@ -104,7 +104,6 @@ impl Server {
                 &config.clock,
                 config.usage_allowance,
             ),
-            payments: config.sandbox.then(|| sandbox_payments(&config.clock)),
             store,
             currencies: Arc::new(config.currencies),
             clock: config.clock,
@@ -128,8 +127,12 @@ impl Server {
 }
 
 /// In a sandbox no money moves.
-fn sandbox_payments(clock: &Clock) -> Arc<dyn PaymentProvider> {
-    Arc::new(payments::Sandbox::new(clock.clone()))
+fn providers(config: &ServerConfig) -> Providers {
+    if config.sandbox {
+        Providers::new(vec![Arc::new(Sandbox::new(config.clock.clone()))])
+    } else {
+        Providers::default()
+    }
 }
 
 /// Migrates the database and starts the engine. A sandbox goes on where its clock was.
@@ -140,7 +143,8 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     }
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
-    let jobs = JobContext::new(database, engine, config.clock.clone(), currencies, config.job_lease_seconds);
+    let (clock, providers) = (config.clock.clone(), providers(config));
+    let jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
     jobs.follow_clock().await?;
     Ok(jobs)
 }

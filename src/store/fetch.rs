@@ -11,14 +11,19 @@ use rust_decimal::Decimal;
 
 use super::database::{Connection, Database};
 use super::group_fetch::{Found, GroupFetch};
-use super::{accounts, bills, ledger, notices, orders, plans, price_rules, records, transactions};
+use super::{
+    accounts, bills, ledger, notices, orders, payments, plans, prepayments, price_rules, records,
+    transactions,
+};
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
+use crate::domain::payment::Payment;
 use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::prepay::Prepayment;
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
@@ -65,6 +70,10 @@ pub struct Fetchers {
     pub entries: GroupFetch<OwnedId, Arc<Entry>>,
     pub newest_entries: GroupFetch<Newest<AccountId>, Rows<Entry>>,
     pub entry_counts: GroupFetch<AccountId, i64>,
+    pub payments: GroupFetch<OwnedId, Arc<Payment>>,
+    pub prepayments: GroupFetch<OwnedId, Arc<Prepayment>>,
+    pub newest_prepayments: GroupFetch<Newest<AccountId>, Rows<Prepayment>>,
+    pub prepayment_counts: GroupFetch<AccountId, i64>,
 }
 
 impl Fetchers {
@@ -101,6 +110,10 @@ impl Fetchers {
             entries: GroupFetch::start(database, entries_by_id),
             newest_entries: GroupFetch::start(database, newest_entries),
             entry_counts: GroupFetch::start(database, entry_counts),
+            payments: GroupFetch::start(database, payments_by_id),
+            prepayments: GroupFetch::start(database, prepayments_by_id),
+            newest_prepayments: GroupFetch::start(database, newest_prepayments),
+            prepayment_counts: GroupFetch::start(database, prepayment_counts),
         }
     }
 }
@@ -411,6 +424,33 @@ fn newest_entries(
 fn entry_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
     async move {
         let counts = ledger::entry_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+fn payments_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Payment>> {
+    async move { Ok(by_key(payments::payment_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn prepayments_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Prepayment>> {
+    async move { Ok(by_key(prepayments::prepayment_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_prepayments(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<Prepayment>> {
+    async move {
+        let rows = prepayments::prepayment_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+    }
+    .boxed()
+}
+
+fn prepayment_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = prepayments::prepayment_count_of_each(&conn, numbers(&keys)).await?;
         Ok(counted(keys, counts))
     }
     .boxed()

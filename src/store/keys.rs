@@ -8,7 +8,7 @@ use super::rows::{AnswerRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::command::Answer;
-use crate::domain::ids::{AccountId, BillId, OrderId, TransactionId};
+use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 
 /// The answers that these keys of these accounts hold; the two arrays go together.
 pub async fn answer_by_keys(
@@ -30,7 +30,7 @@ pub async fn answer_by_keys(
 }
 
 pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> Result<(), StoreError> {
-    let columns = Columns::new()
+    let mut columns = Columns::new()
         .column::<BigInt, _>("account_id", answers.iter().map(|(account, _)| account.0))
         .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
         .column::<Text, _>("mutation", answers.iter().map(|(_, a)| a.mutation.code()))
@@ -42,6 +42,14 @@ pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> R
         .column::<Nullable<SqlUuid>, _>("order_id", answers.iter().map(|(_, a)| a.order.map(OrderId::uuid)))
         .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.bill.map(BillId::uuid)))
         .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at));
+    // Most batches have none.
+    if answers.iter().any(|(_, answer)| answer.payment.is_some() || answer.prepayment.is_some()) {
+        let payments = answers.iter().map(|(_, a)| a.payment.map(PaymentId::uuid));
+        let prepayments = answers.iter().map(|(_, a)| a.prepayment.map(PrepaymentId::uuid));
+        columns = columns
+            .column::<Nullable<SqlUuid>, _>("payment_id", payments)
+            .column::<Nullable<SqlUuid>, _>("prepayment_id", prepayments);
+    }
     execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
 }
 

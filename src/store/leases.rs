@@ -18,6 +18,8 @@ pub enum Lease {
     LateUsage,
     /// Charging burst.
     Burst,
+    /// Carrying payments and prepayments on.
+    Payments,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -28,6 +30,7 @@ impl Lease {
             Self::Jobs => "jobs",
             Self::LateUsage => "late usage",
             Self::Burst => "burst",
+            Self::Payments => "payments",
             Self::Clock => "clock",
         }
     }
@@ -73,8 +76,10 @@ pub async fn lease_end(conn: Conn<'_>, lease: Lease, holder: &str) -> Result<(),
 pub async fn next_due(mut conn: Conn<'_>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
     let orders: Option<DateTime<Utc>> = list::next_due("orders", now).get_result(&mut conn).await?;
     let bills: Option<DateTime<Utc>> = list::next_due("bills", now).get_result(&mut conn).await?;
+    let payments: Option<DateTime<Utc>> = list::next_due("payments", now).get_result(&mut conn).await?;
+    let prepayments: Option<DateTime<Utc>> = list::next_due("prepayments", now).get_result(&mut conn).await?;
     let late = late_usage::late_next_due(conn, now).await?;
-    Ok([orders, bills, late].into_iter().flatten().min())
+    Ok([orders, bills, payments, prepayments, late].into_iter().flatten().min())
 }
 
 /// How far the sandbox's clock is ahead of the machines', in microseconds.

@@ -349,11 +349,17 @@ pub(super) fn due(
     table: &'static str,
     due: &DuePage,
 ) -> Statement<(diesel::sql_types::Uuid, diesel::sql_types::Timestamptz)> {
+    due_after(Statement::new(format!("SELECT id, next_step_at FROM {table} WHERE ")), due)
+}
+
+/// Goes on with the condition of being due, and the order.
+pub(super) fn due_after<ST>(select: Statement<ST>, due: &DuePage) -> Statement<ST> {
     let (at, account, id) = match due.after {
         Some((at, id)) => (at, id.account().0, id.uuid()),
         None => (DateTime::<Utc>::UNIX_EPOCH, 0, Uuid::nil()),
     };
-    Statement::new(format!("SELECT id, next_step_at FROM {table} WHERE next_step_at <= "))
+    select
+        .sql("next_step_at <= ")
         .instant(due.now)
         .sql(" AND (next_step_at, account_id, id) > (")
         .instant(at)

@@ -32,6 +32,7 @@ pub async fn method_put(conn: Conn<'_>, methods: &[Arc<PaymentMethod>]) -> Resul
         .column::<SqlUuid, _>("id", methods.iter().map(|m| m.id.uuid()))
         .column::<Text, _>("provider", methods.iter().map(|m| m.provider.clone()))
         .column::<Text, _>("provider_token", methods.iter().map(|m| m.token.clone()))
+        .column::<Nullable<Text>, _>("provider_customer", methods.iter().map(|m| m.customer.clone()))
         .column::<Text, _>("brand", methods.iter().map(|m| m.card.brand.clone()))
         .column::<Text, _>("last4", methods.iter().map(|m| m.card.last4.clone()))
         .column::<Date, _>("expires_on", methods.iter().map(|m| m.card.expires_on))

@@ -8,10 +8,12 @@ use diesel::sql_types::{
 };
 
 use super::error::StoreError;
-use super::rows::{ResourcePriceRow, select_list};
+use super::list;
+use super::rows::{PrepayQuoteRow, ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL};
+use crate::domain::ids::OwnedId;
 use crate::domain::prepay::{PRICED_IN, PrepayQuote};
 
 /// What resources cost at an instant, for prepayments on a cluster of a chart: what was set for both, or else for the cluster, or
@@ -39,6 +41,11 @@ pub async fn prices_for_app(
         .instant(at)
         .sql(" ORDER BY resource_code, cluster_id IS NULL, chart_name IS NULL, effective_from DESC, id DESC");
     rows::<ResourcePriceRow>(conn, statement).await
+}
+
+/// Offers, without their rates.
+pub async fn quote_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<PrepayQuote>, StoreError> {
+    rows::<PrepayQuoteRow>(conn, list::by_ids::<PrepayQuoteRow>("prepay_quotes", ids)).await
 }
 
 pub async fn quote_insert(conn: Conn<'_>, quotes: &[Arc<PrepayQuote>]) -> Result<(), StoreError> {

@@ -246,6 +246,8 @@ impl Key<'_> {
             transaction: None,
             order: None,
             bill: None,
+            payment: None,
+            prepayment: None,
             created_at: now,
         };
         keys::price_rules_answer_insert(conn, self.owner(), answer, rules).await

@@ -21,6 +21,7 @@ use super::ledger::{self, EntryFilter};
 use super::list::{Owners, Page};
 use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
+use super::prepayments::{self, PrepaymentFilter};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::{
@@ -36,8 +37,9 @@ use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentMethodId, PlanId,
-    PriceDefinitionId, PriceRuleId, RecordId, ResourcePriceId, TransactionId, account_of_number,
+    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId, PlanId,
+    PrepaymentId, PriceDefinitionId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    account_of_number,
 };
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
@@ -45,8 +47,10 @@ use crate::domain::license::License;
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
+use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::prepay::Prepayment;
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
@@ -936,6 +940,52 @@ impl Repository {
         let conn = self.store.database.connection().await?;
         let found = payment_methods::method_by_ids(&conn, &ids).await?;
         Ok(found.into_iter().map(|method| (method.id, Arc::new(method))).collect())
+    }
+
+    pub async fn payments(&self, ids: &[PaymentId]) -> Result<HashMap<PaymentId, Arc<Payment>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.payments, ids, |id| id.0).await
+    }
+
+    pub async fn prepayments(
+        &self,
+        ids: &[PrepaymentId],
+    ) -> Result<HashMap<PrepaymentId, Arc<Prepayment>>, StoreError> {
+        self.owned_by_id(&self.store.fetch.prepayments, ids, |id| id.0).await
+    }
+
+    pub async fn newest_prepayments(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Prepayment>>, StoreError> {
+        self.owned(&self.store.fetch.newest_prepayments, keys, |(account, _)| *account).await
+    }
+
+    pub async fn prepayment_counts(
+        &self,
+        keys: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, i64>, StoreError> {
+        self.owned(&self.store.fetch.prepayment_counts, keys, |account| *account).await
+    }
+
+    pub async fn prepayment_list(
+        &self,
+        account: Option<AccountId>,
+        filter: &PrepaymentFilter,
+        page: &Page,
+    ) -> Result<Vec<Prepayment>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        let conn = self.store.database.connection().await?;
+        Ok(prepayments::prepayment_list(&conn, owners, filter, page).await?)
+    }
+
+    pub async fn prepayment_count(
+        &self,
+        account: Option<AccountId>,
+        filter: &PrepaymentFilter,
+    ) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        let conn = self.store.database.connection().await?;
+        Ok(prepayments::prepayment_count(&conn, owners, filter).await?)
     }
 
     // ── the ledger's health ──

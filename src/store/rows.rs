@@ -23,17 +23,21 @@ use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentMethodId, PlanId,
-    PriceDefinitionId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId, PlanId,
+    PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
 };
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::{Order, OrderState, OrderType, Subscription};
+use crate::domain::payment::{ChargedCard, Payment, PaymentPurpose, PaymentState};
 use crate::domain::payment_method::{Card, PaymentMethod};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
+use crate::domain::prepay::{
+    App, Binding, Limits, Means, PrepaidTerm, PrepayQuote, Prepayment, PrepaymentStatus,
+};
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
 use crate::domain::record::{Content, Record, RecordOrder};
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
@@ -93,6 +97,9 @@ codes!(
     NoticeKind,
     OrderState,
     OrderType,
+    PaymentPurpose,
+    PaymentState,
+    PrepaymentStatus,
     RunState,
     Suspension
 );
@@ -623,10 +630,12 @@ pub struct AnswerRow {
     order_id: Option<Uuid>,
     bill_id: Option<Uuid>,
     created_at: DateTime<Utc>,
+    payment_id: Option<Uuid>,
+    prepayment_id: Option<Uuid>,
 }
 
 impl Row for AnswerRow {
-    columns!(idempotency_keys: account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at);
+    columns!(idempotency_keys: account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at, payment_id, prepayment_id);
     type Domain = (AccountId, Answer);
 
     fn into_domain(self) -> Result<(AccountId, Answer), StoreError> {
@@ -637,6 +646,8 @@ impl Row for AnswerRow {
             transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
             order: self.order_id.map(|id| OrderId(owned(id))),
             bill: self.bill_id.map(|id| BillId(owned(id))),
+            payment: self.payment_id.map(|id| PaymentId(owned(id))),
+            prepayment: self.prepayment_id.map(|id| PrepaymentId(owned(id))),
             created_at: self.created_at,
         };
         Ok((AccountId(self.account_id), answer))
@@ -760,6 +771,7 @@ pub struct PaymentMethodRow {
     id: Uuid,
     provider: String,
     provider_token: String,
+    provider_customer: Option<String>,
     brand: String,
     last4: String,
     expires_on: NaiveDate,
@@ -767,7 +779,7 @@ pub struct PaymentMethodRow {
 }
 
 impl Row for PaymentMethodRow {
-    columns!(payment_methods: id, provider, provider_token, brand, last4, expires_on, removed_at);
+    columns!(payment_methods: id, provider, provider_token, provider_customer, brand, last4, expires_on, removed_at);
     type Domain = PaymentMethod;
 
     fn into_domain(self) -> Result<PaymentMethod, StoreError> {
@@ -776,8 +788,178 @@ impl Row for PaymentMethodRow {
             id: PaymentMethodId(owned(self.id)),
             provider: self.provider,
             token: self.provider_token,
+            customer: self.provider_customer,
             card: Card { brand, last4, expires_on },
             removed_at: self.removed_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct PrepayQuoteRow {
+    id: Uuid,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    usd: Exact,
+    months: i32,
+    cluster_id: String,
+    chart_name: String,
+    cpu_limit: i32,
+    mem_limit: i32,
+    storage_limit: i32,
+    steps: serde_json::Value,
+    expires_at: DateTime<Utc>,
+}
+
+impl Row for PrepayQuoteRow {
+    columns!(prepay_quotes: id, currency, amount, usd, months, cluster_id, chart_name, cpu_limit, mem_limit, storage_limit, steps, expires_at);
+    type Domain = PrepayQuote;
+
+    /// Without the rate: whoever takes an offer needs what it comes to.
+    fn into_domain(self) -> Result<PrepayQuote, StoreError> {
+        let steps = serde_json::from_value(self.steps);
+        Ok(PrepayQuote {
+            id: QuoteId(owned(self.id)),
+            currency: self.currency.0,
+            amount: self.amount.0,
+            usd: self.usd.0,
+            months: self.months,
+            cluster: self.cluster_id,
+            chart: self.chart_name,
+            limits: Limits { cpu: self.cpu_limit, mem: self.mem_limit, storage: self.storage_limit },
+            rate: None,
+            steps: steps.map_err(|error| corrupt("quote", &error.to_string()))?,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct PaymentRow {
+    id: Uuid,
+    purpose: Coded<PaymentPurpose>,
+    state: Coded<PaymentState>,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    description: String,
+    method_id: Uuid,
+    provider: String,
+    provider_token: String,
+    provider_customer: Option<String>,
+    brand: String,
+    on_session: bool,
+    prepayment_id: Option<Uuid>,
+    refund_of: Option<Uuid>,
+    transaction_id: Option<Uuid>,
+    reference: Option<String>,
+    failure: Option<String>,
+    action_url: Option<String>,
+    attempts: i32,
+    next_step_at: Option<DateTime<Utc>>,
+}
+
+impl Row for PaymentRow {
+    columns!(payments: id, purpose, state, currency, amount, description, method_id, provider, provider_token, provider_customer, brand, on_session, prepayment_id, refund_of, transaction_id, reference, failure, action_url, attempts, next_step_at);
+    type Domain = Payment;
+
+    fn into_domain(self) -> Result<Payment, StoreError> {
+        let card = ChargedCard {
+            method: PaymentMethodId(owned(self.method_id)),
+            provider: self.provider,
+            token: self.provider_token,
+            customer: self.provider_customer,
+            brand: self.brand,
+        };
+        Ok(Payment {
+            id: PaymentId(owned(self.id)),
+            purpose: self.purpose.0,
+            state: self.state.0,
+            currency: self.currency.0,
+            amount: self.amount.0,
+            description: self.description,
+            card,
+            on_session: self.on_session,
+            prepayment: self.prepayment_id.map(|id| PrepaymentId(owned(id))),
+            refund_of: self.refund_of.map(|id| PaymentId(owned(id))),
+            transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
+            reference: self.reference,
+            failure: self.failure,
+            action_url: self.action_url,
+            attempts: self.attempts,
+            next_step_at: self.next_step_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct PrepaymentRow {
+    id: Uuid,
+    status: Coded<PrepaymentStatus>,
+    quote_id: Uuid,
+    method_id: Option<Uuid>,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    usd: Exact,
+    months: i32,
+    cluster_id: String,
+    chart_name: String,
+    cpu_limit: i32,
+    mem_limit: i32,
+    storage_limit: i32,
+    auto_renewal: bool,
+    deposit_address: Option<String>,
+    failure: Option<String>,
+    action_url: Option<String>,
+    app_id: Option<String>,
+    icon_url: Option<String>,
+    project_name: Option<String>,
+    start_time: Option<DateTime<Utc>>,
+    end_time: Option<DateTime<Utc>>,
+    previous_id: Option<Uuid>,
+    payment_id: Option<Uuid>,
+    transaction_id: Option<Uuid>,
+    paid_at: Option<DateTime<Utc>>,
+    next_step_at: Option<DateTime<Utc>>,
+}
+
+impl Row for PrepaymentRow {
+    columns!(prepayments: id, status, quote_id, method_id, currency, amount, usd, months, cluster_id, chart_name, cpu_limit, mem_limit, storage_limit, auto_renewal, deposit_address, failure, action_url, app_id, icon_url, project_name, start_time, end_time, previous_id, payment_id, transaction_id, paid_at, next_step_at);
+    type Domain = Prepayment;
+
+    fn into_domain(self) -> Result<Prepayment, StoreError> {
+        let means = match (self.method_id, self.deposit_address) {
+            (Some(method), _) => Means::Card(PaymentMethodId(owned(method))),
+            (None, Some(address)) => Means::Deposit { address },
+            (None, None) => return Err(corrupt("prepayment", &self.id.to_string())),
+        };
+        let binding = match (self.app_id, self.project_name, self.start_time, self.end_time) {
+            (Some(id), Some(project), Some(start), Some(end)) => Some(Binding {
+                app: App { id, icon_url: self.icon_url, project },
+                term: PrepaidTerm { start, end },
+            }),
+            _ => None,
+        };
+        Ok(Prepayment {
+            id: PrepaymentId(owned(self.id)),
+            status: self.status.0,
+            quote: QuoteId(owned(self.quote_id)),
+            means,
+            currency: self.currency.0,
+            amount: self.amount.0,
+            usd: self.usd.0,
+            months: self.months,
+            cluster: self.cluster_id,
+            chart: self.chart_name,
+            limits: Limits { cpu: self.cpu_limit, mem: self.mem_limit, storage: self.storage_limit },
+            auto_renewal: self.auto_renewal,
+            failure: self.failure,
+            action_url: self.action_url,
+            binding,
+            previous: self.previous_id.map(|id| PrepaymentId(owned(id))),
+            payment: self.payment_id.map(|id| PaymentId(owned(id))),
+            transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
+            paid_at: self.paid_at,
+            next_step_at: self.next_step_at,
         })
     }
 }

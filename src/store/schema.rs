@@ -244,6 +244,8 @@ diesel::table! {
         order_id -> Nullable<Uuid>,
         bill_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        payment_id -> Nullable<Uuid>,
+        prepayment_id -> Nullable<Uuid>,
     }
 }
 
@@ -304,6 +306,7 @@ diesel::table! {
         id -> Uuid,
         provider -> Text,
         provider_token -> Text,
+        provider_customer -> Nullable<Text>,
         brand -> Text,
         last4 -> Text,
         expires_on -> Date,
@@ -338,5 +341,82 @@ diesel::table! {
         currency -> Nullable<Text>,
         terms -> Jsonb,
         defined_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    prepay_quotes (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        currency -> Text,
+        amount -> Numeric,
+        usd -> Numeric,
+        months -> Integer,
+        cluster_id -> Text,
+        chart_name -> Text,
+        cpu_limit -> Integer,
+        mem_limit -> Integer,
+        storage_limit -> Integer,
+        steps -> Jsonb,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    payments (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        purpose -> Text,
+        state -> Text,
+        currency -> Text,
+        amount -> Numeric,
+        description -> Text,
+        method_id -> Uuid,
+        provider -> Text,
+        provider_token -> Text,
+        provider_customer -> Nullable<Text>,
+        brand -> Text,
+        on_session -> Bool,
+        prepayment_id -> Nullable<Uuid>,
+        refund_of -> Nullable<Uuid>,
+        transaction_id -> Nullable<Uuid>,
+        reference -> Nullable<Text>,
+        failure -> Nullable<Text>,
+        action_url -> Nullable<Text>,
+        attempts -> Integer,
+        next_step_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    prepayments (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        status -> Text,
+        quote_id -> Uuid,
+        method_id -> Nullable<Uuid>,
+        currency -> Text,
+        amount -> Numeric,
+        usd -> Numeric,
+        months -> Integer,
+        cluster_id -> Text,
+        chart_name -> Text,
+        cpu_limit -> Integer,
+        mem_limit -> Integer,
+        storage_limit -> Integer,
+        auto_renewal -> Bool,
+        deposit_address -> Nullable<Text>,
+        failure -> Nullable<Text>,
+        action_url -> Nullable<Text>,
+        app_id -> Nullable<Text>,
+        icon_url -> Nullable<Text>,
+        project_name -> Nullable<Text>,
+        start_time -> Nullable<Timestamptz>,
+        end_time -> Nullable<Timestamptz>,
+        previous_id -> Nullable<Uuid>,
+        payment_id -> Nullable<Uuid>,
+        transaction_id -> Nullable<Uuid>,
+        paid_at -> Nullable<Timestamptz>,
+        next_step_at -> Nullable<Timestamptz>,
     }
 }

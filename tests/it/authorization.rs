@@ -2,8 +2,8 @@
 
 use abacus::clock::{Clock, wall};
 use abacus::domain::ids::{
-    AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, PaymentMethodId, RecordId, TransactionId,
-    printed_number,
+    AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, PaymentId, PaymentMethodId, PrepaymentId, QuoteId,
+    RecordId, TransactionId, printed_number,
 };
 use abacus::domain::viewer::Role;
 use abacus::http::token::TokenKey;
@@ -70,8 +70,8 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("bills", Seen, "{ bills(first: 100) { totalCount nodes { number account { namespace } } } }"),
     ("bill", One, "query($bill: ID) { bill(id: $bill) { number account { namespace } } }"),
     ("bill", One, "query($billNumber: String) { bill(number: $billNumber) { id account { namespace } } }"),
-    ("transactions", Account, "query($account: ID) { transactions(accountId: $account) { totalCount nodes { id balanceAfter } } }"),
-    ("transactions", Seen, "{ transactions(first: 100) { totalCount nodes { id balanceAfter } } }"),
+    ("transactions", Account, "query($account: ID) { transactions(accountId: $account) { totalCount nodes { id amount { amount } } } }"),
+    ("transactions", Seen, "{ transactions(first: 100) { totalCount nodes { id amount { amount } } } }"),
     ("transaction", One, "query($transaction: ID!) { transaction(id: $transaction) { balanceAfter order { number } bill { number } } }"),
     ("ledger", Account, "query($account: ID) { ledger(accountId: $account) { totalCount nodes { end transaction { id } } } }"),
     ("ledger", Seen, "{ ledger(first: 100) { totalCount nodes { end transaction { id } } } }"),
@@ -129,6 +129,18 @@ const MATRIX: &[(&str, About, &str)] = &[
         paymentMethod { last4 } userErrors { path code message } } }"),
     ("node", One, "query($card: ID!) { node(id: $card) { id ...on PaymentMethod { brand last4 } } }"),
     ("account", One, "query($account: ID!) { account(id: $account) { namespace paymentMethods { id brand } } }"),
+    ("prepayments", Account, "query($account: ID) { prepayments(accountId: $account) { totalCount nodes { id usd account { namespace } } } }"),
+    ("prepayments", Seen, "{ prepayments(first: 100) { totalCount nodes { id usd account { namespace } } } }"),
+    ("account", One, "query($account: ID!) { account(id: $account) { prepayments { totalCount nodes { id usd } } } }"),
+    ("node", One, "query($prepayment: ID!) { node(id: $prepayment) { id ...on Prepayment { usd paymentMethod { id } } } }"),
+    ("node", One, "query($payment: ID!) { node(id: $payment) { id ...on Payment { amount { amount } prepayment { id } } } }"),
+    ("prepay", Act, "mutation($quote: ID!, $otherCard: ID!) { prepay(input: { quoteId: $quote, amount: \"2.26\",
+        paymentMethodId: $otherCard, dryRun: true, idempotencyKey: \"try\" }) { prepayment { id } userErrors { path code message } } }"),
+    ("bindApp", Act, "mutation($prepayment: ID!) { bindApp(input: { prepaymentId: $prepayment, asset: \"USD\", appId: \"a\",
+        clusterId: \"c\", chartName: \"c\", cpuLimit: 100, memLimit: 100, storageLimit: 100, projectName: \"p\" }) {
+        prepayment { id } userErrors { path code message } } }"),
+    ("setAutoRenewal", Act, "mutation($prepayment: ID!) { setAutoRenewal(input: { prepaymentId: $prepayment, autoRenewal: false }) {
+        prepayment { id } userErrors { path code message } } }"),
     ("pricing", Nobody, "{ pricing { current { level } next { level } nextAt prices { totalCount nodes { price level } } } }"),
     ("setBurstCapacity", Operators, "mutation { setBurstCapacity(input: { resource: \"none\", capacity: 1,
         curve: [{ fromUtilisation: 0, level: 1 }] }) { resource { code } userErrors { path code message } } }"),
@@ -216,6 +228,7 @@ impl Tenant {
         let query = "query($account: ID!) { account(id: $account) { balance { amount } orders { nodes { id number } }
             bills { nodes { id number } } records { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
         let (_, answer) = server.operator().post(query, json!({ "account": account })).await;
+        let [quote, other_card, prepayment, payment] = prepaid(server, namespace).await;
         let seen = &answer["data"]["account"];
         let variables = json!({
             "account": account, "namespace": namespace, "plan": plan, "key": key,
@@ -224,7 +237,7 @@ impl Tenant {
             "transaction": seen["transactions"]["nodes"][0]["id"], "entry": seen["ledger"]["nodes"][0]["id"],
             "rule": set["rules"][0]["id"],
             "unpaidOrder": unpaid["order"]["id"], "unpaidBill": unpaid["bill"]["id"], "notice": notice,
-            "card": card["paymentMethod"]["id"],
+            "card": card["paymentMethod"]["id"], "quote": quote, "otherCard": other_card, "prepayment": prepayment, "payment": payment,
             "record": seen["records"]["nodes"][0]["id"], "recordNumber": seen["records"]["nodes"][0]["number"],
         });
         let told = [
@@ -242,6 +255,9 @@ impl Tenant {
             "record",
             "recordNumber",
             "card",
+            "quote",
+            "prepayment",
+            "payment",
         ];
         let mut secrets: Vec<String> =
             told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
@@ -264,6 +280,8 @@ impl Tenant {
             "unpaidOrder": OrderId(id).to_string(), "unpaidBill": BillId(id).to_string(),
             "notice": NoticeId(id).to_string(), "record": RecordId(id).to_string(),
             "recordNumber": printed_number('R', id), "card": PaymentMethodId(id).to_string(),
+            "quote": QuoteId(id).to_string(), "otherCard": PaymentMethodId(id).to_string(), "prepayment": PrepaymentId(id).to_string(),
+            "payment": PaymentId(id).to_string(),
         });
         Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
     }
@@ -285,6 +303,26 @@ async fn usage_of(server: &TestServer, account: &str, opening: &str) -> String {
     );
     server.sql().await.batch_execute(&insert).await.unwrap();
     quantity
+}
+
+/// An app that a customer has prepaid, and could once more: an offer, a card, the prepayment and the payment.
+async fn prepaid(server: &TestServer, namespace: &str) -> [Value; 4] {
+    let customer = server.customer(namespace);
+    let quote = async || {
+        let offer = json!({ "asset": "USD", "clusterId": "c", "chartName": "c", "cpuLimit": 100, "memLimit": 100,
+            "storageLimit": 100, "period": 3 });
+        customer.mutate("quotePrepay", "QuotePrepayInput", offer, "quote { id }").await["quote"]["id"].clone()
+    };
+    let card = json!({ "providerToken": "pm_card_visa" });
+    let card =
+        customer.mutate("addPaymentMethod", "AddPaymentMethodInput", card, "paymentMethod { id }").await;
+    let card = &card["paymentMethod"]["id"];
+    let prepay = json!({ "quoteId": quote().await, "amount": "2.26", "paymentMethodId": card, "idempotencyKey": "prepaid" });
+    customer.mutate("prepay", "PrepayInput", prepay, "prepayment { id }").await;
+    let held =
+        customer.data("{ idempotentResult(key: \"prepaid\") { prepayment { id } payment { id } } }").await;
+    let held = &held["idempotentResult"];
+    [quote().await, card.clone(), held["prepayment"]["id"].clone(), held["payment"]["id"].clone()]
 }
 
 /// A notice of an account, as a job would leave it.

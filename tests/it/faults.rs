@@ -218,7 +218,7 @@ async fn hold(server: &TestServer, account: &str) -> tokio_postgres::Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_lane_says_so_at_once_and_carries_out_what_it_took() {
     let server = TestServer::with(|config| {
-        config.engine = EngineConfig { lanes: 1, queue_max: 1, batch_max: 1 };
+        config.engine = EngineConfig { lanes: 1, queue_max: 1, batch_max: 1, ..EngineConfig::default() };
     })
     .await;
     let account = server.account("chaizs", "0").await;
@@ -253,7 +253,7 @@ async fn a_full_lane_says_so_at_once_and_carries_out_what_it_took() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_lane_is_overloaded_to_clients() {
     let server = TestServer::with(|config| {
-        config.engine = EngineConfig { lanes: 1, queue_max: 1, batch_max: 1 };
+        config.engine = EngineConfig { lanes: 1, queue_max: 1, batch_max: 1, ..EngineConfig::default() };
     })
     .await;
     let account = server.account("chaizs", "0").await;

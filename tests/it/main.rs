@@ -26,6 +26,7 @@ mod order_search;
 mod payment_methods;
 mod payment_v1;
 mod prepay;
+mod prepayments;
 mod price_rules;
 mod private_cluster;
 mod rating_cases;

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{Decision, Made, renewal, require_display_places, require_not_above_largest};
+use super::{Decision, Made, renewal, require_payable_in};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Answer, Command, Done, Outcome};
-use crate::domain::ids::{BillId, IdMint, NoticeId, OrderId, OwnedId};
+use crate::domain::ids::{
+    BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
+};
 use crate::domain::ledger::{self, Posting};
 use crate::domain::money::{Currency, OutOfRange};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
+use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::Plan;
-use crate::domain::prepay::PrepayQuote;
+use crate::domain::prepay::{PrepayQuote, Prepayment};
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Direction, Transaction};
@@ -69,6 +72,19 @@ impl<'a> Draft<'a> {
 
     pub fn bill(&self, id: BillId) -> Option<&Arc<Bill>> {
         self.bills.get(&id).or_else(|| self.book.bills.get(&id))
+    }
+
+    pub fn transaction(&self, id: TransactionId) -> Option<&Arc<Transaction>> {
+        let made = self.gain.changed_transactions.iter().rev().chain(&self.gain.transactions);
+        made.into_iter().find(|made| made.id == id).or_else(|| self.book.transactions.get(&id))
+    }
+
+    pub fn payment(&self, id: PaymentId) -> Option<&Arc<Payment>> {
+        self.gain.payments.get(&id).or_else(|| self.book.payments.get(&id))
+    }
+
+    pub fn prepayment(&self, id: PrepaymentId) -> Option<&Arc<Prepayment>> {
+        self.gain.prepayments.get(&id).or_else(|| self.book.prepayments.get(&id))
     }
 
     /// All orders that the book holds and the draft has made, oldest first.
@@ -137,8 +153,34 @@ impl<'a> Draft<'a> {
         self.gain.closed_months.insert((closed.account, closed.month.start), closed);
     }
 
-    pub fn change_transaction(&mut self, transaction: Arc<Transaction>) {
-        self.gain.changed_transactions.push(transaction);
+    pub fn put_payment(&mut self, payment: Payment) -> Arc<Payment> {
+        let payment = Arc::new(payment);
+        self.gain.payments.insert(payment.id, Arc::clone(&payment));
+        payment
+    }
+
+    pub fn put_prepayment(&mut self, prepayment: Prepayment) -> Arc<Prepayment> {
+        let prepayment = Arc::new(prepayment);
+        self.gain.prepayments.insert(prepayment.id, Arc::clone(&prepayment));
+        prepayment
+    }
+
+    /// Keeps what has changed of a transaction.
+    pub fn put_transaction(&mut self, transaction: Transaction) -> Arc<Transaction> {
+        let transaction = Arc::new(transaction);
+        let made = self.gain.transactions.iter_mut().find(|made| made.id == transaction.id);
+        match made {
+            Some(made) => *made = Arc::clone(&transaction),
+            None => self.gain.changed_transactions.push(Arc::clone(&transaction)),
+        }
+        transaction
+    }
+
+    /// Keeps a transaction that touches no balance.
+    pub fn record(&mut self, transaction: Transaction) -> Arc<Transaction> {
+        let transaction = Arc::new(transaction);
+        self.gain.transactions.push(Arc::clone(&transaction));
+        transaction
     }
 
     /// Tells the account's owner.
@@ -208,11 +250,7 @@ impl<'a> Draft<'a> {
 
     /// Refuses amounts that people cannot pay: zero, negative, more places than the currency has, or too large.
     pub fn require_payable(&self, field: &'static str, amount: Decimal) -> Result<(), Refusal> {
-        if amount <= Decimal::ZERO {
-            return Err(Refusal::new(RefusalCode::Invalid, field, "must be greater than zero"));
-        }
-        require_display_places(&self.currency, field, amount)?;
-        require_not_above_largest(field, amount)
+        require_payable_in(&self.currency, field, amount)
     }
 
     /// The order that a command names.
@@ -243,6 +281,8 @@ impl<'a> Draft<'a> {
             quote: made.quote,
             prepay_quote: made.prepay_quote,
             payment_method: made.payment_method,
+            payment: made.payment,
+            prepayment: made.prepayment,
             jobs: made.jobs,
         };
         Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }
@@ -256,6 +296,8 @@ impl<'a> Draft<'a> {
             transaction: made.transaction.as_ref().map(|transaction| transaction.id),
             order: made.order.as_ref().map(|order| order.id),
             bill: made.bill.as_ref().map(|bill| bill.id),
+            payment: made.payment.as_ref().map(|payment| payment.id),
+            prepayment: made.prepayment.as_ref().map(|prepayment| prepayment.id),
             created_at: self.instant,
         })
     }

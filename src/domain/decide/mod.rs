@@ -6,6 +6,7 @@ mod adjustment;
 mod bill_step;
 mod burst;
 mod cancellation;
+mod card;
 mod checkout;
 mod draft;
 mod month_close;
@@ -32,8 +33,9 @@ use super::capacity::Quote;
 use super::command::{Action, Answer, Command, Done, JobDone};
 use super::money::{self, Currency};
 use super::order::Order;
+use super::payment::Payment;
 use super::payment_method::PaymentMethod;
-use super::prepay::PrepayQuote;
+use super::prepay::{PrepayQuote, Prepayment};
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
 use draft::Draft;
@@ -75,6 +77,13 @@ pub fn decide(
         Action::AddPaymentMethod(adding) => payment_method::add(&mut draft, adding)?,
         Action::RemovePaymentMethod(id) => payment_method::remove(&mut draft, *id)?,
         Action::KeepQuote(offer) => prepay::keep_quote(&mut draft, offer)?,
+        Action::RechargeByCard(recharge) => card::recharge(&mut draft, recharge)?,
+        Action::ClaimPayment(claim) => card::claim(&mut draft, claim)?,
+        Action::SettlePayment(report) => card::settle(&mut draft, report)?,
+        Action::Prepay(wanted) => prepay::prepay(&mut draft, wanted)?,
+        Action::BindApp(wanted) => prepay::bind(&mut draft, wanted)?,
+        Action::SetPrepaymentRenewal(setting) => prepay::set_auto_renewal(&mut draft, setting)?,
+        Action::PrepaymentStep(step) => prepay::step(&mut draft, step)?,
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
@@ -100,10 +109,21 @@ struct Made {
     quote: Option<Quote>,
     prepay_quote: Option<Arc<PrepayQuote>>,
     payment_method: Option<Arc<PaymentMethod>>,
+    payment: Option<Arc<Payment>>,
+    prepayment: Option<Arc<Prepayment>>,
 }
 
 /// The largest amount that can be paid at once, and the highest price: 99,999,999.99.
 pub const AMOUNT_MAX: Decimal = Decimal::from_parts(1_410_065_407, 2, 0, false, 2);
+
+/// Refuses amounts that people cannot pay in a currency: zero, negative, of more places than it has, or too large.
+fn require_payable_in(currency: &Currency, field: &'static str, amount: Decimal) -> Result<(), Refusal> {
+    if amount <= Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, field, "must be greater than zero"));
+    }
+    require_display_places(currency, field, amount)?;
+    require_not_above_largest(field, amount)
+}
 
 /// Refuses an amount of more places than people pay in.
 pub fn require_display_places(

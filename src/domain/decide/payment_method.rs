@@ -27,6 +27,7 @@ pub(super) fn add(draft: &mut Draft<'_>, adding: &AddPaymentMethod) -> Result<Ma
         id: PaymentMethodId(draft.next_id()?),
         provider: adding.provider.clone(),
         token: adding.token.clone(),
+        customer: adding.customer.clone(),
         card: adding.card.clone(),
         removed_at: None,
     };

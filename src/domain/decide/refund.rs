@@ -1,57 +1,104 @@
-//! Refund: what was paid from the balance goes back to it, whole or in part.
+//! Refund: what was paid goes back to where it came from, whole or in part: to the balance, or to a card.
 
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::card::{self, GivenBack, left_of, with_refunded};
 use super::draft::Draft;
-use super::{Made, payment};
+use super::{Made, payment, require_payable_in};
 use crate::domain::bill::Bill;
 use crate::domain::command::Refund;
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
 use crate::domain::money;
+use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::{Direction, Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
 pub(super) fn decide(draft: &mut Draft<'_>, refund: &Refund) -> Result<Made, Refusal> {
     draft.require_open()?;
-    let original = refundable(draft, refund.transaction)?;
-    let left = money::subtract(original.amount, original.refunded_amount)?;
+    let (original, source) = refundable(draft, refund.transaction)?;
+    let left = left_of(&original)?;
+    let unknown =
+        || Refusal::general(RefusalCode::CurrencyMismatch, "this server does not know its currency");
+    let currency = draft.catalogue.currencies.get(original.currency).ok_or_else(unknown)?;
     let amount = refund.amount.unwrap_or(left);
     if refund.amount.is_some() {
-        draft.require_payable("amount", amount)?;
+        require_payable_in(currency, "amount", amount)?;
     }
     if amount > left || left.is_zero() {
-        let message = format!("{} of it is left to give back", draft.currency.format(left));
+        let message = format!("{} of it is left to give back", currency.format(left));
         return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
     }
-    let refunded = Arc::new(after_refund(&original, amount)?);
-    draft.change_transaction(Arc::clone(&refunded));
-    note_on_bill(draft, &original, amount)?;
-    let transaction = give_back(draft, &original, amount, &refund.reason)?;
-    payment::settle(draft)?;
-    Ok(Made { transaction: Some(transaction), refunded: Some(refunded), ..Made::default() })
+    match source {
+        Source::Balance => to_balance(draft, &original, amount, &refund.reason),
+        Source::Card(charge) => to_card(draft, &charge, &original, amount, &refund.reason),
+    }
 }
 
-fn refundable(draft: &Draft<'_>, id: TransactionId) -> Result<Arc<Transaction>, Refusal> {
-    let original = draft.book.transactions.get(&id).cloned().ok_or_else(|| {
+/// Where what is given back had come from.
+enum Source {
+    Balance,
+    Card(Arc<Payment>),
+}
+
+fn refundable(draft: &Draft<'_>, id: TransactionId) -> Result<(Arc<Transaction>, Source), Refusal> {
+    let original = draft.transaction(id).cloned().ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction")
     })?;
     let settled = matches!(original.status, TransactionStatus::Finished | TransactionStatus::Refunded);
     let from_balance = original.debit == Ledger::Customer;
-    if !settled || !from_balance || original.kind == TransactionKind::Adjustment {
-        let message = "only a finished payment from the balance can be given back";
-        return Err(Refusal::new(RefusalCode::Invalid, "transactionId", message));
+    let reversible = !matches!(original.kind, TransactionKind::Adjustment | TransactionKind::Refund);
+    let of_it =
+        |charge: &&Arc<Payment>| charge.transaction == Some(id) && charge.purpose != PaymentPurpose::Refund;
+    let charge = draft.book.payments.values().find(of_it).cloned();
+    match charge {
+        _ if !settled || !reversible => Err(irreversible()),
+        Some(charge) => Ok((original, Source::Card(charge))),
+        None if from_balance => Ok((original, Source::Balance)),
+        None => Err(irreversible()),
     }
-    Ok(original)
 }
 
-fn after_refund(original: &Transaction, amount: Decimal) -> Result<Transaction, Refusal> {
-    let refunded_amount = money::add(original.refunded_amount, amount)?;
-    let whole = refunded_amount == original.amount;
-    let status = if whole { TransactionStatus::Refunded } else { original.status };
-    Ok(Transaction { refunded_amount, status, ..original.clone() })
+fn irreversible() -> Refusal {
+    let message = "only a finished payment from the balance, or by card, can be given back";
+    Refusal::new(RefusalCode::Invalid, "transactionId", message)
+}
+
+fn to_balance(
+    draft: &mut Draft<'_>,
+    original: &Arc<Transaction>,
+    amount: Decimal,
+    reason: &str,
+) -> Result<Made, Refusal> {
+    let refunded = draft.put_transaction(with_refunded(original, amount)?);
+    note_on_bill(draft, original, amount)?;
+    let transaction = give_back(draft, original, amount, reason)?;
+    payment::settle(draft)?;
+    Ok(Made { transaction: Some(transaction), refunded: Some(refunded), ..Made::default() })
+}
+
+fn to_card(
+    draft: &mut Draft<'_>,
+    charge: &Payment,
+    original: &Arc<Transaction>,
+    amount: Decimal,
+    reason: &str,
+) -> Result<Made, Refusal> {
+    let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
+    let GivenBack { refund, original, payment } = match &prepayment {
+        Some(prepayment) => card::give_back_prepayment(draft, prepayment, Some(amount), reason)?,
+        None => card::give_back_recharge(draft, charge, original, amount, reason)?,
+    };
+    let prepayment = prepayment.and_then(|held| draft.prepayment(held.id)).cloned();
+    Ok(Made {
+        transaction: Some(refund),
+        refunded: Some(original),
+        payment: Some(payment),
+        prepayment,
+        ..Made::default()
+    })
 }
 
 /// What was given back of a bill's payment counts no longer as paid when its order is changed.
@@ -69,24 +116,6 @@ fn give_back(
     amount: Decimal,
     reason: &str,
 ) -> Result<Arc<Transaction>, Refusal> {
-    debug_assert_eq!(original.direction(), Direction::Debit);
-    let transaction = Transaction {
-        id: TransactionId(draft.next_id()?),
-        kind: TransactionKind::Refund,
-        status: TransactionStatus::Finished,
-        currency: original.currency,
-        amount,
-        debit: original.credit.clone(),
-        credit: Ledger::Customer,
-        description: reason.to_owned(),
-        payment_method: original.payment_method.clone(),
-        order: original.order,
-        bill: original.bill,
-        refund_of: Some(original.id),
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: original.region.clone(),
-        created_at: draft.instant,
-    };
-    draft.post(transaction, Posting::because(format!("Refund: {reason}")))
+    let refund = card::reversal(draft, original, amount, reason, TransactionStatus::Finished)?;
+    draft.post(refund, Posting::because(format!("Refund: {reason}")))
 }

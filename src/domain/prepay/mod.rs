@@ -1,12 +1,17 @@
 //! Prepayments: an app's resources for a term of months, paid by card or token beforehand, beside the balance. Source: the
 //! pay2.0 document; docs/PREPAY.md.
 
+mod prepayment;
 mod quote;
 
 use super::codes::coded_enum;
 use super::money::CurrencyCode;
 
-pub use quote::{Limits, PrepayQuote, QUOTE_HOLDS, Quoted, price};
+pub use prepayment::{
+    App, Binding, DEPOSIT_TIME_MAX, EXPIRY_NOTICE, Means, PrepaidTerm, Prepayment, PrepaymentStatus,
+    RENEWAL_GRACE, Wanted,
+};
+pub use quote::{LIMITED, Limits, PrepayQuote, QUOTE_HOLDS, Quoted, price, prices_of};
 
 /// The currency that prepayments are priced in.
 pub const PRICED_IN: &str = "USD";
@@ -28,6 +33,11 @@ coded_enum! {
 impl Asset {
     pub fn of(currency: CurrencyCode) -> Option<Self> {
         Self::from_code(currency.as_str())
+    }
+
+    /// Whether a card pays it; the others are sent to an address.
+    pub fn is_paid_by_card(self) -> bool {
+        self == Self::Usd
     }
 
     /// Whether one of it is worth a dollar.

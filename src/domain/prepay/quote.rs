@@ -13,6 +13,9 @@ use crate::domain::rating::{Label, Step};
 /// An offer holds for so long.
 pub const QUOTE_HOLDS: TimeDelta = TimeDelta::minutes(15);
 
+/// The resources that apps are limited in.
+pub const LIMITED: [&str; 3] = ["app_cpu", "app_mem", "app_storage"];
+
 /// What an app may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -27,10 +30,11 @@ pub struct Limits {
 impl Limits {
     /// The resources that are limited, each with how much of it and how its step is called.
     pub fn resources(self) -> [(&'static str, i32, Label); 3] {
+        let [cpu, mem, storage] = LIMITED;
         [
-            ("app_cpu", self.cpu, Label::AppCpu),
-            ("app_mem", self.mem, Label::AppMem),
-            ("app_storage", self.storage, Label::AppStorage),
+            (cpu, self.cpu, Label::AppCpu),
+            (mem, self.mem, Label::AppMem),
+            (storage, self.storage, Label::AppStorage),
         ]
     }
 }
@@ -62,6 +66,13 @@ pub struct PrepayQuote {
     pub rate: Option<Arc<ExchangeRate>>,
     pub steps: Vec<Step>,
     pub expires_at: DateTime<Utc>,
+}
+
+/// The prices of what is limited, in the order of [`Limits::resources`]; None if there is none of one.
+pub fn prices_of(found: &[ResourcePrice]) -> Option<[&ResourcePrice; 3]> {
+    let of = |code: &str| found.iter().find(|price| price.resource == code);
+    let [cpu, mem, storage] = LIMITED;
+    Some([of(cpu)?, of(mem)?, of(storage)?])
 }
 
 /// What limits cost for months of 30 days, at the prices of their resources (in the order of [`Limits::resources`]), in an

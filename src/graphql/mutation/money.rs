@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, AdjustBalance, Checkout, Recharge, Refund};
-use crate::domain::ids::{PlanId, TransactionId};
+use crate::domain::command::{Action, AdjustBalance, Checkout, Recharge, RechargeByCard, Refund};
+use crate::domain::ids::{PaymentMethodId, PlanId, TransactionId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::domain::viewer::Role;
@@ -15,6 +15,7 @@ use crate::graphql::session::{Session, operator_session, session};
 use crate::graphql::types::account::Account;
 use crate::graphql::types::bill::Bill;
 use crate::graphql::types::order::{Order, ScheduledDebit};
+use crate::graphql::types::payment::Payment;
 use crate::graphql::types::transaction::Transaction;
 use crate::graphql::types::user_error::UserError;
 
@@ -93,15 +94,17 @@ pub struct RechargeInput {
 /// What came in.
 #[derive(SimpleObject, Default)]
 pub struct RechargePayload {
-    /// The movement of money.
+    /// The movement of money; by card null until it is paid.
     transaction: Option<Transaction>,
+    /// The charge of the card, where there is one.
+    payment: Option<Payment>,
     /// The account after it.
     account: Option<Account>,
     /// Why nothing came in.
     user_errors: Vec<UserError>,
 }
 
-/// Gives back what was paid from a balance, to that balance.
+/// Gives back what was paid: from a balance to that balance, by card to the card.
 #[derive(InputObject)]
 pub struct RefundInput {
     /// The finished payment.
@@ -194,16 +197,17 @@ impl MoneyMutation {
     ) -> async_graphql::Result<RechargePayload> {
         answer(recharge(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => RechargePayload {
+                user_errors: made.declined().into_iter().map(UserError::from).collect(),
                 transaction: made.transaction.map(Transaction),
+                payment: made.payment.map(Payment),
                 account: Some(Account(made.account)),
-                user_errors,
             },
             None => RechargePayload { user_errors, ..RechargePayload::default() },
         })
     }
 
-    /// Operators: gives back what was paid from a balance, whole or in part; never more than was paid. The order stays as
-    /// it is.
+    /// Operators: gives back what was paid from a balance or by card, whole or in part; never more than was paid. An order
+    /// stays as it is, a prepayment ends. What had recharged the balance must be there. Tokens cannot be sent back.
     async fn refund(
         &self,
         ctx: &Context<'_>,
@@ -211,10 +215,10 @@ impl MoneyMutation {
     ) -> async_graphql::Result<RefundPayload> {
         answer(refund(operator_session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => RefundPayload {
+                user_errors: made.declined().into_iter().map(UserError::from).collect(),
                 refund: made.transaction.map(Transaction),
                 transaction: made.refunded.map(Transaction),
                 account: Some(Account(made.account)),
-                user_errors,
             },
             None => RefundPayload { user_errors, ..RefundPayload::default() },
         })
@@ -255,25 +259,27 @@ async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Mad
 
 async fn recharge(session: &Session, input: RechargeInput) -> MutationResult<Made> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    let recharge = Recharge {
-        amount: input.amount.value,
-        payment_method: recharge_method(session, input.payment_method_id.as_ref())?,
-        reason: optional(input.reason, |reason| text::name("reason", reason))?,
+    let amount = input.amount.value;
+    let reason = optional(input.reason, |reason| text::name("reason", reason))?;
+    let action = match &input.payment_method_id {
+        Some(method) => {
+            let method = input_id("paymentMethodId", method, PaymentMethodId::parse)?;
+            Action::RechargeByCard(RechargeByCard { amount, method, reason })
+        }
+        None => Action::Recharge(Recharge { amount, payment_method: source_of_money(session)?, reason }),
     };
-    submit(session, account, &input.idempotency_key, input.dry_run, Action::Recharge(recharge)).await
+    submit(session, account, &input.idempotency_key, input.dry_run, action).await
 }
 
-/// Whom the money comes in through.
-fn recharge_method(session: &Session, method: Option<&ID>) -> Result<String, Refusal> {
-    match method {
-        Some(_) => {
-            let message = "the account has no such payment method";
-            Err(Refusal::new(RefusalCode::NotFound, "paymentMethodId", message))
-        }
-        None if session.viewer().role == Role::Operator => Ok("offline".to_owned()),
-        None if session.app.sandbox => Ok("sandbox".to_owned()),
-        None => Err(Refusal::new(RefusalCode::Required, "paymentMethodId", "a payment method is needed")),
+/// Whom money comes in through that no card is charged for.
+fn source_of_money(session: &Session) -> Result<String, Refusal> {
+    if session.viewer().role == Role::Operator {
+        return Ok("offline".to_owned());
     }
+    if session.app.sandbox {
+        return Ok("sandbox".to_owned());
+    }
+    Err(Refusal::new(RefusalCode::Required, "paymentMethodId", "a payment method is needed"))
 }
 
 async fn adjust(session: &Session, input: AdjustBalanceInput) -> MutationResult<Made> {

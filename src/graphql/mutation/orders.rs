@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, CancelOrder, RenewOrder, SetAutoRenewal};
-use crate::domain::ids::{BillId, OrderId};
+use crate::domain::command::{Action, CancelOrder, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal};
+use crate::domain::ids::{BillId, OrderId, PrepaymentId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_id, owner};
@@ -12,6 +12,7 @@ use crate::graphql::session::{Session, session};
 use crate::graphql::types::account::Account;
 use crate::graphql::types::bill::Bill;
 use crate::graphql::types::order::{Order, ScheduledDebit};
+use crate::graphql::types::prepayment::Prepayment;
 use crate::graphql::types::transaction::Transaction;
 use crate::graphql::types::user_error::UserError;
 
@@ -114,11 +115,13 @@ pub struct CancelOrderPayload {
     user_errors: Vec<UserError>,
 }
 
-/// Says whether something renews itself.
+/// Says whether an order or a prepayment renews itself: exactly one of the two.
 #[derive(InputObject)]
 pub struct SetAutoRenewalInput {
     /// The order.
     order_id: Option<ID>,
+    /// The prepayment: one that was paid by card.
+    prepayment_id: Option<ID>,
     /// Whether it is renewed when it ends.
     auto_renewal: bool,
 }
@@ -128,6 +131,8 @@ pub struct SetAutoRenewalInput {
 pub struct SetAutoRenewalPayload {
     /// The order.
     order: Option<Order>,
+    /// The prepayment.
+    prepayment: Option<Prepayment>,
     /// Why it was not.
     user_errors: Vec<UserError>,
 }
@@ -206,15 +211,19 @@ impl OrderMutation {
     }
 
     /// Says whether an order is renewed when it ends: renewal is tried once a day from 7 days before, at the plan's price
-    /// of that day.
+    /// of that day. A prepayment's card is charged for another term when it ends, at the price of that day.
     async fn set_auto_renewal(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which order, and whether.")] input: SetAutoRenewalInput,
     ) -> async_graphql::Result<SetAutoRenewalPayload> {
-        answer(set_auto_renewal(session(ctx)?, input).await, |made, user_errors| SetAutoRenewalPayload {
-            order: made.and_then(|made| made.order).map(Order),
-            user_errors,
+        answer(set_auto_renewal(session(ctx)?, input).await, |made, user_errors| {
+            let (order, prepayment) = made.map_or((None, None), |made| (made.order, made.prepayment));
+            SetAutoRenewalPayload {
+                order: order.map(Order),
+                prepayment: prepayment.map(Prepayment),
+                user_errors,
+            }
         })
     }
 }
@@ -246,9 +255,26 @@ async fn cancel_order(session: &Session, input: CancelOrderInput) -> MutationRes
 }
 
 async fn set_auto_renewal(session: &Session, input: SetAutoRenewalInput) -> MutationResult<Made> {
-    let required = || Refusal::new(RefusalCode::Required, "orderId", "an order is needed");
-    let order = input_id("orderId", input.order_id.as_ref().ok_or_else(required)?, OrderId::parse)?;
-    let account = owner(session, "orderId", order.account(), "order").await?;
-    let action = Action::SetAutoRenewal(SetAutoRenewal { order, auto_renewal: input.auto_renewal });
+    let auto_renewal = input.auto_renewal;
+    let (account, action) = match (&input.order_id, &input.prepayment_id) {
+        (Some(id), None) => {
+            let order = input_id("orderId", id, OrderId::parse)?;
+            let account = owner(session, "orderId", order.account(), "order").await?;
+            (account, Action::SetAutoRenewal(SetAutoRenewal { order, auto_renewal }))
+        }
+        (None, Some(id)) => {
+            let prepayment = input_id("prepaymentId", id, PrepaymentId::parse)?;
+            let account = owner(session, "prepaymentId", prepayment.account(), "prepayment").await?;
+            (account, Action::SetPrepaymentRenewal(SetPrepaymentRenewal { prepayment, auto_renewal }))
+        }
+        (None, None) => {
+            let message = "an order or a prepayment is needed";
+            return Err(Refusal::new(RefusalCode::Required, "orderId", message).into());
+        }
+        (Some(_), Some(_)) => {
+            let message = "orderId and prepaymentId cannot be used together";
+            return Err(Refusal::new(RefusalCode::Invalid, "prepaymentId", message).into());
+        }
+    };
     submit_repeatable(session, account, action).await
 }

@@ -1,5 +1,7 @@
 //! Cards that customers pay with.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::command::{Action, AddPaymentMethod};
@@ -8,11 +10,12 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::{input_account, input_id, owner};
+use crate::graphql::loaders::PaymentMethodsOf;
 use crate::graphql::payload::{answer, submit_repeatable};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::payment_method::PaymentMethod;
 use crate::graphql::types::user_error::UserError;
-use crate::payments::ProviderError;
+use crate::payments::{KeptCard, ProviderError};
 
 /// The numbers of cards have so many digits at least.
 const CARD_NUMBER_DIGITS: usize = 12;
@@ -89,19 +92,34 @@ async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let token = text::code("providerToken", &input.provider_token)?;
     require_no_card_number(&token)?;
-    let provider = session.app.payments.as_ref().ok_or_else(|| {
+    let provider = session.app.jobs.cashier.providers.of_new_cards().ok_or_else(|| {
         Refusal::new(RefusalCode::Invalid, "providerToken", "this server has no payment provider")
     })?;
-    let card = provider.card(&token).await.map_err(|error| match error {
-        ProviderError::NoSuchCard => {
-            MutationError::Refused(Refusal::new(RefusalCode::NotFound, "providerToken", error.to_string()))
-        }
-        ProviderError::Unavailable(_) => {
-            MutationError::Failed(ApiError::new("UNAVAILABLE", error.to_string()))
-        }
-    })?;
-    let adding = AddPaymentMethod { provider: provider.name().to_owned(), token, card };
+    let customer = customer_at(session, account, provider.name()).await?;
+    let held = provider.keep_card(account, customer.as_deref(), &token).await.map_err(not_kept)?;
+    let KeptCard { card, token, customer } = held;
+    let adding = AddPaymentMethod { provider: provider.name().to_owned(), token, customer, card };
     kept(session, account, Action::AddPaymentMethod(Box::new(adding))).await
+}
+
+/// What the provider calls the account already.
+async fn customer_at(
+    session: &Session,
+    account: AccountId,
+    provider: &str,
+) -> MutationResult<Option<String>> {
+    let kept = session.load(PaymentMethodsOf(account)).await?.unwrap_or_default();
+    let of_provider = kept.iter().filter(|method| method.provider == provider);
+    Ok(of_provider.filter_map(|method| method.customer.clone()).next())
+}
+
+fn not_kept(error: ProviderError) -> MutationError {
+    let refused = |code| Refusal::new(code, "providerToken", error.to_string());
+    match error {
+        ProviderError::NoSuchCard => refused(RefusalCode::NotFound).into(),
+        ProviderError::Refused(_) => refused(RefusalCode::PaymentDeclined).into(),
+        ProviderError::Unavailable(_) => ApiError::new("UNAVAILABLE", error.to_string()).into(),
+    }
 }
 
 /// Refuses what looks like a card's number: that is for the payment provider alone.
@@ -118,7 +136,21 @@ fn require_no_card_number(token: &str) -> Result<(), Refusal> {
 async fn remove(session: &Session, input: RemovePaymentMethodInput) -> MutationResult<PaymentMethod> {
     let id = input_id("paymentMethodId", &input.payment_method_id, PaymentMethodId::parse)?;
     let account = owner(session, "paymentMethodId", id.account(), "payment method").await?;
-    kept(session, account, Action::RemovePaymentMethod(id)).await
+    let removed = kept(session, account, Action::RemovePaymentMethod(id)).await?;
+    forget(session, &removed);
+    Ok(removed)
+}
+
+/// Has the provider forget a card, too. It is not charged any more whether or not that succeeds.
+fn forget(session: &Session, removed: &PaymentMethod) {
+    let (cashier, method) = (Arc::clone(&session.app.jobs.cashier), Arc::clone(&removed.0));
+    tokio::spawn(async move {
+        let Some(provider) = cashier.providers.named(&method.provider) else { return };
+        if let Err(error) = provider.forget_card(&method.token).await {
+            metrics::counter!("abacus_payment_provider_failures_total").increment(1);
+            tracing::warn!(payment_method = %method.id, %error, "a removed card is still held by its provider");
+        }
+    });
 }
 
 async fn kept(session: &Session, account: AccountId, action: Action) -> MutationResult<PaymentMethod> {

@@ -1,16 +1,14 @@
 //! Prepayments for apps.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
-use crate::domain::capacity::ResourcePrice;
 use crate::domain::command::{Action, KeepQuote};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::money::Currency;
-use crate::domain::prepay::{self, Asset, Limits, MONTHS_MAX, PRICED_IN, Quoted};
+use crate::domain::prepay::{self, Asset, LIMITED, Limits, MONTHS_MAX, PRICED_IN, Quoted};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationResult};
@@ -144,18 +142,16 @@ async fn price(
     asset: Currency,
     rate: Option<&ExchangeRate>,
 ) -> MutationResult<Quoted> {
-    let resources = limits.resources().map(|(resource, ..)| resource);
-    let codes = resources.map(str::to_owned).to_vec();
+    let codes = LIMITED.map(str::to_owned).to_vec();
     let now = session.app.clock.now();
     let found = session.repository().prices_for_app(codes, cluster.to_owned(), chart.to_owned(), now).await?;
-    let found: HashMap<&str, &ResourcePrice> =
-        found.iter().map(|price| (price.resource.as_str(), price)).collect();
-    let [Some(cpu), Some(mem), Some(storage)] = resources.map(|resource| found.get(resource).copied()) else {
-        let message = format!("there is no price of {} in {PRICED_IN}", resources.join(", "));
-        return Err(Refusal::general(RefusalCode::NotFound, message).into());
+    let none = || {
+        let message = format!("there is no price of {} in {PRICED_IN}", LIMITED.join(", "));
+        Refusal::general(RefusalCode::NotFound, message)
     };
+    let prices = prepay::prices_of(&found).ok_or_else(none)?;
     let rate = rate.map(|rate| rate.rate);
-    let quoted = prepay::price(limits, months, [cpu, mem, storage], &dollar(session)?, &asset, rate)?;
+    let quoted = prepay::price(limits, months, prices, &dollar(session)?, &asset, rate)?;
     if quoted.usd <= Decimal::ZERO {
         let message = "what is asked for comes to nothing";
         return Err(Refusal::new(RefusalCode::Invalid, "cpuLimit", message).into());

@@ -5,7 +5,8 @@ use async_graphql::InputObject;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::transaction::TransactionKind as DomainKind;
 use crate::graphql::enums::{
-    AccountKind, AccountStatus, BillStatus, OrderState, OrderType, TransactionKind, TransactionStatus,
+    AccountKind, AccountStatus, BillStatus, OrderState, OrderType, PrepaymentStatus, TransactionKind,
+    TransactionStatus,
 };
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::{exact, search, window};
@@ -195,6 +196,20 @@ impl TransactionFilterInput {
             status: self.status.map(Into::into),
             region: exact("region", self.region)?,
         })
+    }
+}
+
+/// Narrows a list of prepayments.
+#[derive(InputObject, Default)]
+#[graphql(name = "PrepaymentFilter")]
+pub struct PrepaymentFilterInput {
+    /// Only those that stand so.
+    status: Option<PrepaymentStatus>,
+}
+
+impl From<PrepaymentFilterInput> for store::prepayments::PrepaymentFilter {
+    fn from(filter: PrepaymentFilterInput) -> Self {
+        Self { status: filter.status.map(Into::into) }
     }
 }
 

@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use crate::domain::ids::AccountId;
 use crate::graphql::error::ApiResult;
 use crate::graphql::loaders::{
-    NewestBillsOf, NewestEntriesOf, NewestOrdersOf, NewestRecordsOf, NewestTransactionsOf,
+    NewestBillsOf, NewestEntriesOf, NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf,
+    NewestTransactionsOf,
 };
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
 use crate::graphql::session::Session;
@@ -18,6 +19,7 @@ use crate::graphql::types::ledger_entry::LedgerEntryConnection;
 use crate::graphql::types::license::LicenseConnection;
 use crate::graphql::types::order::OrderConnection;
 use crate::graphql::types::plan::PlanConnection;
+use crate::graphql::types::prepayment::PrepaymentConnection;
 use crate::graphql::types::record::ConsumptionRecordConnection;
 use crate::graphql::types::transaction::TransactionConnection;
 use crate::store::accounts::AccountFilter;
@@ -25,6 +27,7 @@ use crate::store::bills::BillFilter;
 use crate::store::ledger::EntryFilter;
 use crate::store::orders::OrderFilter;
 use crate::store::plans::PlanFilter;
+use crate::store::prepayments::PrepaymentFilter;
 use crate::store::records::RecordFilter;
 use crate::store::transactions::TransactionFilter;
 
@@ -164,6 +167,15 @@ owned_list!(
     transaction_list,
     transaction_count,
     transaction_counts
+);
+owned_list!(
+    prepayments,
+    PrepaymentFilter,
+    PrepaymentConnection,
+    NewestPrepaymentsOf,
+    prepayment_list,
+    prepayment_count,
+    prepayment_counts
 );
 owned_list!(
     entries,

@@ -10,6 +10,7 @@ use super::notice::Notice;
 use super::order::OrderConnection;
 use super::payment_method::PaymentMethod;
 use super::plan::{self, Plan};
+use super::prepayment::PrepaymentConnection;
 use super::price_rule::PriceRule;
 use super::record::ConsumptionRecordConnection;
 use super::transaction::TransactionConnection;
@@ -30,6 +31,7 @@ use crate::store::accounts::AccountFilter;
 use crate::store::bills::BillFilter;
 use crate::store::ledger::EntryFilter;
 use crate::store::orders::OrderFilter;
+use crate::store::prepayments::PrepaymentFilter;
 use crate::store::records::RecordFilter;
 use crate::store::transactions::TransactionFilter;
 
@@ -58,6 +60,7 @@ impl AtHand for Account {
         "bills",
         "records",
         "rechargeRecords",
+        "prepayments",
         "transactions",
         "ledger",
         "priceRules",
@@ -360,6 +363,25 @@ impl Account {
         let args = PageArgs { first, after, last, before, offset };
         Ok(lists::transactions(session(ctx)?, Of::Seen(self.0.id), TransactionFilter::default(), &args)
             .await?)
+    }
+
+    /// What it has paid, or is to pay, for apps beforehand, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn prepayments(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<PrepaymentConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let filter = PrepaymentFilter::default();
+        Ok(Box::pin(lists::prepayments(session(ctx)?, Of::Seen(self.0.id), filter, &args)).await?)
     }
 
     /// The changes of its balance, newest first.

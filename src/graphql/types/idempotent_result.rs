@@ -2,6 +2,8 @@ use async_graphql::{Context, Object};
 
 use super::bill::Bill;
 use super::order::Order;
+use super::payment::Payment;
+use super::prepayment::Prepayment;
 use super::transaction::Transaction;
 use crate::domain::command::Answer;
 use crate::graphql::scalars::Instant;
@@ -44,5 +46,17 @@ impl IdempotentResult {
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.0.bill else { return Ok(None) };
         Ok(session(ctx)?.load(id).await?.map(Bill))
+    }
+
+    /// The prepayment that was made, as it is now.
+    async fn prepayment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Prepayment>> {
+        let Some(id) = self.0.prepayment else { return Ok(None) };
+        Ok(session(ctx)?.load(id).await?.map(Prepayment))
+    }
+
+    /// The payment by card that was made, as it is now.
+    async fn payment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Payment>> {
+        let Some(id) = self.0.payment else { return Ok(None) };
+        Ok(session(ctx)?.load(id).await?.map(Payment))
     }
 }

@@ -7,8 +7,10 @@ use super::bill::Bill;
 use super::ledger_entry::LedgerEntry;
 use super::license::License;
 use super::order::Order;
+use super::payment::Payment;
 use super::payment_method::PaymentMethod;
 use super::plan::Plan;
+use super::prepayment::Prepayment;
 use super::price_rule::PriceRule;
 use super::record::ConsumptionRecord;
 use super::resource::Resource;
@@ -35,6 +37,8 @@ pub enum Node {
     ResourcePrice(ResourcePrice),
     License(License),
     PaymentMethod(PaymentMethod),
+    Prepayment(Prepayment),
+    Payment(Payment),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -59,6 +63,8 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         NodeId::PaymentMethod(id) => {
             session.load(id).await?.map(|row| Node::PaymentMethod(PaymentMethod(row)))
         }
+        NodeId::Prepayment(id) => session.load(id).await?.map(|row| Node::Prepayment(Prepayment(row))),
+        NodeId::Payment(id) => session.load(id).await?.map(|row| Node::Payment(Payment(row))),
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

@@ -17,6 +17,7 @@ use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::period::BillPeriod;
 use abacus::domain::plan::{Aggregation, Plan, Resource};
+use abacus::domain::policies::Policies;
 use abacus::domain::refusal::Refusal;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -330,6 +331,7 @@ impl Run {
         let plans = market();
         let catalogue = Catalogue {
             currencies: Arc::new(Currencies::default()),
+            policies: Policies::default(),
             plans: plans.iter().map(|plan| (plan.id, plan.clone())).collect(),
             capacity: capacity(),
         };

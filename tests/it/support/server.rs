@@ -8,6 +8,7 @@ use abacus::domain::viewer::Role;
 use abacus::engine::{Engine, EngineConfig};
 use abacus::http::token::TokenKey;
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT};
+use abacus::payments::Providers;
 use abacus::server::{Server, ServerConfig};
 use abacus::store::database::Database;
 use serde_json::{Value, json};
@@ -148,5 +149,5 @@ pub fn another_server(url: &str, clock: &Clock, currencies: Currencies) -> JobCo
     let database = Database::new(url, 4).unwrap();
     let currencies = Arc::new(currencies);
     let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
-    JobContext::new(database, engine, clock.clone(), currencies, LEASE_SECONDS_DEFAULT)
+    JobContext::new(database, engine, clock.clone(), currencies, Providers::default(), LEASE_SECONDS_DEFAULT)
 }

@@ -1,9 +1,9 @@
-//! Prepayments.
+//! Offers of prepayments.
 
 use std::sync::Arc;
 
-use super::Made;
-use super::draft::Draft;
+use super::super::Made;
+use super::super::draft::Draft;
 use crate::domain::command::KeepQuote;
 use crate::domain::ids::QuoteId;
 use crate::domain::money::OutOfRange;
@@ -11,7 +11,10 @@ use crate::domain::prepay::{PrepayQuote, QUOTE_HOLDS};
 use crate::domain::refusal::Refusal;
 
 /// Keeps what was offered: it holds from now on for a quarter of an hour.
-pub(super) fn keep_quote(draft: &mut Draft<'_>, offer: &KeepQuote) -> Result<Made, Refusal> {
+pub(in crate::domain::decide) fn keep_quote(
+    draft: &mut Draft<'_>,
+    offer: &KeepQuote,
+) -> Result<Made, Refusal> {
     draft.require_open()?;
     let quote = PrepayQuote {
         id: QuoteId(draft.next_id()?),

@@ -1,0 +1,246 @@
+//! What a provider says of a payment becomes true here.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::super::draft::Draft;
+use super::super::{Made, payment as bills, prepay};
+use super::give_back::{give_back_prepayment, with_refunded};
+use crate::domain::command::{JobDone, JobKind, PaymentReport};
+use crate::domain::ids::TransactionId;
+use crate::domain::ledger::Posting;
+use crate::domain::money::{self, OutOfRange};
+use crate::domain::notice::NoticeKind;
+use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState};
+use crate::domain::prepay::{Prepayment, PrepaymentStatus};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+/// Takes what a provider says; what was taken before, or is older than that, changes nothing.
+pub(in crate::domain::decide) fn settle(
+    draft: &mut Draft<'_>,
+    report: &PaymentReport,
+) -> Result<Made, Refusal> {
+    let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such payment");
+    let held = draft.payment(report.payment).cloned().ok_or_else(none)?;
+    let reference = report.progress.reference.clone().or_else(|| held.reference.clone());
+    let told = Payment { reference, ..Payment::clone(&held) };
+    let abandoned = ChargeState::Failed { reason: "it was not authenticated in time".to_owned() };
+    let state = match &report.progress.state {
+        ChargeState::ActionNeeded { .. } if held.is_abandoned(draft.instant) => &abandoned,
+        state => state,
+    };
+    match state {
+        _ if held.state == PaymentState::Succeeded => {
+            return Ok(Made { payment: Some(held), ..Made::default() });
+        }
+        // Whoever was given up on may have paid all the same: money that came is never lost.
+        ChargeState::Succeeded => succeed(draft, told)?,
+        _ if held.state == PaymentState::Failed => {
+            return Ok(Made { payment: Some(held), ..Made::default() });
+        }
+        ChargeState::Failed { reason } => fail(draft, told, reason)?,
+        ChargeState::Processing => wait(draft, told, None),
+        ChargeState::ActionNeeded { url } => wait(draft, told, url.clone()),
+    }
+    let payment = draft.payment(held.id).cloned();
+    let settled = payment.as_ref().is_some_and(|payment| payment.state.is_settled());
+    let succeeded = payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Succeeded);
+    let jobs = if settled { vec![JobDone { kind: JobKind::Payment, succeeded }] } else { Vec::new() };
+    let transaction =
+        payment.as_ref().and_then(|p| p.transaction).and_then(|id| draft.transaction(id)).cloned();
+    let prepayment = held.prepayment.and_then(|id| draft.prepayment(id)).cloned();
+    Ok(Made { payment, transaction, prepayment, jobs, ..Made::default() })
+}
+
+fn wait(draft: &mut Draft<'_>, payment: Payment, action_url: Option<String>) {
+    if let Some(prepayment) = payment.prepayment.and_then(|id| draft.prepayment(id)).cloned()
+        && prepayment.status == PrepaymentStatus::Processing
+        && prepayment.action_url != action_url
+    {
+        draft.put_prepayment(Prepayment { action_url: action_url.clone(), ..Prepayment::clone(&prepayment) });
+    }
+    draft.put_payment(Payment { action_url, ..payment });
+}
+
+fn succeed(draft: &mut Draft<'_>, payment: Payment) -> Result<(), Refusal> {
+    let paid = Payment {
+        state: PaymentState::Succeeded,
+        failure: None,
+        action_url: None,
+        next_step_at: None,
+        ..payment
+    };
+    match paid.purpose {
+        PaymentPurpose::Recharge => recharged(draft, paid),
+        PaymentPurpose::Prepayment => prepaid(draft, paid),
+        PaymentPurpose::Refund => given_back(draft, paid),
+    }
+}
+
+fn recharged(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
+    let transaction = income(draft, &paid, TransactionKind::Recharge, Ledger::Customer)?;
+    let reason = format!("Payment through card - {}", paid.id);
+    let transaction = draft.post(transaction, Posting::because(reason))?;
+    draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    bills::settle(draft)
+}
+
+fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
+    let none = || Refusal::general(RefusalCode::NotFound, "there is no such prepayment");
+    let held = paid.prepayment.and_then(|id| draft.prepayment(id)).cloned().ok_or_else(none)?;
+    let revenue = Ledger::Revenue("prepayment".to_owned());
+    let transaction = income(draft, &paid, TransactionKind::Prepayment, revenue)?;
+    let transaction = draft.record(transaction);
+    draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    let refund_at = draft.instant.checked_add_signed(draft.catalogue.policies.unbound_refund_after);
+    let prepayment = Prepayment {
+        status: PrepaymentStatus::Paid,
+        failure: None,
+        action_url: None,
+        transaction: Some(transaction.id),
+        paid_at: Some(draft.instant),
+        next_step_at: Some(refund_at.ok_or(OutOfRange)?),
+        ..Prepayment::clone(&held)
+    };
+    if held.status == PrepaymentStatus::Failed && is_taken_by_another(draft, &held) {
+        // It had failed, and the offer was paid for once more: this one goes back.
+        let reason = "It was paid for again after it had failed";
+        return give_back_prepayment(draft, &prepayment, None, reason).map(drop);
+    }
+    prepay::settle_renewal(draft, prepayment, None).map(drop)
+}
+
+fn is_taken_by_another(draft: &Draft<'_>, failed: &Prepayment) -> bool {
+    let same_offer = |other: &Arc<Prepayment>| other.quote == failed.quote && other.id != failed.id;
+    let renews_the_same = |other: &Arc<Prepayment>| {
+        failed.previous.is_some() && other.previous == failed.previous && other.id != failed.id
+    };
+    let mut others = draft.book.prepayments.values();
+    others.any(|other| (same_offer(other) || renews_the_same(other)) && other.status.holds_offer())
+}
+
+/// What was given back has arrived.
+fn given_back(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
+    if let Some(refund) = paid.transaction.and_then(|id| draft.transaction(id)).cloned()
+        && refund.status == TransactionStatus::Pending
+    {
+        draft.put_transaction(Transaction {
+            status: TransactionStatus::Finished,
+            ..Transaction::clone(&refund)
+        });
+    }
+    draft.put_payment(paid);
+    Ok(())
+}
+
+fn fail(draft: &mut Draft<'_>, payment: Payment, reason: &str) -> Result<(), Refusal> {
+    let failed = Payment {
+        state: PaymentState::Failed,
+        failure: Some(reason.to_owned()),
+        action_url: None,
+        next_step_at: None,
+        ..payment
+    };
+    match failed.purpose {
+        PaymentPurpose::Recharge => tell_of_failure(draft, &failed, reason)?,
+        PaymentPurpose::Prepayment => not_prepaid(draft, &failed, reason)?,
+        PaymentPurpose::Refund => not_given_back(draft, &failed, reason)?,
+    }
+    draft.put_payment(failed);
+    Ok(())
+}
+
+fn not_prepaid(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<(), Refusal> {
+    let Some(held) = failed.prepayment.and_then(|id| draft.prepayment(id)).cloned() else { return Ok(()) };
+    let is_renewal = held.previous.is_some();
+    let unpaid = Prepayment {
+        status: PrepaymentStatus::Failed,
+        failure: Some(reason.to_owned()),
+        action_url: None,
+        next_step_at: None,
+        ..Prepayment::clone(&held)
+    };
+    prepay::settle_renewal(draft, unpaid, Some(reason))?;
+    if is_renewal { Ok(()) } else { tell_of_failure(draft, failed, reason) }
+}
+
+/// Tells an owner who was not there when it failed.
+fn tell_of_failure(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<(), Refusal> {
+    if failed.on_session && failed.attempts <= 1 {
+        return Ok(());
+    }
+    let message = format!("{} {} could not be paid by card: {reason}.", failed.amount, failed.currency);
+    draft.notify(NoticeKind::PaymentFailed, message, failed.id.to_string())?;
+    Ok(())
+}
+
+/// The provider does not give back: what was taken off for it is put back, and operators are told.
+fn not_given_back(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<(), Refusal> {
+    let Some(refund) = failed.transaction.and_then(|id| draft.transaction(id)).cloned() else {
+        return Ok(());
+    };
+    let original = refund.refund_of.and_then(|id| draft.transaction(id)).cloned();
+    if let Some(original) = original {
+        draft.put_transaction(with_refunded(&original, money::negate(refund.amount))?);
+    }
+    if refund.status == TransactionStatus::Pending {
+        draft.put_transaction(Transaction {
+            status: TransactionStatus::Failed,
+            ..Transaction::clone(&refund)
+        });
+    } else {
+        restore_balance(draft, &refund, failed)?;
+    }
+    if let Some(held) = failed.prepayment.and_then(|id| draft.prepayment(id)).cloned() {
+        draft.put_prepayment(Prepayment { status: held.paid_status(), ..Prepayment::clone(&held) });
+    }
+    let message = format!("{} {} could not be given back: {reason}.", failed.amount, failed.currency);
+    draft.notify(NoticeKind::JobFailed, message, failed.id.to_string())?;
+    Ok(())
+}
+
+fn restore_balance(draft: &mut Draft<'_>, refund: &Transaction, failed: &Payment) -> Result<(), Refusal> {
+    let reason = format!("The refund through card - {} failed", failed.id);
+    let restored = Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind: TransactionKind::Adjustment,
+        debit: refund.credit.clone(),
+        credit: refund.debit.clone(),
+        description: reason.clone(),
+        refund_of: None,
+        balance_after: None,
+        created_at: draft.instant,
+        ..refund.clone()
+    };
+    draft.post(restored, Posting::because(reason))?;
+    bills::settle(draft)
+}
+
+/// Money that came in through a card.
+fn income(
+    draft: &mut Draft<'_>,
+    paid: &Payment,
+    kind: TransactionKind,
+    credit: Ledger,
+) -> Result<Transaction, Refusal> {
+    Ok(Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind,
+        status: TransactionStatus::Finished,
+        currency: paid.currency,
+        amount: paid.amount,
+        debit: Ledger::Cash(paid.card.provider.clone()),
+        credit,
+        description: paid.description.clone(),
+        payment_method: paid.card.brand.clone(),
+        order: None,
+        bill: None,
+        refund_of: None,
+        refunded_amount: Decimal::ZERO,
+        balance_after: None,
+        region: None,
+        created_at: draft.instant,
+    })
+}

@@ -1,0 +1,110 @@
+//! An offer is taken: its card is to be charged, or its tokens are waited for.
+
+use std::sync::Arc;
+
+use super::super::Made;
+use super::super::card::{self, Wish};
+use super::super::draft::Draft;
+use crate::domain::command::Prepay;
+use crate::domain::ids::PrepaymentId;
+use crate::domain::money::{CurrencyCode, OutOfRange};
+use crate::domain::payment::PaymentPurpose;
+use crate::domain::payment_method::PaymentMethod;
+use crate::domain::prepay::{
+    Asset, DEPOSIT_TIME_MAX, Means, PrepayQuote, Prepayment, PrepaymentStatus, QUOTE_HOLDS,
+};
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) -> Result<Made, Refusal> {
+    draft.require_active()?;
+    let quote = offer(draft, wanted)?;
+    require_free(draft, &quote)?;
+    let id = PrepaymentId(draft.next_id()?);
+    let taken = if Asset::of(quote.currency).is_some_and(Asset::is_paid_by_card) {
+        let method = kept_method(draft, wanted)?;
+        let prepayment = Prepayment::of(id, &quote, Means::Card(method.id), wanted.auto_renewal);
+        return charge(draft, prepayment, &method, true);
+    } else {
+        let means = Means::Deposit { address: deposit_address(wanted, quote.currency)? };
+        Prepayment::of(id, &quote, means, false)
+    };
+    let made_at = quote.expires_at.checked_sub_signed(QUOTE_HOLDS).ok_or(OutOfRange)?;
+    let prepayment = draft.put_prepayment(Prepayment {
+        status: PrepaymentStatus::AwaitingDeposit,
+        next_step_at: Some(made_at.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?),
+        ..taken
+    });
+    Ok(Made { prepayment: Some(prepayment), ..Made::default() })
+}
+
+/// Has a prepayment's card charged.
+pub(super) fn charge(
+    draft: &mut Draft<'_>,
+    prepayment: Prepayment,
+    method: &PaymentMethod,
+    on_session: bool,
+) -> Result<Made, Refusal> {
+    let wish = Wish {
+        purpose: PaymentPurpose::Prepayment,
+        currency: prepayment.currency,
+        amount: prepayment.amount,
+        description: format!("{} on {}, {} months", prepayment.chart, prepayment.cluster, prepayment.months),
+        card: method.into(),
+        on_session,
+        prepayment: Some(prepayment.id),
+        refund_of: None,
+        transaction: None,
+    };
+    let payment = card::want(draft, wish)?;
+    let prepayment = draft.put_prepayment(Prepayment { payment: Some(payment.id), ..prepayment });
+    Ok(Made { prepayment: Some(prepayment), payment: Some(payment), ..Made::default() })
+}
+
+/// The offer, if it holds and is what the caller takes it for.
+fn offer(draft: &Draft<'_>, wanted: &Prepay) -> Result<Arc<PrepayQuote>, Refusal> {
+    let none = || Refusal::new(RefusalCode::NotFound, "quoteId", "there is no such quote");
+    let quote = draft.book.prepay_quotes.get(&wanted.quote).ok_or_else(none)?;
+    if quote.expires_at <= draft.instant {
+        let message = format!("it held until {}", quote.expires_at.format("%Y-%m-%dT%H:%M:%SZ"));
+        return Err(Refusal::new(RefusalCode::QuoteExpired, "quoteId", message));
+    }
+    if wanted.amount != quote.amount {
+        let message = format!("{} {} was quoted", quote.amount, quote.currency);
+        return Err(Refusal::new(RefusalCode::QuoteMismatch, "amount", message));
+    }
+    Ok(Arc::clone(quote))
+}
+
+/// Refuses an offer that was taken, unless its payment failed or was given back.
+fn require_free(draft: &Draft<'_>, quote: &PrepayQuote) -> Result<(), Refusal> {
+    let took = |taken: &&Arc<Prepayment>| taken.quote == quote.id && taken.status.holds_offer();
+    match draft.book.prepayments.values().find(took) {
+        None => Ok(()),
+        Some(taken) => {
+            let message = format!("prepayment {} has taken it", taken.id);
+            Err(Refusal::new(RefusalCode::Conflict, "quoteId", message))
+        }
+    }
+}
+
+fn kept_method(draft: &Draft<'_>, wanted: &Prepay) -> Result<Arc<PaymentMethod>, Refusal> {
+    let id = wanted.method.ok_or_else(|| {
+        Refusal::new(RefusalCode::Required, "paymentMethodId", "a card is needed to pay in dollars")
+    })?;
+    card::kept(draft, id).cloned()
+}
+
+/// Where the tokens are to go; refuses what only cards can.
+fn deposit_address(wanted: &Prepay, asset: CurrencyCode) -> Result<String, Refusal> {
+    if wanted.method.is_some() {
+        let message = format!("{asset} is paid to an address, not by a card");
+        return Err(Refusal::new(RefusalCode::Invalid, "paymentMethodId", message));
+    }
+    if wanted.auto_renewal {
+        let message = format!("there is no card that could be charged again: it is paid in {asset}");
+        return Err(Refusal::new(RefusalCode::Invalid, "autoRenewal", message));
+    }
+    wanted.deposit_address.clone().ok_or_else(|| {
+        Refusal::new(RefusalCode::Invalid, "quoteId", format!("this server takes no deposits of {asset}"))
+    })
+}

@@ -1,0 +1,116 @@
+//! A prepayment that renews itself is followed by another one, for the same term, app and card, at the price of that day.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::super::Made;
+use super::super::draft::Draft;
+use super::{named, purchase};
+use crate::domain::command::{KeepQuote, SetPrepaymentRenewal};
+use crate::domain::ids::PrepaymentId;
+use crate::domain::money::OutOfRange;
+use crate::domain::notice::NoticeKind;
+use crate::domain::payment_method::PaymentMethod;
+use crate::domain::prepay::{Means, Prepayment, PrepaymentStatus, Quoted, RENEWAL_GRACE};
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+/// A renewal that failed is tried again after this time.
+const RETRY: TimeDelta = TimeDelta::days(1);
+
+/// Says whether a prepayment's card is charged for another term when it ends.
+pub(in crate::domain::decide) fn set_auto_renewal(
+    draft: &mut Draft<'_>,
+    setting: &SetPrepaymentRenewal,
+) -> Result<Made, Refusal> {
+    draft.require_open()?;
+    let held = named(draft, setting.prepayment)?;
+    if held.auto_renewal == setting.auto_renewal {
+        return Ok(Made { prepayment: Some(held), ..Made::default() });
+    }
+    if held.method().is_none() {
+        let message =
+            format!("there is no card that could be charged again: it was paid in {}", held.currency);
+        return Err(Refusal::new(RefusalCode::Invalid, "autoRenewal", message));
+    }
+    let over = [PrepaymentStatus::Expired, PrepaymentStatus::Failed, PrepaymentStatus::Refunded];
+    if over.contains(&held.status) {
+        let message = format!("it is {}", held.status.code().to_lowercase());
+        return Err(Refusal::new(RefusalCode::Conflict, "prepaymentId", message));
+    }
+    let set = Prepayment { auto_renewal: setting.auto_renewal, ..Prepayment::clone(&held) };
+    Ok(Made { prepayment: Some(draft.put_prepayment(set)), ..Made::default() })
+}
+
+/// Makes the prepayment that follows, and has the card charged for it. Where it cannot be, says why.
+pub(super) fn renew(
+    draft: &mut Draft<'_>,
+    ending: &Prepayment,
+    quoted: Option<&Quoted>,
+) -> Result<(), Refusal> {
+    draft.require_active()?;
+    let quoted =
+        quoted.ok_or_else(|| Refusal::general(RefusalCode::NotFound, "there is no price for it now"))?;
+    let method = kept_card(draft, ending)?;
+    let offer = KeepQuote {
+        currency: ending.currency,
+        quoted: quoted.clone(),
+        months: ending.months,
+        cluster: ending.cluster.clone(),
+        chart: ending.chart.clone(),
+        limits: ending.limits,
+        rate: None,
+    };
+    let none = || Refusal::general(RefusalCode::NotFound, "an offer was not made");
+    let quote = super::keep_quote(draft, &offer)?.prepay_quote.ok_or_else(none)?;
+    let id = PrepaymentId(draft.next_id()?);
+    let next =
+        Prepayment { previous: Some(ending.id), ..Prepayment::of(id, &quote, Means::Card(method.id), true) };
+    purchase::charge(draft, next, &method, false)?;
+    draft.put_prepayment(Prepayment { next_step_at: None, ..ending.clone() });
+    Ok(())
+}
+
+fn kept_card(draft: &Draft<'_>, ending: &Prepayment) -> Result<Arc<PaymentMethod>, Refusal> {
+    let none = || Refusal::general(RefusalCode::NotFound, "its card was removed");
+    let id = ending.method().ok_or_else(none)?;
+    super::super::card::kept(draft, id).cloned().map_err(|_| none())
+}
+
+/// A renewal was paid or was not: the one that it follows is over, or is tried again.
+pub(in crate::domain::decide) fn settle_renewal(
+    draft: &mut Draft<'_>,
+    renewal: Prepayment,
+    failure: Option<&str>,
+) -> Result<Arc<Prepayment>, Refusal> {
+    let previous = renewal.previous.and_then(|id| draft.prepayment(id)).cloned();
+    let Some((previous, binding)) = previous.and_then(|p| p.binding.clone().map(|binding| (p, binding)))
+    else {
+        return Ok(draft.put_prepayment(renewal));
+    };
+    if let Some(reason) = failure {
+        try_again(draft, &previous, reason)?;
+        return Ok(draft.put_prepayment(renewal));
+    }
+    let over = PrepaymentStatus::Expired;
+    draft.put_prepayment(Prepayment { status: over, next_step_at: None, ..Prepayment::clone(&previous) });
+    Ok(draft.put_prepayment(renewal.bound(binding.app, binding.term.end)?))
+}
+
+/// Tells that a renewal failed, and when it is tried again; the last time it ends the prepayment.
+pub(super) fn try_again(draft: &mut Draft<'_>, ending: &Prepayment, reason: &str) -> Result<(), Refusal> {
+    let Some(binding) = &ending.binding else { return Ok(()) };
+    let again = draft.instant.checked_add_signed(RETRY).ok_or(OutOfRange)?;
+    let last = binding.term.end.checked_add_signed(RENEWAL_GRACE).ok_or(OutOfRange)?;
+    let is_over = again >= last || !ending.auto_renewal;
+    let message = format!(
+        "The prepayment of the app {} could not be renewed: {reason}. {}",
+        binding.app.id,
+        if is_over { "It is over." } else { "It is tried again tomorrow." }
+    );
+    draft.notify(NoticeKind::PaymentFailed, message, ending.id.to_string())?;
+    let (status, next_step_at) =
+        if is_over { (PrepaymentStatus::Expired, None) } else { (ending.status, Some(again)) };
+    draft.put_prepayment(Prepayment { status, next_step_at, ..ending.clone() });
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What falls due of a prepayment by itself: tokens that did not arrive, money back for what was never bound, the notice of its
+//! end, its renewal and its end.
+
+use std::sync::Arc;
+
+use super::super::Made;
+use super::super::card;
+use super::super::draft::Draft;
+use super::super::put_off::put_off;
+use super::renewal;
+use crate::domain::account::AccountStatus;
+use crate::domain::command::{JobDone, JobKind, PrepaymentStep};
+use crate::domain::notice::NoticeKind;
+use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted};
+use crate::domain::refusal::Refusal;
+
+/// Does what is due, if the prepayment still says what it said when it was read.
+pub(in crate::domain::decide) fn step(draft: &mut Draft<'_>, step: &PrepaymentStep) -> Result<Made, Refusal> {
+    let still_due =
+        |held: &&Arc<Prepayment>| held.next_step_at == Some(step.due) && step.due <= draft.instant;
+    let Some(held) = draft.prepayment(step.prepayment).filter(still_due).cloned() else {
+        return Ok(Made::default());
+    };
+    let mut attempt = draft.clone();
+    let job = match advance(&mut attempt, &held, step.renewal.as_deref()) {
+        Ok(job) => {
+            *draft = attempt;
+            job
+        }
+        Err(refusal) => {
+            let later = put_off(draft, "A prepayment", held.id.to_string(), &refusal)?;
+            draft.put_prepayment(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
+            JobDone { kind: JobKind::PrepaymentRenewal, succeeded: false }
+        }
+    };
+    Ok(Made { prepayment: draft.prepayment(held.id).cloned(), jobs: vec![job], ..Made::default() })
+}
+
+fn advance(draft: &mut Draft<'_>, held: &Prepayment, quoted: Option<&Quoted>) -> Result<JobDone, Refusal> {
+    let (kind, succeeded) = match (held.status, &held.binding) {
+        (PrepaymentStatus::AwaitingDeposit, _) => (JobKind::PrepaymentEnd, no_deposit(draft, held)?),
+        (PrepaymentStatus::Paid, _) => (JobKind::PrepaymentRefund, never_bound(draft, held)?),
+        (PrepaymentStatus::Bound, Some(binding)) if draft.instant < binding.term.end => {
+            (JobKind::PrepaymentExpiry, tell_of_end(draft, held, binding, quoted)?)
+        }
+        (PrepaymentStatus::Bound, Some(_))
+            if held.auto_renewal && draft.account.status != AccountStatus::Closed =>
+        {
+            (JobKind::PrepaymentRenewal, try_renewal(draft, held, quoted)?)
+        }
+        _ => (JobKind::PrepaymentEnd, end(draft, held)),
+    };
+    Ok(JobDone { kind, succeeded })
+}
+
+fn end(draft: &mut Draft<'_>, held: &Prepayment) -> bool {
+    draft.put_prepayment(Prepayment {
+        status: PrepaymentStatus::Expired,
+        next_step_at: None,
+        ..held.clone()
+    });
+    true
+}
+
+/// The tokens did not arrive in time; what arrives later is told to operators.
+fn no_deposit(draft: &mut Draft<'_>, held: &Prepayment) -> Result<bool, Refusal> {
+    let message = format!("No deposit of {} {} arrived in time.", held.amount, held.currency);
+    draft.notify(NoticeKind::PaymentFailed, message, held.id.to_string())?;
+    Ok(end(draft, held))
+}
+
+/// Gives a card its money back. Tokens cannot be sent back: there is no private key.
+fn never_bound(draft: &mut Draft<'_>, held: &Prepayment) -> Result<bool, Refusal> {
+    if held.method().is_some() {
+        card::give_back_prepayment(draft, held, None, "The prepayment was never bound to an app")?;
+        return Ok(true);
+    }
+    draft.put_prepayment(Prepayment { next_step_at: None, ..held.clone() });
+    let message = format!("{} {} were paid for an app that was never bound.", held.amount, held.currency);
+    draft.notify(NoticeKind::DepositUnused, message, held.id.to_string())?;
+    Ok(true)
+}
+
+/// Tells of the coming end: of one that renews itself only if the price has risen.
+fn tell_of_end(
+    draft: &mut Draft<'_>,
+    held: &Prepayment,
+    binding: &Binding,
+    quoted: Option<&Quoted>,
+) -> Result<bool, Refusal> {
+    draft.put_prepayment(Prepayment { next_step_at: Some(binding.term.end), ..held.clone() });
+    let end = binding.term.end.with_timezone(&draft.account.time_zone).format("%Y-%m-%d %H:%M %Z");
+    let app = &binding.app.id;
+    let message = match quoted.filter(|_| held.auto_renewal) {
+        Some(quoted) if quoted.usd <= held.usd => return Ok(true),
+        Some(quoted) => format!(
+            "The prepayment of the app {app} is renewed at {end}; its price has risen from {} to {} USD.",
+            held.usd, quoted.usd
+        ),
+        None if held.auto_renewal => {
+            format!(
+                "The prepayment of the app {app} ends at {end} and has no price by which it could be renewed."
+            )
+        }
+        None => format!("The prepayment of the app {app} ends at {end} and is not renewed by itself."),
+    };
+    draft.notify(NoticeKind::PrepaymentExpiring, message, held.id.to_string())?;
+    Ok(true)
+}
+
+fn try_renewal(draft: &mut Draft<'_>, held: &Prepayment, quoted: Option<&Quoted>) -> Result<bool, Refusal> {
+    let mut attempt = draft.clone();
+    match renewal::renew(&mut attempt, held, quoted) {
+        Ok(()) => {
+            *draft = attempt;
+            Ok(true)
+        }
+        Err(refusal) => {
+            renewal::try_again(draft, held, &refusal.message)?;
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What decisions on payments by card and prepayments need, read under the locks.
+
+use std::sync::Arc;
+
+use futures_util::try_join;
+
+use super::batch::{Books, when};
+use crate::domain::ids::OwnedId;
+use crate::domain::payment::Payment;
+use crate::domain::payment_method::PaymentMethod;
+use crate::domain::prepay::{PrepayQuote, Prepayment};
+use crate::domain::transaction::Transaction;
+use crate::store::error::StoreError;
+use crate::store::{Conn, payment_methods, payments, prepay_quotes, prepayments, transactions as moves};
+
+/// What commands name.
+#[derive(Default)]
+pub(super) struct PaidNamed {
+    pub quotes: Vec<OwnedId>,
+    pub prepayments: Vec<OwnedId>,
+    pub payments: Vec<OwnedId>,
+}
+
+impl PaidNamed {
+    fn is_empty(&self) -> bool {
+        self.quotes.is_empty() && self.prepayments.is_empty() && self.payments.is_empty()
+    }
+}
+
+/// Payments by card and prepayments, with what decisions on them need.
+#[derive(Default)]
+pub(super) struct Paid {
+    quotes: Vec<PrepayQuote>,
+    prepayments: Vec<Prepayment>,
+    payments: Vec<Payment>,
+    transactions: Vec<Transaction>,
+    methods: Vec<PaymentMethod>,
+}
+
+impl Paid {
+    /// Reads payments and prepayments that commands name, with each other, what they renew or give back, what has taken the same
+    /// offers, their transactions and cards.
+    pub async fn load(
+        conn: Conn<'_>,
+        named: &PaidNamed,
+        transactions: &[OwnedId],
+    ) -> Result<Self, StoreError> {
+        let mut paid = Paid::default();
+        if transactions.is_empty() && named.is_empty() {
+            return Ok(paid);
+        }
+        let (of_refunds, named_payments, quotes) = try_join!(
+            when(!transactions.is_empty(), payments::payment_of_transactions(conn, transactions)),
+            when(!named.payments.is_empty(), payments::payment_by_ids(conn, &named.payments)),
+            when(!named.quotes.is_empty(), prepay_quotes::quote_by_ids(conn, &named.quotes)),
+        )?;
+        paid.quotes = quotes;
+        paid.payments = of_refunds.into_iter().chain(named_payments).collect();
+        let of_payments = paid.payments.iter().filter_map(|payment| payment.prepayment).map(|id| id.0);
+        let wanted: Vec<OwnedId> = named.prepayments.iter().copied().chain(of_payments).collect();
+        paid.prepayments = when(!wanted.is_empty(), prepayments::prepayment_by_ids(conn, &wanted)).await?;
+        let offers: Vec<OwnedId> =
+            named.quotes.iter().copied().chain(paid.prepayments.iter().map(|held| held.quote.0)).collect();
+        let previous: Vec<OwnedId> =
+            paid.prepayments.iter().filter_map(|held| held.previous).map(|id| id.0).collect();
+        let charges: Vec<OwnedId> = paid.charges().collect();
+        let cards: Vec<OwnedId> =
+            paid.prepayments.iter().filter_map(Prepayment::method).map(|id| id.0).collect();
+        let (holders, renewed, renewals, charges, methods) = try_join!(
+            when(!offers.is_empty(), prepayments::prepayment_of_quotes(conn, &offers)),
+            when(!previous.is_empty(), prepayments::prepayment_by_ids(conn, &previous)),
+            when(!previous.is_empty(), prepayments::prepayment_renewals(conn, &previous)),
+            when(!charges.is_empty(), payments::payment_by_ids(conn, &charges)),
+            when(!cards.is_empty(), payment_methods::method_by_ids(conn, &cards)),
+        )?;
+        paid.prepayments.extend(holders.into_iter().chain(renewed).chain(renewals));
+        paid.payments.extend(charges);
+        paid.methods = methods;
+        let moved: Vec<OwnedId> =
+            paid.payments.iter().filter_map(|payment| payment.transaction).map(|id| id.0).collect();
+        paid.transactions = when(!moved.is_empty(), moves::transaction_by_ids(conn, &moved)).await?;
+        Ok(paid)
+    }
+
+    /// Puts each into the book of its account.
+    pub fn enter(self, books: &mut Books) {
+        for quote in self.quotes {
+            if let Some(book) = books.get_mut(&quote.id.account()) {
+                book.prepay_quotes.insert(quote.id, Arc::new(quote));
+            }
+        }
+        for prepayment in self.prepayments {
+            if let Some(book) = books.get_mut(&prepayment.account()) {
+                book.prepayments.insert(prepayment.id, Arc::new(prepayment));
+            }
+        }
+        for payment in self.payments {
+            if let Some(book) = books.get_mut(&payment.account()) {
+                book.payments.insert(payment.id, Arc::new(payment));
+            }
+        }
+        for transaction in self.transactions {
+            if let Some(book) = books.get_mut(&transaction.account()) {
+                book.transactions.insert(transaction.id, Arc::new(transaction));
+            }
+        }
+        for method in self.methods {
+            if let Some(book) = books.get_mut(&method.account()) {
+                book.payment_methods.insert(method.id, Arc::new(method));
+            }
+        }
+    }
+}
+
+impl Paid {
+    /// The payments that these give back of, and by which these prepayments were paid.
+    fn charges(&self) -> impl Iterator<Item = OwnedId> {
+        let given_back = self.payments.iter().filter_map(|payment| payment.refund_of);
+        given_back.chain(self.prepayments.iter().filter_map(|held| held.payment)).map(|id| id.0)
+    }
+}

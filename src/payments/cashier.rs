@@ -1,0 +1,177 @@
+//! The cashier carries payments from created to succeeded or failed: takes one on, asks its provider, and has what that says
+//! become true. Whatever of this is cut short is done again by whoever takes the payment on next: the provider is asked first
+//! what became of it, and told to do it once.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{CardRefund, Charge, PaymentProvider, ProviderError, Providers};
+use crate::domain::command::{Action, Command, Done, JobDone, Outcome, PaymentClaim, PaymentReport};
+use crate::domain::ids::PaymentId;
+use crate::domain::money::Currencies;
+use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
+use crate::engine::{Engine, EngineError, Urgency};
+use crate::store::database::Database;
+use crate::store::error::StoreError;
+use crate::store::payments;
+
+/// Why a payment could not be carried on. It is tried again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CarryError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("no payment provider {0} is set up")]
+    NoProvider(String),
+}
+
+/// Who asks providers, and for whom.
+pub struct Cashier {
+    pub providers: Providers,
+    database: Database,
+    engine: Arc<Engine>,
+    currencies: Arc<Currencies>,
+}
+
+impl Cashier {
+    pub fn new(
+        providers: Providers,
+        database: Database,
+        engine: Arc<Engine>,
+        currencies: Arc<Currencies>,
+    ) -> Self {
+        Self { providers, database, engine, currencies }
+    }
+
+    /// Carries a payment on, if it still says what it said when it was read; answers what was settled.
+    pub async fn carry(
+        &self,
+        id: PaymentId,
+        due: DateTime<Utc>,
+        urgency: Urgency,
+    ) -> Result<Vec<JobDone>, CarryError> {
+        let claim = Action::ClaimPayment(PaymentClaim { payment: id, due });
+        let Some(payment) = self.submit(id, claim, urgency).await?.payment else { return Ok(Vec::new()) };
+        let progress = self.ask(&payment).await?;
+        self.settle(id, progress, urgency).await
+    }
+
+    /// Looks what became of a payment that a provider says something of; None: it is none of this server's.
+    pub async fn look(&self, id: PaymentId) -> Result<Option<Vec<JobDone>>, CarryError> {
+        let Some(payment) = self.payment(id).await? else { return Ok(None) };
+        let provider = self.provider_of(&payment)?;
+        match self.find(provider, &payment).await? {
+            Some(progress) => self.settle(id, progress, Urgency::Job).await.map(Some),
+            None => Ok(Some(Vec::new())),
+        }
+    }
+
+    async fn settle(
+        &self,
+        payment: PaymentId,
+        progress: Progress,
+        urgency: Urgency,
+    ) -> Result<Vec<JobDone>, CarryError> {
+        let report = Action::SettlePayment(Box::new(PaymentReport { payment, progress }));
+        Ok(self.submit(payment, report, urgency).await?.jobs)
+    }
+
+    async fn submit(
+        &self,
+        payment: PaymentId,
+        action: Action,
+        urgency: Urgency,
+    ) -> Result<Box<Outcome>, EngineError> {
+        let command = Command { account: payment.account(), key: None, dry_run: false, action };
+        match self.engine.submit(command, urgency).await? {
+            Done::Now(outcome) => Ok(outcome),
+            Done::Before(_) => Err(EngineError::Unavailable("a payment's step has no key".to_owned())),
+        }
+    }
+
+    /// Asks its provider to do it. One that was taken on before may have been done.
+    async fn ask(&self, payment: &Payment) -> Result<Progress, CarryError> {
+        let provider = self.provider_of(payment)?;
+        if payment.attempts > 1
+            && let Some(found) = self.find(provider, payment).await?
+        {
+            return Ok(found);
+        }
+        let asked = match payment.purpose {
+            PaymentPurpose::Refund => provider.refund(&self.refund_of(payment).await?).await,
+            PaymentPurpose::Recharge | PaymentPurpose::Prepayment => {
+                provider.charge(&self.charge_of(payment)).await
+            }
+        };
+        match asked {
+            Ok(progress) => Ok(progress),
+            Err(error @ (ProviderError::Refused(_) | ProviderError::NoSuchCard)) => {
+                Ok(Progress { reference: None, state: ChargeState::Failed { reason: error.to_string() } })
+            }
+            Err(error @ ProviderError::Unavailable(_)) => Err(error.into()),
+        }
+    }
+
+    async fn find(
+        &self,
+        provider: &dyn PaymentProvider,
+        payment: &Payment,
+    ) -> Result<Option<Progress>, CarryError> {
+        let reference = payment.reference.as_deref();
+        Ok(match payment.purpose {
+            PaymentPurpose::Refund => {
+                provider.find_refund(&self.refund_of(payment).await?, reference).await?
+            }
+            PaymentPurpose::Recharge | PaymentPurpose::Prepayment => {
+                provider.find_charge(&self.charge_of(payment), reference).await?
+            }
+        })
+    }
+
+    fn provider_of(&self, payment: &Payment) -> Result<&dyn PaymentProvider, CarryError> {
+        let name = &payment.card.provider;
+        self.providers.named(name).ok_or_else(|| CarryError::NoProvider(name.clone()))
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        Ok(payments::payment_by_ids(&*self.database.connection().await?, &[id.0]).await?.pop())
+    }
+
+    fn charge_of(&self, payment: &Payment) -> Charge {
+        Charge {
+            payment: payment.id.to_string(),
+            token: payment.card.token.clone(),
+            customer: payment.card.customer.clone(),
+            currency: payment.currency,
+            amount: payment.amount,
+            display_scale: self.display_scale(payment),
+            description: payment.description.clone(),
+            on_session: payment.on_session,
+            created_at: payment.created_at(),
+        }
+    }
+
+    async fn refund_of(&self, payment: &Payment) -> Result<CardRefund, CarryError> {
+        let charge = match payment.refund_of {
+            Some(id) => self.payment(id).await?.and_then(|charge| charge.reference),
+            None => None,
+        };
+        let unknown = || ProviderError::Refused("the charge is not known to it".to_owned());
+        Ok(CardRefund {
+            payment: payment.id.to_string(),
+            charge: charge.ok_or_else(unknown)?,
+            currency: payment.currency,
+            amount: payment.amount,
+            display_scale: self.display_scale(payment),
+            created_at: payment.created_at(),
+        })
+    }
+
+    fn display_scale(&self, payment: &Payment) -> u32 {
+        self.currencies.get(payment.currency).map_or(0, |currency| currency.display_scale)
+    }
+}
