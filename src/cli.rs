@@ -9,14 +9,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, wall};
-use crate::config::{BillArgs, Cli, CliCommand, GlobalArgs, JobsArgs, ServeArgs, TokenArgs, currencies};
+use crate::config::{
+    BillArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ServeArgs, TokenArgs, currencies,
+};
 use crate::demo;
 use crate::domain::billing_run::{BillingRun, RunState};
+use crate::domain::policies::Policies;
 use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
 use crate::graphql::sdl;
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
+use crate::payments::StripeConfig;
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
 use crate::server::{JobServer, Server, ServerConfig, bill_month};
@@ -97,12 +101,28 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         },
         currencies,
         connections_max: args.connections,
-        engine: EngineConfig { lanes: usize::from(args.lanes), ..EngineConfig::default() },
+        engine: EngineConfig {
+            lanes: usize::from(args.lanes),
+            policies: policies(&args.payments),
+            ..EngineConfig::default()
+        },
+        stripe: stripe(&args.payments),
+        stripe_webhook_secrets: args.payments.stripe_webhook_secrets.clone(),
         ..ServerConfig::new(args.listen, db.url.clone(), secret.clone())
     };
     let outcome = run_server(config, &db, &secret).await;
     db.close().await;
     outcome
+}
+
+fn policies(args: &PaymentArgs) -> Policies {
+    Policies { unbound_refund_after: TimeDelta::days(i64::from(args.unbound_refund_days)) }
+}
+
+fn stripe(args: &PaymentArgs) -> Option<StripeConfig> {
+    let usual = StripeConfig::of_key(args.stripe_key.clone()?);
+    let url = args.stripe_url.clone().unwrap_or_else(|| usual.url.clone());
+    Some(StripeConfig { url, return_url: args.stripe_return_url.clone(), ..usual })
 }
 
 fn clock(sandbox: bool) -> Clock {
@@ -125,6 +145,9 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies)?,
         connections_max: JOB_CONNECTIONS,
+        sandbox: args.sandbox,
+        engine: EngineConfig { policies: policies(&args.payments), ..EngineConfig::default() },
+        stripe: stripe(&args.payments),
         job_lease_seconds: args.lease_seconds.unwrap_or(usual.job_lease_seconds),
         ..usual
     };

@@ -65,6 +65,31 @@ pub enum CliCommand {
     Schema,
 }
 
+/// Who charges cards.
+#[derive(Debug, Clone, Args)]
+pub struct PaymentArgs {
+    /// Stripe's secret key, sk_… or rk_…; without it cards cannot be charged (in a sandbox, only play cards)
+    #[arg(long, env = "ABACUS_STRIPE_KEY", hide_env_values = true)]
+    pub stripe_key: Option<String>,
+    /// Where Stripe's API is [default: https://api.stripe.com]
+    #[arg(long, env = "ABACUS_STRIPE_URL")]
+    pub stripe_url: Option<String>,
+    /// Where a customer comes back to after authenticating at his bank
+    #[arg(long, env = "ABACUS_STRIPE_RETURN_URL")]
+    pub stripe_return_url: Option<String>,
+    /// The secret of Stripe's endpoint /webhooks/stripe, whsec_…; may be given again while one takes the place of another
+    #[arg(
+        long = "stripe-webhook-secret",
+        env = "ABACUS_STRIPE_WEBHOOK_SECRETS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub stripe_webhook_secrets: Vec<String>,
+    /// After how many days a prepayment by card that was never bound to an app is given back
+    #[arg(long, env = "ABACUS_UNBOUND_REFUND_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub unbound_refund_days: u16,
+}
+
 /// How the server runs.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
@@ -89,6 +114,8 @@ pub struct ServeArgs {
     /// Leave what falls due by itself to `abacus jobs`
     #[arg(long, env = "ABACUS_NO_JOBS")]
     pub no_jobs: bool,
+    #[command(flatten)]
+    pub payments: PaymentArgs,
     /// Log as JSON lines
     #[arg(long, env = "ABACUS_LOG_JSON")]
     pub log_json: bool,
@@ -109,6 +136,8 @@ pub struct JobsArgs {
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,
+    #[command(flatten)]
+    pub payments: PaymentArgs,
     /// Log as JSON lines
     #[arg(long, env = "ABACUS_LOG_JSON")]
     pub log_json: bool,

@@ -9,5 +9,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Of a build for tests: where trials have it die.
+    let _points = fail::FailScenario::setup();
     abacus::cli::run(abacus::config::Cli::parse()).await
 }

@@ -9,6 +9,7 @@ use futures_util::try_join;
 use uuid::Uuid;
 
 use super::paid::{Paid, PaidNamed};
+use super::trial::die_at;
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
@@ -60,6 +61,9 @@ pub(super) async fn run(
             let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
             let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
             write(conn, books).await?;
+            if commands.iter().any(|command| matches!(command.action, Action::SettlePayment(_))) {
+                die_at("payment-before-the-commit");
+            }
             Ok(verdicts)
         })
         .await

@@ -7,6 +7,7 @@
 mod batch;
 mod lane;
 mod paid;
+mod trial;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::store::database::Database;
 use crate::store::error::StoreError;
 use lane::{Lane, Request};
 use std::sync::Arc;
+pub use trial::die_at;
 
 /// Why a command was not done, or is not known to be.
 #[derive(Debug, Clone, thiserror::Error)]

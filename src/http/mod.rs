@@ -4,6 +4,7 @@ mod auth;
 mod graphiql;
 mod graphql_over_http;
 pub mod health;
+mod stripe_webhook;
 pub mod token;
 mod usage;
 
@@ -21,6 +22,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::graphql::app::App;
 use crate::graphql::{AbacusSchema, DocumentCache, schema};
+use crate::payments::stripe::webhook::Webhook;
 use token::TokenKey;
 
 /// A client that stops sending its body is not waited for longer.
@@ -32,17 +34,25 @@ pub struct HttpState {
     schema: AbacusSchema,
     documents: DocumentCache,
     tokens: TokenKey,
+    /// What Stripe tells by itself.
+    stripe_webhook: Webhook,
 }
 
 /// The server's routes.
-pub fn router(app: Arc<App>, tokens: TokenKey, metrics: PrometheusHandle) -> Router {
+pub fn router(app: Arc<App>, tokens: TokenKey, stripe_webhook: Webhook, metrics: PrometheusHandle) -> Router {
     let body_bytes_max = app.limits.body_bytes_max;
     let health = health::routes(app.store.database.clone(), metrics);
-    let state =
-        Arc::new(HttpState { schema: schema(&app.limits), documents: DocumentCache::default(), tokens, app });
+    let state = Arc::new(HttpState {
+        schema: schema(&app.limits),
+        documents: DocumentCache::default(),
+        tokens,
+        stripe_webhook,
+        app,
+    });
     Router::new()
         .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
         .route("/usage", post(usage::post))
+        .route("/webhooks/stripe", post(stripe_webhook::post))
         .merge(graphiql::routes())
         .with_state(state)
         .merge(health)

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{CardRefund, Charge, PaymentProvider, ProviderError, Providers};
+use crate::clock::wall;
 use crate::domain::command::{Action, Command, Done, JobDone, Outcome, PaymentClaim, PaymentReport};
 use crate::domain::ids::PaymentId;
 use crate::domain::money::Currencies;
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
-use crate::engine::{Engine, EngineError, Urgency};
+use crate::engine::{Engine, EngineError, Urgency, die_at};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::payments;
@@ -56,13 +57,19 @@ impl Cashier {
     ) -> Result<Vec<JobDone>, CarryError> {
         let claim = Action::ClaimPayment(PaymentClaim { payment: id, due });
         let Some(payment) = self.submit(id, claim, urgency).await?.payment else { return Ok(Vec::new()) };
+        die_at("payment-before-the-call");
         let progress = self.ask(&payment).await?;
-        self.settle(id, progress, urgency).await
+        die_at("payment-after-the-call");
+        let settled = self.settle(id, progress, urgency).await;
+        die_at("payment-after-the-commit");
+        settled
     }
 
-    /// Looks what became of a payment that a provider says something of; None: it is none of this server's.
-    pub async fn look(&self, id: PaymentId) -> Result<Option<Vec<JobDone>>, CarryError> {
-        let Some(payment) = self.payment(id).await? else { return Ok(None) };
+    /// Looks what became of a payment that its provider says something of, by the provider's reference; None: it is none of
+    /// this server's.
+    pub async fn look(&self, id: PaymentId, reference: String) -> Result<Option<Vec<JobDone>>, CarryError> {
+        let Some(mut payment) = self.payment(id).await? else { return Ok(None) };
+        payment.reference.get_or_insert(reference);
         let provider = self.provider_of(&payment)?;
         match self.find(provider, &payment).await? {
             Some(progress) => self.settle(id, progress, Urgency::Job).await.map(Some),
@@ -151,7 +158,8 @@ impl Cashier {
             display_scale: self.display_scale(payment),
             description: payment.description.clone(),
             on_session: payment.on_session,
-            created_at: payment.created_at(),
+            // A sandbox's clock may be ahead of the provider's.
+            created_at: payment.created_at().min(wall()),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod cashier;
 mod sandbox;
+pub mod stripe;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::domain::payment_method::Card;
 
 pub use cashier::{CarryError, Cashier};
 pub use sandbox::Sandbox;
+pub use stripe::{Stripe, StripeConfig};
 
 /// Why a provider does not do what it is asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

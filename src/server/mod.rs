@@ -19,7 +19,9 @@ use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
 use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
-use crate::payments::{Providers, Sandbox};
+use crate::payments::stripe::webhook::Webhook;
+use crate::payments::stripe::{self, StripeConfig};
+use crate::payments::{PaymentProvider, Providers, Sandbox, Stripe};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations;
@@ -46,6 +48,10 @@ pub struct ServerConfig {
     pub usage_allowance: Allowance,
     /// Signs and checks tokens.
     pub secret: Vec<u8>,
+    /// Who charges cards; None: nobody, or in a sandbox the sandbox.
+    pub stripe: Option<StripeConfig>,
+    /// What Stripe signs its events with.
+    pub stripe_webhook_secrets: Vec<String>,
 }
 
 impl ServerConfig {
@@ -64,6 +70,8 @@ impl ServerConfig {
             job_lease_seconds: LEASE_SECONDS_DEFAULT,
             usage_allowance: Allowance::default(),
             secret,
+            stripe: None,
+            stripe_webhook_secrets: Vec::new(),
         }
     }
 }
@@ -77,6 +85,8 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    #[error(transparent)]
+    Stripe(#[from] stripe::ConfigError),
     #[error("the metrics could not be set up: {0}")]
     Metrics(String),
 }
@@ -111,7 +121,8 @@ impl Server {
             sandbox: config.sandbox,
             jobs,
         });
-        let routes = router(Arc::clone(&app), tokens, metrics_handle()?);
+        let webhook = Webhook::new(config.stripe_webhook_secrets);
+        let routes = router(Arc::clone(&app), tokens, webhook, metrics_handle()?);
         let listener = HttpListener::start(config.listen, routes).await?;
         let runner = Runner::start(app.jobs.clone(), config.run_jobs);
         Ok(Self { app, address: listener.address, listener, runner })
@@ -126,13 +137,16 @@ impl Server {
     }
 }
 
-/// In a sandbox no money moves.
-fn providers(config: &ServerConfig) -> Providers {
-    if config.sandbox {
-        Providers::new(vec![Arc::new(Sandbox::new(config.clock.clone()))])
-    } else {
-        Providers::default()
+/// Who charges cards. The sandbox's own cards stay good beside Stripe's.
+fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
+    let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
+    if let Some(stripe) = &config.stripe {
+        providers.push(Arc::new(Stripe::new(stripe.clone())?));
     }
+    if config.sandbox {
+        providers.push(Arc::new(Sandbox::new(config.clock.clone())));
+    }
+    Ok(Providers::new(providers))
 }
 
 /// Migrates the database and starts the engine. A sandbox goes on where its clock was.
@@ -143,7 +157,7 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     }
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
-    let (clock, providers) = (config.clock.clone(), providers(config));
+    let (clock, providers) = (config.clock.clone(), providers(config)?);
     let jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
     jobs.follow_clock().await?;
     Ok(jobs)

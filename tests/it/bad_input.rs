@@ -2,7 +2,8 @@
 
 use abacus::clock::Clock;
 use abacus::domain::ids::{
-    AccountId, BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentMethodId, TransactionId,
+    AccountId, BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentMethodId, PrepaymentId, QuoteId,
+    TransactionId,
 };
 use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
@@ -758,6 +759,12 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
             "storageLimit": 100, "period": 1 })
         }
         "addPaymentMethod" => json!({ "accountId": shop.account, "providerToken": "pm_card_visa" }),
+        "prepay" => json!({ "accountId": shop.account, "quoteId": shop.an_id::<QuoteId>(), "amount": "1",
+            "paymentMethodId": shop.an_id::<PaymentMethodId>() }),
+        "bindApp" => {
+            json!({ "prepaymentId": shop.an_id::<PrepaymentId>(), "asset": "USD", "appId": "a", "clusterId": "c",
+            "chartName": "c", "cpuLimit": 1, "memLimit": 1, "storageLimit": 1, "projectName": "p" })
+        }
         "removePaymentMethod" => json!({ "paymentMethodId": shop.an_id::<PaymentMethodId>() }),
         "setBurstCapacity" => {
             json!({ "resource": "cpu", "capacity": "1", "curve": [{ "fromUtilisation": "0", "level": 1 }] })

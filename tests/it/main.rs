@@ -35,4 +35,5 @@ mod reading;
 mod same_ledger;
 mod schema;
 mod statements;
+mod stripe;
 mod usage;

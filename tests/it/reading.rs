@@ -609,6 +609,14 @@ async fn every_kind_of_id_is_a_node() {
     let card = json!({ "providerToken": "pm_card_visa" });
     let card =
         customer.mutate("addPaymentMethod", "AddPaymentMethodInput", card, "paymentMethod { id }").await;
+    let offer = json!({ "asset": "USD", "clusterId": "c", "chartName": "c", "cpuLimit": 1000, "memLimit": 0, "storageLimit": 0,
+        "period": 1 });
+    let offer = customer.mutate("quotePrepay", "QuotePrepayInput", offer, "quote { id }").await;
+    let prepay = json!({ "quoteId": offer["quote"]["id"], "amount": "7", "paymentMethodId": card["paymentMethod"]["id"],
+        "idempotencyKey": "prepaid" });
+    customer.mutate("prepay", "PrepayInput", prepay, "prepayment { id }").await;
+    let prepaid =
+        customer.data("{ idempotentResult(key: \"prepaid\") { prepayment { id } payment { id } } }").await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
             records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
@@ -626,6 +634,8 @@ async fn every_kind_of_id_is_a_node() {
         ("ResourcePrice", &of_capacity["prices"][0]["id"]),
         ("License", &license["license"]["id"]),
         ("PaymentMethod", &card["paymentMethod"]["id"]),
+        ("Prepayment", &prepaid["idempotentResult"]["prepayment"]["id"]),
+        ("Payment", &prepaid["idempotentResult"]["payment"]["id"]),
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();

@@ -154,9 +154,7 @@ async fn bind_app(session: &Session, input: BindAppInput) -> MutationResult<Made
     let prepayment = input_id("prepaymentId", &input.prepayment_id, PrepaymentId::parse)?;
     let app = App {
         id: text::code("appId", &input.app_id)?,
-        icon_url: optional(input.icon_url.filter(|url| !url.is_empty()), |url| {
-            text::web_address("iconUrl", url)
-        })?,
+        icon_url: optional(input.icon_url, |url| text::web_address("iconUrl", url))?,
         project: text::name("projectName", &input.project_name)?,
     };
     let binding = BindApp {

@@ -82,6 +82,21 @@ impl Client {
         self.post(&query, json!({ "input": input })).await
     }
 
+    /// Sends a mutation to a server that may not live to answer.
+    pub async fn send(
+        &self,
+        mutation: &str,
+        input_type: &str,
+        input: Value,
+        fields: &str,
+    ) -> Result<Value, reqwest::Error> {
+        let query = format!(
+            "mutation($input: {input_type}!) {{ {mutation}(input: $input) {{ {fields} userErrors {{ path code message }} }} }}"
+        );
+        let body = json!({ "query": query, "variables": { "input": input } });
+        self.request(reqwest::Method::POST, "/graphql").json(&body).send().await?.json().await
+    }
+
     /// The payload of a mutation that must succeed.
     pub async fn mutate(&self, mutation: &str, input_type: &str, input: Value, fields: &str) -> Value {
         let payload = self.payload(mutation, input_type, input, fields).await;

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod introspection;
 pub mod life;
 pub mod load;
+pub mod localstripe;
 pub mod process;
 pub mod proxy;
 pub mod sequences;

@@ -113,11 +113,17 @@ pub struct Abacus {
 impl Abacus {
     /// Starts a server on this folder's data, and waits until it says that it runs.
     pub async fn start(folder: &Folder) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same, with settings in its environment.
+    pub async fn start_with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.path.join("server.log"));
         let data_dir = folder.data_dir();
         let mut child =
             command(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()])
                 .env("RUST_LOG", "info")
+                .envs(settings.iter().copied())
                 .stdout(Stdio::piped())
                 .stderr(log.unwrap())
                 .spawn()
@@ -148,6 +154,10 @@ impl Abacus {
 
     pub fn operator(&self) -> Client {
         Client::new(format!("http://{}", self.address), Some(self.operator.clone()))
+    }
+
+    pub fn customer(&self) -> Client {
+        Client::new(format!("http://{}", self.address), Some(self.customer.clone()))
     }
 
     pub fn pid(&self) -> i32 {

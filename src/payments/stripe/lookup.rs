@@ -1,0 +1,75 @@
+//! Finding what bears one of our own ids among what Stripe keeps.
+//!
+//! By its lists, page by page: they know at once of what has been made. Stripe's search does not.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::client::Client;
+use super::failure::Failure;
+use super::params::Params;
+
+const PAGE_SIZE: &str = "100";
+/// So many pages are looked through.
+const PAGES_MAX: usize = 50;
+/// For all of them.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The metadata of ours that a payment or a refund bears.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Metadata {
+    /// Our id of it.
+    pub abacus_payment: Option<String>,
+}
+
+/// The name of [`Metadata::abacus_payment`] as a parameter.
+pub const PAYMENT_PARAM: &str = "metadata[abacus_payment]";
+
+/// What Stripe lists.
+pub trait Listed: DeserializeOwned {
+    /// Stripe's name for it.
+    fn name(&self) -> &str;
+
+    /// Our id of it.
+    fn payment(&self) -> Option<&str>;
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    has_more: bool,
+}
+
+/// The one of a list that bears our id; None: it is not in the list, all of which has been looked through.
+pub async fn find<T: Listed>(
+    client: &Client,
+    path: &str,
+    filters: &Params<'_>,
+    payment: &str,
+) -> Result<Option<T>, Failure> {
+    let too_long = |_| Failure::Unknown(format!("{payment} is not found on {path} within {TIMEOUT:?}"));
+    tokio::time::timeout(TIMEOUT, find_by_page(client, path, filters, payment)).await.map_err(too_long)?
+}
+
+async fn find_by_page<T: Listed>(
+    client: &Client,
+    path: &str,
+    filters: &Params<'_>,
+    payment: &str,
+) -> Result<Option<T>, Failure> {
+    let mut after: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let params = filters.clone().with("limit", PAGE_SIZE).with_any("starting_after", after.as_deref());
+        let page: Page<T> = client.get(path, params).await?;
+        let last = page.data.last().map(|last| last.name().to_owned());
+        let found = page.data.into_iter().find(|listed| listed.payment() == Some(payment));
+        if found.is_some() || !page.has_more {
+            return Ok(found);
+        }
+        after = last;
+    }
+    // It may be on a later page. Whoever took this for a no could charge twice.
+    Err(Failure::Unknown(format!("{payment} is not on the first {PAGES_MAX} pages of {path}")))
+}
