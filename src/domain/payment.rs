@@ -143,8 +143,9 @@ impl Payment {
         instant.checked_add_signed(pause)
     }
 
-    /// Whether its holder was waited for long enough.
+    /// Whether the holder of a card that is charged was waited for long enough.
     pub fn is_abandoned(&self, instant: DateTime<Utc>) -> bool {
-        instant.signed_duration_since(self.created_at()) >= ACTION_TIME_MAX
+        self.purpose != PaymentPurpose::Refund
+            && instant.signed_duration_since(self.created_at()) >= ACTION_TIME_MAX
     }
 }

@@ -61,15 +61,17 @@ impl Paid {
         paid.prepayments = when(!wanted.is_empty(), prepayments::prepayment_by_ids(conn, &wanted)).await?;
         let offers: Vec<OwnedId> =
             named.quotes.iter().copied().chain(paid.prepayments.iter().map(|held| held.quote.0)).collect();
+        let named_prepayments: Vec<OwnedId> = paid.prepayments.iter().map(|held| held.id.0).collect();
         let previous: Vec<OwnedId> =
             paid.prepayments.iter().filter_map(|held| held.previous).map(|id| id.0).collect();
+        let renewed_ids: Vec<OwnedId> = previous.iter().copied().chain(named_prepayments).collect();
         let charges: Vec<OwnedId> = paid.charges().collect();
         let cards: Vec<OwnedId> =
             paid.prepayments.iter().filter_map(Prepayment::method).map(|id| id.0).collect();
         let (holders, renewed, renewals, charges, methods) = try_join!(
             when(!offers.is_empty(), prepayments::prepayment_of_quotes(conn, &offers)),
             when(!previous.is_empty(), prepayments::prepayment_by_ids(conn, &previous)),
-            when(!previous.is_empty(), prepayments::prepayment_renewals(conn, &previous)),
+            when(!renewed_ids.is_empty(), prepayments::prepayment_renewals(conn, &renewed_ids)),
             when(!charges.is_empty(), payments::payment_by_ids(conn, &charges)),
             when(!cards.is_empty(), payment_methods::method_by_ids(conn, &cards)),
         )?;

@@ -21,13 +21,16 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, String) {
+    if !state.stripe_webhook.is_set_up() {
+        return (StatusCode::NOT_FOUND, "this server has no endpoint of Stripe's".to_owned());
+    }
     let signature = headers.get(SIGNATURE_HEADER).and_then(|header| header.to_str().ok()).unwrap_or_default();
     match state.stripe_webhook.read(signature, &body, wall()) {
         Ok(Some(event)) => take(&state, event).await,
         Ok(None) => (StatusCode::OK, "nothing to do".to_owned()),
         Err(error) => {
             count("refused");
-            tracing::warn!(%error, "an event for Stripe's endpoint was refused");
+            tracing::debug!(%error, "an event for Stripe's endpoint was refused");
             (StatusCode::BAD_REQUEST, error.to_string())
         }
     }
@@ -38,8 +41,9 @@ fn count(outcome: &'static str) {
 }
 
 async fn take(state: &HttpState, event: Event) -> (StatusCode, String) {
-    if matches!(event.subject, Subject::ChargeRefunded | Subject::Dispute) {
-        // What was done beside this server is for people to look at.
+    let beside = event.subject == Subject::Refund && event.payment.is_none();
+    if beside || event.subject == Subject::Dispute {
+        // What was done in Stripe's dashboard, or by a bank, is for people to look at.
         count("beside");
         tracing::error!(event = %event.event_id, charge = %event.reference, subject = ?event.subject,
             "a charge was given back or disputed beside this server");

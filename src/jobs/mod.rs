@@ -16,6 +16,8 @@ mod submit;
 
 pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
 pub use pass::{Counts, Pass, Permit, Runs, pass};
+pub use payments::payment_pass;
+pub use prepayments::prepayment_pass;
 pub use runner::Runner;
 
 use billing::Readers;
@@ -70,7 +72,13 @@ impl JobContext {
         providers: Providers,
         lease_seconds: i64,
     ) -> Self {
-        let cashier = Cashier::new(providers, database.clone(), Arc::clone(&engine), Arc::clone(&currencies));
+        let cashier = Cashier::new(
+            providers,
+            database.clone(),
+            Arc::clone(&engine),
+            Arc::clone(&currencies),
+            clock.clone(),
+        );
         let cashier = Arc::new(cashier);
         let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
         let readers = Readers::default();

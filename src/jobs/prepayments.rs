@@ -6,7 +6,7 @@ use super::pass::{is_full, page};
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
 use crate::domain::command::{Action, PrepaymentStep};
-use crate::domain::prepay::{self, LIMITED, PRICED_IN, Prepayment, Quoted};
+use crate::domain::prepay::{self, LIMITED, PRICED_IN, Prepayment, PrepaymentStatus, Quoted};
 use crate::store::error::StoreError;
 use crate::store::{prepay_quotes, prepayments};
 
@@ -37,7 +37,11 @@ pub async fn prepayment_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<R
 async fn step(jobs: &JobContext, held: &Prepayment) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let Some(due) = held.next_step_at else { return Ok(runs) };
-    let renewal = if held.auto_renewal { price_of_renewal(jobs, held).await?.map(Box::new) } else { None };
+    // Whether it renews itself may change before it is decided.
+    let renewal = match (held.status, held.method()) {
+        (PrepaymentStatus::Bound, Some(_)) => price_of_renewal(jobs, held).await?.map(Box::new),
+        _ => None,
+    };
     let step = Action::PrepaymentStep(Box::new(PrepaymentStep { prepayment: held.id, due, renewal }));
     match submit(jobs, held.account(), step).await {
         Ok(outcome) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),

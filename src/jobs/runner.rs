@@ -136,10 +136,13 @@ async fn charge_burst(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Re
 async fn carry_payments(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
     jobs.follow_clock().await?;
     let permit = Permit::Leased { lease: Lease::Payments, stopping };
-    let mut runs = prepayments::prepayment_pass(jobs, &permit).await?;
-    runs.add(&payments::payment_pass(jobs, &permit).await?);
-    tell(&runs);
-    Ok(())
+    let stepped = prepayments::prepayment_pass(jobs, &permit).await;
+    let carried = payments::payment_pass(jobs, &permit).await;
+    // The one is done even if the other cannot be.
+    for runs in [&stepped, &carried].into_iter().flatten() {
+        tell(runs);
+    }
+    stepped.and(carried).map(drop)
 }
 
 fn tell(runs: &Runs) {

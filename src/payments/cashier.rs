@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{CardRefund, Charge, PaymentProvider, ProviderError, Providers};
-use crate::clock::wall;
+use crate::clock::Clock;
 use crate::domain::command::{Action, Command, Done, JobDone, Outcome, PaymentClaim, PaymentReport};
 use crate::domain::ids::PaymentId;
 use crate::domain::money::Currencies;
@@ -36,6 +36,7 @@ pub struct Cashier {
     database: Database,
     engine: Arc<Engine>,
     currencies: Arc<Currencies>,
+    clock: Clock,
 }
 
 impl Cashier {
@@ -44,8 +45,9 @@ impl Cashier {
         database: Database,
         engine: Arc<Engine>,
         currencies: Arc<Currencies>,
+        clock: Clock,
     ) -> Self {
-        Self { providers, database, engine, currencies }
+        Self { providers, database, engine, currencies, clock }
     }
 
     /// Carries a payment on, if it still says what it said when it was read; answers what was settled.
@@ -103,16 +105,32 @@ impl Cashier {
     /// Asks its provider to do it. One that was taken on before may have been done.
     async fn ask(&self, payment: &Payment) -> Result<Progress, CarryError> {
         let provider = self.provider_of(payment)?;
-        if payment.attempts > 1
-            && let Some(found) = self.find(provider, payment).await?
-        {
-            return Ok(found);
+        let found = if payment.attempts > 1 { self.find(provider, payment).await? } else { None };
+        let progress = match found {
+            Some(found) => found,
+            None => self.ask_for_it(provider, payment).await?,
+        };
+        let waits = matches!(progress.state, ChargeState::ActionNeeded { .. });
+        if waits && payment.is_abandoned(self.clock.now()) {
+            return Ok(provider.give_up(&self.charge_of(payment), progress.reference.as_deref()).await?);
         }
+        Ok(progress)
+    }
+
+    async fn ask_for_it(
+        &self,
+        provider: &dyn PaymentProvider,
+        payment: &Payment,
+    ) -> Result<Progress, CarryError> {
         let asked = match payment.purpose {
-            PaymentPurpose::Refund => provider.refund(&self.refund_of(payment).await?).await,
             PaymentPurpose::Recharge | PaymentPurpose::Prepayment => {
                 provider.charge(&self.charge_of(payment)).await
             }
+            PaymentPurpose::Refund => match self.refund_of(payment).await {
+                Ok(refund) => provider.refund(&refund).await,
+                Err(CarryError::Provider(error)) => Err(error),
+                Err(error) => return Err(error),
+            },
         };
         match asked {
             Ok(progress) => Ok(progress),
@@ -158,8 +176,7 @@ impl Cashier {
             display_scale: self.display_scale(payment),
             description: payment.description.clone(),
             on_session: payment.on_session,
-            // A sandbox's clock may be ahead of the provider's.
-            created_at: payment.created_at().min(wall()),
+            created_at: payment.created_at(),
         }
     }
 

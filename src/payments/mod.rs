@@ -106,6 +106,9 @@ pub trait PaymentProvider: Send + Sync {
         reference: Option<&'p str>,
     ) -> Asking<'p, Option<Progress>>;
 
+    /// Gives up on a charge whose card's holder does not come to authenticate: it cannot succeed any more, unless it has.
+    fn give_up<'p>(&'p self, charge: &'p Charge, reference: Option<&'p str>) -> Asking<'p, Progress>;
+
     /// Gives back to a card.
     fn refund<'p>(&'p self, refund: &'p CardRefund) -> Asking<'p, Progress>;
 

@@ -43,7 +43,7 @@ const CARDS: [(&str, &str, &str, Conduct); 12] = [
         Declined("Your card has insufficient funds."),
     ),
     ("pm_card_chargeDeclinedExpiredCard", "visa", "0069", Declined("Your card has expired.")),
-    ("pm_card_authenticationRequired", "visa", "3220", Authenticated(TimeDelta::minutes(5))),
+    ("pm_card_authenticationRequired", "visa", "3184", Authenticated(TimeDelta::minutes(5))),
     ("pm_card_refundFail", "visa", "5126", NoRefund),
     ("pm_card_slow", "visa", "0077", Slow(TimeDelta::hours(1))),
 ];
@@ -129,6 +129,11 @@ impl PaymentProvider for Sandbox {
     /// Nothing happens by being asked: whether it was charged before makes no difference.
     fn find_charge<'p>(&'p self, charge: &'p Charge, _: Option<&'p str>) -> Asking<'p, Option<Progress>> {
         ready(self.progress_of(charge).map(Some)).boxed()
+    }
+
+    fn give_up<'p>(&'p self, charge: &'p Charge, _: Option<&'p str>) -> Asking<'p, Progress> {
+        let state = ChargeState::Failed { reason: "Its holder did not authenticate.".to_owned() };
+        ready(Ok(Progress { reference: Some(reference_of(charge)), state })).boxed()
     }
 
     fn refund<'p>(&'p self, refund: &'p CardRefund) -> Asking<'p, Progress> {

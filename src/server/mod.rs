@@ -141,6 +141,9 @@ impl Server {
 fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
     let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
     if let Some(stripe) = &config.stripe {
+        if config.sandbox && stripe.is_live() {
+            return Err(stripe::ConfigError::LiveKeyInASandbox);
+        }
         providers.push(Arc::new(Stripe::new(stripe.clone())?));
     }
     if config.sandbox {

@@ -1,6 +1,6 @@
 //! What holds of every sequence of decisions, whatever is asked. No database takes part.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use abacus::domain::account::{AccountStatus, Suspension};
@@ -11,7 +11,9 @@ use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, Transaction
 use abacus::domain::ledger::{Entry, Fault, Verifier};
 use abacus::domain::money::CurrencyCode;
 use abacus::domain::order::{Order, OrderState, OrderType};
+use abacus::domain::payment::{PaymentPurpose, PaymentState};
 use abacus::domain::period::BillPeriod;
+use abacus::domain::prepay::PrepaymentStatus;
 use abacus::domain::refusal::RefusalCode;
 use abacus::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 use chrono::TimeDelta;
@@ -66,7 +68,11 @@ fn entries_are_numbered_and_chained(run: &Run) -> Checked {
 fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
     let made = &run.book.gained.transactions;
     let mut given_back: HashMap<TransactionId, Decimal> = HashMap::new();
-    for refund in made.iter().filter(|t| t.kind == TransactionKind::Refund) {
+    // What a provider did not give back was put back.
+    let failed = run.book.payments.values().filter(|payment| payment.state == PaymentState::Failed);
+    let failed: HashSet<_> = failed.filter_map(|payment| payment.transaction).collect();
+    let done = |t: &&Arc<Transaction>| t.kind == TransactionKind::Refund && !failed.contains(&t.id);
+    for refund in made.iter().filter(done) {
         *given_back.entry(refund.refund_of.expect("a refund names what it is of")).or_default() +=
             refund.amount;
     }
@@ -78,6 +84,46 @@ fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
         prop_assert_eq!(transaction.status == TransactionStatus::Refunded, whole);
     }
     prop_assert!(given_back.is_empty(), "every refund is of a transaction that there is");
+    Ok(())
+}
+
+/// What a provider has charged is one movement of money, and what is paid for was charged.
+fn a_card_is_charged_once_for_what_it_pays(run: &Run) -> Checked {
+    let mut moved = HashSet::new();
+    for payment in run.book.payments.values() {
+        prop_assert_eq!(payment.next_step_at.is_some(), !payment.state.is_settled(), "{:?}", payment);
+        let succeeded = payment.state == PaymentState::Succeeded;
+        if payment.purpose != PaymentPurpose::Refund {
+            prop_assert_eq!(payment.transaction.is_some(), succeeded);
+        }
+        if let Some(id) = payment.transaction {
+            prop_assert!(moved.insert(id), "two payments of one movement");
+            let transaction = &run.book.transactions[&id];
+            prop_assert_eq!((transaction.amount, transaction.currency), (payment.amount, payment.currency));
+        }
+    }
+    let by_card = |t: &&Arc<Transaction>| t.debit == Ledger::Cash("provider".to_owned());
+    let come_in =
+        run.book.gained.transactions.iter().filter(by_card).filter(|t| t.kind != TransactionKind::Adjustment);
+    for transaction in come_in {
+        prop_assert!(
+            moved.contains(&transaction.id),
+            "money came in that nobody has paid: {:?}",
+            transaction
+        );
+    }
+    let mut offers = HashSet::new();
+    for held in run.book.prepayments.values() {
+        prop_assert!(!held.status.holds_offer() || offers.insert(held.quote), "an offer was taken twice");
+        let charged = held.payment.map(|id| run.book.payments[&id].state) == Some(PaymentState::Succeeded);
+        let unpaid = [PrepaymentStatus::Processing, PrepaymentStatus::Failed].contains(&held.status);
+        prop_assert_eq!(charged, !unpaid, "{:?}", held);
+        prop_assert_eq!(held.transaction.is_some(), charged);
+        prop_assert!(held.status != PrepaymentStatus::Bound || held.binding.is_some());
+        if held.status.holds_offer() && held.status != PrepaymentStatus::Expired && !charged {
+            prop_assert!(held.next_step_at.is_none(), "its payment is looked after");
+        }
+    }
     Ok(())
 }
 
@@ -180,14 +226,21 @@ fn ids_are_unique_and_counted(run: &Run) -> Checked {
     let bills = gained.bills.iter().map(|bill| bill.id.0);
     let transactions = gained.transactions.iter().map(|transaction| transaction.id.0);
     let notices = gained.notices.iter().map(|notice| notice.id.0);
-    let mut ids: Vec<OwnedId> = orders.chain(bills).chain(transactions).chain(notices).collect();
+    let cards = run.book.payment_methods.keys().map(|id| id.0);
+    let offers = gained.prepay_quotes.iter().map(|offer| offer.id.0);
+    let payments = run.book.payments.keys().map(|id| id.0);
+    let prepayments = run.book.prepayments.keys().map(|id| id.0);
+    let by_card = cards.chain(offers).chain(payments).chain(prepayments);
+    let mut ids: Vec<OwnedId> =
+        orders.chain(bills).chain(transactions).chain(notices).chain(by_card).collect();
     ids.sort_by_key(|id| id.number());
     let numbers: Vec<i64> = ids.iter().map(|id| id.number()).collect();
     prop_assert_eq!(numbers, (1..=ids.len() as i64).collect::<Vec<_>>(), "every number is given once");
     prop_assert_eq!(run.book.account.last_no, ids.len() as i64);
     prop_assert_eq!(ids.iter().map(|id| id.uuid()).collect::<BTreeSet<_>>().len(), ids.len());
     prop_assert!(ids.iter().all(|id| id.account() == run.book.account.id));
-    prop_assert!(gained.transactions.is_sorted_by(|a, b| a.id < b.id));
+    let posted = gained.transactions.iter().filter(|transaction| transaction.touches_balance());
+    prop_assert!(posted.is_sorted_by(|a, b| a.id < b.id));
     Ok(())
 }
 
@@ -195,6 +248,7 @@ fn everything_holds(run: &Run) -> Checked {
     money_is_where_it_should_be(run)?;
     entries_are_numbered_and_chained(run)?;
     refunds_stay_within_what_was_paid(run)?;
+    a_card_is_charged_once_for_what_it_pays(run)?;
     exclusive_orders_are_alone_in_their_region(run)?;
     bills_are_the_sum_of_their_parts(run)?;
     no_period_is_missed_or_billed_twice(run)?;
@@ -299,7 +353,9 @@ proptest! {
                         };
                         prop_assert_eq!(dry.bill.as_ref().map(parts), wet.bill.as_ref().map(parts));
                         let same = dry.transaction.as_ref().map(|t| t.id) == wet.transaction.as_ref().map(|t| t.id);
-                        prop_assert!(wet.transaction.is_none() || !same, "a provisional id is nobody's");
+                        // What a provider says may be of a movement that there is.
+                        let made = wet.transaction.is_some() && command.key.is_some();
+                        prop_assert!(!made || !same, "a provisional id is nobody's");
                     }
                     (Ok(Done::Before(dry)), Ok(Done::Before(wet))) => prop_assert_eq!(dry, wet),
                     (Err(dry), Err(wet)) => prop_assert_eq!(dry, wet),
@@ -321,7 +377,9 @@ proptest! {
             run.carry_out(&deed);
         }
         for asked in &run.asked {
-            let new = |action: &Action| matches!(action, Action::Checkout(_) | Action::Subscribe(_));
+            let new = |action: &Action| {
+                matches!(action, Action::Checkout(_) | Action::Subscribe(_) | Action::Prepay(_))
+            };
             if let (true, Err(refusal)) = (new(&asked.command.action), &asked.outcome) {
                 let codes = [RefusalCode::AccountSuspended, RefusalCode::IdempotencyKeyReused];
                 prop_assert!(codes.contains(&refusal.code), "{:?}", refusal);

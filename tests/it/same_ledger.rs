@@ -1,5 +1,6 @@
 //! The engine on PostgreSQL comes to the same ledger, row by row, as decisions on a book alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use abacus::clock::Clock;
@@ -91,6 +92,13 @@ impl Bench {
             by_number(&read.unwrap_or_default(), |b| b.id.0.number()),
             by_number(&book.gained.bills, |b| b.id.0.number())
         );
+        let read =
+            self.repository.newest_prepayments(vec![all]).await.unwrap().remove(&all).unwrap_or_default();
+        let held: Vec<_> = book.prepayments.values().rev().cloned().collect();
+        prop_assert_eq!(&read[..], &held[..]);
+        let ids: Vec<_> = book.payments.keys().copied().collect();
+        let read: BTreeMap<_, _> = self.repository.payments(&ids).await.unwrap().into_iter().collect();
+        prop_assert_eq!(&read, &book.payments);
         let open = self.repository.notices(vec![id]).await.unwrap().remove(&id).unwrap_or_default();
         let newest = book.gained.notices.iter().rev().take(open.len().max(1));
         prop_assert_eq!(open.iter().collect::<Vec<_>>(), newest.collect::<Vec<_>>());

@@ -10,7 +10,7 @@ use abacus::clock::Clock;
 use abacus::domain::ids::AccountId;
 use abacus::jobs::billing::{begin_runs, late_pass, run_pass};
 use abacus::jobs::burst::burst_pass;
-use abacus::jobs::{Permit, pass};
+use abacus::jobs::{Permit, pass, payment_pass, prepayment_pass};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 21] = [
     "accounts",
     "namespaces",
     "orders",
@@ -43,6 +43,10 @@ const TABLES: [&str; 17] = [
     "late_usage",
     "gauge_slots",
     "resource_prices",
+    "payment_methods",
+    "prepay_quotes",
+    "prepayments",
+    "payments",
 ];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts. Of one
@@ -82,6 +86,21 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         UPDATE orders SET next_step_at = '2026-01-02T00:00:00Z', expires_at = '2120-01-01T00:00:00Z' WHERE number IN ('O1', 'O2', 'O4');
         UPDATE bills SET status = 'UNPAID', due_at = '2100-01-01T00:00:00Z', next_step_at = '2100-01-01T00:00:00Z' WHERE number LIKE 'B%77';
         UPDATE bills SET status = 'UNPAID', next_step_at = '2026-01-02T00:00:00Z' WHERE number IN ('B1', 'B2');
+        INSERT INTO payment_methods SELECT a, pg_temp.made(g, a, 200000 + g), 'sandbox', 'pm_card_visa', 'visa', '4242', '2030-12-31', NULL
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO prepay_quotes SELECT a, pg_temp.made(g, a, 300000 + g), 'USD', 7, 7, 1, 'c', 'c', 1000, 0, 0, NULL, '[]', pg_temp.at(g + 15)
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO payments SELECT a, pg_temp.made(g, a, 400000 + g), 'PREPAYMENT', CASE WHEN g < 4 THEN 'CREATED' ELSE 'SUCCEEDED' END,
+                'USD', 7, 'App', pg_temp.made(g, a, 200000 + g), 'sandbox', 'pm_card_visa', NULL, 'visa', true, pg_temp.made(g, a, 500000 + g),
+                NULL, CASE WHEN g >= 4 THEN pg_temp.made(g, a, g * 3 + 2) END, NULL, NULL, NULL, 0,
+                CASE WHEN g < 4 THEN '2026-01-02T00:00:00Z'::timestamptz WHEN g % 2 = 0 THEN '2100-01-01T00:00:00Z' END
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO prepayments SELECT a, pg_temp.made(g, a, 500000 + g), CASE WHEN g < 4 THEN 'PROCESSING' ELSE 'BOUND' END,
+                pg_temp.made(g, a, 300000 + g), pg_temp.made(g, a, 200000 + g), 'USD', 7, 7, 1, 'c', 'c', 1000, 0, 0, true, NULL, NULL, NULL,
+                CASE WHEN g >= 4 THEN 'app' END, NULL, CASE WHEN g >= 4 THEN 'p' END, CASE WHEN g >= 4 THEN pg_temp.at(g) END,
+                CASE WHEN g >= 4 THEN pg_temp.at(g + 43200) END, NULL, pg_temp.made(g, a, 400000 + g), NULL, NULL,
+                CASE WHEN g BETWEEN 4 AND 6 THEN '2026-01-02T00:00:00Z'::timestamptz ELSE '2100-01-01T00:00:00Z' END
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO notices (account_id, id, kind, message, at)
             SELECT a, pg_temp.made(g, a, g * 3 + 2), 'LOW_BALANCE', 'filled', pg_temp.at(g)
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
@@ -121,6 +140,31 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         "#
     );
     sql.batch_execute(&script).await.expect("rows");
+}
+
+/// An app is paid for by card, bound, renewed and given back; the balance is recharged by card.
+async fn prepaid_app(reads: &mut Reads, operator: &Client, account: &str, key: &str) {
+    let card = json!({ "accountId": account, "providerToken": "pm_card_visa" });
+    let card = operator.mutate("addPaymentMethod", "AddPaymentMethodInput", card, "paymentMethod { id }");
+    let card = reads.watch("addPaymentMethod", card).await["paymentMethod"]["id"].clone();
+    let limits = json!({ "accountId": account, "asset": "USD", "clusterId": "c", "chartName": "c", "cpuLimit": 1000, "memLimit": 0,
+        "storageLimit": 0, "period": 1 });
+    let offer = operator.mutate("quotePrepay", "QuotePrepayInput", limits, "quote { id }");
+    let offer = reads.watch("quotePrepay", offer).await;
+    let input = json!({ "quoteId": offer["quote"]["id"], "amount": "7", "paymentMethodId": card, "idempotencyKey": format!("prepay {key}") });
+    let paid = operator.mutate("prepay", "PrepayInput", input, "prepayment { id transaction { id } }");
+    let paid = reads.watch("prepay", paid).await["prepayment"].clone();
+    let input = json!({ "prepaymentId": paid["id"], "asset": "USD", "appId": "a", "clusterId": "c", "chartName": "c", "cpuLimit": 1000,
+        "memLimit": 0, "storageLimit": 0, "projectName": "p" });
+    reads.watch("bindApp", operator.mutate("bindApp", "BindAppInput", input, "prepayment { id }")).await;
+    let input = json!({ "prepaymentId": paid["id"], "autoRenewal": true });
+    let set = operator.mutate("setAutoRenewal", "SetAutoRenewalInput", input, "prepayment { id }");
+    reads.watch("setAutoRenewal", set).await;
+    let input = json!({ "transactionId": paid["transaction"]["id"], "reason": "r", "idempotencyKey": format!("give back {key}") });
+    reads.watch("refund to a card", operator.mutate("refund", "RefundInput", input, "refund { id }")).await;
+    let input = json!({ "accountId": account, "amount": "1", "paymentMethodId": card, "idempotencyKey": format!("by card {key}") });
+    let recharged = operator.mutate("recharge", "RechargeInput", input, "transaction { id }");
+    reads.watch("recharge by card", recharged).await;
 }
 
 /// A server on filled tables.
@@ -260,6 +304,7 @@ async fn hot_statements_read_little_of_large_tables() {
             "idempotencyKey": format!("refund {key}") });
         reads.watch("refund", operator.mutate("refund", "RefundInput", input, "refund { id }")).await;
         life_of_an_order(&mut reads, &operator, &shopper, &plan, key).await;
+        prepaid_app(&mut reads, &operator, &shopper, key).await;
         let discount = json!({ "discount": { "payablePercent": "90" } });
         let input = json!({ "accountId": shopper, "infos": [{ "definition": discount }], "idempotencyKey": format!("set {key}") });
         let set = operator.mutate(
@@ -295,6 +340,10 @@ async fn hot_statements_read_little_of_large_tables() {
     assert!(!ran.runs.0.is_empty(), "some were due");
     reads.watch("jobs, when nothing is due", pass(&app.jobs, Permit::Always)).await.unwrap();
 
+    for when in ["prepayments and payments", "prepayments and payments, when nothing is due"] {
+        reads.watch(when, prepayment_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch(when, payment_pass(&app.jobs, &Permit::Always)).await.unwrap();
+    }
     for when in ["late usage", "late usage, when none is left"] {
         let looked = reads.watch(when, late_pass(&app.jobs, &Permit::Always)).await.unwrap();
         assert_eq!(looked.undone, 0, "{when}");
@@ -357,6 +406,7 @@ async fn hot_statements_read_little_of_large_tables() {
         ("transactions", [early, "kind: CHECKOUT"]),
         ("ledger", [early, r#"startTime: "2026-01-14T00:00:00Z""#]),
         ("ledger", [early, "billingCycle: 7"]),
+        ("prepayments", ["status: BOUND", "status: BOUND"]),
     ] {
         for (whose, client, account) in [
             ("everybody's", &operator, String::new()),

@@ -182,6 +182,20 @@ impl Prepayment {
         })
     }
 
+    /// The same as it was before it was to be given back, which failed.
+    pub fn restored(&self, instant: DateTime<Utc>) -> Result<Self, OutOfRange> {
+        let (status, next_step_at) = match &self.binding {
+            None => (PrepaymentStatus::Paid, None),
+            Some(binding) if instant < binding.term.end => {
+                let notice = binding.term.end.checked_sub_signed(EXPIRY_NOTICE).ok_or(OutOfRange)?;
+                let next = if notice > instant { notice } else { binding.term.end };
+                (PrepaymentStatus::Bound, Some(next))
+            }
+            Some(_) => (PrepaymentStatus::Expired, None),
+        };
+        Ok(Self { status, next_step_at, ..self.clone() })
+    }
+
     /// Refuses an app that is not the one that was paid for.
     pub fn require_same(&self, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let differs = |field: &'static str, paid: &dyn std::fmt::Display| {

@@ -118,7 +118,11 @@ fn not_kept(error: ProviderError) -> MutationError {
     match error {
         ProviderError::NoSuchCard => refused(RefusalCode::NotFound).into(),
         ProviderError::Refused(_) => refused(RefusalCode::PaymentDeclined).into(),
-        ProviderError::Unavailable(_) => ApiError::new("UNAVAILABLE", error.to_string()).into(),
+        ProviderError::Unavailable(_) => {
+            // Its words may tell of the provider's account.
+            tracing::error!(%error, "a card could not be kept");
+            ApiError::new("UNAVAILABLE", "the payment provider could not be asked").into()
+        }
     }
 }
 

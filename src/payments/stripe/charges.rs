@@ -9,6 +9,7 @@ use super::failure::{Failure, Refusal};
 use super::lookup::{self, Listed, Metadata, PAYMENT_PARAM};
 use super::name::is_name;
 use super::params::Params;
+use crate::clock::wall;
 use crate::domain::payment::{ChargeState, Progress};
 use crate::payments::{Charge, ProviderError};
 
@@ -116,6 +117,8 @@ fn params<'c>(charge: &'c Charge, return_url: Option<&'c str>) -> Result<Params<
         .with(PAYMENT_PARAM, charge.payment.as_str())
         .with_any("customer", charge.customer.as_deref())
         .with_any("off_session", (!charge.on_session).then_some("true"))
+        // Without an address to come back to, Stripe answers none to authenticate at.
+        .with_spare("error_on_requires_action", (charge.on_session && return_url.is_none()).then_some("true"))
         .with_spare("return_url", return_url.filter(|_| charge.on_session))
         .with_spare("description", Some(charge.description.as_str()).filter(|text| !text.is_empty()));
     Ok(params)
@@ -138,23 +141,47 @@ pub async fn find(
     reference: Option<&str>,
 ) -> Result<Option<Progress>, ProviderError> {
     let found = match reference {
-        Some(reference) if is_name(reference) => by_reference(client, reference).await?,
+        Some(reference) if is_name(reference) => Some(by_reference(client, reference).await?),
         _ => by_our_id(client, charge).await?,
     };
     Ok(found.map(PaymentIntent::into_progress))
 }
 
-async fn by_reference(client: &Client, reference: &str) -> Result<Option<PaymentIntent>, Failure> {
+/// What is not there under a name that Stripe has given is another account's: nobody knows what became of it.
+async fn by_reference(client: &Client, reference: &str) -> Result<PaymentIntent, Failure> {
     match client.get(&format!("{PATH}/{reference}"), Params::default()).await {
-        Ok(intent) => Ok(Some(intent)),
-        Err(Failure::Refusal(refusal)) if refusal.is_not_found() => Ok(None),
-        Err(failure) => Err(failure),
+        Err(Failure::Refusal(refusal)) if refusal.is_not_found() => {
+            Err(Failure::Unknown(format!("{reference} is not known to this account of Stripe's")))
+        }
+        found => found,
+    }
+}
+
+/// Cancels a charge that waits for its card's holder; one that has come to its end stays as it is.
+pub async fn give_up(
+    client: &Client,
+    charge: &Charge,
+    reference: Option<&str>,
+) -> Result<Progress, ProviderError> {
+    let intent = match reference {
+        Some(reference) if is_name(reference) => by_reference(client, reference).await?,
+        _ => {
+            by_our_id(client, charge).await?.ok_or_else(|| Failure::Unknown("it is not found".to_owned()))?
+        }
+    };
+    let canceled = client.post(&format!("{PATH}/{}/cancel", intent.id), Params::default(), None).await;
+    match canceled {
+        Ok(intent) => Ok(PaymentIntent::into_progress(intent)),
+        Err(Failure::Refusal(_)) => Ok(by_reference(client, &intent.id).await?.into_progress()),
+        Err(failure) => Err(failure.into()),
     }
 }
 
 /// The payment that bears our id, among those of the customer since the charge was made.
 async fn by_our_id(client: &Client, charge: &Charge) -> Result<Option<PaymentIntent>, Failure> {
-    let since = charge.created_at.timestamp().saturating_sub(CLOCK_SLACK.num_seconds());
+    // A sandbox's clock may be ahead of Stripe's.
+    let created_at = charge.created_at.min(wall());
+    let since = created_at.timestamp().saturating_sub(CLOCK_SLACK.num_seconds());
     // They only make the list shorter: our id tells the payment, and `localstripe` does not know them.
     let filters = Params::default()
         .with_spare("customer", charge.customer.as_deref())

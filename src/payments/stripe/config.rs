@@ -35,7 +35,7 @@ impl StripeConfig {
     }
 
     /// Whether the key moves real money.
-    pub(super) fn is_live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         self.secret_key.contains("_live_")
     }
 }
@@ -56,6 +56,9 @@ pub enum ConfigError {
     /// Real money is moved over https:// only.
     #[error("a live key of Stripe is sent over https:// only")]
     LiveKeyInTheClear,
+    /// A sandbox's clock is moved by years, and everything that falls due on the way is charged.
+    #[error("a sandbox takes test keys of Stripe only")]
+    LiveKeyInASandbox,
     /// Not a key.
     #[error("Stripe's secret key is empty or not of letters, digits and _")]
     Key,

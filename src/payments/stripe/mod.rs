@@ -70,6 +70,10 @@ impl PaymentProvider for Stripe {
         charges::find(&self.client, charge, reference).boxed()
     }
 
+    fn give_up<'p>(&'p self, charge: &'p Charge, reference: Option<&'p str>) -> Asking<'p, Progress> {
+        charges::give_up(&self.client, charge, reference).boxed()
+    }
+
     fn refund<'p>(&'p self, refund: &'p CardRefund) -> Asking<'p, Progress> {
         refunds::make(&self.client, refund).boxed()
     }

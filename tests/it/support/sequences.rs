@@ -8,18 +8,25 @@ use abacus::domain::book::{Book, CapacityCatalogue, Catalogue};
 use abacus::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
 use abacus::domain::capacity::{ResourcePrice, TermDiscount, by_currency};
 use abacus::domain::command::{
-    Action, AdjustBalance, BillStep, CancelOrder, Checkout, Command, Done, OrderStep, Recharge, Refund,
-    RenewOrder, SetAutoRenewal, Subscribe,
+    Action, AddPaymentMethod, AdjustBalance, BillStep, BindApp, CancelOrder, Checkout, Command, Done,
+    KeepQuote, OrderStep, PaymentClaim, PaymentReport, Prepay, PrepaymentStep, Recharge, RechargeByCard,
+    Refund, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal, Subscribe,
 };
 use abacus::domain::decide::decide;
-use abacus::domain::ids::{AccountId, BillId, IdMint, OrderId, PlanId, ResourcePriceId, TransactionId};
+use abacus::domain::ids::{
+    AccountId, BillId, IdMint, OrderId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, ResourcePriceId,
+    TransactionId,
+};
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
+use abacus::domain::payment::{ChargeState, Progress};
+use abacus::domain::payment_method::Card;
 use abacus::domain::period::BillPeriod;
 use abacus::domain::plan::{Aggregation, Plan, Resource};
 use abacus::domain::policies::Policies;
+use abacus::domain::prepay::{App, Limits, Quoted};
 use abacus::domain::refusal::Refusal;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -47,6 +54,11 @@ pub enum Event {
     Status(AccountStatus),
     /// A job does what has been due longest.
     Job,
+    /// A payment provider says something of a payment.
+    Provider {
+        which: Index,
+        state: ChargeState,
+    },
     /// A cycle, some after or before that of now, charges so much.
     Burst {
         cycles: i32,
@@ -99,6 +111,30 @@ pub enum What {
         cents: Option<i64>,
     },
     RefundOfNothing,
+    AddCard(u8),
+    RemoveCard(Index),
+    ByCard {
+        which: Index,
+        units: i64,
+    },
+    Offer {
+        units: i64,
+        months: i32,
+    },
+    Prepay {
+        offer: Index,
+        card: Index,
+        amount: Expected,
+        auto_renewal: bool,
+    },
+    Bind {
+        which: Index,
+        app: u8,
+    },
+    PrepaymentRenewal {
+        which: Index,
+        on: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +187,32 @@ fn what() -> impl Strategy<Value = What> {
         2 => (-3_000i64..3_000, 0u32..12).prop_map(|(units, places)| What::Adjust { units, places }),
         5 => (any::<Index>(), proptest::option::of(1i64..8_000)).prop_map(|(which, cents)| What::Refund { which, cents }),
         1 => Just(What::RefundOfNothing),
+        14 => by_card(),
+    ]
+}
+
+/// What has to do with cards.
+fn by_card() -> impl Strategy<Value = What> {
+    let expected =
+        prop_oneof![8 => Just(Expected::Right), 1 => Just(Expected::Wrong), 1 => Just(Expected::Nothing)];
+    prop_oneof![
+        3 => (0..3u8).prop_map(What::AddCard),
+        1 => any::<Index>().prop_map(What::RemoveCard),
+        4 => (any::<Index>(), -1i64..50_000).prop_map(|(which, units)| What::ByCard { which, units }),
+        4 => (1i64..10_000, 1..13i32).prop_map(|(units, months)| What::Offer { units, months }),
+        6 => (any::<Index>(), any::<Index>(), expected, any::<bool>())
+            .prop_map(|(offer, card, amount, auto_renewal)| What::Prepay { offer, card, amount, auto_renewal }),
+        4 => (any::<Index>(), 0..2u8).prop_map(|(which, app)| What::Bind { which, app }),
+        1 => (any::<Index>(), any::<bool>()).prop_map(|(which, on)| What::PrepaymentRenewal { which, on }),
+    ]
+}
+
+fn charge_state() -> impl Strategy<Value = ChargeState> {
+    prop_oneof![
+        5 => Just(ChargeState::Succeeded),
+        2 => Just(ChargeState::Failed { reason: "declined".to_owned() }),
+        1 => Just(ChargeState::Processing),
+        1 => Just(ChargeState::ActionNeeded { url: Some("https://bank.example".to_owned()) }),
     ]
 }
 
@@ -165,6 +227,7 @@ fn event() -> impl Strategy<Value = Event> {
         5 => any::<Index>().prop_map(Event::Again),
         2 => status.prop_map(Event::Status),
         25 => Just(Event::Job),
+        12 => (any::<Index>(), charge_state()).prop_map(|(which, state)| Event::Provider { which, state }),
         3 => (-1..3i32, 1i64..3_000, 0u32..10)
             .prop_map(|(cycles, units, places)| Event::Burst { cycles, units, places }),
     ]
@@ -343,6 +406,15 @@ impl Run {
         let command = match event {
             Event::Status(status) => return Some(Deed::Status(*status)),
             Event::Job => self.most_due()?,
+            Event::Provider { which, state } => {
+                let payments: Vec<_> = self.book.payments.keys().collect();
+                if payments.is_empty() {
+                    return None;
+                }
+                let payment = **which.get(&payments);
+                let progress = Progress { reference: Some(format!("ref {payment}")), state: state.clone() };
+                self.command(Action::SettlePayment(Box::new(PaymentReport { payment, progress })))
+            }
             Event::Burst { cycles, units, places } => {
                 let charge = Decimal::new(*units, *places);
                 let cycle = Cycle::of(self.now).plus(*cycles);
@@ -354,17 +426,15 @@ impl Run {
                     reason: "Burst".to_owned(),
                 }];
                 let charged = CycleCharge { cycle, charges, rate: charge };
-                let action = Action::ChargeBurst(Arc::new(charged));
-                Command { account: self.book.account.id, key: None, dry_run: false, action }
+                self.command(Action::ChargeBurst(Arc::new(charged)))
             }
             Event::Again(_) if self.asked.is_empty() => return None,
             Event::Again(which) => which.get(&self.asked).command.clone(),
-            Event::Ask { key, dry_run, what } => Command {
-                account: self.book.account.id,
-                key: Some(format!("key-{key}")),
-                dry_run: *dry_run,
-                action: self.action(what),
-            },
+            Event::Ask { key, dry_run, what } => {
+                let command = self.command(self.action(what));
+                let key = command.action.mutation().map(|_| format!("key-{key}"));
+                Command { key, dry_run: *dry_run, ..command }
+            }
         };
         Some(Deed::Command(Box::new(command)))
     }
@@ -379,9 +449,47 @@ impl Run {
             let due = bill.next_step_at?;
             Some((due, bill.id.0, Action::BillStep(BillStep { bill: bill.id, due })))
         });
-        let due = orders.chain(bills).filter(|(due, _, _)| *due <= self.now);
-        let (_, _, action) = due.min_by_key(|(due, id, _)| (*due, *id))?;
-        Some(Command { account: self.book.account.id, key: None, dry_run: false, action })
+        let payments = self.book.payments.values().filter_map(|payment| {
+            let due = payment.next_step_at?;
+            Some((due, payment.id.0, Action::ClaimPayment(PaymentClaim { payment: payment.id, due })))
+        });
+        let prepayments = self.book.prepayments.values().filter_map(|held| {
+            let due = held.next_step_at?;
+            let renewal = held.auto_renewal.then(|| Box::new(quoted(i64::from(held.months) * 777)));
+            let step = PrepaymentStep { prepayment: held.id, due, renewal };
+            Some((due, held.id.0, Action::PrepaymentStep(Box::new(step))))
+        });
+        let all = orders.chain(bills).chain(payments).chain(prepayments);
+        let (_, _, action) =
+            all.filter(|(due, _, _)| *due <= self.now).min_by_key(|(due, id, _)| (*due, *id))?;
+        Some(self.command(action))
+    }
+
+    fn command(&self, action: Action) -> Command {
+        Command { account: self.book.account.id, key: None, dry_run: false, action }
+    }
+
+    fn a_card(&self, which: &Index) -> PaymentMethodId {
+        let cards: Vec<_> = self.book.payment_methods.keys().collect();
+        if cards.is_empty() { PaymentMethodId(nothing(self.book.account.id).0) } else { **which.get(&cards) }
+    }
+
+    fn a_prepayment(&self, which: &Index) -> PrepaymentId {
+        let made: Vec<_> = self.book.prepayments.keys().collect();
+        if made.is_empty() { PrepaymentId(nothing(self.book.account.id).0) } else { **which.get(&made) }
+    }
+
+    fn prepay(&self, offer: &Index, card: &Index, amount: Expected, auto_renewal: bool) -> Action {
+        let offers = &self.book.gained.prepay_quotes;
+        let offer = if offers.is_empty() { None } else { Some(offer.get(offers)) };
+        let quoted = offer.map_or(Decimal::ONE, |offer| offer.amount);
+        Action::Prepay(Prepay {
+            quote: offer.map_or(QuoteId(nothing(self.book.account.id).0), |offer| offer.id),
+            amount: if amount == Expected::Wrong { quoted + Decimal::ONE } else { quoted },
+            method: (amount != Expected::Nothing).then(|| self.a_card(card)),
+            auto_renewal,
+            deposit_address: None,
+        })
     }
 
     /// An order that was placed, or one that there is not.
@@ -450,6 +558,46 @@ impl Run {
                 let amount = cents.map(|cents| Decimal::new(cents, 2));
                 Action::Refund(Refund { transaction, amount, reason: "not delivered".to_owned() })
             }
+            What::AddCard(number) => Action::AddPaymentMethod(Box::new(AddPaymentMethod {
+                provider: "provider".to_owned(),
+                token: format!("card-{number}"),
+                customer: (number % 2 == 0).then(|| "customer".to_owned()),
+                card: Card {
+                    brand: "visa".to_owned(),
+                    last4: "4242".to_owned(),
+                    expires_on: NaiveDate::from_ymd_opt(2040, 12, 31).unwrap(),
+                },
+            })),
+            What::RemoveCard(which) => Action::RemovePaymentMethod(self.a_card(which)),
+            What::ByCard { which, units } => Action::RechargeByCard(RechargeByCard {
+                amount: Decimal::new(*units, 2),
+                method: self.a_card(which),
+                reason: (units % 3 == 0).then(|| "a reason".to_owned()),
+            }),
+            What::Offer { units, months } => Action::KeepQuote(Box::new(KeepQuote {
+                currency: CurrencyCode::parse("USD").unwrap(),
+                quoted: quoted(*units),
+                months: *months,
+                cluster: "c".to_owned(),
+                chart: "c".to_owned(),
+                limits: LIMITS,
+                rate: None,
+            })),
+            What::Prepay { offer, card, amount, auto_renewal } => {
+                self.prepay(offer, card, *amount, *auto_renewal)
+            }
+            What::Bind { which, app } => Action::BindApp(Box::new(BindApp {
+                prepayment: self.a_prepayment(which),
+                asset: CurrencyCode::parse("USD").unwrap(),
+                cluster: "c".to_owned(),
+                chart: "c".to_owned(),
+                limits: LIMITS,
+                app: App { id: format!("app-{app}"), icon_url: None, project: "p".to_owned() },
+            })),
+            What::PrepaymentRenewal { which, on } => Action::SetPrepaymentRenewal(SetPrepaymentRenewal {
+                prepayment: self.a_prepayment(which),
+                auto_renewal: *on,
+            }),
             What::RefundOfNothing => Action::Refund(Refund {
                 transaction: nothing(self.book.account.id),
                 amount: None,
@@ -506,6 +654,14 @@ impl Run {
     }
 }
 
+const LIMITS: Limits = Limits { cpu: 1_000, mem: 0, storage: 0 };
+
+/// So many cents.
+fn quoted(cents: i64) -> Quoted {
+    let usd = Decimal::new(cents, 2);
+    Quoted { usd, amount: usd, steps: Vec::new() }
+}
+
 /// An id that no transaction has.
 fn nothing(account: AccountId) -> TransactionId {
     TransactionId(IdMint::new(account, begin(), 1_000_000, false).next_id().unwrap())
@@ -528,6 +684,15 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     }
     for bill in book.gained.bills.iter().chain(&book.gained.changed_bills) {
         all.insert(format!("bill {}", bill.id), format!("{bill:?}"));
+    }
+    for (id, payment) in &book.payments {
+        all.insert(format!("payment {id}"), format!("{payment:?}"));
+    }
+    for (id, prepayment) in &book.prepayments {
+        all.insert(format!("prepayment {id}"), format!("{prepayment:?}"));
+    }
+    for (id, card) in &book.payment_methods {
+        all.insert(format!("card {id}"), format!("{card:?}"));
     }
     for answer in &book.gained.answers {
         all.insert(format!("gained answer {}", answer.key), format!("{answer:?}"));

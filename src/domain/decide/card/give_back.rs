@@ -31,6 +31,7 @@ pub(in crate::domain::decide) fn give_back_prepayment(
     let none = || Refusal::general(RefusalCode::NotFound, "there is no payment that could be given back");
     let charge = prepayment.payment.and_then(|id| draft.payment(id)).cloned().ok_or_else(none)?;
     let original = prepayment.transaction.and_then(|id| draft.transaction(id)).cloned().ok_or_else(none)?;
+    require_no_renewal_under_way(draft, prepayment)?;
     let amount = amount.map_or_else(|| left_of(&original), Ok)?;
     draft.put_prepayment(Prepayment {
         status: PrepaymentStatus::Refunded,
@@ -40,6 +41,20 @@ pub(in crate::domain::decide) fn give_back_prepayment(
     let refund = reversal(draft, &original, amount, reason, TransactionStatus::Pending)?;
     let refund = draft.record(refund);
     give_back(draft, &charge, &original, refund)
+}
+
+/// Refuses while another term is being charged for: what would become of that?
+fn require_no_renewal_under_way(draft: &Draft<'_>, prepayment: &Prepayment) -> Result<(), Refusal> {
+    let renews = |other: &&Arc<Prepayment>| {
+        other.previous == Some(prepayment.id) && other.status == PrepaymentStatus::Processing
+    };
+    match draft.book.prepayments.values().find(renews) {
+        None => Ok(()),
+        Some(renewal) => {
+            let message = format!("its renewal {} is being paid", renewal.id);
+            Err(Refusal::new(RefusalCode::Conflict, "transactionId", message))
+        }
+    }
 }
 
 /// Gives back a recharge: the money leaves the balance at once, and must be there.

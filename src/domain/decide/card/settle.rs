@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::super::draft::Draft;
@@ -17,6 +18,9 @@ use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
+/// Whoever asked for a payment waits for it so long.
+const WAITED_FOR: TimeDelta = TimeDelta::seconds(25);
+
 /// Takes what a provider says; what was taken before, or is older than that, changes nothing.
 pub(in crate::domain::decide) fn settle(
     draft: &mut Draft<'_>,
@@ -26,23 +30,20 @@ pub(in crate::domain::decide) fn settle(
     let held = draft.payment(report.payment).cloned().ok_or_else(none)?;
     let reference = report.progress.reference.clone().or_else(|| held.reference.clone());
     let told = Payment { reference, ..Payment::clone(&held) };
-    let abandoned = ChargeState::Failed { reason: "it was not authenticated in time".to_owned() };
-    let state = match &report.progress.state {
-        ChargeState::ActionNeeded { .. } if held.is_abandoned(draft.instant) => &abandoned,
-        state => state,
-    };
-    match state {
-        _ if held.state == PaymentState::Succeeded => {
-            return Ok(Made { payment: Some(held), ..Made::default() });
-        }
+    let is_refund = held.purpose == PaymentPurpose::Refund;
+    match (held.state, &report.progress.state) {
+        // A card may turn out later to take nothing back.
+        (PaymentState::Succeeded, ChargeState::Failed { reason }) if is_refund => fail(draft, told, reason)?,
+        (PaymentState::Failed, ChargeState::Succeeded) if is_refund => tell_of_late_refund(draft, told)?,
         // Whoever was given up on may have paid all the same: money that came is never lost.
-        ChargeState::Succeeded => succeed(draft, told)?,
-        _ if held.state == PaymentState::Failed => {
+        (PaymentState::Failed, ChargeState::Succeeded) => succeed(draft, told)?,
+        (PaymentState::Succeeded | PaymentState::Failed, _) => {
             return Ok(Made { payment: Some(held), ..Made::default() });
         }
-        ChargeState::Failed { reason } => fail(draft, told, reason)?,
-        ChargeState::Processing => wait(draft, told, None),
-        ChargeState::ActionNeeded { url } => wait(draft, told, url.clone()),
+        (_, ChargeState::Succeeded) => succeed(draft, told)?,
+        (_, ChargeState::Failed { reason }) => fail(draft, told, reason)?,
+        (_, ChargeState::Processing) => wait(draft, told, None),
+        (_, ChargeState::ActionNeeded { url }) => wait(draft, told, url.clone()),
     }
     let payment = draft.payment(held.id).cloned();
     let settled = payment.as_ref().is_some_and(|payment| payment.state.is_settled());
@@ -109,7 +110,7 @@ fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
         let reason = "It was paid for again after it had failed";
         return give_back_prepayment(draft, &prepayment, None, reason).map(drop);
     }
-    prepay::settle_renewal(draft, prepayment, None).map(drop)
+    prepay::settle_prepayment(draft, prepayment, None).map(drop)
 }
 
 fn is_taken_by_another(draft: &Draft<'_>, failed: &Prepayment) -> bool {
@@ -162,17 +163,30 @@ fn not_prepaid(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<
         next_step_at: None,
         ..Prepayment::clone(&held)
     };
-    prepay::settle_renewal(draft, unpaid, Some(reason))?;
+    prepay::settle_prepayment(draft, unpaid, Some(reason))?;
     if is_renewal { Ok(()) } else { tell_of_failure(draft, failed, reason) }
 }
 
 /// Tells an owner who was not there when it failed.
 fn tell_of_failure(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<(), Refusal> {
-    if failed.on_session && failed.attempts <= 1 {
+    let age = draft.instant.signed_duration_since(failed.created_at());
+    if failed.on_session && age < WAITED_FOR {
         return Ok(());
     }
     let message = format!("{} {} could not be paid by card: {reason}.", failed.amount, failed.currency);
     draft.notify(NoticeKind::PaymentFailed, message, failed.id.to_string())?;
+    Ok(())
+}
+
+/// What was given up on, and put back, was given back all the same: operators have to look, once.
+fn tell_of_late_refund(draft: &mut Draft<'_>, payment: Payment) -> Result<(), Refusal> {
+    const GIVEN_BACK: &str = "given back after that had been given up on";
+    if payment.failure.as_deref() == Some(GIVEN_BACK) {
+        return Ok(());
+    }
+    let message = format!("{} {} were {GIVEN_BACK}.", payment.amount, payment.currency);
+    draft.notify(NoticeKind::JobFailed, message, payment.id.to_string())?;
+    draft.put_payment(Payment { failure: Some(GIVEN_BACK.to_owned()), ..payment });
     Ok(())
 }
 
@@ -182,22 +196,33 @@ fn not_given_back(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Resu
         return Ok(());
     };
     let original = refund.refund_of.and_then(|id| draft.transaction(id)).cloned();
-    if let Some(original) = original {
-        draft.put_transaction(with_refunded(&original, money::negate(refund.amount))?);
-    }
-    if refund.status == TransactionStatus::Pending {
+    let original = match original {
+        Some(original) => {
+            Some(draft.put_transaction(with_refunded(&original, money::negate(refund.amount))?))
+        }
+        None => None,
+    };
+    if refund.touches_balance() {
+        restore_balance(draft, &refund, failed)?;
+    } else {
         draft.put_transaction(Transaction {
             status: TransactionStatus::Failed,
             ..Transaction::clone(&refund)
         });
-    } else {
-        restore_balance(draft, &refund, failed)?;
     }
-    if let Some(held) = failed.prepayment.and_then(|id| draft.prepayment(id)).cloned() {
-        draft.put_prepayment(Prepayment { status: held.paid_status(), ..Prepayment::clone(&held) });
-    }
+    let whole = original.is_some_and(|original| original.refunded_amount.is_zero());
+    restore_prepayment(draft, failed, whole)?;
     let message = format!("{} {} could not be given back: {reason}.", failed.amount, failed.currency);
     draft.notify(NoticeKind::JobFailed, message, failed.id.to_string())?;
+    Ok(())
+}
+
+/// What nothing was given back of in the end is what it was before, unless its offer was taken once more meanwhile.
+fn restore_prepayment(draft: &mut Draft<'_>, failed: &Payment, whole: bool) -> Result<(), Refusal> {
+    let Some(held) = failed.prepayment.and_then(|id| draft.prepayment(id)).cloned() else { return Ok(()) };
+    if whole && held.status == PrepaymentStatus::Refunded && !is_taken_by_another(draft, &held) {
+        draft.put_prepayment(held.restored(draft.instant)?);
+    }
     Ok(())
 }
 

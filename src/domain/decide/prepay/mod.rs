@@ -9,7 +9,7 @@ mod step;
 pub(super) use binding::bind;
 pub(super) use purchase::prepay;
 pub(super) use quote::keep_quote;
-pub(super) use renewal::{set_auto_renewal, settle_renewal};
+pub(super) use renewal::{set_auto_renewal, settle_prepayment};
 pub(super) use step::step;
 
 use std::sync::Arc;

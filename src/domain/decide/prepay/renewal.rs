@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use rust_decimal::Decimal;
 
 use super::super::Made;
 use super::super::draft::Draft;
@@ -49,8 +50,8 @@ pub(super) fn renew(
     quoted: Option<&Quoted>,
 ) -> Result<(), Refusal> {
     draft.require_active()?;
-    let quoted =
-        quoted.ok_or_else(|| Refusal::general(RefusalCode::NotFound, "there is no price for it now"))?;
+    let none = || Refusal::general(RefusalCode::NotFound, "there is no price for it now");
+    let quoted = quoted.filter(|quoted| quoted.usd > Decimal::ZERO).ok_or_else(none)?;
     let method = kept_card(draft, ending)?;
     let offer = KeepQuote {
         currency: ending.currency,
@@ -61,8 +62,8 @@ pub(super) fn renew(
         limits: ending.limits,
         rate: None,
     };
-    let none = || Refusal::general(RefusalCode::NotFound, "an offer was not made");
-    let quote = super::keep_quote(draft, &offer)?.prepay_quote.ok_or_else(none)?;
+    let unmade = || Refusal::general(RefusalCode::NotFound, "an offer was not made");
+    let quote = super::keep_quote(draft, &offer)?.prepay_quote.ok_or_else(unmade)?;
     let id = PrepaymentId(draft.next_id()?);
     let next =
         Prepayment { previous: Some(ending.id), ..Prepayment::of(id, &quote, Means::Card(method.id), true) };
@@ -77,23 +78,30 @@ fn kept_card(draft: &Draft<'_>, ending: &Prepayment) -> Result<Arc<PaymentMethod
     super::super::card::kept(draft, id).cloned().map_err(|_| none())
 }
 
-/// A renewal was paid or was not: the one that it follows is over, or is tried again.
-pub(in crate::domain::decide) fn settle_renewal(
+/// A prepayment was paid or was not. The one that it renews is over, or is tried again.
+pub(in crate::domain::decide) fn settle_prepayment(
     draft: &mut Draft<'_>,
-    renewal: Prepayment,
+    settled: Prepayment,
     failure: Option<&str>,
 ) -> Result<Arc<Prepayment>, Refusal> {
-    let previous = renewal.previous.and_then(|id| draft.prepayment(id)).cloned();
+    let previous = settled.previous.and_then(|id| draft.prepayment(id)).cloned();
     let Some((previous, binding)) = previous.and_then(|p| p.binding.clone().map(|binding| (p, binding)))
     else {
-        return Ok(draft.put_prepayment(renewal));
+        return Ok(draft.put_prepayment(settled));
     };
+    let runs = previous.status == PrepaymentStatus::Bound;
     if let Some(reason) = failure {
-        try_again(draft, &previous, reason)?;
-        return Ok(draft.put_prepayment(renewal));
+        if runs {
+            try_again(draft, &previous, reason)?;
+        }
+        return Ok(draft.put_prepayment(settled));
     }
-    let over = PrepaymentStatus::Expired;
-    draft.put_prepayment(Prepayment { status: over, next_step_at: None, ..Prepayment::clone(&previous) });
+    if runs {
+        let over = PrepaymentStatus::Expired;
+        draft.put_prepayment(Prepayment { status: over, next_step_at: None, ..Prepayment::clone(&previous) });
+    }
+    // What was said of automatic renewal meanwhile was said of the one before.
+    let renewal = Prepayment { auto_renewal: previous.auto_renewal, ..settled };
     Ok(draft.put_prepayment(renewal.bound(binding.app, binding.term.end)?))
 }
 

@@ -10,8 +10,9 @@ use super::super::put_off::put_off;
 use super::renewal;
 use crate::domain::account::AccountStatus;
 use crate::domain::command::{JobDone, JobKind, PrepaymentStep};
+use crate::domain::money::OutOfRange;
 use crate::domain::notice::NoticeKind;
-use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted};
+use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted, RENEWAL_GRACE};
 use crate::domain::refusal::Refusal;
 
 /// Does what is due, if the prepayment still says what it said when it was read.
@@ -43,14 +44,19 @@ fn advance(draft: &mut Draft<'_>, held: &Prepayment, quoted: Option<&Quoted>) ->
         (PrepaymentStatus::Bound, Some(binding)) if draft.instant < binding.term.end => {
             (JobKind::PrepaymentExpiry, tell_of_end(draft, held, binding, quoted)?)
         }
-        (PrepaymentStatus::Bound, Some(_))
-            if held.auto_renewal && draft.account.status != AccountStatus::Closed =>
-        {
+        (PrepaymentStatus::Bound, Some(binding)) if may_renew(draft, held, binding)? => {
             (JobKind::PrepaymentRenewal, try_renewal(draft, held, quoted)?)
         }
         _ => (JobKind::PrepaymentEnd, end(draft, held)),
     };
     Ok(JobDone { kind, succeeded })
+}
+
+/// What is over for longer is not charged for afterwards.
+fn may_renew(draft: &Draft<'_>, held: &Prepayment, binding: &Binding) -> Result<bool, Refusal> {
+    let last = binding.term.end.checked_add_signed(RENEWAL_GRACE).ok_or(OutOfRange)?;
+    let open = draft.account.status != AccountStatus::Closed;
+    Ok(held.auto_renewal && open && draft.instant < last)
 }
 
 fn end(draft: &mut Draft<'_>, held: &Prepayment) -> bool {

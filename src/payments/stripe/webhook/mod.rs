@@ -18,10 +18,8 @@ pub const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 pub enum Subject {
     /// A charge of ours is further.
     Charge,
-    /// A refund of ours is further.
+    /// A refund is further: ours, or one that was made in Stripe's dashboard.
     Refund,
-    /// Money of a charge of ours was given back, by whomever: in Stripe's dashboard for example.
-    ChargeRefunded,
     /// A card's holder disputes a charge of ours.
     Dispute,
 }
@@ -66,6 +64,11 @@ impl Webhook {
     /// An endpoint with its secrets, `whsec_…`.
     pub fn new(secrets: Vec<String>) -> Self {
         Self { secrets, tolerance: TOLERANCE }
+    }
+
+    /// Whether it has a secret: without one it believes nothing.
+    pub fn is_set_up(&self) -> bool {
+        !self.secrets.is_empty()
     }
 
     /// The same, with another age that a signature may have.
