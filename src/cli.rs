@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ServeArgs, TokenArgs, currencies,
+    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ServeArgs, TokenArgs, currencies,
 };
 use crate::demo;
 use crate::domain::billing_run::{BillingRun, RunState};
@@ -20,7 +20,7 @@ use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
 use crate::graphql::sdl;
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
-use crate::payments::StripeConfig;
+use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, StripeConfig, WrittenSettings};
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
 use crate::server::{JobServer, Server, ServerConfig, bill_month};
@@ -88,12 +88,14 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         return Err("--no-jobs needs a DATABASE_URL, on which `abacus jobs` runs them".into());
     }
     let currencies = currencies(&args.currencies)?;
+    let deposits = deposits(&args.chain)?;
     let sandbox = args.sandbox || global.database_url.is_none();
     let secret = secret(global, sandbox)?;
     let db = Db::open(global).await?;
     let config = ServerConfig {
         sandbox,
         clock: clock(sandbox),
+        deposits,
         run_jobs: !args.no_jobs,
         usage_allowance: Allowance {
             late: TimeDelta::days(i64::from(args.usage_late_days)),
@@ -125,6 +127,25 @@ fn stripe(args: &PaymentArgs) -> Option<StripeConfig> {
     Some(StripeConfig { url, return_url: args.stripe_return_url.clone(), ..usual })
 }
 
+/// The chain that tokens are taken on, if one is set.
+fn deposits(args: &ChainArgs) -> Result<Option<DepositSettings>, Failure> {
+    let is_set = [args.key.is_some(), args.url.is_some(), args.id.is_some(), !args.tokens.is_empty()];
+    if !is_set.contains(&true) && args.confirmations.is_none() && args.after_block.is_none() {
+        return Ok(None);
+    }
+    let (Some(key), Some(url), Some(chain_id), false) =
+        (&args.key, &args.url, args.id, args.tokens.is_empty())
+    else {
+        return Err("tokens are taken where all of ABACUS_DEPOSIT_KEY, ABACUS_CHAIN_URL, ABACUS_CHAIN_ID and ABACUS_TOKENS \
+             are set, or none"
+            .into());
+    };
+    let (tokens, begin_after) = (&args.tokens, args.after_block);
+    let confirmations = args.confirmations.unwrap_or(CONFIRMATIONS_DEFAULT);
+    let written = WrittenSettings { key, url, chain_id, tokens, confirmations, begin_after };
+    Ok(Some(DepositSettings::read(&written)?))
+}
+
 fn clock(sandbox: bool) -> Clock {
     if sandbox { Clock::sandbox() } else { Clock::system() }
 }
@@ -144,6 +165,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     let config = ServerConfig {
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies)?,
+        deposits: deposits(&args.chain)?,
         connections_max: JOB_CONNECTIONS,
         sandbox: args.sandbox,
         engine: EngineConfig { policies: policies(&args.payments), ..EngineConfig::default() },

@@ -1,6 +1,7 @@
 //! The command line and the environment.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +91,29 @@ pub struct PaymentArgs {
     pub unbound_refund_days: u16,
 }
 
+/// The chain that tokens are taken on: all of it is given, or nothing.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ChainArgs {
+    /// The extended public key (xpub) that deposit addresses are children 0/i of; never a private one
+    #[arg(long = "deposit-key", env = "ABACUS_DEPOSIT_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// The chain's node: http or https, JSON-RPC
+    #[arg(long = "chain-url", env = "ABACUS_CHAIN_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// The chain's id; a node of another chain is refused
+    #[arg(long = "chain-id", env = "ABACUS_CHAIN_ID")]
+    pub id: Option<u64>,
+    /// A token that is taken, ASSET:CONTRACT:PLACES; may be given again
+    #[arg(long = "token", env = "ABACUS_TOKENS", value_delimiter = ',')]
+    pub tokens: Vec<String>,
+    /// A block counts once it and those after it are so many [default: 12]
+    #[arg(long, env = "ABACUS_CONFIRMATIONS")]
+    pub confirmations: Option<NonZeroU64>,
+    /// Deposits count from the block after this one on [default: the newest when the chain is first looked at]
+    #[arg(long = "chain-after-block", env = "ABACUS_CHAIN_AFTER_BLOCK")]
+    pub after_block: Option<u64>,
+}
+
 /// How the server runs.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
@@ -111,6 +135,8 @@ pub struct ServeArgs {
     /// How many days ago usage may be that is still reported
     #[arg(long, env = "ABACUS_USAGE_LATE_DAYS", default_value_t = 35, value_parser = clap::value_parser!(u16).range(1..=400))]
     pub usage_late_days: u16,
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Leave what falls due by itself to `abacus jobs`
     #[arg(long, env = "ABACUS_NO_JOBS")]
     pub no_jobs: bool,
@@ -130,6 +156,8 @@ pub struct JobsArgs {
     /// Follow the sandbox's clock
     #[arg(long, env = "ABACUS_SANDBOX")]
     pub sandbox: bool,
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// How long it is waited for a process that runs the jobs and says nothing, before another takes over [default: 15]
     #[arg(long, env = "ABACUS_JOB_LEASE_SECONDS", value_parser = clap::value_parser!(i64).range(1..=3600))]
     pub lease_seconds: Option<i64>,

@@ -21,7 +21,7 @@ use super::payment::Payment;
 use super::payment_method::PaymentMethod;
 use super::plan::{Plan, Resource};
 use super::policies::Policies;
-use super::prepay::{PrepayQuote, Prepayment};
+use super::prepay::{Deposit, DepositPlace, PrepayQuote, Prepayment};
 use super::record::Record;
 use super::transaction::Transaction;
 
@@ -50,7 +50,7 @@ pub struct CapacityCatalogue {
 /// orders' bills and predecessors; before a purchase, all live orders of exclusive plans with their bills; before money
 /// comes in or a bill is paid, all open bills that are due, with their orders; before a month is closed or corrected, the
 /// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
-/// transactions, and whatever has taken the same offer.
+/// transactions, and whatever has taken the same offer; the prepayments of the addresses that are named.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
@@ -65,6 +65,8 @@ pub struct Book {
     pub prepay_quotes: HashMap<QuoteId, Arc<PrepayQuote>>,
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
+    /// All to the addresses that are named, and of the prepayments that wait for some.
+    pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     pub gained: Gain,
 }
 
@@ -88,6 +90,8 @@ pub struct Gain {
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     /// New or changed.
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
+    /// Those of which it was decided anew what they are good for.
+    pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// New or changed, by their accounts and beginnings.
     pub closed_months: BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
     /// Whether anything was decided that must be kept.
@@ -114,6 +118,7 @@ impl Book {
             prepay_quotes: HashMap::new(),
             prepayments: BTreeMap::new(),
             payments: BTreeMap::new(),
+            deposits: BTreeMap::new(),
             gained: Gain::default(),
         }
     }
@@ -142,6 +147,8 @@ impl Book {
         self.prepay_quotes.extend(quotes.map(|quote| (quote.id, Arc::clone(quote))));
         self.prepayments.extend(gain.prepayments.iter().map(|(id, held)| (*id, Arc::clone(held))));
         self.payments.extend(gain.payments.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        let deposits = gain.deposits.iter();
+        self.deposits.extend(deposits.map(|(place, held)| (place.clone(), Arc::clone(held))));
         self.gained.take(gain);
     }
 }
@@ -156,7 +163,8 @@ impl Gain {
         let months = self.records.len().saturating_add(self.closed_months.len());
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         let paid = self.payments.len().saturating_add(self.prepayments.len());
-        [orders, bills, transactions, others, months, prepaid, paid].iter().any(|count| *count > 0)
+        let deposits = self.deposits.len();
+        [orders, bills, transactions, others, months, prepaid, paid, deposits].iter().any(|count| *count > 0)
     }
 
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
@@ -181,6 +189,7 @@ impl Gain {
         self.payment_methods.extend(later.payment_methods);
         self.prepayments.extend(later.prepayments);
         self.payments.extend(later.payments);
+        self.deposits.extend(later.deposits);
         self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;
     }

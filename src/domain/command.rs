@@ -91,6 +91,8 @@ pub enum Action {
     BindApp(#[serde(skip)] Box<BindApp>),
     SetPrepaymentRenewal(SetPrepaymentRenewal),
     PrepaymentStep(#[serde(skip)] Box<PrepaymentStep>),
+    /// Looks what the deposits to this address of the account come to.
+    CountDeposits(String),
     /// Charges what was used beyond subscriptions in a cycle.
     ChargeBurst(#[serde(skip)] Arc<CycleCharge>),
     TellBurstHeld(BurstHeld),
@@ -221,7 +223,7 @@ pub struct Prepay {
     pub amount: Decimal,
     pub method: Option<PaymentMethodId>,
     pub auto_renewal: bool,
-    /// Where tokens are to go: made for this, and no part of what is asked.
+    /// Where tokens are to go: reserved for this, and no part of what is asked; empty in a dry run, which reserves none.
     #[serde(skip)]
     pub deposit_address: Option<String>,
 }
@@ -359,6 +361,8 @@ coded_enum! {
         PrepaymentRefund = "PREPAYMENT_REFUND",
         /// A prepayment is over.
         PrepaymentEnd = "PREPAYMENT_END",
+        /// A deposit of tokens is counted, or one that was counted is undone.
+        Deposit = "DEPOSIT",
     }
 }
 
@@ -412,6 +416,7 @@ impl Action {
             | Self::BindApp(_)
             | Self::SetPrepaymentRenewal(_)
             | Self::PrepaymentStep(_)
+            | Self::CountDeposits(_)
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_) => return None,

@@ -29,8 +29,8 @@ use crate::store::accounts;
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, bills, capacity, closings, keys, ledger, notices, orders, payment_methods, payments, plans,
-    prepay_quotes, prepayments, records, transactions,
+    Conn, bills, capacity, closings, deposits, keys, ledger, notices, orders, payment_methods, payments,
+    plans, prepay_quotes, prepayments, records, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -265,6 +265,9 @@ impl Named {
             Action::BindApp(binding) => self.paid.prepayments.push(binding.prepayment.0),
             Action::SetPrepaymentRenewal(setting) => self.paid.prepayments.push(setting.prepayment.0),
             Action::PrepaymentStep(step) => self.paid.prepayments.push(step.prepayment.0),
+            Action::CountDeposits(address) => {
+                self.paid.addresses.push((AccountId(account), address.clone()));
+            }
             Action::AddPaymentMethod(_) => self.card_holders.push(account),
             Action::RemovePaymentMethod(method) => self.methods.push(method.0),
             Action::Subscribe(subscribe) => self.resources.push(subscribe.resource.clone()),
@@ -319,6 +322,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
     let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
     let paid: Vec<_> = gain.payments.values().cloned().collect();
     let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
+    let deposited: Vec<_> = gain.deposits.values().cloned().collect();
     try_join!(
         accounts::account_post(conn, &accounts),
         write_orders(conn, &gain),
@@ -337,6 +341,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
         when(!paid.is_empty(), payments::payment_put(conn, &paid)),
         when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
+        when(!deposited.is_empty(), deposits::deposit_decide(conn, &deposited)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
     Ok(())
@@ -373,6 +378,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.prepay_quotes.extend(gained.prepay_quotes);
         all.prepayments.extend(gained.prepayments);
         all.payments.extend(gained.payments);
+        all.deposits.extend(gained.deposits);
         all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));

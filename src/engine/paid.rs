@@ -8,8 +8,9 @@ use super::batch::{Books, when};
 use crate::domain::ids::OwnedId;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
-use crate::domain::prepay::{PrepayQuote, Prepayment};
+use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment, PrepaymentStatus};
 use crate::domain::transaction::Transaction;
+use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
 use crate::store::{Conn, payment_methods, payments, prepay_quotes, prepayments, transactions as moves};
 
@@ -19,11 +20,16 @@ pub(super) struct PaidNamed {
     pub quotes: Vec<OwnedId>,
     pub prepayments: Vec<OwnedId>,
     pub payments: Vec<OwnedId>,
+    /// Whose deposits are counted.
+    pub addresses: Vec<AddressOf>,
 }
 
 impl PaidNamed {
     fn is_empty(&self) -> bool {
-        self.quotes.is_empty() && self.prepayments.is_empty() && self.payments.is_empty()
+        self.quotes.is_empty()
+            && self.prepayments.is_empty()
+            && self.payments.is_empty()
+            && self.addresses.is_empty()
     }
 }
 
@@ -35,6 +41,7 @@ pub(super) struct Paid {
     payments: Vec<Payment>,
     transactions: Vec<Transaction>,
     methods: Vec<PaymentMethod>,
+    deposits: Vec<Deposit>,
 }
 
 impl Paid {
@@ -49,16 +56,19 @@ impl Paid {
         if transactions.is_empty() && named.is_empty() {
             return Ok(paid);
         }
-        let (of_refunds, named_payments, quotes) = try_join!(
+        let (of_refunds, named_payments, quotes, of_addresses) = try_join!(
             when(!transactions.is_empty(), payments::payment_of_transactions(conn, transactions)),
             when(!named.payments.is_empty(), payments::payment_by_ids(conn, &named.payments)),
             when(!named.quotes.is_empty(), prepay_quotes::quote_by_ids(conn, &named.quotes)),
+            when(!named.addresses.is_empty(), prepayments::prepayment_of_addresses(conn, &named.addresses)),
         )?;
         paid.quotes = quotes;
         paid.payments = of_refunds.into_iter().chain(named_payments).collect();
         let of_payments = paid.payments.iter().filter_map(|payment| payment.prepayment).map(|id| id.0);
         let wanted: Vec<OwnedId> = named.prepayments.iter().copied().chain(of_payments).collect();
         paid.prepayments = when(!wanted.is_empty(), prepayments::prepayment_by_ids(conn, &wanted)).await?;
+        paid.prepayments.extend(of_addresses);
+        let addresses: Vec<AddressOf> = named.addresses.iter().cloned().chain(paid.awaited()).collect();
         let offers: Vec<OwnedId> =
             named.quotes.iter().copied().chain(paid.prepayments.iter().map(|held| held.quote.0)).collect();
         let named_prepayments: Vec<OwnedId> = paid.prepayments.iter().map(|held| held.id.0).collect();
@@ -68,18 +78,19 @@ impl Paid {
         let charges: Vec<OwnedId> = paid.charges().collect();
         let cards: Vec<OwnedId> =
             paid.prepayments.iter().filter_map(Prepayment::method).map(|id| id.0).collect();
-        let (holders, renewed, renewals, charges, methods) = try_join!(
+        let (holders, renewed, renewals, charges, methods, deposits) = try_join!(
             when(!offers.is_empty(), prepayments::prepayment_of_quotes(conn, &offers)),
             when(!previous.is_empty(), prepayments::prepayment_by_ids(conn, &previous)),
             when(!renewed_ids.is_empty(), prepayments::prepayment_renewals(conn, &renewed_ids)),
             when(!charges.is_empty(), payments::payment_by_ids(conn, &charges)),
             when(!cards.is_empty(), payment_methods::method_by_ids(conn, &cards)),
+            when(!addresses.is_empty(), deposits::deposits_to(conn, &addresses)),
         )?;
         paid.prepayments.extend(holders.into_iter().chain(renewed).chain(renewals));
         paid.payments.extend(charges);
         paid.methods = methods;
-        let moved: Vec<OwnedId> =
-            paid.payments.iter().filter_map(|payment| payment.transaction).map(|id| id.0).collect();
+        paid.deposits = deposits;
+        let moved: Vec<OwnedId> = paid.moves().collect();
         paid.transactions = when(!moved.is_empty(), moves::transaction_by_ids(conn, &moved)).await?;
         Ok(paid)
     }
@@ -106,6 +117,11 @@ impl Paid {
                 book.transactions.insert(transaction.id, Arc::new(transaction));
             }
         }
+        for deposit in self.deposits {
+            if let Some(book) = books.get_mut(&deposit.account) {
+                book.deposits.insert(deposit.place.clone(), Arc::new(deposit));
+            }
+        }
         for method in self.methods {
             if let Some(book) = books.get_mut(&method.account()) {
                 book.payment_methods.insert(method.id, Arc::new(method));
@@ -119,5 +135,17 @@ impl Paid {
     fn charges(&self) -> impl Iterator<Item = OwnedId> {
         let given_back = self.payments.iter().filter_map(|payment| payment.refund_of);
         given_back.chain(self.prepayments.iter().filter_map(|held| held.payment)).map(|id| id.0)
+    }
+    /// The addresses of the prepayments that wait for deposits.
+    fn awaited(&self) -> impl Iterator<Item = AddressOf> {
+        let waiting = self.prepayments.iter().filter(|held| held.status == PrepaymentStatus::AwaitingDeposit);
+        waiting.filter_map(|held| Some((held.account(), held.deposit_address()?.to_owned())))
+    }
+
+    /// What moved money for these payments, and for what was paid in tokens.
+    fn moves(&self) -> impl Iterator<Item = OwnedId> {
+        let by_card = self.payments.iter().filter_map(|payment| payment.transaction);
+        let in_tokens = self.prepayments.iter().filter(|held| held.deposit_address().is_some());
+        by_card.chain(in_tokens.filter_map(|held| held.transaction)).map(|id| id.0)
     }
 }

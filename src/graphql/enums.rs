@@ -327,6 +327,20 @@ mirrored_enum! {
 }
 
 mirrored_enum! {
+    /// What a deposit of tokens is good for.
+    DepositState = prepay::DepositState {
+        /// Found on the chain, and not decided on.
+        Seen,
+        /// Part of what the prepayment is, or is to be, paid with.
+        Counted,
+        /// Late, too little, too much or of another token: operators have to look.
+        Unused,
+        /// The chain was re-organised, and has it no more.
+        Undone,
+    }
+}
+
+mirrored_enum! {
     /// What a payment by card is for.
     PaymentPurpose = payment::PaymentPurpose {
         /// Money for the balance.

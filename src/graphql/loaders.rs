@@ -22,10 +22,11 @@ use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
-use crate::domain::prepay::Prepayment;
+use crate::domain::prepay::{Deposit, Prepayment};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
+use crate::store::deposits::AddressOf;
 use crate::store::error::StoreError;
 use crate::store::fetch::Rows;
 use crate::store::repository::Repository;
@@ -93,6 +94,10 @@ owner_key! {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ResourceCode(pub String);
 
+/// What reached an account's deposit address, in the order of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct DepositsTo(pub AddressOf);
+
 /// An account's namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Namespace(pub String);
@@ -142,6 +147,7 @@ owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
 owner_loader!(NewestRecordsOf => Rows<Record>, newest_records);
 owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
 owner_loader!(NewestPrepaymentsOf => Rows<Prepayment>, newest_prepayments);
+owner_loader!(DepositsTo => Rows<Deposit>, deposits_to);
 owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
 owner_loader!(OwnRulesOf => Rows<PriceRule>, own_price_rules);
 owner_loader!(DefaultRules => Rows<PriceRule>, default_price_rules);

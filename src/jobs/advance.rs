@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{JobContext, Permit, Runs, billing, burst, pass, payments, prepayments};
+use super::{JobContext, Permit, Runs, billing, burst, deposits, pass, payments, prepayments};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -18,7 +18,7 @@ const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
 /// What the runners hold, who stand aside meanwhile.
-const SEIZED: [Lease; 3] = [Lease::Jobs, Lease::Burst, Lease::Payments];
+const SEIZED: [Lease; 4] = [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits];
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.
@@ -116,6 +116,8 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
         billing::begin_runs(jobs, None).await?;
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
+        // Before what waits for them is given up.
+        runs.add(&deposits::deposit_pass(jobs, &Permit::Always).await?);
         runs.add(&prepayments::prepayment_pass(jobs, &Permit::Always).await?);
         runs.add(&payments::payment_pass(jobs, &Permit::Always).await?);
         runs.add(&burst::burst_pass(jobs, &Permit::Always).await?);

@@ -8,6 +8,7 @@
 mod advance;
 pub mod billing;
 pub mod burst;
+pub mod deposits;
 mod pass;
 mod payments;
 mod prepayments;
@@ -35,7 +36,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
 use crate::engine::Engine;
-use crate::payments::{Cashier, Providers};
+use crate::payments::{Cashier, Depository, Providers};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::leases;
@@ -47,6 +48,8 @@ pub struct JobContext {
     pub engine: Arc<Engine>,
     /// Who carries payments by card on.
     pub cashier: Arc<Cashier>,
+    /// Where tokens are sent to; None: they are not taken.
+    pub depository: Option<Arc<Depository>>,
     pub clock: Clock,
     pub currencies: Arc<Currencies>,
     /// Who holds the leases of this process.
@@ -81,8 +84,18 @@ impl JobContext {
         );
         let cashier = Arc::new(cashier);
         let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
-        let readers = Readers::default();
-        Self { database, engine, cashier, clock, currencies, holder, first_accounts, readers, lease_seconds }
+        Self {
+            database,
+            engine,
+            cashier,
+            depository: None,
+            clock,
+            currencies,
+            holder,
+            first_accounts,
+            readers: Readers::default(),
+            lease_seconds,
+        }
     }
 
     /// Moves a sandbox's clock to where another server has moved it.

@@ -6,12 +6,14 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, Runs, billing, burst, pass, payments, prepayments};
+use super::{JobContext, Pass, Permit, Runs, billing, burst, deposits, pass, payments, prepayments};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
 /// Between two looks at what is due.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at the chain, which has a block every 12 seconds; nodes count how often they are asked.
+const CHAIN_PAUSE: Duration = Duration::from_secs(4);
 /// After the database could not be asked.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A pass that is under way when the server stops is waited for so long.
@@ -25,14 +27,15 @@ pub struct Runner {
 
 impl Runner {
     /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months,
-    /// charges burst and asks payment providers: they may take long, and nothing else waits for them.
+    /// charges burst, asks payment providers and looks for deposits: they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut running = vec![tokio::spawn(run(jobs.clone(), run_jobs, stopping.clone()))];
         if run_jobs {
             running.push(tokio::spawn(run_billing(jobs.clone(), stopping.clone())));
             running.push(tokio::spawn(run_burst(jobs.clone(), stopping.clone())));
-            running.push(tokio::spawn(run_payments(jobs, stopping)));
+            running.push(tokio::spawn(run_payments(jobs.clone(), stopping.clone())));
+            running.push(tokio::spawn(run_deposits(jobs, stopping)));
         }
         Self { stop, running }
     }
@@ -94,10 +97,30 @@ async fn run_payments(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+async fn run_deposits(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        let looked = look_for_deposits(&jobs, &stopping).await;
+        if !wait_for(CHAIN_PAUSE, looked, &mut stopping).await {
+            break;
+        }
+    }
+    if let Ok(conn) = jobs.database.connection().await {
+        let _ = leases::lease_end(&conn, Lease::Deposits, &jobs.holder).await;
+    }
+}
+
 /// Waits until it is time to look again; false if the server is gone without a word.
 async fn wait(looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
+    wait_for(PAUSE, looked, stopping).await
+}
+
+async fn wait_for(
+    pause: Duration,
+    looked: Result<(), StoreError>,
+    stopping: &mut watch::Receiver<bool>,
+) -> bool {
     let pause = match looked {
-        Ok(()) => PAUSE,
+        Ok(()) => pause,
         Err(error) => {
             metrics::counter!("abacus_job_pass_failures_total").increment(1);
             tracing::error!(%error, "what is due could not be read");
@@ -143,6 +166,13 @@ async fn carry_payments(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> 
         tell(runs);
     }
     stepped.and(carried).map(drop)
+}
+
+async fn look_for_deposits(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    jobs.follow_clock().await?;
+    let permit = Permit::Leased { lease: Lease::Deposits, stopping };
+    tell(&deposits::deposit_pass(jobs, &permit).await?);
+    Ok(())
 }
 
 fn tell(runs: &Runs) {

@@ -1,9 +1,12 @@
-//! Payment providers: who holds cards, charges them and gives back to them; and the cashier, who carries payments on.
+//! Payment providers: who holds cards, charges them and gives back to them; and the cashier, who carries payments on. Tokens go to
+//! addresses of the depository's.
 //!
 //! Card numbers never reach this server. A customer gives the card to the provider, which answers a token of its own. A provider
 //! is asked outside any transaction, and may be asked again after a crash: it does what a payment's id stands for once.
 
 mod cashier;
+mod depository;
+pub mod onchain;
 mod sandbox;
 pub mod stripe;
 
@@ -19,6 +22,10 @@ use crate::domain::payment::Progress;
 use crate::domain::payment_method::Card;
 
 pub use cashier::{CarryError, Cashier};
+pub use depository::{
+    AddressFailure, CONFIRMATIONS_DEFAULT, DepositSettings, Depository, ScanFailure, Scanner, SettingError,
+    TEST_KEY, TakenToken, WrittenSettings,
+};
 pub use sandbox::Sandbox;
 pub use stripe::{Stripe, StripeConfig};
 

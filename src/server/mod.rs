@@ -21,7 +21,7 @@ use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
 use crate::payments::stripe::webhook::Webhook;
 use crate::payments::stripe::{self, StripeConfig};
-use crate::payments::{PaymentProvider, Providers, Sandbox, Stripe};
+use crate::payments::{DepositSettings, Depository, PaymentProvider, Providers, Sandbox, SettingError, Stripe};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations;
@@ -40,6 +40,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     pub clock: Clock,
     pub sandbox: bool,
+    /// The chain that tokens are taken on; None: a sandbox plays one, and others take none.
+    pub deposits: Option<DepositSettings>,
     /// Whether it runs what falls due by itself.
     pub run_jobs: bool,
     /// How long a lease of the jobs lasts.
@@ -66,6 +68,7 @@ impl ServerConfig {
             limits: Limits::default(),
             clock: Clock::system(),
             sandbox: false,
+            deposits: None,
             run_jobs: true,
             job_lease_seconds: LEASE_SECONDS_DEFAULT,
             usage_allowance: Allowance::default(),
@@ -83,6 +86,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error(transparent)]
+    Deposits(#[from] SettingError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     #[error(transparent)]
@@ -152,6 +157,16 @@ fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
     Ok(Providers::new(providers))
 }
 
+/// Where tokens are sent to: on a chain, or on a sandbox's own.
+fn depository(config: &ServerConfig, database: &Database) -> Result<Option<Arc<Depository>>, SettingError> {
+    let depository = match &config.deposits {
+        Some(settings) => Depository::on_chain(settings, database.clone())?,
+        None if config.sandbox => Depository::simulated(database.clone())?,
+        None => return Ok(None),
+    };
+    Ok(Some(Arc::new(depository)))
+}
+
 /// Migrates the database and starts the engine. A sandbox goes on where its clock was.
 async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     let database = Database::new(&config.database_url, config.connections_max)?;
@@ -161,7 +176,9 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
     let (clock, providers) = (config.clock.clone(), providers(config)?);
-    let jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
+    let depository = depository(config, &database)?;
+    let mut jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
+    jobs.depository = depository;
     jobs.follow_clock().await?;
     Ok(jobs)
 }

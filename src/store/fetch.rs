@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
 use super::database::{Connection, Database};
+use super::deposits::{self, AddressOf};
 use super::group_fetch::{Found, GroupFetch};
 use super::{
     accounts, bills, ledger, notices, orders, payments, plans, prepayments, price_rules, records,
@@ -23,7 +24,7 @@ use crate::domain::notice::Notice;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::plan::{Plan, PlanResource, Resource};
-use crate::domain::prepay::Prepayment;
+use crate::domain::prepay::{Deposit, Prepayment};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
@@ -74,6 +75,7 @@ pub struct Fetchers {
     pub prepayments: GroupFetch<OwnedId, Arc<Prepayment>>,
     pub newest_prepayments: GroupFetch<Newest<AccountId>, Rows<Prepayment>>,
     pub prepayment_counts: GroupFetch<AccountId, i64>,
+    pub deposits_to: GroupFetch<AddressOf, Rows<Deposit>>,
 }
 
 impl Fetchers {
@@ -114,6 +116,7 @@ impl Fetchers {
             prepayments: GroupFetch::start(database, prepayments_by_id),
             newest_prepayments: GroupFetch::start(database, newest_prepayments),
             prepayment_counts: GroupFetch::start(database, prepayment_counts),
+            deposits_to: GroupFetch::start(database, deposits_to),
         }
     }
 }
@@ -444,6 +447,17 @@ fn newest_prepayments(
     async move {
         let rows = prepayments::prepayment_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
         Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+    }
+    .boxed()
+}
+
+fn deposits_to(conn: Connection, keys: Vec<AddressOf>) -> Fetching<AddressOf, Rows<Deposit>> {
+    async move {
+        let mut to: HashMap<AddressOf, Vec<Arc<Deposit>>> = HashMap::new();
+        for deposit in deposits::deposits_to(&conn, &keys).await? {
+            to.entry((deposit.account, deposit.address.clone())).or_default().push(Arc::new(deposit));
+        }
+        Ok(to.into_iter().map(|(address, deposits)| (address, deposits.into())).collect())
     }
     .boxed()
 }

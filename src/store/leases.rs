@@ -20,6 +20,8 @@ pub enum Lease {
     Burst,
     /// Carrying payments and prepayments on.
     Payments,
+    /// Looking for deposits of tokens.
+    Deposits,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -31,6 +33,7 @@ impl Lease {
             Self::LateUsage => "late usage",
             Self::Burst => "burst",
             Self::Payments => "payments",
+            Self::Deposits => "deposits",
             Self::Clock => "clock",
         }
     }

@@ -7,6 +7,7 @@ pub mod burst;
 pub mod capacity;
 pub mod closings;
 pub mod database;
+pub mod deposits;
 pub mod error;
 pub mod exchange_rates;
 pub mod fetch;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 
+use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page};
 use super::rows::{PrepaymentRow, select_list};
@@ -35,6 +36,18 @@ pub async fn prepayment_renewals(
     let statement = list::each_key(select, previous).sql(
         "(SELECT * FROM prepayments t WHERE t.account_id = k.account_id AND t.previous_id = k.id \
          ORDER BY t.id DESC LIMIT 100) t",
+    );
+    rows::<PrepaymentRow>(conn, statement).await
+}
+
+/// The prepayments whose tokens go to these addresses.
+pub async fn prepayment_of_addresses(
+    conn: Conn<'_>,
+    addresses: &[AddressOf],
+) -> Result<Vec<Prepayment>, StoreError> {
+    let select = Statement::new("SELECT ").sql(select_list::<PrepaymentRow>("t."));
+    let statement = each_address(select, addresses).sql(
+        "(SELECT * FROM prepayments t WHERE t.account_id = k.account_id AND t.deposit_address = k.address LIMIT 1) t",
     );
     rows::<PrepaymentRow>(conn, statement).await
 }

@@ -14,6 +14,7 @@ use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
 use super::bills::{self, BillFilter, BillSums};
 use super::capacity::ResourcePriceFilter;
 use super::database::{Connection, Database};
+use super::deposits::{self, AddressOf};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
 use super::group_fetch::GroupFetch;
@@ -38,7 +39,7 @@ use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId, PlanId,
-    PrepaymentId, PriceDefinitionId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
     account_of_number,
 };
 use crate::domain::label::{Label, LabelList};
@@ -50,7 +51,7 @@ use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
-use crate::domain::prepay::Prepayment;
+use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
@@ -986,6 +987,33 @@ impl Repository {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
         let conn = self.store.database.connection().await?;
         Ok(prepayments::prepayment_count(&conn, owners, filter).await?)
+    }
+
+    /// What reached addresses, in the order of the chain.
+    pub async fn deposits_to(
+        &self,
+        keys: Vec<AddressOf>,
+    ) -> Result<HashMap<AddressOf, Rows<Deposit>>, StoreError> {
+        self.owned(&self.store.fetch.deposits_to, keys, |(account, _)| *account).await
+    }
+
+    /// Whose a deposit address is, if the viewer may see it.
+    pub async fn address_owner(&self, address: String) -> Result<Option<AccountId>, StoreError> {
+        let conn = self.store.database.connection().await?;
+        let Some((owner, _)) = deposits::address_owners(&conn, vec![address]).await?.pop() else {
+            return Ok(None);
+        };
+        drop(conn);
+        Ok(self.visible(std::iter::once(owner)).await?.contains(&owner).then_some(owner))
+    }
+
+    /// An offer of a prepayment, without its rate, if the viewer may see it.
+    pub async fn prepay_quote(&self, id: QuoteId) -> Result<Option<PrepayQuote>, StoreError> {
+        if !self.visible(std::iter::once(id.account())).await?.contains(&id.account()) {
+            return Ok(None);
+        }
+        let conn = self.store.database.connection().await?;
+        Ok(prepay_quotes::quote_by_ids(&conn, &[id.0]).await?.pop())
     }
 
     // ── the ledger's health ──

@@ -36,7 +36,8 @@ use crate::domain::payment_method::{Card, PaymentMethod};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, Resource};
 use crate::domain::prepay::{
-    App, Binding, Limits, Means, PrepaidTerm, PrepayQuote, Prepayment, PrepaymentStatus,
+    App, Binding, Deposit, DepositPlace, DepositState, Limits, Means, PrepaidTerm, PrepayQuote, Prepayment,
+    PrepaymentStatus,
 };
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
 use crate::domain::record::{Content, Record, RecordOrder};
@@ -92,6 +93,7 @@ codes!(
     Aggregation,
     BillPeriod,
     BillStatus,
+    DepositState,
     LicenseType,
     Mutation,
     NoticeKind,
@@ -960,6 +962,46 @@ impl Row for PrepaymentRow {
             transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
             paid_at: self.paid_at,
             next_step_at: self.next_step_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct DepositRow {
+    account_id: i64,
+    block_hash: String,
+    log_index: i64,
+    block_number: i64,
+    block_time: DateTime<Utc>,
+    transaction_hash: String,
+    asset: Coded<CurrencyCode>,
+    amount: Exact,
+    sender: String,
+    address: String,
+    is_gone: bool,
+    state: Coded<DepositState>,
+}
+
+impl Row for DepositRow {
+    columns!(deposits: account_id, block_hash, log_index, block_number, block_time, transaction_hash, asset, amount, sender, address, is_gone, state);
+    type Domain = Deposit;
+
+    fn into_domain(self) -> Result<Deposit, StoreError> {
+        Ok(Deposit {
+            account: AccountId(self.account_id),
+            place: DepositPlace {
+                block_number: self.block_number,
+                log_index: self.log_index,
+                block_hash: self.block_hash,
+            },
+            block_time: self.block_time,
+            transaction: self.transaction_hash,
+            asset: self.asset.0,
+            amount: self.amount.0,
+            sender: self.sender,
+            address: self.address,
+            is_gone: self.is_gone,
+            state: self.state.0,
         })
     }
 }

@@ -420,3 +420,21 @@ diesel::table! {
         next_step_at -> Nullable<Timestamptz>,
     }
 }
+
+diesel::table! {
+    deposits (account_id, block_hash, log_index) {
+        account_id -> BigInt,
+        block_hash -> Text,
+        log_index -> BigInt,
+        chain_id -> BigInt,
+        block_number -> BigInt,
+        block_time -> Timestamptz,
+        transaction_hash -> Text,
+        asset -> Text,
+        amount -> Numeric,
+        sender -> Text,
+        address -> Text,
+        is_gone -> Bool,
+        state -> Text,
+    }
+}

@@ -13,6 +13,8 @@ mod capacity;
 mod command_line;
 mod crash;
 mod decide_properties;
+mod deposits;
+mod deposits_on_chain;
 mod faults;
 mod graphiql;
 mod house;

@@ -22,7 +22,7 @@ use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::Plan;
-use crate::domain::prepay::{PrepayQuote, Prepayment};
+use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Direction, Transaction};
@@ -85,6 +85,18 @@ impl<'a> Draft<'a> {
 
     pub fn prepayment(&self, id: PrepaymentId) -> Option<&Arc<Prepayment>> {
         self.gain.prepayments.get(&id).or_else(|| self.book.prepayments.get(&id))
+    }
+
+    /// The prepayment whose tokens go to an address.
+    pub fn prepayment_at(&self, address: &str) -> Option<&Arc<Prepayment>> {
+        let mut all = self.gain.prepayments.values().chain(self.book.prepayments.values());
+        all.find(|held| held.deposit_address() == Some(address))
+    }
+
+    /// What reached an address, as far as it was read.
+    pub fn deposits_to(&self, address: &str) -> Vec<Arc<Deposit>> {
+        let to_it = self.book.deposits.iter().filter(|(_, deposit)| deposit.address == address);
+        to_it.map(|(place, deposit)| Arc::clone(self.gain.deposits.get(place).unwrap_or(deposit))).collect()
     }
 
     /// All orders that the book holds and the draft has made, oldest first.
@@ -163,6 +175,10 @@ impl<'a> Draft<'a> {
         let prepayment = Arc::new(prepayment);
         self.gain.prepayments.insert(prepayment.id, Arc::clone(&prepayment));
         prepayment
+    }
+
+    pub fn put_deposit(&mut self, deposit: Deposit) {
+        self.gain.deposits.insert(deposit.place.clone(), Arc::new(deposit));
     }
 
     /// Keeps what has changed of a transaction.

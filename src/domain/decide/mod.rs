@@ -84,6 +84,7 @@ pub fn decide(
         Action::BindApp(wanted) => prepay::bind(&mut draft, wanted)?,
         Action::SetPrepaymentRenewal(setting) => prepay::set_auto_renewal(&mut draft, setting)?,
         Action::PrepaymentStep(step) => prepay::step(&mut draft, step)?,
+        Action::CountDeposits(address) => prepay::count_deposits(&mut draft, address)?,
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,

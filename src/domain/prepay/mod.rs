@@ -1,12 +1,14 @@
 //! Prepayments: an app's resources for a term of months, paid by card or token beforehand, beside the balance. Source: the
 //! pay2.0 document; docs/PREPAY.md.
 
+mod deposit;
 mod prepayment;
 mod quote;
 
 use super::codes::coded_enum;
 use super::money::CurrencyCode;
 
+pub use deposit::{Deposit, DepositCount, DepositPlace, DepositState, Unused};
 pub use prepayment::{
     App, Binding, DEPOSIT_TIME_MAX, EXPIRY_NOTICE, Means, PrepaidTerm, Prepayment, PrepaymentStatus,
     RENEWAL_GRACE, Wanted,

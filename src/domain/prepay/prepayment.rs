@@ -70,7 +70,7 @@ pub struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Means {
     Card(PaymentMethodId),
-    /// Tokens, to an address of its own.
+    /// Tokens, to an address of its own; a dry run reserves none, and has an empty one.
     Deposit {
         address: String,
     },
@@ -155,9 +155,14 @@ impl Prepayment {
     /// The address that its tokens go to.
     pub fn deposit_address(&self) -> Option<&str> {
         match &self.means {
-            Means::Card(_) => None,
-            Means::Deposit { address } => Some(address),
+            Means::Deposit { address } if !address.is_empty() => Some(address),
+            Means::Card(_) | Means::Deposit { .. } => None,
         }
+    }
+
+    /// Until when its tokens are waited for.
+    pub fn deposit_deadline(&self) -> Result<DateTime<Utc>, OutOfRange> {
+        self.quote.0.instant().checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)
     }
 
     /// The status of one that is paid.

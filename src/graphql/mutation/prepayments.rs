@@ -14,6 +14,7 @@ use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::prepayment::Prepayment;
 use crate::graphql::types::user_error::UserError;
+use crate::payments::AddressFailure;
 
 /// Takes an offer. `namespace` or `accountId` names the account; neither: the one that the offer was made to.
 #[derive(InputObject)]
@@ -128,7 +129,7 @@ async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<Made> {
         amount: input.amount.value,
         method,
         auto_renewal: input.auto_renewal,
-        deposit_address: None,
+        deposit_address: deposit_address(session, &input, quote).await?,
     };
     let made =
         submit(session, account, &input.idempotency_key, input.dry_run, Action::Prepay(wanted)).await?;
@@ -148,6 +149,31 @@ async fn payer(session: &Session, input: &PrepayInput, quote: QuoteId) -> Mutati
         return Err(Refusal::new(RefusalCode::NotFound, "quoteId", "there is no such quote").into());
     }
     Ok(account)
+}
+
+/// An address for the tokens of an offer that can be taken, and is not by this key already. A dry run takes none.
+async fn deposit_address(
+    session: &Session,
+    input: &PrepayInput,
+    quote: QuoteId,
+) -> MutationResult<Option<String>> {
+    let Some(offer) = session.repository().prepay_quote(quote).await? else { return Ok(None) };
+    let Some(depository) = session.app.jobs.depository.as_ref().filter(|it| it.takes(offer.currency)) else {
+        return Ok(None);
+    };
+    if input.dry_run {
+        return Ok(Some(String::new()));
+    }
+    let can_be_taken = offer.amount == input.amount.value && session.app.clock.now() < offer.expires_at;
+    let key = text::idempotency_key(&input.idempotency_key)?;
+    if !can_be_taken || session.repository().answer(quote.account(), key).await?.is_some() {
+        return Ok(None);
+    }
+    match depository.reserve(quote.account()).await {
+        Ok(address) => Ok(Some(address)),
+        Err(AddressFailure::Store(error)) => Err(error.into()),
+        Err(error) => Err(ApiError::new("UNAVAILABLE", error.to_string()).into()),
+    }
 }
 
 async fn bind_app(session: &Session, input: BindAppInput) -> MutationResult<Made> {

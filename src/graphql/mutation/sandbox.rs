@@ -1,15 +1,20 @@
-//! The sandbox: time can be moved forward.
+//! The sandbox: time can be moved forward, and tokens be sent on a chain of its own.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use rust_decimal::Decimal;
 
-use crate::domain::command::JobKind;
+use crate::domain::command::{Action, JobKind};
+use crate::domain::decide::require_display_places;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
-use crate::graphql::payload::answer;
-use crate::graphql::scalars::Instant;
-use crate::graphql::session::{Session, operator_session};
+use crate::graphql::input::known_currency;
+use crate::graphql::payload::{Made, answer, submit_repeatable};
+use crate::graphql::scalars::{Code, Exact, Instant};
+use crate::graphql::session::{Session, operator_session, session};
+use crate::graphql::types::prepayment::Prepayment;
 use crate::graphql::types::user_error::UserError;
 use crate::jobs::{AdvanceError, Counts, Runs, advance};
+use crate::payments::onchain::address::{Address, AddressError};
 
 /// Moves the server's clock.
 #[derive(InputObject)]
@@ -23,7 +28,7 @@ pub struct AdvanceClockInput {
 pub struct JobRun {
     /// The kind: ORDER_PERIOD, ORDER_EXPIRY, ORDER_RENEWAL, ORDER_SUSPENSION, ORDER_END, ORDER_CANCELLATION, BILL_PAYMENT,
     /// BILL_SUSPENSION, MONTH_CLOSING, MONTH_CORRECTION, BURST_CYCLE, PAYMENT, PREPAYMENT_EXPIRY, PREPAYMENT_RENEWAL,
-    /// PREPAYMENT_REFUND or PREPAYMENT_END.
+    /// PREPAYMENT_REFUND, PREPAYMENT_END or DEPOSIT.
     kind: String,
     /// How many did what they are for.
     ran: i32,
@@ -40,6 +45,26 @@ pub struct AdvanceClockPayload {
     /// The jobs that ran, by kind.
     jobs: Option<Vec<JobRun>>,
     /// Why the clock was not moved.
+    user_errors: Vec<UserError>,
+}
+
+/// Sends tokens on the sandbox's own chain.
+#[derive(InputObject)]
+pub struct SimulateDepositInput {
+    /// Where to: the depositAddress of a prepayment.
+    address: String,
+    /// Which token: USDT_ERC20 or ANKR_ERC20.
+    asset: Code,
+    /// How many, at most to the token's places.
+    amount: Exact,
+}
+
+/// What a deposit came to.
+#[derive(SimpleObject, Default)]
+pub struct SimulateDepositPayload {
+    /// The prepayment whose address it is.
+    prepayment: Option<Prepayment>,
+    /// Why nothing was sent.
     user_errors: Vec<UserError>,
 }
 
@@ -64,6 +89,46 @@ impl SandboxMutation {
             user_errors,
         })
     }
+
+    /// In the sandbox only, and only where no real chain is set up: has tokens reach a deposit address now, as if a block with them
+    /// had its confirmations. Each call sends once more.
+    async fn simulate_deposit(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is sent, and where to.")] input: SimulateDepositInput,
+    ) -> async_graphql::Result<SimulateDepositPayload> {
+        let session = session(ctx)?;
+        answer(simulate_deposit(session, input).await, |made, user_errors| SimulateDepositPayload {
+            prepayment: made.and_then(|made| made.prepayment).map(Prepayment),
+            user_errors,
+        })
+    }
+}
+
+async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> MutationResult<Made> {
+    let depository = session.app.jobs.depository.as_ref().filter(|it| it.scanner().is_none());
+    let Some(depository) = depository.filter(|_| session.app.sandbox) else {
+        return Err(ApiError::forbidden("only on a sandbox's own chain deposits can be simulated").into());
+    };
+    let asset = known_currency(session, "asset", input.asset.0)?;
+    if !depository.takes(asset.code) {
+        let message = format!("{} is not sent to addresses", asset.code);
+        return Err(Refusal::new(RefusalCode::Invalid, "asset", message).into());
+    }
+    let amount = input.amount.value;
+    if amount <= Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, "amount", "must be greater than zero").into());
+    }
+    require_display_places(&asset, "amount", amount)?;
+    let address: Address = input
+        .address
+        .parse()
+        .map_err(|error: AddressError| Refusal::new(RefusalCode::Invalid, "address", error.to_string()))?;
+    let address = address.to_string();
+    let none = || Refusal::new(RefusalCode::NotFound, "address", "nobody was given this address");
+    let owner = session.repository().address_owner(address.clone()).await?.ok_or_else(none)?;
+    depository.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
+    submit_repeatable(session, owner, Action::CountDeposits(address)).await
 }
 
 fn told(runs: Runs) -> Vec<JobRun> {

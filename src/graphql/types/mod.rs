@@ -5,6 +5,7 @@ pub mod bill;
 pub mod billing_run;
 pub mod charge;
 pub mod code_label;
+pub mod deposit;
 pub mod exchange_rate;
 pub mod forecast;
 pub mod idempotent_result;

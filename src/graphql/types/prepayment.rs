@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::account::{self, Account};
+use super::deposit::Deposit;
 use super::money::Money;
 use super::payment_method::PaymentMethod;
 use super::transaction::Transaction;
@@ -10,6 +11,7 @@ use crate::domain;
 use crate::domain::prepay;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::PrepaymentStatus;
+use crate::graphql::loaders::DepositsTo;
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::session;
@@ -27,7 +29,8 @@ connection!(
 );
 
 impl AtHand for Prepayment {
-    const LOADED: &'static [&'static str] = &["account", "paymentMethod", "previous", "transaction"];
+    const LOADED: &'static [&'static str] =
+        &["account", "deposits", "paymentMethod", "previous", "transaction"];
 }
 
 /// An app's resources for a term of months of 30 days, paid beforehand by card or in tokens, beside the balance.
@@ -74,9 +77,17 @@ impl Prepayment {
         self.0.auto_renewal
     }
 
-    /// Where the tokens are to be sent: an address of its own.
+    /// Where the tokens are to be sent: an address of its own. Null where a card pays, and for what a dry run shows.
     async fn deposit_address(&self) -> Option<&str> {
         self.0.deposit_address()
+    }
+
+    /// What reached its address, in the order of the chain, whatever it is good for.
+    async fn deposits(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Deposit>> {
+        let Some(address) = self.0.deposit_address() else { return Ok(Vec::new()) };
+        let key = DepositsTo((self.0.account(), address.to_owned()));
+        let found = session(ctx)?.load(key).await?;
+        Ok(found.iter().flat_map(|rows| rows.iter()).map(|row| Deposit(Arc::clone(row))).collect())
     }
 
     /// Why it failed, in the payment provider's words.

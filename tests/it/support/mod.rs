@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod evm;
 pub mod introspection;
 pub mod life;
 pub mod load;
@@ -10,6 +11,7 @@ pub mod process;
 pub mod proxy;
 pub mod sequences;
 pub mod server;
+pub mod tokens;
 
 pub use client::Client;
 pub use server::TestServer;

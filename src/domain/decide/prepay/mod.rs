@@ -1,12 +1,14 @@
 //! Prepayments: offered, taken, bound to apps, renewed, given back.
 
 mod binding;
+mod deposit;
 mod purchase;
 mod quote;
 mod renewal;
 mod step;
 
 pub(super) use binding::bind;
+pub(super) use deposit::count_deposits;
 pub(super) use purchase::prepay;
 pub(super) use quote::keep_quote;
 pub(super) use renewal::{set_auto_renewal, settle_prepayment};

@@ -7,12 +7,10 @@ use super::super::card::{self, Wish};
 use super::super::draft::Draft;
 use crate::domain::command::Prepay;
 use crate::domain::ids::PrepaymentId;
-use crate::domain::money::{CurrencyCode, OutOfRange};
+use crate::domain::money::CurrencyCode;
 use crate::domain::payment::PaymentPurpose;
 use crate::domain::payment_method::PaymentMethod;
-use crate::domain::prepay::{
-    Asset, DEPOSIT_TIME_MAX, Means, PrepayQuote, Prepayment, PrepaymentStatus, QUOTE_HOLDS,
-};
+use crate::domain::prepay::{Asset, Means, PrepayQuote, Prepayment, PrepaymentStatus};
 use crate::domain::refusal::{Refusal, RefusalCode};
 
 pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) -> Result<Made, Refusal> {
@@ -28,10 +26,9 @@ pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) 
         let means = Means::Deposit { address: deposit_address(wanted, quote.currency)? };
         Prepayment::of(id, &quote, means, false)
     };
-    let made_at = quote.expires_at.checked_sub_signed(QUOTE_HOLDS).ok_or(OutOfRange)?;
     let prepayment = draft.put_prepayment(Prepayment {
         status: PrepaymentStatus::AwaitingDeposit,
-        next_step_at: Some(made_at.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?),
+        next_step_at: Some(taken.deposit_deadline()?),
         ..taken
     });
     Ok(Made { prepayment: Some(prepayment), ..Made::default() })

@@ -7,7 +7,7 @@ use super::super::Made;
 use super::super::card;
 use super::super::draft::Draft;
 use super::super::put_off::put_off;
-use super::renewal;
+use super::{deposit, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::command::{JobDone, JobKind, PrepaymentStep};
 use crate::domain::money::OutOfRange;
@@ -68,11 +68,19 @@ fn end(draft: &mut Draft<'_>, held: &Prepayment) -> bool {
     true
 }
 
-/// The tokens did not arrive in time; what arrives later is told to operators.
+/// The tokens did not arrive in time. What has come is too little, and what comes later is late: somebody has to look at it.
 fn no_deposit(draft: &mut Draft<'_>, held: &Prepayment) -> Result<bool, Refusal> {
-    let message = format!("No deposit of {} {} arrived in time.", held.amount, held.currency);
+    let held = deposit::settle(draft, held)?;
+    if held.status != PrepaymentStatus::AwaitingDeposit {
+        return Ok(true);
+    }
+    end(draft, &held);
+    let message = format!("{} {} did not arrive in time.", held.amount, held.currency);
     draft.notify(NoticeKind::PaymentFailed, message, held.id.to_string())?;
-    Ok(end(draft, held))
+    if let Some(over) = draft.prepayment(held.id).cloned() {
+        deposit::settle(draft, &over)?;
+    }
+    Ok(true)
 }
 
 /// Gives a card its money back. Tokens cannot be sent back: there is no private key.

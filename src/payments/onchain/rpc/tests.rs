@@ -190,7 +190,10 @@ async fn events_are_asked_for_by_contract_and_recipient() {
     let node = FakeNode::start(|_| reply(&json!([log(7)]))).await;
     let found = logs(&node.rpc(Limits::default()), 5..=9, 2).await.unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].block, crate::payments::onchain::chain::BlockRef { number: 7, hash: Hash::new([10; 32]) });
+    assert_eq!(
+        found[0].block,
+        crate::payments::onchain::chain::BlockRef { number: 7, hash: Hash::new([10; 32]) }
+    );
     assert_eq!((found[0].contract, found[0].index, found[0].removed), (address(1), 2, false));
     let filter = json!([{
         "fromBlock": "0x5",

@@ -1,0 +1,175 @@
+//! Deposits are counted: whatever was decided before, what the chain has now decides. So it can be asked for as often as one
+//! likes, and after a re-organisation of the chain as well.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::super::Made;
+use super::super::draft::Draft;
+use crate::domain::command::{JobDone, JobKind};
+use crate::domain::ids::TransactionId;
+use crate::domain::money::OutOfRange;
+use crate::domain::notice::NoticeKind;
+use crate::domain::prepay::{
+    DEPOSIT_TIME_MAX, Deposit, DepositCount, DepositState, EXPIRY_NOTICE, Prepayment, PrepaymentStatus,
+    Unused,
+};
+use crate::domain::refusal::Refusal;
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+
+/// Where the money of tokens comes in.
+const CASH: &str = "onchain";
+
+/// Looks what the deposits to an address come to.
+pub(in crate::domain::decide) fn count_deposits(
+    draft: &mut Draft<'_>,
+    address: &str,
+) -> Result<Made, Refusal> {
+    let before = draft.deposits_to(address);
+    let prepayment = match draft.prepayment_at(address).cloned() {
+        Some(held) => Some(settle(draft, &held)?),
+        None => {
+            nothing_to_pay(draft, &before)?;
+            None
+        }
+    };
+    let has_changed = draft.deposits_to(address) != before;
+    let jobs = has_changed.then_some(JobDone { kind: JobKind::Deposit, succeeded: true });
+    Ok(Made { prepayment, jobs: jobs.into_iter().collect(), ..Made::default() })
+}
+
+/// Counts what reached a prepayment's address: pays it, waits on, or takes back that it was paid.
+pub(super) fn settle(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>, Refusal> {
+    let Some(address) = held.deposit_address() else { return Ok(Arc::new(held.clone())) };
+    let count = DepositCount::of(held, &draft.deposits_to(address))?;
+    let settled = match (held.paid_at, count.is_enough) {
+        (None, true) => pay(draft, held, &count)?,
+        (Some(_), false) => take_back(draft, held)?,
+        (None, false) | (Some(_), true) => Arc::new(held.clone()),
+    };
+    let subject = held.id.to_string();
+    let is_over = settled.status == PrepaymentStatus::Expired && settled.paid_at.is_none();
+    for deposit in &count.counted {
+        if is_over {
+            leave(draft, deposit, Unused::TooLittle(held.amount), &subject)?;
+        } else {
+            mark(draft, deposit, DepositState::Counted);
+        }
+    }
+    for (deposit, why) in &count.unused {
+        leave(draft, deposit, *why, &subject)?;
+    }
+    for deposit in &count.gone {
+        undo(draft, deposit, &subject)?;
+    }
+    Ok(settled)
+}
+
+fn nothing_to_pay(draft: &mut Draft<'_>, deposits: &[Arc<Deposit>]) -> Result<(), Refusal> {
+    let subject = draft.account.id.to_string();
+    for deposit in deposits {
+        if deposit.is_gone {
+            undo(draft, deposit, &subject)?;
+        } else {
+            leave(draft, deposit, Unused::NoPrepayment, &subject)?;
+        }
+    }
+    Ok(())
+}
+
+fn mark(draft: &mut Draft<'_>, deposit: &Deposit, state: DepositState) {
+    if deposit.state != state {
+        draft.put_deposit(Deposit { state, ..deposit.clone() });
+    }
+}
+
+/// Tells that a deposit is of no use, once.
+fn leave(draft: &mut Draft<'_>, deposit: &Deposit, why: Unused, subject: &str) -> Result<(), OutOfRange> {
+    if deposit.state == DepositState::Unused {
+        return Ok(());
+    }
+    mark(draft, deposit, DepositState::Unused);
+    let message = format!("A deposit of {deposit} is not used: {why}.");
+    draft.notify(NoticeKind::DepositUnused, message, subject.to_owned())
+}
+
+/// The chain has it no more: who was told of it is told that it is gone.
+fn undo(draft: &mut Draft<'_>, deposit: &Deposit, subject: &str) -> Result<(), OutOfRange> {
+    mark(draft, deposit, DepositState::Undone);
+    if deposit.state != DepositState::Unused {
+        return Ok(());
+    }
+    let message = format!("A deposit of {deposit} that was not used is on the chain no more.");
+    draft.notify(NoticeKind::DepositUnused, message, subject.to_owned())
+}
+
+fn pay(draft: &mut Draft<'_>, held: &Prepayment, count: &DepositCount) -> Result<Arc<Prepayment>, Refusal> {
+    let transaction = income(draft, held)?;
+    let transaction = draft.record(transaction);
+    let next_step_at = match &held.binding {
+        Some(binding) => binding.term.end.checked_sub_signed(EXPIRY_NOTICE),
+        None => draft.instant.checked_add_signed(draft.catalogue.policies.unbound_refund_after),
+    };
+    if let Some(last) = count.counted.last()
+        && count.surplus > Decimal::ZERO
+    {
+        let surplus = count.surplus.normalize();
+        let message = format!(
+            "Of a deposit of {last}, {surplus} {} is not used: {} {} was to be paid.",
+            held.currency,
+            held.amount.normalize(),
+            held.currency
+        );
+        draft.notify(NoticeKind::DepositUnused, message, held.id.to_string())?;
+    }
+    Ok(draft.put_prepayment(Prepayment {
+        status: held.paid_status(),
+        transaction: Some(transaction.id),
+        paid_at: Some(draft.instant),
+        next_step_at: Some(next_step_at.ok_or(OutOfRange)?),
+        ..held.clone()
+    }))
+}
+
+/// What it was paid with is on the chain no more: it waits again, so long as for an offer that is new. Its term runs on.
+fn take_back(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>, Refusal> {
+    if let Some(paid) = held.transaction.and_then(|id| draft.transaction(id)).cloned() {
+        draft.put_transaction(Transaction { status: TransactionStatus::Failed, ..Transaction::clone(&paid) });
+    }
+    let message = format!(
+        "The deposit of {} {} is on the chain no more, which was re-organised: it is waited for again.",
+        held.amount.normalize(),
+        held.currency
+    );
+    draft.notify(NoticeKind::PaymentFailed, message, held.id.to_string())?;
+    let until = draft.instant.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?;
+    Ok(draft.put_prepayment(Prepayment {
+        status: PrepaymentStatus::AwaitingDeposit,
+        paid_at: None,
+        next_step_at: Some(until),
+        ..held.clone()
+    }))
+}
+
+/// What was to be paid came in; what came beyond it is nobody's income.
+fn income(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Transaction, Refusal> {
+    Ok(Transaction {
+        id: TransactionId(draft.next_id()?),
+        kind: TransactionKind::Prepayment,
+        status: TransactionStatus::Finished,
+        currency: held.currency,
+        amount: held.amount,
+        debit: Ledger::Cash(CASH.to_owned()),
+        credit: Ledger::Revenue("prepayment".to_owned()),
+        description: format!("{} on {}, {} months", held.chart, held.cluster, held.months),
+        payment_method: held.currency.to_string(),
+        order: None,
+        bill: None,
+        refund_of: None,
+        refunded_amount: Decimal::ZERO,
+        balance_after: None,
+        region: None,
+        created_at: draft.instant,
+    })
+}

@@ -1,0 +1,74 @@
+//! Deposits of tokens: the chain is looked at, and what is new on it, or gone from it, is decided on by the engine.
+//!
+//! A scan writes down what the chain says, and the rows say themselves whether they were decided on: so whatever is cut short,
+//! before or after, is done with the next pass, and nothing is done twice.
+
+use futures_util::{StreamExt, stream};
+
+use super::submit::submit;
+use super::{JobContext, Permit, Runs};
+use crate::domain::command::Action;
+use crate::payments::{ScanFailure, Scanner};
+use crate::store::deposits::{self, AddressOf};
+use crate::store::error::StoreError;
+
+/// Addresses that are read at a time.
+const PAGE: i64 = 256;
+/// Addresses that are decided on at once.
+const AT_ONCE: usize = 16;
+
+/// Looks at the chain, and has everything decided that is new, once.
+pub async fn deposit_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+    if let Some(scanner) = jobs.depository.as_ref().and_then(|depository| depository.scanner()) {
+        match scan(jobs, scanner, permit).await {
+            Ok(()) => metrics::gauge!("abacus_chain_is_scanned").set(1_u32),
+            Err(ScanFailure::Store(error)) => return Err(error),
+            Err(error) => {
+                metrics::gauge!("abacus_chain_is_scanned").set(0_u32);
+                metrics::counter!("abacus_chain_failures_total").increment(1);
+                tracing::error!(%error, "the chain could not be looked at; it is tried again");
+            }
+        }
+    }
+    count(jobs, permit).await
+}
+
+async fn scan(jobs: &JobContext, scanner: &Scanner, permit: &Permit<'_>) -> Result<(), ScanFailure> {
+    if !permit.goes_on(jobs).await? {
+        return Ok(());
+    }
+    scanner.require_own_chain().await?;
+    while scanner.scan().await? && permit.goes_on(jobs).await? {}
+    Ok(())
+}
+
+/// Has decided whatever the rows say is undecided.
+async fn count(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+    let mut runs = Runs::default();
+    let mut after: Option<AddressOf> = None;
+    while permit.goes_on(jobs).await? {
+        let conn = jobs.database.connection().await?;
+        let undecided = deposits::addresses_undecided(&conn, after.as_ref(), PAGE).await?;
+        drop(conn);
+        let Some(last) = undecided.last().cloned() else { break };
+        after = Some(last);
+        let counting = undecided.into_iter().map(|address| async move { count_one(jobs, address).await });
+        let mut counting = stream::iter(counting).buffer_unordered(AT_ONCE);
+        while let Some(counted) = counting.next().await {
+            runs.add(&counted);
+        }
+    }
+    Ok(runs)
+}
+
+async fn count_one(jobs: &JobContext, (account, address): AddressOf) -> Runs {
+    let mut runs = Runs::default();
+    match submit(jobs, account, Action::CountDeposits(address.clone())).await {
+        Ok(outcome) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),
+        Err(error) => {
+            metrics::counter!("abacus_job_errors_total").increment(1);
+            tracing::error!(%address, %error, "deposits could not be counted; it is tried again");
+        }
+    }
+    runs
+}

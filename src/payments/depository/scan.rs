@@ -1,0 +1,233 @@
+//! A chain is scanned, and what is found is written down: all of a scan or nothing, and by one of those who scanned the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
+
+use chrono::DateTime;
+use tokio::sync::Mutex;
+
+use super::settings::{DepositSettings, TakenToken};
+use crate::domain::ids::AccountId;
+use crate::domain::money::CurrencyCode;
+use crate::domain::prepay::{Deposit, DepositPlace, DepositState};
+use crate::payments::onchain::address::Address;
+use crate::payments::onchain::chain::{BlockRef, Chain, ChainError};
+use crate::payments::onchain::memory::{KEPT, Memory};
+use crate::payments::onchain::rpc::{BadUrl, Limits, Rpc};
+use crate::payments::onchain::transfer::Transfer;
+use crate::payments::onchain::watch::{Scan, ScanError, Watch};
+use crate::store::database::Database;
+use crate::store::deposits::{self, ChainProgress, ScanRows};
+use crate::store::error::StoreError;
+
+/// New blocks in one scan, at the most.
+const SPAN: NonZeroU64 = NonZeroU64::MIN.saturating_add(1_999);
+/// So many blocks are read once more at least, for nodes that lag behind, and for addresses that were given out meanwhile.
+const OVERLAP_MIN: u64 = 12;
+/// Addresses that are read at a time.
+const PAGE: i64 = 10_000;
+/// Addresses are kept a moment after their places were taken: so many places before the last are read again.
+const PLACES_AGAIN: i64 = 1_000;
+
+/// Why a chain could not be scanned. It is tried again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ScanFailure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    #[error("the node is of the chain {found}, where {wanted} is wanted")]
+    OtherChain { found: u64, wanted: i64 },
+    #[error("what is in the database of the chain is not readable: {0}")]
+    Corrupt(String),
+}
+
+impl From<ChainError> for ScanFailure {
+    fn from(error: ChainError) -> Self {
+        Self::Scan(error.into())
+    }
+}
+
+/// Who scans a chain.
+pub struct Scanner {
+    rpc: Rpc,
+    chain_id: i64,
+    tokens: Vec<TakenToken>,
+    confirmations: NonZeroU64,
+    begin_after: Option<i64>,
+    database: Database,
+    watched: Mutex<Watched>,
+}
+
+/// The addresses that were given out, as far as they were read.
+#[derive(Default)]
+struct Watched {
+    last_place: i64,
+    addresses: BTreeSet<Address>,
+}
+
+impl Scanner {
+    pub(super) fn new(settings: &DepositSettings, database: Database) -> Result<Self, BadUrl> {
+        Ok(Self {
+            rpc: Rpc::new(&settings.url, Limits::default())?,
+            chain_id: settings.chain_id,
+            tokens: settings.tokens.clone(),
+            confirmations: settings.confirmations,
+            begin_after: settings.begin_after,
+            database,
+            watched: Mutex::default(),
+        })
+    }
+
+    pub fn chain_id(&self) -> i64 {
+        self.chain_id
+    }
+
+    pub(super) fn takes(&self, asset: CurrencyCode) -> bool {
+        self.tokens.iter().any(|taken| taken.asset == asset)
+    }
+
+    /// Refuses a node of another chain.
+    pub async fn require_own_chain(&self) -> Result<(), ScanFailure> {
+        let found = self.rpc.chain_id().await?;
+        if i64::try_from(found) == Ok(self.chain_id) {
+            return Ok(());
+        }
+        Err(ScanFailure::OtherChain { found, wanted: self.chain_id })
+    }
+
+    /// Scans on from where the chain was scanned to, and answers whether there is more to scan.
+    pub async fn scan(&self) -> Result<bool, ScanFailure> {
+        let (progress, memory) = self.remembered().await?;
+        let begin_after = u64::try_from(progress.begin_after);
+        let watch = Watch {
+            tokens: self.tokens.iter().map(|taken| taken.token).collect(),
+            confirmations: self.confirmations,
+            after: begin_after.map_err(|error| ScanFailure::Corrupt(error.to_string()))?,
+            span: SPAN,
+            overlap: self.confirmations.get().max(OVERLAP_MIN),
+        };
+        let mut watched = self.watched.lock().await;
+        self.read_addresses(&mut watched).await?;
+        let scan = watch.scan(&self.rpc, &memory, &watched.addresses).await?;
+        drop(watched);
+        if scan == Scan::default() {
+            return Ok(false);
+        }
+        let found = self.found(&scan).await?;
+        let mut conn = self.database.connection().await?;
+        let kept = i64::try_from(KEPT).unwrap_or(i64::MAX);
+        let written = deposits::scan_write(&mut conn, self.chain_id, &progress, &found, kept).await?;
+        Ok(written && scan.has_more)
+    }
+
+    /// How far the chain was scanned. Who looks first says where it begins.
+    async fn remembered(&self) -> Result<(ChainProgress, Memory), ScanFailure> {
+        let conn = self.database.connection().await?;
+        let mut progress = deposits::chain_progress(&conn, self.chain_id).await?;
+        if progress.is_none() {
+            let begin_after = match self.begin_after {
+                Some(number) => number,
+                None => signed(self.rpc.head().await?)?,
+            };
+            deposits::chain_begin(&conn, self.chain_id, begin_after).await?;
+            progress = deposits::chain_progress(&conn, self.chain_id).await?;
+        }
+        let progress = progress.ok_or_else(|| ScanFailure::Corrupt("where it begins".to_owned()))?;
+        let blocks = deposits::chain_blocks(&conn, self.chain_id).await?;
+        Ok((progress, Memory::of(blocks.iter().map(block).collect::<Result<Vec<_>, _>>()?)))
+    }
+
+    async fn read_addresses(&self, watched: &mut Watched) -> Result<(), ScanFailure> {
+        let conn = self.database.connection().await?;
+        let mut from = watched.last_place.saturating_sub(PLACES_AGAIN).max(0);
+        loop {
+            let page = deposits::addresses_from(&conn, from, PAGE).await?;
+            for (place, address) in &page {
+                let read = address.parse().map_err(|_| ScanFailure::Corrupt(address.clone()))?;
+                watched.addresses.insert(read);
+                watched.last_place = watched.last_place.max(*place);
+                from = place.saturating_add(1);
+            }
+            if i64::try_from(page.len()) != Ok(PAGE) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn found(&self, scan: &Scan) -> Result<ScanRows, ScanFailure> {
+        for odd in &scan.odd {
+            tracing::error!(
+                ?odd,
+                "an event of a token to a deposit address is no transfer: somebody has to look"
+            );
+        }
+        let addresses: BTreeSet<String> = scan.transfers.iter().map(|found| found.to.to_string()).collect();
+        let conn = self.database.connection().await?;
+        let owners = deposits::address_owners(&conn, addresses.into_iter().collect()).await?;
+        drop(conn);
+        let owners: BTreeMap<String, AccountId> =
+            owners.into_iter().map(|(account, address)| (address, account)).collect();
+        let mut found = ScanRows {
+            rolled_back_to: scan.rolled_back.as_ref().map(|back| signed(back.to.number)).transpose()?,
+            ..ScanRows::default()
+        };
+        for block in &scan.scanned {
+            found.blocks.push((signed(block.number)?, block.hash.to_string()));
+        }
+        for transfer in &scan.transfers {
+            found.deposits.extend(self.deposit(transfer, &owners)?);
+        }
+        Ok(found)
+    }
+
+    /// A transfer as it is kept. An amount of more digits than any token has is for people to look at.
+    fn deposit(
+        &self,
+        transfer: &Transfer,
+        owners: &BTreeMap<String, AccountId>,
+    ) -> Result<Option<Deposit>, ScanFailure> {
+        let address = transfer.to.to_string();
+        let taken = self.tokens.iter().find(|taken| taken.token.contract == transfer.token);
+        let (Some(taken), Some(account)) = (taken, owners.get(&address)) else { return Ok(None) };
+        let amount = match &transfer.amount {
+            Ok(amount) => *amount,
+            Err(error) => {
+                tracing::error!(?transfer, %error, "a deposit is not kept: somebody has to look");
+                return Ok(None);
+            }
+        };
+        let seconds = signed(transfer.timestamp)?;
+        let block_time = DateTime::from_timestamp(seconds, 0);
+        Ok(Some(Deposit {
+            account: *account,
+            place: DepositPlace {
+                block_number: signed(transfer.place.block.number)?,
+                log_index: signed(transfer.place.log_index)?,
+                block_hash: transfer.place.block.hash.to_string(),
+            },
+            block_time: block_time.ok_or_else(|| unreadable("a block's time"))?,
+            transaction: transfer.place.transaction.to_string(),
+            asset: taken.asset,
+            amount,
+            sender: transfer.from.to_string(),
+            address,
+            is_gone: false,
+            state: DepositState::Seen,
+        }))
+    }
+}
+
+fn block((number, hash): &(i64, String)) -> Result<BlockRef, ScanFailure> {
+    let corrupt = || ScanFailure::Corrupt(format!("block {number} {hash}"));
+    let number = u64::try_from(*number).map_err(|_| corrupt())?;
+    Ok(BlockRef { number, hash: hash.parse().map_err(|_| corrupt())? })
+}
+
+fn signed(number: u64) -> Result<i64, ChainError> {
+    i64::try_from(number).map_err(|_| unreadable("a number of 64 bits"))
+}
+
+fn unreadable(what: &str) -> ChainError {
+    ChainError::Unreadable(what.to_owned())
+}

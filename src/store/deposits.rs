@@ -1,0 +1,253 @@
+//! Deposits of tokens, the addresses that they are sent to, and how far chains were scanned.
+
+use std::sync::Arc;
+
+use diesel::sql_types::{Array, BigInt, Bool, Numeric, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::error::StoreError;
+use super::rows::{DepositRow, select_list};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows};
+use crate::domain::ids::AccountId;
+use crate::domain::prepay::Deposit;
+
+/// An address of an account.
+pub type AddressOf = (AccountId, String);
+
+// ── addresses ──
+
+/// The next child of the key, which nobody else gets.
+pub async fn address_place(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    let next = Statement::<BigInt>::new("SELECT nextval('deposit_address_places')");
+    Ok(next.get_result(&mut conn).await?)
+}
+
+pub async fn address_insert(
+    conn: Conn<'_>,
+    place: i64,
+    address: &str,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("place", std::iter::once(place))
+        .column::<Text, _>("address", std::iter::once(address.to_owned()))
+        .column::<BigInt, _>("account_id", std::iter::once(account.0));
+    execute(conn, columns.insert_into("deposit_addresses")).await.map(drop)
+}
+
+/// Addresses from a place on, in the order of their places.
+pub async fn addresses_from(
+    mut conn: Conn<'_>,
+    place: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let statement =
+        Statement::<(BigInt, Text)>::new("SELECT place, address FROM deposit_addresses WHERE place >= ")
+            .bigint(place)
+            .sql(" ORDER BY place LIMIT ")
+            .bigint(limit);
+    Ok(statement.load(&mut conn).await?)
+}
+
+/// Whose these addresses are; those that were never given out are left out.
+pub async fn address_owners(
+    mut conn: Conn<'_>,
+    addresses: Vec<String>,
+) -> Result<Vec<AddressOf>, StoreError> {
+    let statement = Statement::<(BigInt, Text)>::new(
+        "SELECT account_id, address FROM deposit_addresses WHERE address = ANY(",
+    )
+    .value::<Array<Text>, _>(addresses)
+    .sql(")");
+    let found: Vec<(i64, String)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(account, address)| (AccountId(account), address)).collect())
+}
+
+// ── scans ──
+
+/// How far a chain was scanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainProgress {
+    /// The block after which scanning began.
+    pub begin_after: i64,
+    /// How many scans were written.
+    pub scans: i64,
+}
+
+/// What one scan found, as it is written down.
+#[derive(Debug, Clone, Default)]
+pub struct ScanRows {
+    /// Everything after this block is gone.
+    pub rolled_back_to: Option<i64>,
+    pub deposits: Vec<Deposit>,
+    /// The blocks to remember: their numbers and hashes.
+    pub blocks: Vec<(i64, String)>,
+}
+
+/// Begins to scan a chain after a block, unless somebody has.
+pub async fn chain_begin(conn: Conn<'_>, chain: i64, begin_after: i64) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("chain_id", std::iter::once(chain))
+        .column::<BigInt, _>("begin_after", std::iter::once(begin_after));
+    execute(conn, columns.insert_into("chains").sql(" ON CONFLICT DO NOTHING")).await.map(drop)
+}
+
+/// How far a chain was scanned; None: nobody has looked at it yet.
+pub async fn chain_progress(mut conn: Conn<'_>, chain: i64) -> Result<Option<ChainProgress>, StoreError> {
+    let statement =
+        Statement::<(BigInt, BigInt)>::new("SELECT begin_after, scans FROM chains WHERE chain_id = ")
+            .bigint(chain);
+    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().next().map(|(begin_after, scans)| ChainProgress { begin_after, scans }))
+}
+
+/// The blocks of a chain that are remembered, newest first.
+pub async fn chain_blocks(mut conn: Conn<'_>, chain: i64) -> Result<Vec<(i64, String)>, StoreError> {
+    let statement =
+        Statement::<(BigInt, Text)>::new("SELECT number, hash FROM chain_blocks WHERE chain_id = ")
+            .bigint(chain)
+            .sql(" ORDER BY number DESC");
+    Ok(statement.load(&mut conn).await?)
+}
+
+/// Writes down what a scan found that began where `progress` says, and remembers so many blocks; false, and nothing is written,
+/// where another scan was written meanwhile.
+pub async fn scan_write(
+    conn: &mut AsyncPgConnection,
+    chain: i64,
+    progress: &ChainProgress,
+    found: &ScanRows,
+    blocks_kept: i64,
+) -> Result<bool, StoreError> {
+    conn.transaction(async |conn| {
+        let conn: Conn<'_> = conn;
+        let next = Statement::new("UPDATE chains SET scans = scans + 1 WHERE chain_id = ")
+            .bigint(chain)
+            .sql(" AND scans = ")
+            .bigint(progress.scans);
+        if execute(conn, next).await? == 0 {
+            return Ok(false);
+        }
+        if let Some(number) = found.rolled_back_to {
+            roll_back(conn, chain, number).await?;
+        }
+        if !found.deposits.is_empty() {
+            deposit_insert(conn, chain, &found.deposits).await?;
+        }
+        if !found.blocks.is_empty() {
+            remember(conn, chain, &found.blocks, blocks_kept).await?;
+        }
+        Ok(true)
+    })
+    .await
+}
+
+async fn roll_back(conn: Conn<'_>, chain: i64, number: i64) -> Result<(), StoreError> {
+    let after = |statement: Statement| {
+        statement.sql("chain_id = ").bigint(chain).sql(" AND block_number > ").bigint(number)
+    };
+    let gone = after(Statement::new("UPDATE deposits SET is_gone = true WHERE NOT is_gone AND "));
+    execute(conn, gone).await?;
+    let forgotten = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ")
+        .bigint(chain)
+        .sql(" AND number > ")
+        .bigint(number);
+    execute(conn, forgotten).await.map(drop)
+}
+
+/// Keeps deposits; one that is there already is not gone any more.
+pub async fn deposit_insert(conn: Conn<'_>, chain: i64, deposits: &[Deposit]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", deposits.iter().map(|d| d.account.0))
+        .column::<Text, _>("block_hash", deposits.iter().map(|d| d.place.block_hash.clone()))
+        .column::<BigInt, _>("log_index", deposits.iter().map(|d| d.place.log_index))
+        .column::<BigInt, _>("chain_id", deposits.iter().map(|_| chain))
+        .column::<BigInt, _>("block_number", deposits.iter().map(|d| d.place.block_number))
+        .column::<Timestamptz, _>("block_time", deposits.iter().map(|d| d.block_time))
+        .column::<Text, _>("transaction_hash", deposits.iter().map(|d| d.transaction.clone()))
+        .column::<Text, _>("asset", deposits.iter().map(|d| d.asset.to_string()))
+        .column::<Numeric, _>("amount", deposits.iter().map(|d| d.amount))
+        .column::<Text, _>("sender", deposits.iter().map(|d| d.sender.clone()))
+        .column::<Text, _>("address", deposits.iter().map(|d| d.address.clone()))
+        .column::<Bool, _>("is_gone", deposits.iter().map(|d| d.is_gone))
+        .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()));
+    let statement = columns.insert_into("deposits").sql(
+        " ON CONFLICT (account_id, block_hash, log_index) DO UPDATE SET is_gone = false WHERE deposits.is_gone",
+    );
+    execute(conn, statement).await.map(drop)
+}
+
+async fn remember(conn: Conn<'_>, chain: i64, blocks: &[(i64, String)], kept: i64) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("chain_id", blocks.iter().map(|_| chain))
+        .column::<BigInt, _>("number", blocks.iter().map(|(number, _)| *number))
+        .column::<Text, _>("hash", blocks.iter().map(|(_, hash)| hash.clone()));
+    let statement = columns
+        .insert_into("chain_blocks")
+        .sql(" ON CONFLICT (chain_id, number) DO UPDATE SET hash = excluded.hash");
+    execute(conn, statement).await?;
+    let statement = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ")
+        .bigint(chain)
+        .sql(" AND number <= (SELECT number FROM chain_blocks WHERE chain_id = ")
+        .bigint(chain)
+        .sql(" ORDER BY number DESC OFFSET ")
+        .bigint(kept)
+        .sql(" LIMIT 1)");
+    execute(conn, statement).await.map(drop)
+}
+
+// ── deposits ──
+
+/// The addresses whose deposits are to be decided on, from after one on: so many.
+pub async fn addresses_undecided(
+    mut conn: Conn<'_>,
+    after: Option<&AddressOf>,
+    limit: i64,
+) -> Result<Vec<AddressOf>, StoreError> {
+    let (account, address) =
+        after.map_or((0, String::new()), |(account, address)| (account.0, address.clone()));
+    let statement = Statement::<(BigInt, Text)>::new(
+        "SELECT DISTINCT account_id, address FROM deposits WHERE (state = 'SEEN' OR is_gone <> (state = 'UNDONE')) \
+         AND (account_id, address) > (",
+    )
+    .bigint(account)
+    .sql(", ")
+    .text(address)
+    .sql(") ORDER BY account_id, address LIMIT ")
+    .bigint(limit);
+    let found: Vec<(i64, String)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(account, address)| (AccountId(account), address)).collect())
+}
+
+/// All deposits to these addresses, in the order of the chain.
+pub async fn deposits_to(conn: Conn<'_>, addresses: &[AddressOf]) -> Result<Vec<Deposit>, StoreError> {
+    let select = Statement::new("SELECT ").sql(select_list::<DepositRow>("t."));
+    let statement = each_address(select, addresses).sql(
+        "(SELECT * FROM deposits t WHERE t.account_id = k.account_id AND t.address = k.address) t \
+         ORDER BY t.block_number, t.log_index",
+    );
+    rows::<DepositRow>(conn, statement).await
+}
+
+/// Addresses as the outer side of a look-up.
+pub(super) fn each_address<ST>(select: Statement<ST>, addresses: &[AddressOf]) -> Statement<ST> {
+    let accounts: Vec<i64> = addresses.iter().map(|(account, _)| account.0).collect();
+    let addresses: Vec<String> = addresses.iter().map(|(_, address)| address.clone()).collect();
+    select
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(", ")
+        .value::<Array<Text>, _>(addresses)
+        .sql(") k (account_id, address) CROSS JOIN LATERAL ")
+}
+
+/// Keeps what deposits are good for. What the chain says of them is for scans to write.
+pub async fn deposit_decide(conn: Conn<'_>, deposits: &[Arc<Deposit>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", deposits.iter().map(|d| d.account.0))
+        .column::<Text, _>("block_hash", deposits.iter().map(|d| d.place.block_hash.clone()))
+        .column::<BigInt, _>("log_index", deposits.iter().map(|d| d.place.log_index))
+        .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()));
+    execute(conn, columns.update("deposits", 3)).await.map(drop)
+}

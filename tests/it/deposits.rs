@@ -1,0 +1,382 @@
+//! Tokens that pay for prepayments, on the sandbox's own chain.
+
+use abacus::clock::Clock;
+use abacus::domain::money::Currencies;
+use abacus::jobs::Permit;
+use abacus::jobs::deposits::deposit_pass;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::TestServer;
+use crate::support::life::{Life, jobs};
+use crate::support::server::another_server;
+use crate::support::tokens::Buyer;
+
+const BEGIN: &str = "2026-03-01T10:00:00Z";
+
+fn kinds(notices: &[(String, String)]) -> Vec<&str> {
+    notices.iter().map(|(kind, _)| kind.as_str()).collect()
+}
+
+/// What the chain says is changed past the server, and looked at.
+async fn chain_says(life: &Life, what: &str) {
+    life.server.sql().await.batch_execute(&format!("UPDATE deposits SET {what}")).await.unwrap();
+    look(life).await;
+}
+
+async fn look(life: &Life) {
+    deposit_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_seeds_calls_in_order_in_tokens_with_its_sums() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    buyer.set_rate().await;
+    let price = json!({ "prices": [{ "resource": "app_cpu", "currency": "USD", "level": 0, "price": "110.46",
+        "unit": "core/month", "multiplier": "2592000000" }] });
+    life.operator.mutate("setResourcePrices", "SetResourcePricesInput", price, "prices { id }").await;
+    for (asset, amount) in [("USDT_ERC20", "33.300000"), ("ANKR_ERC20", "1110.000000000000000000")] {
+        let limits = json!({ "asset": asset, "clusterId": "c", "chartName": "wordpress", "cpuLimit": 100, "memLimit": 100,
+            "storageLimit": 100, "period": 3 });
+        let quote =
+            life.customer.mutate("quotePrepay", "QuotePrepayInput", limits, "quote { id amount usd }").await
+                ["quote"]
+                .clone();
+        assert_eq!((&quote["amount"], &quote["usd"]), (&json!(amount), &json!("33.30")));
+        let asked = buyer.try_prepay(&quote, json!({ "autoRenewal": false })).await["prepayment"].clone();
+        assert_eq!((&asked["status"], &asked["transaction"]), (&json!("AWAITING_DEPOSIT"), &json!(null)));
+        let address = asked["depositAddress"].as_str().unwrap();
+        assert!(address.starts_with("0x") && address.len() == 42, "{address}");
+
+        let paid = buyer.simulate(&asked, asset, amount).await;
+        assert_eq!(paid["status"], "PAID");
+        let moved = &paid["transaction"];
+        assert_eq!(
+            (&moved["kind"], &moved["status"], &moved["paymentMethod"], &moved["balanceAfter"]),
+            (&json!("PREPAYMENT"), &json!("FINISHED"), &json!(asset), &json!(null))
+        );
+        assert_eq!(moved["amount"], json!({ "amount": amount, "currency": asset }));
+        let deposit = &paid["deposits"][0];
+        assert_eq!(
+            (&deposit["state"], &deposit["blockTime"], &deposit["amount"]["amount"]),
+            (&json!("COUNTED"), &json!(BEGIN), &json!(amount))
+        );
+        let app = json!({ "prepaymentId": asked["id"], "asset": asset, "appId": "app", "clusterId": "c", "chartName": "wordpress",
+            "cpuLimit": 100, "memLimit": 100, "storageLimit": 100, "iconUrl": "https://example.com/i.png", "projectName": "p" });
+        let bound =
+            life.customer.mutate("bindApp", "BindAppInput", app, "prepayment { status endTime }").await;
+        assert_eq!(bound["prepayment"], json!({ "status": "BOUND", "endTime": "2026-05-30T10:00:00Z" }));
+    }
+    assert_eq!((buyer.notices().await, life.balance().await.as_str()), (vec![], "0.00"));
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn every_prepayment_has_an_address_of_its_own_and_only_then() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let quote = buyer.quote("USDT_ERC20").await;
+    let provisional = buyer.try_prepay(&quote, json!({ "dryRun": true })).await["prepayment"].clone();
+    assert_eq!(
+        (&provisional["status"], &provisional["depositAddress"], &provisional["deposits"]),
+        (&json!("AWAITING_DEPOSIT"), &json!(null), &json!([]))
+    );
+    let first = buyer.try_prepay(&quote, json!({ "idempotencyKey": "k" })).await["prepayment"].clone();
+    assert_eq!(
+        buyer.try_prepay(&quote, json!({ "idempotencyKey": "k" })).await["prepayment"],
+        first,
+        "the same key"
+    );
+    buyer.try_prepay(&quote, json!({ "amount": "33.31" })).await;
+    let other = buyer.prepay("USDT_ERC20").await;
+    assert_ne!(first["depositAddress"], other["depositAddress"]);
+    let sql = life.server.sql().await;
+    let addresses: i64 = sql.query_one("SELECT count(*) FROM deposit_addresses", &[]).await.unwrap().get(0);
+    assert_eq!(addresses, 2);
+    // The first accounts of a mnemonic that everybody knows.
+    assert_eq!(first["depositAddress"], "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+    for (more, path) in [
+        (json!({ "paymentMethodId": "pmt_x" }), "paymentMethodId"),
+        (json!({ "autoRenewal": true }), "autoRenewal"),
+    ] {
+        let refused = buyer.try_prepay(&buyer.quote("USDT_ERC20").await, more).await;
+        assert_eq!(refused["userErrors"][0]["path"], json!(["input", path]));
+    }
+    let bound = buyer.bind(&first, "USDT_ERC20").await;
+    assert_eq!(bound["userErrors"][0]["message"], "it is not paid yet");
+}
+
+#[tokio::test]
+async fn parts_add_up_and_what_is_too_much_is_told() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    let short = buyer.simulate(&asked, "USDT_ERC20", "33.299999").await;
+    assert_eq!(
+        (&short["status"], &short["deposits"][0]["state"]),
+        (&json!("AWAITING_DEPOSIT"), &json!("COUNTED"))
+    );
+    assert_eq!(buyer.notices().await, []);
+    life.advance("2026-03-02T09:59:59Z").await;
+    let paid = buyer.simulate(&asked, "USDT_ERC20", "0.000001").await;
+    assert_eq!((paid["status"].as_str(), buyer.notices().await), (Some("PAID"), vec![]));
+
+    let over = buyer.prepay("USDT_ERC20").await;
+    let paid = buyer.simulate(&over, "USDT_ERC20", "40").await;
+    assert_eq!((&paid["status"], &paid["deposits"][0]["state"]), (&json!("PAID"), &json!("COUNTED")));
+    assert_eq!(paid["transaction"]["amount"]["amount"], "33.300000", "no more is earned");
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices), ["DEPOSIT_UNUSED"]);
+    let hash = paid["deposits"][0]["transactionHash"].as_str().unwrap();
+    for told in ["6.7 USDT_ERC20", hash, "from 0x5a5A"] {
+        assert!(notices[0].1.contains(told), "{told}: {}", notices[0].1);
+    }
+    let again = buyer.simulate(&over, "USDT_ERC20", "33.3").await;
+    assert_eq!(again["status"], "PAID");
+    assert_eq!(buyer.states(&over).await, ["COUNTED", "UNUSED"]);
+    assert_eq!(kinds(&buyer.notices().await), ["DEPOSIT_UNUSED", "DEPOSIT_UNUSED"]);
+    assert_eq!(buyer.moves().await, ["PREPAYMENT FINISHED", "PREPAYMENT FINISHED"]);
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn what_is_short_when_the_time_is_over_is_told_with_its_sender() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let (short, nothing) = (buyer.prepay("USDT_ERC20").await, buyer.prepay("USDT_ERC20").await);
+    buyer.simulate(&short, "USDT_ERC20", "12.5").await;
+    let ran = life.advance("2026-03-02T10:00:00Z").await;
+    assert_eq!(ran, jobs(&[("PREPAYMENT_END", 2, 0)]));
+    assert_eq!(buyer.status(&short).await, "EXPIRED");
+    assert_eq!(buyer.status(&nothing).await, "EXPIRED");
+    assert_eq!(buyer.states(&short).await, ["UNUSED"]);
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices).iter().filter(|kind| **kind == "PAYMENT_FAILED").count(), 2);
+    let unused: Vec<_> = notices.iter().filter(|(kind, _)| kind == "DEPOSIT_UNUSED").collect();
+    assert_eq!(unused.len(), 1);
+    assert!(
+        unused[0].1.contains("12.5 USDT_ERC20 from 0x5a5A") && unused[0].1.contains("33.3 was to be paid")
+    );
+    // The rest comes too late.
+    life.advance("2026-03-02T10:00:01Z").await;
+    let late = buyer.simulate(&short, "USDT_ERC20", "20.8").await;
+    assert_eq!((late["status"].as_str(), buyer.moves().await), (Some("EXPIRED"), vec![]));
+    assert_eq!(buyer.states(&short).await, ["UNUSED", "UNUSED"]);
+    assert_eq!(buyer.notices().await.len(), 4);
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn the_time_of_the_block_decides_and_not_the_time_of_looking() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    buyer.simulate(&asked, "USDT_ERC20", "13.3").await;
+    life.advance("2026-03-02T10:00:05Z").await;
+    assert_eq!(
+        (buyer.status(&asked).await.as_str(), buyer.states(&asked).await),
+        ("EXPIRED", vec!["UNUSED".to_owned()])
+    );
+    // Its block was made at the last moment, and has its confirmations now.
+    buyer.simulate(&asked, "USDT_ERC20", "20").await;
+    assert_eq!(buyer.status(&asked).await, "EXPIRED");
+    chain_says(&life, "block_time = '2026-03-02T10:00:00Z', state = 'SEEN' WHERE amount = 20").await;
+    assert_eq!(buyer.status(&asked).await, "PAID");
+    assert_eq!(buyer.states(&asked).await, ["COUNTED", "COUNTED"]);
+    assert_eq!(buyer.bind(&asked, "USDT_ERC20").await["prepayment"]["status"], "BOUND");
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn another_token_is_kept_and_told() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    let wrong = buyer.simulate(&asked, "ANKR_ERC20", "33.3").await;
+    assert_eq!(
+        (&wrong["status"], &wrong["deposits"][0]["state"]),
+        (&json!("AWAITING_DEPOSIT"), &json!("UNUSED"))
+    );
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices), ["DEPOSIT_UNUSED"]);
+    assert!(notices[0].1.contains("33.3 ANKR_ERC20") && notices[0].1.contains("USDT_ERC20 was to be paid"));
+    assert_eq!(buyer.simulate(&asked, "USDT_ERC20", "33.3").await["status"], "PAID");
+}
+
+#[tokio::test]
+async fn an_address_without_a_prepayment_keeps_what_it_gets() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    buyer.prepay("USDT_ERC20").await;
+    // One that was reserved for a purchase that was refused in the end.
+    let reserve =
+        "INSERT INTO deposit_addresses SELECT 77, '0x52908400098527886E0F7030069857D2E4169EE7', account_id
+        FROM deposit_addresses";
+    life.server.sql().await.batch_execute(reserve).await.unwrap();
+    let reserved = json!({ "depositAddress": "0x52908400098527886E0F7030069857D2E4169EE7" });
+    assert_eq!(buyer.simulate(&reserved, "USDT_ERC20", "1").await, json!(null));
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices), ["DEPOSIT_UNUSED"]);
+    assert!(notices[0].1.contains("nothing is to be paid to this address"));
+    chain_says(&life, "is_gone = true").await;
+    assert!(buyer.notices().await[1].1.contains("on the chain no more"));
+}
+
+#[tokio::test]
+async fn a_deposit_that_is_undone_is_taken_back_and_counts_when_it_comes_again() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    let bound = buyer.bind(&asked, "USDT_ERC20").await["prepayment"].clone();
+    assert_eq!(bound["status"], "BOUND");
+    life.advance("2026-03-05T10:00:00Z").await;
+
+    chain_says(&life, "is_gone = true").await;
+    let undone = buyer.now(&asked).await;
+    assert_eq!(
+        (&undone["status"], &undone["transaction"]["status"], &undone["deposits"][0]["state"]),
+        (&json!("AWAITING_DEPOSIT"), &json!("FAILED"), &json!("UNDONE"))
+    );
+    assert_eq!((&undone["app"], &undone["endTime"]), (&bound["app"], &bound["endTime"]), "its term runs on");
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices), ["PAYMENT_FAILED"]);
+    assert!(notices[0].1.contains("33.3 USDT_ERC20"));
+    // The same transaction in another block, after the first time was over.
+    let again = "INSERT INTO deposits SELECT account_id, 'another block', log_index, chain_id, block_number + 9,
+        block_time + interval '4 days', transaction_hash, asset, amount, sender, address, false, 'SEEN' FROM deposits";
+    life.server.sql().await.batch_execute(again).await.unwrap();
+    look(&life).await;
+    let redone = buyer.now(&asked).await;
+    assert_eq!((&redone["status"], &redone["transaction"]["status"]), (&json!("BOUND"), &json!("FINISHED")));
+    assert_eq!((&redone["startTime"], &redone["endTime"]), (&bound["startTime"], &bound["endTime"]));
+    assert_eq!(buyer.states(&asked).await, ["UNDONE", "COUNTED"]);
+    assert_eq!(buyer.moves().await, ["PREPAYMENT FINISHED", "PREPAYMENT FAILED"]);
+    // And once more away, and never again: it is over after another day.
+    chain_says(&life, "is_gone = true").await;
+    assert_eq!(buyer.moves().await, ["PREPAYMENT FAILED", "PREPAYMENT FAILED"]);
+    life.advance("2026-03-06T10:00:00Z").await;
+    assert_eq!(buyer.status(&asked).await, "EXPIRED");
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn another_deposit_steps_in_for_one_that_is_undone() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    for amount in ["33.3", "34"] {
+        buyer.simulate(&asked, "USDT_ERC20", amount).await;
+    }
+    assert_eq!(buyer.states(&asked).await, ["COUNTED", "UNUSED"]);
+    chain_says(&life, "is_gone = true WHERE amount = 33.3").await;
+    assert_eq!((buyer.status(&asked).await.as_str(), buyer.moves().await.len()), ("PAID", 1));
+    let mut states = buyer.states(&asked).await;
+    states.sort();
+    assert_eq!(states, ["COUNTED", "UNDONE"]);
+    assert_eq!(kinds(&buyer.notices().await), ["DEPOSIT_UNUSED"]);
+}
+
+#[tokio::test]
+async fn whoever_looks_and_how_often_a_deposit_counts_once() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let mut asked = Vec::new();
+    for _ in 0..10 {
+        let prepayment = buyer.prepay("USDT_ERC20").await;
+        buyer.simulate(&prepayment, "USDT_ERC20", "30").await;
+        asked.push(prepayment);
+    }
+    // What a process that was killed after the scan had left undone.
+    let seen = "INSERT INTO deposits SELECT account_id, block_hash, 1, chain_id, block_number, block_time, transaction_hash, asset,
+        3.3, sender, address, false, 'SEEN' FROM deposits";
+    life.server.sql().await.batch_execute(seen).await.unwrap();
+    let others: Vec<_> = (0..3)
+        .map(|_| another_server(&life.server.database_url, &life.clock, Currencies::default()))
+        .collect();
+    let own = life.server.server.app.jobs.clone();
+    let passes =
+        others.iter().chain([&own]).map(|jobs| async { deposit_pass(jobs, &Permit::Always).await.unwrap() });
+    let runs = futures_util::future::join_all(passes).await;
+    let ran: i32 = runs.iter().flat_map(|runs| runs.0.values()).map(|counts| counts.ran).sum();
+    assert_eq!(ran, 10, "each was decided on once");
+    for prepayment in &asked {
+        assert_eq!(buyer.status(prepayment).await, "PAID");
+    }
+    assert_eq!(buyer.moves().await, ["PREPAYMENT FINISHED"; 10]);
+    look(&life).await;
+    assert_eq!((buyer.moves().await.len(), buyer.notices().await), (10, vec![]));
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn what_was_paid_in_tokens_is_not_given_back_and_operators_hear_of_what_was_never_bound() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    let paid = buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    let refund = json!({ "transactionId": paid["transaction"]["id"], "reason": "r", "idempotencyKey": "k" });
+    let refused = life.operator.payload("refund", "RefundInput", refund, "refund { id }").await;
+    assert_eq!(refused["refund"], json!(null));
+    assert_eq!(refused["userErrors"].as_array().unwrap().len(), 1);
+    life.advance("2026-03-08T10:00:00Z").await;
+    assert_eq!(
+        (buyer.status(&asked).await.as_str(), kinds(&buyer.notices().await)),
+        ("PAID", vec!["DEPOSIT_UNUSED"])
+    );
+    assert_eq!(buyer.bind(&asked, "USDT_ERC20").await["prepayment"]["status"], "BOUND");
+}
+
+#[tokio::test]
+async fn a_sandbox_s_deposits_are_checked_and_nobody_else_has_any() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    life.server.account("other", "0").await;
+    let address = buyer.prepay("USDT_ERC20").await["depositAddress"].clone();
+    let nobody_s = "0xde709f2102306220921060314715629080e2fb77";
+    let still = life.server.contents().await;
+    let wrong_sum = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267";
+    for (more, code, path) in [
+        (json!({ "address": nobody_s }), "NOT_FOUND", "input.address"),
+        (json!({ "address": "0x" }), "INVALID", "input.address"),
+        (json!({ "address": "\u{0}" }), "INVALID", "input.address"),
+        (json!({ "address": wrong_sum }), "INVALID", "input.address"),
+        (json!({ "asset": "USD" }), "INVALID", "input.asset"),
+        (json!({ "asset": "CNY" }), "INVALID", "input.asset"),
+        (json!({ "asset": "XXX" }), "INVALID", "input.asset"),
+        (json!({ "amount": "0" }), "INVALID", "input.amount"),
+        (json!({ "amount": "-1" }), "INVALID", "input.amount"),
+        (json!({ "amount": "0.0000001" }), "INVALID", "input.amount"),
+    ] {
+        let mut input = json!({ "address": address, "asset": "USDT_ERC20", "amount": "1" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let refused = life.customer.refusal("simulateDeposit", "SimulateDepositInput", input).await;
+        assert_eq!(refused, (code.to_owned(), path.to_owned()), "{more}");
+    }
+    let input = json!({ "address": address, "asset": "USDT_ERC20", "amount": "1" });
+    let others = life.server.customer("other");
+    let refused = others.refusal("simulateDeposit", "SimulateDepositInput", input.clone()).await;
+    assert_eq!(refused.0, "NOT_FOUND", "it is not the other's to see");
+    life.server.assert_holds_still(&still).await;
+    let lower =
+        json!({ "address": address.as_str().unwrap().to_lowercase(), "asset": "USDT_ERC20", "amount": "1" });
+    life.operator.mutate("simulateDeposit", "SimulateDepositInput", lower, "prepayment { id }").await;
+
+    let clock = Clock::standing_at(BEGIN.parse().unwrap());
+    let real = TestServer::on(life.server.database_url.clone(), |config| {
+        (config.sandbox, config.clock) = (false, clock);
+    })
+    .await;
+    for client in [real.operator(), real.customer("tenant")] {
+        let (status, answer) =
+            client.try_mutate("simulateDeposit", "SimulateDepositInput", input.clone(), "__typename").await;
+        assert_eq!(
+            (status, &answer["errors"][0]["extensions"]["code"]),
+            (StatusCode::OK, &json!("FORBIDDEN"))
+        );
+    }
+    let buyer = Buyer::of(&real, "tenant");
+    let refused: Value = buyer.try_prepay(&buyer.quote("USDT_ERC20").await, json!({})).await;
+    assert_eq!(refused["userErrors"][0]["message"], "this server takes no deposits of USDT_ERC20");
+}
