@@ -136,6 +136,9 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("node", One, "query($payment: ID!) { node(id: $payment) { id ...on Payment { amount { amount } prepayment { id } } } }"),
     ("prepay", Act, "mutation($quote: ID!, $otherCard: ID!) { prepay(input: { quoteId: $quote, amount: \"2.26\",
         paymentMethodId: $otherCard, dryRun: true, idempotencyKey: \"try\" }) { prepayment { id } userErrors { path code message } } }"),
+    ("node", One, "query($tokens: ID!) { node(id: $tokens) { id ...on Prepayment { depositAddress deposits { sender state } } } }"),
+    ("simulateDeposit", Act, "mutation($address: String!) { simulateDeposit(input: { address: $address, asset: \"USDT_ERC20\",
+        amount: \"0.000001\" }) { prepayment { id } userErrors { path code message } } }"),
     ("bindApp", Act, "mutation($prepayment: ID!) { bindApp(input: { prepaymentId: $prepayment, asset: \"USD\", appId: \"a\",
         clusterId: \"c\", chartName: \"c\", cpuLimit: 100, memLimit: 100, storageLimit: 100, projectName: \"p\" }) {
         prepayment { id } userErrors { path code message } } }"),
@@ -229,6 +232,7 @@ impl Tenant {
             bills { nodes { id number } } records { nodes { id number } } transactions(first: 1) { nodes { id } } ledger(first: 1) { nodes { id hash } } } }";
         let (_, answer) = server.operator().post(query, json!({ "account": account })).await;
         let [quote, other_card, prepayment, payment] = prepaid(server, namespace).await;
+        let [tokens, address] = awaiting_tokens(server, namespace).await;
         let seen = &answer["data"]["account"];
         let variables = json!({
             "account": account, "namespace": namespace, "plan": plan, "key": key,
@@ -238,6 +242,7 @@ impl Tenant {
             "rule": set["rules"][0]["id"],
             "unpaidOrder": unpaid["order"]["id"], "unpaidBill": unpaid["bill"]["id"], "notice": notice,
             "card": card["paymentMethod"]["id"], "quote": quote, "otherCard": other_card, "prepayment": prepayment, "payment": payment,
+            "tokens": tokens, "address": address,
             "record": seen["records"]["nodes"][0]["id"], "recordNumber": seen["records"]["nodes"][0]["number"],
         });
         let told = [
@@ -258,6 +263,8 @@ impl Tenant {
             "quote",
             "prepayment",
             "payment",
+            "tokens",
+            "address",
         ];
         let mut secrets: Vec<String> =
             told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
@@ -281,7 +288,8 @@ impl Tenant {
             "notice": NoticeId(id).to_string(), "record": RecordId(id).to_string(),
             "recordNumber": printed_number('R', id), "card": PaymentMethodId(id).to_string(),
             "quote": QuoteId(id).to_string(), "otherCard": PaymentMethodId(id).to_string(), "prepayment": PrepaymentId(id).to_string(),
-            "payment": PaymentId(id).to_string(),
+            "payment": PaymentId(id).to_string(), "tokens": PrepaymentId(id).to_string(),
+            "address": "0xde709f2102306220921060314715629080e2fb77",
         });
         Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
     }
@@ -323,6 +331,18 @@ async fn prepaid(server: &TestServer, namespace: &str) -> [Value; 4] {
         customer.data("{ idempotentResult(key: \"prepaid\") { prepayment { id } payment { id } } }").await;
     let held = &held["idempotentResult"];
     [quote().await, card.clone(), held["prepayment"]["id"].clone(), held["payment"]["id"].clone()]
+}
+
+/// A prepayment that waits for tokens, and their address.
+async fn awaiting_tokens(server: &TestServer, namespace: &str) -> [Value; 2] {
+    let customer = server.customer(namespace);
+    let offer = json!({ "asset": "USDT_ERC20", "clusterId": "c", "chartName": "c", "cpuLimit": 100, "memLimit": 100,
+        "storageLimit": 100, "period": 3 });
+    let quote = customer.mutate("quotePrepay", "QuotePrepayInput", offer, "quote { id amount }").await;
+    let quote = &quote["quote"];
+    let prepay = json!({ "quoteId": quote["id"], "amount": quote["amount"], "idempotencyKey": "tokens" });
+    let made = customer.mutate("prepay", "PrepayInput", prepay, "prepayment { id depositAddress }").await;
+    [made["prepayment"]["id"].clone(), made["prepayment"]["depositAddress"].clone()]
 }
 
 /// A notice of an account, as a job would leave it.

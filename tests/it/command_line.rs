@@ -131,6 +131,43 @@ async fn what_cannot_be_used_is_refused_in_one_line() {
 }
 
 #[tokio::test]
+async fn a_chain_that_is_set_in_part_or_wrongly_is_refused_in_one_line() {
+    let url = cluster::database().await;
+    let public = abacus::payments::TEST_KEY;
+    let private = "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi";
+    let token = "USDT_ERC20:0xdAC17F958D2ee523a2206206994597C13D831ec7:6";
+    let whole = [
+        ("ABACUS_DEPOSIT_KEY", public),
+        ("ABACUS_CHAIN_URL", "http://127.0.0.1:1/secret"),
+        ("ABACUS_CHAIN_ID", "1"),
+        ("ABACUS_TOKENS", token),
+    ];
+    for args in [&["serve", "--sandbox", "--listen", "127.0.0.1:0"][..], &["jobs"]] {
+        let with = |name: &str, value: Option<&str>| {
+            let mut command = command(args);
+            command.env("DATABASE_URL", &url).envs(whole).env_remove(name);
+            value.map(|value| command.env(name, value));
+            command
+        };
+        for (name, _) in whole {
+            let said = one_line_failure(&mut with(name, None)).await;
+            assert!(said.contains("ABACUS_DEPOSIT_KEY") && said.contains("or none"), "{said}");
+        }
+        let said = one_line_failure(&mut with("ABACUS_DEPOSIT_KEY", Some(private))).await;
+        assert!(said.contains("PRIVATE") && !said.contains(&private[..12]), "{said}");
+        for (name, value) in [
+            ("ABACUS_DEPOSIT_KEY", "xpub"),
+            ("ABACUS_CHAIN_URL", "ftp://secret"),
+            ("ABACUS_CHAIN_ID", "0"),
+            ("ABACUS_TOKENS", "USD:0xdAC17F958D2ee523a2206206994597C13D831ec7:2"),
+        ] {
+            let said = one_line_failure(&mut with(name, Some(value))).await;
+            assert!(said.contains(name) && !said.contains("secret"), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn migrations_are_printed_as_they_run_and_then_the_schema_is_current() {
     let filled = cluster::database().await;
     let (server, name) = filled.rsplit_once('/').unwrap();

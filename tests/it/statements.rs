@@ -10,7 +10,10 @@ use abacus::clock::Clock;
 use abacus::domain::ids::AccountId;
 use abacus::jobs::billing::{begin_runs, late_pass, run_pass};
 use abacus::jobs::burst::burst_pass;
+use abacus::jobs::deposits::deposit_pass;
 use abacus::jobs::{Permit, pass, payment_pass, prepayment_pass};
+use abacus::store::database::Database;
+use abacus::store::deposits::{ScanRows, chain_blocks, chain_progress, scan_write};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -25,7 +28,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 23] = [
     "accounts",
     "namespaces",
     "orders",
@@ -47,6 +50,8 @@ const TABLES: [&str; 21] = [
     "prepay_quotes",
     "prepayments",
     "payments",
+    "deposit_addresses",
+    "deposits",
 ];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts. Of one
@@ -60,6 +65,7 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         r#"
         CREATE FUNCTION pg_temp.at(g bigint) RETURNS timestamptz LANGUAGE sql AS
             $$ SELECT '2026-01-01T00:00:00Z'::timestamptz + g * interval '1 minute' $$;
+        CREATE FUNCTION pg_temp.address(g bigint) RETURNS text LANGUAGE sql AS $$ SELECT '0x' || lpad(to_hex(g), 40, '0') $$;
         CREATE FUNCTION pg_temp.made(g bigint, account bigint, number bigint) RETURNS uuid LANGUAGE sql AS $$
             SELECT (lpad(to_hex((extract(epoch FROM pg_temp.at(g)) * 1000)::bigint), 12, '0') || '7000'
                 || to_hex((-9223372036854775808) + account * 536870912 + number))::uuid $$;
@@ -128,6 +134,17 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)
             SELECT 'space', CASE WHEN g % 51 = 0 THEN 'CNY' ELSE 'X' || chr(65 + g % 51 / 26) || chr(65 + g % 26) END, g / 51 % 21, g,
                 'GB/month', 2592000, pg_temp.at(g) FROM generate_series(1, {ROWS}) g;
+        INSERT INTO prepayments (account_id, id, status, quote_id, currency, amount, usd, months, cluster_id, chart_name, cpu_limit,
+                mem_limit, storage_limit, auto_renewal, deposit_address, next_step_at)
+            SELECT a, pg_temp.made(g, a, 130000 + g), 'AWAITING_DEPOSIT', pg_temp.made(g, a, 160000 + g), 'USDT_ERC20', 10, 10, 1, 'c', 'c',
+                1, 1, 1, false, pg_temp.address(g), '2100-01-01T00:00:00Z'
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO deposit_addresses SELECT g, pg_temp.address(g), a
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO deposits SELECT a, g::text, 0, 7, g, pg_temp.at(g), g::text, 'USDT_ERC20', 1, 'sender', pg_temp.address(g), false,
+                CASE WHEN g < 4 THEN 'SEEN' ELSE 'COUNTED' END
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO chains VALUES (7, 0, 0);
         INSERT INTO burst_capacities (resource_code, capacity, curve, effective_from)
             VALUES ('space', 1000000, '[{{"from":"0","level":1}}]', '2026-01-01T00:00:00Z');
         INSERT INTO burst_levels VALUES ('space', 0, 1, 0);
@@ -356,6 +373,22 @@ async fn hot_statements_read_little_of_large_tables() {
     let charged = "SELECT count(*) FROM ledger_entries WHERE billing_cycle > 1000000";
     assert!(sql.query_one(charged, &[]).await.unwrap().get::<_, i64>(0) > 100);
 
+    for when in ["deposits", "deposits, when all are decided on", "deposits that are gone"] {
+        reads.watch(when, deposit_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch("a scan", scanned(&app.store.database)).await;
+    }
+    let undone = "SELECT count(*) FROM deposits WHERE state = 'UNDONE'";
+    assert_eq!(sql.query_one(undone, &[]).await.unwrap().get::<_, i64>(0), 5);
+    let address = format!("0x{:0>40}", "8");
+    let input = json!({ "address": address, "asset": "USDT_ERC20", "amount": "1" });
+    let sent = operator.mutate(
+        "simulateDeposit",
+        "SimulateDepositInput",
+        input,
+        "prepayment { deposits { state } }",
+    );
+    reads.watch("simulateDeposit", sent).await;
+
     // Look-ups.
     let id = |field: &str| paid[field]["id"].as_str().unwrap().to_owned();
     let number = |field: &str| paid[field]["number"].as_str().unwrap().to_owned();
@@ -451,6 +484,20 @@ async fn hot_statements_read_little_of_large_tables() {
     }
     assert!(reads.wrong.is_empty(), "{}", reads.wrong.join("\n"));
     drop(reads.server);
+}
+
+/// Writes down a scan that takes back the newest five blocks, and remembers others.
+async fn scanned(database: &Database) {
+    let mut conn = database.connection().await.unwrap();
+    let progress = chain_progress(&conn, 7).await.unwrap().unwrap();
+    let blocks = (1..300).map(|number| (number, "hash".to_owned())).collect();
+    let found = ScanRows { rolled_back_to: Some(ROWS - 5), blocks, ..ScanRows::default() };
+    assert!(scan_write(&mut conn, 7, &progress, &found, 256).await.unwrap());
+    assert!(
+        !scan_write(&mut conn, 7, &progress, &found, 256).await.unwrap(),
+        "another was written meanwhile"
+    );
+    assert_eq!(chain_blocks(&conn, 7).await.unwrap().len(), 256);
 }
 
 /// Whatever the statistics say of accounts: that nearly every row is the account's is true of one account only.
