@@ -21,7 +21,9 @@ use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
 use crate::payments::stripe::webhook::Webhook;
 use crate::payments::stripe::{self, StripeConfig};
-use crate::payments::{DepositSettings, Depository, PaymentProvider, Providers, Sandbox, SettingError, Stripe};
+use crate::payments::{
+    DepositSettings, Depository, PaymentProvider, Providers, Sandbox, SettingError, Stripe,
+};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations;

@@ -742,6 +742,9 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "acknowledgeNotice" => json!({ "noticeId": shop.an_id::<NoticeId>() }),
         "updatePlan" => json!({ "planId": shop.plan }),
         "advanceClock" => json!({ "to": "2020-01-01T00:00:00Z" }),
+        "simulateDeposit" => {
+            json!({ "address": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "asset": "USDT_ERC20", "amount": "1" })
+        }
         "setPrices" => {
             json!({ "accountId": shop.account, "infos": [{ "definition": { "discount": { "payablePercent": "90" } } }] })
         }

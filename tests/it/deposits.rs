@@ -311,6 +311,52 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
 }
 
 #[tokio::test]
+async fn while_the_chain_changes_and_several_look_at_once_what_is_paid_is_what_the_chain_has() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    for _ in 0..6 {
+        let prepayment = buyer.prepay("USDT_ERC20").await;
+        for amount in ["20", "13.3", "14"] {
+            buyer.simulate(&prepayment, "USDT_ERC20", amount).await;
+        }
+    }
+    let sql = life.server.sql().await;
+    let changing = async {
+        for step in 0..120_i64 {
+            let flip = "UPDATE deposits SET is_gone = NOT is_gone WHERE block_hash =
+                (SELECT block_hash FROM deposits ORDER BY block_hash OFFSET $1 LIMIT 1)";
+            sql.execute(flip, &[&(step * 7 % 18)]).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let others: Vec<_> = (0..3)
+        .map(|_| another_server(&life.server.database_url, &life.clock, Currencies::default()))
+        .collect();
+    let looking = others.iter().map(|jobs| async {
+        for _ in 0..40 {
+            deposit_pass(jobs, &Permit::Always).await.unwrap();
+        }
+    });
+    tokio::join!(changing, futures_util::future::join_all(looking));
+    look(&life).await;
+    let told = "SELECT p.status, coalesce((SELECT sum(d.amount) FROM deposits d WHERE d.address = p.deposit_address AND NOT is_gone), 0)
+            >= p.amount, (SELECT t.status FROM transactions t WHERE t.account_id = p.account_id AND t.id = p.transaction_id)
+        FROM prepayments p";
+    let mut paid = 0;
+    for row in sql.query(told, &[]).await.unwrap() {
+        let (status, is_enough, moved): (String, bool, String) = (row.get(0), row.get(1), row.get(2));
+        let expected = if is_enough { ("PAID", "FINISHED") } else { ("AWAITING_DEPOSIT", "FAILED") };
+        assert_eq!((status.as_str(), moved.as_str()), expected);
+        paid += i64::from(is_enough);
+    }
+    let finished = "SELECT count(*) FROM transactions WHERE status = 'FINISHED'";
+    assert_eq!(sql.query_one(finished, &[]).await.unwrap().get::<_, i64>(0), paid, "none is paid twice");
+    let undecided = "SELECT count(*) FROM deposits WHERE state = 'SEEN' OR is_gone <> (state = 'UNDONE')";
+    assert_eq!(sql.query_one(undecided, &[]).await.unwrap().get::<_, i64>(0), 0);
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
 async fn what_was_paid_in_tokens_is_not_given_back_and_operators_hear_of_what_was_never_bound() {
     let life = Life::begin(BEGIN, "0").await;
     let buyer = Buyer::of(&life.server, "tenant");

@@ -144,5 +144,124 @@ fn came_by(deadline: DateTime<Utc>, deposit: &Deposit, deposits: &[Arc<Deposit>]
         other.transaction == deposit.transaction
             && (&other.asset, other.amount) == (&deposit.asset, deposit.amount)
     };
-    deposits.iter().filter(same).any(|other| other.block_time <= deadline)
+    deposit.block_time <= deadline || deposits.iter().filter(same).any(|other| other.block_time <= deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::ids::{IdMint, PrepaymentId, QuoteId};
+    use crate::domain::prepay::{Limits, Means, PrepayQuote};
+
+    fn dec(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    fn code(text: &str) -> CurrencyCode {
+        CurrencyCode::parse(text).unwrap()
+    }
+
+    fn begin() -> DateTime<Utc> {
+        "2026-03-01T10:00:00Z".parse().unwrap()
+    }
+
+    /// Of 33.3 USDT_ERC20.
+    fn prepayment() -> Prepayment {
+        let mut mint = IdMint::new(AccountId(1), begin(), 0, false);
+        let quote = PrepayQuote {
+            id: QuoteId(mint.next_id().unwrap()),
+            currency: code("USDT_ERC20"),
+            amount: dec("33.3"),
+            usd: dec("33.3"),
+            months: 3,
+            cluster: "c".to_owned(),
+            chart: "c".to_owned(),
+            limits: Limits { cpu: 1, mem: 1, storage: 1 },
+            rate: None,
+            steps: Vec::new(),
+            expires_at: begin(),
+        };
+        let means = Means::Deposit { address: "address".to_owned() };
+        Prepayment::of(PrepaymentId(mint.next_id().unwrap()), &quote, means, false)
+    }
+
+    /// In a block so many minutes after the offer, in a transaction of its own.
+    fn deposit(minutes: i64, amount: &str) -> Deposit {
+        Deposit {
+            account: AccountId(1),
+            place: DepositPlace {
+                block_number: minutes,
+                log_index: 0,
+                block_hash: format!("block {minutes}"),
+            },
+            block_time: begin() + TimeDelta::minutes(minutes),
+            transaction: format!("transaction {minutes}"),
+            asset: code("USDT_ERC20"),
+            amount: dec(amount),
+            sender: "sender".to_owned(),
+            address: "address".to_owned(),
+            is_gone: false,
+            state: DepositState::Seen,
+        }
+    }
+
+    fn count(deposits: Vec<Deposit>) -> DepositCount {
+        let deposits: Vec<_> = deposits.into_iter().map(Arc::new).collect();
+        DepositCount::of(&prepayment(), &deposits).unwrap()
+    }
+
+    /// Of those that count, the minutes.
+    fn counted(count: &DepositCount) -> Vec<i64> {
+        count.counted.iter().map(|deposit| deposit.place.block_number).collect()
+    }
+
+    #[test]
+    fn deposits_count_in_the_chain_s_order_until_they_are_enough() {
+        let count = count(vec![deposit(9, "5"), deposit(2, "23.3"), deposit(1, "10.5"), deposit(3, "1")]);
+        assert_eq!((counted(&count), count.is_enough, count.surplus), (vec![1, 2], true, dec("0.5")));
+        assert!(count.unused.iter().all(|(_, why)| *why == Unused::PaidAlready));
+        assert_eq!(count.unused.len(), 2);
+    }
+
+    #[test]
+    fn those_that_count_already_go_first() {
+        let paid = Deposit { state: DepositState::Counted, ..deposit(5, "33.3") };
+        let count = count(vec![deposit(1, "33.3"), paid]);
+        assert_eq!((counted(&count), count.unused.len()), (vec![5], 1));
+    }
+
+    #[test]
+    fn the_last_second_is_in_time_and_a_transfer_that_was_is_so_later() {
+        let day = 24 * 60;
+        let on_time = count(vec![deposit(day, "33.3")]);
+        assert!(on_time.is_enough);
+        let late = Deposit { block_time: begin() + TimeDelta::seconds(86_401), ..deposit(day, "33.3") };
+        assert_eq!(count(vec![late.clone()]).unused[0].1, Unused::Late(begin() + TimeDelta::hours(24)));
+        let before = Deposit {
+            transaction: late.transaction.clone(),
+            is_gone: true,
+            state: DepositState::Undone,
+            ..deposit(7, "33.3")
+        };
+        let count = count(vec![late, before]);
+        assert_eq!((counted(&count), count.is_enough, count.gone.len()), (vec![day], true, 1));
+    }
+
+    #[test]
+    fn what_is_short_gone_or_of_another_token_is_not_enough() {
+        let other = Deposit { asset: code("ANKR_ERC20"), ..deposit(1, "33.3") };
+        let gone = Deposit { is_gone: true, ..deposit(2, "33.3") };
+        let count = count(vec![other, gone, deposit(3, "33.299999")]);
+        assert!(!count.is_enough);
+        assert_eq!((counted(&count), count.gone.len()), (vec![3], 1));
+        assert_eq!(count.unused[0].1, Unused::OtherAsset(code("USDT_ERC20")));
+    }
+
+    #[test]
+    fn the_largest_amount_that_there_is_is_enough() {
+        let count = count(vec![deposit(1, "0.000001"), deposit(2, "79228162514264337593543950335")]);
+        assert!(count.is_enough && count.surplus > dec("1000000"));
+    }
 }
