@@ -61,12 +61,18 @@ pub(super) async fn run(
             let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
             let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
             write(conn, books).await?;
-            if commands.iter().any(|command| matches!(command.action, Action::SettlePayment(_))) {
-                die_at("payment-before-the-commit");
-            }
+            commands.iter().for_each(|command| die_before_the_commit(&command.action));
             Ok(verdicts)
         })
         .await
+}
+
+fn die_before_the_commit(action: &Action) {
+    match action {
+        Action::SettlePayment(_) => die_at("payment-before-the-commit"),
+        Action::CountDeposits(_) => die_at("deposit-before-the-commit"),
+        _ => {}
+    }
 }
 
 fn account_numbers(commands: &[&Command]) -> Vec<i64> {

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
 use crate::domain::command::Action;
+use crate::engine::die_at;
 use crate::payments::{ScanFailure, Scanner};
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
@@ -63,7 +64,9 @@ async fn count(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreErro
 
 async fn count_one(jobs: &JobContext, (account, address): AddressOf) -> Runs {
     let mut runs = Runs::default();
-    match submit(jobs, account, Action::CountDeposits(address.clone())).await {
+    let counted = submit(jobs, account, Action::CountDeposits(address.clone())).await;
+    die_at("deposit-after-the-commit");
+    match counted {
         Ok(outcome) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),
         Err(error) => {
             metrics::counter!("abacus_job_errors_total").increment(1);

@@ -1,5 +1,6 @@
 //! Tokens that pay for prepayments, on a real EVM: a local node (tests/evm). Where there is none, nothing is tested.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use abacus::clock::Clock;
@@ -7,7 +8,7 @@ use abacus::jobs::Permit;
 use abacus::jobs::deposits::deposit_pass;
 use abacus::server::ServerConfig;
 use serde_json::{Value, json};
-use tokio::process::Child;
+use tokio::process::Command;
 
 use crate::support::TestServer;
 use crate::support::evm::{self, CONFIRMATIONS, Node};
@@ -239,15 +240,44 @@ async fn two_servers_that_scan_at_once_count_everything_once() {
     assert_paid_once(&server, &asked).await;
 }
 
+/// The points at which a process that scans can die.
+const POINTS: [&str; 4] = [
+    "deposit-before-the-scan-is-written",
+    "deposit-after-the-scan-is-written",
+    "deposit-before-the-commit",
+    "deposit-after-the-commit",
+];
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_step_of_a_deposit_leaves_it_to_be_counted_once() {
+    let Some(node) = evm::locked().await else { return };
+    let server = shop(&node, 9_000).await;
+    let buyer = Buyer::of(&server, "tenant");
+    // The first scan only says where the next begins.
+    confirm(&node, &server).await;
+    let asked = many(&buyer, POINTS.len()).await;
+    for (point, prepayment) in POINTS.iter().zip(&asked) {
+        for parts in [PRICE - 1, 1] {
+            node.pay(&prepayment["depositAddress"], parts).await;
+        }
+        node.mine(CONFIRMATIONS).await;
+        let mut process = scanning(&node, &server.database_url)
+            .env("FAILPOINTS", format!("{point}=return"))
+            .spawn()
+            .expect("jobs start");
+        let ended = tokio::time::timeout(Duration::from_secs(30), process.wait()).await;
+        assert_eq!(ended.expect(point).unwrap().signal(), Some(9), "{point}");
+        look(&server).await;
+        assert_eq!(buyer.status(prepayment).await, "PAID", "{point}");
+    }
+    assert_paid_once(&server, &asked).await;
+}
+
 /// A process that scans, and gives it up after a second of silence.
-fn scanning_process(node: &Node, url: &str) -> Child {
-    command(&["jobs", "--sandbox", "--lease-seconds", "1"])
-        .env("DATABASE_URL", url)
-        .env("RUST_LOG", "off")
-        .envs(node.environment())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("jobs start")
+fn scanning(node: &Node, url: &str) -> Command {
+    let mut command = command(&["jobs", "--sandbox", "--lease-seconds", "1"]);
+    command.env("DATABASE_URL", url).env("RUST_LOG", "off").envs(node.environment()).kill_on_drop(true);
+    command
 }
 
 #[tokio::test]
@@ -265,7 +295,7 @@ async fn whenever_the_process_that_scans_is_killed_everything_counts_once() {
     let left = "SELECT count(*) FROM prepayments WHERE status = 'AWAITING_DEPOSIT'";
     let mut lives = 0;
     for milliseconds in (100..).step_by(40) {
-        let mut process = scanning_process(&node, &server.database_url);
+        let mut process = scanning(&node, &server.database_url).spawn().expect("jobs start");
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         process.kill().await.unwrap();
         lives += 1;

@@ -104,7 +104,6 @@ impl DepositCount {
     /// Counts what reached a prepayment's address, whatever was decided before: those that counted come first, then the others in
     /// the chain's order. The time of a block decides, not the time of looking.
     pub fn of(held: &Prepayment, deposits: &[Arc<Deposit>]) -> Result<Self, OutOfRange> {
-        let deadline = held.deposit_deadline()?;
         let (gone, mut there): (Vec<_>, Vec<_>) =
             deposits.iter().cloned().partition(|deposit| deposit.is_gone);
         there.sort_by(|a, b| {
@@ -114,27 +113,43 @@ impl DepositCount {
         let mut count = Self { gone, ..Self::default() };
         let mut left = held.amount;
         for deposit in there {
-            let why = if !held.status.holds_offer() {
-                Unused::NoPrepayment
-            } else if deposit.asset != held.currency {
-                Unused::OtherAsset(held.currency)
-            } else if !came_by(deadline, &deposit, deposits) {
-                Unused::Late(deadline)
-            } else if count.is_enough {
-                Unused::PaidAlready
-            } else {
-                count.is_enough = deposit.amount >= left;
-                if count.is_enough {
-                    count.surplus = money::subtract(deposit.amount, left).unwrap_or(deposit.amount);
-                } else {
-                    left = money::subtract(left, deposit.amount)?;
-                }
-                count.counted.push(deposit);
-                continue;
-            };
-            count.unused.push((deposit, why));
+            match count.no_use_of(&deposit, held, deposits)? {
+                Some(why) => count.unused.push((deposit, why)),
+                None => count.take(deposit, &mut left)?,
+            }
         }
         Ok(count)
+    }
+
+    fn no_use_of(
+        &self,
+        deposit: &Deposit,
+        held: &Prepayment,
+        deposits: &[Arc<Deposit>],
+    ) -> Result<Option<Unused>, OutOfRange> {
+        let deadline = held.deposit_deadline()?;
+        Ok(if !held.status.holds_offer() {
+            Some(Unused::NoPrepayment)
+        } else if deposit.asset != held.currency {
+            Some(Unused::OtherAsset(held.currency))
+        } else if !came_by(deadline, deposit, deposits) {
+            Some(Unused::Late(deadline))
+        } else {
+            self.is_enough.then_some(Unused::PaidAlready)
+        })
+    }
+
+    /// Counts one more; `left` is what was to be paid before it.
+    fn take(&mut self, deposit: Arc<Deposit>, left: &mut Decimal) -> Result<(), OutOfRange> {
+        self.is_enough = deposit.amount >= *left;
+        if self.is_enough {
+            // More digits than a number has: what is left of it is as good as all of it.
+            self.surplus = money::subtract(deposit.amount, *left).unwrap_or(deposit.amount);
+        } else {
+            *left = money::subtract(*left, deposit.amount)?;
+        }
+        self.counted.push(deposit);
+        Ok(())
     }
 }
 

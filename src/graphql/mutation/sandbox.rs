@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::command::{Action, JobKind};
 use crate::domain::decide::require_display_places;
+use crate::domain::money::Currency;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::known_currency;
@@ -116,10 +117,7 @@ async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> Mut
         return Err(Refusal::new(RefusalCode::Invalid, "asset", message).into());
     }
     let amount = input.amount.value;
-    if amount <= Decimal::ZERO {
-        return Err(Refusal::new(RefusalCode::Invalid, "amount", "must be greater than zero").into());
-    }
-    require_display_places(&asset, "amount", amount)?;
+    require_sendable(&asset, amount)?;
     let address: Address = input
         .address
         .parse()
@@ -129,6 +127,13 @@ async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> Mut
     let owner = session.repository().address_owner(address.clone()).await?.ok_or_else(none)?;
     depository.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
     submit_repeatable(session, owner, Action::CountDeposits(address)).await
+}
+
+fn require_sendable(asset: &Currency, amount: Decimal) -> Result<(), Refusal> {
+    if amount <= Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, "amount", "must be greater than zero"));
+    }
+    require_display_places(asset, "amount", amount)
 }
 
 fn told(runs: Runs) -> Vec<JobRun> {

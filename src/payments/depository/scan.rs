@@ -10,6 +10,7 @@ use super::settings::{DepositSettings, TakenToken};
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{Deposit, DepositPlace, DepositState};
+use crate::engine::die_at;
 use crate::payments::onchain::address::Address;
 use crate::payments::onchain::chain::{BlockRef, Chain, ChainError};
 use crate::payments::onchain::memory::{KEPT, Memory};
@@ -117,7 +118,9 @@ impl Scanner {
         let found = self.found(&scan).await?;
         let mut conn = self.database.connection().await?;
         let kept = i64::try_from(KEPT).unwrap_or(i64::MAX);
+        die_at("deposit-before-the-scan-is-written");
         let written = deposits::scan_write(&mut conn, self.chain_id, &progress, &found, kept).await?;
+        die_at("deposit-after-the-scan-is-written");
         Ok(written && scan.has_more)
     }
 
