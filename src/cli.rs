@@ -1,6 +1,6 @@
 //! What the commands do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chrono::{NaiveDate, TimeDelta};
@@ -10,9 +10,11 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ServeArgs, TokenArgs, currencies,
+    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, ServeArgs, TokenArgs,
+    currencies,
 };
 use crate::demo;
+use crate::documents::{Logo, Provider};
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::policies::Policies;
 use crate::domain::usage::Allowance;
@@ -23,7 +25,7 @@ use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
 use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, StripeConfig, WrittenSettings};
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
-use crate::server::{JobServer, Server, ServerConfig, bill_month};
+use crate::server::{JobServer, PROVIDER_DEFAULT, Server, ServerConfig, bill_month};
 use crate::store::database::Database;
 use crate::store::migrations;
 use crate::telemetry;
@@ -91,9 +93,13 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     let deposits = deposits(&args.chain)?;
     let sandbox = args.sandbox || global.database_url.is_none();
     let secret = secret(global, sandbox)?;
+    let provider = provider(&args.provider, sandbox)?;
     let db = Db::open(global).await?;
     let config = ServerConfig {
         sandbox,
+        provider,
+        public_url: args.public_url.clone(),
+        invoice_delay: TimeDelta::from_std(args.invoice_delay)?,
         clock: clock(sandbox),
         deposits,
         run_jobs: !args.no_jobs,
@@ -146,6 +152,31 @@ fn deposits(args: &ChainArgs) -> Result<Option<DepositSettings>, Failure> {
     Ok(Some(DepositSettings::read(&written)?))
 }
 
+/// The provider that invoices are to name.
+const SANDBOX_PROVIDER: &str = "Sandbox Cloud Ltd.";
+
+fn provider(args: &ProviderArgs, sandbox: bool) -> Result<Provider, Failure> {
+    let name = args.provider_name.clone().unwrap_or_else(|| {
+        if sandbox {
+            return SANDBOX_PROVIDER.to_owned();
+        }
+        tracing::warn!("invoices do not name the provider: ABACUS_PROVIDER_NAME is not set");
+        PROVIDER_DEFAULT.to_owned()
+    });
+    Ok(Provider {
+        name,
+        address: args.provider_address.clone(),
+        tax_id: args.provider_tax_id.clone(),
+        logo: args.provider_logo.as_deref().map(logo).transpose()?,
+    })
+}
+
+fn logo(path: &Path) -> Result<Logo, Failure> {
+    let failed = |error: &dyn std::fmt::Display| format!("the logo {}: {error}", path.display());
+    let file = std::fs::read(path).map_err(|error| failed(&error))?;
+    Ok(Logo::from_png(file).map_err(|error| failed(&error))?)
+}
+
 fn clock(sandbox: bool) -> Clock {
     if sandbox { Clock::sandbox() } else { Clock::system() }
 }
@@ -171,6 +202,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         engine: EngineConfig { policies: policies(&args.payments), ..EngineConfig::default() },
         stripe: stripe(&args.payments),
         job_lease_seconds: args.lease_seconds.unwrap_or(usual.job_lease_seconds),
+        invoice_delay: TimeDelta::from_std(args.invoice_delay)?,
         ..usual
     };
     let mut stop = StopSignals::new()?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
 
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
@@ -142,9 +143,34 @@ pub struct ServeArgs {
     pub no_jobs: bool,
     #[command(flatten)]
     pub payments: PaymentArgs,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+    /// Where customers reach this server, for the links to their invoices: https://billing.example.com
+    #[arg(long, env = "ABACUS_PUBLIC_URL", value_parser = web_address)]
+    pub public_url: Option<Url>,
+    /// How long after a month's end its invoices are issued: 30m, 1h, 2d
+    #[arg(long, env = "ABACUS_INVOICE_DELAY", default_value = "1h", value_parser = invoice_delay)]
+    pub invoice_delay: Duration,
     /// Log as JSON lines
     #[arg(long, env = "ABACUS_LOG_JSON")]
     pub log_json: bool,
+}
+
+/// Who bills, as invoices say.
+#[derive(Debug, Clone, Args)]
+pub struct ProviderArgs {
+    /// The name on invoices
+    #[arg(long, env = "ABACUS_PROVIDER_NAME")]
+    pub provider_name: Option<String>,
+    /// The address on invoices; may be given again for each line, or with | between them
+    #[arg(long, env = "ABACUS_PROVIDER_ADDRESS", value_delimiter = '|')]
+    pub provider_address: Vec<String>,
+    /// The tax number on invoices
+    #[arg(long, env = "ABACUS_PROVIDER_TAX_ID")]
+    pub provider_tax_id: Option<String>,
+    /// The logo on invoices: a PNG file of at most 512 KiB
+    #[arg(long, env = "ABACUS_PROVIDER_LOGO")]
+    pub provider_logo: Option<PathBuf>,
 }
 
 /// How jobs run.
@@ -161,6 +187,9 @@ pub struct JobsArgs {
     /// How long it is waited for a process that runs the jobs and says nothing, before another takes over [default: 15]
     #[arg(long, env = "ABACUS_JOB_LEASE_SECONDS", value_parser = clap::value_parser!(i64).range(1..=3600))]
     pub lease_seconds: Option<i64>,
+    /// How long after a month's end its invoices are issued: 30m, 1h, 2d
+    #[arg(long, env = "ABACUS_INVOICE_DELAY", default_value = "1h", value_parser = invoice_delay)]
+    pub invoice_delay: Duration,
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,
@@ -190,6 +219,23 @@ fn month(text: &str) -> Result<NaiveDate, String> {
     let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok();
     let day = day.filter(|day| day.format("%Y-%m").to_string() == text);
     day.ok_or_else(|| "a month such as 2026-10 is expected".to_owned())
+}
+
+fn web_address(text: &str) -> Result<Url, String> {
+    let url =
+        text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let plain = url.filter(|url| url.query().is_none() && url.fragment().is_none());
+    plain.ok_or_else(|| "an address such as https://billing.example.com is expected".to_owned())
+}
+
+/// What was being written when the month ended is there after the shortest delay.
+const INVOICE_DELAYS: (Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(31 * 24 * 60 * 60));
+
+fn invoice_delay(text: &str) -> Result<Duration, String> {
+    let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let (least, most) = INVOICE_DELAYS;
+    if (least..=most).contains(&delay) { Ok(delay) } else { Err("1m to 31d is expected".to_owned()) }
 }
 
 /// The usual currencies, with what the settings add or change.

@@ -9,12 +9,13 @@
 //! | [`payments`] | payment providers behind one trait: who holds cards, and charges them |
 //! | [`jobs`] | what happens by itself: renewals, due bills, suspensions, ends; the sandbox's clock |
 //! | [`graphql`] | the schema: types, queries, mutations, loaders, scalars, pagination, errors, limits |
-//! | [`http`] | routes, tokens, GraphQL over HTTP, GraphiQL, health and metrics |
+//! | [`documents`] | the printable invoice, as HTML and PDF; it names nothing but itself |
+//! | [`http`] | routes, tokens, GraphQL over HTTP, GraphiQL, printed invoices, health and metrics |
 //! | [`private_pg`] | starts a private PostgreSQL where no DATABASE_URL is set |
 //! | [`server`], [`cli`], [`demo`] | the parts put together, the commands, and what a first start finds |
 //!
-//! Imports run one way: domain ← store ← engine ← metering ← payments ← jobs ← graphql ← http ← server ← cli. Only graphql/ and http/ name
-//! async_graphql; only store/ (and engine/ for its transaction) name diesel. `tests/it/house.rs` reads the `use`
+//! Imports run one way: domain ← store ← engine ← metering ← payments ← jobs ← graphql ← http ← server ← cli; documents stands alone, before http. Only graphql/ and http/ name
+//! async_graphql; only store/ (and engine/ for its transaction) name diesel; only documents/ names what draws. `tests/it/house.rs` reads the `use`
 //! lines and fails on a breach.
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod documents;
 pub mod domain;
 pub mod engine;
 pub mod graphql;

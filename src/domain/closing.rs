@@ -75,12 +75,17 @@ const LEFTOVER: TimeDelta = TimeDelta::days(2);
 
 /// The account's first month that is not closed, if it has ended by `end`.
 pub fn next_to_close(account: &Account, end: DateTime<Utc>) -> Result<Option<Month>, OutOfRange> {
-    let start = closed_until(account);
-    let mut month = Month::of(start, account.time_zone)?;
+    let month = month_from(closed_until(account), account.time_zone)?;
+    Ok((month.end <= end).then_some(month))
+}
+
+/// The month that follows one that ended at `start`, as a rule a calendar month.
+pub fn month_from(start: DateTime<Utc>, zone: Tz) -> Result<Month, OutOfRange> {
+    let mut month = Month::of(start, zone)?;
     if month.end.signed_duration_since(start) < LEFTOVER {
-        month = Month::of(month.end, account.time_zone)?;
+        month = Month::of(month.end, zone)?;
     }
-    Ok((month.end <= end).then_some(Month { start, ..month }))
+    Ok(Month { start, ..month })
 }
 
 /// The window of a month that the account has not closed although later ones may be: `instant`'s calendar month without

@@ -97,6 +97,7 @@ pub enum Action {
     ChargeBurst(#[serde(skip)] Arc<CycleCharge>),
     TellBurstHeld(BurstHeld),
     TellUsageRefused(UsageRefused),
+    TellInvoiceHeldUp(InvoiceHeldUp),
 }
 
 /// Puts money on the balance.
@@ -200,6 +201,14 @@ pub struct BillStep {
 /// Tells the account's owner that a month could not be closed.
 #[derive(Debug, Clone, Serialize)]
 pub struct MonthFailure {
+    /// The first day of the month.
+    pub period: NaiveDate,
+    pub message: String,
+}
+
+/// Tells operators that a month's invoice cannot be issued.
+#[derive(Debug, Clone, Serialize)]
+pub struct InvoiceHeldUp {
     /// The first day of the month.
     pub period: NaiveDate,
     pub message: String,
@@ -363,6 +372,8 @@ coded_enum! {
         PrepaymentEnd = "PREPAYMENT_END",
         /// A deposit of tokens is counted, or one that was counted is undone.
         Deposit = "DEPOSIT",
+        /// A month's invoice is issued.
+        Invoice = "INVOICE",
     }
 }
 
@@ -419,7 +430,8 @@ impl Action {
             | Self::CountDeposits(_)
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
-            | Self::TellUsageRefused(_) => return None,
+            | Self::TellUsageRefused(_)
+            | Self::TellInvoiceHeldUp(_) => return None,
         })
     }
 

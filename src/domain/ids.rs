@@ -187,6 +187,16 @@ owned_ids! {
     PrepaymentId = "ppy";
     /// The id of a charge of a card, or of what is given back to one.
     PaymentId = "pay";
+    /// An invoice's id: made of its account and the instant at which its month begins, and so the same before and after it is
+    /// issued.
+    InvoiceId = "inv";
+}
+
+impl InvoiceId {
+    /// The invoice of an account's month that begins at `start`.
+    pub fn of(account: AccountId, start: DateTime<Utc>) -> Self {
+        Self(OwnedId::from_parts(start, account, 0, false))
+    }
 }
 
 /// A plan's id; plans belong to the provider, not to an account.
@@ -267,6 +277,7 @@ pub enum NodeId {
     PaymentMethod(PaymentMethodId),
     Prepayment(PrepaymentId),
     Payment(PaymentId),
+    Invoice(InvoiceId),
 }
 
 impl NodeId {
@@ -289,6 +300,7 @@ impl NodeId {
             "pmt" => PaymentMethodId::parse(text).map(Self::PaymentMethod),
             "ppy" => PrepaymentId::parse(text).map(Self::Prepayment),
             "pay" => PaymentId::parse(text).map(Self::Payment),
+            "inv" => InvoiceId::parse(text).map(Self::Invoice),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }
@@ -373,6 +385,15 @@ mod tests {
         assert!(AccountId::parse("acc_007").is_none());
         assert!(AccountId::parse("acc_0").is_none());
         assert!(AccountId::parse("acc_+7").is_none());
+    }
+
+    #[test]
+    fn an_invoices_id_is_its_account_and_month() {
+        let start = "2026-07-31T16:00:00Z".parse().unwrap();
+        let id = InvoiceId::of(AccountId(1_001), start);
+        assert_eq!((id.account(), id.0.instant()), (AccountId(1_001), start));
+        assert_eq!(InvoiceId::parse(&id.to_string()), Some(id));
+        assert_eq!(NodeId::parse(&id.to_string()), Some(NodeId::Invoice(id)));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod command;
 pub mod decide;
 pub mod exchange_rate;
 pub mod ids;
+pub mod invoice;
 pub mod label;
 pub mod ledger;
 pub mod license;

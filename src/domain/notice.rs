@@ -22,6 +22,7 @@ coded_enum! {
         JobFailed = "JOB_FAILED",
         GaugeSilent = "GAUGE_SILENT",
         DepositUnused = "DEPOSIT_UNUSED",
+        InvoiceHeldUp = "INVOICE_HELD_UP",
     }
 }
 

@@ -290,7 +290,8 @@ impl Named {
             | Action::ChargeBurst(_)
             | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
-            | Action::TellUsageRefused(_) => {}
+            | Action::TellUsageRefused(_)
+            | Action::TellInvoiceHeldUp(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {

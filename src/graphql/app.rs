@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
 use crate::engine::Engine;
+use crate::graphql::invoice_links::InvoiceLinks;
 use crate::graphql::limits::Limits;
 use crate::jobs::JobContext;
 use crate::metering::Meter;
@@ -21,4 +22,5 @@ pub struct App {
     /// Whether customers may recharge without a payment method, and the clock can be moved.
     pub sandbox: bool,
     pub jobs: JobContext,
+    pub invoice_links: InvoiceLinks,
 }

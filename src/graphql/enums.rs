@@ -3,8 +3,8 @@
 use async_graphql::Enum;
 
 use crate::domain::{
-    account, bill, notice, order, payment, period, plan, prepay, price_rule, refusal, transaction, usage,
-    viewer,
+    account, bill, invoice, notice, order, payment, period, plan, prepay, price_rule, refusal, transaction,
+    usage, viewer,
 };
 
 macro_rules! mirrored_enum {
@@ -82,6 +82,18 @@ mirrored_enum! {
         GaugeSilent,
         /// Tokens arrived that pay nothing: the provider decides what becomes of them.
         DepositUnused,
+        /// For operators: a month's invoice cannot be issued, as the rate of a currency is missing, say; it is tried again.
+        InvoiceHeldUp,
+    }
+}
+
+mirrored_enum! {
+    /// Where an invoice stands.
+    InvoiceStatus = invoice::InvoiceStatus {
+        /// Its month runs, or something on it is not settled: its figures may still change.
+        Draft,
+        /// It has a number, and never changes again.
+        Issued,
     }
 }
 

@@ -12,9 +12,10 @@ use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId,
-    PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, InvoiceId, LicenseId, OrderId, PaymentId, PaymentMethodId, PlanId,
+    PrepaymentId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
 };
+use crate::domain::invoice::Invoice;
 use crate::domain::ledger::Entry;
 use crate::domain::license::License;
 use crate::domain::notice::Notice;
@@ -80,6 +81,8 @@ owner_key! {
     RefundsOf(TransactionId);
     /// An account's newest prepayments: so many.
     NewestPrepaymentsOf((AccountId, i64));
+    /// An account's newest invoices, drafts among them: so many.
+    NewestInvoicesOf((AccountId, i64));
     /// An account's newest ledger entries: so many.
     NewestEntriesOf((AccountId, i64));
     /// An account's own price rules, in the order in which they were set.
@@ -121,6 +124,7 @@ loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.t
 loader!(PaymentMethodId => Arc<PaymentMethod>, |repository, keys| repository.payment_methods(keys));
 loader!(PaymentId => Arc<Payment>, |repository, keys| repository.payments(keys));
 loader!(PrepaymentId => Arc<Prepayment>, |repository, keys| repository.prepayments(keys));
+loader!(InvoiceId => Arc<Invoice>, |repository, keys| repository.invoices(keys));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
 loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));
@@ -148,6 +152,7 @@ owner_loader!(NewestRecordsOf => Rows<Record>, newest_records);
 owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
 owner_loader!(NewestPrepaymentsOf => Rows<Prepayment>, newest_prepayments);
 owner_loader!(DepositsTo => Rows<Deposit>, deposits_to);
+owner_loader!(NewestInvoicesOf => Rows<Invoice>, newest_invoices);
 owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
 owner_loader!(OwnRulesOf => Rows<PriceRule>, own_price_rules);
 owner_loader!(DefaultRules => Rows<PriceRule>, default_price_rules);

@@ -7,6 +7,7 @@ mod document_cost;
 mod enums;
 pub mod error;
 mod input;
+pub mod invoice_links;
 pub mod limits;
 mod loaders;
 pub mod lookups;

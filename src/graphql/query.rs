@@ -28,6 +28,7 @@ use super::types::charge::Charge;
 use super::types::code_label::CodeLabel;
 use super::types::exchange_rate::ExchangeRate;
 use super::types::idempotent_result::IdempotentResult;
+use super::types::invoice::InvoiceConnection;
 use super::types::ledger_entry::LedgerEntryConnection;
 use super::types::ledger_health::LedgerHealth;
 use super::types::license::LicenseConnection;
@@ -407,6 +408,28 @@ impl Query {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().into());
         Ok(Box::pin(lists::prepayments(session(ctx)?, Of::Named(account), filter, &args)).await?)
+    }
+
+    /// What was paid by the month: the invoices of the account named, with its drafts, else those issued to the caller's
+    /// account and its sub-accounts, with the drafts of the caller's own; operators: those issued to all.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn invoices(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only of this account.")] account_id: Option<ID>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<InvoiceConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        let account = argument_account(account_id)?;
+        Ok(Box::pin(lists::invoices(session(ctx)?, Of::Named(account), &args)).await?)
     }
 
     /// The kinds of product.

@@ -244,7 +244,7 @@ async fn execute(
     written(format, status, &response)
 }
 
-fn language(headers: &HeaderMap) -> Language {
+pub(super) fn language(headers: &HeaderMap) -> Language {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     accepted.map_or_else(Language::default, Language::accepted)
 }

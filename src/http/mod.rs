@@ -1,9 +1,11 @@
-//! The server's HTTP side: GraphQL, GraphiQL, health and metrics.
+//! The server's HTTP side: GraphQL, GraphiQL, printable invoices, health and metrics.
 
 mod auth;
 mod graphiql;
 mod graphql_over_http;
 pub mod health;
+mod invoices;
+mod printed_invoice;
 mod stripe_webhook;
 pub mod token;
 mod usage;
@@ -20,9 +22,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+use crate::documents::Provider;
 use crate::graphql::app::App;
 use crate::graphql::{AbacusSchema, DocumentCache, schema};
 use crate::payments::stripe::webhook::Webhook;
+use invoices::Printer;
 use token::TokenKey;
 
 /// A client that stops sending its body is not waited for longer.
@@ -36,10 +40,17 @@ pub struct HttpState {
     tokens: TokenKey,
     /// What Stripe tells by itself.
     stripe_webhook: Webhook,
+    printer: Printer,
 }
 
 /// The server's routes.
-pub fn router(app: Arc<App>, tokens: TokenKey, stripe_webhook: Webhook, metrics: PrometheusHandle) -> Router {
+pub fn router(
+    app: Arc<App>,
+    tokens: TokenKey,
+    stripe_webhook: Webhook,
+    provider: Provider,
+    metrics: PrometheusHandle,
+) -> Router {
     let body_bytes_max = app.limits.body_bytes_max;
     let health = health::routes(app.store.database.clone(), metrics);
     let state = Arc::new(HttpState {
@@ -47,12 +58,14 @@ pub fn router(app: Arc<App>, tokens: TokenKey, stripe_webhook: Webhook, metrics:
         documents: DocumentCache::default(),
         tokens,
         stripe_webhook,
+        printer: Printer::new(provider),
         app,
     });
     Router::new()
         .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
         .route("/usage", post(usage::post))
         .route("/webhooks/stripe", post(stripe_webhook::post))
+        .route("/invoices/{file}", get(invoices::get))
         .merge(graphiql::routes())
         .with_state(state)
         .merge(health)

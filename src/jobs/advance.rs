@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{JobContext, Permit, Runs, billing, burst, deposits, pass, payments, prepayments};
+use super::{JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -18,7 +18,8 @@ const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
 /// What the runners hold, who stand aside meanwhile.
-const SEIZED: [Lease; 4] = [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits];
+const SEIZED: [Lease; 5] =
+    [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits, Lease::Invoices];
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.
@@ -97,7 +98,12 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
         let conn = jobs.database.connection().await?;
         let next = leases::next_due(&conn, seen).await?;
         drop(conn);
-        let later = [next, billing::next_begin(jobs, seen).await?, burst::next_end(jobs, seen).await?];
+        let later = [
+            next,
+            billing::next_begin(jobs, seen).await?,
+            burst::next_end(jobs, seen).await?,
+            invoices::next_due(jobs, seen).await?,
+        ];
         let next = later.into_iter().flatten().min();
         let stop = next.filter(|next| *next < to);
         if stop.is_none() && seen >= to {
@@ -122,6 +128,7 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
         runs.add(&payments::payment_pass(jobs, &Permit::Always).await?);
         runs.add(&burst::burst_pass(jobs, &Permit::Always).await?);
         let late = bill(jobs, runs).await?;
+        runs.add(&invoices::invoice_pass(jobs, &Permit::Always).await?);
         tries = tries.saturating_sub(1);
         match done.undone.saturating_add(late) {
             0 => return Ok(()),

@@ -9,6 +9,7 @@ mod advance;
 pub mod billing;
 pub mod burst;
 pub mod deposits;
+pub mod invoices;
 mod pass;
 mod payments;
 mod prepayments;
@@ -25,10 +26,12 @@ use billing::Readers;
 
 /// How long a lease of the jobs lasts, unless something else is said.
 pub const LEASE_SECONDS_DEFAULT: i64 = 15;
+/// How long after a month's end its invoices are issued, unless something else is said.
+pub const INVOICE_DELAY_DEFAULT: TimeDelta = TimeDelta::hours(1);
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
@@ -60,6 +63,8 @@ pub struct JobContext {
     pub readers: Readers,
     /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.
     pub lease_seconds: i64,
+    /// How long after a month's end its invoices are issued.
+    pub invoice_delay: TimeDelta,
 }
 
 /// More than there are time zones.
@@ -84,6 +89,7 @@ impl JobContext {
         );
         let cashier = Arc::new(cashier);
         let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
+        let invoice_delay = INVOICE_DELAY_DEFAULT;
         Self {
             database,
             engine,
@@ -95,6 +101,7 @@ impl JobContext {
             first_accounts,
             readers: Readers::default(),
             lease_seconds,
+            invoice_delay,
         }
     }
 

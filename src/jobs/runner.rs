@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, Runs, billing, burst, deposits, pass, payments, prepayments};
+use super::{JobContext, Pass, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -27,13 +27,15 @@ pub struct Runner {
 
 impl Runner {
     /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months,
-    /// charges burst, asks payment providers and looks for deposits: they may take long, and nothing else waits for them.
+    /// charges burst, issues invoices, asks payment providers and looks for deposits: they may take long, and nothing else waits
+    /// for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut running = vec![tokio::spawn(run(jobs.clone(), run_jobs, stopping.clone()))];
         if run_jobs {
             running.push(tokio::spawn(run_billing(jobs.clone(), stopping.clone())));
             running.push(tokio::spawn(run_burst(jobs.clone(), stopping.clone())));
+            running.push(tokio::spawn(run_invoices(jobs.clone(), stopping.clone())));
             running.push(tokio::spawn(run_payments(jobs.clone(), stopping.clone())));
             running.push(tokio::spawn(run_deposits(jobs, stopping)));
         }
@@ -82,6 +84,18 @@ async fn run_burst(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
     }
     if let Ok(conn) = jobs.database.connection().await {
         let _ = leases::lease_end(&conn, Lease::Burst, &jobs.holder).await;
+    }
+}
+
+async fn run_invoices(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        let issued = issue_invoices(&jobs, &stopping).await;
+        if !wait(issued, &mut stopping).await {
+            break;
+        }
+    }
+    if let Ok(conn) = jobs.database.connection().await {
+        let _ = leases::lease_end(&conn, Lease::Invoices, &jobs.holder).await;
     }
 }
 
@@ -153,6 +167,13 @@ async fn charge_burst(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Re
     jobs.follow_clock().await?;
     let permit = Permit::Leased { lease: Lease::Burst, stopping };
     tell(&burst::burst_pass(jobs, &permit).await?);
+    Ok(())
+}
+
+async fn issue_invoices(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    jobs.follow_clock().await?;
+    let permit = Permit::Leased { lease: Lease::Invoices, stopping };
+    tell(&invoices::invoice_pass(jobs, &permit).await?);
     Ok(())
 }
 

@@ -7,17 +7,21 @@ mod month_billing;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use chrono::TimeDelta;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use url::Url;
 
 use crate::clock::Clock;
+use crate::documents::Provider;
 use crate::domain::money::Currencies;
 use crate::domain::usage::Allowance;
 use crate::engine::{Engine, EngineConfig};
 use crate::graphql::Limits;
 use crate::graphql::app::App;
+use crate::graphql::invoice_links::InvoiceLinks;
 use crate::http::router;
 use crate::http::token::{TokenError, TokenKey};
-use crate::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Runner};
+use crate::jobs::{INVOICE_DELAY_DEFAULT, JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
 use crate::payments::stripe::webhook::Webhook;
 use crate::payments::stripe::{self, StripeConfig};
@@ -31,6 +35,9 @@ use crate::store::repository::Store;
 use http_listener::HttpListener;
 pub use job_server::JobServer;
 pub use month_billing::{BillingError, bill_month};
+
+/// What invoices call the provider that says nothing of itself.
+pub const PROVIDER_DEFAULT: &str = "Abacus";
 
 /// What a server is made of.
 pub struct ServerConfig {
@@ -50,12 +57,18 @@ pub struct ServerConfig {
     pub job_lease_seconds: i64,
     /// When the time of reported usage may lie.
     pub usage_allowance: Allowance,
-    /// Signs and checks tokens.
+    /// Signs and checks tokens, and links to invoices.
     pub secret: Vec<u8>,
     /// Who charges cards; None: nobody, or in a sandbox the sandbox.
     pub stripe: Option<StripeConfig>,
     /// What Stripe signs its events with.
     pub stripe_webhook_secrets: Vec<String>,
+    /// Who bills, as invoices say.
+    pub provider: Provider,
+    /// Where customers reach the server: links to invoices are absolute then.
+    pub public_url: Option<Url>,
+    /// How long after a month's end its invoices are issued.
+    pub invoice_delay: TimeDelta,
 }
 
 impl ServerConfig {
@@ -77,6 +90,14 @@ impl ServerConfig {
             secret,
             stripe: None,
             stripe_webhook_secrets: Vec::new(),
+            provider: Provider {
+                name: PROVIDER_DEFAULT.to_owned(),
+                address: Vec::new(),
+                tax_id: None,
+                logo: None,
+            },
+            public_url: None,
+            invoice_delay: INVOICE_DELAY_DEFAULT,
         }
     }
 }
@@ -127,9 +148,10 @@ impl Server {
             limits: config.limits,
             sandbox: config.sandbox,
             jobs,
+            invoice_links: InvoiceLinks::new(&config.secret, config.public_url),
         });
         let webhook = Webhook::new(config.stripe_webhook_secrets);
-        let routes = router(Arc::clone(&app), tokens, webhook, metrics_handle()?);
+        let routes = router(Arc::clone(&app), tokens, webhook, config.provider, metrics_handle()?);
         let listener = HttpListener::start(config.listen, routes).await?;
         let runner = Runner::start(app.jobs.clone(), config.run_jobs);
         Ok(Self { app, address: listener.address, listener, runner })
@@ -179,8 +201,8 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
     let (clock, providers) = (config.clock.clone(), providers(config)?);
     let depository = depository(config, &database)?;
-    let mut jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
-    jobs.depository = depository;
+    let jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
+    let jobs = JobContext { depository, invoice_delay: config.invoice_delay, ..jobs };
     jobs.follow_clock().await?;
     Ok(jobs)
 }

@@ -9,9 +9,10 @@ use super::error::StoreError;
 use super::list::Page;
 use super::rows::{AccountRow, select_list};
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
+use super::{Conn, execute, open_invoices, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use crate::domain::burst::{BurstState, Cycle};
+use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
 
@@ -194,6 +195,9 @@ pub async fn account_create(conn: &mut AsyncPgConnection, account: Account) -> R
             .column::<BigInt, _>("account_id", std::iter::once(id));
         execute(conn, namespace.insert_into("namespaces")).await?;
         execute(conn, account_insert(&account)).await?;
+        let month = Month::of(account.created_at, account.time_zone);
+        let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
+        open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
         Ok(account)
     })
     .await

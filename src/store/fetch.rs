@@ -12,13 +12,15 @@ use rust_decimal::Decimal;
 use super::database::{Connection, Database};
 use super::deposits::{self, AddressOf};
 use super::group_fetch::{Found, GroupFetch};
+use super::invoice_drafts::{self, Draft};
 use super::{
-    accounts, bills, ledger, notices, orders, payments, plans, prepayments, price_rules, records,
+    accounts, bills, invoices, ledger, notices, orders, payments, plans, prepayments, price_rules, records,
     transactions,
 };
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
+use crate::domain::invoice::Invoice;
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
 use crate::domain::order::Order;
@@ -76,6 +78,11 @@ pub struct Fetchers {
     pub newest_prepayments: GroupFetch<Newest<AccountId>, Rows<Prepayment>>,
     pub prepayment_counts: GroupFetch<AccountId, i64>,
     pub deposits_to: GroupFetch<AddressOf, Rows<Deposit>>,
+    pub invoices: GroupFetch<OwnedId, Arc<Invoice>>,
+    pub newest_invoices: GroupFetch<Newest<AccountId>, Rows<Invoice>>,
+    pub invoice_counts: GroupFetch<AccountId, i64>,
+    /// The months of accounts that have no invoice, newest first.
+    pub drafts: GroupFetch<AccountId, Rows<Draft>>,
 }
 
 impl Fetchers {
@@ -117,6 +124,10 @@ impl Fetchers {
             newest_prepayments: GroupFetch::start(database, newest_prepayments),
             prepayment_counts: GroupFetch::start(database, prepayment_counts),
             deposits_to: GroupFetch::start(database, deposits_to),
+            invoices: GroupFetch::start(database, invoices_by_id),
+            newest_invoices: GroupFetch::start(database, newest_invoices),
+            invoice_counts: GroupFetch::start(database, invoice_counts),
+            drafts: GroupFetch::start(database, drafts_of_accounts),
         }
     }
 }
@@ -466,6 +477,38 @@ fn prepayment_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<Account
     async move {
         let counts = prepayments::prepayment_count_of_each(&conn, numbers(&keys)).await?;
         Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+fn invoices_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Invoice>> {
+    async move { Ok(by_key(invoices::invoice_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
+}
+
+fn newest_invoices(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<Invoice>> {
+    async move {
+        let rows = invoices::invoice_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(rows, |row| Some(row.id.account()), |row| row.id)))
+    }
+    .boxed()
+}
+
+fn invoice_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = invoices::invoice_count_of_each(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+fn drafts_of_accounts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<Draft>> {
+    async move {
+        let rows = invoice_drafts::drafts_of(&conn, numbers(&keys)).await?;
+        let grouped = by_owner(rows, |row| Some(row.open.account), |row| row.open.start);
+        Ok(grouped.into_iter().map(|(account, drafts)| (account, drafts.into())).collect())
     }
     .boxed()
 }

@@ -22,6 +22,8 @@ pub enum Lease {
     Payments,
     /// Looking for deposits of tokens.
     Deposits,
+    /// Issuing invoices.
+    Invoices,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -34,6 +36,7 @@ impl Lease {
             Self::Burst => "burst",
             Self::Payments => "payments",
             Self::Deposits => "deposits",
+            Self::Invoices => "invoices",
             Self::Clock => "clock",
         }
     }

@@ -11,14 +11,15 @@ use super::{Conn, execute, rows};
 use crate::domain::ids::NoticeId;
 use crate::domain::notice::Notice;
 
-/// The newest open notices of each account. What has no price is for the provider to look at: customers are not told.
+/// The newest open notices of each account. What has no price, and what has no rate, is for the provider to look at: customers
+/// are not told.
 pub async fn notice_open(
     conn: Conn<'_>,
     accounts: Vec<i64>,
     limit: i64,
     for_operators: bool,
 ) -> Result<Vec<Notice>, StoreError> {
-    let told = if for_operators { "" } else { " AND t.kind <> 'UNPRICED_USAGE'" };
+    let told = if for_operators { "" } else { " AND t.kind NOT IN ('UNPRICED_USAGE', 'INVOICE_HELD_UP')" };
     let statement = Statement::new("SELECT ")
         .sql(select_list::<NoticeRow>(""))
         .sql(

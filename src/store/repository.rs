@@ -18,6 +18,7 @@ use super::deposits::{self, AddressOf};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
 use super::group_fetch::GroupFetch;
+use super::invoice_drafts::Draft;
 use super::ledger::{self, EntryFilter};
 use super::list::{Owners, Page};
 use super::orders::{self, OrderFilter};
@@ -26,8 +27,8 @@ use super::prepayments::{self, PrepaymentFilter};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::{
-    billing_runs, burst, capacity, exchange_rates, keys, labels, late_usage, licenses, notices,
-    payment_methods, prepay_quotes, price_rules, usage,
+    billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, late_usage, licenses, notices,
+    open_invoices, payment_methods, prepay_quotes, price_rules, usage,
 };
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
@@ -38,10 +39,11 @@ use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId, PlanId,
-    PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId,
+    PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
     account_of_number,
 };
+use crate::domain::invoice::Invoice;
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
 use crate::domain::license::License;
@@ -251,12 +253,16 @@ impl Repository {
     ) -> Result<Option<Account>, AccessError> {
         self.require_operator()?;
         let conn = self.store.database.connection().await?;
-        if patch.time_zone.is_some() {
+        let moves = patch.time_zone.is_some();
+        if moves {
             // In the new zone a month may be over whose run does not come by any more.
             let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
             late_usage::late_note(&conn, &BTreeSet::from([(id, now.date_naive())]), due).await?;
         }
         let updated = accounts::account_update(&conn, id, patch, now).await;
+        if moves && updated.is_ok() {
+            open_invoices::open_look_again(&conn, id, now).await?;
+        }
         Ok(kept_if_usable(&self.store.database, conn, updated).await?)
     }
 
@@ -1016,6 +1022,94 @@ impl Repository {
         Ok(prepay_quotes::quote_by_ids(&conn, &[id.0]).await?.pop())
     }
 
+    // ── invoices ──
+
+    /// Accounts' months that have no invoice, newest first: those with something on it that is known.
+    async fn drafts(&self, accounts: Vec<AccountId>) -> Result<HashMap<AccountId, Rows<Draft>>, StoreError> {
+        self.owned(&self.store.fetch.drafts, accounts, |account| *account).await
+    }
+
+    /// Whose drafts stand in a list: the account's that it is of; a customer's own.
+    fn draft_owner(&self, owners: Owners) -> Option<AccountId> {
+        match owners {
+            Owners::One(account) | Owners::Family(account) => Some(account),
+            Owners::Everyone | Owners::None => None,
+        }
+    }
+
+    async fn shown_drafts(&self, owners: Owners) -> Result<Vec<Arc<Invoice>>, StoreError> {
+        let Some(account) = self.draft_owner(owners) else { return Ok(Vec::new()) };
+        let drafts = self.drafts(vec![account]).await?.remove(&account).unwrap_or_default();
+        Ok(shown(&drafts).collect())
+    }
+
+    pub async fn invoices(&self, ids: &[InvoiceId]) -> Result<HashMap<InvoiceId, Arc<Invoice>>, StoreError> {
+        // Drafts first: what is issued meanwhile is found after.
+        let drafts = self.drafts(ids.iter().map(|id| id.account()).collect()).await?;
+        let drafts = drafts.values().flat_map(|drafts| shown(drafts)).filter(|draft| ids.contains(&draft.id));
+        let mut found: HashMap<InvoiceId, Arc<Invoice>> = drafts.map(|draft| (draft.id, draft)).collect();
+        found.extend(self.owned_by_id(&self.store.fetch.invoices, ids, |id| id.0).await?);
+        Ok(found)
+    }
+
+    pub async fn newest_invoices(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<Invoice>>, StoreError> {
+        let mut accounts: Vec<AccountId> = keys.iter().map(|(account, _)| *account).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        let drafts = self.drafts(accounts).await?;
+        let issued = self.owned(&self.store.fetch.newest_invoices, keys, |(account, _)| *account).await?;
+        let merge = |(key, issued): (Newest<AccountId>, Rows<Invoice>)| {
+            let own = drafts.get(&key.0).map(|drafts| shown(drafts).collect()).unwrap_or_default();
+            (key, merged(own, issued.to_vec(), &Page::first(key.1)).into())
+        };
+        Ok(issued.into_iter().map(merge).collect())
+    }
+
+    pub async fn invoice_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
+        let drafts = self.drafts(keys.clone()).await?;
+        let mut counts = self.owned(&self.store.fetch.invoice_counts, keys, |account| *account).await?;
+        for (account, drafts) in drafts {
+            let more = i64::try_from(shown(&drafts).count()).unwrap_or(0);
+            counts.entry(account).and_modify(|count| *count = count.saturating_add(more));
+        }
+        Ok(counts)
+    }
+
+    pub async fn invoice_list(
+        &self,
+        account: Option<AccountId>,
+        page: &Page,
+    ) -> Result<Vec<Arc<Invoice>>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
+        let drafts = self.shown_drafts(owners).await?;
+        let whole = Page { limit: page.limit.saturating_add(page.offset), offset: 0, ..page.clone() };
+        let conn = self.store.database.connection().await?;
+        let issued = invoices::invoice_list(&conn, owners, &whole).await?;
+        Ok(merged(drafts, issued.into_iter().map(Arc::new).collect(), page))
+    }
+
+    pub async fn invoice_count(&self, account: Option<AccountId>) -> Result<i64, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(0) };
+        let drafts = i64::try_from(self.shown_drafts(owners).await?.len()).unwrap_or(0);
+        let conn = self.store.database.connection().await?;
+        Ok(invoices::invoice_count(&conn, owners).await?.saturating_add(drafts))
+    }
+
+    /// The months whose drafts are missing in a list, as the value of something on them is not known.
+    pub async fn unvalued_months(&self, account: Option<AccountId>) -> Result<Vec<NaiveDate>, AccessError> {
+        let owner = match self.owners(account).await? {
+            Some(owners) => self.draft_owner(owners),
+            None => None,
+        };
+        let Some(owner) = owner else { return Ok(Vec::new()) };
+        let drafts = self.drafts(vec![owner]).await?.remove(&owner).unwrap_or_default();
+        let unvalued = drafts.iter().filter(|draft| draft.is_unvalued());
+        Ok(unvalued.map(|draft| draft.invoice.period).collect())
+    }
+
     // ── the ledger's health ──
 
     /// Checks one account's ledger, or, for operators, those of the next accounts after where the last call stopped.
@@ -1085,6 +1179,34 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// The drafts that can be shown, as invoices.
+fn shown(drafts: &[Arc<Draft>]) -> impl Iterator<Item = Arc<Invoice>> {
+    drafts.iter().filter(|draft| draft.is_shown()).map(|draft| Arc::clone(&draft.invoice))
+}
+
+/// A page of drafts and issued invoices, newest first; of what was issued meanwhile the issued one.
+fn merged(drafts: Vec<Arc<Invoice>>, issued: Vec<Arc<Invoice>>, page: &Page) -> Vec<Arc<Invoice>> {
+    let is_issued = |draft: &Arc<Invoice>| issued.iter().any(|invoice| invoice.id == draft.id);
+    let is_within = |draft: &Arc<Invoice>| {
+        let id = draft.id.uuid();
+        page.after.is_none_or(|after| id < after) && page.before.is_none_or(|before| id > before)
+    };
+    let drafts = drafts.into_iter().filter(|draft| !is_issued(draft) && is_within(draft));
+    let mut all: Vec<Arc<Invoice>> = drafts.collect();
+    all.extend(issued);
+    all.sort_unstable_by_key(|invoice| std::cmp::Reverse(invoice.id));
+    let size = |number: i64| usize::try_from(number).unwrap_or(0);
+    if page.from_oldest {
+        all.reverse();
+    }
+    let mut part: Vec<Arc<Invoice>> =
+        all.into_iter().skip(size(page.offset)).take(size(page.limit)).collect();
+    if page.from_oldest {
+        part.reverse();
+    }
+    part
 }
 
 /// A session that could not write does not go back to the pool.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::numeric::Exact;
-use super::schema;
+use super::{invoice_json, schema};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::billing_run::{BillingRun, RunState};
@@ -23,9 +23,10 @@ use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId, PlanId,
-    PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId,
+    PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
 };
+use crate::domain::invoice::{Contents, Invoice, Issue};
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
@@ -1071,6 +1072,36 @@ impl Row for PriceRuleRow {
             definition: Arc::new(definition.into_domain()?),
             created_at: self.created_at,
             created_by: self.created_by,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct InvoiceRow {
+    id: Uuid,
+    period: NaiveDate,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    number: String,
+    issued_at: DateTime<Utc>,
+    customer: String,
+    total_usd: Exact,
+    groups: serde_json::Value,
+}
+
+impl Row for InvoiceRow {
+    columns!(invoices: id, period, start_time, end_time, number, issued_at, customer, total_usd, groups);
+    type Domain = Invoice;
+
+    fn into_domain(self) -> Result<Invoice, StoreError> {
+        let groups = invoice_json::read(self.groups).ok_or_else(|| corrupt("invoice", &self.number))?;
+        Ok(Invoice {
+            id: InvoiceId(owned(self.id)),
+            month: Month { start: self.start_time, end: self.end_time },
+            period: self.period,
+            issue: Some(Issue { number: self.number, at: self.issued_at }),
+            customer: self.customer,
+            contents: Contents { groups, total_usd: self.total_usd.0 },
         })
     }
 }

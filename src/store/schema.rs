@@ -438,3 +438,18 @@ diesel::table! {
         state -> Text,
     }
 }
+
+diesel::table! {
+    invoices (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        period -> Date,
+        start_time -> Timestamptz,
+        end_time -> Timestamptz,
+        number -> Text,
+        issued_at -> Timestamptz,
+        customer -> Text,
+        total_usd -> Numeric,
+        groups -> Jsonb,
+    }
+}

@@ -9,6 +9,7 @@ mod cancellation;
 mod card;
 mod checkout;
 mod draft;
+mod held_invoice;
 mod month_close;
 mod order_step;
 mod payment;
@@ -88,6 +89,7 @@ pub fn decide(
         Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
+        Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
     };
     Ok(draft.finish(command, made))
 }

@@ -8,13 +8,14 @@ use futures_util::FutureExt;
 use crate::domain::ids::AccountId;
 use crate::graphql::error::ApiResult;
 use crate::graphql::loaders::{
-    NewestBillsOf, NewestEntriesOf, NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf,
+    NewestBillsOf, NewestEntriesOf, NewestInvoicesOf, NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf,
     NewestTransactionsOf,
 };
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
 use crate::graphql::session::Session;
 use crate::graphql::types::account::AccountConnection;
 use crate::graphql::types::bill::{BillConnection, BillsOf};
+use crate::graphql::types::invoice::{InvoiceConnection, InvoicesOf};
 use crate::graphql::types::ledger_entry::LedgerEntryConnection;
 use crate::graphql::types::license::LicenseConnection;
 use crate::graphql::types::order::OrderConnection;
@@ -186,3 +187,29 @@ owned_list!(
     entry_count,
     entry_counts
 );
+
+/// Invoices with the drafts among them.
+pub async fn invoices(session: &Session, of: Of, args: &PageArgs) -> ApiResult<InvoiceConnection> {
+    let page = args.page()?;
+    let account = of.account();
+    let together = of.seen().filter(|_| is_newest(&page));
+    let rows = match together {
+        Some(account) => {
+            let rows = session.load(NewestInvoicesOf((account, page.limit))).await?;
+            rows.unwrap_or_default().to_vec()
+        }
+        None => session.repository().invoice_list(account, &page).await?,
+    };
+    let total: TotalCount = Box::new(move |repository| {
+        async move {
+            match together {
+                Some(account) => {
+                    Ok(repository.invoice_counts(vec![account]).await?.remove(&account).unwrap_or(0))
+                }
+                None => Ok(repository.invoice_count(account).await?),
+            }
+        }
+        .boxed()
+    });
+    Ok(InvoiceConnection(Slice::new(&page, rows, total).with(InvoicesOf { account })))
+}

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use super::bill::BillConnection;
 use super::forecast::{self, Forecast};
+use super::invoice::InvoiceConnection;
 use super::ledger_entry::LedgerEntryConnection;
 use super::notice::Notice;
 use super::order::OrderConnection;
@@ -382,6 +383,24 @@ impl Account {
         let args = PageArgs { first, after, last, before, offset };
         let filter = PrepaymentFilter::default();
         Ok(Box::pin(lists::prepayments(session(ctx)?, Of::Seen(self.0.id), filter, &args)).await?)
+    }
+
+    /// What it paid by the month, newest first, drafts among them.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn invoices(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<InvoiceConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(Box::pin(lists::invoices(session(ctx)?, Of::Seen(self.0.id), &args)).await?)
     }
 
     /// The changes of its balance, newest first.

@@ -9,6 +9,7 @@ pub mod deposit;
 pub mod exchange_rate;
 pub mod forecast;
 pub mod idempotent_result;
+pub mod invoice;
 pub mod ledger_entry;
 pub mod ledger_health;
 pub mod license;

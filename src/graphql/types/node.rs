@@ -4,6 +4,7 @@ use async_graphql::{ID, Interface};
 
 use super::account::Account;
 use super::bill::Bill;
+use super::invoice::Invoice;
 use super::ledger_entry::LedgerEntry;
 use super::license::License;
 use super::order::Order;
@@ -39,6 +40,7 @@ pub enum Node {
     PaymentMethod(PaymentMethod),
     Prepayment(Prepayment),
     Payment(Payment),
+    Invoice(Invoice),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -65,6 +67,7 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         }
         NodeId::Prepayment(id) => session.load(id).await?.map(|row| Node::Prepayment(Prepayment(row))),
         NodeId::Payment(id) => session.load(id).await?.map(|row| Node::Payment(Payment(row))),
+        NodeId::Invoice(id) => session.load(id).await?.map(|row| Node::Invoice(Invoice(row))),
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

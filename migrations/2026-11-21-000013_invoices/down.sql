@@ -1,0 +1,2 @@
+DROP INDEX prepayments_of_transaction;
+DROP TABLE open_invoices, invoice_counters, invoices;

@@ -1,0 +1,182 @@
+//! What was paid in months of accounts, as invoices see it: read by ranges of ids, which begin with the instant
+//! (docs/adr/0002).
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Conn;
+use super::error::StoreError;
+use super::numeric::Exact;
+use super::statement::Statement;
+use crate::domain::closing::Month;
+use crate::domain::ids::{AccountId, BillId, OwnedId, PrepaymentId};
+use crate::domain::invoice::{BurstPart, HeldUp, Movement, Original, Prepaid};
+use crate::domain::money::CurrencyCode;
+use crate::domain::transaction::{Direction, TransactionKind, TransactionStatus};
+
+/// A month with more movements than this has no invoice.
+const MOVEMENTS_MAX: usize = 10_000;
+/// Rates of a month of burst, for each resource and currency, may be as many as its cycles.
+const BURST_PARTS_MAX: usize = 50_000;
+
+/// What happened in a month: its movements, oldest first, and its burst.
+pub type Happened = Result<(Vec<Movement>, Vec<BurstPart>), HeldUp>;
+
+/// What one of a currency was worth in US dollars when a transaction `t` was made.
+const RATE_THEN: &str = "LEFT JOIN LATERAL (SELECT r.rate FROM exchange_rates r WHERE r.base = t.currency AND r.quote = 'USD' \
+    AND r.observed_at <= t.created_at ORDER BY r.observed_at DESC, r.id DESC LIMIT 1) r ON true";
+
+/// Reads months; the answers are in their order.
+pub async fn happened(conn: Conn<'_>, months: &[(AccountId, Month)]) -> Result<Vec<Happened>, StoreError> {
+    let mut all: Vec<Happened> = months.iter().map(|_| Ok((Vec::new(), Vec::new()))).collect();
+    if months.is_empty() {
+        return Ok(all);
+    }
+    for (place, movement) in movements(conn, months).await? {
+        let month = at_place(&mut all, place);
+        if let Some(Ok((movements, _))) = month {
+            movements.push(movement);
+        }
+    }
+    for (place, part) in burst_parts(conn, months).await? {
+        if let Some(Ok((_, burst))) = at_place(&mut all, place) {
+            burst.push(part);
+        }
+    }
+    let is_too_much = |happened: &Happened| {
+        happened
+            .as_ref()
+            .is_ok_and(|(movements, burst)| movements.len() > MOVEMENTS_MAX || burst.len() > BURST_PARTS_MAX)
+    };
+    for happened in all.iter_mut().filter(|happened| is_too_much(happened)) {
+        *happened = Err(HeldUp::TooMany);
+    }
+    Ok(all)
+}
+
+/// Places are counted from 1.
+fn at_place(all: &mut [Happened], place: i64) -> Option<&mut Happened> {
+    all.get_mut(usize::try_from(place.checked_sub(1)?).ok()?)
+}
+
+/// Goes on with the months as the outer side of a look-up: `k`, each with its place.
+fn each_month<ST>(select: Statement<ST>, months: &[(AccountId, Month)]) -> Statement<ST> {
+    let first = |instant: DateTime<Utc>| OwnedId::first_at(instant).uuid();
+    let accounts: Vec<i64> = months.iter().map(|(account, _)| account.0).collect();
+    let begins: Vec<Uuid> = months.iter().map(|(_, month)| first(month.start)).collect();
+    let ends: Vec<Uuid> = months.iter().map(|(_, month)| first(month.end)).collect();
+    select
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(", ")
+        .value::<Array<SqlUuid>, _>(begins)
+        .sql(", ")
+        .value::<Array<SqlUuid>, _>(ends)
+        .sql(") WITH ORDINALITY k (account_id, first_id, end_id, place) CROSS JOIN LATERAL ")
+}
+
+const OF_MONTH: &str = "t.account_id = k.account_id AND t.id >= k.first_id AND t.id < k.end_id";
+
+type MovementSql = (
+    (BigInt, Text, Text, Text, Numeric, Bool, Text, Nullable<SqlUuid>),
+    (Nullable<Text>, Nullable<Text>),
+    (Nullable<SqlUuid>, Nullable<Numeric>, Nullable<Numeric>, Nullable<Text>, Nullable<Text>),
+    Nullable<Numeric>,
+);
+type Moved = (i64, String, String, String, Exact, bool, String, Option<Uuid>);
+type OriginalOf = (Option<String>, Option<String>);
+type PrepaidOf = (Option<Uuid>, Option<Exact>, Option<Exact>, Option<String>, Option<String>);
+type MovementRow = (Moved, OriginalOf, PrepaidOf, Option<Exact>);
+
+async fn movements(
+    mut conn: Conn<'_>,
+    months: &[(AccountId, Month)],
+) -> Result<Vec<(i64, Movement)>, StoreError> {
+    let select = Statement::<MovementSql>::new(
+        "SELECT k.place, t.kind, t.status, t.currency, t.amount, t.credit_ledger = 'customer', t.description, t.bill_id, \
+         o.kind, o.description, p.id, p.amount, p.usd, p.icon_url, p.project_name, r.rate",
+    );
+    let statement = each_month(select, months)
+        .sql(format!(
+            "(SELECT * FROM transactions t WHERE {OF_MONTH} AND t.kind NOT IN ('BURST', 'RECHARGE', 'ADJUSTMENT') \
+             ORDER BY t.id LIMIT "
+        ))
+        .bigint(i64::try_from(MOVEMENTS_MAX).unwrap_or(i64::MAX).saturating_add(1))
+        .sql(
+            ") t LEFT JOIN LATERAL (SELECT o.kind, o.description FROM transactions o \
+             WHERE o.account_id = t.account_id AND o.id = t.refund_of LIMIT 1) o ON true \
+             LEFT JOIN LATERAL (SELECT p.id, p.amount, p.usd, p.icon_url, p.project_name FROM prepayments p \
+             WHERE p.account_id = t.account_id AND p.transaction_id = coalesce(t.refund_of, t.id) \
+             AND 'PREPAYMENT' IN (t.kind, o.kind) LIMIT 1) p ON true ",
+        )
+        .sql(RATE_THEN)
+        .sql(" ORDER BY k.place, t.id");
+    let found: Vec<MovementRow> = statement.load(&mut conn).await?;
+    found.into_iter().map(movement_of).collect()
+}
+
+fn movement_of((moved, original, prepaid, rate): MovementRow) -> Result<(i64, Movement), StoreError> {
+    let (place, kind, status, currency, Exact(amount), is_credit, description, bill) = moved;
+    let original = match original {
+        (Some(kind), Some(description)) => Some(Original { kind: kind_of(&kind)?, description }),
+        _ => None,
+    };
+    let prepaid = match prepaid {
+        (Some(id), Some(Exact(amount)), Some(Exact(usd)), icon_url, project) => {
+            let id = PrepaymentId(OwnedId::from_uuid(id));
+            Some(Prepaid { id, amount, usd, icon_url, project })
+        }
+        _ => None,
+    };
+    let movement = Movement {
+        kind: kind_of(&kind)?,
+        status: TransactionStatus::from_code(&status).ok_or_else(|| unknown("status", &status))?,
+        currency: currency_of(&currency)?,
+        amount,
+        direction: if is_credit { Direction::Credit } else { Direction::Debit },
+        description,
+        bill: bill.map(|id| BillId(OwnedId::from_uuid(id))),
+        original,
+        prepaid,
+        rate: rate.map(|Exact(rate)| rate),
+    };
+    Ok((place, movement))
+}
+
+async fn burst_parts(
+    mut conn: Conn<'_>,
+    months: &[(AccountId, Month)],
+) -> Result<Vec<(i64, BurstPart)>, StoreError> {
+    let select = Statement::<(BigInt, Text, Text, Numeric, Nullable<Numeric>)>::new(
+        "SELECT k.place, coalesce(s.name, b.description), b.currency, b.amount, b.rate",
+    );
+    let statement = each_month(select, months)
+        .sql(format!(
+            "(SELECT t.description, t.currency, sum(t.amount) AS amount, r.rate FROM transactions t {RATE_THEN} \
+             WHERE {OF_MONTH} AND t.kind = 'BURST' AND t.status IN ('FINISHED', 'REFUNDED') \
+             GROUP BY t.description, t.currency, r.rate LIMIT "
+        ))
+        .bigint(i64::try_from(BURST_PARTS_MAX).unwrap_or(i64::MAX).saturating_add(1))
+        .sql(") b LEFT JOIN resources s ON s.code = b.description");
+    let found: Vec<(i64, String, String, Exact, Option<Exact>)> = statement.load(&mut conn).await?;
+    let part =
+        |(place, resource, currency, Exact(amount), rate): (i64, String, String, Exact, Option<Exact>)| {
+            let rate = rate.map(|Exact(rate)| rate);
+            Ok((place, BurstPart { resource, currency: currency_of(&currency)?, amount, rate }))
+        };
+    found.into_iter().map(part).collect()
+}
+
+fn kind_of(code: &str) -> Result<TransactionKind, StoreError> {
+    TransactionKind::from_code(code).ok_or_else(|| unknown("kind", code))
+}
+
+fn currency_of(code: &str) -> Result<CurrencyCode, StoreError> {
+    CurrencyCode::parse(code).ok_or_else(|| unknown("currency", code))
+}
+
+fn unknown(what: &str, code: &str) -> StoreError {
+    StoreError::Corrupt(format!("a transaction's {what} \"{code}\""))
+}

@@ -1,0 +1,176 @@
+//! Invoices that are issued, and issuing them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, Utc};
+use diesel::sql_types::{BigInt, Date, Jsonb, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::error::StoreError;
+use super::invoice_json;
+use super::list::{self, Owners, Page};
+use super::open_invoices::{self, OpenInvoice};
+use super::rows::InvoiceRow;
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows};
+use crate::domain::ids::OwnedId;
+use crate::domain::invoice::{Invoice, Issue, number};
+
+pub async fn invoice_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Invoice>, StoreError> {
+    rows::<InvoiceRow>(conn, list::by_ids::<InvoiceRow>("invoices", ids)).await
+}
+
+/// The newest invoices of each account.
+pub async fn invoice_newest(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Result<Vec<Invoice>, StoreError> {
+    rows::<InvoiceRow>(conn, list::newest_of_each::<InvoiceRow>("invoices", accounts, limit)).await
+}
+
+pub async fn invoice_list(conn: Conn<'_>, owners: Owners, page: &Page) -> Result<Vec<Invoice>, StoreError> {
+    list::page::<InvoiceRow, _>(conn, "invoices", owners, page, |statement| statement).await
+}
+
+pub async fn invoice_count(conn: Conn<'_>, owners: Owners) -> Result<i64, StoreError> {
+    list::count(conn, "invoices", owners, |statement| statement).await
+}
+
+pub async fn invoice_count_of_each(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    list::count_of_each(conn, "invoices", accounts).await
+}
+
+/// What becomes of a month that is over.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    /// Its invoice is issued; nothing was paid if there is none.
+    Issued(Option<Invoice>),
+    /// It stays without, and is looked at again then.
+    HeldUp { until: DateTime<Utc>, told: bool },
+    /// It is not over: it ends then.
+    Runs { until: DateTime<Utc> },
+}
+
+/// A month with what becomes of it, and when it and the next one end.
+#[derive(Debug, Clone)]
+pub struct ToSettle {
+    pub open: OpenInvoice,
+    pub settled: Settled,
+    pub end: DateTime<Utc>,
+    pub next_end: DateTime<Utc>,
+}
+
+/// What settling months came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettledCount {
+    pub months: usize,
+    pub issued: usize,
+}
+
+/// Settles months, all or none of them; those that another has settled meanwhile are passed over.
+///
+/// The counters of their years are locked until the end, and nothing that others write to.
+pub async fn settle(
+    connection: &mut AsyncPgConnection,
+    months: Vec<ToSettle>,
+    now: DateTime<Utc>,
+) -> Result<SettledCount, StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            let read: Vec<OpenInvoice> = months.iter().map(|month| month.open).collect();
+            let still_open = open_invoices::open_lock(conn, &read).await?;
+            let mut months: Vec<ToSettle> =
+                months.into_iter().filter(|month| still_open.contains(&month.open)).collect();
+            months.sort_by_key(|month| (month.open.account, month.open.start));
+            go_on(conn, &months).await?;
+            let count = months.len();
+            Ok(SettledCount { months: count, issued: issue(conn, months, now).await? })
+        })
+        .await
+}
+
+/// Writes what the list of open months says from now on.
+async fn go_on(conn: Conn<'_>, months: &[ToSettle]) -> Result<(), StoreError> {
+    let mut done = Vec::new();
+    let mut waiting = Vec::new();
+    let mut next = Vec::new();
+    for month in months {
+        let over = OpenInvoice { end: Some(month.end), ..month.open };
+        match month.settled {
+            Settled::Issued(_) => done.push(month.open),
+            Settled::HeldUp { until, told } => waiting.push((OpenInvoice { told, ..over }, until)),
+            Settled::Runs { until } => {
+                waiting.push((month.open, until));
+                continue;
+            }
+        }
+        // One that was held up before has its next one already.
+        if month.open.end.is_none() {
+            let begins = OpenInvoice { start: month.end, end: None, told: false, ..month.open };
+            next.push((begins, month.next_end));
+        }
+    }
+    open_invoices::open_done(conn, &done).await?;
+    open_invoices::open_keep(conn, &waiting).await?;
+    open_invoices::open_add(conn, &next).await
+}
+
+async fn issue(conn: Conn<'_>, months: Vec<ToSettle>, now: DateTime<Utc>) -> Result<usize, StoreError> {
+    let mut of_years: BTreeMap<i32, Vec<Invoice>> = BTreeMap::new();
+    for month in months {
+        if let Settled::Issued(Some(invoice)) = month.settled {
+            of_years.entry(invoice.period.year()).or_default().push(invoice);
+        }
+    }
+    let mut issued = Vec::new();
+    for (year, mut invoices) in of_years {
+        let count = i64::try_from(invoices.len()).unwrap_or(i64::MAX);
+        let last = count_up(conn, year, count).await?;
+        for (invoice, place) in invoices.iter_mut().zip((1..=count).rev()) {
+            let own = last.saturating_sub(place).saturating_add(1);
+            invoice.issue = Some(Issue { number: number(year, own), at: now });
+        }
+        issued.append(&mut invoices);
+    }
+    insert(conn, &issued).await?;
+    Ok(issued.len())
+}
+
+/// Takes so many numbers of a year; answers the last of them.
+async fn count_up(mut conn: Conn<'_>, year: i32, count: i64) -> Result<i64, StoreError> {
+    let statement = Statement::<BigInt>::new("INSERT INTO invoice_counters AS c (year, last) VALUES (")
+        .value::<diesel::sql_types::Integer, _>(year)
+        .sql(", ")
+        .bigint(count)
+        .sql(") ON CONFLICT (year) DO UPDATE SET last = c.last + excluded.last RETURNING last");
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+async fn insert(conn: Conn<'_>, invoices: &[Invoice]) -> Result<(), StoreError> {
+    if invoices.is_empty() {
+        return Ok(());
+    }
+    let groups = invoices.iter().map(|invoice| invoice_json::write(&invoice.contents.groups));
+    let groups: Vec<serde_json::Value> = groups.collect::<Result<_, _>>()?;
+    let number = |invoice: &Invoice| invoice.issue.as_ref().map(|issue| issue.number.clone());
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", invoices.iter().map(|i| i.id.account().0))
+        .column::<SqlUuid, _>("id", invoices.iter().map(|i| i.id.uuid()))
+        .column::<Date, _>("period", invoices.iter().map(|i| i.period))
+        .column::<Timestamptz, _>("start_time", invoices.iter().map(|i| i.month.start))
+        .column::<Timestamptz, _>("end_time", invoices.iter().map(|i| i.month.end))
+        .column::<Text, _>("number", invoices.iter().map(|i| number(i).unwrap_or_default()))
+        .column::<Timestamptz, _>(
+            "issued_at",
+            invoices.iter().filter_map(|i| i.issue.as_ref()).map(|issue| issue.at),
+        )
+        .column::<Text, _>("customer", invoices.iter().map(|i| i.customer.clone()))
+        .column::<Numeric, _>("total_usd", invoices.iter().map(|i| i.contents.total_usd))
+        .column::<Jsonb, _>("groups", groups.into_iter());
+    execute(conn, columns.insert_into("invoices")).await.map(drop)
+}
