@@ -2,11 +2,12 @@
 
 use abacus::clock::{Clock, wall};
 use abacus::domain::ids::{
-    AccountId, BillId, EntryId, IdMint, NoticeId, OrderId, PaymentId, PaymentMethodId, PrepaymentId, QuoteId,
-    RecordId, TransactionId, printed_number,
+    AccountId, BillId, EntryId, IdMint, InvoiceId, NoticeId, OrderId, PaymentId, PaymentMethodId,
+    PrepaymentId, QuoteId, RecordId, TransactionId, printed_number,
 };
 use abacus::domain::viewer::Role;
 use abacus::http::token::TokenKey;
+use chrono::{DateTime, Datelike, NaiveTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -144,6 +145,11 @@ const MATRIX: &[(&str, About, &str)] = &[
         prepayment { id } userErrors { path code message } } }"),
     ("setAutoRenewal", Act, "mutation($prepayment: ID!) { setAutoRenewal(input: { prepaymentId: $prepayment, autoRenewal: false }) {
         prepayment { id } userErrors { path code message } } }"),
+    ("invoices", Account, "query($account: ID) { invoices(accountId: $account) { totalCount nodes { id totalUsd account { namespace } } } }"),
+    ("invoices", Seen, "{ invoices(first: 100) { totalCount nodes { id totalUsd account { namespace } } } }"),
+    ("account", One, "query($account: ID!) { account(id: $account) { invoices { totalCount nodes { id totalUsd } } } }"),
+    ("node", One, "query($invoice: ID!) { node(id: $invoice) { id ...on Invoice { number totalUsd account { namespace } } } }"),
+    ("node", One, "query($draft: ID!) { node(id: $draft) { id ...on Invoice { totalUsd groups { items { title usd } } } } }"),
     ("pricing", Nobody, "{ pricing { current { level } next { level } nextAt prices { totalCount nodes { price level } } } }"),
     ("setBurstCapacity", Operators, "mutation { setBurstCapacity(input: { resource: \"none\", capacity: 1,
         curve: [{ fromUtilisation: 0, level: 1 }] }) { resource { code } userErrors { path code message } } }"),
@@ -234,6 +240,7 @@ impl Tenant {
         let [quote, other_card, prepayment, payment] = prepaid(server, namespace).await;
         let [tokens, address] = awaiting_tokens(server, namespace).await;
         let seen = &answer["data"]["account"];
+        let [invoice, draft] = invoices(server, &account, opening).await;
         let variables = json!({
             "account": account, "namespace": namespace, "plan": plan, "key": key,
             "order": seen["orders"]["nodes"][0]["id"], "orderNumber": seen["orders"]["nodes"][0]["number"],
@@ -243,6 +250,7 @@ impl Tenant {
             "unpaidOrder": unpaid["order"]["id"], "unpaidBill": unpaid["bill"]["id"], "notice": notice,
             "card": card["paymentMethod"]["id"], "quote": quote, "otherCard": other_card, "prepayment": prepayment, "payment": payment,
             "tokens": tokens, "address": address,
+            "invoice": invoice, "draft": draft,
             "record": seen["records"]["nodes"][0]["id"], "recordNumber": seen["records"]["nodes"][0]["number"],
         });
         let told = [
@@ -265,6 +273,8 @@ impl Tenant {
             "payment",
             "tokens",
             "address",
+            "invoice",
+            "draft",
         ];
         let mut secrets: Vec<String> =
             told.iter().map(|name| variables[name].as_str().unwrap().to_owned()).collect();
@@ -290,6 +300,8 @@ impl Tenant {
             "quote": QuoteId(id).to_string(), "otherCard": PaymentMethodId(id).to_string(), "prepayment": PrepaymentId(id).to_string(),
             "payment": PaymentId(id).to_string(), "tokens": PrepaymentId(id).to_string(),
             "address": "0xde709f2102306220921060314715629080e2fb77",
+            "invoice": InvoiceId(id).to_string(),
+            "draft": InvoiceId::of(AccountId(999_999), month_of(wall())).to_string(),
         });
         Self { namespace: "nobody".to_owned(), variables, secrets: Vec::new() }
     }
@@ -345,6 +357,26 @@ async fn awaiting_tokens(server: &TestServer, namespace: &str) -> [Value; 2] {
     [made["prepayment"]["id"].clone(), made["prepayment"]["depositAddress"].clone()]
 }
 
+/// The first instant of a month in UTC.
+fn month_of(instant: DateTime<Utc>) -> DateTime<Utc> {
+    instant.date_naive().with_day(1).unwrap().and_time(NaiveTime::MIN).and_utc()
+}
+
+/// An invoice of an account that was issued, of an amount that no other's has, and the draft of its running month.
+async fn invoices(server: &TestServer, account: &str, opening: &str) -> [String; 2] {
+    let account = AccountId::parse(account).unwrap();
+    let begin = "2020-01-01T00:00:00Z".parse().unwrap();
+    let id = InvoiceId::of(account, begin);
+    let insert = format!(
+        "INSERT INTO invoices VALUES ({}, '{}', '2020-01-01', '2020-01-01', '2020-02-01', 'INV-2020-{}', now(), 'name', {opening}9, '[]')",
+        account.0,
+        id.uuid(),
+        account.0
+    );
+    server.sql().await.batch_execute(&insert).await.unwrap();
+    [id, InvoiceId::of(account, month_of(server.server.app.clock.now()))].map(|id| id.to_string())
+}
+
 /// A notice of an account, as a job would leave it.
 async fn a_notice(server: &TestServer, account: &str, namespace: &str) -> String {
     let account = AccountId::parse(account).unwrap();
@@ -368,6 +400,11 @@ impl World {
     async fn start() -> Self {
         let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
         let plan = server.plan("Plan Q", "21.09").await;
+        let rate = json!({ "base": "CNY", "quote": "USD", "rate": "0.14", "source": "test" });
+        server
+            .operator()
+            .mutate("setExchangeRate", "SetExchangeRateInput", rate, "exchangeRate { rate }")
+            .await;
         let price = json!({ "prices": [{ "resource": "ip", "currency": "CNY", "level": 0, "price": "1", "unit": "count/month",
             "multiplier": "2592000" }] });
         server.operator().mutate("setResourcePrices", "SetResourcePricesInput", price, "prices { id }").await;

@@ -19,6 +19,7 @@ mod faults;
 mod graphiql;
 mod house;
 mod idc_api;
+mod invoices;
 mod jobs;
 mod licenses;
 mod load;

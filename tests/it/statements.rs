@@ -7,10 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use abacus::clock::Clock;
-use abacus::domain::ids::AccountId;
+use abacus::domain::ids::{AccountId, InvoiceId};
 use abacus::jobs::billing::{begin_runs, late_pass, run_pass};
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::deposits::deposit_pass;
+use abacus::jobs::invoices::invoice_pass;
 use abacus::jobs::{Permit, pass, payment_pass, prepayment_pass};
 use abacus::store::database::Database;
 use abacus::store::deposits::{ScanRows, chain_blocks, chain_progress, scan_write};
@@ -28,7 +29,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 26] = [
     "accounts",
     "namespaces",
     "orders",
@@ -52,6 +53,9 @@ const TABLES: [&str; 23] = [
     "payments",
     "deposit_addresses",
     "deposits",
+    "exchange_rates",
+    "invoices",
+    "open_invoices",
 ];
 
 /// Rows of many owners, a minute apart, from 2026-01-01 on; the owners take turns, and are the newest accounts. Of one
@@ -131,6 +135,14 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         INSERT INTO late_usage SELECT {MAIN} + g % 4000, '2020-01-01'::date + g / 4000, 1,
                 CASE WHEN g < 3 THEN '2026-01-02T00:00:00Z' ELSE '2100-01-01T00:00:00Z' END::timestamptz
             FROM generate_series(0, {ROWS} - 1) g;
+        INSERT INTO exchange_rates (base, quote, rate, source, observed_at)
+            SELECT 'CNY', 'USD', 0.14, 'filled', pg_temp.at(g) FROM generate_series(0, {ROWS}) g;
+        INSERT INTO invoices SELECT a, pg_temp.made(g, a, 0), '1950-01-01'::date + g, pg_temp.at(g), pg_temp.at(g + 1), 'F' || g,
+                pg_temp.at(g), 'Filled', 1, '[]'
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO open_invoices SELECT {MAIN} + g, '2026-01-01T00:00:00Z'::timestamptz, NULL,
+                CASE WHEN g < 3 THEN '2026-02-01T00:00:00Z' ELSE '2100-01-01T00:00:00Z' END::timestamptz
+            FROM generate_series(0, 4999) g;
         INSERT INTO resource_prices (resource_code, currency, level, price, unit, multiplier, effective_from)
             SELECT 'space', CASE WHEN g % 51 = 0 THEN 'CNY' ELSE 'X' || chr(65 + g % 51 / 26) || chr(65 + g % 26) END, g / 51 % 21, g,
                 'GB/month', 2592000, pg_temp.at(g) FROM generate_series(1, {ROWS}) g;
@@ -388,12 +400,18 @@ async fn hot_statements_read_little_of_large_tables() {
         "prepayment { deposits { state } }",
     );
     reads.watch("simulateDeposit", sent).await;
+    for when in ["invoices", "invoices, when none is due"] {
+        reads.watch(when, invoice_pass(&app.jobs, &Permit::Always)).await.unwrap();
+    }
+    let issued = "SELECT count(*) FROM invoices WHERE number LIKE 'INV-%'";
+    assert!(sql.query_one(issued, &[]).await.unwrap().get::<_, i64>(0) >= 3);
 
     // Look-ups.
     let id = |field: &str| paid[field]["id"].as_str().unwrap().to_owned();
     let number = |field: &str| paid[field]["number"].as_str().unwrap().to_owned();
     let transaction = paid["bill"]["transactions"][0]["id"].as_str().unwrap().to_owned();
     let owner = AccountId(MAIN + 50);
+    let at_new_year = "2026-01-01T00:00:00Z".parse().unwrap();
     for query in [
         r#"{ account(namespace: "filled-77") { id balance { amount } purchased notification plans { id } } }"#.to_owned(),
         format!(r#"{{ account(id: "{owner}") {{ balance(at: "2026-01-05T00:00:00Z") {{ amount }} }} }}"#),
@@ -405,6 +423,9 @@ async fn hot_statements_read_little_of_large_tables() {
         format!(r#"{{ transaction(id: "{transaction}") {{ id refundedAmount }} }}"#),
         format!(r#"{{ node(id: "{}") {{ id }} }}"#, id("order")),
         "{ billingRuns(period: \"2026-01-01\") { done } }".to_owned(),
+        format!(r#"{{ account(id: "{owner}") {{ invoices(first: 5) {{ totalCount nodes {{ id groups {{ items {{ usd }} }} }} }} }} }}"#),
+        format!(r#"{{ node(id: "{}") {{ id ...on Invoice {{ totalUsd }} }} }}"#, InvoiceId::of(AccountId(MAIN), at_new_year)),
+        "{ accounts(first: 50) { nodes { invoices { nodes { id } } } } }".to_owned(),
         "{ pricing { current { level } next { level } prices(resource: \"space\", currency: \"CNY\", level: 1) { nodes { price } } } }".to_owned(),
         "{ capacityCharge(resource: \"space\", amount: 1, seconds: 1, currency: \"CNY\") { price { amount } } }".to_owned(),
         format!(r#"{{ account(id: "{owner}") {{ bills(first: 5) {{ nodes {{ lines {{ title }} }} }} }} }}"#),
@@ -466,6 +487,18 @@ async fn hot_statements_read_little_of_large_tables() {
                 let found = reads.query(&what, client, &page(&arguments)).await;
                 assert!(!found[list]["nodes"].as_array().unwrap().is_empty(), "{what}");
             }
+        }
+    }
+    for (client, account) in [
+        (&operator, String::new()),
+        (&main, String::new()),
+        (&operator, format!(r#"accountId: "{owner}", "#)),
+        (&main, format!(r#"accountId: "{}", "#, AccountId(MAIN + 3))),
+    ] {
+        for page in ["first: 10", "last: 10", "first: 10, offset: 5"] {
+            let query = format!("{{ invoices({account}{page}) {{ nodes {{ id }} }} }}");
+            let found = reads.query(&query, client, &query).await;
+            assert_eq!(found["invoices"]["nodes"].as_array().unwrap().len(), 10, "{query}");
         }
     }
     for (what, word) in
