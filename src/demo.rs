@@ -9,7 +9,9 @@ use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
 use crate::domain::burst::{BurstCapacity, BurstState, BurstStep};
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::{Action, Command, Recharge, fingerprint};
+use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{AccountId, LicenseId, PlanId, ResourcePriceId};
+use crate::domain::invoice::VALUED_IN;
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::Head;
 use crate::domain::license::{License, LicenseType};
@@ -28,6 +30,9 @@ use crate::store::repository::{AccessError, Repository};
 
 /// The demo's MAIN account: whose token the start-up text shows.
 pub const MAIN_NAMESPACE: &str = "demo";
+
+/// 0.14 dollars for one of the tenants' currency.
+const RATE: Decimal = Decimal::from_parts(14, 0, 0, false, 2);
 
 /// Why the demo could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +155,7 @@ pub async fn make(app: &App) -> Result<(), DemoError> {
     let currency = currency.ok_or(DemoError::Currency)?;
     make_market(app, &repository, currency).await?;
     make_prices(app, &repository, currency).await?;
+    make_rate(app, &repository, currency).await?;
     make_burst(app, &repository, currency).await?;
     make_rules(app, &repository, currency).await?;
     // The tenants come last: where there is an account, the demo is whole.
@@ -182,6 +188,21 @@ async fn make_market(app: &App, repository: &Repository, currency: CurrencyCode)
             repository.plan_create(plan, vec![included("cpu", cores), included("mem", megabytes)]).await?;
         }
     }
+    Ok(())
+}
+
+/// What invoices value the balances' currency by.
+async fn make_rate(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
+    let quote = CurrencyCode::parse(VALUED_IN).ok_or(DemoError::Currency)?;
+    let rate = ExchangeRate {
+        id: 0,
+        base: currency,
+        quote,
+        rate: RATE,
+        source: "demo".to_owned(),
+        observed_at: app.clock.now(),
+    };
+    repository.exchange_rate_set(&rate).await?;
     Ok(())
 }
 

@@ -124,6 +124,16 @@ async fn what_cannot_be_used_is_refused_in_one_line() {
     assert!(said.contains("cannot listen") && said.contains(&address), "{said}");
     let said = one_line_failure(serve(&["--listen", "127.0.0.1:0"]).env("DATABASE_URL", "no address")).await;
     assert!(said.contains("DATABASE_URL"), "{said}");
+    for (logo, why) in [("/no/such/file.png", "No such file"), (file!(), "not a PNG picture")] {
+        let mut wrong = serve(&["--listen", "127.0.0.1:0", "--provider-logo", logo]);
+        let said = one_line_failure(wrong.env("DATABASE_URL", &url).env("ABACUS_PROVIDER_NAME", "P")).await;
+        assert!(said.contains(logo) && said.contains(why), "{said}");
+    }
+    for (option, value) in [("--public-url", "ftp://host"), ("--public-url", "x"), ("--invoice-delay", "1s")]
+    {
+        let said = failure(serve(&[option, value]).env("DATABASE_URL", &url)).await;
+        assert!(said.contains(option) && said.contains("expected"), "{said}");
+    }
     let nobody = format!("postgres://postgres:hunter2@{address}/abacus");
     drop(taken);
     let said = one_line_failure(serve(&["--listen", "127.0.0.1:0"]).env("DATABASE_URL", &nobody)).await;

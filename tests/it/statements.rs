@@ -425,7 +425,7 @@ async fn hot_statements_read_little_of_large_tables() {
         "{ billingRuns(period: \"2026-01-01\") { done } }".to_owned(),
         format!(r#"{{ account(id: "{owner}") {{ invoices(first: 5) {{ totalCount nodes {{ id groups {{ items {{ usd }} }} }} }} }} }}"#),
         format!(r#"{{ node(id: "{}") {{ id ...on Invoice {{ totalUsd }} }} }}"#, InvoiceId::of(AccountId(MAIN), at_new_year)),
-        "{ accounts(first: 50) { nodes { invoices { nodes { id } } } } }".to_owned(),
+        "{ accounts(first: 20) { nodes { invoices { nodes { id } } } } }".to_owned(),
         "{ pricing { current { level } next { level } prices(resource: \"space\", currency: \"CNY\", level: 1) { nodes { price } } } }".to_owned(),
         "{ capacityCharge(resource: \"space\", amount: 1, seconds: 1, currency: \"CNY\") { price { amount } } }".to_owned(),
         format!(r#"{{ account(id: "{owner}") {{ bills(first: 5) {{ nodes {{ lines {{ title }} }} }} }} }}"#),
