@@ -73,7 +73,7 @@ pub struct PaymentArgs {
     /// Stripe's secret key, sk_… or rk_…; without it cards cannot be charged (in a sandbox, only play cards)
     #[arg(long, env = "ABACUS_STRIPE_KEY", hide_env_values = true)]
     pub stripe_key: Option<String>,
-    /// Where Stripe's API is [default: https://api.stripe.com]
+    /// Where Stripe's API is, if it is not Stripe itself
     #[arg(long, env = "ABACUS_STRIPE_URL")]
     pub stripe_url: Option<String>,
     /// Where a customer comes back to after authenticating at his bank
