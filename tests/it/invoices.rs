@@ -461,21 +461,25 @@ async fn without_a_rate_nothing_is_guessed_and_operators_are_told_once() {
 #[tokio::test]
 async fn an_invoice_waits_for_what_is_given_back_and_on_its_way() {
     let life = Life::begin("2026-08-05T10:00:00Z", "0").await;
-    let moved =
-        |hour, amount| Moved::new(&life.account, at("2026-08-06T00:00:00Z") + TimeDelta::hours(hour), amount);
-    insert(&life.server, &[moved(0, "10"), moved(1, "4")]).await;
+    let paid_at = at("2026-08-06T00:00:00Z");
+    insert(&life.server, &[Moved::new(&life.account, paid_at, "10")]).await;
+    let account = AccountId::parse(&life.account).unwrap();
+    let refund = IdMint::new(account, paid_at, 2_000, false).next_id().unwrap().uuid();
     let sql = life.server.sql().await;
-    let pending =
-        "UPDATE transactions t SET kind = 'REFUND', status = 'PENDING', refund_of = o.id FROM transactions o
-        WHERE t.amount = 4 AND o.amount = 10";
-    sql.batch_execute(pending).await.unwrap();
+    let pending = format!(
+        "INSERT INTO transactions (account_id, id, kind, status, currency, amount, debit_ledger, credit_ledger, description,
+         payment_method, refund_of, refunded_amount, created_at)
+         SELECT account_id, '{refund}', 'REFUND', 'PENDING', currency, 4, credit_ledger, 'cash:sandbox', 'outage', 'visa', id, 0,
+         created_at FROM transactions WHERE amount = 10"
+    );
+    sql.batch_execute(&pending).await.unwrap();
     life.advance("2026-09-05T00:00:00Z").await;
     let told = async || {
         let invoice = invoices_of(&life.customer, &life.account).await.remove(0);
         (invoice["status"].as_str().unwrap().to_owned(), invoice["totalUsd"].as_str().unwrap().to_owned())
     };
     assert_eq!(told().await, ("DRAFT".to_owned(), "10.00".to_owned()));
-    sql.batch_execute("UPDATE transactions SET status = 'FINISHED'").await.unwrap();
+    sql.batch_execute("UPDATE transactions SET status = 'FINISHED' WHERE kind = 'REFUND'").await.unwrap();
     life.advance("2026-09-20T00:00:00Z").await;
     assert_eq!(told().await, ("ISSUED".to_owned(), "6.00".to_owned()));
     let notices = format!("{{ account(id: \"{}\") {{ notices {{ kind }} }} }}", life.account);
