@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, ServeArgs, TokenArgs,
-    currencies,
+    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, ServeArgs,
+    TokenArgs, currencies,
 };
 use crate::demo;
 use crate::documents::{Logo, Provider};

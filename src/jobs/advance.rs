@@ -18,8 +18,7 @@ const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
 /// What the runners hold, who stand aside meanwhile.
-const SEIZED: [Lease; 5] =
-    [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits, Lease::Invoices];
+const SEIZED: [Lease; 5] = [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits, Lease::Invoices];
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.

@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Pass, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments};
+use super::{
+    JobContext, Pass, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments,
+};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 

@@ -617,9 +617,12 @@ async fn every_kind_of_id_is_a_node() {
     customer.mutate("prepay", "PrepayInput", prepay, "prepayment { id }").await;
     let prepaid =
         customer.data("{ idempotentResult(key: \"prepaid\") { prepayment { id } payment { id } } }").await;
+    let rate = json!({ "base": "CNY", "quote": "USD", "rate": "0.14", "source": "s", "observedAt": "2020-01-01T00:00:00Z" });
+    server.operator().mutate("setExchangeRate", "SetExchangeRateInput", rate, "exchangeRate { rate }").await;
     let data = customer
         .data("{ account { id } plans { nodes { id } } resources { id } orders { nodes { id } } bills { nodes { id } }
-            records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id } }")
+            records { nodes { id } } transactions { nodes { id } } ledger { nodes { id } } priceRules { id }
+            invoices { nodes { id } } }")
         .await;
     let ids = [
         ("Account", &data["account"]["id"]),
@@ -636,6 +639,7 @@ async fn every_kind_of_id_is_a_node() {
         ("PaymentMethod", &card["paymentMethod"]["id"]),
         ("Prepayment", &prepaid["idempotentResult"]["prepayment"]["id"]),
         ("Payment", &prepaid["idempotentResult"]["payment"]["id"]),
+        ("Invoice", &data["invoices"]["nodes"][0]["id"]),
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();
