@@ -145,7 +145,7 @@ pub struct ServeArgs {
     pub payments: PaymentArgs,
     #[command(flatten)]
     pub provider: ProviderArgs,
-    /// Where customers reach this server, for the links to their invoices: https://billing.example.com
+    /// Where customers reach this server, scheme and host, for the links to their invoices
     #[arg(long, env = "ABACUS_PUBLIC_URL", value_parser = web_address)]
     pub public_url: Option<Url>,
     /// How long after a month's end its invoices are issued: 30m, 1h, 2d
