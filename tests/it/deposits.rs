@@ -29,50 +29,6 @@ async fn look(life: &Life) {
 }
 
 #[tokio::test]
-async fn the_seeds_calls_in_order_in_tokens_with_its_sums() {
-    let life = Life::begin(BEGIN, "0").await;
-    let buyer = Buyer::of(&life.server, "tenant");
-    buyer.set_rate().await;
-    let price = json!({ "prices": [{ "resource": "app_cpu", "currency": "USD", "level": 0, "price": "110.46",
-        "unit": "core/month", "multiplier": "2592000000" }] });
-    life.operator.mutate("setResourcePrices", "SetResourcePricesInput", price, "prices { id }").await;
-    for (asset, amount) in [("USDT_ERC20", "33.300000"), ("ANKR_ERC20", "1110.000000000000000000")] {
-        let limits = json!({ "asset": asset, "clusterId": "c", "chartName": "wordpress", "cpuLimit": 100, "memLimit": 100,
-            "storageLimit": 100, "period": 3 });
-        let quote =
-            life.customer.mutate("quotePrepay", "QuotePrepayInput", limits, "quote { id amount usd }").await
-                ["quote"]
-                .clone();
-        assert_eq!((&quote["amount"], &quote["usd"]), (&json!(amount), &json!("33.30")));
-        let asked = buyer.try_prepay(&quote, json!({ "autoRenewal": false })).await["prepayment"].clone();
-        assert_eq!((&asked["status"], &asked["transaction"]), (&json!("AWAITING_DEPOSIT"), &json!(null)));
-        let address = asked["depositAddress"].as_str().unwrap();
-        assert!(address.starts_with("0x") && address.len() == 42, "{address}");
-
-        let paid = buyer.simulate(&asked, asset, amount).await;
-        assert_eq!(paid["status"], "PAID");
-        let moved = &paid["transaction"];
-        assert_eq!(
-            (&moved["kind"], &moved["status"], &moved["paymentMethod"], &moved["balanceAfter"]),
-            (&json!("PREPAYMENT"), &json!("FINISHED"), &json!(asset), &json!(null))
-        );
-        assert_eq!(moved["amount"], json!({ "amount": amount, "currency": asset }));
-        let deposit = &paid["deposits"][0];
-        assert_eq!(
-            (&deposit["state"], &deposit["blockTime"], &deposit["amount"]["amount"]),
-            (&json!("COUNTED"), &json!(BEGIN), &json!(amount))
-        );
-        let app = json!({ "prepaymentId": asked["id"], "asset": asset, "appId": "app", "clusterId": "c", "chartName": "wordpress",
-            "cpuLimit": 100, "memLimit": 100, "storageLimit": 100, "iconUrl": "https://example.com/i.png", "projectName": "p" });
-        let bound =
-            life.customer.mutate("bindApp", "BindAppInput", app, "prepayment { status endTime }").await;
-        assert_eq!(bound["prepayment"], json!({ "status": "BOUND", "endTime": "2026-05-30T10:00:00Z" }));
-    }
-    assert_eq!((buyer.notices().await, life.balance().await.as_str()), (vec![], "0.00"));
-    life.server.assert_ledger_is_healthy().await;
-}
-
-#[tokio::test]
 async fn every_prepayment_has_an_address_of_its_own_and_only_then() {
     let life = Life::begin(BEGIN, "0").await;
     let buyer = Buyer::of(&life.server, "tenant");

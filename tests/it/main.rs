@@ -26,6 +26,7 @@ mod load;
 mod monthly_bills;
 mod order_life;
 mod order_search;
+mod pay2_0;
 mod payment_methods;
 mod payment_v1;
 mod prepay;

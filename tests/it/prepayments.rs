@@ -426,6 +426,38 @@ async fn a_declined_renewal_charges_the_card_again_the_next_day() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_would_cost_nothing_is_told_and_not_made() {
+    let shop = Shop::open("2026-03-01T10:00:00Z", "pm_card_visa").await;
+    let paid = shop.paid(json!({ "autoRenewal": true })).await;
+    shop.bind(&paid, json!({})).await;
+    let free = |resource: &str, unit: &str| json!({ "resource": resource, "currency": "USD", "level": 0, "price": "0", "unit": unit, "multiplier": "1" });
+    let prices =
+        [free("app_cpu", "core/month"), free("app_mem", "GiB/month"), free("app_storage", "GiB/month")];
+    let input = json!({ "prices": prices });
+    shop.life.operator.mutate("setResourcePrices", "SetResourcePricesInput", input, "prices { id }").await;
+    let ran = shop.life.advance("2026-06-30T12:00:00Z").await;
+    assert_eq!(ran.get("PREPAYMENT_RENEWAL"), Some(&(0, 7)), "{ran:?}");
+    assert_eq!((shop.all().await.len(), &shop.now(&paid).await["status"]), (1, &json!("EXPIRED")));
+    assert_eq!(shop.transactions().await, told(&[("PREPAYMENT", "FINISHED", "33.30")]));
+}
+
+#[tokio::test]
+async fn nothing_is_given_back_while_a_renewal_is_being_paid() {
+    let shop = Shop::open("2026-03-01T10:00:00Z", "pm_card_slow").await;
+    let slow = shop.pay(&shop.quote().await, json!({ "autoRenewal": true })).await["prepayment"].clone();
+    shop.life.advance("2026-03-01T13:00:00Z").await;
+    let paid = shop.bind(&slow, json!({})).await["prepayment"].clone();
+    let input = json!({ "transactionId": paid["transaction"]["id"], "amount": "33.30", "reason": "r", "idempotencyKey": "k" });
+    shop.life.advance("2026-05-30T13:10:00Z").await;
+    assert_eq!(shop.all().await[0]["status"], "PROCESSING", "its renewal");
+    let refused = shop.life.operator.refusal("refund", "RefundInput", input.clone()).await;
+    assert_eq!(refused, ("CONFLICT".to_owned(), "input.transactionId".to_owned()));
+    shop.life.advance("2026-05-30T18:00:00Z").await;
+    assert_eq!(shop.all().await[0]["status"], "BOUND");
+    shop.life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
 async fn a_card_recharges_the_balance_and_is_given_back_to() {
     let shop = Shop::open("2026-03-01T10:00:00Z", "pm_card_visa").await;
     let recharge = async |card: &Value, amount: &str, key: &str| {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use abacus::clock::wall;
+use abacus::clock::{Clock, wall};
 use abacus::payments::StripeConfig;
+use abacus::server::{Server, ServerConfig};
+use chrono::TimeDelta;
 use hmac::{Hmac, Mac};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::time::timeout;
 
+use crate::support::cluster;
 use crate::support::localstripe::{KEY, LocalStripe};
 use crate::support::process::{Abacus, Folder};
 use crate::support::{Client, TestServer};
@@ -33,6 +36,7 @@ impl Shop {
         let server = TestServer::with(|config| {
             config.stripe = Some(StripeConfig { url, ..StripeConfig::of_key(KEY) });
             config.stripe_webhook_secrets = vec![SECRET.to_owned()];
+            config.clock = Clock::sandbox();
         })
         .await;
         server.account("tenant", "0").await;
@@ -42,6 +46,13 @@ impl Shop {
 
     async fn card(&self, number: &str) -> Value {
         add_card(&self.customer, &self.stripe.card(number).await).await
+    }
+
+    /// Lets time pass, with what falls due in it.
+    async fn pass(&self, time: TimeDelta) {
+        let to = (self.server.server.app.clock.now() + time).to_rfc3339();
+        let input = json!({ "to": to });
+        self.server.operator().mutate("advanceClock", "AdvanceClockInput", input, "now").await;
     }
 
     /// Tells the server that something has become of a payment.
@@ -225,21 +236,93 @@ async fn events_may_come_twice_late_in_any_order_and_from_nobody_else() {
     assert_eq!(shop.send(nonsense, &signature(nonsense, now, SECRET)).await, StatusCode::BAD_REQUEST);
 }
 
-#[tokio::test]
-async fn a_provider_that_is_away_leaves_the_payment_to_the_jobs() {
-    let Some(stripe) = LocalStripe::start().await else { return };
-    // Nobody listens there.
-    let server = TestServer::with(|config| {
+/// Another server on the database of a shop, for which nobody listens where Stripe is.
+async fn server_without_stripe(shop: &Shop) -> TestServer {
+    TestServer::on(shop.server.database_url.clone(), |config| {
         config.stripe =
             Some(StripeConfig { url: "http://127.0.0.1:9".to_owned(), ..StripeConfig::of_key(KEY) });
+        config.clock = Clock::sandbox();
     })
-    .await;
-    server.account("tenant", "0").await;
-    let customer = server.customer("tenant");
-    let input = json!({ "providerToken": stripe.card(GOOD).await });
+    .await
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_leaves_the_payment_to_the_jobs() {
+    let Some(shop) = Shop::open().await else { return };
+    let card = shop.card(GOOD).await;
+    let without = server_without_stripe(&shop).await;
+    let paid = prepay(&without.customer("tenant"), &card, "k").await;
+    assert_eq!(
+        (&paid["userErrors"], &paid["prepayment"]["status"]),
+        (&json!([]), &json!("PROCESSING")),
+        "{paid:#}"
+    );
+    assert_eq!(shop.stripe.all("payment_intents").await.len(), 0);
+
+    shop.pass(TimeDelta::minutes(10)).await;
+    let now = held(&shop.customer, "k").await;
+    assert_eq!(
+        (&now["prepayment"]["status"], &now["payment"]["state"]),
+        (&json!("PAID"), &json!("SUCCEEDED")),
+        "{now:#}"
+    );
+    let intents = shop.stripe.all("payment_intents").await;
+    assert_eq!((intents.len(), &intents[0]["status"]), (1, &json!("succeeded")), "charged once");
+}
+
+#[tokio::test]
+async fn a_card_that_nobody_can_look_at_is_not_kept() {
+    let Some(shop) = Shop::open().await else { return };
+    let without = server_without_stripe(&shop).await;
+    let input = json!({ "providerToken": shop.stripe.card(GOOD).await });
+    let customer = without.customer("tenant");
     let (_, answer) =
         customer.try_mutate("addPaymentMethod", "AddPaymentMethodInput", input, "paymentMethod { id }").await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
+    let kept = shop.customer.data("{ account { paymentMethods { id } } }").await;
+    assert_eq!(kept["account"]["paymentMethods"], json!([]));
+}
+
+#[tokio::test]
+async fn a_charge_that_nobody_authenticates_is_given_up_and_cancelled_at_stripe() {
+    let Some(shop) = Shop::open().await else { return };
+    let card = shop.card(AUTHENTICATED).await;
+    assert_eq!(prepay(&shop.customer, &card, "k").await["prepayment"]["status"], "PROCESSING");
+    shop.pass(TimeDelta::hours(20)).await;
+    assert_eq!(held(&shop.customer, "k").await["prepayment"]["status"], "PROCESSING");
+
+    shop.pass(TimeDelta::hours(10)).await;
+    let now = held(&shop.customer, "k").await;
+    assert_eq!(
+        (&now["prepayment"]["status"], &now["payment"]["state"]),
+        (&json!("FAILED"), &json!("FAILED")),
+        "{now:#}"
+    );
+    assert_eq!(shop.stripe.all("payment_intents").await[0]["status"], "canceled");
+    let notices = shop.customer.data("{ account { notices { kind } } }").await;
+    assert_eq!(notices["account"]["notices"], json!([{ "kind": "PAYMENT_FAILED" }]));
+    assert_eq!(shop.customer.data("{ transactions { totalCount } }").await["transactions"]["totalCount"], 0);
+}
+
+#[tokio::test]
+async fn without_a_secret_nobody_is_believed_to_be_stripe() {
+    let server = TestServer::start().await;
+    let client = reqwest::Client::new();
+    let body = event_of("payment_intent.succeeded", &json!({}));
+    let signed = signature(&body, wall().timestamp(), SECRET);
+    let request = client.post(format!("{}/webhooks/stripe", server.url())).body(body);
+    let answer = request.header("stripe-signature", signed).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_sandbox_charges_no_real_cards() {
+    let database = cluster::database().await;
+    let mut config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, vec![7; 32]);
+    config.sandbox = true;
+    config.stripe = Some(StripeConfig::of_key("sk_live_12345"));
+    let refused = Server::start(config).await.err().expect("a refusal").to_string();
+    assert!(refused.contains("test keys of Stripe only"), "{refused}");
 }
 
 /// The points of a payment at which a server can die.
@@ -277,7 +360,7 @@ async fn a_server_that_is_killed_at_any_step_of_a_payment_charges_its_card_once(
             server.ended().await;
 
             let server = Abacus::start_with(&folder, &settings).await;
-            let later = (wall_of(&server).await + chrono::TimeDelta::minutes(10)).to_rfc3339();
+            let later = (wall_of(&server).await + TimeDelta::minutes(10)).to_rfc3339();
             let advance = json!({ "to": later });
             server.operator().mutate("advanceClock", "AdvanceClockInput", advance, "now").await;
             let now = held(&server.customer(), &key).await;
@@ -305,7 +388,7 @@ async fn wall_of(server: &Abacus) -> chrono::DateTime<chrono::Utc> {
         server.customer().mutate("quotePrepay", "QuotePrepayInput", input, "quote { expiresAt }").await;
     let expires: chrono::DateTime<chrono::Utc> =
         offer["quote"]["expiresAt"].as_str().unwrap().parse().unwrap();
-    expires - chrono::TimeDelta::minutes(15)
+    expires - TimeDelta::minutes(15)
 }
 
 async fn stop(mut server: Abacus) {
