@@ -22,7 +22,7 @@ use super::money::CurrencyCode;
 use super::order::Order;
 use super::payment::{Payment, Progress};
 use super::payment_method::{Card, PaymentMethod};
-use super::prepay::{App, Limits, PrepayQuote, Prepayment, Quoted, Wanted};
+use super::prepay::{App, DepositTo, Limits, PrepayQuote, Prepayment, Quoted, Wanted};
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
 
@@ -232,9 +232,9 @@ pub struct Prepay {
     pub amount: Decimal,
     pub method: Option<PaymentMethodId>,
     pub auto_renewal: bool,
-    /// Where tokens are to go: reserved for this, and no part of what is asked; empty in a dry run, which reserves none.
+    /// Where tokens are to go: no part of what is asked.
     #[serde(skip)]
-    pub deposit_address: Option<String>,
+    pub deposit_to: DepositTo,
 }
 
 /// Takes a payment on; `due` as in [`OrderStep`].

@@ -2,6 +2,8 @@
 //! own that goes from created through processing to succeeded or failed, and says after a crash what has to be asked for.
 //! docs/adr/0014 has the reasons.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
@@ -9,6 +11,9 @@ use super::codes::coded_enum;
 use super::ids::{AccountId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
 use super::money::CurrencyCode;
 use super::payment_method::PaymentMethod;
+
+/// Whoever asks for a payment waits for its provider so long; who asked longer ago is told by a notice.
+pub const WAITED_FOR_MAX: Duration = Duration::from_secs(25);
 
 coded_enum! {
     /// What a payment is for.

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use super::codes::coded_enum;
 use super::ids::{AccountId, BillId, OrderId, TransactionId};
-use super::money::{self, CurrencyCode};
+use super::money::{self, CurrencyCode, Money};
 
 coded_enum! {
     /// What a transaction was for.
@@ -62,6 +62,11 @@ pub enum Ledger {
 }
 
 impl Ledger {
+    /// What is earned by transactions of a kind.
+    pub fn revenue(kind: TransactionKind) -> Self {
+        Self::Revenue(kind.code().to_lowercase())
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             Some(("cash", provider)) => Some(Self::Cash(provider.to_owned())),
@@ -89,6 +94,17 @@ impl fmt::Display for Ledger {
     }
 }
 
+/// What a transaction is made of: how much goes from where to where, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Movement {
+    pub kind: TransactionKind,
+    pub money: Money,
+    pub debit: Ledger,
+    pub credit: Ledger,
+    pub description: String,
+    pub payment_method: String,
+}
+
 /// A movement of money, always positive; `debit` gives and `credit` takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
@@ -113,6 +129,29 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// A movement that is done, and belongs to nothing else.
+    pub fn finished(id: TransactionId, movement: Movement, at: DateTime<Utc>) -> Self {
+        let Movement { kind, money, debit, credit, description, payment_method } = movement;
+        Self {
+            id,
+            kind,
+            status: TransactionStatus::Finished,
+            currency: money.currency,
+            amount: money.amount,
+            debit,
+            credit,
+            description,
+            payment_method,
+            order: None,
+            bill: None,
+            refund_of: None,
+            refunded_amount: Decimal::ZERO,
+            balance_after: None,
+            region: None,
+            created_at: at,
+        }
+    }
+
     pub fn account(&self) -> AccountId {
         self.id.account()
     }

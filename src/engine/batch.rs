@@ -300,9 +300,7 @@ impl Named {
             }
         }
     }
-}
 
-impl Named {
     fn take_month(&mut self, account: i64, rated: &RatedMonth) {
         self.months.push((AccountId(account), rated.month));
         self.bills.extend(rated.bill.map(|bill| bill.0));

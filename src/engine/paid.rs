@@ -128,14 +128,13 @@ impl Paid {
             }
         }
     }
-}
 
-impl Paid {
     /// The payments that these give back of, and by which these prepayments were paid.
     fn charges(&self) -> impl Iterator<Item = OwnedId> {
         let given_back = self.payments.iter().filter_map(|payment| payment.refund_of);
         given_back.chain(self.prepayments.iter().filter_map(|held| held.payment)).map(|id| id.0)
     }
+
     /// The addresses of the prepayments that wait for deposits.
     fn awaited(&self) -> impl Iterator<Item = AddressOf> {
         let waiting = self.prepayments.iter().filter(|held| held.status == PrepaymentStatus::AwaitingDeposit);

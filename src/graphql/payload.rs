@@ -1,7 +1,6 @@
 //! Payloads: what a mutation made, or why it did not.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::dataloader::Loader;
 
@@ -18,7 +17,7 @@ use crate::domain::command::{Action, Answer, Command, Done, Outcome};
 use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 use crate::domain::money::OutOfRange;
 use crate::domain::order::Order;
-use crate::domain::payment::{Payment, PaymentPurpose, PaymentState};
+use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{PrepayQuote, Prepayment};
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -27,9 +26,6 @@ use crate::domain::transaction::Transaction;
 use crate::engine::Urgency;
 use crate::store::error::StoreError;
 use crate::store::repository::Repository;
-
-/// A payment provider is waited for so long; what takes longer is told later.
-const PROVIDER_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Turns a refusal into a payload with userErrors; faults stay errors.
 pub(super) fn answer<T, P>(
@@ -202,7 +198,7 @@ async fn carry_on(session: &Session, payment: &Payment) {
     let Some(due) = payment.next_step_at.filter(|_| payment.state == PaymentState::Created) else { return };
     let (cashier, id) = (Arc::clone(&session.app.jobs.cashier), payment.id);
     let carrying = tokio::spawn(async move { cashier.carry(id, due, Urgency::Person).await });
-    let error = match tokio::time::timeout(PROVIDER_TIME_MAX, carrying).await {
+    let error = match tokio::time::timeout(WAITED_FOR_MAX, carrying).await {
         Ok(Ok(Ok(_))) => return,
         Ok(Ok(Err(error))) => error.to_string(),
         Ok(Err(error)) => error.to_string(),

@@ -6,9 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{
-    JobContext, Pass, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments,
-};
+use super::{JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -33,14 +31,9 @@ impl Runner {
     /// for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let mut running = vec![tokio::spawn(run(jobs.clone(), run_jobs, stopping.clone()))];
-        if run_jobs {
-            running.push(tokio::spawn(run_billing(jobs.clone(), stopping.clone())));
-            running.push(tokio::spawn(run_burst(jobs.clone(), stopping.clone())));
-            running.push(tokio::spawn(run_invoices(jobs.clone(), stopping.clone())));
-            running.push(tokio::spawn(run_payments(jobs.clone(), stopping.clone())));
-            running.push(tokio::spawn(run_deposits(jobs, stopping)));
-        }
+        let duties: &[Duty] = if run_jobs { &Duty::ALL } else { &[Duty::Clock] };
+        let running =
+            duties.iter().map(|duty| tokio::spawn(duty.run_until(jobs.clone(), stopping.clone()))).collect();
         Self { stop, running }
     }
 
@@ -53,88 +46,77 @@ impl Runner {
     }
 }
 
-async fn run(jobs: JobContext, run_jobs: bool, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let looked = look(&jobs, run_jobs, &stopping).await;
-        if !wait(looked, &mut stopping).await {
-            break;
-        }
-    }
-    if run_jobs && let Ok(conn) = jobs.database.connection().await {
-        let _ = leases::lease_end(&conn, Lease::Jobs, &jobs.holder).await;
-    }
+/// What a runner sees to; each is done beside the others, so that none waits for another.
+#[derive(Clone, Copy)]
+enum Duty {
+    /// Only where a sandbox's clock was moved to.
+    Clock,
+    Steps,
+    Months,
+    Burst,
+    Invoices,
+    Payments,
+    Deposits,
 }
 
-async fn run_billing(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let billed = bill(&jobs, &stopping).await;
-        if !wait(billed, &mut stopping).await {
-            break;
-        }
-    }
-    if let Ok(conn) = jobs.database.connection().await {
-        let _ = leases::lease_end(&conn, Lease::LateUsage, &jobs.holder).await;
-    }
-}
+impl Duty {
+    /// Of a server that runs jobs: each follows the clock by itself.
+    const ALL: [Self; 6] =
+        [Self::Steps, Self::Months, Self::Burst, Self::Invoices, Self::Payments, Self::Deposits];
 
-async fn run_burst(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let charged = charge_burst(&jobs, &stopping).await;
-        if !wait(charged, &mut stopping).await {
-            break;
-        }
+    const fn lease(self) -> Option<Lease> {
+        Some(match self {
+            Self::Clock => return None,
+            Self::Steps => Lease::Jobs,
+            Self::Months => Lease::LateUsage,
+            Self::Burst => Lease::Burst,
+            Self::Invoices => Lease::Invoices,
+            Self::Payments => Lease::Payments,
+            Self::Deposits => Lease::Deposits,
+        })
     }
-    if let Ok(conn) = jobs.database.connection().await {
-        let _ = leases::lease_end(&conn, Lease::Burst, &jobs.holder).await;
-    }
-}
 
-async fn run_invoices(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let issued = issue_invoices(&jobs, &stopping).await;
-        if !wait(issued, &mut stopping).await {
-            break;
+    const fn pause(self) -> Duration {
+        match self {
+            Self::Deposits => CHAIN_PAUSE,
+            _ => PAUSE,
         }
     }
-    if let Ok(conn) = jobs.database.connection().await {
-        let _ = leases::lease_end(&conn, Lease::Invoices, &jobs.holder).await;
-    }
-}
 
-async fn run_payments(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let carried = carry_payments(&jobs, &stopping).await;
-        if !wait(carried, &mut stopping).await {
-            break;
+    async fn run_until(self, jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+        while !*stopping.borrow() {
+            let looked = self.look(&jobs, &stopping).await;
+            if !wait(self.pause(), looked, &mut stopping).await {
+                break;
+            }
+        }
+        if let Some(lease) = self.lease()
+            && let Ok(conn) = jobs.database.connection().await
+        {
+            let _ = leases::lease_end(&conn, lease, &jobs.holder).await;
         }
     }
-    if let Ok(conn) = jobs.database.connection().await {
-        let _ = leases::lease_end(&conn, Lease::Payments, &jobs.holder).await;
-    }
-}
 
-async fn run_deposits(jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-    while !*stopping.borrow() {
-        let looked = look_for_deposits(&jobs, &stopping).await;
-        if !wait_for(CHAIN_PAUSE, looked, &mut stopping).await {
-            break;
-        }
-    }
-    if let Ok(conn) = jobs.database.connection().await {
-        let _ = leases::lease_end(&conn, Lease::Deposits, &jobs.holder).await;
+    async fn look(self, jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+        jobs.follow_clock().await?;
+        let Some(lease) = self.lease() else { return Ok(()) };
+        let permit = Permit::Leased { lease, stopping };
+        let runs = match self {
+            Self::Clock => return Ok(()),
+            Self::Steps => pass(jobs, permit).await?.runs,
+            Self::Months => bill(jobs, &permit, stopping).await?,
+            Self::Burst => burst::burst_pass(jobs, &permit).await?,
+            Self::Invoices => invoices::invoice_pass(jobs, &permit).await?,
+            Self::Payments => carry_payments(jobs, &permit).await?,
+            Self::Deposits => deposits::deposit_pass(jobs, &permit).await?,
+        };
+        tell(&runs);
+        Ok(())
     }
 }
 
 /// Waits until it is time to look again; false if the server is gone without a word.
-async fn wait(looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
-    wait_for(PAUSE, looked, stopping).await
-}
-
-async fn wait_for(
-    pause: Duration,
-    looked: Result<(), StoreError>,
-    stopping: &mut watch::Receiver<bool>,
-) -> bool {
+async fn wait(pause: Duration, looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
     let pause = match looked {
         Ok(()) => pause,
         Err(error) => {
@@ -146,56 +128,25 @@ async fn wait_for(
     !matches!(tokio::time::timeout(pause, stopping.wait_for(|stop| *stop)).await, Ok(Err(_)))
 }
 
-async fn look(jobs: &JobContext, run_jobs: bool, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    jobs.follow_clock().await?;
-    if run_jobs {
-        let Pass { runs, .. } = pass(jobs, Permit::Leased { lease: Lease::Jobs, stopping }).await?;
-        tell(&runs);
-    }
-    Ok(())
-}
-
-async fn bill(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    jobs.follow_clock().await?;
+async fn bill(
+    jobs: &JobContext,
+    permit: &Permit<'_>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Runs, StoreError> {
     billing::begin_runs(jobs, None).await?;
     let mut runs = billing::run_pass(jobs, None, Some(stopping)).await?;
-    let late = billing::late_pass(jobs, &Permit::Leased { lease: Lease::LateUsage, stopping }).await?;
-    runs.add(&late.runs);
-    tell(&runs);
-    Ok(())
+    runs.add(&billing::late_pass(jobs, permit).await?.runs);
+    Ok(runs)
 }
 
-async fn charge_burst(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    jobs.follow_clock().await?;
-    let permit = Permit::Leased { lease: Lease::Burst, stopping };
-    tell(&burst::burst_pass(jobs, &permit).await?);
-    Ok(())
-}
-
-async fn issue_invoices(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    jobs.follow_clock().await?;
-    let permit = Permit::Leased { lease: Lease::Invoices, stopping };
-    tell(&invoices::invoice_pass(jobs, &permit).await?);
-    Ok(())
-}
-
-async fn carry_payments(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    jobs.follow_clock().await?;
-    let permit = Permit::Leased { lease: Lease::Payments, stopping };
-    let stepped = prepayments::prepayment_pass(jobs, &permit).await;
-    let carried = payments::payment_pass(jobs, &permit).await;
-    // The one is done even if the other cannot be.
+/// The one is done even if the other cannot be.
+async fn carry_payments(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+    let stepped = prepayments::prepayment_pass(jobs, permit).await;
+    let carried = payments::payment_pass(jobs, permit).await;
     for runs in [&stepped, &carried].into_iter().flatten() {
         tell(runs);
     }
-    stepped.and(carried).map(drop)
-}
-
-async fn look_for_deposits(jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    jobs.follow_clock().await?;
-    let permit = Permit::Leased { lease: Lease::Deposits, stopping };
-    tell(&deposits::deposit_pass(jobs, &permit).await?);
-    Ok(())
+    stepped.and(carried).map(|_| Runs::default())
 }
 
 fn tell(runs: &Runs) {

@@ -11,7 +11,7 @@ use super::rows::{PrepaymentRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::ids::{OwnedId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
-use crate::domain::prepay::{App, PrepaidTerm, Prepayment, PrepaymentStatus};
+use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 
 pub async fn prepayment_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Prepayment>, StoreError> {
     rows::<PrepaymentRow>(conn, list::by_ids::<PrepaymentRow>("prepayments", ids)).await
@@ -121,9 +121,7 @@ pub async fn prepayment_put(conn: Conn<'_>, prepayments: &[Arc<Prepayment>]) -> 
 }
 
 fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
-    let app = |p: &Arc<Prepayment>| -> Option<App> { p.binding.as_ref().map(|binding| binding.app.clone()) };
-    let term =
-        |p: &Arc<Prepayment>| -> Option<PrepaidTerm> { p.binding.as_ref().map(|binding| binding.term) };
+    let bindings = || prepayments.iter().map(|p| p.binding.as_ref());
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", prepayments.iter().map(|p| p.account().0))
         .column::<SqlUuid, _>("id", prepayments.iter().map(|p| p.id.uuid()))
@@ -149,11 +147,11 @@ fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
         )
         .column::<Nullable<Text>, _>("failure", prepayments.iter().map(|p| p.failure.clone()))
         .column::<Nullable<Text>, _>("action_url", prepayments.iter().map(|p| p.action_url.clone()))
-        .column::<Nullable<Text>, _>("app_id", prepayments.iter().map(|p| Some(app(p)?.id)))
-        .column::<Nullable<Text>, _>("icon_url", prepayments.iter().map(|p| app(p)?.icon_url))
-        .column::<Nullable<Text>, _>("project_name", prepayments.iter().map(|p| Some(app(p)?.project)))
-        .column::<Nullable<Timestamptz>, _>("start_time", prepayments.iter().map(|p| Some(term(p)?.start)))
-        .column::<Nullable<Timestamptz>, _>("end_time", prepayments.iter().map(|p| Some(term(p)?.end)))
+        .column::<Nullable<Text>, _>("app_id", bindings().map(|b| Some(b?.app.id.clone())))
+        .column::<Nullable<Text>, _>("icon_url", bindings().map(|b| b?.app.icon_url.clone()))
+        .column::<Nullable<Text>, _>("project_name", bindings().map(|b| Some(b?.app.project.clone())))
+        .column::<Nullable<Timestamptz>, _>("start_time", bindings().map(|b| Some(b?.term.start)))
+        .column::<Nullable<Timestamptz>, _>("end_time", bindings().map(|b| Some(b?.term.end)))
         .column::<Nullable<SqlUuid>, _>(
             "previous_id",
             prepayments.iter().map(|p| p.previous.map(PrepaymentId::uuid)),

@@ -1029,16 +1029,8 @@ impl Repository {
         self.owned(&self.store.fetch.drafts, accounts, |account| *account).await
     }
 
-    /// Whose drafts stand in a list: the account's that it is of; a customer's own.
-    fn draft_owner(&self, owners: Owners) -> Option<AccountId> {
-        match owners {
-            Owners::One(account) | Owners::Family(account) => Some(account),
-            Owners::Everyone | Owners::None => None,
-        }
-    }
-
     async fn shown_drafts(&self, owners: Owners) -> Result<Vec<Arc<Invoice>>, StoreError> {
-        let Some(account) = self.draft_owner(owners) else { return Ok(Vec::new()) };
+        let Some(account) = draft_owner(owners) else { return Ok(Vec::new()) };
         let drafts = self.drafts(vec![account]).await?.remove(&account).unwrap_or_default();
         Ok(shown(&drafts).collect())
     }
@@ -1101,7 +1093,7 @@ impl Repository {
     /// The months whose drafts are missing in a list, as the value of something on them is not known.
     pub async fn unvalued_months(&self, account: Option<AccountId>) -> Result<Vec<NaiveDate>, AccessError> {
         let owner = match self.owners(account).await? {
-            Some(owners) => self.draft_owner(owners),
+            Some(owners) => draft_owner(owners),
             None => None,
         };
         let Some(owner) = owner else { return Ok(Vec::new()) };
@@ -1223,4 +1215,12 @@ async fn kept_if_usable<T>(
 
 async fn joined<T>(task: tokio::task::JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
     task.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a write did not end: {error}"))))
+}
+
+/// Whose drafts stand in a list: the account's that it is of; a customer's own.
+fn draft_owner(owners: Owners) -> Option<AccountId> {
+    match owners {
+        Owners::One(account) | Owners::Family(account) => Some(account),
+        Owners::Everyone | Owners::None => None,
+    }
 }

@@ -932,7 +932,7 @@ impl Row for PrepaymentRow {
     fn into_domain(self) -> Result<Prepayment, StoreError> {
         let means = match (self.method_id, self.deposit_address) {
             (Some(method), _) => Means::Card(PaymentMethodId(owned(method))),
-            (None, Some(address)) => Means::Deposit { address },
+            (None, Some(address)) => Means::Deposit { address: Some(address) },
             (None, None) => return Err(corrupt("prepayment", &self.id.to_string())),
         };
         let binding = match (self.app_id, self.project_name, self.start_time, self.end_time) {

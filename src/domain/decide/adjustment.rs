@@ -5,10 +5,10 @@ use rust_decimal::Decimal;
 use super::draft::Draft;
 use super::{AMOUNT_MAX, Made, payment};
 use crate::domain::command::AdjustBalance;
-use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
+use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::transaction::{Ledger, Movement, TransactionKind};
 
 pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Result<Made, Refusal> {
     draft.require_open()?;
@@ -20,24 +20,14 @@ pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Resul
     }
     let (debit, credit) =
         if gives { (Ledger::Promotions, Ledger::Customer) } else { (Ledger::Customer, Ledger::Promotions) };
-    let transaction = Transaction {
-        id: TransactionId(draft.next_id()?),
+    let transaction = draft.transaction_of(Movement {
         kind: TransactionKind::Adjustment,
-        status: TransactionStatus::Finished,
-        currency: draft.currency.code,
-        amount,
+        money: Money::new(amount, draft.currency.code),
         debit,
         credit,
         description: adjustment.reason.clone(),
         payment_method: "balance".to_owned(),
-        order: None,
-        bill: None,
-        refund_of: None,
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: None,
-        created_at: draft.instant,
-    };
+    })?;
     let transaction =
         draft.post(transaction, Posting::because(format!("Adjustment: {}", adjustment.reason)))?;
     if gives {

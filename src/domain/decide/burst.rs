@@ -8,11 +8,11 @@ use super::draft::Draft;
 use crate::domain::account::{AccountStatus, Suspension};
 use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
 use crate::domain::command::BurstHeld;
-use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
+use crate::domain::money::Money;
 use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
-use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
 
 /// The owner is warned so long before the money runs out …
 const WARNED_BEFORE: TimeDelta = TimeDelta::days(1);
@@ -41,24 +41,14 @@ pub(super) fn decide(draft: &mut Draft<'_>, charged: &CycleCharge) -> Result<Mad
 }
 
 fn transaction_of(draft: &mut Draft<'_>, charge: &ResourceCharge) -> Result<Transaction, Refusal> {
-    Ok(Transaction {
-        id: TransactionId(draft.next_id()?),
+    Ok(draft.transaction_of(Movement {
         kind: TransactionKind::Burst,
-        status: TransactionStatus::Finished,
-        currency: draft.currency.code,
-        amount: charge.charge,
+        money: Money::new(charge.charge, draft.currency.code),
         debit: Ledger::Customer,
-        credit: Ledger::Revenue(TransactionKind::Burst.code().to_lowercase()),
+        credit: Ledger::revenue(TransactionKind::Burst),
         description: charge.resource.clone(),
         payment_method: "balance".to_owned(),
-        order: None,
-        bill: None,
-        refund_of: None,
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: None,
-        created_at: draft.instant,
-    })
+    })?)
 }
 
 fn posting_of(charge: &ResourceCharge, cycle: Cycle) -> Posting {

@@ -25,7 +25,7 @@ use crate::domain::plan::Plan;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::{Direction, Transaction};
+use crate::domain::transaction::{Direction, Movement, Transaction};
 
 /// What a decision has come to so far. A copy of it can be given up.
 #[derive(Clone)]
@@ -190,6 +190,11 @@ impl<'a> Draft<'a> {
             None => self.gain.changed_transactions.push(Arc::clone(&transaction)),
         }
         transaction
+    }
+
+    /// A new transaction of the account's, still to be posted or recorded.
+    pub fn transaction_of(&mut self, movement: Movement) -> Result<Transaction, OutOfRange> {
+        Ok(Transaction::finished(TransactionId(self.next_id()?), movement, self.instant))
     }
 
     /// Keeps a transaction that touches no balance.

@@ -8,11 +8,12 @@ use super::draft::Draft;
 use super::{Made, periods};
 use crate::domain::account::{AccountStatus, Suspension};
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::ids::{BillId, OrderId, TransactionId};
+use crate::domain::ids::{BillId, OrderId};
 use crate::domain::ledger::Posting;
+use crate::domain::money::Money;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
 
 /// Pays an order's earliest unpaid bill.
 pub(super) fn pay_order(draft: &mut Draft<'_>, id: OrderId) -> Result<Made, Refusal> {
@@ -129,29 +130,21 @@ fn payment_of(
     kind: TransactionKind,
 ) -> Result<Transaction, Refusal> {
     let description = order.map_or_else(|| title_of(bill), |order| order.product_name.clone());
-    let revenue = Ledger::Revenue(kind.code().to_lowercase());
+    let revenue = Ledger::revenue(kind);
     let (debit, credit) = match bill.amount < Decimal::ZERO {
         true => (revenue, Ledger::Customer),
         false => (Ledger::Customer, revenue),
     };
-    Ok(Transaction {
-        id: TransactionId(draft.next_id()?),
+    let transaction = draft.transaction_of(Movement {
         kind,
-        status: TransactionStatus::Finished,
-        currency: bill.currency,
-        amount: bill.amount.abs(),
+        money: Money::new(bill.amount.abs(), bill.currency),
         debit,
         credit,
         description,
         payment_method: "balance".to_owned(),
-        order: bill.order,
-        bill: Some(bill.id),
-        refund_of: None,
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: order.and_then(|order| order.region.clone()),
-        created_at: draft.instant,
-    })
+    })?;
+    let region = order.and_then(|order| order.region.clone());
+    Ok(Transaction { order: bill.order, bill: Some(bill.id), region, ..transaction })
 }
 
 fn reason_of(bill: &Bill, order: Option<&Order>, kind: TransactionKind) -> String {

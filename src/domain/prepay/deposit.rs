@@ -198,7 +198,7 @@ mod tests {
             steps: Vec::new(),
             expires_at: begin(),
         };
-        let means = Means::Deposit { address: "address".to_owned() };
+        let means = Means::Deposit { address: Some("address".to_owned()) };
         Prepayment::of(PrepaymentId(mint.next_id().unwrap()), &quote, means, false)
     }
 

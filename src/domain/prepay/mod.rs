@@ -10,7 +10,7 @@ use super::money::CurrencyCode;
 
 pub use deposit::{Deposit, DepositCount, DepositPlace, DepositState, Unused};
 pub use prepayment::{
-    App, Binding, DEPOSIT_TIME_MAX, EXPIRY_NOTICE, Means, PrepaidTerm, Prepayment, PrepaymentStatus,
+    App, Binding, DEPOSIT_TIME_MAX, DepositTo, Means, PrepaidTerm, Prepayment, PrepaymentStatus,
     RENEWAL_GRACE, Wanted,
 };
 pub use quote::{LIMITED, Limits, PrepayQuote, QUOTE_HOLDS, Quoted, price, prices_of};

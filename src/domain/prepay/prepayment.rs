@@ -8,7 +8,7 @@ use crate::domain::money::{CurrencyCode, OutOfRange};
 use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// A coming end is told of so long before.
-pub const EXPIRY_NOTICE: TimeDelta = TimeDelta::days(7);
+const EXPIRY_NOTICE: TimeDelta = TimeDelta::days(7);
 /// A renewal that fails is tried again once a day, for so long after the end.
 pub const RENEWAL_GRACE: TimeDelta = TimeDelta::days(7);
 /// A deposit is waited for until so long after the offer was made.
@@ -70,10 +70,20 @@ pub struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Means {
     Card(PaymentMethodId),
-    /// Tokens, to an address of its own; a dry run reserves none, and has an empty one.
+    /// Tokens, to an address of its own; a dry run reserves none.
     Deposit {
-        address: String,
+        address: Option<String>,
     },
+}
+
+/// Where tokens for an offer can go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DepositTo {
+    /// Nobody takes them, or the offer cannot be taken.
+    Nowhere,
+    /// To an address that is reserved when it is more than a dry run.
+    Unreserved,
+    Address(String),
 }
 
 /// An app's resources for a term, paid beforehand.
@@ -107,6 +117,13 @@ pub struct Prepayment {
     pub paid_at: Option<DateTime<Utc>>,
     /// When the jobs have to look at it next.
     pub next_step_at: Option<DateTime<Utc>>,
+}
+
+impl PrepaidTerm {
+    /// When its coming end is told of.
+    pub fn notice_at(&self) -> Result<DateTime<Utc>, OutOfRange> {
+        self.end.checked_sub_signed(EXPIRY_NOTICE).ok_or(OutOfRange)
+    }
 }
 
 impl Prepayment {
@@ -144,6 +161,11 @@ impl Prepayment {
         self.id.0.instant()
     }
 
+    /// What its payment is for.
+    pub fn title(&self) -> String {
+        format!("{} on {}, {} months", self.chart, self.cluster, self.months)
+    }
+
     /// The card that pays it.
     pub fn method(&self) -> Option<PaymentMethodId> {
         match self.means {
@@ -155,8 +177,8 @@ impl Prepayment {
     /// The address that its tokens go to.
     pub fn deposit_address(&self) -> Option<&str> {
         match &self.means {
-            Means::Deposit { address } if !address.is_empty() => Some(address),
-            Means::Card(_) | Means::Deposit { .. } => None,
+            Means::Deposit { address } => address.as_deref(),
+            Means::Card(_) => None,
         }
     }
 
@@ -182,7 +204,7 @@ impl Prepayment {
         Ok(Self {
             status: PrepaymentStatus::Bound,
             binding: Some(Binding { app, term }),
-            next_step_at: Some(term.end.checked_sub_signed(EXPIRY_NOTICE).ok_or(OutOfRange)?),
+            next_step_at: Some(term.notice_at()?),
             ..self.clone()
         })
     }
@@ -192,7 +214,7 @@ impl Prepayment {
         let (status, next_step_at) = match &self.binding {
             None => (PrepaymentStatus::Paid, None),
             Some(binding) if instant < binding.term.end => {
-                let notice = binding.term.end.checked_sub_signed(EXPIRY_NOTICE).ok_or(OutOfRange)?;
+                let notice = binding.term.notice_at()?;
                 let next = if notice > instant { notice } else { binding.term.end };
                 (PrepaymentStatus::Bound, Some(next))
             }

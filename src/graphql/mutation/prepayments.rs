@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::command::{Action, BindApp, Prepay};
 use crate::domain::ids::{AccountId, PaymentMethodId, PrepaymentId, QuoteId};
-use crate::domain::prepay::{App, Limits};
+use crate::domain::prepay::{App, DepositTo, Limits};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationResult};
@@ -129,7 +129,7 @@ async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<Made> {
         amount: input.amount.value,
         method,
         auto_renewal: input.auto_renewal,
-        deposit_address: deposit_address(session, &input, quote).await?,
+        deposit_to: deposit_to(session, &input, quote).await?,
     };
     let made =
         submit(session, account, &input.idempotency_key, input.dry_run, Action::Prepay(wanted)).await?;
@@ -152,25 +152,23 @@ async fn payer(session: &Session, input: &PrepayInput, quote: QuoteId) -> Mutati
 }
 
 /// An address for the tokens of an offer that can be taken, and is not by this key already. A dry run takes none.
-async fn deposit_address(
-    session: &Session,
-    input: &PrepayInput,
-    quote: QuoteId,
-) -> MutationResult<Option<String>> {
-    let Some(offer) = session.repository().prepay_quote(quote).await? else { return Ok(None) };
+async fn deposit_to(session: &Session, input: &PrepayInput, quote: QuoteId) -> MutationResult<DepositTo> {
+    let Some(offer) = session.repository().prepay_quote(quote).await? else {
+        return Ok(DepositTo::Nowhere);
+    };
     let Some(depository) = session.app.jobs.depository.as_ref().filter(|it| it.takes(offer.currency)) else {
-        return Ok(None);
+        return Ok(DepositTo::Nowhere);
     };
     if input.dry_run {
-        return Ok(Some(String::new()));
+        return Ok(DepositTo::Unreserved);
     }
     let can_be_taken = offer.amount == input.amount.value && session.app.clock.now() < offer.expires_at;
     let key = text::idempotency_key(&input.idempotency_key)?;
     if !can_be_taken || session.repository().answer(quote.account(), key).await?.is_some() {
-        return Ok(None);
+        return Ok(DepositTo::Nowhere);
     }
     match depository.reserve(quote.account()).await {
-        Ok(address) => Ok(Some(address)),
+        Ok(address) => Ok(DepositTo::Address(address)),
         Err(AddressFailure::Store(error)) => Err(error.into()),
         Err(error) => Err(ApiError::new("UNAVAILABLE", error.to_string()).into()),
     }

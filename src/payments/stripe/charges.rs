@@ -141,20 +141,10 @@ pub async fn find(
     reference: Option<&str>,
 ) -> Result<Option<Progress>, ProviderError> {
     let found = match reference {
-        Some(reference) if is_name(reference) => Some(by_reference(client, reference).await?),
+        Some(reference) if is_name(reference) => Some(lookup::by_name(client, PATH, reference).await?),
         _ => by_our_id(client, charge).await?,
     };
     Ok(found.map(PaymentIntent::into_progress))
-}
-
-/// What is not there under a name that Stripe has given is another account's: nobody knows what became of it.
-async fn by_reference(client: &Client, reference: &str) -> Result<PaymentIntent, Failure> {
-    match client.get(&format!("{PATH}/{reference}"), Params::default()).await {
-        Err(Failure::Refusal(refusal)) if refusal.is_not_found() => {
-            Err(Failure::Unknown(format!("{reference} is not known to this account of Stripe's")))
-        }
-        found => found,
-    }
 }
 
 /// Cancels a charge that waits for its card's holder; one that has come to its end stays as it is.
@@ -164,7 +154,7 @@ pub async fn give_up(
     reference: Option<&str>,
 ) -> Result<Progress, ProviderError> {
     let intent = match reference {
-        Some(reference) if is_name(reference) => by_reference(client, reference).await?,
+        Some(reference) if is_name(reference) => lookup::by_name(client, PATH, reference).await?,
         _ => {
             by_our_id(client, charge).await?.ok_or_else(|| Failure::Unknown("it is not found".to_owned()))?
         }
@@ -172,7 +162,9 @@ pub async fn give_up(
     let canceled = client.post(&format!("{PATH}/{}/cancel", intent.id), Params::default(), None).await;
     match canceled {
         Ok(intent) => Ok(PaymentIntent::into_progress(intent)),
-        Err(Failure::Refusal(_)) => Ok(by_reference(client, &intent.id).await?.into_progress()),
+        Err(Failure::Refusal(_)) => {
+            Ok(lookup::by_name::<PaymentIntent>(client, PATH, &intent.id).await?.into_progress())
+        }
         Err(failure) => Err(failure.into()),
     }
 }

@@ -1,6 +1,6 @@
-//! Finding what bears one of our own ids among what Stripe keeps.
+//! Finding a payment or a refund among what Stripe keeps: by the name that Stripe has given it, or by our own id.
 //!
-//! By its lists, page by page: they know at once of what has been made. Stripe's search does not.
+//! By our id through its lists, page by page: they know at once of what has been made. Stripe's search does not.
 
 use std::time::Duration;
 
@@ -40,6 +40,16 @@ pub trait Listed: DeserializeOwned {
 struct Page<T> {
     data: Vec<T>,
     has_more: bool,
+}
+
+/// The one that Stripe has given a name. What is not there under it is another account's: nobody knows what became of it.
+pub async fn by_name<T: Listed>(client: &Client, path: &str, name: &str) -> Result<T, Failure> {
+    match client.get(&format!("{path}/{name}"), Params::default()).await {
+        Err(Failure::Refusal(refusal)) if refusal.is_not_found() => {
+            Err(Failure::Unknown(format!("{name} is not known to this account of Stripe's")))
+        }
+        found => found,
+    }
 }
 
 /// The one of a list that bears our id; None: it is not in the list, all of which has been looked through.

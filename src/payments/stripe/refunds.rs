@@ -74,20 +74,10 @@ pub async fn find(
     reference: Option<&str>,
 ) -> Result<Option<Progress>, ProviderError> {
     let found = match reference {
-        Some(reference) if is_name(reference) => Some(by_reference(client, reference).await?),
+        Some(reference) if is_name(reference) => Some(lookup::by_name(client, PATH, reference).await?),
         _ => by_our_id(client, refund).await?,
     };
     Ok(found.map(Refund::into_progress))
-}
-
-/// What is not there under a name that Stripe has given is another account's: nobody knows what became of it.
-async fn by_reference(client: &Client, reference: &str) -> Result<Refund, Failure> {
-    match client.get(&format!("{PATH}/{reference}"), Params::default()).await {
-        Err(Failure::Refusal(refusal)) if refusal.is_not_found() => {
-            Err(Failure::Unknown(format!("{reference} is not known to this account of Stripe's")))
-        }
-        found => found,
-    }
 }
 
 async fn by_our_id(client: &Client, refund: &CardRefund) -> Result<Option<Refund>, Failure> {

@@ -24,7 +24,7 @@ use abacus::domain::payment_method::Card;
 use abacus::domain::period::BillPeriod;
 use abacus::domain::plan::{Aggregation, Plan, Resource};
 use abacus::domain::policies::Policies;
-use abacus::domain::prepay::{App, Limits, Quoted};
+use abacus::domain::prepay::{App, DepositTo, Limits, Quoted};
 use abacus::domain::refusal::Refusal;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -488,7 +488,7 @@ impl Run {
             amount: if amount == Expected::Wrong { quoted + Decimal::ONE } else { quoted },
             method: (amount != Expected::Nothing).then(|| self.a_card(card)),
             auto_renewal,
-            deposit_address: None,
+            deposit_to: DepositTo::Nowhere,
         })
     }
 

@@ -2,24 +2,18 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use rust_decimal::Decimal;
-
 use super::super::draft::Draft;
 use super::super::{Made, payment as bills, prepay};
 use super::give_back::{give_back_prepayment, with_refunded};
 use crate::domain::command::{JobDone, JobKind, PaymentReport};
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
-use crate::domain::money::{self, OutOfRange};
+use crate::domain::money::{self, Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
-use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState};
+use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
-
-/// Whoever asked for a payment waits for it so long.
-const WAITED_FOR: TimeDelta = TimeDelta::seconds(25);
+use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
 
 /// Takes what a provider says; what was taken before, or is older than that, changes nothing.
 pub(in crate::domain::decide) fn settle(
@@ -91,7 +85,7 @@ fn recharged(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
 fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     let none = || Refusal::general(RefusalCode::NotFound, "there is no such prepayment");
     let held = paid.prepayment.and_then(|id| draft.prepayment(id)).cloned().ok_or_else(none)?;
-    let revenue = Ledger::Revenue("prepayment".to_owned());
+    let revenue = Ledger::revenue(TransactionKind::Prepayment);
     let transaction = income(draft, &paid, TransactionKind::Prepayment, revenue)?;
     let transaction = draft.record(transaction);
     draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
@@ -170,7 +164,7 @@ fn not_prepaid(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<
 /// Tells an owner who was not there when it failed.
 fn tell_of_failure(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Result<(), Refusal> {
     let age = draft.instant.signed_duration_since(failed.created_at());
-    if failed.on_session && age < WAITED_FOR {
+    if failed.on_session && age.to_std().unwrap_or_default() < WAITED_FOR_MAX {
         return Ok(());
     }
     let message = format!("{} {} could not be paid by card: {reason}.", failed.amount, failed.currency);
@@ -250,22 +244,12 @@ fn income(
     kind: TransactionKind,
     credit: Ledger,
 ) -> Result<Transaction, Refusal> {
-    Ok(Transaction {
-        id: TransactionId(draft.next_id()?),
+    Ok(draft.transaction_of(Movement {
         kind,
-        status: TransactionStatus::Finished,
-        currency: paid.currency,
-        amount: paid.amount,
+        money: Money::new(paid.amount, paid.currency),
         debit: Ledger::Cash(paid.card.provider.clone()),
         credit,
         description: paid.description.clone(),
         payment_method: paid.card.brand.clone(),
-        order: None,
-        bill: None,
-        refund_of: None,
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: None,
-        created_at: draft.instant,
-    })
+    })?)
 }

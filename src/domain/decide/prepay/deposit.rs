@@ -8,15 +8,13 @@ use rust_decimal::Decimal;
 use super::super::Made;
 use super::super::draft::Draft;
 use crate::domain::command::{JobDone, JobKind};
-use crate::domain::ids::TransactionId;
-use crate::domain::money::OutOfRange;
+use crate::domain::money::{Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
 use crate::domain::prepay::{
-    DEPOSIT_TIME_MAX, Deposit, DepositCount, DepositState, EXPIRY_NOTICE, Prepayment, PrepaymentStatus,
-    Unused,
+    DEPOSIT_TIME_MAX, Deposit, DepositCount, DepositState, Prepayment, PrepaymentStatus, Unused,
 };
 use crate::domain::refusal::Refusal;
-use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
 
 /// Where the money of tokens comes in.
 const CASH: &str = "onchain";
@@ -108,8 +106,11 @@ fn pay(draft: &mut Draft<'_>, held: &Prepayment, count: &DepositCount) -> Result
     let transaction = income(draft, held)?;
     let transaction = draft.record(transaction);
     let next_step_at = match &held.binding {
-        Some(binding) => binding.term.end.checked_sub_signed(EXPIRY_NOTICE),
-        None => draft.instant.checked_add_signed(draft.catalogue.policies.unbound_refund_after),
+        Some(binding) => binding.term.notice_at()?,
+        None => {
+            let refund_after = draft.catalogue.policies.unbound_refund_after;
+            draft.instant.checked_add_signed(refund_after).ok_or(OutOfRange)?
+        }
     };
     if let Some(last) = count.counted.last()
         && count.surplus > Decimal::ZERO
@@ -127,7 +128,7 @@ fn pay(draft: &mut Draft<'_>, held: &Prepayment, count: &DepositCount) -> Result
         status: held.paid_status(),
         transaction: Some(transaction.id),
         paid_at: Some(draft.instant),
-        next_step_at: Some(next_step_at.ok_or(OutOfRange)?),
+        next_step_at: Some(next_step_at),
         ..held.clone()
     }))
 }
@@ -154,22 +155,12 @@ fn take_back(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>
 
 /// What was to be paid came in; what came beyond it is nobody's income.
 fn income(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Transaction, Refusal> {
-    Ok(Transaction {
-        id: TransactionId(draft.next_id()?),
+    Ok(draft.transaction_of(Movement {
         kind: TransactionKind::Prepayment,
-        status: TransactionStatus::Finished,
-        currency: held.currency,
-        amount: held.amount,
+        money: Money::new(held.amount, held.currency),
         debit: Ledger::Cash(CASH.to_owned()),
-        credit: Ledger::Revenue("prepayment".to_owned()),
-        description: format!("{} on {}, {} months", held.chart, held.cluster, held.months),
+        credit: Ledger::revenue(TransactionKind::Prepayment),
+        description: held.title(),
         payment_method: held.currency.to_string(),
-        order: None,
-        bill: None,
-        refund_of: None,
-        refunded_amount: Decimal::ZERO,
-        balance_after: None,
-        region: None,
-        created_at: draft.instant,
-    })
+    })?)
 }

@@ -10,7 +10,7 @@ use crate::domain::ids::PrepaymentId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::payment::PaymentPurpose;
 use crate::domain::payment_method::PaymentMethod;
-use crate::domain::prepay::{Asset, Means, PrepayQuote, Prepayment, PrepaymentStatus};
+use crate::domain::prepay::{Asset, DepositTo, Means, PrepayQuote, Prepayment, PrepaymentStatus};
 use crate::domain::refusal::{Refusal, RefusalCode};
 
 pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) -> Result<Made, Refusal> {
@@ -45,7 +45,7 @@ pub(super) fn charge(
         purpose: PaymentPurpose::Prepayment,
         currency: prepayment.currency,
         amount: prepayment.amount,
-        description: format!("{} on {}, {} months", prepayment.chart, prepayment.cluster, prepayment.months),
+        description: prepayment.title(),
         card: method.into(),
         on_session,
         prepayment: Some(prepayment.id),
@@ -92,7 +92,7 @@ fn kept_method(draft: &Draft<'_>, wanted: &Prepay) -> Result<Arc<PaymentMethod>,
 }
 
 /// Where the tokens are to go; refuses what only cards can.
-fn deposit_address(wanted: &Prepay, asset: CurrencyCode) -> Result<String, Refusal> {
+fn deposit_address(wanted: &Prepay, asset: CurrencyCode) -> Result<Option<String>, Refusal> {
     if wanted.method.is_some() {
         let message = format!("{asset} is paid to an address, not by a card");
         return Err(Refusal::new(RefusalCode::Invalid, "paymentMethodId", message));
@@ -101,7 +101,12 @@ fn deposit_address(wanted: &Prepay, asset: CurrencyCode) -> Result<String, Refus
         let message = format!("there is no card that could be charged again: it is paid in {asset}");
         return Err(Refusal::new(RefusalCode::Invalid, "autoRenewal", message));
     }
-    wanted.deposit_address.clone().ok_or_else(|| {
-        Refusal::new(RefusalCode::Invalid, "quoteId", format!("this server takes no deposits of {asset}"))
-    })
+    match &wanted.deposit_to {
+        DepositTo::Address(address) => Ok(Some(address.clone())),
+        DepositTo::Unreserved => Ok(None),
+        DepositTo::Nowhere => {
+            let message = format!("this server takes no deposits of {asset}");
+            Err(Refusal::new(RefusalCode::Invalid, "quoteId", message))
+        }
+    }
 }

@@ -10,7 +10,6 @@ use super::super::put_off::put_off;
 use super::{deposit, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::command::{JobDone, JobKind, PrepaymentStep};
-use crate::domain::money::OutOfRange;
 use crate::domain::notice::NoticeKind;
 use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted, RENEWAL_GRACE};
 use crate::domain::refusal::Refusal;
@@ -23,40 +22,55 @@ pub(in crate::domain::decide) fn step(draft: &mut Draft<'_>, step: &PrepaymentSt
         return Ok(Made::default());
     };
     let mut attempt = draft.clone();
-    let job = match advance(&mut attempt, &held, step.renewal.as_deref()) {
-        Ok(job) => {
+    let kind = due_of(draft, &held);
+    let succeeded = match advance(&mut attempt, &held, kind, step.renewal.as_deref()) {
+        Ok(succeeded) => {
             *draft = attempt;
-            job
+            succeeded
         }
         Err(refusal) => {
             let later = put_off(draft, "A prepayment", held.id.to_string(), &refusal)?;
             draft.put_prepayment(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
-            JobDone { kind: JobKind::PrepaymentRenewal, succeeded: false }
+            false
         }
     };
-    Ok(Made { prepayment: draft.prepayment(held.id).cloned(), jobs: vec![job], ..Made::default() })
+    let jobs = vec![JobDone { kind, succeeded }];
+    Ok(Made { prepayment: draft.prepayment(held.id).cloned(), jobs, ..Made::default() })
 }
 
-fn advance(draft: &mut Draft<'_>, held: &Prepayment, quoted: Option<&Quoted>) -> Result<JobDone, Refusal> {
-    let (kind, succeeded) = match (held.status, &held.binding) {
-        (PrepaymentStatus::AwaitingDeposit, _) => (JobKind::PrepaymentEnd, no_deposit(draft, held)?),
-        (PrepaymentStatus::Paid, _) => (JobKind::PrepaymentRefund, never_bound(draft, held)?),
+fn due_of(draft: &Draft<'_>, held: &Prepayment) -> JobKind {
+    match (held.status, &held.binding) {
+        (PrepaymentStatus::Paid, _) => JobKind::PrepaymentRefund,
         (PrepaymentStatus::Bound, Some(binding)) if draft.instant < binding.term.end => {
-            (JobKind::PrepaymentExpiry, tell_of_end(draft, held, binding, quoted)?)
+            JobKind::PrepaymentExpiry
         }
-        (PrepaymentStatus::Bound, Some(binding)) if may_renew(draft, held, binding)? => {
-            (JobKind::PrepaymentRenewal, try_renewal(draft, held, quoted)?)
+        (PrepaymentStatus::Bound, Some(binding)) if may_renew(draft, held, binding) => {
+            JobKind::PrepaymentRenewal
         }
-        _ => (JobKind::PrepaymentEnd, end(draft, held)),
-    };
-    Ok(JobDone { kind, succeeded })
+        _ => JobKind::PrepaymentEnd,
+    }
 }
 
 /// What is over for longer is not charged for afterwards.
-fn may_renew(draft: &Draft<'_>, held: &Prepayment, binding: &Binding) -> Result<bool, Refusal> {
-    let last = binding.term.end.checked_add_signed(RENEWAL_GRACE).ok_or(OutOfRange)?;
+fn may_renew(draft: &Draft<'_>, held: &Prepayment, binding: &Binding) -> bool {
     let open = draft.account.status != AccountStatus::Closed;
-    Ok(held.auto_renewal && open && draft.instant < last)
+    let last = binding.term.end.checked_add_signed(RENEWAL_GRACE);
+    held.auto_renewal && open && last.is_none_or(|last| draft.instant < last)
+}
+
+fn advance(
+    draft: &mut Draft<'_>,
+    held: &Prepayment,
+    due: JobKind,
+    quoted: Option<&Quoted>,
+) -> Result<bool, Refusal> {
+    match (due, &held.binding) {
+        (JobKind::PrepaymentRefund, _) => never_bound(draft, held),
+        (JobKind::PrepaymentExpiry, Some(binding)) => tell_of_end(draft, held, binding, quoted),
+        (JobKind::PrepaymentRenewal, _) => try_renewal(draft, held, quoted),
+        _ if held.status == PrepaymentStatus::AwaitingDeposit => no_deposit(draft, held),
+        _ => Ok(end(draft, held)),
+    }
 }
 
 fn end(draft: &mut Draft<'_>, held: &Prepayment) -> bool {
