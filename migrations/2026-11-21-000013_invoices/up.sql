@@ -41,9 +41,11 @@ CREATE TABLE open_invoices (
 );
 CREATE INDEX open_invoices_due ON open_invoices (due_at, account_id, start_time);
 INSERT INTO open_invoices (account_id, start_time, due_at)
-    SELECT id, date_trunc('month', created_at AT TIME ZONE time_zone) AT TIME ZONE time_zone,
-        (date_trunc('month', created_at AT TIME ZONE time_zone) + interval '1 month') AT TIME ZONE time_zone
-    FROM accounts;
+    SELECT id, date_trunc('month', created_at AT TIME ZONE zone) AT TIME ZONE zone,
+        (date_trunc('month', created_at AT TIME ZONE zone) + interval '1 month') AT TIME ZONE zone
+    -- Of a zone that this PostgreSQL does not know: the end is put right when it is looked at.
+    FROM (SELECT a.id, a.created_at, coalesce(n.name, 'UTC') AS zone
+        FROM accounts a LEFT JOIN pg_timezone_names n ON n.name = a.time_zone) a;
 
 -- What a movement of money has prepaid.
 CREATE INDEX prepayments_of_transaction ON prepayments (account_id, transaction_id) WHERE transaction_id IS NOT NULL;

@@ -1,6 +1,4 @@
-use krilla::image::Image;
-
-use super::Logo;
+use super::{Logo, pdf};
 
 /// A larger file would be a part of every invoice.
 const BYTES_MAX: usize = 512 * 1024;
@@ -32,8 +30,9 @@ impl Logo {
         if !fits(width) || !fits(height) {
             return Err(LogoError::Size(width, height));
         }
-        Image::from_png(png.clone().into(), true).map_err(LogoError::Unreadable)?;
-        Ok(Self { png, width, height })
+        let logo = Self { png, width, height };
+        pdf::check(&logo).map_err(|error| LogoError::Unreadable(error.to_string()))?;
+        Ok(logo)
     }
 }
 
@@ -55,7 +54,10 @@ mod tests {
         assert_eq!((logo.width, logo.height), (320, 80));
         assert_eq!(Logo::from_png(b"GIF89a".to_vec()), Err(LogoError::NotPng));
         assert_eq!(Logo::from_png(vec![0; BYTES_MAX + 1]), Err(LogoError::TooLarge));
-        assert!(matches!(Logo::from_png(PNG[..40].to_vec()), Err(LogoError::Unreadable(_))));
+        for cut in [40, PNG.len() / 2, PNG.len() - 20] {
+            let broken = Logo::from_png(PNG[..cut].to_vec());
+            assert!(matches!(broken, Err(LogoError::Unreadable(_))), "{cut}: {broken:?}");
+        }
         let mut huge = PNG.to_vec();
         huge[16] = 0x7f;
         assert!(matches!(Logo::from_png(huge), Err(LogoError::Size(..))));

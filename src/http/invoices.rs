@@ -28,6 +28,8 @@ use crate::store::repository::Repository;
 
 /// Invoices that are drawn at once; each takes a processor.
 const DRAWN_AT_ONCE: usize = 2;
+/// Who may wait for a turn; everybody else is turned away at once.
+const WAITING_MAX: usize = 64;
 /// Waiting for one's turn, and being drawn.
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// The page loads nothing, runs nothing, sends nothing, and stands in no other page.
@@ -38,11 +40,17 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 pub(super) struct Printer {
     provider: Arc<Provider>,
     turns: Arc<Semaphore>,
+    /// Who may wait for one.
+    waiting: Semaphore,
 }
 
 impl Printer {
     pub fn new(provider: Provider) -> Self {
-        Self { provider: Arc::new(provider), turns: Arc::new(Semaphore::new(DRAWN_AT_ONCE)) }
+        Self {
+            provider: Arc::new(provider),
+            turns: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
+            waiting: Semaphore::new(WAITING_MAX),
+        }
     }
 }
 
@@ -82,12 +90,7 @@ pub(super) async fn get(
             parameters.map_err(|error| Refused(StatusCode::BAD_REQUEST, error.body_text()))?;
         show(&state, &file, &headers, parameters).await
     };
-    let shown = tokio::time::timeout(TIME_MAX, shown).await.unwrap_or_else(|_| {
-        Err(Refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many invoices are being drawn; try again".to_owned(),
-        ))
-    });
+    let shown = tokio::time::timeout(TIME_MAX, shown).await.unwrap_or_else(|_| Err(too_many()));
     shown.unwrap_or_else(Refused::into_response)
 }
 
@@ -108,6 +111,7 @@ async fn show(
         None => (file, Form::Html),
     };
     let viewer = viewer(state, headers, id, &parameters).await?;
+    let _waiting = state.printer.waiting.try_acquire().map_err(|_| too_many())?;
     let (invoice, account) = found(state, viewer, id).await?;
     draw(state, &invoice, &account, form, language).await
 }
@@ -147,6 +151,11 @@ async fn found(
     let invoice = repository.invoices(&[id]).await.map_err(ApiError::from)?.remove(&id).ok_or_else(absent)?;
     let account = repository.account(id.account()).await.map_err(ApiError::from)?.ok_or_else(absent)?;
     Ok((invoice, account))
+}
+
+fn too_many() -> Refused {
+    let message = "too many invoices are being drawn; try again".to_owned();
+    Refused(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
 async fn draw(

@@ -15,31 +15,37 @@ use crate::store::error::StoreError;
 
 /// Addresses that are read at a time.
 const PAGE: i64 = 256;
+/// Scans before what they found is decided on.
+const SCANS_AT_ONCE: usize = 20;
 /// Addresses that are decided on at once.
 const AT_ONCE: usize = 16;
 
 /// Looks at the chain, and has everything decided that is new, once.
+///
+/// A process that was not told of the chain keeps out of it, and does not hold the lease of those that were.
 pub async fn deposit_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
-    if let Some(scanner) = jobs.depository.as_ref().and_then(|depository| depository.scanner()) {
-        match scan(jobs, scanner, permit).await {
-            Ok(()) => metrics::gauge!("abacus_chain_is_scanned").set(1_u32),
-            Err(ScanFailure::Store(error)) => return Err(error),
-            Err(error) => {
-                metrics::gauge!("abacus_chain_is_scanned").set(0_u32);
-                metrics::counter!("abacus_chain_failures_total").increment(1);
-                tracing::error!(%error, "the chain could not be looked at; it is tried again");
-            }
+    let Some(depository) = &jobs.depository else { return Ok(Runs::default()) };
+    if let Some(scanner) = depository.scanner()
+        && permit.goes_on(jobs).await?
+    {
+        let scanned = scan(jobs, scanner, permit).await;
+        metrics::gauge!("abacus_chain_is_scanned").set(if scanned.is_ok() { 1_u32 } else { 0 });
+        if let Err(error) = scanned {
+            metrics::counter!("abacus_chain_failures_total").increment(1);
+            tracing::error!(%error, "the chain could not be looked at; it is tried again");
         }
     }
     count(jobs, permit).await
 }
 
+/// So many scans at the most, for what they found to be counted meanwhile.
 async fn scan(jobs: &JobContext, scanner: &Scanner, permit: &Permit<'_>) -> Result<(), ScanFailure> {
-    if !permit.goes_on(jobs).await? {
-        return Ok(());
-    }
     scanner.require_own_chain().await?;
-    while scanner.scan().await? && permit.goes_on(jobs).await? {}
+    for _ in 0..SCANS_AT_ONCE {
+        if !(scanner.scan().await? && permit.goes_on(jobs).await?) {
+            break;
+        }
+    }
     Ok(())
 }
 

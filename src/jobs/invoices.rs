@@ -3,7 +3,7 @@
 //! What is due is read page by page, without locks. A page is settled in one short transaction, in which those of its months
 //! that another server has settled meanwhile are passed over; so each is issued once, and numbers have no gaps.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
@@ -11,13 +11,17 @@ use crate::domain::command::{Action, InvoiceHeldUp, JobDone, JobKind};
 use crate::domain::invoice::{HeldUp, Invoice};
 use crate::store::error::StoreError;
 use crate::store::invoice_drafts::{Draft, drafts, without_contents};
-use crate::store::invoices::{Settled, ToSettle, settle};
+use crate::store::invoices::{Settled, Settling, ToSettle, settle};
 use crate::store::open_invoices::{self, OpenInvoice};
 
 /// Months of one transaction.
 const PAGE: i64 = 100;
 /// What is held up is tried again after as long as it has been, within these bounds.
 const AGAIN_AFTER: (TimeDelta, TimeDelta) = (TimeDelta::days(1), TimeDelta::days(30));
+/// What could not be read is tried again after this time at first.
+const AGAIN_SOON: TimeDelta = TimeDelta::minutes(10);
+/// What cannot be read is tried for so long before operators are told.
+const UNREADABLE_MAX: TimeDelta = TimeDelta::hours(6);
 /// What is given back may be on its way so long before operators are told.
 const UNDER_WAY_MAX: TimeDelta = TimeDelta::days(7);
 
@@ -31,18 +35,19 @@ pub async fn invoice_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
         if open.is_empty() {
             break;
         }
-        let mut months = Vec::with_capacity(open.len());
-        for draft in read(jobs, open).await? {
-            months.push(decided(jobs, draft, now).await);
-        }
-        let mut connection = jobs.database.connection().await?;
-        let settled = settle(&mut connection, months, now).await?;
+        let months: Vec<Decided> =
+            read(jobs, open).await?.into_iter().map(|draft| decided(jobs, &draft, now)).collect();
+        let settled = settle_all(jobs, &months, now).await?;
         for _ in 0..settled.issued {
             runs.count(JobDone { kind: JobKind::Invoice, succeeded: true });
         }
-        if settled.months == 0 {
+        if settled.months.is_empty() {
             // Another is at it.
             break;
+        }
+        let to_tell = months.iter().filter(|month| settled.months.contains(&month.to_settle.open));
+        for (month, why) in to_tell.filter_map(|month| Some((month, month.to_tell.as_ref()?))) {
+            tell(jobs, month, why).await;
         }
     }
     Ok(runs)
@@ -94,36 +99,77 @@ async fn unread(
     Ok(empty.map(|draft| Draft { held_up: Some(HeldUp::Unreadable(error.to_string())), ..draft }))
 }
 
-async fn decided(jobs: &JobContext, draft: Draft, now: DateTime<Utc>) -> ToSettle {
+/// What becomes of a month, and what operators are to be told of it.
+struct Decided {
+    to_settle: ToSettle,
+    period: NaiveDate,
+    to_tell: Option<HeldUp>,
+}
+
+fn decided(jobs: &JobContext, draft: &Draft, now: DateTime<Utc>) -> Decided {
     let end = draft.invoice.month.end;
-    let settled = match &draft.held_up {
-        _ if end > due_by(jobs, now) => Settled::Runs { until: end },
-        None => Settled::Issued(draft.is_shown().then(|| Invoice::clone(&draft.invoice))),
-        Some(why) => hold(jobs, &draft, why, now).await,
+    let (settled, to_tell) = match &draft.held_up {
+        _ if end > due_by(jobs, now) => (Settled::Runs { until: end }, None),
+        None => (Settled::Issued(draft.is_shown().then(|| Invoice::clone(&draft.invoice))), None),
+        Some(why) => held(jobs, draft, why, now),
     };
-    ToSettle { open: draft.open, settled, end, next_end: draft.next_end }
+    let to_settle = ToSettle { open: draft.open, settled, end, next_end: draft.next_end };
+    Decided { to_settle, period: draft.invoice.period, to_tell }
 }
 
-async fn hold(jobs: &JobContext, draft: &Draft, why: &HeldUp, now: DateTime<Utc>) -> Settled {
+fn held(jobs: &JobContext, draft: &Draft, why: &HeldUp, now: DateTime<Utc>) -> (Settled, Option<HeldUp>) {
     let held_for = now.signed_duration_since(draft.invoice.month.end);
-    let is_to_be_told = *why != HeldUp::UnderWay || held_for > UNDER_WAY_MAX;
-    let told = draft.open.told || (is_to_be_told && tell(jobs, draft, why).await);
     let (least, most) = AGAIN_AFTER;
+    let (quiet, least) = match why {
+        HeldUp::UnderWay => (UNDER_WAY_MAX, least),
+        // It may be that the database was busy.
+        HeldUp::Unreadable(_) => (UNREADABLE_MAX, AGAIN_SOON),
+        HeldUp::NoRate(_) | HeldUp::OutOfRange | HeldUp::TooMany => (TimeDelta::zero(), least),
+    };
+    let to_tell = (!draft.open.told && held_for >= quiet).then(|| why.clone());
     let until = due_by(jobs, now).checked_add_signed(held_for.clamp(least, most)).unwrap_or(now);
-    Settled::HeldUp { until, told }
+    (Settled::HeldUp { until, told: draft.open.told || to_tell.is_some() }, to_tell)
 }
 
-/// Tells operators; false where that was not possible.
-async fn tell(jobs: &JobContext, draft: &Draft, why: &HeldUp) -> bool {
-    let (account, period) = (draft.open.account, draft.invoice.period);
+/// Settles a page. Where that cannot be written each month is settled by itself, and held up if it still cannot be.
+async fn settle_all(
+    jobs: &JobContext,
+    months: &[Decided],
+    now: DateTime<Utc>,
+) -> Result<Settling, StoreError> {
+    let mut connection = jobs.database.connection().await?;
+    let all = months.iter().map(|month| month.to_settle.clone()).collect();
+    match settle(&mut connection, all, now).await {
+        Err(error) if can_be_asked(&error) => {}
+        settled => return settled,
+    }
+    let mut settled = Settling::default();
+    for month in months {
+        let one = match settle(&mut connection, vec![month.to_settle.clone()], now).await {
+            Err(error) if can_be_asked(&error) => {
+                let (account, period) = (month.to_settle.open.account, month.period);
+                metrics::counter!("abacus_job_errors_total").increment(1);
+                tracing::error!(%account, %period, %error, "an invoice cannot be written; it is tried again");
+                let until = now.checked_add_signed(AGAIN_AFTER.0).unwrap_or(now);
+                let held = Settled::HeldUp { until, told: month.to_settle.open.told };
+                settle(&mut connection, vec![ToSettle { settled: held, ..month.to_settle.clone() }], now)
+                    .await?
+            }
+            one => one?,
+        };
+        settled.issued = settled.issued.saturating_add(one.issued);
+        settled.months.extend(one.months);
+    }
+    Ok(settled)
+}
+
+/// Tells operators.
+async fn tell(jobs: &JobContext, month: &Decided, why: &HeldUp) {
+    let (account, period) = (month.to_settle.open.account, month.period);
     metrics::counter!("abacus_invoices_held_up_total").increment(1);
     tracing::warn!(%account, %period, %why, "an invoice is not issued; it is tried again");
     let held = InvoiceHeldUp { period, message: why.to_string() };
-    match submit(jobs, account, Action::TellInvoiceHeldUp(held)).await {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::error!(%account, %error, "nor could that be told");
-            false
-        }
+    if let Err(error) = submit(jobs, account, Action::TellInvoiceHeldUp(held)).await {
+        tracing::error!(%account, %error, "nor could that be told");
     }
 }

@@ -11,9 +11,17 @@ use crate::domain::money::CurrencyCode;
 
 /// Of each pair the rate that was observed last.
 pub async fn rates_latest(conn: Conn<'_>) -> Result<Vec<ExchangeRate>, StoreError> {
-    let statement = Statement::new("SELECT DISTINCT ON (base, quote) ")
-        .sql(select_list::<ExchangeRateRow>(""))
-        .sql(" FROM exchange_rates ORDER BY base, quote, observed_at DESC, id DESC");
+    // One look-up for each pair, however many rates there were.
+    let statement = Statement::new(
+        "WITH RECURSIVE pairs AS ((SELECT base, quote FROM exchange_rates ORDER BY base, quote LIMIT 1) UNION ALL \
+         SELECT n.base, n.quote FROM pairs p CROSS JOIN LATERAL (SELECT e.base, e.quote FROM exchange_rates e \
+         WHERE (e.base, e.quote) > (p.base, p.quote) ORDER BY e.base, e.quote LIMIT 1) n) SELECT ",
+    )
+    .sql(select_list::<ExchangeRateRow>("t."))
+    .sql(
+        " FROM pairs p CROSS JOIN LATERAL (SELECT * FROM exchange_rates e WHERE e.base = p.base \
+         AND e.quote = p.quote ORDER BY e.observed_at DESC, e.id DESC LIMIT 1) t ORDER BY t.base, t.quote",
+    );
     rows::<ExchangeRateRow>(conn, statement).await
 }
 

@@ -41,11 +41,23 @@ impl Draft {
 
 /// Drafts of months; those of accounts that there are not are left out.
 pub async fn drafts(conn: Conn<'_>, open: Vec<OpenInvoice>) -> Result<Vec<Draft>, StoreError> {
+    let owners = owners_of(conn, &open).await?;
+    drafts_with(conn, open, &owners).await
+}
+
+async fn owners_of(conn: Conn<'_>, open: &[OpenInvoice]) -> Result<HashMap<AccountId, Account>, StoreError> {
     let mut numbers: Vec<i64> = open.iter().map(|open| open.account.0).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let owners: HashMap<AccountId, Account> =
-        accounts::account_by_ids(conn, numbers).await?.into_iter().map(|owner| (owner.id, owner)).collect();
+    let owners = accounts::account_by_ids(conn, numbers).await?;
+    Ok(owners.into_iter().map(|owner| (owner.id, owner)).collect())
+}
+
+async fn drafts_with(
+    conn: Conn<'_>,
+    open: Vec<OpenInvoice>,
+    owners: &HashMap<AccountId, Account>,
+) -> Result<Vec<Draft>, StoreError> {
     let mut months = Vec::with_capacity(open.len());
     for open in open {
         if let Some(owner) = owners.get(&open.account) {
@@ -74,10 +86,19 @@ pub async fn without_contents(conn: Conn<'_>, open: OpenInvoice) -> Result<Optio
     Ok(Some(Draft { open, invoice: Arc::new(invoice), held_up, next_end: next.end }))
 }
 
-/// The drafts of all months of accounts that have no invoice.
+/// The drafts of all months of accounts that have no invoice: of each also of the month after the last one on the list, which
+/// has begun where the last is over and waits for its invoice.
 pub async fn drafts_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Draft>, StoreError> {
-    let open = open_invoices::open_of(conn, accounts).await?;
-    drafts(conn, open).await
+    let mut open = open_invoices::open_of(conn, accounts).await?;
+    let owners = owners_of(conn, &open).await?;
+    let last = open.iter().filter(|open| open.end.is_none());
+    let after = last.filter_map(|open| {
+        let (month, _) = month_of(open, owners.get(&open.account)?).ok()?;
+        Some(OpenInvoice { start: month.end, ..*open })
+    });
+    let after: Vec<OpenInvoice> = after.collect();
+    open.extend(after);
+    drafts_with(conn, open, &owners).await
 }
 
 /// The month, and the one after it. One that is held up stays what it was; another ends by the account's calendar.

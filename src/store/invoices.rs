@@ -65,9 +65,10 @@ pub struct ToSettle {
 }
 
 /// What settling months came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SettledCount {
-    pub months: usize,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settling {
+    /// Those that were settled, as they were read.
+    pub months: Vec<OpenInvoice>,
     pub issued: usize,
 }
 
@@ -78,7 +79,7 @@ pub async fn settle(
     connection: &mut AsyncPgConnection,
     months: Vec<ToSettle>,
     now: DateTime<Utc>,
-) -> Result<SettledCount, StoreError> {
+) -> Result<Settling, StoreError> {
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
@@ -88,8 +89,8 @@ pub async fn settle(
                 months.into_iter().filter(|month| still_open.contains(&month.open)).collect();
             months.sort_by_key(|month| (month.open.account, month.open.start));
             go_on(conn, &months).await?;
-            let count = months.len();
-            Ok(SettledCount { months: count, issued: issue(conn, months, now).await? })
+            let settled = months.iter().map(|month| month.open).collect();
+            Ok(Settling { months: settled, issued: issue(conn, months, now).await? })
         })
         .await
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
 
 use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
@@ -10,8 +11,8 @@ use super::list::{self, DuePage, Owners, Page};
 use super::rows::{PrepaymentRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::ids::{OwnedId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
-use crate::domain::prepay::{Prepayment, PrepaymentStatus};
+use crate::domain::ids::{AccountId, OwnedId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
+use crate::domain::prepay::{Means, Prepayment, PrepaymentStatus};
 
 pub async fn prepayment_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Prepayment>, StoreError> {
     rows::<PrepaymentRow>(conn, list::by_ids::<PrepaymentRow>("prepayments", ids)).await
@@ -120,6 +121,15 @@ pub async fn prepayment_put(conn: Conn<'_>, prepayments: &[Arc<Prepayment>]) -> 
     Ok(())
 }
 
+/// How many prepayments of an account wait for tokens.
+pub async fn awaiting_deposits(mut conn: Conn<'_>, account: AccountId) -> Result<i64, StoreError> {
+    let statement = Statement::<BigInt>::new(
+        "SELECT count(*) FROM prepayments WHERE status = 'AWAITING_DEPOSIT' AND account_id = ",
+    )
+    .bigint(account.0);
+    Ok(statement.get_result(&mut conn).await?)
+}
+
 fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
     let bindings = || prepayments.iter().map(|p| p.binding.as_ref());
     let columns = Columns::new()
@@ -145,6 +155,13 @@ fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
             "deposit_address",
             prepayments.iter().map(|p| p.deposit_address().map(str::to_owned)),
         )
+        .column::<Nullable<Timestamptz>, _>(
+            "deposit_again_until",
+            prepayments.iter().map(|p| match p.means {
+                Means::Deposit { again_until, .. } => again_until,
+                Means::Card(_) => None,
+            }),
+        )
         .column::<Nullable<Text>, _>("failure", prepayments.iter().map(|p| p.failure.clone()))
         .column::<Nullable<Text>, _>("action_url", prepayments.iter().map(|p| p.action_url.clone()))
         .column::<Nullable<Text>, _>("app_id", bindings().map(|b| Some(b?.app.id.clone())))
@@ -168,7 +185,7 @@ fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
         .column::<Nullable<Timestamptz>, _>("next_step_at", prepayments.iter().map(|p| p.next_step_at));
     columns.insert_into("prepayments").sql(
         " ON CONFLICT (account_id, id) DO UPDATE SET status = excluded.status, auto_renewal = excluded.auto_renewal, \
-         failure = excluded.failure, action_url = excluded.action_url, app_id = excluded.app_id, \
+         deposit_again_until = excluded.deposit_again_until, failure = excluded.failure, action_url = excluded.action_url, app_id = excluded.app_id, \
          icon_url = excluded.icon_url, project_name = excluded.project_name, start_time = excluded.start_time, \
          end_time = excluded.end_time, payment_id = excluded.payment_id, transaction_id = excluded.transaction_id, \
          paid_at = excluded.paid_at, next_step_at = excluded.next_step_at",

@@ -921,6 +921,14 @@ impl Repository {
         Ok(keys::answer_by_keys(&conn, vec![account.0], vec![key]).await?.pop().map(|(_, answer)| answer))
     }
 
+    /// How many prepayments of an account wait for tokens.
+    pub async fn awaiting_deposits(&self, account: AccountId) -> Result<i64, AccessError> {
+        if self.account(account).await?.is_none() {
+            return Err(AccessError::NoSuchAccount);
+        }
+        Ok(prepayments::awaiting_deposits(&*self.store.database.connection().await?, account).await?)
+    }
+
     /// What accounts can pay with, newest first.
     pub async fn payment_methods_of(
         &self,
@@ -1036,11 +1044,20 @@ impl Repository {
     }
 
     pub async fn invoices(&self, ids: &[InvoiceId]) -> Result<HashMap<InvoiceId, Arc<Invoice>>, StoreError> {
-        // Drafts first: what is issued meanwhile is found after.
-        let drafts = self.drafts(ids.iter().map(|id| id.account()).collect()).await?;
-        let drafts = drafts.values().flat_map(|drafts| shown(drafts)).filter(|draft| ids.contains(&draft.id));
-        let mut found: HashMap<InvoiceId, Arc<Invoice>> = drafts.map(|draft| (draft.id, draft)).collect();
-        found.extend(self.owned_by_id(&self.store.fetch.invoices, ids, |id| id.0).await?);
+        let mut found = self.owned_by_id(&self.store.fetch.invoices, ids, |id| id.0).await?;
+        let is_missing = |found: &HashMap<InvoiceId, _>, id: &InvoiceId| !found.contains_key(id);
+        let missing: Vec<InvoiceId> = ids.iter().copied().filter(|id| is_missing(&found, id)).collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let drafts = self.drafts(missing.iter().map(|id| id.account()).collect()).await?;
+        let drafts = drafts.values().flat_map(|drafts| shown(drafts));
+        found.extend(drafts.filter(|draft| missing.contains(&draft.id)).map(|draft| (draft.id, draft)));
+        // One that was issued meanwhile was neither.
+        let missing: Vec<InvoiceId> = missing.into_iter().filter(|id| is_missing(&found, id)).collect();
+        if !missing.is_empty() {
+            found.extend(self.owned_by_id(&self.store.fetch.invoices, &missing, |id| id.0).await?);
+        }
         Ok(found)
     }
 

@@ -911,6 +911,7 @@ pub struct PrepaymentRow {
     storage_limit: i32,
     auto_renewal: bool,
     deposit_address: Option<String>,
+    deposit_again_until: Option<DateTime<Utc>>,
     failure: Option<String>,
     action_url: Option<String>,
     app_id: Option<String>,
@@ -926,13 +927,15 @@ pub struct PrepaymentRow {
 }
 
 impl Row for PrepaymentRow {
-    columns!(prepayments: id, status, quote_id, method_id, currency, amount, usd, months, cluster_id, chart_name, cpu_limit, mem_limit, storage_limit, auto_renewal, deposit_address, failure, action_url, app_id, icon_url, project_name, start_time, end_time, previous_id, payment_id, transaction_id, paid_at, next_step_at);
+    columns!(prepayments: id, status, quote_id, method_id, currency, amount, usd, months, cluster_id, chart_name, cpu_limit, mem_limit, storage_limit, auto_renewal, deposit_address, deposit_again_until, failure, action_url, app_id, icon_url, project_name, start_time, end_time, previous_id, payment_id, transaction_id, paid_at, next_step_at);
     type Domain = Prepayment;
 
     fn into_domain(self) -> Result<Prepayment, StoreError> {
         let means = match (self.method_id, self.deposit_address) {
             (Some(method), _) => Means::Card(PaymentMethodId(owned(method))),
-            (None, Some(address)) => Means::Deposit { address: Some(address) },
+            (None, Some(address)) => {
+                Means::Deposit { address: Some(address), again_until: self.deposit_again_until }
+            }
             (None, None) => return Err(corrupt("prepayment", &self.id.to_string())),
         };
         let binding = match (self.app_id, self.project_name, self.start_time, self.end_time) {
@@ -994,9 +997,9 @@ impl Row for DepositRow {
                 block_number: self.block_number,
                 log_index: self.log_index,
                 block_hash: self.block_hash,
+                transaction: self.transaction_hash,
             },
             block_time: self.block_time,
-            transaction: self.transaction_hash,
             asset: self.asset.0,
             amount: self.amount.0,
             sender: self.sender,

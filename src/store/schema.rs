@@ -406,6 +406,7 @@ diesel::table! {
         storage_limit -> Integer,
         auto_renewal -> Bool,
         deposit_address -> Nullable<Text>,
+        deposit_again_until -> Nullable<Timestamptz>,
         failure -> Nullable<Text>,
         action_url -> Nullable<Text>,
         app_id -> Nullable<Text>,
@@ -422,7 +423,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    deposits (account_id, block_hash, log_index) {
+    deposits (account_id, block_hash, transaction_hash, log_index) {
         account_id -> BigInt,
         block_hash -> Text,
         log_index -> BigInt,

@@ -1,9 +1,11 @@
 //! Tokens that pay for prepayments, on the sandbox's own chain.
 
 use abacus::clock::Clock;
+use abacus::domain::ids::AccountId;
 use abacus::domain::money::Currencies;
-use abacus::jobs::Permit;
 use abacus::jobs::deposits::deposit_pass;
+use abacus::jobs::{JobContext, Permit};
+use abacus::store::deposits::{ChainProgress, ScanRows, chain_begin, deposits_to, scan_write};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -28,6 +30,15 @@ async fn look(life: &Life) {
     deposit_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
 }
 
+/// Three more servers on the same database, that look for deposits as well.
+fn other_servers(life: &Life) -> Vec<JobContext> {
+    let other = |_| JobContext {
+        depository: life.server.server.app.jobs.depository.clone(),
+        ..another_server(&life.server.database_url, &life.clock, Currencies::default())
+    };
+    (0..3).map(other).collect()
+}
+
 #[tokio::test]
 async fn every_prepayment_has_an_address_of_its_own_and_only_then() {
     let life = Life::begin(BEGIN, "0").await;
@@ -47,9 +58,6 @@ async fn every_prepayment_has_an_address_of_its_own_and_only_then() {
     buyer.try_prepay(&quote, json!({ "amount": "33.31" })).await;
     let other = buyer.prepay("USDT_ERC20").await;
     assert_ne!(first["depositAddress"], other["depositAddress"]);
-    let sql = life.server.sql().await;
-    let addresses: i64 = sql.query_one("SELECT count(*) FROM deposit_addresses", &[]).await.unwrap().get(0);
-    assert_eq!(addresses, 2);
     // The first accounts of a mnemonic that everybody knows.
     assert_eq!(first["depositAddress"], "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
     for (more, path) in [
@@ -59,6 +67,11 @@ async fn every_prepayment_has_an_address_of_its_own_and_only_then() {
         let refused = buyer.try_prepay(&buyer.quote("USDT_ERC20").await, more).await;
         assert_eq!(refused["userErrors"][0]["path"], json!(["input", path]));
     }
+    let taken = buyer.try_prepay(&quote, json!({})).await;
+    assert_eq!(taken["userErrors"][0]["code"], "CONFLICT");
+    let sql = life.server.sql().await;
+    let addresses: i64 = sql.query_one("SELECT count(*) FROM deposit_addresses", &[]).await.unwrap().get(0);
+    assert_eq!(addresses, 2, "what is refused takes none");
     let bound = buyer.bind(&first, "USDT_ERC20").await;
     assert_eq!(bound["userErrors"][0]["message"], "it is not paid yet");
 }
@@ -102,7 +115,8 @@ async fn what_is_short_when_the_time_is_over_is_told_with_its_sender() {
     let buyer = Buyer::of(&life.server, "tenant");
     let (short, nothing) = (buyer.prepay("USDT_ERC20").await, buyer.prepay("USDT_ERC20").await);
     buyer.simulate(&short, "USDT_ERC20", "12.5").await;
-    let ran = life.advance("2026-03-02T10:00:00Z").await;
+    assert_eq!(life.advance("2026-03-02T10:29:59Z").await, jobs(&[]), "what came in time may be found later");
+    let ran = life.advance("2026-03-02T10:30:00Z").await;
     assert_eq!(ran, jobs(&[("PREPAYMENT_END", 2, 0)]));
     assert_eq!(buyer.status(&short).await, "EXPIRED");
     assert_eq!(buyer.status(&nothing).await, "EXPIRED");
@@ -115,7 +129,6 @@ async fn what_is_short_when_the_time_is_over_is_told_with_its_sender() {
         unused[0].1.contains("12.5 USDT_ERC20 from 0x5a5A") && unused[0].1.contains("33.3 was to be paid")
     );
     // The rest comes too late.
-    life.advance("2026-03-02T10:00:01Z").await;
     let late = buyer.simulate(&short, "USDT_ERC20", "20.8").await;
     assert_eq!((late["status"].as_str(), buyer.moves().await), (Some("EXPIRED"), vec![]));
     assert_eq!(buyer.states(&short).await, ["UNUSED", "UNUSED"]);
@@ -129,7 +142,7 @@ async fn the_time_of_the_block_decides_and_not_the_time_of_looking() {
     let buyer = Buyer::of(&life.server, "tenant");
     let asked = buyer.prepay("USDT_ERC20").await;
     buyer.simulate(&asked, "USDT_ERC20", "13.3").await;
-    life.advance("2026-03-02T10:00:05Z").await;
+    life.advance("2026-03-02T10:30:05Z").await;
     assert_eq!(
         (buyer.status(&asked).await.as_str(), buyer.states(&asked).await),
         ("EXPIRED", vec!["UNUSED".to_owned()])
@@ -140,6 +153,9 @@ async fn the_time_of_the_block_decides_and_not_the_time_of_looking() {
     chain_says(&life, "block_time = '2026-03-02T10:00:00Z', state = 'SEEN' WHERE amount = 20").await;
     assert_eq!(buyer.status(&asked).await, "PAID");
     assert_eq!(buyer.states(&asked).await, ["COUNTED", "COUNTED"]);
+    let used: Vec<_> =
+        buyer.notices().await.into_iter().filter(|(_, told)| told.contains("used after all")).collect();
+    assert_eq!(used.len(), 1, "who was told of 13.3 is told again: {used:?}");
     assert_eq!(buyer.bind(&asked, "USDT_ERC20").await["prepayment"]["status"], "BOUND");
     life.server.assert_ledger_is_healthy().await;
 }
@@ -212,9 +228,68 @@ async fn a_deposit_that_is_undone_is_taken_back_and_counts_when_it_comes_again()
     // And once more away, and never again: it is over after another day.
     chain_says(&life, "is_gone = true").await;
     assert_eq!(buyer.moves().await, ["PREPAYMENT FAILED", "PREPAYMENT FAILED"]);
-    life.advance("2026-03-06T10:00:00Z").await;
+    life.advance("2026-03-06T10:30:00Z").await;
     assert_eq!(buyer.status(&asked).await, "EXPIRED");
     life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn after_a_re_organisation_other_tokens_may_come_for_another_day() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    life.advance("2026-03-02T09:00:00Z").await;
+    chain_says(&life, "is_gone = true").await;
+    assert_eq!(buyer.status(&asked).await, "AWAITING_DEPOSIT");
+    life.advance("2026-03-03T08:59:59Z").await;
+    let paid = buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    assert_eq!(
+        (&paid["status"], buyer.states(&asked).await),
+        (&json!("PAID"), vec!["UNDONE".to_owned(), "COUNTED".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_another_node_numbers_otherwise_counts_once() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    let short = buyer.simulate(&asked, "USDT_ERC20", "20").await;
+    let jobs = &life.server.server.app.jobs;
+    let account = AccountId(life.account.trim_start_matches("acc_").parse().unwrap());
+    let address = short["depositAddress"].as_str().unwrap().to_owned();
+    let mut conn = jobs.database.connection().await.unwrap();
+    let mut read = deposits_to(&conn, &[(account, address)]).await.unwrap();
+    read[0].place.log_index = 7;
+    let block = (read[0].place.block_number, read[0].place.block_hash.clone());
+    let chain: i64 =
+        life.server.sql().await.query_one("SELECT chain_id FROM deposits", &[]).await.unwrap().get(0);
+    chain_begin(&conn, chain, 0).await.unwrap();
+    let found = ScanRows { rolled_back_to: None, deposits: read, blocks: vec![block] };
+    let progress = ChainProgress { begin_after: 0, scans: 0 };
+    assert!(scan_write(&mut conn, chain, &progress, &found, 256).await.unwrap());
+    drop(conn);
+    look(&life).await;
+    assert_eq!(buyer.status(&asked).await, "AWAITING_DEPOSIT", "it was 20 once");
+    let mut states = buyer.states(&asked).await;
+    states.sort();
+    assert_eq!((states, buyer.notices().await), (vec!["COUNTED".to_owned(), "UNDONE".to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn an_account_has_a_hundred_prepayments_that_wait_at_the_most() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    // As many as there may be, and the one above.
+    let more = "INSERT INTO prepayments (SELECT (jsonb_populate_record(p, jsonb_build_object('id', gen_random_uuid(), 'quote_id', gen_random_uuid(),
+        'deposit_address', 'address ' || g))).* FROM prepayments p, generate_series(1, 99) g)";
+    life.server.sql().await.batch_execute(more).await.unwrap();
+    let refused = buyer.try_prepay(&buyer.quote("USDT_ERC20").await, json!({})).await;
+    assert_eq!(refused["userErrors"][0]["code"], "LIMIT_EXCEEDED", "{refused}");
+    buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    buyer.prepay("USDT_ERC20").await;
 }
 
 #[tokio::test]
@@ -231,7 +306,9 @@ async fn another_deposit_steps_in_for_one_that_is_undone() {
     let mut states = buyer.states(&asked).await;
     states.sort();
     assert_eq!(states, ["COUNTED", "UNDONE"]);
-    assert_eq!(kinds(&buyer.notices().await), ["DEPOSIT_UNUSED"]);
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices), ["DEPOSIT_UNUSED", "DEPOSIT_UNUSED"]);
+    assert!(notices[1].1.contains("used after all"), "{notices:?}");
 }
 
 #[tokio::test]
@@ -248,9 +325,7 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
     let seen = "INSERT INTO deposits SELECT account_id, block_hash, 1, chain_id, block_number, block_time, transaction_hash, asset,
         3.3, sender, address, false, 'SEEN' FROM deposits";
     life.server.sql().await.batch_execute(seen).await.unwrap();
-    let others: Vec<_> = (0..3)
-        .map(|_| another_server(&life.server.database_url, &life.clock, Currencies::default()))
-        .collect();
+    let others = other_servers(&life);
     let own = life.server.server.app.jobs.clone();
     let passes =
         others.iter().chain([&own]).map(|jobs| async { deposit_pass(jobs, &Permit::Always).await.unwrap() });
@@ -285,9 +360,7 @@ async fn while_the_chain_changes_and_several_look_at_once_what_is_paid_is_what_t
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let others: Vec<_> = (0..3)
-        .map(|_| another_server(&life.server.database_url, &life.clock, Currencies::default()))
-        .collect();
+    let others = other_servers(&life);
     let looking = others.iter().map(|jobs| async {
         for _ in 0..40 {
             deposit_pass(jobs, &Permit::Always).await.unwrap();

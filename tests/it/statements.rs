@@ -523,7 +523,7 @@ async fn hot_statements_read_little_of_large_tables() {
 async fn scanned(database: &Database) {
     let mut conn = database.connection().await.unwrap();
     let progress = chain_progress(&conn, 7).await.unwrap().unwrap();
-    let blocks = (1..300).map(|number| (number, "hash".to_owned())).collect();
+    let blocks = (1..300).map(|number: i64| (number, number.to_string())).collect();
     let found = ScanRows { rolled_back_to: Some(ROWS - 5), blocks, ..ScanRows::default() };
     assert!(scan_write(&mut conn, 7, &progress, &found, 256).await.unwrap());
     assert!(

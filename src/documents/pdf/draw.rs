@@ -55,6 +55,18 @@ fn picture(logo: &Logo) -> Result<Image, PdfError> {
     Image::from_png(logo.png.clone().into(), true).map_err(PdfError::Logo)
 }
 
+/// Refuses a picture that no document could be made with: what is wrong with its pixels shows only then.
+pub fn check(logo: &Logo) -> Result<(), PdfError> {
+    let picture = picture(logo)?;
+    let mut document = Document::new();
+    let mut page = document.start_page();
+    if let Some(size) = Size::from_wh(1.0, 1.0) {
+        page.surface().draw_image(picture, size);
+    }
+    page.finish();
+    document.finish().map(drop).map_err(|error| PdfError::Writing(error.to_string()))
+}
+
 fn points(length: Length) -> f32 {
     length as f32 / 1_000.0
 }

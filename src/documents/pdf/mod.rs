@@ -23,6 +23,8 @@ pub enum PdfError {
     Writing(String),
 }
 
+pub(super) use draw::check;
+
 /// The invoice as a PDF of A4 pages; the same invoice gives the same bytes.
 pub fn pdf(invoice: &Invoice, language: Language) -> Result<Vec<u8>, PdfError> {
     let fonts = Fonts::shared().ok_or(PdfError::Fonts)?;

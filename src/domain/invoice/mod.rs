@@ -5,6 +5,7 @@ mod contents;
 mod movement;
 mod value;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -85,13 +86,8 @@ pub struct Item {
 
 /// The pictures of items, each once, in the order in which they come.
 pub fn icon_urls<'i>(items: impl Iterator<Item = &'i Arc<Item>>) -> Vec<&'i str> {
-    let mut urls: Vec<&str> = Vec::new();
-    for url in items.filter_map(|item| item.icon_url.as_deref()) {
-        if !urls.contains(&url) {
-            urls.push(url);
-        }
-    }
-    urls
+    let mut seen: HashSet<&str> = HashSet::new();
+    items.filter_map(|item| item.icon_url.as_deref()).filter(|url| seen.insert(url)).collect()
 }
 
 /// The first day of the calendar month that an invoice's month is: that of its middle, so that it stays the same where the

@@ -32,6 +32,8 @@ pub struct DepositPlace {
     /// Its place among the events of the block.
     pub log_index: i64,
     pub block_hash: String,
+    /// The hash of the transaction: nodes were seen that number events by transaction.
+    pub transaction: String,
 }
 
 /// Tokens that reached an address.
@@ -42,8 +44,6 @@ pub struct Deposit {
     pub place: DepositPlace,
     /// When its block was made, as its maker says.
     pub block_time: DateTime<Utc>,
-    /// The hash of the transaction.
-    pub transaction: String,
     pub asset: CurrencyCode,
     pub amount: Decimal,
     pub sender: String,
@@ -57,7 +57,7 @@ impl fmt::Display for Deposit {
     /// As operators need it to find the sender.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let amount = self.amount.normalize();
-        write!(f, "{amount} {} from {} (transaction {})", self.asset, self.sender, self.transaction)
+        write!(f, "{amount} {} from {} (transaction {})", self.asset, self.sender, self.place.transaction)
     }
 }
 
@@ -156,7 +156,7 @@ impl DepositCount {
 /// Whether the chain had this transfer in time. One that a re-organisation moved into a later block was in time once.
 fn came_by(deadline: DateTime<Utc>, deposit: &Deposit, deposits: &[Arc<Deposit>]) -> bool {
     let same = |other: &&Arc<Deposit>| {
-        other.transaction == deposit.transaction
+        other.place.transaction == deposit.place.transaction
             && (&other.asset, other.amount) == (&deposit.asset, deposit.amount)
     };
     deposit.block_time <= deadline || deposits.iter().filter(same).any(|other| other.block_time <= deadline)
@@ -198,7 +198,7 @@ mod tests {
             steps: Vec::new(),
             expires_at: begin(),
         };
-        let means = Means::Deposit { address: Some("address".to_owned()) };
+        let means = Means::Deposit { address: Some("address".to_owned()), again_until: None };
         Prepayment::of(PrepaymentId(mint.next_id().unwrap()), &quote, means, false)
     }
 
@@ -210,9 +210,9 @@ mod tests {
                 block_number: minutes,
                 log_index: 0,
                 block_hash: format!("block {minutes}"),
+                transaction: format!("transaction {minutes}"),
             },
             block_time: begin() + TimeDelta::minutes(minutes),
-            transaction: format!("transaction {minutes}"),
             asset: code("USDT_ERC20"),
             amount: dec(amount),
             sender: "sender".to_owned(),
@@ -255,7 +255,7 @@ mod tests {
         let late = Deposit { block_time: begin() + TimeDelta::seconds(86_401), ..deposit(day, "33.3") };
         assert_eq!(count(vec![late.clone()]).unused[0].1, Unused::Late(begin() + TimeDelta::hours(24)));
         let before = Deposit {
-            transaction: late.transaction.clone(),
+            place: DepositPlace { transaction: late.place.transaction.clone(), ..deposit(7, "0").place },
             is_gone: true,
             state: DepositState::Undone,
             ..deposit(7, "33.3")

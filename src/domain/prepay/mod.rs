@@ -10,8 +10,8 @@ use super::money::CurrencyCode;
 
 pub use deposit::{Deposit, DepositCount, DepositPlace, DepositState, Unused};
 pub use prepayment::{
-    App, Binding, DEPOSIT_TIME_MAX, DepositTo, Means, PrepaidTerm, Prepayment, PrepaymentStatus,
-    RENEWAL_GRACE, Wanted,
+    AWAITING_DEPOSITS_MAX, App, Binding, DEPOSIT_TIME_MAX, DepositTo, Means, PrepaidTerm, Prepayment,
+    PrepaymentStatus, RENEWAL_GRACE, Wanted,
 };
 pub use quote::{LIMITED, Limits, PrepayQuote, QUOTE_HOLDS, Quoted, price, prices_of};
 

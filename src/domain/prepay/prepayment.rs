@@ -13,6 +13,10 @@ const EXPIRY_NOTICE: TimeDelta = TimeDelta::days(7);
 pub const RENEWAL_GRACE: TimeDelta = TimeDelta::days(7);
 /// A deposit is waited for until so long after the offer was made.
 pub const DEPOSIT_TIME_MAX: TimeDelta = TimeDelta::hours(24);
+/// Prepayments of an account that wait for tokens at the same time.
+pub const AWAITING_DEPOSITS_MAX: i64 = 100;
+/// A deposit that came in time is found so much later, with all confirmations, unless the chain cannot be looked at.
+const DEPOSIT_SEEN_WITHIN: TimeDelta = TimeDelta::minutes(30);
 /// A month of a term. Source: the pay2.0 document's later versions.
 const MONTH: TimeDelta = TimeDelta::days(30);
 
@@ -73,6 +77,8 @@ pub enum Means {
     /// Tokens, to an address of its own; a dry run reserves none.
     Deposit {
         address: Option<String>,
+        /// Until when they are waited for after a re-organisation that undid the payment.
+        again_until: Option<DateTime<Utc>>,
     },
 }
 
@@ -177,14 +183,31 @@ impl Prepayment {
     /// The address that its tokens go to.
     pub fn deposit_address(&self) -> Option<&str> {
         match &self.means {
-            Means::Deposit { address } => address.as_deref(),
+            Means::Deposit { address, .. } => address.as_deref(),
             Means::Card(_) => None,
         }
     }
 
-    /// Until when its tokens are waited for.
+    /// The time that the block of a deposit may have at the latest.
     pub fn deposit_deadline(&self) -> Result<DateTime<Utc>, OutOfRange> {
-        self.quote.0.instant().checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)
+        match self.means {
+            Means::Deposit { again_until: Some(until), .. } => Ok(until),
+            _ => self.quote.0.instant().checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange),
+        }
+    }
+
+    /// The same, waiting for its tokens, which come in time until `deadline` where one is given.
+    pub fn awaiting_deposit(&self, deadline: Option<DateTime<Utc>>) -> Result<Self, OutOfRange> {
+        let means = match (&self.means, deadline) {
+            (Means::Deposit { address, .. }, Some(_)) => {
+                Means::Deposit { address: address.clone(), again_until: deadline }
+            }
+            (means, _) => means.clone(),
+        };
+        let waiting =
+            Self { status: PrepaymentStatus::AwaitingDeposit, means, paid_at: None, ..self.clone() };
+        let over = waiting.deposit_deadline()?.checked_add_signed(DEPOSIT_SEEN_WITHIN).ok_or(OutOfRange)?;
+        Ok(Self { next_step_at: Some(over), ..waiting })
     }
 
     /// The status of one that is paid.

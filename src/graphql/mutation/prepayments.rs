@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::command::{Action, BindApp, Prepay};
 use crate::domain::ids::{AccountId, PaymentMethodId, PrepaymentId, QuoteId};
-use crate::domain::prepay::{App, DepositTo, Limits};
+use crate::domain::prepay::{AWAITING_DEPOSITS_MAX, App, DepositTo, Limits};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationResult};
@@ -129,8 +129,9 @@ async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<Made> {
         amount: input.amount.value,
         method,
         auto_renewal: input.auto_renewal,
-        deposit_to: deposit_to(session, &input, quote).await?,
+        deposit_to: deposit_to(session, quote).await?,
     };
+    let wanted = if input.dry_run { wanted } else { with_address(session, account, &input, wanted).await? };
     let made =
         submit(session, account, &input.idempotency_key, input.dry_run, Action::Prepay(wanted)).await?;
     if made.prepayment.is_none() {
@@ -151,24 +152,37 @@ async fn payer(session: &Session, input: &PrepayInput, quote: QuoteId) -> Mutati
     Ok(account)
 }
 
-/// An address for the tokens of an offer that can be taken, and is not by this key already. A dry run takes none.
-async fn deposit_to(session: &Session, input: &PrepayInput, quote: QuoteId) -> MutationResult<DepositTo> {
-    let Some(offer) = session.repository().prepay_quote(quote).await? else {
-        return Ok(DepositTo::Nowhere);
-    };
-    let Some(depository) = session.app.jobs.depository.as_ref().filter(|it| it.takes(offer.currency)) else {
-        return Ok(DepositTo::Nowhere);
-    };
-    if input.dry_run {
-        return Ok(DepositTo::Unreserved);
-    }
-    let can_be_taken = offer.amount == input.amount.value && session.app.clock.now() < offer.expires_at;
+/// Whether somebody takes the tokens of an offer.
+async fn deposit_to(session: &Session, quote: QuoteId) -> MutationResult<DepositTo> {
+    let offer = session.repository().prepay_quote(quote).await?;
+    let taken =
+        offer.zip(session.app.jobs.depository.as_ref()).is_some_and(|(offer, it)| it.takes(offer.currency));
+    Ok(if taken { DepositTo::Unreserved } else { DepositTo::Nowhere })
+}
+
+/// The same, with an address of its own where tokens are to come. Addresses are watched for ever: what is refused takes none,
+/// nor does what this key has done already, and an account has so many that wait at the most.
+async fn with_address(
+    session: &Session,
+    account: AccountId,
+    input: &PrepayInput,
+    wanted: Prepay,
+) -> MutationResult<Prepay> {
+    let Some(depository) = session.app.jobs.depository.as_ref() else { return Ok(wanted) };
     let key = text::idempotency_key(&input.idempotency_key)?;
-    if !can_be_taken || session.repository().answer(quote.account(), key).await?.is_some() {
-        return Ok(DepositTo::Nowhere);
+    if wanted.deposit_to != DepositTo::Unreserved
+        || session.repository().answer(account, key).await?.is_some()
+    {
+        return Ok(wanted);
     }
-    match depository.reserve(quote.account()).await {
-        Ok(address) => Ok(DepositTo::Address(address)),
+    submit(session, account, &input.idempotency_key, true, Action::Prepay(wanted.clone())).await?;
+    if session.repository().awaiting_deposits(account).await? >= AWAITING_DEPOSITS_MAX {
+        let message =
+            format!("{AWAITING_DEPOSITS_MAX} prepayments of the account wait for their tokens already");
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "quoteId", message).into());
+    }
+    match depository.reserve(account).await {
+        Ok(address) => Ok(Prepay { deposit_to: DepositTo::Address(address), ..wanted }),
         Err(AddressFailure::Store(error)) => Err(error.into()),
         Err(error) => Err(ApiError::new("UNAVAILABLE", error.to_string()).into()),
     }

@@ -27,7 +27,7 @@ impl Deposit {
 
     /// The hash of the transaction that it is in.
     async fn transaction_hash(&self) -> &str {
-        &self.0.transaction
+        &self.0.place.transaction
     }
 
     /// The number of the block that it is in, in decimal digits.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::DateTime;
 use tokio::sync::Mutex;
@@ -58,6 +59,8 @@ pub struct Scanner {
     begin_after: Option<i64>,
     database: Database,
     watched: Mutex<Watched>,
+    /// How many blocks the last scan read: the next reads them again, in case a node that lags behind was asked.
+    last_stretch: AtomicU64,
 }
 
 /// The addresses that were given out, as far as they were read.
@@ -77,6 +80,7 @@ impl Scanner {
             begin_after: settings.begin_after,
             database,
             watched: Mutex::default(),
+            last_stretch: AtomicU64::new(SPAN.get()),
         })
     }
 
@@ -106,7 +110,7 @@ impl Scanner {
             confirmations: self.confirmations,
             after: begin_after.map_err(|error| ScanFailure::Corrupt(error.to_string()))?,
             span: SPAN,
-            overlap: self.confirmations.get().max(OVERLAP_MIN),
+            overlap: self.confirmations.get().max(OVERLAP_MIN).max(self.last_stretch.load(Ordering::Relaxed)),
         };
         let mut watched = self.watched.lock().await;
         self.read_addresses(&mut watched).await?;
@@ -121,7 +125,17 @@ impl Scanner {
         die_at("deposit-before-the-scan-is-written");
         let written = deposits::scan_write(&mut conn, self.chain_id, &progress, &found, kept).await?;
         die_at("deposit-after-the-scan-is-written");
+        self.note(&memory, &scan);
         Ok(written && scan.has_more)
+    }
+
+    fn note(&self, before: &Memory, scan: &Scan) {
+        let Some(last) = scan.scanned.iter().map(|block| block.number).max() else { return };
+        let from = before.newest().map_or(last, |newest| newest.number);
+        self.last_stretch.store(last.saturating_sub(from).min(SPAN.get()), Ordering::Relaxed);
+        if let Ok(newest) = u32::try_from(last) {
+            metrics::gauge!("abacus_chain_block").set(newest);
+        }
     }
 
     /// How far the chain was scanned. Who looks first says where it begins.
@@ -131,7 +145,11 @@ impl Scanner {
         if progress.is_none() {
             let begin_after = match self.begin_after {
                 Some(number) => number,
-                None => signed(self.rpc.head().await?)?,
+                // The newest that has its confirmations: no re-organisation puts a deposit into it.
+                None => {
+                    let confirming = self.confirmations.get().saturating_sub(1);
+                    signed(self.rpc.head().await?.saturating_sub(confirming))?
+                }
             };
             deposits::chain_begin(&conn, self.chain_id, begin_after).await?;
             progress = deposits::chain_progress(&conn, self.chain_id).await?;
@@ -208,9 +226,9 @@ impl Scanner {
                 block_number: signed(transfer.place.block.number)?,
                 log_index: signed(transfer.place.log_index)?,
                 block_hash: transfer.place.block.hash.to_string(),
+                transaction: transfer.place.transaction.to_string(),
             },
             block_time: block_time.ok_or_else(|| unreadable("a block's time"))?,
-            transaction: transfer.place.transaction.to_string(),
             asset: taken.asset,
             amount,
             sender: transfer.from.to_string(),

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::Depository;
+use crate::clock::wall;
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{Deposit, DepositPlace, DepositState};
@@ -33,11 +34,12 @@ impl Depository {
             account,
             place: DepositPlace {
                 block_number: block_time.timestamp(),
-                log_index: 0,
+                // In the order of the calls.
+                log_index: wall().timestamp_micros(),
                 block_hash: any_hash().to_string(),
+                transaction: any_hash().to_string(),
             },
             block_time,
-            transaction: any_hash().to_string(),
             asset,
             amount,
             sender: SENDER.to_string(),

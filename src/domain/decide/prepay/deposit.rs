@@ -52,7 +52,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Pre
         if is_over {
             leave(draft, deposit, Unused::TooLittle(held.amount), &subject)?;
         } else {
-            mark(draft, deposit, DepositState::Counted);
+            use_it(draft, deposit, &subject)?;
         }
     }
     for (deposit, why) in &count.unused {
@@ -89,6 +89,16 @@ fn leave(draft: &mut Draft<'_>, deposit: &Deposit, why: Unused, subject: &str) -
     }
     mark(draft, deposit, DepositState::Unused);
     let message = format!("A deposit of {deposit} is not used: {why}.");
+    draft.notify(NoticeKind::DepositUnused, message, subject.to_owned())
+}
+
+/// It counts: who was told that it is of no use is told that it is.
+fn use_it(draft: &mut Draft<'_>, deposit: &Deposit, subject: &str) -> Result<(), OutOfRange> {
+    mark(draft, deposit, DepositState::Counted);
+    if deposit.state != DepositState::Unused {
+        return Ok(());
+    }
+    let message = format!("A deposit of {deposit} that was not used is used after all.");
     draft.notify(NoticeKind::DepositUnused, message, subject.to_owned())
 }
 
@@ -145,12 +155,7 @@ fn take_back(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>
     );
     draft.notify(NoticeKind::PaymentFailed, message, held.id.to_string())?;
     let until = draft.instant.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?;
-    Ok(draft.put_prepayment(Prepayment {
-        status: PrepaymentStatus::AwaitingDeposit,
-        paid_at: None,
-        next_step_at: Some(until),
-        ..held.clone()
-    }))
+    Ok(draft.put_prepayment(held.awaiting_deposit(Some(until))?))
 }
 
 /// What was to be paid came in; what came beyond it is nobody's income.

@@ -10,7 +10,7 @@ use crate::domain::ids::PrepaymentId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::payment::PaymentPurpose;
 use crate::domain::payment_method::PaymentMethod;
-use crate::domain::prepay::{Asset, DepositTo, Means, PrepayQuote, Prepayment, PrepaymentStatus};
+use crate::domain::prepay::{Asset, DepositTo, Means, PrepayQuote, Prepayment};
 use crate::domain::refusal::{Refusal, RefusalCode};
 
 pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) -> Result<Made, Refusal> {
@@ -23,14 +23,10 @@ pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) 
         let prepayment = Prepayment::of(id, &quote, Means::Card(method.id), wanted.auto_renewal);
         return charge(draft, prepayment, &method, true);
     } else {
-        let means = Means::Deposit { address: deposit_address(wanted, quote.currency)? };
+        let means = Means::Deposit { address: deposit_address(wanted, quote.currency)?, again_until: None };
         Prepayment::of(id, &quote, means, false)
     };
-    let prepayment = draft.put_prepayment(Prepayment {
-        status: PrepaymentStatus::AwaitingDeposit,
-        next_step_at: Some(taken.deposit_deadline()?),
-        ..taken
-    });
+    let prepayment = draft.put_prepayment(taken.awaiting_deposit(None)?);
     Ok(Made { prepayment: Some(prepayment), ..Made::default() })
 }
 

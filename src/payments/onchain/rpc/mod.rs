@@ -3,6 +3,8 @@
 mod http;
 mod wire;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -41,12 +43,14 @@ impl Default for Limits {
 pub struct Rpc {
     http: Http,
     limits: Limits,
+    /// Of how many blocks events are asked for at a time: fewer after a call was too much, or took too long.
+    blocks: AtomicU64,
 }
 
 impl Rpc {
     /// The node at a URL, which may hold a secret.
     pub fn new(url: &str, limits: Limits) -> Result<Self, BadUrl> {
-        Ok(Self { http: Http::new(url)?, limits })
+        Ok(Self { http: Http::new(url)?, limits, blocks: AtomicU64::new(limits.blocks.max(1)) })
     }
 
     /// Which chain it is of.
@@ -70,10 +74,13 @@ impl Rpc {
     }
 
     /// In as many calls as it takes. Nodes say in many ways that a call is too much: any refusal of more than one block is
-    /// taken for it, and fewer are asked for from then on.
+    /// taken for it, and fewer are asked for from then on. What is not answered in time may be too much or not: the next time
+    /// fewer are asked for.
     async fn logs(&self, wanted: &Wanted<'_>) -> Result<Vec<Log>, ChainError> {
         let recipients: Vec<String> = wanted.recipients.iter().map(wire::word).collect();
-        let mut blocks = self.limits.blocks.max(1);
+        let limit = self.limits.blocks.max(1);
+        let mut blocks = self.blocks.load(Ordering::Relaxed).saturating_mul(2).clamp(1, limit);
+        self.blocks.store(blocks, Ordering::Relaxed);
         let mut logs = Vec::new();
         for group in recipients.chunks(self.limits.recipients.max(1)) {
             let (mut from, end) = wanted.blocks.clone().into_inner();
@@ -84,8 +91,17 @@ impl Rpc {
                         logs.extend(found);
                         from = to.saturating_add(1);
                     }
-                    Err(error) if from < to && is_too_much(&error) => blocks = to.abs_diff(from).div_ceil(2),
-                    Err(error) => return Err(error),
+                    Err(error) if from < to && is_too_much(&error) => {
+                        blocks = to.abs_diff(from).div_ceil(2);
+                        self.blocks.store(blocks, Ordering::Relaxed);
+                    }
+                    Err(error) => {
+                        if may_be_too_much(&error) {
+                            // A half of these, for the next call begins with the double.
+                            self.blocks.store(to.abs_diff(from).div_ceil(4), Ordering::Relaxed);
+                        }
+                        return Err(error);
+                    }
                 }
             }
         }
@@ -148,6 +164,11 @@ fn is_too_much(error: &ChainError) -> bool {
         ChainError::TooLarge(_) => true,
         ChainError::Unreachable(_) | ChainError::Unreadable(_) => false,
     }
+}
+
+/// Whether fewer blocks may be answered where these were not: what took too long, by our measure or a gateway's.
+fn may_be_too_much(error: &ChainError) -> bool {
+    matches!(error, ChainError::Unreachable(_) | ChainError::Status(500..))
 }
 
 fn unreadable(why: &str) -> ChainError {

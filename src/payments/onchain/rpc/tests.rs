@@ -235,6 +235,22 @@ async fn fewer_blocks_are_asked_for_where_it_is_too_much() {
 }
 
 #[tokio::test]
+async fn what_a_gateway_gives_up_on_is_asked_for_in_fewer_blocks_the_next_time() {
+    let node = FakeNode::start(|request| {
+        let (from, to) = range(request);
+        if to - from >= 4 { (504, "<html>".to_owned()) } else { reply(&json!([log(from)])) }
+    });
+    let node = node.await;
+    let rpc = node.rpc(Limits { blocks: 16, ..Limits::default() });
+    for _ in 0..2 {
+        assert_eq!(logs(&rpc, 1..=16, 1).await, Err(ChainError::Status(504)));
+    }
+    assert_eq!(logs(&rpc, 1..=16, 1).await.unwrap().len(), 4);
+    let ranges: Vec<(u64, u64)> = node.asked.lock().unwrap().iter().map(range).collect();
+    assert_eq!(ranges, [(1, 16), (1, 8), (1, 4), (5, 8), (9, 12), (13, 16)]);
+}
+
+#[tokio::test]
 async fn a_node_that_refuses_each_block_is_not_asked_for_ever() {
     let node = FakeNode::start(|_| refusal(200, -32_005, "no")).await;
     let found = logs(&node.rpc(Limits::default()), 1..=2_000, 1).await;

@@ -1,0 +1,7 @@
+-- Nodes have numbered events wrongly, by transaction or not at all as others do: an event is one of its transaction, too.
+ALTER TABLE deposits DROP CONSTRAINT deposits_pkey,
+    ADD PRIMARY KEY (account_id, block_hash, transaction_hash, log_index);
+-- After a re-organisation that undid its payment, a prepayment waits for tokens until then.
+ALTER TABLE prepayments ADD COLUMN deposit_again_until timestamptz;
+-- How many of an account's prepayments wait for tokens.
+CREATE INDEX prepayments_awaiting_deposit ON prepayments (account_id) WHERE status = 'AWAITING_DEPOSIT';
