@@ -47,7 +47,7 @@ pub async fn invoice_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
         }
         let to_tell = months.iter().filter(|month| settled.months.contains(&month.to_settle.open));
         for (month, why) in to_tell.filter_map(|month| Some((month, month.to_tell.as_ref()?))) {
-            tell(jobs, month, why).await;
+            tell(jobs, month, why).await?;
         }
     }
     Ok(runs)
@@ -164,12 +164,12 @@ async fn settle_all(
 }
 
 /// Tells operators.
-async fn tell(jobs: &JobContext, month: &Decided, why: &HeldUp) {
+async fn tell(jobs: &JobContext, month: &Decided, why: &HeldUp) -> Result<(), StoreError> {
     let (account, period) = (month.to_settle.open.account, month.period);
     metrics::counter!("abacus_invoices_held_up_total").increment(1);
     tracing::warn!(%account, %period, %why, "an invoice is not issued; it is tried again");
     let held = InvoiceHeldUp { period, message: why.to_string() };
-    if let Err(error) = submit(jobs, account, Action::TellInvoiceHeldUp(held)).await {
-        tracing::error!(%account, %error, "nor could that be told");
-    }
+    let Err(error) = submit(jobs, account, Action::TellInvoiceHeldUp(held)).await else { return Ok(()) };
+    tracing::error!(%account, %error, "nor could that be told; it is with the next try");
+    open_invoices::open_untold(&*jobs.database.connection().await?, &month.to_settle.open).await
 }

@@ -73,6 +73,8 @@ pub struct ChainProgress {
     pub begin_after: i64,
     /// How many scans were written.
     pub scans: i64,
+    /// The contracts whose events were scanned for.
+    pub tokens: Vec<String>,
 }
 
 /// What one scan found, as it is written down.
@@ -95,11 +97,24 @@ pub async fn chain_begin(conn: Conn<'_>, chain: i64, begin_after: i64) -> Result
 
 /// How far a chain was scanned; None: nobody has looked at it yet.
 pub async fn chain_progress(mut conn: Conn<'_>, chain: i64) -> Result<Option<ChainProgress>, StoreError> {
-    let statement =
-        Statement::<(BigInt, BigInt)>::new("SELECT begin_after, scans FROM chains WHERE chain_id = ")
-            .bigint(chain);
-    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().next().map(|(begin_after, scans)| ChainProgress { begin_after, scans }))
+    let statement = Statement::<(BigInt, BigInt, Array<Text>)>::new(
+        "SELECT begin_after, scans, tokens FROM chains WHERE chain_id = ",
+    )
+    .bigint(chain);
+    let found: Vec<(i64, i64, Vec<String>)> = statement.load(&mut conn).await?;
+    let progress = |(begin_after, scans, tokens)| ChainProgress { begin_after, scans, tokens };
+    Ok(found.into_iter().next().map(progress))
+}
+
+/// Scans for the events of these contracts, too, from now on: what is being scanned without them is not written any more.
+pub async fn chain_tokens(conn: Conn<'_>, chain: i64, contracts: Vec<String>) -> Result<(), StoreError> {
+    let statement = Statement::new(
+        "UPDATE chains SET scans = scans + 1, tokens = ARRAY(SELECT DISTINCT UNNEST(tokens || ",
+    )
+    .value::<Array<Text>, _>(contracts)
+    .sql(")) WHERE chain_id = ")
+    .bigint(chain);
+    execute(conn, statement).await.map(drop)
 }
 
 /// The blocks of a chain that are remembered, newest first.

@@ -267,7 +267,7 @@ async fn an_event_that_another_node_numbers_otherwise_counts_once() {
         life.server.sql().await.query_one("SELECT chain_id FROM deposits", &[]).await.unwrap().get(0);
     chain_begin(&conn, chain, 0).await.unwrap();
     let found = ScanRows { rolled_back_to: None, deposits: read, blocks: vec![block] };
-    let progress = ChainProgress { begin_after: 0, scans: 0 };
+    let progress = ChainProgress { begin_after: 0, scans: 0, tokens: Vec::new() };
     assert!(scan_write(&mut conn, chain, &progress, &found, 256).await.unwrap());
     drop(conn);
     look(&life).await;

@@ -310,6 +310,39 @@ async fn whenever_the_process_that_scans_is_killed_everything_counts_once() {
 }
 
 #[tokio::test]
+async fn who_is_not_told_of_a_token_that_others_take_does_not_scan_past_its_deposits() {
+    let Some(node) = evm::locked().await else { return };
+    let mut settings = node.settings();
+    settings.tokens.truncate(1);
+    let server = TestServer::with(|config| {
+        config.clock = Clock::sandbox();
+        config.deposits = Some(settings);
+    })
+    .await;
+    let places = "ALTER SEQUENCE deposit_address_places RESTART WITH 11000";
+    server.sql().await.batch_execute(places).await.unwrap();
+    server.account("tenant", "0").await;
+    look(&server).await;
+    let told = TestServer::on(server.database_url.clone(), on(&node)).await;
+    let buyer = Buyer::of(&told, "tenant");
+    buyer.set_rate().await;
+    let quote = buyer.quote("ANKR_ERC20").await;
+    let input = json!({ "quoteId": quote["id"], "amount": quote["amount"], "idempotencyKey": "k" });
+    let (_, answer) = buyer.customer.try_mutate("prepay", "PrepayInput", input, "prepayment { id }").await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "nobody looks for it yet: {answer}");
+
+    look(&told).await;
+    let asked = buyer.prepay("ANKR_ERC20").await;
+    node.pay_in(1, &asked["depositAddress"], 1_110_000_000_000_000_000_000).await;
+    for _ in 0..3 {
+        confirm(&node, &server).await;
+    }
+    assert_eq!(buyer.status(&asked).await, "AWAITING_DEPOSIT");
+    look(&told).await;
+    assert_eq!(buyer.status(&asked).await, "PAID");
+}
+
+#[tokio::test]
 async fn a_node_of_another_chain_is_refused_and_no_address_is_given_out_before_the_chain_was_looked_at() {
     let Some(node) = evm::locked().await else { return };
     let mut settings = node.settings();

@@ -175,13 +175,16 @@ async fn with_address(
     {
         return Ok(wanted);
     }
-    submit(session, account, &input.idempotency_key, true, Action::Prepay(wanted.clone())).await?;
+    let provisional =
+        submit(session, account, &input.idempotency_key, true, Action::Prepay(wanted.clone())).await?;
+    let unmade = || ApiError::internal("a prepayment was not tried");
+    let asset = provisional.prepayment.as_ref().ok_or_else(unmade)?.currency;
     if session.repository().awaiting_deposits(account).await? >= AWAITING_DEPOSITS_MAX {
         let message =
             format!("{AWAITING_DEPOSITS_MAX} prepayments of the account wait for their tokens already");
         return Err(Refusal::new(RefusalCode::LimitExceeded, "quoteId", message).into());
     }
-    match depository.reserve(account).await {
+    match depository.reserve(account, asset).await {
         Ok(address) => Ok(Prepay { deposit_to: DepositTo::Address(address), ..wanted }),
         Err(AddressFailure::Store(error)) => Err(error.into()),
         Err(error) => Err(ApiError::new("UNAVAILABLE", error.to_string()).into()),

@@ -32,7 +32,7 @@ pub enum AddressFailure {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What is sent now might not be noticed.
-    #[error("the chain has not been looked at yet")]
+    #[error("the chain has not been looked at for this token yet")]
     NotWatched,
     #[error("there are no deposit addresses left")]
     NoneLeft,
@@ -83,14 +83,14 @@ impl Depository {
         }
     }
 
-    /// An address that nobody had before, and that is watched from now on.
-    pub async fn reserve(&self, account: AccountId) -> Result<String, AddressFailure> {
-        let conn = self.database.connection().await?;
+    /// An address that nobody had before, and that is watched from now on for an asset.
+    pub async fn reserve(&self, account: AccountId, asset: CurrencyCode) -> Result<String, AddressFailure> {
         if let Some(scanner) = &self.scanner
-            && deposits::chain_progress(&conn, scanner.chain_id()).await?.is_none()
+            && !scanner.is_scanned_for(asset).await?
         {
             return Err(AddressFailure::NotWatched);
         }
+        let conn = self.database.connection().await?;
         let place = deposits::address_place(&conn).await?;
         let address = self.key.address(u32::try_from(place)?)?.to_string();
         deposits::address_insert(&conn, place, &address, account).await?;

@@ -40,6 +40,8 @@ pub enum ScanFailure {
     Scan(#[from] ScanError),
     #[error("the node is of the chain {found}, where {wanted} is wanted")]
     OtherChain { found: u64, wanted: i64 },
+    #[error("other servers take the token {0}, which this one is not told of (ABACUS_TOKENS)")]
+    OtherTokens(String),
     #[error("what is in the database of the chain is not readable: {0}")]
     Corrupt(String),
 }
@@ -89,7 +91,19 @@ impl Scanner {
     }
 
     pub(super) fn takes(&self, asset: CurrencyCode) -> bool {
-        self.tokens.iter().any(|taken| taken.asset == asset)
+        self.contract_of(asset).is_some()
+    }
+
+    fn contract_of(&self, asset: CurrencyCode) -> Option<String> {
+        let taken = self.tokens.iter().find(|taken| taken.asset == asset);
+        taken.map(|taken| taken.token.contract.to_string())
+    }
+
+    /// Whether what is sent of an asset is noticed: its contract is among those that are scanned for.
+    pub(super) async fn is_scanned_for(&self, asset: CurrencyCode) -> Result<bool, StoreError> {
+        let conn = self.database.connection().await?;
+        let progress = deposits::chain_progress(&conn, self.chain_id).await?;
+        Ok(progress.zip(self.contract_of(asset)).is_some_and(|(it, contract)| it.tokens.contains(&contract)))
     }
 
     /// Refuses a node of another chain.
@@ -154,7 +168,15 @@ impl Scanner {
             deposits::chain_begin(&conn, self.chain_id, begin_after).await?;
             progress = deposits::chain_progress(&conn, self.chain_id).await?;
         }
-        let progress = progress.ok_or_else(|| ScanFailure::Corrupt("where it begins".to_owned()))?;
+        let mut progress = progress.ok_or_else(|| ScanFailure::Corrupt("where it begins".to_owned()))?;
+        let own: Vec<String> = self.tokens.iter().map(|taken| taken.token.contract.to_string()).collect();
+        if let Some(other) = progress.tokens.iter().find(|scanned| !own.contains(scanned)) {
+            return Err(ScanFailure::OtherTokens(other.clone()));
+        }
+        if own.iter().any(|contract| !progress.tokens.contains(contract)) {
+            deposits::chain_tokens(&conn, self.chain_id, own.clone()).await?;
+            progress = ChainProgress { scans: progress.scans.saturating_add(1), tokens: own, ..progress };
+        }
         let blocks = deposits::chain_blocks(&conn, self.chain_id).await?;
         Ok((progress, Memory::of(blocks.iter().map(block).collect::<Result<Vec<_>, _>>()?)))
     }
