@@ -80,7 +80,8 @@ mirrored_enum! {
         JobFailed,
         /// A gauge was not reported for a time: it counts as zero for it.
         GaugeSilent,
-        /// Tokens arrived that pay nothing: the provider decides what becomes of them.
+        /// Tokens arrived that pay nothing, and the provider decides what becomes of them; or ones of which that was told pay after
+        /// all, or are on the chain no more. The message says which.
         DepositUnused,
         /// For operators: a month's invoice cannot be issued, as the rate of a currency is missing, say; it is tried again.
         InvoiceHeldUp,

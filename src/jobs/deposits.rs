@@ -12,6 +12,7 @@ use crate::engine::die_at;
 use crate::payments::{ScanFailure, Scanner};
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
+use crate::store::leases::{self, Lease};
 
 /// Addresses that are read at a time.
 const PAGE: i64 = 256;
@@ -25,14 +26,21 @@ const AT_ONCE: usize = 16;
 /// A process that was not told of the chain keeps out of it, and does not hold the lease of those that were.
 pub async fn deposit_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
     let Some(depository) = &jobs.depository else { return Ok(Runs::default()) };
-    if let Some(scanner) = depository.scanner()
-        && permit.goes_on(jobs).await?
-    {
+    if let Some(scanner) = depository.scanner() {
+        if !permit.goes_on(jobs).await? {
+            scanner.rest();
+            return Ok(Runs::default());
+        }
         let scanned = scan(jobs, scanner, permit).await;
         metrics::gauge!("abacus_chain_is_scanned").set(if scanned.is_ok() { 1_u32 } else { 0 });
         if let Err(error) = scanned {
             metrics::counter!("abacus_chain_failures_total").increment(1);
             tracing::error!(%error, "the chain could not be looked at; it is tried again");
+            if error.is_of_settings() {
+                // Others may have been told better.
+                leases::lease_end(&*jobs.database.connection().await?, Lease::Deposits, &jobs.holder).await?;
+                return Ok(Runs::default());
+            }
         }
     }
     count(jobs, permit).await

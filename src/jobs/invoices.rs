@@ -47,7 +47,7 @@ pub async fn invoice_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
         }
         let to_tell = months.iter().filter(|month| settled.months.contains(&month.to_settle.open));
         for (month, why) in to_tell.filter_map(|month| Some((month, month.to_tell.as_ref()?))) {
-            tell(jobs, month, why).await?;
+            tell(jobs, month, why).await;
         }
     }
     Ok(runs)
@@ -118,17 +118,20 @@ fn decided(jobs: &JobContext, draft: &Draft, now: DateTime<Utc>) -> Decided {
 }
 
 fn held(jobs: &JobContext, draft: &Draft, why: &HeldUp, now: DateTime<Utc>) -> (Settled, Option<HeldUp>) {
+    let due = due_by(jobs, now);
     let held_for = now.signed_duration_since(draft.invoice.month.end);
-    let (least, most) = AGAIN_AFTER;
-    let (quiet, least) = match why {
-        HeldUp::UnderWay => (UNDER_WAY_MAX, least),
+    let tried_for = due.signed_duration_since(draft.invoice.month.end);
+    let (is_to_be_told, again_after) = match why {
         // It may be that the database was busy.
-        HeldUp::Unreadable(_) => (UNREADABLE_MAX, AGAIN_SOON),
-        HeldUp::NoRate(_) | HeldUp::OutOfRange | HeldUp::TooMany => (TimeDelta::zero(), least),
+        HeldUp::Unreadable(_) => (tried_for >= UNREADABLE_MAX, tried_for.clamp(AGAIN_SOON, AGAIN_AFTER.0)),
+        HeldUp::UnderWay => (held_for > UNDER_WAY_MAX, held_for.clamp(AGAIN_AFTER.0, AGAIN_AFTER.1)),
+        HeldUp::NoRate(_) | HeldUp::OutOfRange | HeldUp::TooMany => {
+            (true, held_for.clamp(AGAIN_AFTER.0, AGAIN_AFTER.1))
+        }
     };
-    let to_tell = (!draft.open.told && held_for >= quiet).then(|| why.clone());
-    let until = due_by(jobs, now).checked_add_signed(held_for.clamp(least, most)).unwrap_or(now);
-    (Settled::HeldUp { until, told: draft.open.told || to_tell.is_some() }, to_tell)
+    let until = due.checked_add_signed(again_after).unwrap_or(now);
+    let to_tell = (is_to_be_told && !draft.open.told).then(|| why.clone());
+    (Settled::HeldUp { until, told: draft.open.told }, to_tell)
 }
 
 /// Settles a page. Where that cannot be written each month is settled by itself, and held up if it still cannot be.
@@ -139,19 +142,24 @@ async fn settle_all(
 ) -> Result<Settling, StoreError> {
     let mut connection = jobs.database.connection().await?;
     let all = months.iter().map(|month| month.to_settle.clone()).collect();
+    let is_of_a_month =
+        |error: &StoreError| can_be_asked(error) && !matches!(error, StoreError::Contended(_));
     match settle(&mut connection, all, now).await {
-        Err(error) if can_be_asked(&error) => {}
+        Err(error) if is_of_a_month(&error) => {}
         settled => return settled,
     }
     let mut settled = Settling::default();
     for month in months {
         let one = match settle(&mut connection, vec![month.to_settle.clone()], now).await {
-            Err(error) if can_be_asked(&error) => {
+            Err(error) if is_of_a_month(&error) => {
                 let (account, period) = (month.to_settle.open.account, month.period);
                 metrics::counter!("abacus_job_errors_total").increment(1);
                 tracing::error!(%account, %period, %error, "an invoice cannot be written; it is tried again");
                 let until = now.checked_add_signed(AGAIN_AFTER.0).unwrap_or(now);
-                let held = Settled::HeldUp { until, told: month.to_settle.open.told };
+                let held = match month.to_settle.settled {
+                    Settled::Runs { .. } => Settled::Runs { until },
+                    _ => Settled::HeldUp { until, told: month.to_settle.open.told },
+                };
                 settle(&mut connection, vec![ToSettle { settled: held, ..month.to_settle.clone() }], now)
                     .await?
             }
@@ -164,12 +172,20 @@ async fn settle_all(
 }
 
 /// Tells operators.
-async fn tell(jobs: &JobContext, month: &Decided, why: &HeldUp) -> Result<(), StoreError> {
+async fn tell(jobs: &JobContext, month: &Decided, why: &HeldUp) {
     let (account, period) = (month.to_settle.open.account, month.period);
     metrics::counter!("abacus_invoices_held_up_total").increment(1);
     tracing::warn!(%account, %period, %why, "an invoice is not issued; it is tried again");
     let held = InvoiceHeldUp { period, message: why.to_string() };
-    let Err(error) = submit(jobs, account, Action::TellInvoiceHeldUp(held)).await else { return Ok(()) };
-    tracing::error!(%account, %error, "nor could that be told; it is with the next try");
-    open_invoices::open_untold(&*jobs.database.connection().await?, &month.to_settle.open).await
+    let told = match submit(jobs, account, Action::TellInvoiceHeldUp(held)).await {
+        Ok(_) => keep_told(jobs, &month.to_settle.open).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = told {
+        tracing::error!(%account, %error, "nor could that be told and kept; it is told with the next try");
+    }
+}
+
+async fn keep_told(jobs: &JobContext, month: &OpenInvoice) -> Result<(), StoreError> {
+    open_invoices::open_told(&*jobs.database.connection().await?, month).await
 }

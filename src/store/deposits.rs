@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{Array, BigInt, Bool, Numeric, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Numeric, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
@@ -151,7 +151,6 @@ pub async fn scan_write(
             leave_forks(conn, chain, &found.blocks).await?;
         }
         if !found.deposits.is_empty() {
-            leave_other_numbers(conn, &found.deposits).await?;
             deposit_insert(conn, chain, &found.deposits).await?;
         }
         if !found.blocks.is_empty() {
@@ -189,32 +188,6 @@ async fn leave_forks(conn: Conn<'_>, chain: i64, blocks: &[(i64, String)]) -> Re
     execute(conn, statement).await.map(drop)
 }
 
-/// Events of a transaction to an address that another node had numbered otherwise are the ones that were read now.
-async fn leave_other_numbers(conn: Conn<'_>, deposits: &[Deposit]) -> Result<(), StoreError> {
-    let texts = |text: fn(&Deposit) -> &String| deposits.iter().map(|d| text(d).clone()).collect::<Vec<_>>();
-    let numbers = |number: fn(&Deposit) -> i64| deposits.iter().map(number).collect::<Vec<_>>();
-    let statement = Statement::new("WITH read AS (SELECT * FROM UNNEST(")
-        .value::<Array<BigInt>, _>(numbers(|d| d.account.0))
-        .sql(", ")
-        .value::<Array<Text>, _>(texts(|d| &d.place.block_hash))
-        .sql(", ")
-        .value::<Array<Text>, _>(texts(|d| &d.place.transaction))
-        .sql(", ")
-        .value::<Array<Text>, _>(texts(|d| &d.address))
-        .sql(", ")
-        .value::<Array<BigInt>, _>(numbers(|d| d.place.log_index))
-        .sql(
-            ") r (account_id, block_hash, transaction_hash, address, log_index)) \
-             UPDATE deposits t SET is_gone = true \
-             FROM (SELECT DISTINCT account_id, block_hash, transaction_hash, address FROM read) k \
-             WHERE t.account_id = k.account_id AND t.block_hash = k.block_hash \
-             AND t.transaction_hash = k.transaction_hash AND t.address = k.address AND NOT t.is_gone \
-             AND NOT EXISTS (SELECT FROM read r WHERE r.account_id = t.account_id AND r.block_hash = t.block_hash \
-             AND r.transaction_hash = t.transaction_hash AND r.log_index = t.log_index)",
-        );
-    execute(conn, statement).await.map(drop)
-}
-
 /// Keeps deposits; one that is there already is not gone any more.
 pub async fn deposit_insert(conn: Conn<'_>, chain: i64, deposits: &[Deposit]) -> Result<(), StoreError> {
     let columns = Columns::new()
@@ -225,14 +198,16 @@ pub async fn deposit_insert(conn: Conn<'_>, chain: i64, deposits: &[Deposit]) ->
         .column::<BigInt, _>("block_number", deposits.iter().map(|d| d.place.block_number))
         .column::<Timestamptz, _>("block_time", deposits.iter().map(|d| d.block_time))
         .column::<Text, _>("transaction_hash", deposits.iter().map(|d| d.place.transaction.clone()))
-        .column::<Text, _>("asset", deposits.iter().map(|d| d.asset.to_string()))
+        .column::<Text, _>("asset", deposits.iter().map(|d| d.place.asset.to_string()))
         .column::<Numeric, _>("amount", deposits.iter().map(|d| d.amount))
         .column::<Text, _>("sender", deposits.iter().map(|d| d.sender.clone()))
-        .column::<Text, _>("address", deposits.iter().map(|d| d.address.clone()))
+        .column::<Text, _>("address", deposits.iter().map(|d| d.place.address.clone()))
         .column::<Bool, _>("is_gone", deposits.iter().map(|d| d.is_gone))
-        .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()));
+        .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()))
+        .column::<Integer, _>("nth", deposits.iter().map(|d| d.place.nth));
     let statement = columns.insert_into("deposits").sql(
-        " ON CONFLICT (account_id, block_hash, transaction_hash, log_index) DO UPDATE SET is_gone = false WHERE deposits.is_gone",
+        " ON CONFLICT (account_id, block_hash, transaction_hash, address, asset, nth) DO UPDATE SET is_gone = false \
+         WHERE deposits.is_gone",
     );
     execute(conn, statement).await.map(drop)
 }
@@ -307,7 +282,9 @@ pub async fn deposit_decide(conn: Conn<'_>, deposits: &[Arc<Deposit>]) -> Result
         .column::<BigInt, _>("account_id", deposits.iter().map(|d| d.account.0))
         .column::<Text, _>("block_hash", deposits.iter().map(|d| d.place.block_hash.clone()))
         .column::<Text, _>("transaction_hash", deposits.iter().map(|d| d.place.transaction.clone()))
-        .column::<BigInt, _>("log_index", deposits.iter().map(|d| d.place.log_index))
+        .column::<Text, _>("address", deposits.iter().map(|d| d.place.address.clone()))
+        .column::<Text, _>("asset", deposits.iter().map(|d| d.place.asset.to_string()))
+        .column::<Integer, _>("nth", deposits.iter().map(|d| d.place.nth))
         .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()));
-    execute(conn, columns.update("deposits", 4)).await.map(drop)
+    execute(conn, columns.update("deposits", 6)).await.map(drop)
 }

@@ -466,7 +466,7 @@ fn deposits_to(conn: Connection, keys: Vec<AddressOf>) -> Fetching<AddressOf, Ro
     async move {
         let mut to: HashMap<AddressOf, Vec<Arc<Deposit>>> = HashMap::new();
         for deposit in deposits::deposits_to(&conn, &keys).await? {
-            to.entry((deposit.account, deposit.address.clone())).or_default().push(Arc::new(deposit));
+            to.entry((deposit.account, deposit.place.address.clone())).or_default().push(Arc::new(deposit));
         }
         Ok(to.into_iter().map(|(address, deposits)| (address, deposits.into())).collect())
     }

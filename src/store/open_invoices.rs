@@ -144,9 +144,9 @@ pub(super) async fn open_keep(conn: Conn<'_>, months: &[Waiting]) -> Result<(), 
     execute(conn, columns(months).update("open_invoices", 2)).await.map(drop)
 }
 
-/// Forgets that operators were told of a month.
-pub async fn open_untold(conn: Conn<'_>, month: &OpenInvoice) -> Result<(), StoreError> {
-    let statement = Statement::new("UPDATE open_invoices SET told = false WHERE account_id = ")
+/// Keeps that operators were told of a month.
+pub async fn open_told(conn: Conn<'_>, month: &OpenInvoice) -> Result<(), StoreError> {
+    let statement = Statement::new("UPDATE open_invoices SET told = true WHERE account_id = ")
         .bigint(month.account.0)
         .sql(" AND start_time = ")
         .instant(month.start);

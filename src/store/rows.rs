@@ -984,10 +984,11 @@ pub struct DepositRow {
     address: String,
     is_gone: bool,
     state: Coded<DepositState>,
+    nth: i32,
 }
 
 impl Row for DepositRow {
-    columns!(deposits: account_id, block_hash, log_index, block_number, block_time, transaction_hash, asset, amount, sender, address, is_gone, state);
+    columns!(deposits: account_id, block_hash, log_index, block_number, block_time, transaction_hash, asset, amount, sender, address, is_gone, state, nth);
     type Domain = Deposit;
 
     fn into_domain(self) -> Result<Deposit, StoreError> {
@@ -998,12 +999,13 @@ impl Row for DepositRow {
                 log_index: self.log_index,
                 block_hash: self.block_hash,
                 transaction: self.transaction_hash,
+                address: self.address,
+                asset: self.asset.0,
+                nth: self.nth,
             },
             block_time: self.block_time,
-            asset: self.asset.0,
             amount: self.amount.0,
             sender: self.sender,
-            address: self.address,
             is_gone: self.is_gone,
             state: self.state.0,
         })

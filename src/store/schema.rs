@@ -423,7 +423,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    deposits (account_id, block_hash, transaction_hash, log_index) {
+    deposits (account_id, block_hash, transaction_hash, address, asset, nth) {
         account_id -> BigInt,
         block_hash -> Text,
         log_index -> BigInt,
@@ -437,6 +437,7 @@ diesel::table! {
         address -> Text,
         is_gone -> Bool,
         state -> Text,
+        nth -> Integer,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use abacus::clock::Clock;
 use abacus::domain::ids::AccountId;
-use abacus::domain::money::Currencies;
+use abacus::domain::money::{Currencies, CurrencyCode};
+use abacus::domain::prepay::{Deposit, DepositState};
 use abacus::jobs::deposits::deposit_pass;
 use abacus::jobs::{JobContext, Permit};
-use abacus::store::deposits::{ChainProgress, ScanRows, chain_begin, deposits_to, scan_write};
+use abacus::store::deposits::{ScanRows, chain_begin, chain_progress, deposits_to, scan_write};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -216,7 +217,7 @@ async fn a_deposit_that_is_undone_is_taken_back_and_counts_when_it_comes_again()
     assert_eq!(kinds(&notices), ["PAYMENT_FAILED"]);
     assert!(notices[0].1.contains("33.3 USDT_ERC20"));
     // The same transaction in another block, after the first time was over.
-    let again = "INSERT INTO deposits SELECT account_id, 'another block', log_index, chain_id, block_number + 9,
+    let again = "INSERT INTO deposits SELECT account_id, 'another block', log_index + 3, chain_id, block_number + 9,
         block_time + interval '4 days', transaction_hash, asset, amount, sender, address, false, 'SEEN' FROM deposits";
     life.server.sql().await.batch_execute(again).await.unwrap();
     look(&life).await;
@@ -250,31 +251,93 @@ async fn after_a_re_organisation_other_tokens_may_come_for_another_day() {
     );
 }
 
+/// Writes down a scan that found these deposits, and has them decided on.
+async fn scan_finds(life: &Life, found: Vec<Deposit>, blocks: Vec<(i64, String)>) {
+    let sql = life.server.sql().await;
+    let chain: i64 = sql.query_one("SELECT min(chain_id) FROM deposits", &[]).await.unwrap().get(0);
+    let mut conn = life.server.server.app.jobs.database.connection().await.unwrap();
+    chain_begin(&conn, chain, 0).await.unwrap();
+    let progress = chain_progress(&conn, chain).await.unwrap().unwrap();
+    let found = ScanRows { rolled_back_to: None, deposits: found, blocks };
+    assert!(scan_write(&mut conn, chain, &progress, &found, 256).await.unwrap());
+    drop(conn);
+    look(life).await;
+}
+
+/// The deposits to a prepayment, as a scan finds them.
+async fn rows(life: &Life, prepayment: &Value) -> Vec<Deposit> {
+    let account = AccountId(life.account.trim_start_matches("acc_").parse().unwrap());
+    let address = prepayment["depositAddress"].as_str().unwrap().to_owned();
+    let conn = life.server.server.app.jobs.database.connection().await.unwrap();
+    let kept = deposits_to(&conn, &[(account, address)]).await.unwrap();
+    kept.into_iter().map(|deposit| Deposit { state: DepositState::Seen, ..deposit }).collect()
+}
+
 #[tokio::test]
-async fn an_event_that_another_node_numbers_otherwise_counts_once() {
+async fn events_that_another_node_numbers_otherwise_count_once() {
     let life = Life::begin(BEGIN, "0").await;
     let buyer = Buyer::of(&life.server, "tenant");
     let asked = buyer.prepay("USDT_ERC20").await;
-    let short = buyer.simulate(&asked, "USDT_ERC20", "20").await;
-    let jobs = &life.server.server.app.jobs;
-    let account = AccountId(life.account.trim_start_matches("acc_").parse().unwrap());
-    let address = short["depositAddress"].as_str().unwrap().to_owned();
-    let mut conn = jobs.database.connection().await.unwrap();
-    let mut read = deposits_to(&conn, &[(account, address)]).await.unwrap();
-    read[0].place.log_index = 7;
-    let block = (read[0].place.block_number, read[0].place.block_hash.clone());
-    let chain: i64 =
-        life.server.sql().await.query_one("SELECT chain_id FROM deposits", &[]).await.unwrap().get(0);
-    chain_begin(&conn, chain, 0).await.unwrap();
-    let found = ScanRows { rolled_back_to: None, deposits: read, blocks: vec![block] };
-    let progress = ChainProgress { begin_after: 0, scans: 0, tokens: Vec::new() };
-    assert!(scan_write(&mut conn, chain, &progress, &found, 256).await.unwrap());
-    drop(conn);
-    look(&life).await;
-    assert_eq!(buyer.status(&asked).await, "AWAITING_DEPOSIT", "it was 20 once");
-    let mut states = buyer.states(&asked).await;
-    states.sort();
-    assert_eq!((states, buyer.notices().await), (vec!["COUNTED".to_owned(), "UNDONE".to_owned()], vec![]));
+    buyer.simulate(&asked, "USDT_ERC20", "17").await;
+    let first = rows(&life, &asked).await.remove(0);
+    // The same transaction sends once more, and another token; nodes number by block, by transaction, not at all.
+    let mut second = Deposit { amount: "0.000001".parse().unwrap(), ..first.clone() };
+    second.place.nth = 1;
+    let mut other = first.clone();
+    other.place.asset = CurrencyCode::parse("ANKR_ERC20").unwrap();
+    for numbers in [[1, 2, 3], [0, 1, 2], [0, 0, 0], [2, 1, 0]] {
+        let mut read = vec![first.clone(), second.clone(), other.clone()];
+        for (deposit, number) in read.iter_mut().zip(numbers) {
+            deposit.place.log_index = number;
+        }
+        scan_finds(&life, read, Vec::new()).await;
+        assert_eq!(buyer.status(&asked).await, "AWAITING_DEPOSIT", "17.000001 came once: {numbers:?}");
+        let mut states = buyer.states(&asked).await;
+        states.sort();
+        assert_eq!(states, ["COUNTED", "COUNTED", "UNUSED"]);
+    }
+    assert_eq!(kinds(&buyer.notices().await), ["DEPOSIT_UNUSED"], "of the other token, once");
+}
+
+#[tokio::test]
+async fn what_was_found_in_a_block_that_the_chain_has_not_is_gone() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    let mut moved = rows(&life, &asked).await;
+    moved[0].place.block_hash = "the chain's".to_owned();
+    let block = (moved[0].place.block_number, moved[0].place.block_hash.clone());
+    scan_finds(&life, Vec::new(), vec![block.clone()]).await;
+    assert_eq!(
+        (buyer.status(&asked).await.as_str(), buyer.states(&asked).await),
+        ("AWAITING_DEPOSIT", vec!["UNDONE".to_owned()])
+    );
+    scan_finds(&life, moved, vec![block]).await;
+    assert_eq!(
+        (buyer.status(&asked).await.as_str(), buyer.moves().await),
+        ("PAID", vec!["PREPAYMENT FINISHED".to_owned(), "PREPAYMENT FAILED".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_late_deposit_steps_in_at_once_for_one_that_is_undone() {
+    let life = Life::begin(BEGIN, "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let asked = buyer.prepay("USDT_ERC20").await;
+    buyer.simulate(&asked, "USDT_ERC20", "33.3").await;
+    life.advance("2026-03-02T12:00:00Z").await;
+    buyer.simulate(&asked, "USDT_ERC20", "34").await;
+    assert_eq!(buyer.states(&asked).await, ["COUNTED", "UNUSED"]);
+    chain_says(&life, "is_gone = true WHERE amount = 33.3").await;
+    let now = buyer.now(&asked).await;
+    assert_eq!((&now["status"], &now["transaction"]["status"]), (&json!("PAID"), &json!("FINISHED")));
+    assert_eq!(buyer.states(&asked).await, ["UNDONE", "COUNTED"]);
+    let notices = buyer.notices().await;
+    assert_eq!(kinds(&notices), ["DEPOSIT_UNUSED", "DEPOSIT_UNUSED", "DEPOSIT_UNUSED"]);
+    assert!(notices.iter().any(|(_, told)| told.contains("used after all")), "{notices:?}");
+    assert!(notices.iter().any(|(_, told)| told.contains("0.7 USDT_ERC20 is not used")), "{notices:?}");
+    life.server.assert_ledger_is_healthy().await;
 }
 
 #[tokio::test]
@@ -323,7 +386,7 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
     }
     // What a process that was killed after the scan had left undone.
     let seen = "INSERT INTO deposits SELECT account_id, block_hash, 1, chain_id, block_number, block_time, transaction_hash, asset,
-        3.3, sender, address, false, 'SEEN' FROM deposits";
+        3.3, sender, address, false, 'SEEN', 1 FROM deposits";
     life.server.sql().await.batch_execute(seen).await.unwrap();
     let others = other_servers(&life);
     let own = life.server.server.app.jobs.clone();

@@ -95,7 +95,7 @@ impl<'a> Draft<'a> {
 
     /// What reached an address, as far as it was read.
     pub fn deposits_to(&self, address: &str) -> Vec<Arc<Deposit>> {
-        let to_it = self.book.deposits.iter().filter(|(_, deposit)| deposit.address == address);
+        let to_it = self.book.deposits.iter().filter(|(_, deposit)| deposit.place.address == address);
         to_it.map(|(place, deposit)| Arc::clone(self.gain.deposits.get(place).unwrap_or(deposit))).collect()
     }
 

@@ -25,15 +25,21 @@ coded_enum! {
     }
 }
 
-/// Where on a chain a deposit is: no two have the same, and they are in the chain's order.
+/// Which event of a chain a deposit is: no two are the same, and they are in the chain's order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DepositPlace {
     pub block_number: i64,
-    /// Its place among the events of the block.
+    /// Its place among the events of the block, as it was told first.
     pub log_index: i64,
     pub block_hash: String,
-    /// The hash of the transaction: nodes were seen that number events by transaction.
+    /// The hash of the transaction.
     pub transaction: String,
+    /// Where the tokens went.
+    pub address: String,
+    pub asset: CurrencyCode,
+    /// Which of the transaction's transfers of the asset to the address it is, from 0 on: on that nodes agree, and not on the
+    /// number among the block's events.
+    pub nth: i32,
 }
 
 /// Tokens that reached an address.
@@ -44,10 +50,8 @@ pub struct Deposit {
     pub place: DepositPlace,
     /// When its block was made, as its maker says.
     pub block_time: DateTime<Utc>,
-    pub asset: CurrencyCode,
     pub amount: Decimal,
     pub sender: String,
-    pub address: String,
     /// Whether the chain has it no more.
     pub is_gone: bool,
     pub state: DepositState,
@@ -57,7 +61,11 @@ impl fmt::Display for Deposit {
     /// As operators need it to find the sender.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let amount = self.amount.normalize();
-        write!(f, "{amount} {} from {} (transaction {})", self.asset, self.sender, self.place.transaction)
+        write!(
+            f,
+            "{amount} {} from {} (transaction {})",
+            self.place.asset, self.sender, self.place.transaction
+        )
     }
 }
 
@@ -130,7 +138,7 @@ impl DepositCount {
         let deadline = held.deposit_deadline()?;
         Ok(if !held.status.holds_offer() {
             Some(Unused::NoPrepayment)
-        } else if deposit.asset != held.currency {
+        } else if deposit.place.asset != held.currency {
             Some(Unused::OtherAsset(held.currency))
         } else if !came_by(deadline, deposit, deposits) {
             Some(Unused::Late(deadline))
@@ -156,8 +164,9 @@ impl DepositCount {
 /// Whether the chain had this transfer in time. One that a re-organisation moved into a later block was in time once.
 fn came_by(deadline: DateTime<Utc>, deposit: &Deposit, deposits: &[Arc<Deposit>]) -> bool {
     let same = |other: &&Arc<Deposit>| {
-        other.place.transaction == deposit.place.transaction
-            && (&other.asset, other.amount) == (&deposit.asset, deposit.amount)
+        let (one, another) = (&deposit.place, &other.place);
+        (&one.transaction, one.asset, one.nth) == (&another.transaction, another.asset, another.nth)
+            && other.amount == deposit.amount
     };
     deposit.block_time <= deadline || deposits.iter().filter(same).any(|other| other.block_time <= deadline)
 }
@@ -211,12 +220,13 @@ mod tests {
                 log_index: 0,
                 block_hash: format!("block {minutes}"),
                 transaction: format!("transaction {minutes}"),
+                address: "address".to_owned(),
+                asset: code("USDT_ERC20"),
+                nth: 0,
             },
             block_time: begin() + TimeDelta::minutes(minutes),
-            asset: code("USDT_ERC20"),
             amount: dec(amount),
             sender: "sender".to_owned(),
-            address: "address".to_owned(),
             is_gone: false,
             state: DepositState::Seen,
         }
@@ -266,7 +276,8 @@ mod tests {
 
     #[test]
     fn what_is_short_gone_or_of_another_token_is_not_enough() {
-        let other = Deposit { asset: code("ANKR_ERC20"), ..deposit(1, "33.3") };
+        let mut other = deposit(1, "33.3");
+        other.place.asset = code("ANKR_ERC20");
         let gone = Deposit { is_gone: true, ..deposit(2, "33.3") };
         let count = count(vec![other, gone, deposit(3, "33.299999")]);
         assert!(!count.is_enough);

@@ -161,7 +161,7 @@ async fn deposit_to(session: &Session, quote: QuoteId) -> MutationResult<Deposit
 }
 
 /// The same, with an address of its own where tokens are to come. Addresses are watched for ever: what is refused takes none,
-/// nor does what this key has done already, and an account has so many that wait at the most.
+/// nor does what this key has done already, and an account has about so many that wait at the most.
 async fn with_address(
     session: &Session,
     account: AccountId,
@@ -170,16 +170,19 @@ async fn with_address(
 ) -> MutationResult<Prepay> {
     let Some(depository) = session.app.jobs.depository.as_ref() else { return Ok(wanted) };
     let key = text::idempotency_key(&input.idempotency_key)?;
-    if wanted.deposit_to != DepositTo::Unreserved
-        || session.repository().answer(account, key).await?.is_some()
-    {
+    let is_answered = async || -> MutationResult<bool> {
+        Ok(session.repository().answer(account, key.clone()).await?.is_some())
+    };
+    if wanted.deposit_to != DepositTo::Unreserved || is_answered().await? {
         return Ok(wanted);
     }
     let provisional =
         submit(session, account, &input.idempotency_key, true, Action::Prepay(wanted.clone())).await?;
     let unmade = || ApiError::internal("a prepayment was not tried");
     let asset = provisional.prepayment.as_ref().ok_or_else(unmade)?.currency;
-    if session.repository().awaiting_deposits(account).await? >= AWAITING_DEPOSITS_MAX {
+    if session.repository().awaiting_deposits(account).await? >= AWAITING_DEPOSITS_MAX
+        && !is_answered().await?
+    {
         let message =
             format!("{AWAITING_DEPOSITS_MAX} prepayments of the account wait for their tokens already");
         return Err(Refusal::new(RefusalCode::LimitExceeded, "quoteId", message).into());

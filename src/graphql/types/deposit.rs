@@ -17,7 +17,7 @@ pub struct Deposit(pub Arc<prepay::Deposit>);
 impl Deposit {
     /// How much, of which token.
     async fn amount(&self) -> Inline<Money> {
-        Money::inline(domain::money::Money::new(self.0.amount, self.0.asset))
+        Money::inline(domain::money::Money::new(self.0.amount, self.0.place.asset))
     }
 
     /// The address that sent it.

@@ -13,10 +13,10 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{Deposit, DepositPlace, DepositState};
 use crate::engine::die_at;
 use crate::payments::onchain::address::Address;
-use crate::payments::onchain::chain::{BlockRef, Chain, ChainError};
+use crate::payments::onchain::chain::{BlockRef, Chain, ChainError, Hash};
 use crate::payments::onchain::memory::{KEPT, Memory};
 use crate::payments::onchain::rpc::{BadUrl, Limits, Rpc};
-use crate::payments::onchain::transfer::Transfer;
+use crate::payments::onchain::transfer::{Place, Transfer};
 use crate::payments::onchain::watch::{Scan, ScanError, Watch};
 use crate::store::database::Database;
 use crate::store::deposits::{self, ChainProgress, ScanRows};
@@ -44,6 +44,13 @@ pub enum ScanFailure {
     OtherTokens(String),
     #[error("what is in the database of the chain is not readable: {0}")]
     Corrupt(String),
+}
+
+impl ScanFailure {
+    /// Whether this process was told wrongly of the chain.
+    pub fn is_of_settings(&self) -> bool {
+        matches!(self, Self::OtherChain { .. } | Self::OtherTokens(_))
+    }
 }
 
 impl From<ChainError> for ScanFailure {
@@ -139,14 +146,23 @@ impl Scanner {
         die_at("deposit-before-the-scan-is-written");
         let written = deposits::scan_write(&mut conn, self.chain_id, &progress, &found, kept).await?;
         die_at("deposit-after-the-scan-is-written");
-        self.note(&memory, &scan);
+        self.note(&memory, &scan, written);
         Ok(written && scan.has_more)
     }
 
-    fn note(&self, before: &Memory, scan: &Scan) {
+    /// Another may have scanned meanwhile: then what is read again is as long as any scan's.
+    pub fn rest(&self) {
+        self.last_stretch.store(SPAN.get(), Ordering::Relaxed);
+    }
+
+    fn note(&self, before: &Memory, scan: &Scan, written: bool) {
         let Some(last) = scan.scanned.iter().map(|block| block.number).max() else { return };
-        let from = before.newest().map_or(last, |newest| newest.number);
-        self.last_stretch.store(last.saturating_sub(from).min(SPAN.get()), Ordering::Relaxed);
+        if !written {
+            return self.rest();
+        }
+        let base = scan.rolled_back.as_ref().map(|back| back.to).or(before.newest());
+        let length = base.map_or(0, |base| last.saturating_sub(base.number));
+        self.last_stretch.store(length.min(SPAN.get()), Ordering::Relaxed);
         if let Ok(newest) = u32::try_from(last) {
             metrics::gauge!("abacus_chain_block").set(newest);
         }
@@ -218,8 +234,12 @@ impl Scanner {
         for block in &scan.scanned {
             found.blocks.push((signed(block.number)?, block.hash.to_string()));
         }
+        let mut counts: BTreeMap<(BlockRef, Hash, Address, Address), i32> = BTreeMap::new();
         for transfer in &scan.transfers {
-            found.deposits.extend(self.deposit(transfer, &owners)?);
+            let Place { block, transaction, .. } = transfer.place;
+            let next = counts.entry((block, transaction, transfer.to, transfer.token)).or_default();
+            found.deposits.extend(self.deposit(transfer, *next, &owners)?);
+            *next = next.saturating_add(1);
         }
         Ok(found)
     }
@@ -228,6 +248,7 @@ impl Scanner {
     fn deposit(
         &self,
         transfer: &Transfer,
+        nth: i32,
         owners: &BTreeMap<String, AccountId>,
     ) -> Result<Option<Deposit>, ScanFailure> {
         let address = transfer.to.to_string();
@@ -249,12 +270,13 @@ impl Scanner {
                 log_index: signed(transfer.place.log_index)?,
                 block_hash: transfer.place.block.hash.to_string(),
                 transaction: transfer.place.transaction.to_string(),
+                address,
+                asset: taken.asset,
+                nth,
             },
             block_time: block_time.ok_or_else(|| unreadable("a block's time"))?,
-            asset: taken.asset,
             amount,
             sender: transfer.from.to_string(),
-            address,
             is_gone: false,
             state: DepositState::Seen,
         }))

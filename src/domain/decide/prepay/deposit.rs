@@ -43,7 +43,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Pre
     let count = DepositCount::of(held, &draft.deposits_to(address))?;
     let settled = match (held.paid_at, count.is_enough) {
         (None, true) => pay(draft, held, &count)?,
-        (Some(_), false) => take_back(draft, held)?,
+        (Some(_), false) => return take_back(draft, held),
         (None, false) | (Some(_), true) => Arc::new(held.clone()),
     };
     let subject = held.id.to_string();
@@ -143,19 +143,24 @@ fn pay(draft: &mut Draft<'_>, held: &Prepayment, count: &DepositCount) -> Result
     }))
 }
 
-/// What it was paid with is on the chain no more: it waits again, so long as for an offer that is new. Its term runs on.
+/// What it was paid with is on the chain no more: it waits again, so long as for an offer that is new, unless what else there is
+/// is in time by that and enough. Its term runs on.
 fn take_back(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>, Refusal> {
     if let Some(paid) = held.transaction.and_then(|id| draft.transaction(id)).cloned() {
         draft.put_transaction(Transaction { status: TransactionStatus::Failed, ..Transaction::clone(&paid) });
     }
-    let message = format!(
-        "The deposit of {} {} is on the chain no more, which was re-organised: it is waited for again.",
-        held.amount.normalize(),
-        held.currency
-    );
-    draft.notify(NoticeKind::PaymentFailed, message, held.id.to_string())?;
     let until = draft.instant.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?;
-    Ok(draft.put_prepayment(held.awaiting_deposit(Some(until))?))
+    let waiting = draft.put_prepayment(held.awaiting_deposit(Some(until))?);
+    let settled = settle(draft, &waiting)?;
+    if settled.paid_at.is_none() {
+        let message = format!(
+            "The deposit of {} {} is on the chain no more, which was re-organised: it is waited for again.",
+            held.amount.normalize(),
+            held.currency
+        );
+        draft.notify(NoticeKind::PaymentFailed, message, held.id.to_string())?;
+    }
+    Ok(settled)
 }
 
 /// What was to be paid came in; what came beyond it is nobody's income.

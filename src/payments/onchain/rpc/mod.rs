@@ -74,13 +74,14 @@ impl Rpc {
     }
 
     /// In as many calls as it takes. Nodes say in many ways that a call is too much: any refusal of more than one block is
-    /// taken for it, and fewer are asked for from then on. What is not answered in time may be too much or not: the next time
-    /// fewer are asked for.
+    /// taken for it, and fewer are asked for from then on. What is not answered in time may be too much or not: it is tried
+    /// once with fewer, and the next time with as few.
     async fn logs(&self, wanted: &Wanted<'_>) -> Result<Vec<Log>, ChainError> {
         let recipients: Vec<String> = wanted.recipients.iter().map(wire::word).collect();
         let limit = self.limits.blocks.max(1);
         let mut blocks = self.blocks.load(Ordering::Relaxed).saturating_mul(2).clamp(1, limit);
         self.blocks.store(blocks, Ordering::Relaxed);
+        let mut may_try_fewer = true;
         let mut logs = Vec::new();
         for group in recipients.chunks(self.limits.recipients.max(1)) {
             let (mut from, end) = wanted.blocks.clone().into_inner();
@@ -95,13 +96,15 @@ impl Rpc {
                         blocks = to.abs_diff(from).div_ceil(2);
                         self.blocks.store(blocks, Ordering::Relaxed);
                     }
-                    Err(error) => {
-                        if may_be_too_much(&error) {
-                            // A half of these, for the next call begins with the double.
-                            self.blocks.store(to.abs_diff(from).div_ceil(4), Ordering::Relaxed);
+                    Err(error) if from < to && may_be_too_much(&error) => {
+                        blocks = to.abs_diff(from).div_ceil(2);
+                        // The next call begins with the double.
+                        self.blocks.store(blocks / 2, Ordering::Relaxed);
+                        if !std::mem::replace(&mut may_try_fewer, false) {
+                            return Err(error);
                         }
-                        return Err(error);
                     }
+                    Err(error) => return Err(error),
                 }
             }
         }

@@ -176,7 +176,7 @@ impl Watch {
         let mut logs = chain.transfer_logs(&wanted).await?;
         logs.retain(|log| is_wanted(log, &wanted));
         logs.sort_by_key(Place::of);
-        logs.dedup_by_key(|log| Place::of(log));
+        logs.dedup();
         Ok(logs)
     }
 
