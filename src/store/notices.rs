@@ -11,15 +11,19 @@ use super::{Conn, execute, rows};
 use crate::domain::ids::NoticeId;
 use crate::domain::notice::Notice;
 
-/// The newest open notices of each account. What has no price, and what has no rate, is for the provider to look at: customers
-/// are not told.
+/// What the provider has to look at: customers are not told.
+const FOR_OPERATORS: &str = " AND t.kind NOT IN ('UNPRICED_USAGE', 'INVOICE_HELD_UP')";
+/// What customers are told of, and the provider has to do: they cannot take it off the list.
+const DONE_BY_OPERATORS: &str = " AND t.kind <> 'DEPOSIT_UNUSED'";
+
+/// The newest open notices of each account.
 pub async fn notice_open(
     conn: Conn<'_>,
     accounts: Vec<i64>,
     limit: i64,
     for_operators: bool,
 ) -> Result<Vec<Notice>, StoreError> {
-    let told = if for_operators { "" } else { " AND t.kind NOT IN ('UNPRICED_USAGE', 'INVOICE_HELD_UP')" };
+    let told = if for_operators { "" } else { FOR_OPERATORS };
     let statement = Statement::new("SELECT ")
         .sql(select_list::<NoticeRow>(""))
         .sql(
@@ -46,18 +50,24 @@ pub async fn notice_insert(conn: Conn<'_>, notices: &[Arc<Notice>]) -> Result<()
     execute(conn, columns.insert_into("notices")).await.map(drop)
 }
 
-/// Takes a notice off its account's list, and answers it; one that is off it stays as it was.
+/// Takes a notice off its account's list, and answers it; one that is off it stays as it was. None: there is none, or it is for
+/// operators to acknowledge.
 pub async fn notice_acknowledge(
     conn: Conn<'_>,
     id: NoticeId,
     at: chrono::DateTime<chrono::Utc>,
+    by_operator: bool,
 ) -> Result<Option<Notice>, StoreError> {
-    let statement = Statement::new("UPDATE notices SET acknowledged_at = coalesce(acknowledged_at, ")
+    let (for_operators, done_by_operators) =
+        if by_operator { ("", "") } else { (FOR_OPERATORS, DONE_BY_OPERATORS) };
+    let statement = Statement::new("UPDATE notices t SET acknowledged_at = coalesce(acknowledged_at, ")
         .instant(at)
         .sql(") WHERE account_id = ")
         .bigint(id.account().0)
         .sql(" AND id = ")
         .uuid(id.uuid())
+        .sql(for_operators)
+        .sql(done_by_operators)
         .sql(" RETURNING ")
         .sql(select_list::<NoticeRow>(""));
     Ok(rows::<NoticeRow>(conn, statement).await?.pop())

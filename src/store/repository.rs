@@ -292,7 +292,7 @@ impl Repository {
         billing_runs::runs(&conn, period, RUNS_MAX).await
     }
 
-    /// Takes a notice off its account's list; None if there is none or it is not the viewer's.
+    /// Takes a notice off its account's list; None if there is none or it is not the viewer's to acknowledge.
     pub async fn notice_acknowledge(
         &self,
         id: NoticeId,
@@ -302,7 +302,8 @@ impl Repository {
             return Ok(None);
         }
         let conn = self.store.database.connection().await?;
-        let acknowledged = notices::notice_acknowledge(&conn, id, at).await;
+        let acknowledged =
+            notices::notice_acknowledge(&conn, id, at, self.viewer.role == Role::Operator).await;
         kept_if_usable(&self.store.database, conn, acknowledged).await
     }
 

@@ -174,6 +174,16 @@ async fn another_token_is_kept_and_told() {
     let notices = buyer.notices().await;
     assert_eq!(kinds(&notices), ["DEPOSIT_UNUSED"]);
     assert!(notices[0].1.contains("33.3 ANKR_ERC20") && notices[0].1.contains("USDT_ERC20 was to be paid"));
+    let told = buyer.customer.data("{ account { notices { id } } }").await["account"]["notices"][0].clone();
+    let input = json!({ "noticeId": told["id"] });
+    let refused = buyer.customer.refusal("acknowledgeNotice", "AcknowledgeNoticeInput", input.clone()).await;
+    assert_eq!(
+        refused,
+        ("NOT_FOUND".to_owned(), "input.noticeId".to_owned()),
+        "somebody has to give it back"
+    );
+    life.operator.mutate("acknowledgeNotice", "AcknowledgeNoticeInput", input, "notice { id }").await;
+    assert_eq!(buyer.notices().await, []);
     assert_eq!(buyer.simulate(&asked, "USDT_ERC20", "33.3").await["status"], "PAID");
 }
 

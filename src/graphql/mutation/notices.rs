@@ -37,7 +37,8 @@ pub struct NoticeMutation;
 /// The mutations of notices.
 #[Object]
 impl NoticeMutation {
-    /// Takes a notice off its account's list. Asking again changes nothing more.
+    /// Takes a notice off its account's list. Asking again changes nothing more. Only operators acknowledge DEPOSIT_UNUSED: it is
+    /// theirs to do something about.
     async fn acknowledge_notice(
         &self,
         ctx: &Context<'_>,
@@ -53,6 +54,8 @@ impl NoticeMutation {
 async fn acknowledge(session: &Session, input: AcknowledgeNoticeInput) -> MutationResult<DomainNotice> {
     let id = input_id("noticeId", &input.notice_id, NoticeId::parse)?;
     let acknowledged = session.repository().notice_acknowledge(id, session.app.clock.now()).await?;
-    let none = || Refusal::new(RefusalCode::NotFound, "noticeId", "there is no such notice");
+    let none = || {
+        Refusal::new(RefusalCode::NotFound, "noticeId", "there is no such notice that you can acknowledge")
+    };
     Ok(acknowledged.ok_or_else(none)?)
 }
