@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use abacus::clock::Clock;
 use abacus::domain::ids::{AccountId, InvoiceId};
@@ -228,7 +229,23 @@ async fn explained(owners: i64) -> Option<(TestServer, PathBuf)> {
 }
 
 /// The plans that the log holds from `begin` on, with their statements.
-fn plans(log: &PathBuf, begin: u64) -> Vec<Value> {
+async fn plans(log: &PathBuf, begin: u64) -> Vec<Value> {
+    let written = async {
+        loop {
+            match plans_written(log, begin) {
+                Ok(plans) => return plans,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), written).await.unwrap_or_else(|_| {
+        plans_written(log, begin)
+            .unwrap_or_else(|plan| panic!("this plan is never written to its end: {plan}"))
+    })
+}
+
+/// The same; a plan that is being written is an error.
+fn plans_written(log: &PathBuf, begin: u64) -> Result<Vec<Value>, String> {
     let file = std::fs::File::open(log).expect("PostgreSQL's log");
     let length = file.metadata().unwrap().len() - begin;
     let mut bytes = vec![0; usize::try_from(length).unwrap()];
@@ -242,10 +259,10 @@ fn plans(log: &PathBuf, begin: u64) -> Vec<Value> {
             while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
                 plan.push_str(line);
             }
-            plans.push(serde_json::from_str(&plan).unwrap_or_else(|error| panic!("{error}: {plan}")));
+            plans.push(serde_json::from_str(&plan).map_err(|error| format!("{error}: {plan}"))?);
         }
     }
-    plans
+    Ok(plans)
 }
 
 /// What a plan reads too much of.
@@ -278,7 +295,7 @@ impl Reads {
     async fn watch<T>(&mut self, what: &str, asked: impl Future<Output = T>) -> T {
         let begin = std::fs::metadata(&self.log).unwrap().len();
         let answer = asked.await;
-        let plans = plans(&self.log, begin);
+        let plans = plans(&self.log, begin).await;
         if plans.is_empty() {
             self.wrong.push(format!("{what}: no statement was seen"));
         }
@@ -722,7 +739,7 @@ async fn a_billing_run_reads_each_row_of_its_month_once() {
     begin_runs(jobs, None).await.unwrap();
     let begin = std::fs::metadata(&log).unwrap().len();
     run_pass(jobs, None, None).await.unwrap();
-    let plans = plans(&log, begin);
+    let plans = plans(&log, begin).await;
     let sql = server.sql().await;
     sql.batch_execute("SET auto_explain.log_min_duration = -1").await.unwrap();
     let bills = "SELECT count(*) FROM bills WHERE order_id IS NULL";
