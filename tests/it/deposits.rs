@@ -7,8 +7,10 @@ use abacus::domain::prepay::{Deposit, DepositState};
 use abacus::jobs::deposits::deposit_pass;
 use abacus::jobs::{JobContext, Permit};
 use abacus::store::deposits::{ScanRows, chain_begin, chain_progress, deposits_to, scan_write};
+use abacus::store::leases::Lease;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::support::TestServer;
 use crate::support::life::{Life, jobs};
@@ -412,6 +414,24 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
     look(&life).await;
     assert_eq!((buyer.moves().await.len(), buyer.notices().await), (10, vec![]));
     life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn a_process_without_a_chain_leaves_the_lease_to_those_that_have_one() {
+    let life = Life::begin(BEGIN, "0").await;
+    let (_stop, stopping) = watch::channel(false);
+    let permit = || Permit::Leased { lease: Lease::Deposits, stopping: &stopping };
+    let holders = async || -> Vec<String> {
+        let rows =
+            life.server.sql().await.query("SELECT holder FROM leases WHERE name = 'deposits'", &[]).await;
+        rows.unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let without = another_server(&life.server.database_url, &life.clock, Currencies::default());
+    deposit_pass(&without, &permit()).await.unwrap();
+    assert_eq!(holders().await, Vec::<String>::new());
+    let own = &life.server.server.app.jobs;
+    deposit_pass(own, &permit()).await.unwrap();
+    assert_eq!(holders().await, std::slice::from_ref(&own.holder));
 }
 
 #[tokio::test]

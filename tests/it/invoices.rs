@@ -375,6 +375,38 @@ async fn numbers_have_no_gaps_when_issuing_is_interrupted_and_done_by_two_server
 }
 
 #[tokio::test]
+async fn a_month_that_cannot_be_written_holds_up_no_other() {
+    let life = Life::begin("2026-02-10T00:00:00Z", "0").await;
+    let other = life.server.account("other", "0").await;
+    let paid = at("2026-02-11T00:00:00Z");
+    insert(&life.server, &[Moved::new(&life.account, paid, "1"), Moved::new(&other, paid, "2")]).await;
+    let refuse = format!(
+        "CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'too large'; END $$;
+         CREATE TRIGGER refuse_one BEFORE INSERT ON invoices FOR EACH ROW WHEN (NEW.account_id = {}) EXECUTE FUNCTION refuse_one()",
+        AccountId::parse(&life.account).unwrap().0
+    );
+    let sql = life.server.sql().await;
+    sql.batch_execute(&refuse).await.unwrap();
+    let ran = life.advance("2026-03-01T01:00:00Z").await;
+    assert_eq!(ran.get("INVOICE"), Some(&(1, 0)), "the other's: {ran:?}");
+    let of_other = invoices_of(&life.operator, &other).await;
+    assert_eq!(
+        (&of_other[0]["status"], &of_other[0]["number"]),
+        (&json!("ISSUED"), &json!("INV-2026-000001"))
+    );
+    assert_eq!(invoices_of(&life.customer, &life.account).await[0]["status"], "DRAFT");
+
+    sql.batch_execute("DROP TRIGGER refuse_one ON invoices").await.unwrap();
+    life.advance("2026-03-03T00:00:00Z").await;
+    let own = invoices_of(&life.customer, &life.account).await;
+    assert_eq!(
+        (&own[0]["status"], &own[0]["number"]),
+        (&json!("ISSUED"), &json!("INV-2026-000002")),
+        "without a gap"
+    );
+}
+
+#[tokio::test]
 async fn months_are_cut_in_the_accounts_zone() {
     for (zone, begins, ends) in [
         ("Asia/Shanghai", "2026-02-28T16:00:00Z", "2026-03-31T16:00:00Z"),

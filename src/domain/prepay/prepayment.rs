@@ -85,9 +85,9 @@ pub enum Means {
 /// Where tokens for an offer can go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DepositTo {
-    /// Nobody takes them, or the offer cannot be taken.
+    /// Nobody takes them.
     Nowhere,
-    /// To an address that is reserved when it is more than a dry run.
+    /// To an address that is not reserved before it is known that nothing is refused.
     Unreserved,
     Address(String),
 }
@@ -196,18 +196,22 @@ impl Prepayment {
         }
     }
 
-    /// The same, waiting for its tokens, which come in time until `deadline` where one is given.
-    pub fn awaiting_deposit(&self, deadline: Option<DateTime<Utc>>) -> Result<Self, OutOfRange> {
-        let means = match (&self.means, deadline) {
-            (Means::Deposit { address, .. }, Some(_)) => {
-                Means::Deposit { address: address.clone(), again_until: deadline }
-            }
-            (means, _) => means.clone(),
-        };
-        let waiting =
-            Self { status: PrepaymentStatus::AwaitingDeposit, means, paid_at: None, ..self.clone() };
-        let over = waiting.deposit_deadline()?.checked_add_signed(DEPOSIT_SEEN_WITHIN).ok_or(OutOfRange)?;
-        Ok(Self { next_step_at: Some(over), ..waiting })
+    /// The same, waiting for its tokens.
+    pub fn awaiting_deposit(self) -> Result<Self, OutOfRange> {
+        let over = self.deposit_deadline()?.checked_add_signed(DEPOSIT_SEEN_WITHIN).ok_or(OutOfRange)?;
+        Ok(Self {
+            status: PrepaymentStatus::AwaitingDeposit,
+            paid_at: None,
+            next_step_at: Some(over),
+            ..self
+        })
+    }
+
+    /// The same, waiting for tokens once more, whose blocks may have this time at the latest.
+    pub fn awaiting_deposit_again(&self, until: DateTime<Utc>) -> Result<Self, OutOfRange> {
+        let address = self.deposit_address().map(str::to_owned);
+        let means = Means::Deposit { address, again_until: Some(until) };
+        Self { means, ..self.clone() }.awaiting_deposit()
     }
 
     /// The status of one that is paid.

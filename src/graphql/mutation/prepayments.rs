@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::command::{Action, BindApp, Prepay};
 use crate::domain::ids::{AccountId, PaymentMethodId, PrepaymentId, QuoteId};
+use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{AWAITING_DEPOSITS_MAX, App, DepositTo, Limits};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
@@ -124,14 +125,18 @@ async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<Made> {
     let method = input.payment_method_id.as_ref();
     let method = method.map(|id| input_id("paymentMethodId", id, PaymentMethodId::parse)).transpose()?;
     let account = payer(session, &input, quote).await?;
+    let token = taken_token(session, quote).await?;
     let wanted = Prepay {
         quote,
         amount: input.amount.value,
         method,
         auto_renewal: input.auto_renewal,
-        deposit_to: deposit_to(session, quote).await?,
+        deposit_to: if token.is_some() { DepositTo::Unreserved } else { DepositTo::Nowhere },
     };
-    let wanted = if input.dry_run { wanted } else { with_address(session, account, &input, wanted).await? };
+    let wanted = match token {
+        Some(token) if !input.dry_run => with_address(session, account, &input, wanted, token).await?,
+        _ => wanted,
+    };
     let made =
         submit(session, account, &input.idempotency_key, input.dry_run, Action::Prepay(wanted)).await?;
     if made.prepayment.is_none() {
@@ -152,34 +157,31 @@ async fn payer(session: &Session, input: &PrepayInput, quote: QuoteId) -> Mutati
     Ok(account)
 }
 
-/// Whether somebody takes the tokens of an offer.
-async fn deposit_to(session: &Session, quote: QuoteId) -> MutationResult<DepositTo> {
+/// The token of an offer, if somebody takes it.
+async fn taken_token(session: &Session, quote: QuoteId) -> MutationResult<Option<CurrencyCode>> {
+    let Some(depository) = &session.app.jobs.depository else { return Ok(None) };
     let offer = session.repository().prepay_quote(quote).await?;
-    let taken =
-        offer.zip(session.app.jobs.depository.as_ref()).is_some_and(|(offer, it)| it.takes(offer.currency));
-    Ok(if taken { DepositTo::Unreserved } else { DepositTo::Nowhere })
+    Ok(offer.map(|offer| offer.currency).filter(|asset| depository.takes(*asset)))
 }
 
-/// The same, with an address of its own where tokens are to come. Addresses are watched for ever: what is refused takes none,
+/// The same, with an address of its own for the token to come to. Addresses are watched for ever: what is refused takes none,
 /// nor does what this key has done already, and an account has about so many that wait at the most.
 async fn with_address(
     session: &Session,
     account: AccountId,
     input: &PrepayInput,
     wanted: Prepay,
+    token: CurrencyCode,
 ) -> MutationResult<Prepay> {
     let Some(depository) = session.app.jobs.depository.as_ref() else { return Ok(wanted) };
     let key = text::idempotency_key(&input.idempotency_key)?;
     let is_answered = async || -> MutationResult<bool> {
         Ok(session.repository().answer(account, key.clone()).await?.is_some())
     };
-    if wanted.deposit_to != DepositTo::Unreserved || is_answered().await? {
+    if is_answered().await? {
         return Ok(wanted);
     }
-    let provisional =
-        submit(session, account, &input.idempotency_key, true, Action::Prepay(wanted.clone())).await?;
-    let unmade = || ApiError::internal("a prepayment was not tried");
-    let asset = provisional.prepayment.as_ref().ok_or_else(unmade)?.currency;
+    submit(session, account, &input.idempotency_key, true, Action::Prepay(wanted.clone())).await?;
     if session.repository().awaiting_deposits(account).await? >= AWAITING_DEPOSITS_MAX
         && !is_answered().await?
     {
@@ -187,7 +189,7 @@ async fn with_address(
             format!("{AWAITING_DEPOSITS_MAX} prepayments of the account wait for their tokens already");
         return Err(Refusal::new(RefusalCode::LimitExceeded, "quoteId", message).into());
     }
-    match depository.reserve(account, asset).await {
+    match depository.reserve(account, token).await {
         Ok(address) => Ok(Prepay { deposit_to: DepositTo::Address(address), ..wanted }),
         Err(AddressFailure::Store(error)) => Err(error.into()),
         Err(error) => Err(ApiError::new("UNAVAILABLE", error.to_string()).into()),

@@ -150,7 +150,7 @@ fn take_back(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>
         draft.put_transaction(Transaction { status: TransactionStatus::Failed, ..Transaction::clone(&paid) });
     }
     let until = draft.instant.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?;
-    let waiting = draft.put_prepayment(held.awaiting_deposit(Some(until))?);
+    let waiting = draft.put_prepayment(held.awaiting_deposit_again(until)?);
     let settled = settle(draft, &waiting)?;
     if settled.paid_at.is_none() {
         let message = format!(

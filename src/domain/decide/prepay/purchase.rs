@@ -26,7 +26,7 @@ pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) 
         let means = Means::Deposit { address: deposit_address(wanted, quote.currency)?, again_until: None };
         Prepayment::of(id, &quote, means, false)
     };
-    let prepayment = draft.put_prepayment(taken.awaiting_deposit(None)?);
+    let prepayment = draft.put_prepayment(taken.awaiting_deposit()?);
     Ok(Made { prepayment: Some(prepayment), ..Made::default() })
 }
 
