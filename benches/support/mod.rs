@@ -189,7 +189,7 @@ impl HttpClient {
 }
 
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 fn content_length(head: &[u8]) -> usize {

@@ -56,7 +56,22 @@ pub struct Bill {
     pub created_at: DateTime<Utc>,
 }
 
+/// What lists show of a bill before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BillHeader {
+    pub id: BillId,
+    pub order: Option<OrderId>,
+    pub status: BillStatus,
+    pub currency: CurrencyCode,
+    pub amount: Decimal,
+}
+
 impl Bill {
+    pub fn header(&self) -> BillHeader {
+        let Self { id, order, status, currency, amount, .. } = *self;
+        BillHeader { id, order, status, currency, amount }
+    }
+
     pub fn account(&self) -> AccountId {
         self.id.account()
     }

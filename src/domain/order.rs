@@ -128,10 +128,30 @@ pub struct Order {
     pub next_step_at: Option<DateTime<Utc>>,
 }
 
+/// What lists show of an order before anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderHeader {
+    pub id: OrderId,
+    pub name: String,
+    pub order_type: OrderType,
+    pub state: OrderState,
+    pub created_at: DateTime<Utc>,
+}
+
 /// From when, to when.
 pub type PeriodLimits = (DateTime<Utc>, DateTime<Utc>);
 
 impl Order {
+    pub fn header(&self) -> OrderHeader {
+        OrderHeader {
+            id: self.id,
+            name: self.name.clone(),
+            order_type: self.order_type,
+            state: self.state,
+            created_at: self.created_at,
+        }
+    }
+
     pub fn account(&self) -> AccountId {
         self.id.account()
     }

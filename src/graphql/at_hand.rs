@@ -83,7 +83,8 @@ enum Begun<'a> {
 }
 
 async fn resolve_object<T: AtHand>(object: &T, ctx: &ContextSelectionSet<'_>) -> ServerResult<Value> {
-    match begin(object, ctx)? {
+    let Some(fields) = plain_fields(ctx) else { return resolve_container(ctx, object).boxed().await };
+    match begin(object, ctx, &fields)? {
         Begun::Fields(values, loading) if loading.is_empty() => Ok(Value::Object(values)),
         Begun::Fields(mut values, loading) => {
             for (place, value) in try_join_all(loading).await? {
@@ -105,10 +106,11 @@ fn resolve_list_now<T: AtHand>(
     if !items.is_empty() && loads::<T>(ctx) {
         return None;
     }
+    let fields = plain_fields(ctx)?;
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let ctx = ctx.with_index(index);
-        match begin(item, &ctx) {
+        match begin(item, &ctx, &fields) {
             Ok(Begun::Fields(fields, loading)) if loading.is_empty() => values.push(Value::Object(fields)),
             Ok(_) => return None,
             Err(error) => return Some(Err(error)),
@@ -134,11 +136,14 @@ fn plain_fields<'a>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<&'a Positioned<
     ctx.item.node.items.iter().map(plain).collect()
 }
 
-fn begin<'a, T: AtHand>(object: &'a T, ctx: &'a ContextSelectionSet<'a>) -> Result<Begun<'a>, ServerError> {
-    let Some(fields) = plain_fields(ctx) else { return Ok(Begun::Unusual) };
+fn begin<'a, T: AtHand>(
+    object: &'a T,
+    ctx: &'a ContextSelectionSet<'a>,
+    fields: &[&'a Positioned<Field>],
+) -> Result<Begun<'a>, ServerError> {
     let mut values = Values::with_capacity(fields.len());
     let mut loading: Vec<Loading<'a>> = Vec::new();
-    for (place, field) in fields.into_iter().enumerate() {
+    for (place, field) in fields.iter().copied().enumerate() {
         let name = field.node.name.node.as_str();
         let now = if name == "__typename" {
             Some(Value::String(object.introspection_type_name().into_owned()))

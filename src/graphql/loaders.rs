@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::domain::account::Account;
-use crate::domain::bill::Bill;
+use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, InvoiceId, LicenseId, OrderId, PaymentId, PaymentMethodId, PlanId,
@@ -19,7 +19,7 @@ use crate::domain::invoice::Invoice;
 use crate::domain::ledger::Entry;
 use crate::domain::license::License;
 use crate::domain::notice::Notice;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, OrderHeader};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
@@ -71,6 +71,12 @@ owner_key! {
     NewestBillsOf((AccountId, i64));
     /// An order's newest bills: so many.
     NewestBillsOfOrder((OrderId, i64));
+    /// The headers of an account's newest orders: so many.
+    NewestOrderHeadersOf((AccountId, i64));
+    /// The headers of an account's newest bills: so many.
+    NewestBillHeadersOf((AccountId, i64));
+    /// The headers of an order's newest bills: so many.
+    NewestBillHeadersOfOrder((OrderId, i64));
     /// An account's newest consumption records: so many.
     NewestRecordsOf((AccountId, i64));
     /// An account's newest transactions: so many.
@@ -148,6 +154,9 @@ owner_loader!(ResourcesOf => Arc<[PlanResource]>, plan_resources);
 owner_loader!(NewestOrdersOf => Rows<Order>, newest_orders);
 owner_loader!(NewestBillsOf => Rows<Bill>, newest_bills);
 owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
+owner_loader!(NewestOrderHeadersOf => Rows<OrderHeader>, newest_order_headers);
+owner_loader!(NewestBillHeadersOf => Arc<[BillHeader]>, newest_bill_headers);
+owner_loader!(NewestBillHeadersOfOrder => Arc<[BillHeader]>, newest_bill_headers_of_orders);
 owner_loader!(NewestRecordsOf => Rows<Record>, newest_records);
 owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
 owner_loader!(NewestPrepaymentsOf => Rows<Prepayment>, newest_prepayments);

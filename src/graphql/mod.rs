@@ -6,9 +6,11 @@ mod document_cache;
 mod document_cost;
 mod enums;
 pub mod error;
+mod executor;
 mod input;
 pub mod invoice_links;
 pub mod limits;
+mod listed;
 mod loaders;
 pub mod lookups;
 mod mutation;
@@ -23,24 +25,24 @@ mod types;
 use async_graphql::{EmptySubscription, Schema, SchemaBuilder};
 
 pub use document_cache::DocumentCache;
+pub use executor::{Executor, was_executed};
 pub use limits::Limits;
 
 /// The schema that clients see.
-pub type AbacusSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
+type AbacusSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
 
 fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, EmptySubscription> {
     Schema::build(query::Query, mutation::Mutation::default(), EmptySubscription).disable_suggestions()
 }
 
 /// The schema with its limits in force.
-pub fn schema(limits: &Limits) -> AbacusSchema {
+fn limited(limits: &Limits) -> SchemaBuilder<query::Query, mutation::Mutation, EmptySubscription> {
     builder()
         .limit_depth(limits.depth_max)
         .limit_complexity(limits.complexity_max)
         .limit_aliases(limits.aliases_max)
         .limit_directives(limits.directives_max)
         .limit_recursive_depth(limits.recursion_max)
-        .finish()
 }
 
 /// The schema in the schema definition language: what schema.graphql holds.

@@ -1,10 +1,9 @@
 //! Relay connections by keyset, with `offset`, `nodes` and `totalCount`.
 
-use std::sync::Arc;
-
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
+use super::at_hand::AtHand;
 use super::error::{ApiError, ApiResult};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::domain::ids::{AccountId, LicenseId, ResourcePriceId};
@@ -131,17 +130,17 @@ pub(super) fn part_of(page: &Page, ids: &[Uuid]) -> Vec<Uuid> {
 pub(super) type TotalCount = Box<dyn Fn(Repository) -> BoxFuture<'static, ApiResult<i64>> + Send + Sync>;
 
 /// A page of a list; `more` is what else its connection can tell.
-pub(super) struct Slice<T, M = ()> {
-    pub rows: Vec<Arc<T>>,
+pub(super) struct Slice<R, M = ()> {
+    pub rows: Vec<R>,
     pub has_next: bool,
     pub has_previous: bool,
     pub total: TotalCount,
     pub more: M,
 }
 
-impl<T> Slice<T> {
+impl<R> Slice<R> {
     /// Takes what was read for a page: one row more than it shows, if there are more.
-    pub fn new<C>(page: &Page<C>, mut rows: Vec<Arc<T>>, total: TotalCount) -> Self {
+    pub fn new<C>(page: &Page<C>, mut rows: Vec<R>, total: TotalCount) -> Self {
         let size = usize::try_from(page.limit).unwrap_or(1).saturating_sub(1);
         let more = rows.len() > size;
         if more && page.from_oldest {
@@ -158,18 +157,48 @@ impl<T> Slice<T> {
     }
 
     /// The same page, of a connection that can tell more.
-    pub fn with<M>(self, more: M) -> Slice<T, M> {
+    pub fn with<M>(self, more: M) -> Slice<R, M> {
         let Self { rows, has_next, has_previous, total, more: () } = self;
         Slice { rows, has_next, has_previous, total, more }
     }
 }
 
-/// Declares the connection and edge types of a node type, and what the connection tells beside the usual.
+/// A row of a page.
+pub(super) trait Row {
+    /// What the API shows of it.
+    type Node: AtHand;
+    fn node(&self) -> Self::Node;
+    fn cursor(&self) -> String;
+}
+
+/// Declares the connection and edge types of a node type that holds a row, and what the connection tells beside the usual.
 macro_rules! connection {
     (
         $connection:ident, $edge:ident, $node:ident, $row:ty, $cursor:expr, $plural:literal
         $(, $more:ty, { $($fields:tt)* })?
     ) => {
+        impl $crate::graphql::pagination::Row for std::sync::Arc<$row> {
+            type Node = $node;
+
+            fn node(&self) -> $node {
+                $node(std::sync::Arc::clone(self))
+            }
+
+            fn cursor(&self) -> String {
+                $crate::graphql::pagination::Cursor::print(($cursor)(self))
+            }
+        }
+
+        $crate::graphql::pagination::connection_of!(
+            $connection, $edge, std::sync::Arc<$row>, $plural $(, $more, { $($fields)* })?
+        );
+    };
+}
+pub(super) use connection;
+
+/// Declares the connection and edge types of rows.
+macro_rules! connection_of {
+    ($connection:ident, $edge:ident, $row:ty, $plural:literal $(, $more:ty, { $($fields:tt)* })?) => {
         #[doc = concat!("A page of ", $plural, ", newest first.")]
         pub struct $connection(pub(in crate::graphql) $crate::graphql::pagination::Slice<$row $(, $more)?>);
 
@@ -179,7 +208,7 @@ macro_rules! connection {
             /// Where it stands: continue from here with `after` or `before`.
             cursor: String,
             /// What stands here.
-            node: $crate::graphql::at_hand::Inline<$node>,
+            node: $crate::graphql::at_hand::Inline<<$row as $crate::graphql::pagination::Row>::Node>,
         }
 
         #[doc = concat!("A page of ", $plural, ", newest first.")]
@@ -187,28 +216,30 @@ macro_rules! connection {
         impl $connection {
             /// The page's items, each with its place in the list.
             async fn edges(&self) -> Vec<$edge> {
-                let edge = |row: &std::sync::Arc<$row>| $edge {
-                    cursor: $crate::graphql::pagination::Cursor::print(($cursor)(row)),
-                    node: $crate::graphql::at_hand::Inline($node(std::sync::Arc::clone(row))),
+                use $crate::graphql::pagination::Row;
+                let edge = |row: &$row| $edge {
+                    cursor: row.cursor(),
+                    node: $crate::graphql::at_hand::Inline(row.node()),
                 };
                 self.0.rows.iter().map(edge).collect()
             }
 
             /// The page's items.
-            async fn nodes(&self) -> $crate::graphql::at_hand::InlineList<$node> {
-                let nodes = self.0.rows.iter().map(|row| $node(std::sync::Arc::clone(row)));
-                $crate::graphql::at_hand::InlineList(nodes.collect())
+            async fn nodes(
+                &self,
+            ) -> $crate::graphql::at_hand::InlineList<<$row as $crate::graphql::pagination::Row>::Node> {
+                use $crate::graphql::pagination::Row;
+                $crate::graphql::at_hand::InlineList(self.0.rows.iter().map(|row| row.node()).collect())
             }
 
             /// Whether there are more, and the cursors to continue from.
             async fn page_info(&self) -> async_graphql::connection::PageInfo {
-                let cursor =
-                    |row: &std::sync::Arc<$row>| $crate::graphql::pagination::Cursor::print(($cursor)(row));
+                use $crate::graphql::pagination::Row;
                 async_graphql::connection::PageInfo {
                     has_previous_page: self.0.has_previous,
                     has_next_page: self.0.has_next,
-                    start_cursor: self.0.rows.first().map(cursor),
-                    end_cursor: self.0.rows.last().map(cursor),
+                    start_cursor: self.0.rows.first().map(|row| row.cursor()),
+                    end_cursor: self.0.rows.last().map(|row| row.cursor()),
                 }
             }
 
@@ -223,4 +254,4 @@ macro_rules! connection {
         }
     };
 }
-pub(super) use connection;
+pub(super) use connection_of;

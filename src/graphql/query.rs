@@ -256,7 +256,7 @@ impl Query {
     ) -> async_graphql::Result<OrderConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(Box::pin(lists::orders(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::orders(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// An order by id or number.
@@ -276,7 +276,7 @@ impl Query {
                 .map(|row| row.map(Arc::new))
                 .map_err(ApiError::from),
         };
-        Ok(found?.map(Order))
+        Ok(found?.map(Order::from))
     }
 
     /// The bills of the account named, else of the caller's account and its sub-accounts; operators: of all.
@@ -298,7 +298,7 @@ impl Query {
     ) -> async_graphql::Result<BillConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(Box::pin(lists::bills(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::bills(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// A bill by id or number.
@@ -318,7 +318,7 @@ impl Query {
                 .map(|row| row.map(Arc::new))
                 .map_err(ApiError::from),
         };
-        Ok(found?.map(Bill))
+        Ok(found?.map(Bill::from))
     }
 
     /// What was consumed by the account named, else by the caller's account and its sub-accounts; operators: by all.
@@ -340,7 +340,7 @@ impl Query {
     ) -> async_graphql::Result<ConsumptionRecordConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(Box::pin(lists::records(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::records(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// A consumption record by id or number.
@@ -384,7 +384,7 @@ impl Query {
     ) -> async_graphql::Result<TransactionConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, recharges(start_time, end_time)?);
-        Ok(Box::pin(lists::transactions(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::transactions(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// What was paid, or is to be paid, for apps beforehand: by the account named, else by the caller's account and its
@@ -407,7 +407,7 @@ impl Query {
     ) -> async_graphql::Result<PrepaymentConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().into());
-        Ok(Box::pin(lists::prepayments(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::prepayments(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// What was paid by the month: the invoices of the account named, with its drafts, else those issued to the caller's
@@ -523,7 +523,7 @@ impl Query {
     ) -> async_graphql::Result<TransactionConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(Box::pin(lists::transactions(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::transactions(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// A transaction by id.
@@ -556,7 +556,7 @@ impl Query {
     ) -> async_graphql::Result<LedgerEntryConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let (account, filter) = (argument_account(account_id)?, filter.unwrap_or_default().read()?);
-        Ok(Box::pin(lists::entries(session(ctx)?, Of::Named(account), filter, &args)).await?)
+        Ok(Box::pin(lists::entries(ctx, Of::Named(account), filter, &args)).await?)
     }
 
     /// What became of a mutation that moves money: the answer that its key holds, if any.

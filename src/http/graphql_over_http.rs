@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationType};
-use async_graphql::{Request, Response, ServerError, Value, Variables};
+use async_graphql::{Request, Response, ServerError, Variables};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
@@ -20,6 +20,7 @@ use crate::domain::viewer::Viewer;
 use crate::graphql::error::ApiError;
 use crate::graphql::lookups::Lookups;
 use crate::graphql::session::Session;
+use crate::graphql::was_executed;
 use crate::store::repository::Repository;
 
 /// A request is answered within this time. What it has handed to the engine is carried out all the same.
@@ -233,7 +234,7 @@ async fn execute(
     let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
     let session = Session::new(Arc::clone(&state.app), language(headers), Arc::clone(&lookups));
     let request = request.data(session);
-    let answered = lookups.drive(state.schema.execute(request));
+    let answered = lookups.drive(state.executor.execute(request));
     let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {
         let error = ApiError::new("UNAVAILABLE", "the request took too long");
         return failed(format, StatusCode::GATEWAY_TIMEOUT, error);
@@ -254,11 +255,6 @@ fn refused_status(format: Format) -> StatusCode {
         Format::GraphqlResponse => StatusCode::BAD_REQUEST,
         Format::Json => StatusCode::OK,
     }
-}
-
-/// Errors of parsing, validation and limits have no path, for no field was ever reached.
-fn was_executed(response: &Response) -> bool {
-    response.data != Value::Null || response.errors.iter().any(|error| !error.path.is_empty())
 }
 
 /// Every error has a code.

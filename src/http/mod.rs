@@ -24,7 +24,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::documents::Provider;
 use crate::graphql::app::App;
-use crate::graphql::{AbacusSchema, DocumentCache, schema};
+use crate::graphql::{DocumentCache, Executor};
 use crate::payments::stripe::webhook::Webhook;
 use invoices::Printer;
 use token::TokenKey;
@@ -35,7 +35,7 @@ const BODY_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 /// What the handlers share.
 pub struct HttpState {
     app: Arc<App>,
-    schema: AbacusSchema,
+    executor: Executor,
     documents: DocumentCache,
     tokens: TokenKey,
     /// What Stripe tells by itself.
@@ -54,7 +54,7 @@ pub fn router(
     let body_bytes_max = app.limits.body_bytes_max;
     let health = health::routes(app.store.database.clone(), metrics);
     let state = Arc::new(HttpState {
-        schema: schema(&app.limits),
+        executor: Executor::new(&app.limits),
         documents: DocumentCache::default(),
         tokens,
         stripe_webhook,

@@ -11,10 +11,10 @@ use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
 use super::numeric::Exact;
-use super::rows::{BillRow, select_list};
+use super::rows::{BillHeaderRow, BillRow, Row, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::{CurrencyCode, Money};
 
@@ -34,19 +34,40 @@ pub async fn bill_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Resu
     rows::<BillRow>(conn, list::newest_of_each::<BillRow>("bills", accounts, limit)).await
 }
 
+/// The headers of the newest bills of each account.
+pub async fn bill_header_newest(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Result<Vec<BillHeader>, StoreError> {
+    rows::<BillHeaderRow>(conn, list::newest_of_each::<BillHeaderRow>("bills", accounts, limit)).await
+}
+
 /// The newest bills of each order.
 pub async fn bill_newest_of_orders(
     conn: Conn<'_>,
     orders: &[OwnedId],
     limit: i64,
 ) -> Result<Vec<Bill>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<BillRow>("t.")), orders)
+    rows::<BillRow>(conn, newest_of_orders::<BillRow>(orders, limit)).await
+}
+
+/// The headers of the newest bills of each order.
+pub async fn bill_header_newest_of_orders(
+    conn: Conn<'_>,
+    orders: &[OwnedId],
+    limit: i64,
+) -> Result<Vec<BillHeader>, StoreError> {
+    rows::<BillHeaderRow>(conn, newest_of_orders::<BillHeaderRow>(orders, limit)).await
+}
+
+fn newest_of_orders<R: Row>(orders: &[OwnedId], limit: i64) -> Statement<R::Sql> {
+    list::each_key(Statement::new("SELECT ").sql(select_list::<R>("t.")), orders)
         .sql(
             "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.id ORDER BY t.id DESC LIMIT ",
         )
         .bigint(limit)
-        .sql(") t");
-    rows::<BillRow>(conn, statement).await
+        .sql(") t")
 }
 
 /// How many bills each of the orders has.

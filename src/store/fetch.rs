@@ -18,12 +18,12 @@ use super::{
     transactions,
 };
 use crate::domain::account::Account;
-use crate::domain::bill::Bill;
+use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
 use crate::domain::invoice::Invoice;
 use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, OrderHeader};
 use crate::domain::payment::Payment;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::prepay::{Deposit, Prepayment};
@@ -56,11 +56,14 @@ pub struct Fetchers {
     pub default_price_rules: GroupFetch<(), Rows<PriceRule>>,
     pub orders: GroupFetch<OwnedId, Arc<Order>>,
     pub newest_orders: GroupFetch<Newest<AccountId>, Rows<Order>>,
+    pub newest_order_headers: GroupFetch<Newest<AccountId>, Rows<OrderHeader>>,
     pub order_counts: GroupFetch<AccountId, i64>,
     pub bills: GroupFetch<OwnedId, Arc<Bill>>,
     pub newest_bills: GroupFetch<Newest<AccountId>, Rows<Bill>>,
+    pub newest_bill_headers: GroupFetch<Newest<AccountId>, Arc<[BillHeader]>>,
     pub bill_counts: GroupFetch<AccountId, i64>,
     pub newest_bills_of_orders: GroupFetch<Newest<OrderId>, Rows<Bill>>,
+    pub newest_bill_headers_of_orders: GroupFetch<Newest<OrderId>, Arc<[BillHeader]>>,
     pub bill_counts_of_orders: GroupFetch<OrderId, i64>,
     pub records: GroupFetch<OwnedId, Arc<Record>>,
     pub newest_records: GroupFetch<Newest<AccountId>, Rows<Record>>,
@@ -102,11 +105,14 @@ impl Fetchers {
             default_price_rules: GroupFetch::start(database, default_price_rules),
             orders: GroupFetch::start(database, orders_by_id),
             newest_orders: GroupFetch::start(database, newest_orders),
+            newest_order_headers: GroupFetch::start(database, newest_order_headers),
             order_counts: GroupFetch::start(database, order_counts),
             bills: GroupFetch::start(database, bills_by_id),
             newest_bills: GroupFetch::start(database, newest_bills),
+            newest_bill_headers: GroupFetch::start(database, newest_bill_headers),
             bill_counts: GroupFetch::start(database, bill_counts),
             newest_bills_of_orders: GroupFetch::start(database, newest_bills_of_orders),
+            newest_bill_headers_of_orders: GroupFetch::start(database, newest_bill_headers_of_orders),
             bill_counts_of_orders: GroupFetch::start(database, bill_counts_of_orders),
             records: GroupFetch::start(database, records_by_id),
             newest_records: GroupFetch::start(database, newest_records),
@@ -143,15 +149,16 @@ fn by_key<K: Hash + Eq, T>(rows: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, Ar
 }
 
 /// Rows by their owner, newest first.
-fn by_owner<O: Hash + Eq, T, I: Ord>(
-    rows: Vec<T>,
+fn by_owner<O: Hash + Eq, T: Clone, I: Ord>(
+    rows: &[T],
     owner: impl Fn(&T) -> Option<O>,
     id: impl Fn(&T) -> I,
-) -> HashMap<O, Vec<Arc<T>>> {
-    let mut grouped: HashMap<O, Vec<Arc<T>>> = HashMap::new();
-    for row in rows {
-        if let Some(owner) = owner(&row) {
-            grouped.entry(owner).or_default().push(Arc::new(row));
+) -> HashMap<O, Vec<T>> {
+    let mut grouped: HashMap<O, Vec<T>> = HashMap::new();
+    // An owner's rows mostly come one after the other.
+    for run in rows.chunk_by(|one, next| owner(one) == owner(next)) {
+        if let Some(owner) = run.first().and_then(&owner) {
+            grouped.entry(owner).or_default().extend_from_slice(run);
         }
     }
     for rows in grouped.values_mut() {
@@ -160,16 +167,21 @@ fn by_owner<O: Hash + Eq, T, I: Ord>(
     grouped
 }
 
+/// Rows that are shared, from now on.
+fn shared<T>(rows: Vec<T>) -> Vec<Arc<T>> {
+    rows.into_iter().map(Arc::new).collect()
+}
+
 /// The most rows that any of the keys asks for: one statement reads so many of each owner.
 fn most<O>(keys: &[Newest<O>]) -> i64 {
     keys.iter().map(|(_, limit)| *limit).max().unwrap_or(0)
 }
 
 /// Gives each key its own share of what was read for all.
-fn share_out<O: Hash + Eq + Copy, T>(
+fn share_out<O: Hash + Eq + Copy, T: Clone>(
     keys: Vec<Newest<O>>,
-    grouped: &HashMap<O, Vec<Arc<T>>>,
-) -> HashMap<Newest<O>, Rows<T>> {
+    grouped: &HashMap<O, Vec<T>>,
+) -> HashMap<Newest<O>, Arc<[T]>> {
     let share = |(owner, limit): Newest<O>| {
         let rows = grouped.get(&owner).map_or(&[][..], Vec::as_slice);
         let wanted = usize::try_from(limit).unwrap_or(0);
@@ -224,7 +236,7 @@ fn open_notices(
 ) -> Fetching<AccountId, Rows<Notice>> {
     async move {
         let rows = notices::notice_open(&conn, numbers(&keys), NOTICES_MAX, for_operators).await?;
-        let grouped = by_owner(rows, |row| Some(row.id.account()), |row| row.id);
+        let grouped = by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id);
         let keys = keys.into_iter().map(|account| (account, NOTICES_MAX)).collect();
         Ok(share_out(keys, &grouped).into_iter().map(|((account, _), rows)| (account, rows)).collect())
     }
@@ -295,7 +307,18 @@ fn orders_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<O
 fn newest_orders(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Order>> {
     async move {
         let rows = orders::order_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
+    }
+    .boxed()
+}
+
+fn newest_order_headers(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<OrderHeader>> {
+    async move {
+        let rows = orders::order_header_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -315,7 +338,18 @@ fn bills_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Bi
 fn newest_bills(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Bill>> {
     async move {
         let rows = bills::bill_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
+    }
+    .boxed()
+}
+
+fn newest_bill_headers(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Arc<[BillHeader]>> {
+    async move {
+        let rows = bills::bill_header_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(&rows, |row| Some(row.id.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -333,13 +367,27 @@ fn newest_bills_of_orders(
     keys: Vec<Newest<OrderId>>,
 ) -> Fetching<Newest<OrderId>, Rows<Bill>> {
     async move {
-        // The same order may be asked for with several limits.
-        let ids: HashSet<OwnedId> = keys.iter().map(|(order, _)| order.0).collect();
-        let ids: Vec<OwnedId> = ids.into_iter().collect();
-        let rows = bills::bill_newest_of_orders(&conn, &ids, most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| row.order, |row| row.id)))
+        let rows = bills::bill_newest_of_orders(&conn, &each_order(&keys), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| row.order, |row| row.id)))
     }
     .boxed()
+}
+
+fn newest_bill_headers_of_orders(
+    conn: Connection,
+    keys: Vec<Newest<OrderId>>,
+) -> Fetching<Newest<OrderId>, Arc<[BillHeader]>> {
+    async move {
+        let rows = bills::bill_header_newest_of_orders(&conn, &each_order(&keys), most(&keys)).await?;
+        Ok(share_out(keys, &by_owner(&rows, |row| row.order, |row| row.id)))
+    }
+    .boxed()
+}
+
+/// Each order once, for the same may be asked for with several limits.
+fn each_order(keys: &[Newest<OrderId>]) -> Vec<OwnedId> {
+    let ids: HashSet<OwnedId> = keys.iter().map(|(order, _)| order.0).collect();
+    ids.into_iter().collect()
 }
 
 fn bill_counts_of_orders(conn: Connection, keys: Vec<OrderId>) -> Fetching<OrderId, i64> {
@@ -374,7 +422,7 @@ fn newest_records(
 ) -> Fetching<Newest<AccountId>, Rows<Record>> {
     async move {
         let rows = records::record_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -397,7 +445,7 @@ fn newest_transactions(
 ) -> Fetching<Newest<AccountId>, Rows<Transaction>> {
     async move {
         let rows = transactions::transaction_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -413,7 +461,7 @@ fn transaction_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<Accoun
 fn refunds(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Rows<Transaction>> {
     async move {
         let rows = transactions::transaction_refunds(&conn, &keys).await?;
-        let grouped = by_owner(rows, |row| row.refund_of.map(|id| id.0), |row| row.id);
+        let grouped = by_owner(&shared(rows), |row| row.refund_of.map(|id| id.0), |row| row.id);
         let keys: Vec<Newest<OwnedId>> = keys.into_iter().map(|id| (id, i64::MAX)).collect();
         Ok(share_out(keys, &grouped).into_iter().map(|((id, _), rows)| (id, rows)).collect())
     }
@@ -430,7 +478,7 @@ fn newest_entries(
 ) -> Fetching<Newest<AccountId>, Rows<Entry>> {
     async move {
         let rows = ledger::entry_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.id.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -457,7 +505,7 @@ fn newest_prepayments(
 ) -> Fetching<Newest<AccountId>, Rows<Prepayment>> {
     async move {
         let rows = prepayments::prepayment_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -491,7 +539,7 @@ fn newest_invoices(
 ) -> Fetching<Newest<AccountId>, Rows<Invoice>> {
     async move {
         let rows = invoices::invoice_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(rows, |row| Some(row.id.account()), |row| row.id)))
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id)))
     }
     .boxed()
 }
@@ -507,7 +555,7 @@ fn invoice_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId,
 fn drafts_of_accounts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<Draft>> {
     async move {
         let rows = invoice_drafts::drafts_of(&conn, numbers(&keys)).await?;
-        let grouped = by_owner(rows, |row| Some(row.open.account), |row| row.open.start);
+        let grouped = by_owner(&shared(rows), |row| Some(row.open.account), |row| row.open.start);
         Ok(grouped.into_iter().map(|(account, drafts)| (account, drafts.into())).collect())
     }
     .boxed()

@@ -13,13 +13,13 @@ use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
 use super::order_search;
-use super::rows::{OrderRow, select_list};
+use super::rows::{OrderHeaderRow, OrderRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
-use crate::domain::order::{Order, OrderState, OrderType};
+use crate::domain::order::{Order, OrderHeader, OrderState, OrderType};
 
 pub async fn order_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Order>, StoreError> {
     rows::<OrderRow>(conn, list::by_ids::<OrderRow>("orders", ids)).await
@@ -35,6 +35,15 @@ pub async fn order_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Orde
 /// The newest orders of each account.
 pub async fn order_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Order>, StoreError> {
     rows::<OrderRow>(conn, list::newest_of_each::<OrderRow>("orders", accounts, limit)).await
+}
+
+/// The headers of the newest orders of each account.
+pub async fn order_header_newest(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Result<Vec<OrderHeader>, StoreError> {
+    rows::<OrderHeaderRow>(conn, list::newest_of_each::<OrderHeaderRow>("orders", accounts, limit)).await
 }
 
 /// The live orders of exclusive plans: for each account and region one, and those that it continues.

@@ -31,7 +31,7 @@ use super::{
     open_invoices, payment_methods, prepay_quotes, price_rules, usage,
 };
 use crate::domain::account::Account;
-use crate::domain::bill::Bill;
+use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::billing_run::BillingRun;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
@@ -49,7 +49,7 @@ use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
 use crate::domain::license::License;
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::Notice;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, OrderHeader};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
@@ -638,6 +638,13 @@ impl Repository {
         self.owned(&self.store.fetch.newest_orders, keys, |(account, _)| *account).await
     }
 
+    pub async fn newest_order_headers(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Rows<OrderHeader>>, StoreError> {
+        self.owned(&self.store.fetch.newest_order_headers, keys, |(account, _)| *account).await
+    }
+
     pub async fn order_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
         self.owned(&self.store.fetch.order_counts, keys, |account| *account).await
     }
@@ -680,6 +687,13 @@ impl Repository {
         self.owned(&self.store.fetch.newest_bills, keys, |(account, _)| *account).await
     }
 
+    pub async fn newest_bill_headers(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Arc<[BillHeader]>>, StoreError> {
+        self.owned(&self.store.fetch.newest_bill_headers, keys, |(account, _)| *account).await
+    }
+
     pub async fn bill_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
         self.owned(&self.store.fetch.bill_counts, keys, |account| *account).await
     }
@@ -689,6 +703,13 @@ impl Repository {
         keys: Vec<Newest<OrderId>>,
     ) -> Result<HashMap<Newest<OrderId>, Rows<Bill>>, StoreError> {
         self.owned(&self.store.fetch.newest_bills_of_orders, keys, |(order, _)| order.account()).await
+    }
+
+    pub async fn newest_bill_headers_of_orders(
+        &self,
+        keys: Vec<Newest<OrderId>>,
+    ) -> Result<HashMap<Newest<OrderId>, Arc<[BillHeader]>>, StoreError> {
+        self.owned(&self.store.fetch.newest_bill_headers_of_orders, keys, |(order, _)| order.account()).await
     }
 
     pub async fn bill_counts_of_orders(

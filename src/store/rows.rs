@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::numeric::Exact;
 use super::{invoice_json, schema};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
-use crate::domain::bill::{Bill, BillStatus};
+use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::capacity::ResourcePrice;
@@ -31,7 +31,7 @@ use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::{Notice, NoticeKind};
-use crate::domain::order::{Order, OrderState, OrderType, Subscription};
+use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription};
 use crate::domain::payment::{ChargedCard, Payment, PaymentPurpose, PaymentState};
 use crate::domain::payment_method::{Card, PaymentMethod};
 use crate::domain::period::BillPeriod;
@@ -342,6 +342,56 @@ impl Row for OrderRow {
             renewed_by: self.renewed_by.map(|id| OrderId(owned(id))),
             cancelled_at: self.cancelled_at,
             next_step_at: self.next_step_at,
+        })
+    }
+}
+
+/// The columns of an order that its header has.
+#[derive(Queryable)]
+pub struct OrderHeaderRow {
+    id: Uuid,
+    name: String,
+    order_type: Coded<OrderType>,
+    state: Coded<OrderState>,
+}
+
+impl Row for OrderHeaderRow {
+    columns!(orders: id, name, order_type, state);
+    type Domain = OrderHeader;
+
+    fn into_domain(self) -> Result<OrderHeader, StoreError> {
+        let id = owned(self.id);
+        Ok(OrderHeader {
+            id: OrderId(id),
+            name: self.name,
+            order_type: self.order_type.0,
+            state: self.state.0,
+            created_at: id.instant(),
+        })
+    }
+}
+
+/// The columns of a bill that its header has.
+#[derive(Queryable)]
+pub struct BillHeaderRow {
+    id: Uuid,
+    order_id: Option<Uuid>,
+    status: Coded<BillStatus>,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+}
+
+impl Row for BillHeaderRow {
+    columns!(bills: id, order_id, status, currency, amount);
+    type Domain = BillHeader;
+
+    fn into_domain(self) -> Result<BillHeader, StoreError> {
+        Ok(BillHeader {
+            id: BillId(owned(self.id)),
+            order: self.order_id.map(|id| OrderId(owned(id))),
+            status: self.status.0,
+            currency: self.currency.0,
+            amount: self.amount.0,
         })
     }
 }

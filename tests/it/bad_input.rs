@@ -1262,3 +1262,35 @@ async fn a_get_changes_nothing() {
     }
     shop.server.assert_holds_still(&contents).await;
 }
+
+#[tokio::test]
+async fn a_request_like_a_valid_one_is_validated_where_it_differs() {
+    let shop = Shop::with_balance("100").await;
+    let query = "query Orders($filter: OrderFilter, $first: Int) { orders(filter: $filter, first: $first) { totalCount } }";
+    let good = json!({ "filter": { "orderState": "ACTIVE", "searchWord": "a" }, "first": 3 });
+    let bad = [
+        json!({ "filter": { "orderState": "ASLEEP", "searchWord": "a" }, "first": 3 }),
+        json!({ "filter": { "orderState": "active", "searchWord": "a" }, "first": 3 }),
+        json!({ "filter": { "orderState": 1, "searchWord": "a" }, "first": 3 }),
+        json!({ "filter": { "orderState": "ACTIVE", "word": "a" }, "first": 3 }),
+        json!({ "filter": { "orderState": "ACTIVE", "searchWord": 7 }, "first": 3 }),
+        json!({ "filter": { "orderState": "ACTIVE", "searchWord": "a" }, "first": 3.5 }),
+        json!({ "filter": { "orderState": "ACTIVE", "searchWord": "a" }, "first": "3" }),
+        json!({ "filter": "ACTIVE", "first": 3 }),
+    ];
+    let ask = async |variables: &Value| shop.customer.post(query, variables.clone()).await;
+    let mut before = Vec::new();
+    for variables in &bad {
+        let (status, answer) = ask(variables).await;
+        assert!(answer["errors"][0]["message"].is_string(), "{variables}: {answer}");
+        before.push((status, answer));
+    }
+    for _ in 0..3 {
+        assert_eq!(ask(&good).await.1["data"]["orders"]["totalCount"], 0);
+    }
+    for (variables, before) in bad.iter().zip(before) {
+        assert_eq!(ask(variables).await, before, "{variables}");
+    }
+    let too_many = json!({ "filter": { "orderState": "ACTIVE", "searchWord": "b" }, "first": 1_000_000 });
+    assert_eq!(ask(&too_many).await.1["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+}

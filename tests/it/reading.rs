@@ -814,6 +814,54 @@ async fn the_ledger_chains_from_entry_to_entry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_shows_of_headers_what_it_shows_of_whole_rows() {
+    let server = varied_orders().await;
+    let main = server.customer("main");
+    let page = "pageInfo { endCursor hasNextPage } totalCount";
+    let order =
+        "__typename id number name type state account { id } isSelf createdAt records { nodes { id } }";
+    let bill = "__typename id number account { id } order { id } status amount { amount currency }";
+    let sums = "summary { paidCount pageAmounts { amount } totalAmounts { amount } }";
+    for (list, shown, also) in [
+        (format!("orders(first: 3) {{ {page} nodes {{ LIST }} }}"), order, "region"),
+        (format!("orders {{ {page} edges {{ cursor node {{ LIST }} }} }}"), order, "schedule { dueAt }"),
+        (
+            format!("orders {{ nodes {{ bills(first: 1) {{ {sums} {page} nodes {{ LIST }} }} }} }}"),
+            bill,
+            "seq",
+        ),
+        (
+            format!("bills(first: 2) {{ {sums} {page} edges {{ cursor node {{ LIST }} }} }}"),
+            bill,
+            "lines { title }",
+        ),
+        (format!("bills {{ nodes {{ ...on Bill {{ LIST }} }} edges {{ node {{ LIST }} }} }}"), bill, "dueAt"),
+    ] {
+        let ask = async |fields: String| {
+            main.data(&format!("{{ account {{ {} }} }}", list.replace("LIST", &fields))).await
+        };
+        let headers = ask(shown.to_owned()).await;
+        let mut whole = ask(format!("{shown} {also}")).await;
+        assert_ne!(headers, whole, "{list}");
+        without(&mut whole, also.split(' ').next().unwrap());
+        assert_eq!(headers, whole, "{list}");
+        assert!(headers.to_string().contains("\"id\":"), "{headers}");
+    }
+}
+
+/// Takes a field away, wherever it is.
+fn without(value: &mut Value, field: &str) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove(field);
+            fields.values_mut().for_each(|value| without(value, field));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| without(item, field)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_answers_the_same_however_its_selection_is_written() {
     let server = varied_orders().await;
     let operator = server.operator();

@@ -461,6 +461,9 @@ async fn hot_statements_read_little_of_large_tables() {
         r#"{ node(id: "rul_77") { id } }"#.to_owned(),
         "{ accounts(first: 50) { nodes { priceRules { id } } } }".to_owned(),
         "{ accounts(first: 50) { nodes { orders(first: 10) { nodes { bills(first: 10) { nodes { id } } } } } } }".to_owned(),
+        "{ accounts(first: 50) { nodes { orders(first: 10) { nodes { region bills(first: 10) { nodes { seq } } } } } } }".to_owned(),
+        "{ accounts(first: 50) { nodes { bills(first: 10) { nodes { id } } } } }".to_owned(),
+        "{ accounts(first: 50) { nodes { bills(first: 10) { nodes { seq } } } } }".to_owned(),
     ] {
         for _ in 0..2 {
             reads.query(&query, &operator, &query).await;
@@ -640,6 +643,12 @@ async fn accounts_orders_and_bills_take_a_statement_for_each_level() {
         let taken = statements(&server, &operator, &query(accounts)).await;
         assert!((1..=3).contains(&taken), "{accounts} accounts: {taken} statements");
     }
+    // What headers have is read with them, and what they do not have with the rows.
+    let headers = "{ accounts(first: 50) { nodes { orders { nodes { __typename id number name type state isSelf createdAt
+        bills(first: 10) { nodes { __typename id number status amount { currency } } } } } } } }";
+    assert_eq!(statements(&server, &operator, headers).await, 3, "the accounts, orders' and bills' headers");
+    let whole = "{ accounts(first: 50) { nodes { orders { nodes { name region bills(first: 10) { nodes { id seq } } } } } } }";
+    assert_eq!(statements(&server, &operator, whole).await, 3, "the accounts, orders and bills");
     let of_orders = "{ orders(first: 50) { nodes { records { totalCount nodes { id } } details { name }
         bills(first: 1) { summary { paidCount totalAmounts { amount } } } } } }";
     let taken = statements(&server, &operator, of_orders).await;

@@ -59,7 +59,7 @@ impl BillingMutation {
         #[graphql(desc = "Whose month, and which.")] input: RerateInput,
     ) -> async_graphql::Result<ReratePayload> {
         answer(rerate(operator_session(ctx)?, input).await, |made, user_errors| ReratePayload {
-            bills: made.map(|made| made.bill.map(Bill).into_iter().collect()),
+            bills: made.map(|made| made.bill.map(Bill::from).into_iter().collect()),
             user_errors,
         })
     }

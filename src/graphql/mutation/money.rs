@@ -178,8 +178,8 @@ impl MoneyMutation {
     ) -> async_graphql::Result<CheckoutPayload> {
         answer(checkout(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => CheckoutPayload {
-                order: made.order.map(Order),
-                bill: made.bill.map(Bill),
+                order: made.order.map(Order::from),
+                bill: made.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 schedule: made.schedule,
                 user_errors,

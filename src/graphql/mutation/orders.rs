@@ -153,8 +153,8 @@ impl OrderMutation {
     ) -> async_graphql::Result<PayOrderPayload> {
         answer(pay_order(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => PayOrderPayload {
-                order: made.order.map(Order),
-                bill: made.bill.map(Bill),
+                order: made.order.map(Order::from),
+                bill: made.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 user_errors,
             },
@@ -170,7 +170,7 @@ impl OrderMutation {
     ) -> async_graphql::Result<PayBillPayload> {
         answer(pay_bill(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => PayBillPayload {
-                bill: made.bill.map(Bill),
+                bill: made.bill.map(Bill::from),
                 transaction: made.transaction.map(Transaction),
                 account: Some(Account(made.account)),
                 user_errors,
@@ -187,8 +187,8 @@ impl OrderMutation {
     ) -> async_graphql::Result<RenewOrderPayload> {
         answer(renew_order(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => RenewOrderPayload {
-                order: made.order.map(Order),
-                bill: made.bill.map(Bill),
+                order: made.order.map(Order::from),
+                bill: made.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 schedule: made.schedule,
                 user_errors,
@@ -205,7 +205,7 @@ impl OrderMutation {
         #[graphql(desc = "Which order.")] input: CancelOrderInput,
     ) -> async_graphql::Result<CancelOrderPayload> {
         answer(cancel_order(session(ctx)?, input).await, |made, user_errors| CancelOrderPayload {
-            order: made.and_then(|made| made.order).map(Order),
+            order: made.and_then(|made| made.order).map(Order::from),
             user_errors,
         })
     }
@@ -220,7 +220,7 @@ impl OrderMutation {
         answer(set_auto_renewal(session(ctx)?, input).await, |made, user_errors| {
             let (order, prepayment) = made.map_or((None, None), |made| (made.order, made.prepayment));
             SetAutoRenewalPayload {
-                order: order.map(Order),
+                order: order.map(Order::from),
                 prepayment: prepayment.map(Prepayment),
                 user_errors,
             }

@@ -73,8 +73,8 @@ impl SubscriptionMutation {
             Some(made) => {
                 let currency = made.account.currency;
                 SubscribePayload {
-                    order: made.order.map(Order),
-                    bill: made.bill.map(Bill),
+                    order: made.order.map(Order::from),
+                    bill: made.bill.map(Bill::from),
                     account: Some(Account(made.account)),
                     price: made.quote.map(|quote| PriceQuote { quote, currency }),
                     user_errors,

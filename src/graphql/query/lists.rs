@@ -3,28 +3,35 @@
 
 use std::sync::Arc;
 
+use async_graphql::Context;
 use futures_util::FutureExt;
 
 use crate::domain::ids::AccountId;
+use crate::domain::ledger::Entry;
+use crate::domain::prepay::Prepayment;
+use crate::domain::record::Record;
+use crate::domain::transaction::Transaction;
 use crate::graphql::error::ApiResult;
+use crate::graphql::listed::{Listed, shows_headers};
 use crate::graphql::loaders::{
-    NewestBillsOf, NewestEntriesOf, NewestInvoicesOf, NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf,
-    NewestTransactionsOf,
+    NewestBillHeadersOf, NewestBillsOf, NewestEntriesOf, NewestInvoicesOf, NewestOrderHeadersOf,
+    NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf, NewestTransactionsOf,
 };
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
-use crate::graphql::session::Session;
+use crate::graphql::session::{Session, session};
 use crate::graphql::types::account::AccountConnection;
-use crate::graphql::types::bill::{BillConnection, BillsOf};
+use crate::graphql::types::bill::{Bill, BillConnection, BillsOf};
 use crate::graphql::types::invoice::{InvoiceConnection, InvoicesOf};
 use crate::graphql::types::ledger_entry::LedgerEntryConnection;
 use crate::graphql::types::license::LicenseConnection;
-use crate::graphql::types::order::OrderConnection;
+use crate::graphql::types::order::{Order, OrderConnection};
 use crate::graphql::types::plan::PlanConnection;
 use crate::graphql::types::prepayment::PrepaymentConnection;
 use crate::graphql::types::record::ConsumptionRecordConnection;
 use crate::graphql::types::transaction::TransactionConnection;
 use crate::store::accounts::AccountFilter;
 use crate::store::bills::BillFilter;
+use crate::store::fetch::Newest;
 use crate::store::ledger::EntryFilter;
 use crate::store::orders::OrderFilter;
 use crate::store::plans::PlanFilter;
@@ -94,6 +101,43 @@ impl Of {
     }
 }
 
+/// An account's newest orders: their headers, if no more of them is shown.
+async fn newest_orders(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Listed<Order>>> {
+    let session = session(ctx)?;
+    Ok(if shows_headers::<Order>(ctx) {
+        let rows = session.load(NewestOrderHeadersOf(newest)).await?;
+        rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
+    } else {
+        let rows = session.load(NewestOrdersOf(newest)).await?;
+        rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
+    })
+}
+
+/// An account's newest bills: their headers, if no more of them is shown.
+async fn newest_bills(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Listed<Bill>>> {
+    let session = session(ctx)?;
+    Ok(if shows_headers::<Bill>(ctx) {
+        let rows = session.load(NewestBillHeadersOf(newest)).await?;
+        rows.unwrap_or_default().iter().copied().map(Listed::from).collect()
+    } else {
+        let rows = session.load(NewestBillsOf(newest)).await?;
+        rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
+    })
+}
+
+/// Declares how an account's newest are loaded, of which lists show the whole.
+macro_rules! newest {
+    ($name:ident, $key:ident, $row:ty) => {
+        async fn $name(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Arc<$row>>> {
+            Ok(session(ctx)?.load($key(newest)).await?.unwrap_or_default().to_vec())
+        }
+    };
+}
+newest!(newest_records, NewestRecordsOf, Record);
+newest!(newest_transactions, NewestTransactionsOf, Transaction);
+newest!(newest_prepayments, NewestPrepaymentsOf, Prepayment);
+newest!(newest_entries, NewestEntriesOf, Entry);
+
 /// Declares the list of something that accounts own.
 macro_rules! owned_list {
     (
@@ -101,7 +145,7 @@ macro_rules! owned_list {
         $(, $with:expr)?
     ) => {
         pub async fn $name(
-            session: &Session,
+            ctx: &Context<'_>,
             of: Of,
             filter: $filter,
             args: &PageArgs,
@@ -110,13 +154,10 @@ macro_rules! owned_list {
             let account = of.account();
             let together = of.seen().filter(|_| is_newest(&page) && filter == <$filter>::default());
             let rows = match together {
-                Some(account) => {
-                    let rows = session.load($newest((account, page.limit))).await?;
-                    rows.unwrap_or_default().to_vec()
-                }
+                Some(account) => $newest(ctx, (account, page.limit)).await?,
                 None => {
-                    let rows = session.repository().$list(account, &filter, &page).await?;
-                    rows.into_iter().map(Arc::new).collect()
+                    let rows = session(ctx)?.repository().$list(account, &filter, &page).await?;
+                    rows.into_iter().map(|row| Arc::new(row).into()).collect()
                 }
             };
             let filter = Arc::new(filter);
@@ -140,12 +181,12 @@ macro_rules! owned_list {
     };
 }
 
-owned_list!(orders, OrderFilter, OrderConnection, NewestOrdersOf, order_list, order_count, order_counts);
+owned_list!(orders, OrderFilter, OrderConnection, newest_orders, order_list, order_count, order_counts);
 owned_list!(
     bills,
     BillFilter,
     BillConnection,
-    NewestBillsOf,
+    newest_bills,
     bill_list,
     bill_count,
     bill_counts,
@@ -155,7 +196,7 @@ owned_list!(
     records,
     RecordFilter,
     ConsumptionRecordConnection,
-    NewestRecordsOf,
+    newest_records,
     record_list,
     record_count,
     record_counts
@@ -164,7 +205,7 @@ owned_list!(
     transactions,
     TransactionFilter,
     TransactionConnection,
-    NewestTransactionsOf,
+    newest_transactions,
     transaction_list,
     transaction_count,
     transaction_counts
@@ -173,7 +214,7 @@ owned_list!(
     prepayments,
     PrepaymentFilter,
     PrepaymentConnection,
-    NewestPrepaymentsOf,
+    newest_prepayments,
     prepayment_list,
     prepayment_count,
     prepayment_counts
@@ -182,7 +223,7 @@ owned_list!(
     entries,
     EntryFilter,
     LedgerEntryConnection,
-    NewestEntriesOf,
+    newest_entries,
     entry_list,
     entry_count,
     entry_counts

@@ -282,7 +282,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<OrderConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::orders(session(ctx)?, Of::Seen(self.0.id), OrderFilter::default(), &args)).await?)
+        Ok(Box::pin(lists::orders(ctx, Of::Seen(self.0.id), OrderFilter::default(), &args)).await?)
     }
 
     /// What it is to pay and has paid, newest first.
@@ -301,7 +301,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<BillConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::bills(session(ctx)?, Of::Seen(self.0.id), BillFilter::default(), &args)).await?)
+        Ok(Box::pin(lists::bills(ctx, Of::Seen(self.0.id), BillFilter::default(), &args)).await?)
     }
 
     /// What it consumed, newest first.
@@ -320,8 +320,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<ConsumptionRecordConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::records(session(ctx)?, Of::Seen(self.0.id), RecordFilter::default(), &args))
-            .await?)
+        Ok(Box::pin(lists::records(ctx, Of::Seen(self.0.id), RecordFilter::default(), &args)).await?)
     }
 
     /// What came in over a window of time, newest first.
@@ -343,7 +342,7 @@ impl Account {
     ) -> async_graphql::Result<TransactionConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let filter = recharges(start_time, end_time)?;
-        Ok(Box::pin(lists::transactions(session(ctx)?, Of::Seen(self.0.id), filter, &args)).await?)
+        Ok(Box::pin(lists::transactions(ctx, Of::Seen(self.0.id), filter, &args)).await?)
     }
 
     /// Its movements of money, newest first.
@@ -362,8 +361,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<TransactionConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::transactions(session(ctx)?, Of::Seen(self.0.id), TransactionFilter::default(), &args)
-            .await?)
+        Ok(lists::transactions(ctx, Of::Seen(self.0.id), TransactionFilter::default(), &args).await?)
     }
 
     /// What it has paid, or is to pay, for apps beforehand, newest first.
@@ -382,7 +380,7 @@ impl Account {
     ) -> async_graphql::Result<PrepaymentConnection> {
         let args = PageArgs { first, after, last, before, offset };
         let filter = PrepaymentFilter::default();
-        Ok(Box::pin(lists::prepayments(session(ctx)?, Of::Seen(self.0.id), filter, &args)).await?)
+        Ok(Box::pin(lists::prepayments(ctx, Of::Seen(self.0.id), filter, &args)).await?)
     }
 
     /// What it paid by the month, newest first, drafts among them.
@@ -419,8 +417,7 @@ impl Account {
         #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
     ) -> async_graphql::Result<LedgerEntryConnection> {
         let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::entries(session(ctx)?, Of::Seen(self.0.id), EntryFilter::default(), &args))
-            .await?)
+        Ok(Box::pin(lists::entries(ctx, Of::Seen(self.0.id), EntryFilter::default(), &args)).await?)
     }
 
     /// Its price rules, its own and the defaults that apply to it, in the order in which they were set.

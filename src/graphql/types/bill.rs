@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
 use super::account::{self, Account};
@@ -10,36 +12,95 @@ use super::order::{self, Order};
 use super::record::ConsumptionRecord;
 use super::transaction::Transaction;
 use crate::domain;
-use crate::domain::ids::{AccountId, RecordId};
+use crate::domain::ids::{AccountId, RecordId, printed_number};
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::listed::{HasHeader, Listed};
 use crate::graphql::loaders::{RecordsOf, RefundsOf};
-use crate::graphql::pagination::connection;
+use crate::graphql::pagination::{Cursor, Row, connection_of};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
 use crate::store::bills::{BillFilter, BillSums};
 use crate::store::records::RECORDS_OF_BILL_MAX;
 
 /// What is to be paid for one period; paid whole or not at all.
-pub struct Bill(pub Arc<domain::bill::Bill>);
+#[derive(Clone, MergedObject)]
+pub struct Bill(BillHeader, BillDetails);
 
-connection!(
-    BillConnection,
-    BillEdge,
-    Bill,
-    domain::bill::Bill,
-    |row: &Arc<domain::bill::Bill>| row.id.uuid(),
-    "bills",
-    BillsOf,
-    {
-        /// What these bills come to.
-        #[graphql(complexity = 300)]
-        async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
-            Ok(summary(session(ctx)?, &self.0.rows, &self.0.more).await?)
+/// What lists show of it before anything else.
+#[derive(Clone)]
+pub struct BillHeader(domain::bill::BillHeader);
+
+/// The rest of it.
+#[derive(Clone)]
+pub struct BillDetails(Arc<domain::bill::Bill>);
+
+impl From<Arc<domain::bill::Bill>> for Bill {
+    fn from(bill: Arc<domain::bill::Bill>) -> Self {
+        Self(BillHeader(bill.header()), BillDetails(bill))
+    }
+}
+
+impl Bill {
+    pub(super) async fn id(&self, ctx: &Context<'_>) -> async_graphql::Result<ID> {
+        self.0.id(ctx).await
+    }
+}
+
+impl HasHeader for Bill {
+    type Header = BillHeader;
+    const HEADER_FIELDS: &'static [&'static str] =
+        &["__typename", "id", "number", "account", "order", "status", "amount"];
+
+    fn whole<'a>(header: &'a BillHeader, ctx: &'a Context<'_>) -> BoxFuture<'a, ApiResult<Self>> {
+        async move {
+            let bill = session(ctx)?.load(header.0.id).await?;
+            bill.map(Self::from).ok_or_else(|| ApiError::internal("a bill of a list is not there"))
+        }
+        .boxed()
+    }
+}
+
+impl Listed<Bill> {
+    fn header(&self) -> &domain::bill::BillHeader {
+        match self {
+            Self::Header(header) | Self::Whole(Bill(header, _)) => &header.0,
         }
     }
-);
+}
+
+impl From<domain::bill::BillHeader> for Listed<Bill> {
+    fn from(header: domain::bill::BillHeader) -> Self {
+        Self::Header(BillHeader(header))
+    }
+}
+
+impl From<Arc<domain::bill::Bill>> for Listed<Bill> {
+    fn from(bill: Arc<domain::bill::Bill>) -> Self {
+        Self::Whole(Bill::from(bill))
+    }
+}
+
+impl Row for Listed<Bill> {
+    type Node = Self;
+
+    fn node(&self) -> Self {
+        self.clone()
+    }
+
+    fn cursor(&self) -> String {
+        self.header().id.uuid().print()
+    }
+}
+
+connection_of!(BillConnection, BillEdge, Listed<Bill>, "bills", BillsOf, {
+    /// What these bills come to.
+    #[graphql(complexity = 300)]
+    async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
+        Ok(summary(session(ctx)?, &self.0.rows, &self.0.more).await?)
+    }
+});
 
 /// Which bills a connection is a page of.
 pub struct BillsOf {
@@ -61,11 +122,7 @@ pub struct BillSummary {
     total_amounts: Vec<Inline<Money>>,
 }
 
-async fn summary(
-    session: &Session,
-    page: &[Arc<domain::bill::Bill>],
-    of: &BillsOf,
-) -> ApiResult<BillSummary> {
+async fn summary(session: &Session, page: &[Listed<Bill>], of: &BillsOf) -> ApiResult<BillSummary> {
     let sums = match of.filter.order {
         Some(order) => sums_of(&order::all_bills(session, order).await?)?,
         None => session.repository().bill_sums(of.account, &of.filter).await?,
@@ -73,7 +130,10 @@ async fn summary(
     Ok(BillSummary {
         paid_count: sums.paid,
         unpaid_count: sums.unpaid,
-        page_amounts: amounts(page)?.into_iter().map(Money::inline).collect(),
+        page_amounts: amounts(page.iter().map(|bill| *bill.header()))?
+            .into_iter()
+            .map(Money::inline)
+            .collect(),
         total_amounts: sums.amounts.into_iter().map(Money::inline).collect(),
     })
 }
@@ -84,11 +144,15 @@ fn sums_of(bills: &[Arc<domain::bill::Bill>]) -> ApiResult<BillSums> {
     let paid = count(|bill| bill.status == domain::bill::BillStatus::Paid);
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let unpaid = count(domain::bill::Bill::is_open);
-    Ok(BillSums { paid: number(paid), unpaid: number(unpaid), amounts: amounts(bills)? })
+    Ok(BillSums {
+        paid: number(paid),
+        unpaid: number(unpaid),
+        amounts: amounts(bills.iter().map(|bill| bill.header()))?,
+    })
 }
 
 /// The sums of bills by currency.
-fn amounts(bills: &[Arc<domain::bill::Bill>]) -> ApiResult<Vec<domain::money::Money>> {
+fn amounts(bills: impl Iterator<Item = domain::bill::BillHeader>) -> ApiResult<Vec<domain::money::Money>> {
     let mut amounts = BTreeMap::new();
     for bill in bills {
         let sum: &mut Decimal = amounts.entry(bill.currency).or_default();
@@ -112,7 +176,7 @@ pub struct BillLine {
     record: Option<ConsumptionRecord>,
 }
 
-impl Bill {
+impl BillDetails {
     fn money(&self, amount: Decimal) -> Inline<Money> {
         Money::inline(domain::money::Money::new(amount, self.0.currency))
     }
@@ -140,28 +204,28 @@ impl Bill {
     }
 }
 
-/// What is to be paid for one period; paid whole or not at all.
+/// What lists show of a bill before anything else.
 #[Object]
-impl Bill {
+impl BillHeader {
     /// Its id.
-    pub(super) async fn id(&self) -> ID {
+    async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
     /// Its number, for people.
     async fn number(&self) -> String {
-        self.0.number()
+        printed_number('B', self.0.id.0)
     }
 
     /// Who is to pay.
     async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Account> {
-        Ok(account::load(session(ctx)?, self.0.account()).await?)
+        Ok(account::load(session(ctx)?, self.0.id.account()).await?)
     }
 
     /// The order that it is for; null for a month's usage.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order::from))
     }
 
     /// Where it stands.
@@ -171,9 +235,13 @@ impl Bill {
 
     /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`. Less than zero if a correction gives back.
     async fn amount(&self) -> Inline<Money> {
-        self.money(self.0.amount)
+        Money::inline(domain::money::Money::new(self.0.amount, self.0.currency))
     }
+}
 
+/// What else there is of a bill.
+#[Object]
+impl BillDetails {
     /// What is charged once, in an order's first bill.
     async fn once_amount(&self) -> Inline<Money> {
         self.money(self.0.once_amount)
@@ -245,7 +313,7 @@ impl Bill {
     /// The bill that this one corrects: usage that came late, or new rules, changed a month that was billed.
     async fn correction_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.0.correction_of else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill))
+        Ok(session(ctx)?.load(id).await?.map(Bill::from))
     }
 
     /// The transaction that paid it, and what was given back of that.

@@ -39,13 +39,13 @@ impl IdempotentResult {
     /// The order that was made, as it is now.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order::from))
     }
 
     /// The bill that was made, as it is now.
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.0.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill))
+        Ok(session(ctx)?.load(id).await?.map(Bill::from))
     }
 
     /// The prepayment that was made, as it is now.

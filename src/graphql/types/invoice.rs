@@ -206,6 +206,6 @@ impl InvoiceItem {
     /// The bill that was paid.
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.item.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill))
+        Ok(session(ctx)?.load(id).await?.map(Bill::from))
     }
 }

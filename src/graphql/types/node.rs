@@ -51,8 +51,8 @@ pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult
         NodeId::Resource(code) => {
             session.load(ResourceCode(code)).await?.map(|row| Node::Resource(Resource(Arc::clone(&row))))
         }
-        NodeId::Order(id) => session.load(id).await?.map(|row| Node::Order(Order(row))),
-        NodeId::Bill(id) => session.load(id).await?.map(|row| Node::Bill(Bill(row))),
+        NodeId::Order(id) => session.load(id).await?.map(|row| Node::Order(Order::from(row))),
+        NodeId::Bill(id) => session.load(id).await?.map(|row| Node::Bill(Bill::from(row))),
         NodeId::Record(id) => {
             session.load(id).await?.map(|row| Node::ConsumptionRecord(ConsumptionRecord(row)))
         }

@@ -1,43 +1,110 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::account::{self, Account};
-use super::bill::{BillConnection, BillsOf};
+use super::bill::{Bill, BillConnection, BillsOf};
 use super::money::Money;
 use super::plan::{self, Plan};
 use super::record::ConsumptionRecordConnection;
 use super::resource::{self, Resource};
 use crate::domain;
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, term_price};
-use crate::domain::ids::{OrderId, OwnedId, RecordId};
+use crate::domain::ids::{OrderId, OwnedId, RecordId, printed_number};
 use crate::domain::plan::PlanResource;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
-use crate::graphql::loaders::{NewestBillsOfOrder, ResourcesOf};
-use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection, is_newest, part_of};
+use crate::graphql::listed::{HasHeader, Listed, shows_headers};
+use crate::graphql::loaders::{NewestBillHeadersOfOrder, NewestBillsOfOrder, ResourcesOf};
+use crate::graphql::pagination::{
+    Cursor, PageArgs, Row, Slice, TotalCount, connection_of, is_newest, part_of,
+};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
 use crate::store::bills::{BILLS_OF_ORDER_MAX, BillFilter};
 
 /// What an account has bought, at the prices at which it was bought.
-pub struct Order(pub Arc<domain::order::Order>);
+#[derive(Clone, MergedObject)]
+pub struct Order(OrderHeader, OrderDetails);
 
-connection!(
-    OrderConnection,
-    OrderEdge,
-    Order,
-    domain::order::Order,
-    |row: &Arc<domain::order::Order>| row.id.uuid(),
-    "orders"
-);
+/// What lists show of it before anything else.
+#[derive(Clone)]
+pub struct OrderHeader(Arc<domain::order::OrderHeader>);
+
+/// The rest of it.
+#[derive(Clone)]
+pub struct OrderDetails(Arc<domain::order::Order>);
+
+impl From<Arc<domain::order::Order>> for Order {
+    fn from(order: Arc<domain::order::Order>) -> Self {
+        Self(OrderHeader(Arc::new(order.header())), OrderDetails(order))
+    }
+}
+
+impl Order {
+    pub(super) async fn id(&self, ctx: &Context<'_>) -> async_graphql::Result<ID> {
+        self.0.id(ctx).await
+    }
+}
+
+impl HasHeader for Order {
+    type Header = OrderHeader;
+    const HEADER_FIELDS: &'static [&'static str] = &[
+        "__typename",
+        "id",
+        "number",
+        "name",
+        "type",
+        "state",
+        "account",
+        "isSelf",
+        "createdAt",
+        "bills",
+        "records",
+    ];
+
+    fn whole<'a>(header: &'a OrderHeader, ctx: &'a Context<'_>) -> BoxFuture<'a, ApiResult<Self>> {
+        async move {
+            let order = session(ctx)?.load(header.0.id).await?;
+            order.map(Self::from).ok_or_else(|| ApiError::internal("an order of a list is not there"))
+        }
+        .boxed()
+    }
+}
+
+impl From<Arc<domain::order::OrderHeader>> for Listed<Order> {
+    fn from(header: Arc<domain::order::OrderHeader>) -> Self {
+        Self::Header(OrderHeader(header))
+    }
+}
+
+impl From<Arc<domain::order::Order>> for Listed<Order> {
+    fn from(order: Arc<domain::order::Order>) -> Self {
+        Self::Whole(Order::from(order))
+    }
+}
+
+impl Row for Listed<Order> {
+    type Node = Self;
+
+    fn node(&self) -> Self {
+        self.clone()
+    }
+
+    fn cursor(&self) -> String {
+        let (Self::Header(header) | Self::Whole(Order(header, _))) = self;
+        header.0.id.uuid().print()
+    }
+}
+
+connection_of!(OrderConnection, OrderEdge, Listed<Order>, "orders");
 
 impl AtHand for Order {
     const LOADED: &'static [&'static str] = &[
@@ -140,17 +207,17 @@ pub struct ConfigChange {
     charge: Inline<Money>,
 }
 
-/// What an account has bought, at the prices at which it was bought.
+/// What lists show of an order before anything else.
 #[Object]
-impl Order {
+impl OrderHeader {
     /// Its id.
-    pub(super) async fn id(&self) -> ID {
+    async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
     /// Its number, for people.
     async fn number(&self) -> String {
-        self.0.number()
+        printed_number('O', self.0.id.0)
     }
 
     /// Its name: that of the plan when it was bought.
@@ -171,18 +238,65 @@ impl Order {
 
     /// Who has bought it.
     async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Account> {
-        Ok(account::load(session(ctx)?, self.0.account()).await?)
+        Ok(account::load(session(ctx)?, self.0.id.account()).await?)
     }
 
     /// Whether the caller's own account placed it.
     async fn is_self(&self, ctx: &Context<'_>) -> async_graphql::Result<bool> {
-        Ok(session(ctx)?.viewer().account == Some(self.0.account()))
+        Ok(session(ctx)?.viewer().account == Some(self.0.id.account()))
     }
 
+    /// When it was placed.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+
+    /// Its bills, newest first.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn bills(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<BillConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(Box::pin(bills_of(ctx, self.0.id, &args)).await?)
+    }
+
+    /// What it consumed, newest first: a record for each payment of a period. A period that cost nothing has none.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments)]
+    async fn records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<ConsumptionRecordConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(Box::pin(records_of(session(ctx)?, self.0.id, &args)).await?)
+    }
+}
+
+/// What else there is of an order.
+#[Object]
+impl OrderDetails {
     /// The order that this one renews or changes.
     async fn previous(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.previous else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order::from))
     }
 
     /// What a subscription is for; null for the order of a plan.
@@ -252,11 +366,6 @@ impl Order {
         self.0.auto_renewal
     }
 
-    /// When it was placed.
-    async fn created_at(&self) -> Instant {
-        Instant(self.0.created_at)
-    }
-
     /// When its first period begins; null for what is not paid yet. A renewal's may lie ahead.
     async fn delivered_at(&self) -> Option<Instant> {
         self.0.delivered_at.map(Instant)
@@ -265,44 +374,6 @@ impl Order {
     /// When it ends, or has ended before its time; null for what is on demand and runs, and for what is not paid yet.
     async fn expires_at(&self) -> Option<Instant> {
         self.0.expires_at.map(Instant)
-    }
-
-    /// Its bills, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
-    #[allow(clippy::too_many_arguments)]
-    async fn bills(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<BillConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(bills_of(session(ctx)?, self.0.id, &args)).await?)
-    }
-
-    /// What it consumed, newest first: a record for each payment of a period. A period that cost nothing has none.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
-    #[allow(clippy::too_many_arguments)]
-    async fn records(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<ConsumptionRecordConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(records_of(session(ctx)?, self.0.id, &args)).await?)
     }
 
     /// How it is paid.
@@ -469,19 +540,23 @@ fn config_changes(
     changes
 }
 
-async fn bills_of(
-    session: &Session,
-    order: domain::ids::OrderId,
-    args: &PageArgs,
-) -> ApiResult<BillConnection> {
+async fn bills_of(ctx: &Context<'_>, order: OrderId, args: &PageArgs) -> ApiResult<BillConnection> {
+    let session = session(ctx)?;
     let page = args.page()?;
-    let rows = if is_newest(&page) {
-        let rows = session.load(NewestBillsOfOrder((order, page.limit))).await?;
-        rows.unwrap_or_default().to_vec()
-    } else {
-        let filter = BillFilter { order: Some(order), ..BillFilter::default() };
-        let rows = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
-        rows.into_iter().map(Arc::new).collect()
+    let rows: Vec<Listed<Bill>> = match (is_newest(&page), shows_headers::<Bill>(ctx)) {
+        (true, true) => {
+            let rows = session.load(NewestBillHeadersOfOrder((order, page.limit))).await?;
+            rows.unwrap_or_default().iter().copied().map(Listed::from).collect()
+        }
+        (true, false) => {
+            let rows = session.load(NewestBillsOfOrder((order, page.limit))).await?;
+            rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
+        }
+        (false, _) => {
+            let filter = BillFilter { order: Some(order), ..BillFilter::default() };
+            let rows = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
+            rows.into_iter().map(Arc::new).map(Listed::from).collect()
+        }
     };
     let total: TotalCount = Box::new(move |repository| {
         async move { Ok(repository.bill_counts_of_orders(vec![order]).await?.remove(&order).unwrap_or(0)) }

@@ -56,7 +56,7 @@ impl ConsumptionRecord {
     /// The order that it is of; null for metered usage.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(order) = &self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(order.id).await?.map(Order))
+        Ok(session(ctx)?.load(order.id).await?.map(Order::from))
     }
 
     /// The kind of product, a code.
@@ -109,7 +109,7 @@ impl ConsumptionRecord {
 
     /// The bill that it is on.
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        Ok(session(ctx)?.load(self.0.bill).await?.map(Bill))
+        Ok(session(ctx)?.load(self.0.bill).await?.map(Bill::from))
     }
 }
 

@@ -82,13 +82,13 @@ impl Transaction {
     /// The order that it paid.
     async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
         let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order))
+        Ok(session(ctx)?.load(id).await?.map(Order::from))
     }
 
     /// The bill that it paid.
     async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
         let Some(id) = self.0.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill))
+        Ok(session(ctx)?.load(id).await?.map(Bill::from))
     }
 
     /// Whether money left the account or came to it.

@@ -1,0 +1,93 @@
+//! Things of a list, of which no more is read than is shown.
+//!
+//! Most lists show which things there are and where they stand. PostgreSQL and the server spend more on reading and
+//! writing out the other columns than on finding the rows, so a list of which only headers are shown reads only those
+//! (docs/adr/0017).
+
+use std::borrow::Cow;
+
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::resolver_utils::resolve_container;
+use async_graphql::{
+    ContainerType, Context, ContextSelectionSet, OutputType, Positioned, SelectionField, ServerResult, Value,
+};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::at_hand::AtHand;
+use super::error::ApiResult;
+
+/// An object with a part that can be read without the rest.
+pub trait HasHeader: AtHand + Send + Sync + Sized {
+    /// That part: it resolves the fields that it has.
+    type Header: ContainerType + Send + Sync;
+    /// Those fields' names. A list that shows no others reads headers.
+    const HEADER_FIELDS: &'static [&'static str];
+
+    /// Reads the whole of it.
+    fn whole<'a>(header: &'a Self::Header, ctx: &'a Context<'_>) -> BoxFuture<'a, ApiResult<Self>>;
+}
+
+/// An object in a list: its header, or the whole of it. A field that a header does not have is read with the rest of it.
+#[derive(Clone)]
+pub enum Listed<T: HasHeader> {
+    Header(T::Header),
+    Whole(T),
+}
+
+/// Whether a connection's field shows of its nodes what their headers have, and nothing else.
+pub fn shows_headers<T: HasHeader>(ctx: &Context<'_>) -> bool {
+    let only_headers =
+        |node: SelectionField<'_>| node.selection_set().all(|field| T::HEADER_FIELDS.contains(&field.name()));
+    ctx.field().selection_set().all(|field| match field.name() {
+        "nodes" => only_headers(field),
+        "edges" => field.selection_set().all(|edge| edge.name() != "node" || only_headers(edge)),
+        _ => true,
+    })
+}
+
+impl<T: HasHeader> Listed<T> {
+    /// Boxed, for it is larger than all else that a field waits for.
+    fn field_of_whole<'a>(
+        header: &'a T::Header,
+        ctx: &'a Context<'_>,
+    ) -> BoxFuture<'a, ServerResult<Option<Value>>> {
+        async move {
+            let failed =
+                |error| ctx.set_error_path(async_graphql::Error::from(error).into_server_error(ctx.item.pos));
+            T::whole(header, ctx).await.map_err(failed)?.resolve_field(ctx).await
+        }
+        .boxed()
+    }
+}
+
+impl<T: HasHeader> ContainerType for Listed<T> {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        match self {
+            Self::Whole(whole) => whole.resolve_field(ctx).await,
+            Self::Header(header) => match header.resolve_field(ctx).await? {
+                Some(value) => Ok(Some(value)),
+                None => Self::field_of_whole(header, ctx).await,
+            },
+        }
+    }
+}
+
+impl<T: HasHeader> OutputType for Listed<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        resolve_container(ctx, self).boxed().await
+    }
+}
+
+impl<T: HasHeader> AtHand for Listed<T> {
+    const LOADED: &'static [&'static str] = T::LOADED;
+}
