@@ -1,9 +1,10 @@
 //! Orders by a word in their number or name, anywhere, without regard to case.
 //!
-//! A common word is found soonest by walking from the newest order on, a rare one through the trigram index; which of
-//! the two a word is, nobody knows beforehand. So the newest orders are walked, and only if they do not fill the page
-//! the index is asked for the older ones. Words shorter than a trigram are looked for among the names that orders can
-//! have, which are few; those that could be a part of a number are in so many that the walk finds them (docs/adr/0010).
+//! A common word is found soonest by walking from the newest order on, a rare one through an index; which of the two a
+//! word is, nobody knows beforehand. So the newest orders are walked, and only if they do not fill the page the index is
+//! asked for the older ones: by the names with the word among those that orders can have, which are few, and by the
+//! trigrams of numbers. Words shorter than a trigram that could be a part of a number are in so many that the walk finds
+//! them (docs/adr/0010).
 
 use super::accounts::like_anywhere;
 use super::list::{OF_EVERYONE, Owners, Page, restrict_to_page};
@@ -24,14 +25,14 @@ type Orders = Statement<<OrderRow as Row>::Sql>;
 /// How older orders are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Older {
-    /// By the trigrams of their numbers and names.
-    Words,
     /// By their names: the word is none of a number's.
     Names,
+    /// By the trigrams of their numbers, too.
+    NumbersAndNames,
 }
 
 /// Whether the index knows a part of the word: so many letters or digits in a row.
-pub(super) fn has_trigram(word: &str) -> bool {
+fn has_trigram(word: &str) -> bool {
     word.split(|c: char| !c.is_alphanumeric()).any(|run| run.chars().count() >= TRIGRAM)
 }
 
@@ -46,10 +47,27 @@ fn may_be_in_numbers(word: &str) -> bool {
 }
 
 fn older(word: &str) -> Option<Older> {
-    if has_trigram(word) {
-        return Some(Older::Words);
+    if !may_be_in_numbers(word) {
+        return Some(Older::Names);
     }
-    (!may_be_in_numbers(word)).then_some(Older::Names)
+    has_trigram(word).then_some(Older::NumbersAndNames)
+}
+
+/// Keeps the orders with the word, of a list that is read from end to end: to count it, say.
+pub(super) fn restrict<ST>(statement: Statement<ST>, word: &str) -> Statement<ST> {
+    let pattern = like_anywhere(word);
+    let statement = match older(word) {
+        Some(Older::Names) => statement.sql(" AND ("),
+        Some(Older::NumbersAndNames) => {
+            statement.sql(" AND (t.number ILIKE ").text(pattern.clone()).sql(" OR ")
+        }
+        // Written so that the index, which would be read whole, is out of the question.
+        None => statement.sql(" AND (t.number || '' ILIKE ").text(pattern.clone()).sql(" OR "),
+    };
+    statement
+        .sql("t.name = ANY(ARRAY(SELECT p.name FROM product_names p WHERE p.name ILIKE ")
+        .text(pattern)
+        .sql(")))")
 }
 
 /// Whose orders a part of the statement is about.
@@ -130,17 +148,20 @@ impl Search<'_> {
         let far = near
             .sql(format!(" ORDER BY t.id {order} LIMIT "))
             .bigint(needed)
-            .sql("), far AS (SELECT t.account_id, t.id FROM (SELECT t.* FROM ");
-        // OFFSET 0 keeps the planner from walking in order once more: what the index finds is sorted.
-        let far = of
-            .found(self.older_rows(far))
-            .sql(" AND (SELECT count(*) FROM near) < ")
-            .bigint(needed)
-            .sql(" AND (SELECT count(*) FROM walked) = ")
-            .bigint(walk)
-            .sql(format!(
-                " OFFSET 0) t WHERE t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"
-            ));
+            .sql("), far AS (SELECT t.account_id, t.id FROM (");
+        // Only if there are older ones and they are needed. OFFSET 0 keeps the planner from walking in order once more:
+        // what the index finds is sorted.
+        let if_needed = |statement: Orders| {
+            of.found(statement.sql(" AND "))
+                .sql(" AND (SELECT count(*) FROM near) < ")
+                .bigint(needed)
+                .sql(" AND (SELECT count(*) FROM walked) = ")
+                .bigint(walk)
+                .sql(" OFFSET 0)")
+        };
+        let far = self
+            .older_rows(far, if_needed)
+            .sql(format!(") t WHERE t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"));
         self.filter
             .restrict_others(self.within(far))
             .sql(format!(" ORDER BY t.id {order} LIMIT "))
@@ -149,13 +170,18 @@ impl Search<'_> {
             .bigint(needed)
     }
 
-    fn older_rows(&self, statement: Orders) -> Orders {
+    /// What the index finds: each condition has a part of the statement for itself, so that it is planned by itself.
+    fn older_rows(&self, statement: Orders, if_needed: impl Fn(Orders) -> Orders) -> Orders {
+        let named = statement
+            .sql("(SELECT t.* FROM product_names p JOIN orders t ON t.name = p.name WHERE p.name ILIKE ")
+            .text(self.pattern.clone());
         match self.older {
-            Older::Words => self.matching(statement.sql("orders t WHERE ")).sql(" AND "),
-            Older::Names => statement
-                .sql("product_names p JOIN orders t ON t.name = p.name WHERE p.name ILIKE ")
-                .text(self.pattern.clone())
-                .sql(" AND "),
+            Older::Names => if_needed(named),
+            Older::NumbersAndNames => {
+                let named = if_needed(named.sql(" AND t.number NOT ILIKE ").text(self.pattern.clone()));
+                let numbered = named.sql(" UNION ALL (SELECT t.* FROM orders t WHERE t.number ILIKE ");
+                if_needed(numbered.text(self.pattern.clone()))
+            }
         }
     }
 
@@ -180,10 +206,26 @@ mod tests {
 
     #[test]
     fn a_word_is_looked_for_where_it_can_be() {
-        for word in ["pool", "Pool S", "云硬盘", "-20261121-", "123"] {
-            assert_eq!(older(word), Some(Older::Words), "{word}");
+        for word in ["-20261121-", "123", "O17-20261121-4", "o17", "1001-2"] {
+            assert_eq!(older(word), Some(Older::NumbersAndNames), "{word}");
         }
-        for word in ["云", "云盘", "VM", "x9", "%", "%%%", "盘 a", "1o", "O-", "--", "-1-2-3", "1--"] {
+        for word in [
+            "pool",
+            "Pool S",
+            "云硬盘",
+            "云",
+            "云盘",
+            "VM",
+            "x9",
+            "%",
+            "%%%",
+            "盘 a",
+            "1o",
+            "O-",
+            "--",
+            "-1-2-3",
+            "1--",
+        ] {
             assert_eq!(older(word), Some(Older::Names), "{word}");
         }
         for word in ["17", "-", "o1", "O", "9-", "1-2", "-12-", "-1-2"] {

@@ -9,7 +9,6 @@ use diesel::sql_types::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
 use super::order_search;
@@ -100,13 +99,7 @@ impl OrderFilter {
     fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
         let mut statement = self.restrict_others(self.window.restrict(statement));
         if let Some(search) = &self.search {
-            let pattern = like_anywhere(search);
-            let [number, name] = match order_search::has_trigram(search) {
-                true => [" AND (t.number ILIKE ", " OR t.name ILIKE "],
-                // Written so that the trigram index, which would be read whole, is out of the question.
-                false => [" AND (t.number || '' ILIKE ", " OR t.name || '' ILIKE "],
-            };
-            statement = statement.sql(number).text(pattern.clone()).sql(name).text(pattern).sql(")");
+            statement = order_search::restrict(statement, search);
         }
         statement
     }
