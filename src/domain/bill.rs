@@ -66,6 +66,12 @@ pub struct BillHeader {
     pub amount: Decimal,
 }
 
+impl BillHeader {
+    pub fn number(&self) -> String {
+        printed_number('B', self.id.0)
+    }
+}
+
 impl Bill {
     pub fn header(&self) -> BillHeader {
         let Self { id, order, status, currency, amount, .. } = *self;

@@ -141,6 +141,12 @@ pub struct OrderHeader {
 /// From when, to when.
 pub type PeriodLimits = (DateTime<Utc>, DateTime<Utc>);
 
+impl OrderHeader {
+    pub fn number(&self) -> String {
+        printed_number('O', self.id.0)
+    }
+}
+
 impl Order {
     pub fn header(&self) -> OrderHeader {
         OrderHeader {

@@ -835,7 +835,7 @@ async fn a_list_shows_of_headers_what_it_shows_of_whole_rows() {
             bill,
             "lines { title }",
         ),
-        (format!("bills {{ nodes {{ ...on Bill {{ LIST }} }} edges {{ node {{ LIST }} }} }}"), bill, "dueAt"),
+        ("bills { nodes { ...on Bill { LIST } } edges { node { LIST } } }".to_owned(), bill, "dueAt"),
     ] {
         let ask = async |fields: String| {
             main.data(&format!("{{ account {{ {} }} }}", list.replace("LIST", &fields))).await

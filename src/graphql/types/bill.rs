@@ -12,7 +12,7 @@ use super::order::{self, Order};
 use super::record::ConsumptionRecord;
 use super::transaction::Transaction;
 use crate::domain;
-use crate::domain::ids::{AccountId, RecordId, printed_number};
+use crate::domain::ids::{AccountId, RecordId};
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -214,7 +214,7 @@ impl BillHeader {
 
     /// Its number, for people.
     async fn number(&self) -> String {
-        printed_number('B', self.0.id.0)
+        self.0.number()
     }
 
     /// Who is to pay.

@@ -15,7 +15,7 @@ use super::record::ConsumptionRecordConnection;
 use super::resource::{self, Resource};
 use crate::domain;
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, term_price};
-use crate::domain::ids::{OrderId, OwnedId, RecordId, printed_number};
+use crate::domain::ids::{OrderId, OwnedId, RecordId};
 use crate::domain::plan::PlanResource;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
@@ -217,7 +217,7 @@ impl OrderHeader {
 
     /// Its number, for people.
     async fn number(&self) -> String {
-        printed_number('O', self.0.id.0)
+        self.0.number()
     }
 
     /// Its name: that of the plan when it was bought.
