@@ -5,7 +5,9 @@
 //! (docs/adr/0017).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use async_graphql::dataloader::Loader;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_container;
@@ -14,17 +16,26 @@ use async_graphql::{
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use super::at_hand::AtHand;
 use super::error::ApiResult;
+use super::lookups::Key;
+use super::pagination::{Cursor, Row};
+use super::session::session;
+use crate::store::error::StoreError;
+use crate::store::repository::Repository;
 
 /// An object with a part that can be read without the rest.
 pub trait HasHeader: AtHand + Send + Sync + Sized {
     /// That part: it resolves the fields that it has.
-    type Header: ContainerType + Send + Sync;
+    type Header: ContainerType + Clone + Send + Sync;
     /// Those fields' names. A list that shows no others reads headers.
     const HEADER_FIELDS: &'static [&'static str];
 
+    fn header(&self) -> &Self::Header;
+    /// Its id, by which its lists are in order.
+    fn id_in_lists(header: &Self::Header) -> Uuid;
     /// Reads the whole of it.
     fn whole<'a>(header: &'a Self::Header, ctx: &'a Context<'_>) -> BoxFuture<'a, ApiResult<Self>>;
 }
@@ -36,8 +47,32 @@ pub enum Listed<T: HasHeader> {
     Whole(T),
 }
 
+/// The rows of a list, headers or whole, each by a key of its own.
+pub async fn load<T, H, W, HeaderRow, WholeRow>(
+    ctx: &Context<'_>,
+    headers: H,
+    whole: W,
+) -> ApiResult<Vec<Listed<T>>>
+where
+    T: HasHeader,
+    H: Key,
+    W: Key,
+    HeaderRow: Clone,
+    WholeRow: Clone,
+    Repository: Loader<H, Value = Arc<[HeaderRow]>, Error = StoreError>,
+    Repository: Loader<W, Value = Arc<[WholeRow]>, Error = StoreError>,
+    Listed<T>: From<HeaderRow> + From<WholeRow>,
+{
+    let session = session(ctx)?;
+    Ok(if shows_headers::<T>(ctx) {
+        session.load(headers).await?.unwrap_or_default().iter().cloned().map(Listed::from).collect()
+    } else {
+        session.load(whole).await?.unwrap_or_default().iter().cloned().map(Listed::from).collect()
+    })
+}
+
 /// Whether a connection's field shows of its nodes what their headers have, and nothing else.
-pub fn shows_headers<T: HasHeader>(ctx: &Context<'_>) -> bool {
+fn shows_headers<T: HasHeader>(ctx: &Context<'_>) -> bool {
     let only_headers =
         |node: SelectionField<'_>| node.selection_set().all(|field| T::HEADER_FIELDS.contains(&field.name()));
     ctx.field().selection_set().all(|field| match field.name() {
@@ -48,6 +83,13 @@ pub fn shows_headers<T: HasHeader>(ctx: &Context<'_>) -> bool {
 }
 
 impl<T: HasHeader> Listed<T> {
+    pub fn header(&self) -> &T::Header {
+        match self {
+            Self::Header(header) => header,
+            Self::Whole(whole) => whole.header(),
+        }
+    }
+
     /// Boxed, for it is larger than all else that a field waits for.
     fn field_of_whole<'a>(
         header: &'a T::Header,
@@ -85,6 +127,18 @@ impl<T: HasHeader> OutputType for Listed<T> {
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
         resolve_container(ctx, self).boxed().await
+    }
+}
+
+impl<T: HasHeader + Clone> Row for Listed<T> {
+    type Node = Self;
+
+    fn node(&self) -> Self {
+        self.clone()
+    }
+
+    fn cursor(&self) -> String {
+        T::id_in_lists(self.header()).print()
     }
 }
 

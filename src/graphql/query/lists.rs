@@ -12,7 +12,7 @@ use crate::domain::prepay::Prepayment;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 use crate::graphql::error::ApiResult;
-use crate::graphql::listed::{Listed, shows_headers};
+use crate::graphql::listed::{self, Listed};
 use crate::graphql::loaders::{
     NewestBillHeadersOf, NewestBillsOf, NewestEntriesOf, NewestInvoicesOf, NewestOrderHeadersOf,
     NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf, NewestTransactionsOf,
@@ -103,26 +103,12 @@ impl Of {
 
 /// An account's newest orders: their headers, if no more of them is shown.
 async fn newest_orders(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Listed<Order>>> {
-    let session = session(ctx)?;
-    Ok(if shows_headers::<Order>(ctx) {
-        let rows = session.load(NewestOrderHeadersOf(newest)).await?;
-        rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
-    } else {
-        let rows = session.load(NewestOrdersOf(newest)).await?;
-        rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
-    })
+    listed::load(ctx, NewestOrderHeadersOf(newest), NewestOrdersOf(newest)).await
 }
 
 /// An account's newest bills: their headers, if no more of them is shown.
 async fn newest_bills(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Listed<Bill>>> {
-    let session = session(ctx)?;
-    Ok(if shows_headers::<Bill>(ctx) {
-        let rows = session.load(NewestBillHeadersOf(newest)).await?;
-        rows.unwrap_or_default().iter().copied().map(Listed::from).collect()
-    } else {
-        let rows = session.load(NewestBillsOf(newest)).await?;
-        rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
-    })
+    listed::load(ctx, NewestBillHeadersOf(newest), NewestBillsOf(newest)).await
 }
 
 /// Declares how an account's newest are loaded, of which lists show the whole.

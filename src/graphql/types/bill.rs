@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
+use uuid::Uuid;
 
 use super::account::{self, Account};
 use super::money::Money;
@@ -18,7 +19,7 @@ use crate::graphql::enums::BillStatus;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::listed::{HasHeader, Listed};
 use crate::graphql::loaders::{RecordsOf, RefundsOf};
-use crate::graphql::pagination::{Cursor, Row, connection_of};
+use crate::graphql::pagination::connection_of;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
 use crate::store::bills::{BillFilter, BillSums};
@@ -53,20 +54,20 @@ impl HasHeader for Bill {
     const HEADER_FIELDS: &'static [&'static str] =
         &["__typename", "id", "number", "account", "order", "status", "amount"];
 
+    fn header(&self) -> &BillHeader {
+        &self.0
+    }
+
+    fn id_in_lists(header: &BillHeader) -> Uuid {
+        header.0.id.uuid()
+    }
+
     fn whole<'a>(header: &'a BillHeader, ctx: &'a Context<'_>) -> BoxFuture<'a, ApiResult<Self>> {
         async move {
             let bill = session(ctx)?.load(header.0.id).await?;
             bill.map(Self::from).ok_or_else(|| ApiError::internal("a bill of a list is not there"))
         }
         .boxed()
-    }
-}
-
-impl Listed<Bill> {
-    fn header(&self) -> &domain::bill::BillHeader {
-        match self {
-            Self::Header(header) | Self::Whole(Bill(header, _)) => &header.0,
-        }
     }
 }
 
@@ -79,18 +80,6 @@ impl From<domain::bill::BillHeader> for Listed<Bill> {
 impl From<Arc<domain::bill::Bill>> for Listed<Bill> {
     fn from(bill: Arc<domain::bill::Bill>) -> Self {
         Self::Whole(Bill::from(bill))
-    }
-}
-
-impl Row for Listed<Bill> {
-    type Node = Self;
-
-    fn node(&self) -> Self {
-        self.clone()
-    }
-
-    fn cursor(&self) -> String {
-        self.header().id.uuid().print()
     }
 }
 
@@ -130,7 +119,7 @@ async fn summary(session: &Session, page: &[Listed<Bill>], of: &BillsOf) -> ApiR
     Ok(BillSummary {
         paid_count: sums.paid,
         unpaid_count: sums.unpaid,
-        page_amounts: amounts(page.iter().map(|bill| *bill.header()))?
+        page_amounts: amounts(page.iter().map(|bill| bill.header().0))?
             .into_iter()
             .map(Money::inline)
             .collect(),

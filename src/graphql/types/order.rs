@@ -21,11 +21,9 @@ use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::limits::page_cost;
-use crate::graphql::listed::{HasHeader, Listed, shows_headers};
+use crate::graphql::listed::{self, HasHeader, Listed};
 use crate::graphql::loaders::{NewestBillHeadersOfOrder, NewestBillsOfOrder, ResourcesOf};
-use crate::graphql::pagination::{
-    Cursor, PageArgs, Row, Slice, TotalCount, connection_of, is_newest, part_of,
-};
+use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection_of, is_newest, part_of};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
 use crate::store::bills::{BILLS_OF_ORDER_MAX, BillFilter};
@@ -70,6 +68,14 @@ impl HasHeader for Order {
         "records",
     ];
 
+    fn header(&self) -> &OrderHeader {
+        &self.0
+    }
+
+    fn id_in_lists(header: &OrderHeader) -> Uuid {
+        header.0.id.uuid()
+    }
+
     fn whole<'a>(header: &'a OrderHeader, ctx: &'a Context<'_>) -> BoxFuture<'a, ApiResult<Self>> {
         async move {
             let order = session(ctx)?.load(header.0.id).await?;
@@ -88,19 +94,6 @@ impl From<Arc<domain::order::OrderHeader>> for Listed<Order> {
 impl From<Arc<domain::order::Order>> for Listed<Order> {
     fn from(order: Arc<domain::order::Order>) -> Self {
         Self::Whole(Order::from(order))
-    }
-}
-
-impl Row for Listed<Order> {
-    type Node = Self;
-
-    fn node(&self) -> Self {
-        self.clone()
-    }
-
-    fn cursor(&self) -> String {
-        let (Self::Header(header) | Self::Whole(Order(header, _))) = self;
-        header.0.id.uuid().print()
     }
 }
 
@@ -543,20 +536,13 @@ fn config_changes(
 async fn bills_of(ctx: &Context<'_>, order: OrderId, args: &PageArgs) -> ApiResult<BillConnection> {
     let session = session(ctx)?;
     let page = args.page()?;
-    let rows: Vec<Listed<Bill>> = match (is_newest(&page), shows_headers::<Bill>(ctx)) {
-        (true, true) => {
-            let rows = session.load(NewestBillHeadersOfOrder((order, page.limit))).await?;
-            rows.unwrap_or_default().iter().copied().map(Listed::from).collect()
-        }
-        (true, false) => {
-            let rows = session.load(NewestBillsOfOrder((order, page.limit))).await?;
-            rows.unwrap_or_default().iter().cloned().map(Listed::from).collect()
-        }
-        (false, _) => {
-            let filter = BillFilter { order: Some(order), ..BillFilter::default() };
-            let rows = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
-            rows.into_iter().map(Arc::new).map(Listed::from).collect()
-        }
+    let rows: Vec<Listed<Bill>> = if is_newest(&page) {
+        let newest = (order, page.limit);
+        listed::load(ctx, NewestBillHeadersOfOrder(newest), NewestBillsOfOrder(newest)).await?
+    } else {
+        let filter = BillFilter { order: Some(order), ..BillFilter::default() };
+        let rows = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
+        rows.into_iter().map(Arc::new).map(Listed::from).collect()
     };
     let total: TotalCount = Box::new(move |repository| {
         async move { Ok(repository.bill_counts_of_orders(vec![order]).await?.remove(&order).unwrap_or(0)) }
