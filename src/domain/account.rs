@@ -21,7 +21,7 @@ coded_enum! {
         Active = "ACTIVE",
         /// May recharge, pay and read; whatever would newly cost money is refused.
         Suspended = "SUSPENDED",
-        /// Nothing moves any more.
+        /// What is open may still be paid, and what is left is paid out; nothing else.
         Closed = "CLOSED",
     }
 }
@@ -57,6 +57,10 @@ pub struct Account {
     pub status: AccountStatus,
     /// Why it is suspended, while it is.
     pub suspension: Option<Suspension>,
+    /// Since when it is suspended, while it is.
+    pub suspended_at: Option<DateTime<Utc>>,
+    /// A suspension was lifted by hand: until then what is overdue does not suspend the account again.
+    pub suspension_held_until: Option<DateTime<Utc>>,
     pub currency: CurrencyCode,
     pub time_zone: Tz,
     pub manager: Option<Manager>,
@@ -72,6 +76,8 @@ pub struct Account {
     pub closed_until: Option<DateTime<Utc>>,
     /// When it was closed as an account, if it is.
     pub closed_at: Option<DateTime<Utc>>,
+    /// What an hour of all its live orders on demand costs.
+    pub on_demand_rate: Decimal,
     /// What it is charged for capacity beyond its subscriptions.
     pub burst: BurstState,
     /// The end of its ledger.
@@ -79,7 +85,27 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
 }
 
+/// When an account was suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuspendedSpan {
+    pub account: AccountId,
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+}
+
 impl Account {
+    /// Whether something differs that few commands change: its settings, and what hangs on suspensions and orders on demand.
+    pub fn differs_seldom(&self, before: &Self) -> bool {
+        let seldom = |of: &Self| {
+            (
+                (of.time_zone, of.credit_limit, of.closed_at),
+                (of.suspended_at, of.suspension_held_until, of.on_demand_rate),
+            )
+        };
+        let settings = |of: &Self| (of.name.clone(), of.external_id.clone(), of.manager.clone());
+        seldom(self) != seldom(before) || settings(self) != settings(before)
+    }
+
     /// What can be spent: the balance and the credit limit.
     pub fn available(&self) -> Result<Decimal, OutOfRange> {
         money::add(self.balance, self.credit_limit.unwrap_or_default())

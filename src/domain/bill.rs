@@ -22,11 +22,12 @@ coded_enum! {
 
 /// A bill that is not paid so long after it fell due suspends what it is for.
 pub const GRACE: TimeDelta = TimeDelta::days(7);
-/// What is overdue is tried again, and warned of, once a day.
-const REMINDED_EVERY: TimeDelta = TimeDelta::days(1);
+/// What is overdue is tried again once a day.
+const LOOKED_AT_EVERY: TimeDelta = TimeDelta::days(1);
 
-/// A bill; `amount` = `once_amount` + `cycle_amount` − `credit_amount`. One without an order is for a month's usage, and
-/// its `cycle_amount` is the sum of its records, rounded; of a correction it may be negative.
+/// A bill; `amount` = `once_amount` + `cycle_amount` − `credit_amount` + `replaced_amount` + `withheld_amount`. One without
+/// an order is for a month's usage, and its `cycle_amount` is the sum of its records, rounded; of a correction it may be
+/// negative.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
     pub id: BillId,
@@ -39,6 +40,10 @@ pub struct Bill {
     pub cycle_amount: Decimal,
     /// What is left of the period of the order that this one's order replaces.
     pub credit_amount: Decimal,
+    /// What open bills of the same month asked for that this correction takes the place of.
+    pub replaced_amount: Decimal,
+    /// What a correction does not credit, as it had been given back already; negative where such a part is asked for no more.
+    pub withheld_amount: Decimal,
     pub start_time: DateTime<Utc>,
     pub end_time: DateTime<Utc>,
     pub seq: i32,
@@ -48,6 +53,8 @@ pub struct Bill {
     pub paid_by: Option<TransactionId>,
     /// What was given back of its payment.
     pub refunded_amount: Decimal,
+    /// What was counted of it for an order that took the place of its own.
+    pub credited_amount: Decimal,
     /// When the jobs have to look at it next.
     pub next_step_at: Option<DateTime<Utc>>,
     pub datacenter: Option<String>,
@@ -101,13 +108,29 @@ impl Bill {
         self.is_open() && self.due_at.checked_add_signed(GRACE).is_some_and(|lapse| lapse <= instant)
     }
 
-    /// When the jobs have to look at it after `instant`: at its due date, and once a day until the grace period is over.
+    /// When the jobs have to look at it after `instant`: at its due date, and once a day as long as it is open.
     pub fn next_step_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if !self.is_open() {
             return None;
         }
-        let last = self.due_at.checked_add_signed(GRACE)?;
-        next_of_series(self.due_at, REMINDED_EVERY, last, instant)
+        next_of_series(self.due_at, LOOKED_AT_EVERY, DateTime::<Utc>::MAX_UTC, instant)
+    }
+
+    /// The bill that the others of its month correct; None of an order's.
+    pub fn original(&self) -> Option<BillId> {
+        self.order.is_none().then(|| self.correction_of.unwrap_or(self.id))
+    }
+
+    /// The same, to be paid no longer.
+    pub fn voided(&self) -> Self {
+        Self { status: BillStatus::Void, next_step_at: None, ..self.clone() }
+    }
+
+    /// What the amount of a correction is made of beside what the month costs more or less.
+    pub fn taken_over(&self) -> Vec<(&'static str, Decimal)> {
+        let parts =
+            [("asked for before", self.replaced_amount), ("already given back", self.withheld_amount)];
+        parts.into_iter().filter(|(_, amount)| !amount.is_zero()).collect()
     }
 
     /// How the amount of an order's bill comes about: titles and amounts that sum to it.

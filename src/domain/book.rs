@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
-use super::account::Account;
+use super::account::{Account, SuspendedSpan};
 use super::bill::Bill;
 use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
@@ -47,8 +47,10 @@ pub struct CapacityCatalogue {
 /// One account under its lock, with what its commands need, and what it has gained since it was read.
 ///
 /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
-/// orders' bills and predecessors; before a purchase, all live orders of exclusive plans with their bills; before money
-/// comes in or a bill is paid, all open bills that are due, with their orders; before a month is closed or corrected, the
+/// orders' bills and predecessors with theirs; before a purchase, all live orders of exclusive plans with their bills; before
+/// money comes in or a bill is paid, all open bills that are due, with their orders, and the orders whose renewal waits for
+/// money; before the account may be suspended or not any more, all live orders on demand; before it is closed, all live
+/// orders; of a month's bill that is named, all bills of that month; before a month is closed or corrected, the
 /// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
 /// transactions, and whatever has taken the same offer; the prepayments of the addresses that are named.
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ pub struct Book {
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
+    /// Whether it has SUB accounts that are not closed; read before it is closed.
+    pub has_open_subs: bool,
     pub gained: Gain,
 }
 
@@ -94,6 +98,13 @@ pub struct Gain {
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// New or changed, by their accounts and beginnings.
     pub closed_months: BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
+    pub suspended_spans: Vec<SuspendedSpan>,
+    /// Days (UTC) of accounts whose months are to be looked at again.
+    pub late_days: Vec<(AccountId, NaiveDate)>,
+    /// Accounts whose time zone has changed.
+    pub moved: Vec<AccountId>,
+    /// Whether what few commands change of accounts has changed.
+    pub account_settings: bool,
     /// Whether anything was decided that must be kept.
     pub changed: bool,
 }
@@ -119,6 +130,7 @@ impl Book {
             prepayments: BTreeMap::new(),
             payments: BTreeMap::new(),
             deposits: BTreeMap::new(),
+            has_open_subs: false,
             gained: Gain::default(),
         }
     }
@@ -164,7 +176,10 @@ impl Gain {
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         let paid = self.payments.len().saturating_add(self.prepayments.len());
         let deposits = self.deposits.len();
-        [orders, bills, transactions, others, months, prepaid, paid, deposits].iter().any(|count| *count > 0)
+        let spans = self.suspended_spans.len().saturating_add(self.late_days.len());
+        [orders, bills, transactions, others, months, prepaid, paid, deposits, spans]
+            .iter()
+            .any(|count| *count > 0)
     }
 
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
@@ -191,6 +206,10 @@ impl Gain {
         self.payments.extend(later.payments);
         self.deposits.extend(later.deposits);
         self.closed_months.extend(later.closed_months);
+        self.suspended_spans.extend(later.suspended_spans);
+        self.late_days.extend(later.late_days);
+        self.moved.extend(later.moved);
+        self.account_settings |= later.account_settings;
         self.changed |= later.changed;
     }
 }

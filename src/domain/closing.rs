@@ -119,8 +119,12 @@ pub struct ClosedMonth {
     pub usage_amount: Decimal,
     /// What all of it costs, at ledger scale.
     pub amount: Decimal,
-    /// What its bills ask for, at display scale.
+    /// What its bills ask for, at display scale, before what is withheld.
     pub billed_amount: Decimal,
+    /// What corrections did not credit, as it had been given back already.
+    pub withheld_amount: Decimal,
+    /// What bills of it asked for that operators have made void.
+    pub forgiven_amount: Decimal,
     pub closed_at: DateTime<Utc>,
 }
 
@@ -188,24 +192,51 @@ pub fn rate_usage(
     Ok(says_something.then_some(charge))
 }
 
+/// When an account's orders on demand do not run, whatever they say themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standstill {
+    /// When it was closed, if it is.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// When it was suspended; apart from each other.
+    pub suspended: Vec<Month>,
+}
+
+impl Standstill {
+    /// The seconds of a span in which it was not suspended.
+    fn seconds_between(&self, start: DateTime<Utc>, end: DateTime<Utc>) -> i64 {
+        let length = |start: DateTime<Utc>, end: DateTime<Utc>| {
+            end.signed_duration_since(start).max(TimeDelta::zero())
+        };
+        let still = self.suspended.iter().map(|span| length(span.start.max(start), span.end.min(end)));
+        let ran = still.fold(length(start, end), |left, still| left.checked_sub(&still).unwrap_or(left));
+        ran.num_seconds()
+    }
+}
+
 /// What an order on demand costs in a month, or until its account was closed: price × quantity × seconds ÷ 3600, at ledger
-/// scale. None: it did not run.
+/// scale, and what it costs once, in the month that it began in. None: it costs nothing.
 pub fn rate_on_demand(
     order: &Order,
     month: Month,
-    account_closed_at: Option<DateTime<Utc>>,
+    standstill: &Standstill,
     currency: &Currency,
 ) -> Result<Option<OnDemand>, OutOfRange> {
     let Some(begun) = order.delivered_at else { return Ok(None) };
-    let ends = [order.expires_at, account_closed_at].into_iter().flatten().min();
-    let month = ends.map_or(month, |end| month.before(end));
-    let ran = Month { start: month.start.max(begun), ..month };
-    if ran.end <= ran.start {
+    let ends = [order.expires_at, standstill.closed_at].into_iter().flatten().min();
+    let until = ends.map_or(month, |end| month.before(end));
+    let ran = Month { start: month.start.max(begun), end: until.end.max(month.start.max(begun)) };
+    let seconds = standstill.seconds_between(ran.start, ran.end);
+    let quantity = Decimal::from(order.quantity);
+    let once = order.once_price.filter(|price| month.holds(begun) && !price.is_zero());
+    if seconds <= 0 && once.is_none() {
         return Ok(None);
     }
-    let seconds = ran.end.signed_duration_since(ran.start).num_seconds();
-    let quantity = Decimal::from(order.quantity);
-    let charge = seconds_at_hourly_price(order.price, quantity, seconds, currency.ledger_scale)?;
+    let mut charge = seconds_at_hourly_price(order.price, quantity, seconds, currency.ledger_scale)?;
+    if let Some(price) = once {
+        let line = charged_once(price, quantity)?;
+        charge.total = money::add(charge.total, line.amount)?;
+        charge.lines.insert(0, line);
+    }
     Ok(Some(OnDemand {
         order: RecordOrder { id: order.id, number: order.number(), order_type: order.order_type },
         resource_type: order.resource_type.clone(),
@@ -214,6 +245,13 @@ pub fn rate_on_demand(
         ran,
         charge,
     }))
+}
+
+fn charged_once(price: Decimal, quantity: Decimal) -> Result<Line, OutOfRange> {
+    let amount = money::multiply(price, quantity)?;
+    let step =
+        Step { quantity: Some(quantity), unit_price: Some(price), ..Step::of(Label::Once, amount) };
+    Ok(Line { title: Title::Once, quantity: Some(quantity), amount, steps: vec![step] })
 }
 
 fn seconds_at_hourly_price(

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
+use super::account::{Account, AccountStatus, Manager};
 use super::bill::Bill;
 use super::burst::{Cycle, CycleCharge};
 use super::capacity::Quote;
@@ -55,6 +56,8 @@ coded_enum! {
         SetPrices = "setPrices",
         EndPriceRule = "endPriceRule",
         Rerate = "rerate",
+        VoidBill = "voidBill",
+        PayOut = "payOut",
     }
 }
 
@@ -72,8 +75,13 @@ pub enum Action {
     CancelOrder(CancelOrder),
     SetAutoRenewal(SetAutoRenewal),
     AdjustBalance(AdjustBalance),
+    VoidBill(VoidBill),
+    PayOut(PayOut),
+    UpdateAccount(#[serde(skip)] Box<UpdateAccount>),
     OrderStep(OrderStep),
     BillStep(BillStep),
+    /// The time is over for which a suspension was lifted by hand; it says until when that was.
+    EndHold(DateTime<Utc>),
     /// Bills a month that is over, or corrects its bill.
     CloseMonth(#[serde(skip)] Arc<RatedMonth>),
     Rerate(Box<Rerate>),
@@ -184,6 +192,58 @@ pub struct AdjustBalance {
     /// Takes it away even where the balance does not hold it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
+}
+
+/// Asks for a bill no longer.
+#[derive(Debug, Clone, Serialize)]
+pub struct VoidBill {
+    pub bill: BillId,
+    pub reason: String,
+}
+
+/// Pays out what is on a balance.
+#[derive(Debug, Clone, Serialize)]
+pub struct PayOut {
+    /// None: all that is there.
+    #[serde(serialize_with = "by_optional_value")]
+    pub amount: Option<Decimal>,
+    pub way: PayOutWay,
+    pub reason: String,
+}
+
+/// How money is paid out.
+#[derive(Debug, Clone, Serialize)]
+pub enum PayOutWay {
+    /// Back to the card of this recharge.
+    Card(TransactionId),
+    /// Outside, under this reference.
+    Outside(String),
+}
+
+/// Changes an account; None leaves as it is, an inner None clears.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateAccount {
+    pub name: Option<String>,
+    pub external_id: Option<Option<String>>,
+    pub time_zone: Option<Tz>,
+    pub credit_limit: Option<Option<Decimal>>,
+    pub manager: Option<Option<Manager>>,
+    pub status: Option<AccountStatus>,
+    /// Until when a suspension that is lifted, or was, is held off.
+    pub held_until: Option<Option<DateTime<Utc>>>,
+    /// Why its status is changed.
+    pub reason: Option<String>,
+    /// The last bills of an account that is to be closed.
+    pub closing: Option<Closing>,
+}
+
+/// An account's months up to its end, as they were read and rated for closing it.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// When it ends.
+    pub at: DateTime<Utc>,
+    /// All that are not closed yet, oldest first; the last one ends with the account.
+    pub months: Vec<RatedMonth>,
 }
 
 /// Does what is due of an order. `due` is what the order said when it was read: once the step is done it says something
@@ -357,6 +417,8 @@ coded_enum! {
         BillPayment = "BILL_PAYMENT",
         /// What a bill is for is suspended, as it was not paid within the grace period.
         BillSuspension = "BILL_SUSPENSION",
+        /// A suspension that was lifted by hand counts again, if what it was for is still there.
+        HoldEnd = "HOLD_END",
         /// A month of an account is rated and billed.
         MonthClosing = "MONTH_CLOSING",
         /// A closed month is rated again, as usage came late.
@@ -418,8 +480,12 @@ impl Action {
             Self::SetAutoRenewal(_) => Mutation::SetAutoRenewal,
             Self::AdjustBalance(_) => Mutation::AdjustBalance,
             Self::Rerate(_) => Mutation::Rerate,
-            Self::OrderStep(_)
+            Self::VoidBill(_) => Mutation::VoidBill,
+            Self::PayOut(_) => Mutation::PayOut,
+            Self::UpdateAccount(_)
+            | Self::OrderStep(_)
             | Self::BillStep(_)
+            | Self::EndHold(_)
             | Self::CloseMonth(_)
             | Self::TellMonthFailure(_)
             | Self::AddPaymentMethod(_)

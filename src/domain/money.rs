@@ -80,6 +80,13 @@ impl Currency {
         amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::ToZero)
     }
 
+    /// Rounds what is positive up to display scale: so much has to come in to cover it.
+    pub fn round_up_to_display(&self, amount: Decimal) -> Result<Decimal, OutOfRange> {
+        let truncated = self.truncate_to_display(amount);
+        let unit = if truncated < amount { Decimal::new(1, self.display_scale) } else { Decimal::ZERO };
+        add(truncated, unit)
+    }
+
     /// Rounds to display scale, half away from zero: what bills ask for.
     pub fn round_to_display(&self, amount: Decimal) -> Decimal {
         amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::MidpointAwayFromZero)

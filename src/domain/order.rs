@@ -218,6 +218,11 @@ impl Order {
         if self.seq_count > 1 { PayCycle::Demand } else { PayCycle::Once }
     }
 
+    /// Whether it is billed afterwards, by the second.
+    pub fn is_on_demand(&self) -> bool {
+        self.bill_period == BillPeriod::Hour
+    }
+
     /// Whether it was paid and has not come to an end.
     pub fn runs(&self) -> bool {
         self.state.is_live() && self.state != OrderState::Unpaid
@@ -246,27 +251,33 @@ impl Order {
         self.runs() && self.renewed_by.is_none() && self.expires_at.is_some_and(near)
     }
 
-    /// The period that `instant` lies in, from 1; never before the current one.
-    pub fn seq_at(&self, instant: DateTime<Utc>, zone: Tz) -> Result<i32, OutOfRange> {
-        let mut seq = self.seq;
+    /// The period of a new order that `instant` lies in, from 1, as its periods are going to be cut in `zone`.
+    pub fn seq_to_begin_with(&self, instant: DateTime<Utc>, zone: Tz) -> Result<i32, OutOfRange> {
+        let mut seq = 1;
         while seq < self.seq_count && self.boundary(seq, zone)?.is_some_and(|begin| begin <= instant) {
             seq = seq.checked_add(1).ok_or(OutOfRange)?;
         }
         Ok(seq)
     }
 
-    /// When the jobs have to look at it after `instant`: at the beginning of its next period, once a day from 7 days
-    /// before its end, at its end, and 7 days later.
+    /// The period that `instant` lies in, from 1; never before the current one. Its bills say when periods begin: what was
+    /// cut is not cut anew when the account's zone changes.
+    pub fn seq_at<'b>(&self, instant: DateTime<Utc>, bills: impl IntoIterator<Item = &'b Bill>) -> i32 {
+        let begun = bills.into_iter().filter(|bill| bill.start_time <= instant).map(|bill| bill.seq);
+        begun.fold(self.seq, i32::max)
+    }
+
+    /// When the jobs have to look at it after `instant`: when `next_period` begins, once a day from 7 days before its end,
+    /// at its end, and 7 days later.
     pub fn next_step_after(
         &self,
         instant: DateTime<Utc>,
-        zone: Tz,
+        next_period: Option<DateTime<Utc>>,
     ) -> Result<Option<DateTime<Utc>>, OutOfRange> {
         if self.state == OrderState::Unpaid {
             return Ok(self.created_at.checked_add_signed(KEPT_UNPAID));
         }
         let (true, Some(end)) = (self.runs(), self.expires_at) else { return Ok(None) };
-        let next_period = if self.seq < self.seq_count { self.boundary(self.seq, zone)? } else { None };
         let towards_end = match self.renewed_by {
             Some(_) => Some(end),
             None => {

@@ -23,6 +23,8 @@ coded_enum! {
         Prepayment = "PREPAYMENT",
         Refund = "REFUND",
         Adjustment = "ADJUSTMENT",
+        /// What was on a balance was paid out, outside.
+        Payout = "PAYOUT",
     }
 }
 

@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::paid::{Paid, PaidNamed};
 use super::trial::die_at;
 use crate::clock::Clock;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountStatus};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue, Gain};
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
-use crate::domain::closing::{Month, RatedMonth};
-use crate::domain::command::{Action, Answer, BillStep, Command, Done};
+use crate::domain::closing::{CORRECTED_AFTER, ClosedMonth, Month, RatedMonth};
+use crate::domain::command::{Action, Answer, Command, Done, PayOutWay, UpdateAccount};
 use crate::domain::decide::decide;
 use crate::domain::ids::{AccountId, OwnedId, PlanId};
 use crate::domain::ledger::Entry;
@@ -29,8 +30,8 @@ use crate::store::accounts;
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, bills, capacity, closings, deposits, keys, ledger, notices, orders, payment_methods, payments,
-    plans, prepay_quotes, prepayments, records, transactions,
+    Conn, bills, capacity, closings, deposits, keys, late_usage, ledger, notices, open_invoices, orders,
+    payment_methods, payments, plans, prepay_quotes, prepayments, records, suspensions, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -60,7 +61,7 @@ pub(super) async fn run(
             let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
             let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
             let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
-            write(conn, books).await?;
+            write(conn, books, now).await?;
             commands.iter().for_each(|command| die_before_the_commit(&command.action));
             Ok(verdicts)
         })
@@ -105,6 +106,7 @@ async fn load(
     commands: &[&Command],
 ) -> Result<(Books, Catalogue), StoreError> {
     let named = Named::by(commands);
+    let standing = Standing::of(&accounts, &named);
     let paid = Paid::load(conn, &named.paid, &named.transactions).await?;
     let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills, closed) = try_join!(
         when(!named.keys.is_empty(), keys::answer_by_keys(conn, named.key_accounts, named.keys)),
@@ -113,15 +115,23 @@ async fn load(
         when(!named.buyers.is_empty(), bills::bill_of_exclusive_orders(conn, named.buyers)),
         when(!named.transactions.is_empty(), transactions::transaction_by_ids(conn, &named.transactions)),
         when(!named.bills.is_empty(), bills::bill_by_ids(conn, &named.bills)),
-        when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers, now)),
+        when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now)),
         when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
     )?;
-    let mut wanted: BTreeSet<OwnedId> = named.orders.into_iter().collect();
-    let bills = named_bills.iter().chain(&due_bills);
+    let (waiting, on_demand, live, with_open_subs, open_bills) = try_join!(
+        when(!named.payers.is_empty(), orders::order_awaiting_renewal(conn, named.payers)),
+        when(!standing.on_demand.is_empty(), orders::order_on_demand_live(conn, standing.on_demand)),
+        when(!named.closing.is_empty(), orders::order_live(conn, named.closing.clone())),
+        when(!named.closing.is_empty(), accounts::account_with_open_subs(conn, named.closing)),
+        when(!standing.settling.is_empty(), bills::bill_open_due(conn, standing.settling, WHENEVER)),
+    )?;
+    let mut wanted: BTreeSet<OwnedId> = named.orders.into_iter().chain(waiting).chain(live).collect();
+    let bills = named_bills.iter().chain(&due_bills).chain(&open_bills);
     wanted.extend(bills.filter_map(|bill| bill.order).map(|order| order.0));
     let paid_bills: Vec<OwnedId> =
         transactions.iter().filter_map(|paid| paid.bill).map(|bill| bill.0).collect();
     let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
+    let months = MonthsOfBills::load(conn, &refunded_bills, &named_bills).await?;
     let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
     plans.extend(order_plans);
     let (kept, removed) = try_join!(
@@ -141,7 +151,12 @@ async fn load(
             book.payment_methods.insert(method.id, Arc::new(method));
         }
     }
-    for closed in closed {
+    for account in with_open_subs {
+        if let Some(book) = books.get_mut(&account) {
+            book.has_open_subs = true;
+        }
+    }
+    for closed in closed.into_iter().chain(months.closed) {
         if let Some(book) = books.get_mut(&closed.account) {
             book.closed_months.insert(closed.month.start, closed);
         }
@@ -151,13 +166,13 @@ async fn load(
             book.transactions.insert(transaction.id, Arc::new(transaction));
         }
     }
-    for order in exclusive.into_iter().chain(orders) {
+    for order in exclusive.into_iter().chain(on_demand).chain(orders) {
         if let Some(book) = books.get_mut(&order.account()) {
             book.orders.insert(order.id, Arc::new(order));
         }
     }
-    let bills = exclusive_bills.into_iter().chain(named_bills).chain(due_bills);
-    for bill in bills.chain(refunded_bills).chain(order_bills) {
+    let bills = exclusive_bills.into_iter().chain(named_bills).chain(due_bills).chain(open_bills);
+    for bill in bills.chain(refunded_bills).chain(months.bills).chain(order_bills) {
         if let Some(book) = books.get_mut(&bill.account()) {
             book.bills.insert(bill.id, Arc::new(bill));
         }
@@ -190,7 +205,61 @@ async fn load_capacity(
     Ok(CapacityCatalogue { resources, prices: by_currency(prices), discounts })
 }
 
-/// Orders with what decisions on them need: their bills, their plans, and the orders that they continue.
+/// Bills that are due by then are all that are open.
+const WHENEVER: DateTime<Utc> =
+    DateTime::from_timestamp(253_402_300_799, 0).expect("the last second of the year 9999");
+
+/// What a batch has to know of accounts because of how they stand.
+struct Standing {
+    /// Those with orders on demand that may be suspended, or not any more.
+    on_demand: Vec<i64>,
+    /// Those that are closed, or are going to be, or are paid out: all that is open counts.
+    settling: Vec<i64>,
+}
+
+impl Standing {
+    fn of(accounts: &[Account], named: &Named) -> Self {
+        let pays = |account: &&Account| named.payers.binary_search(&account.id.0).is_ok();
+        let may_be_lifted = |account: &&Account| pays(account) && account.status == AccountStatus::Suspended;
+        let may_be_suspended = |account: &&Account| named.may_suspend(account);
+        let on_demand = accounts.iter().filter(|account| !account.on_demand_rate.is_zero());
+        let on_demand = on_demand.filter(|account| may_be_lifted(account) || may_be_suspended(account));
+        let is_closed = |account: &&Account| pays(account) && account.status == AccountStatus::Closed;
+        let closed = accounts.iter().filter(is_closed).map(|account| account.id.0);
+        Self {
+            on_demand: on_demand.map(|account| account.id.0).collect(),
+            settling: closed.chain(named.settling.iter().copied()).collect(),
+        }
+    }
+}
+
+/// The months of bills that are given back of or made void: all their bills, and what they were closed with.
+#[derive(Default)]
+struct MonthsOfBills {
+    bills: Vec<Bill>,
+    closed: Vec<ClosedMonth>,
+}
+
+impl MonthsOfBills {
+    async fn load(conn: Conn<'_>, refunded: &[Bill], named: &[Bill]) -> Result<Self, StoreError> {
+        let of_months = || refunded.iter().chain(named).filter(|bill| bill.order.is_none());
+        let originals: BTreeSet<OwnedId> =
+            of_months().filter_map(Bill::original).map(|original| original.0).collect();
+        if originals.is_empty() {
+            return Ok(Self::default());
+        }
+        let originals: Vec<OwnedId> = originals.into_iter().collect();
+        let window = |bill: &Bill| (bill.account(), Month { start: bill.start_time, end: bill.end_time });
+        let windows: Vec<(AccountId, Month)> = of_months().map(window).collect();
+        let (bills, closed) = try_join!(
+            bills::bill_of_months(conn, &originals),
+            closings::closed_overlapping(conn, &windows),
+        )?;
+        Ok(Self { bills, closed })
+    }
+}
+
+/// Orders with what decisions on them need: their bills, their plans, and the orders that they continue with their bills.
 async fn load_orders(
     conn: Conn<'_>,
     wanted: BTreeSet<OwnedId>,
@@ -199,14 +268,19 @@ async fn load_orders(
         return Ok(Default::default());
     }
     let ids: Vec<OwnedId> = wanted.iter().copied().collect();
-    let (mut orders, bills, plans) = try_join!(
+    let (mut orders, mut bills, plans) = try_join!(
         orders::order_by_ids(conn, &ids),
         bills::bill_of_orders(conn, &ids),
         plans::plan_of_orders(conn, &ids),
     )?;
     let previous = orders.iter().filter_map(|order| order.previous).map(|order| order.0);
     let previous: Vec<OwnedId> = previous.filter(|id| !wanted.contains(id)).collect();
-    orders.extend(when(!previous.is_empty(), orders::order_by_ids(conn, &previous)).await?);
+    if !previous.is_empty() {
+        let (before, of_before) =
+            try_join!(orders::order_by_ids(conn, &previous), bills::bill_of_orders(conn, &previous))?;
+        orders.extend(before);
+        bills.extend(of_before);
+    }
     Ok((orders, bills, plans))
 }
 
@@ -232,6 +306,14 @@ struct Named {
     bills: Vec<OwnedId>,
     /// The months that are closed or corrected.
     months: Vec<(AccountId, Month)>,
+    /// The accounts that are closed.
+    closing: Vec<i64>,
+    /// The accounts of which all that is open counts.
+    settling: Vec<i64>,
+    /// The accounts that may be suspended, by how much they are debited whatever the balance; None: for another reason.
+    suspending: Vec<(i64, Option<Decimal>)>,
+    /// How many commands each account has.
+    commands: HashMap<i64, usize>,
 }
 
 impl Named {
@@ -242,6 +324,8 @@ impl Named {
                 named.key_accounts.push(command.account.0);
                 named.keys.push(key.clone());
             }
+            let commands = named.commands.entry(command.account.0).or_default();
+            *commands = commands.saturating_add(1);
             named.take(command.account.0, &command.action);
         }
         named.plans.sort_unstable();
@@ -251,14 +335,33 @@ impl Named {
         named
     }
 
+    /// Whether a command may suspend an account. A debit that is covered does not, if nothing else happens to the account.
+    fn may_suspend(&self, account: &Account) -> bool {
+        let is_alone = self.commands.get(&account.id.0) == Some(&1);
+        let may = |(id, debit): &(i64, Option<Decimal>)| {
+            let is_covered = debit.is_some_and(|debit| account.available().is_ok_and(|left| left >= debit));
+            *id == account.id.0 && !(is_alone && is_covered)
+        };
+        self.suspending.iter().any(may)
+    }
+
     fn take(&mut self, account: i64, action: &Action) {
         match action {
-            Action::Recharge(_) | Action::AdjustBalance(_) => self.payers.push(account),
+            Action::Recharge(_) => self.payers.push(account),
+            Action::AdjustBalance(adjustment) => {
+                self.payers.push(account);
+                if adjustment.force {
+                    self.suspending.push((account, None));
+                }
+            }
             Action::Checkout(checkout) => {
                 self.plans.push(checkout.plan.0);
                 self.buyers.push(account);
             }
-            Action::RechargeByCard(recharge) => self.methods.push(recharge.method.0),
+            Action::RechargeByCard(recharge) => {
+                self.methods.push(recharge.method.0);
+                self.payers.push(account);
+            }
             Action::Prepay(prepay) => {
                 self.paid.quotes.push(prepay.quote.0);
                 self.methods.extend(prepay.method.map(|method| method.0));
@@ -286,18 +389,55 @@ impl Named {
             Action::CancelOrder(cancellation) => self.orders.push(cancellation.order.0),
             Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
             Action::OrderStep(step) => self.orders.push(step.order.0),
+            Action::ChargeBurst(charged) => {
+                let debit = charged.charges.iter().try_fold(Decimal::ZERO, |sum, charge| {
+                    sum.checked_add(charge.charge)
+                });
+                self.suspending.push((account, debit));
+            }
+            Action::VoidBill(void) => {
+                self.bills.push(void.bill.0);
+                self.payers.push(account);
+            }
+            Action::PayOut(pay_out) => {
+                self.settling.push(account);
+                if let PayOutWay::Card(recharge) = pay_out.way {
+                    self.transactions.push(recharge.0);
+                }
+            }
+            Action::UpdateAccount(update) => self.take_update(account, update),
+            Action::EndHold(_) => {
+                self.payers.push(account);
+                self.suspending.push((account, None));
+            }
             Action::TellMonthFailure(_)
-            | Action::ChargeBurst(_)
             | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_)
             | Action::TellInvoiceHeldUp(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
-            Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {
+            Action::PayBill(bill) => {
                 self.bills.push(bill.0);
                 self.payers.push(account);
             }
+            Action::BillStep(step) => {
+                self.bills.push(step.bill.0);
+                self.payers.push(account);
+                self.suspending.push((account, None));
+            }
+        }
+    }
+
+    fn take_update(&mut self, account: i64, update: &UpdateAccount) {
+        self.payers.push(account);
+        if update.status.is_some() {
+            self.suspending.push((account, None));
+        }
+        if let Some(closing) = &update.closing {
+            self.closing.push(account);
+            self.settling.push(account);
+            closing.months.iter().for_each(|rated| self.take_month(account, rated));
         }
     }
 
@@ -319,7 +459,7 @@ pub(super) async fn when<T: Default>(
 }
 
 /// Writes what the books gained: one statement per table, down the wire together.
-async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
+async fn write(conn: Conn<'_>, books: Books, now: DateTime<Utc>) -> Result<(), StoreError> {
     let (accounts, gain, answers) = collect(books);
     if accounts.is_empty() {
         return Ok(());
@@ -329,7 +469,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
     let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
     let deposited: Vec<_> = gain.deposits.values().cloned().collect();
     try_join!(
-        accounts::account_post(conn, &accounts),
+        accounts::account_post(conn, &accounts, gain.account_settings),
         write_orders(conn, &gain),
         when(!gain.bills.is_empty(), bills::bill_insert(conn, &gain.bills)),
         when(!gain.transactions.is_empty(), transactions::transaction_insert(conn, &gain.transactions)),
@@ -348,7 +488,25 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
         when(!deposited.is_empty(), deposits::deposit_decide(conn, &deposited)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
+        when(!gain.suspended_spans.is_empty(), suspensions::span_insert(conn, &gain.suspended_spans)),
+        write_looks(conn, &accounts, &gain, now),
     )?;
+    Ok(())
+}
+
+/// Has months and invoices looked at again whose limits are others by now.
+async fn write_looks(
+    conn: Conn<'_>,
+    accounts: &[Account],
+    gain: &Gain,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let days: BTreeSet<(AccountId, NaiveDate)> = gain.late_days.iter().copied().collect();
+    let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
+    late_usage::late_note(conn, &days, due).await?;
+    for moved in accounts.iter().filter(|account| gain.moved.contains(&account.id)) {
+        open_invoices::open_look_again(conn, moved.id, now).await?;
+    }
     Ok(())
 }
 
@@ -386,6 +544,10 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.deposits.extend(gained.deposits);
         all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);
+        all.suspended_spans.extend(gained.suspended_spans);
+        all.late_days.extend(gained.late_days);
+        all.moved.extend(gained.moved);
+        all.account_settings |= gained.account_settings;
         answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));
     }
     (accounts, all, answers)

@@ -54,6 +54,10 @@ mirrored_enum! {
 mirrored_enum! {
     /// What a notice is about.
     NoticeKind = notice::NoticeKind {
+        /// A bill need not be paid any more.
+        BillVoided,
+        /// The account was closed.
+        AccountClosed,
         /// The balance will not last long.
         LowBalance,
         /// A bill is past its due date.
@@ -217,6 +221,8 @@ mirrored_enum! {
 mirrored_enum! {
     /// What a transaction was for.
     TransactionKind = transaction::TransactionKind {
+        /// What was on a balance was paid out, outside.
+        Payout,
         /// Money came in.
         Recharge,
         /// A plan was bought.

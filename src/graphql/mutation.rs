@@ -9,6 +9,7 @@ mod licenses;
 mod money;
 mod notices;
 mod orders;
+mod pay_out;
 mod payment_methods;
 mod plans;
 mod prepay;
@@ -17,6 +18,7 @@ mod prices;
 mod sandbox;
 mod subscription;
 mod usage;
+mod void_bill;
 
 use async_graphql::MergedObject;
 
@@ -39,6 +41,8 @@ pub struct Mutation(
     prepayments::PrepaymentMutation,
     exchange_rates::ExchangeRateMutation,
     accounts::AccountMutation,
+    void_bill::VoidBillMutation,
+    pay_out::PayOutMutation,
     usage::UsageMutation,
     sandbox::SandboxMutation,
 );

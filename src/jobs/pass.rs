@@ -13,7 +13,7 @@ use crate::engine::{EngineError, Urgency};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 use crate::store::list::DuePage;
-use crate::store::{bills, orders};
+use crate::store::{accounts, bills, orders};
 
 /// Steps that are under way at once: what one page reads.
 const PAGE: i64 = 256;
@@ -105,6 +105,18 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
             _ => break,
         }
     }
+    let mut after = None;
+    while permit.goes_on(jobs).await? {
+        let conn = jobs.database.connection().await?;
+        let due = accounts::account_hold_due(&conn, jobs.clock.now(), after, PAGE).await?;
+        drop(conn);
+        let step = |(account, due): &(AccountId, DateTime<Utc>)| (*account, Action::EndHold(*due));
+        have_done(jobs, due.iter().map(step), &mut done).await;
+        match due.last() {
+            Some((account, at)) if is_full(due.len()) => after = Some((*at, *account)),
+            _ => break,
+        }
+    }
     Ok(done)
 }
 
@@ -141,6 +153,7 @@ fn subject_of(action: &Action) -> String {
     match action {
         Action::OrderStep(step) => step.order.to_string(),
         Action::BillStep(step) => step.bill.to_string(),
+        Action::EndHold(_) => "a suspension that was held off".to_owned(),
         _ => String::new(),
     }
 }

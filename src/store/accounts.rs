@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::Page;
-use super::rows::{AccountRow, select_list};
+use super::rows::AccountRow;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, open_invoices, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
@@ -32,8 +31,13 @@ pub async fn account_hold(conn: Conn<'_>, id: AccountId) -> Result<(), StoreErro
     execute(conn, statement).await.map(drop)
 }
 
-/// Writes balances, the ends of ledgers and suspensions: what the engine changes of an account.
-pub async fn account_post(conn: Conn<'_>, accounts: &[Account]) -> Result<(), StoreError> {
+/// Writes balances, the ends of ledgers and suspensions: what the engine changes of an account; `with_settings` also what few
+/// commands change.
+pub async fn account_post(
+    conn: Conn<'_>,
+    accounts: &[Account],
+    with_settings: bool,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("id", accounts.iter().map(|a| a.id.0))
         .column::<Text, _>("status", accounts.iter().map(|a| a.status.code()))
@@ -61,7 +65,81 @@ pub async fn account_post(conn: Conn<'_>, accounts: &[Account]) -> Result<(), St
             .column::<Nullable<Numeric>, _>("burst_rate", accounts.iter().map(|a| a.burst.rate))
             .column::<Bool, _>("burst_warned", accounts.iter().map(|a| a.burst.warned))
     };
+    let columns = if with_settings { settings(columns, accounts) } else { columns };
     execute(conn, columns.update("accounts", 1)).await.map(drop)
+}
+
+/// What few commands change: what operators set, and what hangs on suspensions and orders on demand.
+fn settings(columns: Columns, accounts: &[Account]) -> Columns {
+    columns
+        .column::<Text, _>("name", accounts.iter().map(|a| a.name.clone()))
+        .column::<Nullable<Text>, _>("external_id", accounts.iter().map(|a| a.external_id.clone()))
+        .column::<Text, _>("time_zone", accounts.iter().map(|a| a.time_zone.name()))
+        .column::<Nullable<Text>, _>(
+            "manager_name",
+            accounts.iter().map(|a| Some(a.manager.as_ref()?.name.clone())),
+        )
+        .column::<Nullable<Text>, _>(
+            "manager_email",
+            accounts.iter().map(|a| a.manager.as_ref()?.email.clone()),
+        )
+        .column::<Nullable<Numeric>, _>("credit_limit", accounts.iter().map(|a| a.credit_limit))
+        .column::<Nullable<Timestamptz>, _>("closed_at", accounts.iter().map(|a| a.closed_at))
+        .column::<Nullable<Timestamptz>, _>("suspended_at", accounts.iter().map(|a| a.suspended_at))
+        .column::<Nullable<Timestamptz>, _>(
+            "suspension_held_until",
+            accounts.iter().map(|a| a.suspension_held_until),
+        )
+        .column::<Numeric, _>("on_demand_rate", accounts.iter().map(|a| a.on_demand_rate))
+}
+
+/// Those of the accounts that have SUB accounts which are not closed.
+pub async fn account_with_open_subs(
+    mut conn: Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<Vec<AccountId>, StoreError> {
+    let statement = Statement::<BigInt>::new(
+        "SELECT DISTINCT parent_id FROM accounts WHERE status <> 'CLOSED' AND parent_id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(ids)
+    .sql(")");
+    let found: Vec<i64> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(AccountId).collect())
+}
+
+/// The accounts for which a suspension is no longer held off, those that have waited longest first, after where the last page
+/// stopped.
+pub async fn account_hold_due(
+    mut conn: Conn<'_>,
+    now: DateTime<Utc>,
+    after: Option<(DateTime<Utc>, AccountId)>,
+    limit: i64,
+) -> Result<Vec<(AccountId, DateTime<Utc>)>, StoreError> {
+    let (at, account) = after.unwrap_or((DateTime::<Utc>::UNIX_EPOCH, AccountId(0)));
+    let statement = Statement::<(BigInt, Timestamptz)>::new(
+        "SELECT id, suspension_held_until FROM accounts WHERE suspension_held_until <= ",
+    )
+    .instant(now)
+    .sql(" AND (suspension_held_until, id) > (")
+    .instant(at)
+    .sql(", ")
+    .bigint(account.0)
+    .sql(") ORDER BY suspension_held_until, id LIMIT ")
+    .bigint(limit);
+    let found: Vec<(i64, DateTime<Utc>)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(id, at)| (AccountId(id), at)).collect())
+}
+
+/// When a suspension is no longer held off next, after `now`.
+pub async fn hold_next_due(
+    mut conn: Conn<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let statement = Statement::<Nullable<Timestamptz>>::new(
+        "SELECT min(suspension_held_until) FROM accounts WHERE suspension_held_until > ",
+    )
+    .instant(now);
+    Ok(statement.get_result(&mut conn).await?)
 }
 
 pub async fn account_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
@@ -224,62 +302,4 @@ fn account_insert(account: &Account) -> Statement {
         .column::<Nullable<Numeric>, _>("credit_limit", std::iter::once(account.credit_limit))
         .column::<Timestamptz, _>("created_at", std::iter::once(account.created_at))
         .insert_into("accounts")
-}
-
-/// What an operator may change of an account; None leaves it as it is.
-#[derive(Debug, Clone, Default)]
-pub struct AccountPatch {
-    pub name: Option<String>,
-    pub external_id: Option<String>,
-    pub time_zone: Option<chrono_tz::Tz>,
-    pub credit_limit: Option<Decimal>,
-    pub status: Option<AccountStatus>,
-    pub manager: Option<crate::domain::account::Manager>,
-}
-
-/// Changes an account's settings. A credit limit that the balance is below already is a violation of
-/// `accounts_balance_within_limit`.
-pub async fn account_update(
-    conn: Conn<'_>,
-    id: AccountId,
-    patch: AccountPatch,
-    now: DateTime<Utc>,
-) -> Result<Option<Account>, StoreError> {
-    let statement = Statement::new("UPDATE accounts SET name = coalesce(")
-        .value::<Nullable<Text>, _>(patch.name)
-        .sql(", name), external_id = coalesce(")
-        .value::<Nullable<Text>, _>(patch.external_id)
-        .sql(", external_id), time_zone = coalesce(")
-        .value::<Nullable<Text>, _>(patch.time_zone.map(|zone| zone.name()))
-        .sql(", time_zone), credit_limit = coalesce(")
-        .value::<Nullable<Numeric>, _>(patch.credit_limit)
-        .sql(", credit_limit), overdrawn = overdrawn AND balance < -coalesce(")
-        .value::<Nullable<Numeric>, _>(patch.credit_limit)
-        .sql(", credit_limit, 0), status = coalesce(")
-        .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        // A limit that holds the balance again lifts what was done because it did not.
-        .sql(", CASE WHEN suspension = 'OVERDRAWN' AND balance >= -coalesce(")
-        .value::<Nullable<Numeric>, _>(patch.credit_limit)
-        .sql(", credit_limit, 0) THEN 'ACTIVE' ELSE status END), suspension = CASE WHEN ")
-        .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql("::text IS NULL AND suspension = 'OVERDRAWN' AND balance >= -coalesce(")
-        .value::<Nullable<Numeric>, _>(patch.credit_limit)
-        .sql(", credit_limit, 0) THEN NULL ELSE CASE ")
-        .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql("::text WHEN 'SUSPENDED' THEN 'OPERATOR' WHEN 'ACTIVE' THEN NULL WHEN 'CLOSED' THEN NULL ELSE suspension END END, closed_at = CASE ")
-        .value::<Nullable<Text>, _>(patch.status.map(AccountStatus::code))
-        .sql("::text WHEN 'CLOSED' THEN coalesce(closed_at, ")
-        .instant(now)
-        .sql(") WHEN 'ACTIVE' THEN NULL WHEN 'SUSPENDED' THEN NULL ELSE closed_at END, (manager_name, manager_email) = (SELECT CASE WHEN m.set THEN m.name ELSE manager_name END, \
-              CASE WHEN m.set THEN m.email ELSE manager_email END FROM (SELECT ")
-        .value::<Bool, _>(patch.manager.is_some())
-        .sql(" AS set, ")
-        .value::<Nullable<Text>, _>(patch.manager.as_ref().map(|m| m.name.clone()))
-        .sql("::text AS name, ")
-        .value::<Nullable<Text>, _>(patch.manager.and_then(|m| m.email))
-        .sql("::text AS email) m) WHERE id = ")
-        .bigint(id.0)
-        .sql(" RETURNING ")
-        .sql(select_list::<AccountRow>(""));
-    Ok(rows::<AccountRow>(conn, statement).await?.pop())
 }

@@ -133,6 +133,15 @@ pub async fn bill_open_due(
     rows::<BillRow>(conn, statement).await
 }
 
+/// The bills of months: those that are named, and all that correct them.
+pub async fn bill_of_months(conn: Conn<'_>, originals: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<BillRow>("t.")), originals).sql(
+        "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.id = k.id UNION ALL \
+         SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.correction_of = k.id) t",
+    );
+    rows::<BillRow>(conn, statement).await
+}
+
 /// Bills that jobs have to look at by `now`, those that have waited longest first.
 pub async fn bill_due(mut conn: Conn<'_>, due: &DuePage) -> Result<Vec<(BillId, DateTime<Utc>)>, StoreError> {
     let found: Vec<(Uuid, DateTime<Utc>)> = list::due("bills", due).load(&mut conn).await?;
@@ -263,7 +272,17 @@ pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
             bills.iter().map(|b| b.correction_of.map(BillId::uuid)),
         )
         .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at));
-    execute(conn, columns.insert_into("bills")).await.map(drop)
+    execute(conn, of_few_bills(columns, bills).insert_into("bills")).await.map(drop)
+}
+
+/// Columns that most bills leave empty, and that are not written when all do.
+fn of_few_bills(mut columns: Columns, bills: &[Arc<Bill>]) -> Columns {
+    if bills.iter().any(|b| !b.replaced_amount.is_zero() || !b.withheld_amount.is_zero()) {
+        columns = columns
+            .column::<Numeric, _>("replaced_amount", bills.iter().map(|b| b.replaced_amount))
+            .column::<Numeric, _>("withheld_amount", bills.iter().map(|b| b.withheld_amount));
+    }
+    columns
 }
 
 /// Writes what can change of a bill.
@@ -278,6 +297,7 @@ pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
         .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
         .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
         .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
+        .column::<Numeric, _>("credited_amount", bills.iter().map(|b| b.credited_amount))
         .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at));
     execute(conn, columns.update("bills", 2)).await.map(drop)
 }

@@ -81,13 +81,16 @@ pub async fn closed_put(
         .column::<Numeric, _>("usage_amount", months().map(|c| c.usage_amount))
         .column::<Numeric, _>("amount", months().map(|c| c.amount))
         .column::<Numeric, _>("billed_amount", months().map(|c| c.billed_amount))
+        .column::<Numeric, _>("withheld_amount", months().map(|c| c.withheld_amount))
+        .column::<Numeric, _>("forgiven_amount", months().map(|c| c.forgiven_amount))
         .column::<Timestamptz, _>("closed_at", months().map(|c| c.closed_at))
         .insert_into("closed_months")
         .sql(
             " ON CONFLICT (account_id, start_time) DO UPDATE SET revision = excluded.revision, \
              usage_version = excluded.usage_version, bill_id = excluded.bill_id, \
              usage_amount = excluded.usage_amount, amount = excluded.amount, \
-             billed_amount = excluded.billed_amount, closed_at = excluded.closed_at",
+             billed_amount = excluded.billed_amount, withheld_amount = excluded.withheld_amount, \
+             forgiven_amount = excluded.forgiven_amount, closed_at = excluded.closed_at",
         );
     execute(conn, statement).await.map(drop)
 }

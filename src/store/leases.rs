@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::statement::Statement;
-use super::{Conn, execute, late_usage, list};
+use super::{Conn, accounts, execute, late_usage, list};
 
 /// What there are leases for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,8 @@ pub async fn next_due(mut conn: Conn<'_>, now: DateTime<Utc>) -> Result<Option<D
     let payments: Option<DateTime<Utc>> = list::next_due("payments", now).get_result(&mut conn).await?;
     let prepayments: Option<DateTime<Utc>> = list::next_due("prepayments", now).get_result(&mut conn).await?;
     let late = late_usage::late_next_due(conn, now).await?;
-    Ok([orders, bills, payments, prepayments, late].into_iter().flatten().min())
+    let holds = accounts::hold_next_due(conn, now).await?;
+    Ok([orders, bills, payments, prepayments, late, holds].into_iter().flatten().min())
 }
 
 /// How far the sandbox's clock is ahead of the machines', in microseconds.

@@ -41,6 +41,7 @@ pub mod repository;
 mod rows;
 mod schema;
 mod statement;
+pub mod suspensions;
 pub mod transactions;
 pub mod usage;
 

@@ -82,6 +82,47 @@ pub async fn orders_on_demand(
     rows::<OrderRow>(conn, statement).await
 }
 
+/// The ids of orders whose renewal waits for money.
+pub async fn order_awaiting_renewal(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+) -> Result<Vec<OwnedId>, StoreError> {
+    let statement = Statement::<SqlUuid>::new(
+        "SELECT id FROM orders WHERE auto_renewal AND renewed_by IS NULL AND state IN ('EXPIRING', 'SUSPENDED') \
+         AND account_id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(")");
+    ids(conn, statement).await
+}
+
+/// The ids of all live orders of accounts.
+pub async fn order_live(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OwnedId>, StoreError> {
+    let statement = Statement::<SqlUuid>::new(
+        "SELECT id FROM orders WHERE state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(")");
+    ids(conn, statement).await
+}
+
+async fn ids(mut conn: Conn<'_>, statement: Statement<SqlUuid>) -> Result<Vec<OwnedId>, StoreError> {
+    let found: Vec<Uuid> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(OwnedId::from_uuid).collect())
+}
+
+/// The live orders on demand of accounts.
+pub async fn order_on_demand_live(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Order>, StoreError> {
+    let statement = select_from::<OrderRow>("orders")
+        .sql(
+            " WHERE bill_period = 'HOUR' AND coalesce(expires_at, 'infinity') = 'infinity' \
+             AND state IN ('ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
+        )
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(")");
+    rows::<OrderRow>(conn, statement).await
+}
+
 /// What a list of orders is narrowed by; conditions are joined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderFilter {

@@ -1,7 +1,7 @@
 //! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may
 //! not see is absent.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
 
-use super::accounts::{self, AccountCursor, AccountFilter, AccountPatch};
+use super::accounts::{self, AccountCursor, AccountFilter};
 use super::bills::{self, BillFilter, BillSums};
 use super::capacity::ResourcePriceFilter;
 use super::database::{Connection, Database};
@@ -27,15 +27,15 @@ use super::prepayments::{self, PrepaymentFilter};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::{
-    billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, late_usage, licenses, notices,
-    open_invoices, payment_methods, prepay_quotes, price_rules, usage,
+    billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
+    payment_methods, prepay_quotes, price_rules, suspensions, usage,
 };
 use crate::domain::account::Account;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::billing_run::BillingRun;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
-use crate::domain::closing::{CORRECTED_AFTER, Month};
+use crate::domain::closing::Month;
 use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
@@ -243,27 +243,6 @@ impl Repository {
             kept_if_usable(&database, conn, made).await
         });
         Ok(joined(creating).await?)
-    }
-
-    pub async fn account_update(
-        &self,
-        id: AccountId,
-        patch: AccountPatch,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Account>, AccessError> {
-        self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let moves = patch.time_zone.is_some();
-        if moves {
-            // In the new zone a month may be over whose run does not come by any more.
-            let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
-            late_usage::late_note(&conn, &BTreeSet::from([(id, now.date_naive())]), due).await?;
-        }
-        let updated = accounts::account_update(&conn, id, patch, now).await;
-        if moves && updated.is_ok() {
-            open_invoices::open_look_again(&conn, id, now).await?;
-        }
-        Ok(kept_if_usable(&self.store.database, conn, updated).await?)
     }
 
     pub async fn balances_at(
@@ -823,6 +802,15 @@ impl Repository {
         }
         let conn = self.store.database.connection().await?;
         orders::orders_on_demand(&conn, &[(account, window)]).await
+    }
+
+    /// When an account was suspended within a window, and is; nothing of an account that the viewer may not see.
+    pub async fn suspensions(&self, account: AccountId, window: Month) -> Result<Vec<Month>, StoreError> {
+        let Some(found) = self.account(account).await? else { return Ok(Vec::new()) };
+        let conn = self.store.database.connection().await?;
+        let over = suspensions::spans_overlapping(&conn, &[(account, window)]).await?;
+        let is_now = found.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
+        Ok(over.into_iter().map(|span| Month { start: span.from, end: span.to }).chain(is_now).collect())
     }
 
     /// What was reported of all resources of an account; nothing of an account that the viewer may not see.

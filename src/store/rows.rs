@@ -161,6 +161,9 @@ pub struct AccountRow {
     last_entry_at: Option<DateTime<Utc>>,
     closed_until: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
+    suspended_at: Option<DateTime<Utc>>,
+    suspension_held_until: Option<DateTime<Utc>>,
+    on_demand_rate: Exact,
     burst_cycle: Option<i32>,
     burst_rate: Option<Exact>,
     burst_warned: bool,
@@ -168,7 +171,7 @@ pub struct AccountRow {
 }
 
 impl Row for AccountRow {
-    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, burst_cycle, burst_rate, burst_warned, created_at);
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, suspended_at, suspension_held_until, on_demand_rate, burst_cycle, burst_rate, burst_warned, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -186,6 +189,8 @@ impl Row for AccountRow {
             parent: self.parent_id.map(AccountId),
             status: self.status.0,
             suspension: self.suspension.map(|reason| reason.0),
+            suspended_at: self.suspended_at,
+            suspension_held_until: self.suspension_held_until,
             currency: self.currency.0,
             time_zone: self.time_zone.parse().map_err(|_| corrupt("time zone", &self.time_zone))?,
             manager: self.manager_name.map(|name| Manager { name, email: self.manager_email }),
@@ -196,6 +201,7 @@ impl Row for AccountRow {
             last_no: self.last_no,
             closed_until: self.closed_until,
             closed_at: self.closed_at,
+            on_demand_rate: self.on_demand_rate.0,
             burst: BurstState {
                 cycle: self.burst_cycle.map(Cycle::numbered),
                 rate: self.burst_rate.map(|number| number.0),
@@ -414,13 +420,16 @@ pub struct BillRow {
     last_paid_at: Option<DateTime<Utc>>,
     paid_by: Option<Uuid>,
     refunded_amount: Exact,
+    credited_amount: Exact,
+    replaced_amount: Exact,
+    withheld_amount: Exact,
     next_step_at: Option<DateTime<Utc>>,
     datacenter: Option<String>,
     correction_of: Option<Uuid>,
 }
 
 impl Row for BillRow {
-    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, refunded_amount, next_step_at, datacenter, correction_of);
+    columns!(bills: id, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount, start_time, end_time, seq, seq_count, due_at, last_paid_at, paid_by, refunded_amount, credited_amount, replaced_amount, withheld_amount, next_step_at, datacenter, correction_of);
     type Domain = Bill;
 
     fn into_domain(self) -> Result<Bill, StoreError> {
@@ -441,6 +450,9 @@ impl Row for BillRow {
             last_paid_at: self.last_paid_at,
             paid_by: self.paid_by.map(|id| TransactionId(owned(id))),
             refunded_amount: self.refunded_amount.0,
+            credited_amount: self.credited_amount.0,
+            replaced_amount: self.replaced_amount.0,
+            withheld_amount: self.withheld_amount.0,
             next_step_at: self.next_step_at,
             datacenter: self.datacenter,
             correction_of: self.correction_of.map(|id| BillId(owned(id))),
@@ -617,11 +629,13 @@ pub struct ClosedMonthRow {
     usage_amount: Exact,
     amount: Exact,
     billed_amount: Exact,
+    withheld_amount: Exact,
+    forgiven_amount: Exact,
     closed_at: DateTime<Utc>,
 }
 
 impl Row for ClosedMonthRow {
-    columns!(closed_months: account_id, start_time, end_time, period, revision, usage_version, bill_id, usage_amount, amount, billed_amount, closed_at);
+    columns!(closed_months: account_id, start_time, end_time, period, revision, usage_version, bill_id, usage_amount, amount, billed_amount, withheld_amount, forgiven_amount, closed_at);
     type Domain = ClosedMonth;
 
     fn into_domain(self) -> Result<ClosedMonth, StoreError> {
@@ -635,6 +649,8 @@ impl Row for ClosedMonthRow {
             usage_amount: self.usage_amount.0,
             amount: self.amount.0,
             billed_amount: self.billed_amount.0,
+            withheld_amount: self.withheld_amount.0,
+            forgiven_amount: self.forgiven_amount.0,
             closed_at: self.closed_at,
         })
     }

@@ -24,6 +24,9 @@ diesel::table! {
         last_entry_at -> Nullable<Timestamptz>,
         closed_until -> Nullable<Timestamptz>,
         closed_at -> Nullable<Timestamptz>,
+        suspended_at -> Nullable<Timestamptz>,
+        suspension_held_until -> Nullable<Timestamptz>,
+        on_demand_rate -> Numeric,
         burst_cycle -> Nullable<Integer>,
         burst_rate -> Nullable<Numeric>,
         burst_warned -> Bool,
@@ -125,6 +128,9 @@ diesel::table! {
         last_paid_at -> Nullable<Timestamptz>,
         paid_by -> Nullable<Uuid>,
         refunded_amount -> Numeric,
+        credited_amount -> Numeric,
+        replaced_amount -> Numeric,
+        withheld_amount -> Numeric,
         next_step_at -> Nullable<Timestamptz>,
         datacenter -> Nullable<Text>,
         correction_of -> Nullable<Uuid>,
@@ -215,6 +221,8 @@ diesel::table! {
         usage_amount -> Numeric,
         amount -> Numeric,
         billed_amount -> Numeric,
+        withheld_amount -> Numeric,
+        forgiven_amount -> Numeric,
         closed_at -> Timestamptz,
     }
 }

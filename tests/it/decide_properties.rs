@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use abacus::domain::account::{AccountStatus, Suspension};
-use abacus::domain::bill::BillStatus;
+use abacus::domain::bill::{Bill, BillStatus};
 use abacus::domain::command::{Action, Command, Done, Recharge};
 use abacus::domain::decide::decide;
 use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, TransactionId};
 use abacus::domain::ledger::{Entry, Fault, Verifier};
 use abacus::domain::money::CurrencyCode;
+use abacus::domain::notice::NoticeKind;
 use abacus::domain::order::{Order, OrderState, OrderType};
 use abacus::domain::payment::{PaymentPurpose, PaymentState};
 use abacus::domain::period::BillPeriod;
@@ -21,7 +22,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use rust_decimal::Decimal;
 
-use crate::support::sequences::{Deed, Event, Run, Step, What, account, contents, steps, tenant, trials};
+use crate::support::sequences::{Asked, Event, Run, Step, What, account, contents, steps, tenant, trials};
 
 type Checked = Result<(), TestCaseError>;
 
@@ -171,24 +172,87 @@ fn no_period_is_missed_or_billed_twice(run: &Run) -> Checked {
 /// What is to happen by itself is on the list of the jobs, and nothing else is.
 fn nothing_is_forgotten(run: &Run) -> Checked {
     for order in &run.book.gained.orders {
-        let ends = order.state.is_live() && order.bill_period != BillPeriod::Hour;
+        let is_suspended = order.state == OrderState::Suspended;
+        let ends = order.state.is_live() && (!order.is_on_demand() || is_suspended);
         prop_assert_eq!(order.next_step_at.is_some(), ends, "{:?}", order);
         prop_assert_eq!(
             order.delivered_at.is_none(),
             order.state == OrderState::Unpaid || is_never_begun(order)
         );
-        if order.state == OrderState::Cancelled {
+        if !order.state.is_live() {
             let open =
                 run.book.gained.bills.iter().filter(|bill| bill.order == Some(order.id) && bill.is_open());
-            prop_assert_eq!(open.count(), 0, "a cancelled order asks for nothing");
+            prop_assert_eq!(open.count(), 0, "what is over asks for nothing");
         }
     }
     for bill in &run.book.gained.bills {
         let order = bill.order.map(|order| &run.book.orders[&order]);
         let waits = order.is_some_and(|order| order.state == OrderState::Unpaid);
-        let looked_at =
-            bill.is_open() && !waits && !(bill.status == BillStatus::Overdue && bill.next_step_at.is_none());
-        prop_assert_eq!(bill.next_step_at.is_some(), looked_at, "{:?}", bill);
+        prop_assert_eq!(bill.next_step_at.is_some(), bill.is_open() && !waits, "{:?}", bill);
+        let at_the_latest = bill.due_at.max(run.latest) + TimeDelta::days(1);
+        prop_assert!(bill.next_step_at.is_none_or(|next| next <= at_the_latest), "{:?}", bill);
+    }
+    Ok(())
+}
+
+/// An account's standing is what its status says, and what runs on demand goes with it.
+fn accounts_stand_as_they_say(run: &Run) -> Checked {
+    let account = &run.book.account;
+    let status = account.status;
+    prop_assert_eq!(account.suspended_at.is_some(), status == AccountStatus::Suspended);
+    prop_assert_eq!(account.suspension.is_some(), status == AccountStatus::Suspended);
+    prop_assert_eq!(account.closed_at.is_some(), status == AccountStatus::Closed);
+    prop_assert!(account.suspension_held_until.is_none() || status == AccountStatus::Active);
+    let below = account.available().expect("in range") < Decimal::ZERO;
+    let is_held = account.suspension_held_until.is_some();
+    prop_assert!(!below || status != AccountStatus::Active || is_held, "below its limit and not suspended");
+    let running = || run.book.gained.orders.iter().filter(|order| order.is_on_demand() && order.runs());
+    let rate: Decimal = running().map(|order| order.price * Decimal::from(order.quantity)).sum();
+    prop_assert_eq!(rate, account.on_demand_rate);
+    let expected =
+        if status == AccountStatus::Active { OrderState::Active } else { OrderState::Suspended };
+    prop_assert!(running().all(|order| order.state == expected), "on demand runs with its account");
+    let live = run.book.gained.orders.iter().any(|order| order.state.is_live());
+    prop_assert!(!live || status != AccountStatus::Closed, "an order of a closed account lives");
+    let spans = &run.book.gained.suspended_spans;
+    prop_assert!(spans.windows(2).all(|pair| pair[0].from < pair[0].to && pair[0].to <= pair[1].from));
+    Ok(())
+}
+
+/// Of each thing that was paid for, no more comes back than was paid: a period of an order, a month with all that corrects it;
+/// recharges and prepayments are transactions of their own.
+fn no_thing_gives_back_more_than_was_paid_for_it(run: &Run) -> Checked {
+    let mut months: HashMap<BillId, (Decimal, Decimal)> = HashMap::new();
+    for bill in &run.book.gained.bills {
+        prop_assert!(bill.refunded_amount <= bill.amount.max(Decimal::ZERO), "{:?}", bill);
+        let Some(original) = bill.original() else {
+            let worth = bill.once_amount + bill.cycle_amount;
+            prop_assert!(bill.refunded_amount + bill.credited_amount <= worth, "{:?}", bill);
+            continue;
+        };
+        let (paid, back) = months.entry(original).or_default();
+        let is_paid = bill.status == BillStatus::Paid;
+        *back += bill.refunded_amount;
+        match bill.amount < Decimal::ZERO {
+            true if is_paid => *back -= bill.amount,
+            false if is_paid => *paid += bill.amount,
+            _ => {}
+        }
+    }
+    for (month, (paid, back)) in months {
+        prop_assert!(back <= paid, "of month {} came back {} of {}", month, back, paid);
+    }
+    Ok(())
+}
+
+/// What the bills of a month ask for in the end is what it costs, or what was given back of it where that is more.
+fn bills_of_a_month_come_to_what_it_costs(run: &Run) -> Checked {
+    for closed in run.book.closed_months.values() {
+        let of_it = run.book.gained.bills.iter().filter(|bill| bill.original() == closed.bill);
+        let asked: Decimal = of_it.clone().map(|bill| bill.amount - bill.replaced_amount).sum();
+        prop_assert_eq!(asked, closed.billed_amount + closed.withheld_amount, "{:?}", closed);
+        let carried = (closed.amount - closed.billed_amount).abs();
+        prop_assert!(carried <= Decimal::new(5, 3), "{:?}", closed);
     }
     Ok(())
 }
@@ -201,9 +265,11 @@ fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
     let transactions: HashMap<TransactionId, &Arc<Transaction>> =
         run.book.gained.transactions.iter().map(|t| (t.id, t)).collect();
     for bill in &run.book.gained.bills {
-        prop_assert_eq!(bill.amount, bill.once_amount + bill.cycle_amount - bill.credit_amount);
-        prop_assert!(bill.amount >= Decimal::ZERO);
-        prop_assert_eq!(bill.lines().iter().map(|(_, amount)| *amount).sum::<Decimal>(), bill.amount);
+        let own = bill.once_amount + bill.cycle_amount - bill.credit_amount;
+        prop_assert_eq!(bill.amount, own + bill.replaced_amount + bill.withheld_amount);
+        prop_assert!(bill.amount >= Decimal::ZERO || bill.correction_of.is_some(), "{:?}", bill);
+        let lines = bill.lines().into_iter().chain(bill.taken_over());
+        prop_assert_eq!(lines.map(|(_, amount)| amount).sum::<Decimal>(), bill.amount);
         prop_assert!(bill.end_time > bill.start_time);
         prop_assert_eq!(bill.last_paid_at.is_some(), bill.status == BillStatus::Paid);
         match bill.paid_by {
@@ -212,7 +278,7 @@ fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
                 let paid = transactions.get(&id).expect("the payment is there");
                 prop_assert_eq!(
                     (paid.amount, paid.bill, paid.order),
-                    (bill.amount, Some(bill.id), bill.order)
+                    (bill.amount.abs(), Some(bill.id), bill.order)
                 );
             }
         }
@@ -230,7 +296,8 @@ fn ids_are_unique_and_counted(run: &Run) -> Checked {
     let offers = gained.prepay_quotes.iter().map(|offer| offer.id.0);
     let payments = run.book.payments.keys().map(|id| id.0);
     let prepayments = run.book.prepayments.keys().map(|id| id.0);
-    let by_card = cards.chain(offers).chain(payments).chain(prepayments);
+    let records = gained.records.iter().map(|record| record.id.0);
+    let by_card = cards.chain(records).chain(offers).chain(payments).chain(prepayments);
     let mut ids: Vec<OwnedId> =
         orders.chain(bills).chain(transactions).chain(notices).chain(by_card).collect();
     ids.sort_by_key(|id| id.number());
@@ -253,6 +320,9 @@ fn everything_holds(run: &Run) -> Checked {
     bills_are_the_sum_of_their_parts(run)?;
     no_period_is_missed_or_billed_twice(run)?;
     nothing_is_forgotten(run)?;
+    accounts_stand_as_they_say(run)?;
+    no_thing_gives_back_more_than_was_paid_for_it(run)?;
+    bills_of_a_month_come_to_what_it_costs(run)?;
     ids_are_unique_and_counted(run)
 }
 
@@ -288,7 +358,7 @@ proptest! {
             run.pass(step.seconds);
             let Some(deed) = run.deed(&step.event) else { continue };
             let before = contents(&run.book);
-            let Some(asked) = run.carry_out(&deed) else { continue };
+            let asked = run.carry_out(&deed);
             let changes = matches!(asked.outcome, Ok(Done::Now(_))) && !asked.command.dry_run;
             let keyed = asked.command.key.is_some();
             let outcome = format!("{:?}", asked.outcome);
@@ -308,7 +378,7 @@ proptest! {
         for step in &steps {
             run.pass(step.seconds);
             let Some(deed) = run.deed(&step.event) else { continue };
-            let Some(asked) = run.carry_out(&deed).cloned() else { continue };
+            let asked = run.carry_out(&deed).clone();
             let Some(key) = asked.command.key.clone() else { continue };
             let held = first.get(&key);
             match (held, &asked.outcome) {
@@ -339,28 +409,25 @@ proptest! {
         for step in &steps {
             run.pass(step.seconds);
             let Some(deed) = run.deed(&step.event) else { continue };
-            if let Deed::Command(command) = &deed {
-                let mut dry = Command::clone(command);
-                dry.dry_run = true;
-                let wet = Command { dry_run: false, ..dry.clone() };
-                let foretold = decide(&run.book, &run.catalogue, &dry, run.now).map(|d| d.done);
-                let done = decide(&run.book, &run.catalogue, &wet, run.now).map(|d| d.done);
-                match (foretold, done) {
-                    (Ok(Done::Now(dry)), Ok(Done::Now(wet))) => {
-                        prop_assert_eq!(dry.account.balance, wet.account.balance);
-                        let parts = |bill: &Arc<abacus::domain::bill::Bill>| {
-                            (bill.amount, bill.once_amount, bill.cycle_amount, bill.credit_amount, bill.end_time)
-                        };
-                        prop_assert_eq!(dry.bill.as_ref().map(parts), wet.bill.as_ref().map(parts));
-                        let same = dry.transaction.as_ref().map(|t| t.id) == wet.transaction.as_ref().map(|t| t.id);
-                        // What a provider says may be of a movement that there is.
-                        let made = wet.transaction.is_some() && command.key.is_some();
-                        prop_assert!(!made || !same, "a provisional id is nobody's");
-                    }
-                    (Ok(Done::Before(dry)), Ok(Done::Before(wet))) => prop_assert_eq!(dry, wet),
-                    (Err(dry), Err(wet)) => prop_assert_eq!(dry, wet),
-                    (dry, wet) => prop_assert!(false, "{dry:?}\n{wet:?}"),
+            let dry = Command { dry_run: true, ..deed.clone() };
+            let wet = Command { dry_run: false, ..deed.clone() };
+            let foretold = decide(&run.book, &run.catalogue, &dry, run.now).map(|d| d.done);
+            let done = decide(&run.book, &run.catalogue, &wet, run.now).map(|d| d.done);
+            match (foretold, done) {
+                (Ok(Done::Now(dry)), Ok(Done::Now(wet))) => {
+                    prop_assert_eq!(dry.account.balance, wet.account.balance);
+                    let parts = |bill: &Arc<abacus::domain::bill::Bill>| {
+                        (bill.amount, bill.once_amount, bill.cycle_amount, bill.credit_amount, bill.end_time)
+                    };
+                    prop_assert_eq!(dry.bill.as_ref().map(parts), wet.bill.as_ref().map(parts));
+                    let same = dry.transaction.as_ref().map(|t| t.id) == wet.transaction.as_ref().map(|t| t.id);
+                    // What a provider says may be of a movement that there is.
+                    let made = wet.transaction.is_some() && deed.key.is_some();
+                    prop_assert!(!made || !same, "a provisional id is nobody's");
                 }
+                (Ok(Done::Before(dry)), Ok(Done::Before(wet))) => prop_assert_eq!(dry, wet),
+                (Err(dry), Err(wet)) => prop_assert_eq!(dry, wet),
+                (dry, wet) => prop_assert!(false, "{dry:?}\n{wet:?}"),
             }
             run.carry_out(&deed);
         }
@@ -371,6 +438,7 @@ proptest! {
         let mut run = Run::new(account(1_001, &tenant));
         run.book.account.status = AccountStatus::Suspended;
         run.book.account.suspension = Some(Suspension::Operator);
+        run.book.account.suspended_at = Some(run.now);
         for step in steps.iter().filter(|step| !matches!(step.event, Event::Status(_))) {
             run.pass(step.seconds);
             let Some(deed) = run.deed(&step.event) else { continue };
@@ -551,7 +619,7 @@ fn a_pool_by_the_hour_takes_the_place_of_one_whose_period_is_over_and_of_no_othe
                 region: None,
                 quantity: 1,
                 expected: Expected::Nothing,
-                auto_renewal: true,
+                auto_renewal: false,
                 instalments: None,
                 pay_later: false,
             },
@@ -608,6 +676,33 @@ fn the_sequences_come_to_every_kind_of_outcome() {
                 }
             }
         }
+        let bills = || run.book.gained.bills.iter();
+        let corrected = |is: fn(&Bill) -> bool| bills().any(|bill| bill.correction_of.is_some() && is(bill));
+        let told = |kind| run.book.gained.notices.iter().any(|notice| notice.kind == kind);
+        let closed = told(NoticeKind::AccountClosed);
+        let on_demand = |order: &Arc<Order>| {
+            order.is_on_demand() && matches!(order.state, OrderState::Suspended | OrderState::Ended)
+        };
+        let renewals = run.book.gained.transactions.iter().filter(|t| t.kind == TransactionKind::Renewal);
+        let renewals: BTreeSet<_> = renewals.map(|renewal| renewal.created_at).collect();
+        let by_money = |asked: &Asked| match (&asked.command.action, &asked.outcome) {
+            (Action::Recharge(_), Ok(Done::Now(outcome))) if !asked.command.dry_run => {
+                outcome.transaction.as_ref().is_some_and(|paid| renewals.contains(&paid.created_at))
+            }
+            _ => false,
+        };
+        for (kind, was_seen) in [
+            ("account closed", closed),
+            ("account closed and reopened", closed && run.book.account.status != AccountStatus::Closed),
+            ("bill made void", told(NoticeKind::BillVoided)),
+            ("correction credited", corrected(|bill| bill.amount < Decimal::ZERO)),
+            ("correction withheld", corrected(|bill| !bill.withheld_amount.is_zero())),
+            ("open bill replaced", corrected(|bill| !bill.replaced_amount.is_zero())),
+            ("suspended with its account", run.book.gained.orders.iter().any(on_demand)),
+            ("renewal as money came in", run.asked.iter().any(by_money)),
+        ] {
+            *seen.entry(kind.to_owned()).or_default() += u32::from(was_seen);
+        }
         let credited = run.book.gained.bills.iter().any(|bill| !bill.credit_amount.is_zero());
         *seen.entry("credit".to_owned()).or_default() += u32::from(credited);
         let within_the_limit = run.book.gained.entries.iter().any(|entry| entry.end < Decimal::ZERO);
@@ -651,6 +746,18 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         "job BILL_PAYMENT",
         "job BILL_PAYMENT failed",
         "job BILL_SUSPENSION",
+        "job MONTH_CLOSING",
+        "job MONTH_CORRECTION",
+        "job HOLD_END",
+        "PAYOUT",
+        "bill made void",
+        "account closed",
+        "account closed and reopened",
+        "correction credited",
+        "correction withheld",
+        "open bill replaced",
+        "renewal as money came in",
+        "suspended with its account",
     ] {
         assert!(seen.get(kind).copied().unwrap_or(0) >= 5, "{kind} is hardly ever reached: {seen:?}");
     }

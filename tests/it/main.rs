@@ -5,11 +5,13 @@
 
 mod support;
 
+mod account_closing;
 mod authorization;
 mod bad_input;
 mod billing_year;
 mod burst;
 mod capacity;
+mod coming_back;
 mod command_line;
 mod crash;
 mod decide_properties;
@@ -26,6 +28,7 @@ mod licenses;
 mod load;
 mod monthly_bills;
 mod order_life;
+mod on_demand;
 mod order_search;
 mod pay2_0;
 mod payment_methods;
@@ -41,4 +44,5 @@ mod same_ledger;
 mod schema;
 mod statements;
 mod stripe;
+mod suspensions;
 mod usage;

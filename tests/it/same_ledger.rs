@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use abacus::clock::Clock;
 use abacus::domain::command::{Command, Done};
-use abacus::domain::ids::AccountId;
 use abacus::domain::money::Currencies;
 use abacus::domain::refusal::Refusal;
 use abacus::domain::viewer::{Role, Viewer};
 use abacus::engine::{Engine, EngineConfig, EngineError, Urgency};
-use abacus::store::accounts::AccountPatch;
 use abacus::store::database::Database;
 use abacus::store::repository::{Repository, Store};
 use futures_util::future::join_all;
@@ -19,7 +17,7 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 
 use crate::support::cluster;
 use crate::support::sequences::{
-    Deed, Run, Step, Tenant, account, begin, discounts, market, prices, steps, tenant, trials,
+    Run, Step, Tenant, account, begin, discounts, market, prices, steps, tenant, trials,
 };
 
 type Checked = Result<(), TestCaseError>;
@@ -153,13 +151,8 @@ fn one_command_at_a_time_comes_to_the_same_ledger() {
             run.pass(step.seconds);
             bench.clock.set(run.now);
             let Some(deed) = run.deed(&step.event) else { continue };
-            let expected = run.carry_out(&deed).map(|asked| asked.outcome.clone());
-            match deed {
-                Deed::Status(status) => set_status(bench, run.book.account.id, status).await,
-                Deed::Command(command) => {
-                    same_outcome(&expected.expect("an outcome"), &bench.submit(*command).await?)?
-                }
-            }
+            let expected = run.carry_out(&deed).outcome.clone();
+            same_outcome(&expected, &bench.submit(deed).await?)?;
         }
         bench.compare(&run).await
     });
@@ -182,7 +175,7 @@ fn batches_of_several_accounts_come_to_the_same_ledgers() {
             let mut asked = Vec::new();
             for ((run, _), round) in runs.iter_mut().zip(rounds) {
                 run.now = now;
-                asked.extend(one_round(bench, run, round.unwrap_or_default()).await);
+                asked.extend(one_round(run, round.unwrap_or_default()));
             }
             let submitted = asked.iter().map(|(command, _)| bench.submit(command.clone()));
             for (actual, (_, expected)) in join_all(submitted).await.iter().zip(&asked) {
@@ -196,30 +189,15 @@ fn batches_of_several_accounts_come_to_the_same_ledgers() {
     });
 }
 
-/// Carries a round out on the book, and answers the commands with their outcomes; changes of status come first.
-async fn one_round(bench: &Bench, run: &mut Run, round: &[Step]) -> Vec<(Command, Result<Done, Refusal>)> {
-    let is_status = |step: &&Step| matches!(step.event, crate::support::sequences::Event::Status(_));
+/// Carries a round out on the book, and answers the commands with their outcomes.
+fn one_round(run: &mut Run, round: &[Step]) -> Vec<(Command, Result<Done, Refusal>)> {
     let mut asked = Vec::new();
-    let (statuses, others): (Vec<&Step>, Vec<&Step>) = round.iter().partition(is_status);
-    for step in statuses.into_iter().chain(others) {
-        let Some(deed) = run.deed(&step.event) else { continue };
-        let outcome = run.carry_out(&deed).map(|asked| asked.outcome.clone());
-        match deed {
-            Deed::Status(status) => set_status(bench, run.book.account.id, status).await,
-            Deed::Command(command) => asked.push((*command, outcome.expect("an outcome"))),
-        }
+    for step in round {
+        let Some(command) = run.deed(&step.event) else { continue };
+        let outcome = run.carry_out(&command).outcome.clone();
+        asked.push((command, outcome));
     }
     asked
-}
-
-async fn set_status(bench: &Bench, account: AccountId, status: abacus::domain::account::AccountStatus) {
-    let patch = AccountPatch { status: Some(status), ..AccountPatch::default() };
-    bench
-        .repository
-        .account_update(account, patch, abacus::clock::wall())
-        .await
-        .expect("a change")
-        .expect("the account");
 }
 
 /// What somebody with the database's password might do.

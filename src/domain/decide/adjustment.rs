@@ -14,16 +14,10 @@ pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Resul
     require_ledger_amount(draft, adjustment.amount)?;
     let amount = adjustment.amount.abs();
     let gives = adjustment.amount > Decimal::ZERO;
-    match (adjustment.force, gives) {
-        (false, true) => draft.require_open()?,
-        (false, false) => {
-            draft.require_open()?;
+    if !adjustment.force {
+        draft.require_open()?;
+        if !gives {
             draft.require_available(amount)?;
-        }
-        (true, false) => {}
-        (true, true) => {
-            let message = "only what takes money away can be forced";
-            return Err(Refusal::new(RefusalCode::Invalid, "force", message));
         }
     }
     let (debit, credit) =

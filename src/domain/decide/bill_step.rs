@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::draft::Draft;
-use super::{Made, payment, put_off};
-use crate::domain::account::{AccountStatus, Suspension};
+use super::{Made, payment, put_off, suspension};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::command::{BillStep, JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
@@ -31,7 +30,7 @@ fn pay_or_remind(
     draft: &mut Draft<'_>,
     bill: &Bill,
 ) -> Result<(Option<Arc<Transaction>>, Vec<JobDone>), Refusal> {
-    if draft.account.status == AccountStatus::Closed || !draft.has(bill.amount)? {
+    if !draft.has(bill.amount)? {
         return Ok((None, remain_unpaid(draft, bill)?));
     }
     let transaction = payment::pay(draft, bill.id, TransactionKind::BillPayment)?;
@@ -50,8 +49,9 @@ fn remain_unpaid(draft: &mut Draft<'_>, bill: &Bill) -> Result<Vec<JobDone>, Ref
     let overdue = draft.put_bill(Bill { status: BillStatus::Overdue, next_step_at, ..bill.clone() });
     let mut jobs = vec![JobDone { kind: JobKind::BillPayment, succeeded: false }];
     if overdue.has_lapsed(draft.instant) {
-        suspend(draft, &overdue)?;
-        jobs.push(JobDone { kind: JobKind::BillSuspension, succeeded: true });
+        if suspend(draft, &overdue)? {
+            jobs.push(JobDone { kind: JobKind::BillSuspension, succeeded: true });
+        }
         return Ok(jobs);
     }
     let message = format!(
@@ -64,30 +64,23 @@ fn remain_unpaid(draft: &mut Draft<'_>, bill: &Bill) -> Result<Vec<JobDone>, Ref
     Ok(jobs)
 }
 
-/// A late instalment suspends its order; any other bill, the account.
-fn suspend(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refusal> {
-    let number = bill.number();
+/// A late instalment suspends its order; any other bill, the account. Answers whether something was suspended that was not.
+fn suspend(draft: &mut Draft<'_>, bill: &Bill) -> Result<bool, Refusal> {
     let Some(order) = bill.order.and_then(|order| draft.order(order)).cloned() else {
-        return suspend_account(draft, bill, &number);
+        let before = draft.account.status;
+        suspension::suspend_for(draft, bill)?;
+        return Ok(draft.account.status != before);
     };
-    if order.runs() && order.state != OrderState::Suspended {
-        draft.put_order(Order { state: OrderState::Suspended, ..Order::clone(&order) });
-        let message = format!(
-            "Order {} ({}) is suspended: bill {number} was not paid in time.",
-            order.number(),
-            order.product_name
-        );
-        draft.notify(NoticeKind::OrderSuspended, message, order.id.to_string())?;
+    if !order.runs() || order.state == OrderState::Suspended {
+        return Ok(false);
     }
-    Ok(())
-}
-
-fn suspend_account(draft: &mut Draft<'_>, bill: &Bill, number: &str) -> Result<(), Refusal> {
-    if draft.account.status == AccountStatus::Active {
-        draft.account.status = AccountStatus::Suspended;
-        draft.account.suspension = Some(Suspension::OverdueBill);
-        let message = format!("The account is suspended: bill {number} was not paid in time.");
-        draft.notify(NoticeKind::AccountSuspended, message, bill.id.to_string())?;
-    }
-    Ok(())
+    draft.put_order(Order { state: OrderState::Suspended, ..Order::clone(&order) });
+    let message = format!(
+        "Order {} ({}) is suspended: bill {} was not paid in time.",
+        order.number(),
+        order.product_name,
+        bill.number()
+    );
+    draft.notify(NoticeKind::OrderSuspended, message, order.id.to_string())?;
+    Ok(true)
 }

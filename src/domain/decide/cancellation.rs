@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::Made;
 use super::draft::Draft;
+use super::{Made, on_demand};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::command::CancelOrder;
 use crate::domain::ids::{OrderId, printed_number};
@@ -52,33 +52,36 @@ fn require_last(order: &Order) -> Result<(), Refusal> {
 /// Ends an order, voids what is unpaid of it, and lets the order that it was to continue run out.
 pub(super) fn cancel(draft: &mut Draft<'_>, id: OrderId) -> Result<Arc<Order>, Refusal> {
     let order = draft.named_order(id)?;
-    for bill in draft.bills_of(id) {
-        if bill.is_open() {
-            draft.put_bill(Bill { status: BillStatus::Void, next_step_at: None, ..Bill::clone(&bill) });
-        }
-    }
+    void_open_bills(draft, id);
+    on_demand::release(draft, &order)?;
     let continued = order.previous.and_then(|previous| draft.order(previous)).cloned();
     let last_of_all = order.renewed_by.is_none();
     let is_freed = |before: &Arc<Order>| last_of_all && before.renewed_by == Some(id) && before.runs();
     if let Some(continued) = continued.filter(is_freed) {
         let mut before = Order { renewed_by: None, auto_renewal: false, ..Order::clone(&continued) };
-        let next = before.next_step_after(draft.instant, draft.account.time_zone)?;
+        let next = draft.next_step_of(&before)?;
         // Where its time is long over, as the jobs have not come by, it ends with the next of them.
         before.next_step_at = next.or(Some(draft.instant));
         draft.put_order(before);
     }
-    let on_demand = order.bill_period == BillPeriod::Hour;
-    let expires_at = if on_demand { Some(draft.instant) } else { order.expires_at };
+    let expires_at = if order.is_on_demand() { Some(draft.instant) } else { order.expires_at };
     let state = OrderState::Cancelled;
     let cancelled_at = Some(draft.instant);
     let next_step_at = None;
     Ok(draft.put_order(Order { state, auto_renewal: false, next_step_at, expires_at, cancelled_at, ..order }))
 }
 
-/// What has been paid for days of an order that are still to come: the price of each paid period, before credits and
+/// What is over asks for nothing that is still open.
+pub(super) fn void_open_bills(draft: &mut Draft<'_>, order: OrderId) {
+    for bill in draft.bills_of(order).iter().filter(|bill| bill.is_open()) {
+        draft.put_bill(bill.voided());
+    }
+}
+
+/// Counts what has been paid for days of an order that are still to come: the price of each paid period, before credits and
 /// less what was refunded beyond what was charged once, times the whole calendar days left of it, over its whole days;
-/// rounded down.
-pub(super) fn credit_for_days_left(draft: &Draft<'_>, order: OrderId) -> Result<Decimal, OutOfRange> {
+/// rounded down. It is given back by that.
+pub(super) fn credit_for_days_left(draft: &mut Draft<'_>, order: OrderId) -> Result<Decimal, OutOfRange> {
     let mut credit = Decimal::ZERO;
     for bill in draft.bills_of(order).iter().filter(|bill| bill.status == BillStatus::Paid) {
         let zone = draft.account.time_zone;
@@ -86,7 +89,10 @@ pub(super) fn credit_for_days_left(draft: &Draft<'_>, order: OrderId) -> Result<
         let days = calendar_days(bill.start_time, bill.end_time, zone);
         let refunded = money::subtract(bill.refunded_amount, bill.once_amount)?.max(Decimal::ZERO);
         let price = money::subtract(bill.cycle_amount, refunded)?.max(Decimal::ZERO);
-        credit = money::add(credit, share(&draft.currency, price, days_left, days)?)?;
+        let counted = share(&draft.currency, price, days_left, days)?;
+        credit = money::add(credit, counted)?;
+        let credited_amount = money::add(bill.credited_amount, counted)?;
+        draft.put_bill(Bill { credited_amount, ..Bill::clone(bill) });
     }
     Ok(credit)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, cancellation, payment, periods};
+use super::{Made, cancellation, on_demand, payment, periods};
 use crate::domain::command::Checkout;
 use crate::domain::ids::OrderId;
 use crate::domain::money;
@@ -55,7 +55,7 @@ fn plan_on_sale<'a>(draft: &Draft<'a>, checkout: &Checkout) -> Result<&'a Plan, 
     Ok(plan)
 }
 
-/// How many periods the order runs. What is on demand has none, and is neither paid in instalments nor later.
+/// How many periods the order runs. What is on demand has none: it is neither paid in instalments nor later, nor renewed.
 fn periods_of(plan: &Plan, checkout: &Checkout) -> Result<i32, Refusal> {
     let periods = checkout.instalments.unwrap_or(1);
     if !(1..=PERIODS_MAX).contains(&periods) {
@@ -69,6 +69,10 @@ fn periods_of(plan: &Plan, checkout: &Checkout) -> Result<i32, Refusal> {
         }
         if checkout.pay_later {
             return Err(Refusal::new(RefusalCode::Invalid, "payLater", message));
+        }
+        if checkout.auto_renewal {
+            let message = "the plan is on demand: it has no end at which it could be renewed";
+            return Err(Refusal::new(RefusalCode::Invalid, "autoRenewal", message));
         }
     }
     Ok(periods)
@@ -145,15 +149,14 @@ fn new_order(
         order.delivered_at = Some(draft.instant);
         order.expires_at = order.boundary(periods, zone)?;
     }
-    order.next_step_at = order.next_step_after(draft.instant, zone)?;
+    order.next_step_at = draft.next_step_of(&order)?;
     Ok(order)
 }
 
-/// On demand: nothing is charged now, but one hour's price must be there. As nothing is charged, no credit can count.
+/// On demand: nothing is charged now, but an hour of all that runs must be there. As nothing is charged, no credit can count.
 fn on_demand(draft: &mut Draft<'_>, order: Order, credit: Decimal) -> Result<Made, Refusal> {
     periods::require_credit_within(draft, credit, Decimal::ZERO)?;
-    draft.require_available(order.cycle_price()?.amount)?;
-    let order = draft.put_order(order);
+    let order = on_demand::begin(draft, order)?;
     Ok(Made { order: Some(order), ..Made::default() })
 }
 

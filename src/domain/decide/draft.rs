@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use super::{Decision, Made, renewal, require_payable_in};
-use crate::domain::account::{Account, AccountStatus};
+use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain};
 use crate::domain::closing::ClosedMonth;
@@ -128,6 +129,21 @@ impl<'a> Draft<'a> {
         self.book.closed_months.values()
     }
 
+    /// When the jobs have to look at an order next. Its bills say when its periods begin; one that has none yet is cut in the
+    /// account's zone.
+    pub fn next_step_of(&self, order: &Order) -> Result<Option<DateTime<Utc>>, OutOfRange> {
+        let next_period = if order.seq < order.seq_count {
+            let next = order.seq.checked_add(1).ok_or(OutOfRange)?;
+            match self.bills_of(order.id).iter().find(|bill| bill.seq == next) {
+                Some(bill) => Some(bill.start_time),
+                None => order.boundary(order.seq, self.account.time_zone)?,
+            }
+        } else {
+            None
+        };
+        order.next_step_after(self.instant, next_period)
+    }
+
     pub fn plan_of(&self, order: &Order) -> Option<&'a Plan> {
         self.catalogue.plans.get(&order.plan?)
     }
@@ -144,6 +160,24 @@ impl<'a> Draft<'a> {
         let bill = Arc::new(bill);
         self.bills.insert(bill.id, Arc::clone(&bill));
         bill
+    }
+
+    pub fn put_suspended_span(&mut self, span: SuspendedSpan) {
+        self.gain.suspended_spans.push(span);
+    }
+
+    /// Has the month that an instant lies in looked at again, as usage of it may have come meanwhile.
+    pub fn look_again_at(&mut self, instant: DateTime<Utc>) {
+        self.gain.late_days.push((self.account.id, instant.date_naive()));
+    }
+
+    /// Moves the account to another zone: in it a month may be over whose run does not come by any more.
+    pub fn move_to(&mut self, zone: Tz) {
+        if self.account.time_zone != zone {
+            self.account.time_zone = zone;
+            self.gain.moved.push(self.account.id);
+            self.look_again_at(self.instant);
+        }
     }
 
     pub fn put_record(&mut self, record: Record) {
@@ -333,6 +367,7 @@ impl<'a> Draft<'a> {
             if held { self.gain.changed_bills.push(bill) } else { self.gain.bills.push(bill) }
         }
         self.gain.changed = self.account != self.book.account || self.gain.holds_anything();
+        self.gain.account_settings = self.account.differs_seldom(&self.book.account);
         self.gain.changed.then_some(Change { account: self.account, gain: self.gain })
     }
 }

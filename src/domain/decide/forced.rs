@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use crate::domain::account::{AccountStatus, Suspension};
+use super::suspension;
+use crate::domain::account::Suspension;
 use crate::domain::ledger::Posting;
-use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
 
@@ -29,16 +29,10 @@ pub(super) fn mark_overdrawn(draft: &mut Draft<'_>, cause: &str) -> Result<(), R
         return Ok(());
     }
     draft.account.overdrawn = true;
-    if draft.account.status != AccountStatus::Active {
-        return Ok(());
-    }
-    draft.account.status = AccountStatus::Suspended;
-    draft.account.suspension = Some(Suspension::Overdrawn);
     let message = format!(
         "The account is suspended: {cause} has taken the balance to {} {}, below its limit.",
         draft.currency.format(draft.account.balance),
         draft.currency.code
     );
-    draft.notify(NoticeKind::AccountSuspended, message, draft.account.id.to_string())?;
-    Ok(())
+    suspension::suspend(draft, Suspension::Overdrawn, message, draft.account.id.to_string())
 }

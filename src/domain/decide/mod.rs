@@ -2,6 +2,8 @@
 //!
 //! A decision is a [`Change`] that has not happened yet. A refusal is no change at all.
 
+mod account_closing;
+mod account_update;
 mod adjustment;
 mod bill_step;
 mod burst;
@@ -10,9 +12,12 @@ mod card;
 mod checkout;
 mod draft;
 mod forced;
+mod given_back;
 mod held_invoice;
 mod month_close;
+mod on_demand;
 mod order_step;
+mod pay_out;
 mod payment;
 mod payment_method;
 mod periods;
@@ -23,6 +28,8 @@ mod refund;
 mod refused_usage;
 mod renewal;
 mod subscription;
+mod suspension;
+mod void_bill;
 
 use std::sync::Arc;
 
@@ -71,6 +78,10 @@ pub fn decide(
         Action::CancelOrder(cancellation) => cancellation::decide(&mut draft, cancellation)?,
         Action::SetAutoRenewal(setting) => renewal::set_auto_renewal(&mut draft, setting)?,
         Action::AdjustBalance(adjustment) => adjustment::decide(&mut draft, adjustment)?,
+        Action::VoidBill(void) => void_bill::decide(&mut draft, void)?,
+        Action::PayOut(pay_out) => pay_out::decide(&mut draft, pay_out)?,
+        Action::UpdateAccount(update) => account_update::decide(&mut draft, update)?,
+        Action::EndHold(due) => suspension::end_hold(&mut draft, *due)?,
         Action::OrderStep(step) => order_step::decide(&mut draft, step)?,
         Action::BillStep(step) => bill_step::decide(&mut draft, step)?,
         Action::CloseMonth(rated) => month_close::decide(&mut draft, rated)?,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, payment};
+use super::{Made, given_back, payment, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::closing::{ClosedMonth, DUE_AFTER, Month, OnDemand, RatedMonth, less_charged_before};
@@ -44,7 +45,7 @@ pub(super) fn tell_failure(draft: &mut Draft<'_>, failure: &MonthFailure) -> Res
     Ok(Made::default())
 }
 
-fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
+pub(super) fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
     let mut overlapping = draft.closed_months().filter(|closed| closed.month.overlaps(&rated.month));
     match (overlapping.next(), overlapping.next()) {
         (None, _) => rated.revision == 0,
@@ -53,7 +54,9 @@ fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
     }
 }
 
-fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>, Refusal> {
+/// Bills a month, or what has changed of one that was billed; what comes to less than can be paid is carried to the next
+/// correction.
+pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>, Refusal> {
     let closed_until = draft.account.closed_until.map_or(rated.month.end, |until| until.max(rated.month.end));
     draft.account.closed_until = Some(closed_until);
     let before = draft.closed_months().find(|closed| closed.month == rated.month).cloned();
@@ -64,6 +67,7 @@ fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>,
     if before.as_ref().is_none_or(|before| before.usage_version != rated.usage_version) {
         tell(draft, rated)?;
     }
+    let is_first = before.is_none();
     let before = before.unwrap_or_else(|| never_closed(draft, rated));
     let mut closed = ClosedMonth {
         revision: before.revision.checked_add(1).ok_or(OutOfRange)?,
@@ -71,20 +75,52 @@ fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>,
         closed_at: draft.instant,
         ..before.clone()
     };
-    closed.usage_amount = rated.usage.as_ref().map_or(Decimal::ZERO, |charge| charge.total);
+    let mut amount = before.amount;
     for (_, charge) in &to_charge {
-        closed.amount = money::add(closed.amount, charge.total)?;
+        amount = money::add(amount, charge.total)?;
     }
-    closed.billed_amount = draft.currency.round_to_display(closed.amount);
-    let bill = if to_charge.is_empty() {
-        None
-    } else {
-        let amount = money::subtract(closed.billed_amount, before.billed_amount)?;
-        Some(bill(draft, rated, amount, before.bill, to_charge)?)
+    let billed_amount = draft.currency.round_to_display(amount);
+    if to_charge.is_empty() || (billed_amount == before.billed_amount && !is_first) {
+        draft.put_closed_month(closed);
+        return Ok(None);
+    }
+    closed.usage_amount = rated.usage.as_ref().map_or(Decimal::ZERO, |charge| charge.total);
+    closed.amount = amount;
+    closed.billed_amount = billed_amount;
+    closed.withheld_amount = withheld(draft, &closed)?;
+    let ask = Ask {
+        cycle: money::subtract(closed.billed_amount, before.billed_amount)?,
+        withheld: money::subtract(closed.withheld_amount, before.withheld_amount)?,
     };
-    closed.bill = before.bill.or(bill.as_ref().map(|bill| bill.id));
+    let bill = bill(draft, rated, ask, before.bill, to_charge)?;
+    closed.bill = before.bill.or(Some(bill.id));
     draft.put_closed_month(closed);
-    Ok(bill)
+    Ok(Some(bill))
+}
+
+/// What bills of a month do not credit: whatever it costs by now, no more comes back than was paid and not given back.
+fn withheld(draft: &Draft<'_>, closed: &ClosedMonth) -> Result<Decimal, OutOfRange> {
+    let refunded = match closed.bill {
+        Some(original) => given_back::sums_of_month(draft, original)?.refunded,
+        None => Decimal::ZERO,
+    };
+    let given_back = money::add(refunded, closed.forgiven_amount)?;
+    Ok(money::subtract(given_back, closed.billed_amount)?.max(Decimal::ZERO))
+}
+
+/// What a bill is to ask for.
+#[derive(Clone, Copy)]
+struct Ask {
+    /// The change of what the month costs.
+    cycle: Decimal,
+    /// The change of what is not credited.
+    withheld: Decimal,
+}
+
+impl Ask {
+    fn amount(self) -> Result<Decimal, OutOfRange> {
+        money::add(self.cycle, self.withheld)
+    }
 }
 
 fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
@@ -98,6 +134,8 @@ fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
         usage_amount: Decimal::ZERO,
         amount: Decimal::ZERO,
         billed_amount: Decimal::ZERO,
+        withheld_amount: Decimal::ZERO,
+        forgiven_amount: Decimal::ZERO,
         closed_at: draft.instant,
     }
 }
@@ -127,25 +165,45 @@ fn to_charge<'r>(
 fn bill(
     draft: &mut Draft<'_>,
     rated: &RatedMonth,
-    amount: Decimal,
+    ask: Ask,
     correction_of: Option<BillId>,
     charges: Vec<(Of<'_>, Charge)>,
 ) -> Result<Arc<Bill>, Refusal> {
-    let due_at = draft.instant.checked_add_signed(DUE_AFTER).ok_or(OutOfRange)?;
     let id = BillId(draft.next_id()?);
     for (order, charge) in charges {
         let record = record(draft, rated, id, order, charge, correction_of.is_some())?;
         draft.put_record(record);
     }
+    put_bill(draft, rated, id, ask, correction_of)?;
+    match correction_of.filter(|_| ask.amount().is_ok_and(|amount| amount < Decimal::ZERO)) {
+        Some(original) => credit(draft, id, original)?,
+        None => pay_if_possible(draft, id)?,
+    }
+    draft.bill(id).cloned().ok_or_else(|| OutOfRange.into())
+}
+
+fn put_bill(
+    draft: &mut Draft<'_>,
+    rated: &RatedMonth,
+    id: BillId,
+    ask: Ask,
+    correction_of: Option<BillId>,
+) -> Result<(), OutOfRange> {
+    // What is asked of an account that is closed is due at once.
+    let is_closed = draft.account.status == AccountStatus::Closed;
+    let due_after = if is_closed { TimeDelta::zero() } else { DUE_AFTER };
+    let due_at = draft.instant.checked_add_signed(due_after).ok_or(OutOfRange)?;
     draft.put_bill(Bill {
         id,
         order: None,
         status: BillStatus::Unpaid,
         currency: draft.currency.code,
-        amount,
+        amount: ask.amount()?,
         once_amount: Decimal::ZERO,
-        cycle_amount: amount,
+        cycle_amount: ask.cycle,
         credit_amount: Decimal::ZERO,
+        replaced_amount: Decimal::ZERO,
+        withheld_amount: ask.withheld,
         start_time: rated.month.start,
         end_time: rated.month.end,
         seq: 1,
@@ -154,28 +212,51 @@ fn bill(
         last_paid_at: None,
         paid_by: None,
         refunded_amount: Decimal::ZERO,
+        credited_amount: Decimal::ZERO,
         next_step_at: Some(due_at),
         datacenter: None,
         correction_of,
         created_at: draft.instant,
     });
-    settle(draft, id, amount, correction_of)?;
-    draft.bill(id).cloned().ok_or_else(|| OutOfRange.into())
+    Ok(())
 }
 
-fn settle(
-    draft: &mut Draft<'_>,
-    id: BillId,
-    amount: Decimal,
-    correction_of: Option<BillId>,
-) -> Result<(), Refusal> {
-    if amount < Decimal::ZERO {
-        payment::pay(draft, id, TransactionKind::BillPayment)?;
-        payment::settle(draft)?;
-        // What was credited pays what is still open of the same month before it is spent on something else.
-        return correction_of.map_or(Ok(()), |original| pay_if_possible(draft, original));
+/// What is credited pays what is still open of the same month. Where it does not cover that, nothing has been paid that could
+/// come back: then the bill takes the place of those that are open, and asks for what is left.
+fn credit(draft: &mut Draft<'_>, id: BillId, original: BillId) -> Result<(), Refusal> {
+    let mut attempt = draft.clone();
+    payment::pay(&mut attempt, id, TransactionKind::BillPayment)?;
+    payment::settle(&mut attempt)?;
+    for open in open_bills(&attempt, original) {
+        pay_if_possible(&mut attempt, open.id)?;
     }
-    pay_if_possible(draft, id)
+    if open_bills(&attempt, original).is_empty() {
+        *draft = attempt;
+        return Ok(());
+    }
+    let replaced: Vec<Arc<Bill>> =
+        open_bills(draft, original).into_iter().filter(|open| open.id != id).collect();
+    let mut bill = draft.bill(id).map(|bill| Bill::clone(bill)).ok_or(OutOfRange)?;
+    for open in &replaced {
+        bill.replaced_amount = money::add(bill.replaced_amount, open.amount)?;
+        bill.amount = money::add(bill.amount, open.amount)?;
+        bill.due_at = bill.due_at.min(open.due_at);
+        draft.put_bill(open.voided());
+    }
+    let is_credit = bill.amount < Decimal::ZERO;
+    draft.put_bill(Bill { next_step_at: bill.next_step_after(draft.instant), ..bill });
+    if is_credit {
+        payment::pay(draft, id, TransactionKind::BillPayment)?;
+        return payment::settle(draft);
+    }
+    pay_if_possible(draft, id)?;
+    suspension::restore(draft)
+}
+
+fn open_bills(draft: &Draft<'_>, original: BillId) -> Vec<Arc<Bill>> {
+    let mut bills = given_back::bills_of_month(draft, original);
+    bills.retain(|bill| bill.is_open());
+    bills
 }
 
 /// Pays an open bill, if the balance covers it and nothing else that is due waits for it.
@@ -183,7 +264,7 @@ fn pay_if_possible(draft: &mut Draft<'_>, id: BillId) -> Result<(), Refusal> {
     let Some(bill) = draft.bill(id).filter(|bill| bill.is_open()).cloned() else { return Ok(()) };
     let waits = |bill: &Arc<Bill>| bill.id != id && bill.is_due(draft.instant);
     let nothing_waits = !draft.all_bills().iter().any(waits);
-    let can_pay = draft.account.status != AccountStatus::Closed && nothing_waits && draft.has(bill.amount)?;
+    let can_pay = nothing_waits && draft.has(bill.amount)?;
     if bill.amount.is_zero() || can_pay {
         payment::pay(draft, id, TransactionKind::BillPayment)?;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::draft::Draft;
-use super::{Made, cancellation, put_off, renewal};
+use super::{Made, cancellation, on_demand, put_off, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::command::{JobDone, JobKind, OrderStep};
 use crate::domain::ids::OrderId;
@@ -37,8 +37,11 @@ fn advance(draft: &mut Draft<'_>, order: &Order, step: &OrderStep) -> Result<Vec
         cancellation::cancel(draft, order.id)?;
         return Ok(vec![done(JobKind::OrderCancellation, true)]);
     }
+    if order.is_on_demand() {
+        return on_demand::step(draft, order);
+    }
     let mut jobs = Vec::new();
-    let seq = order.seq_at(draft.instant, draft.account.time_zone)?;
+    let seq = order.seq_at(draft.instant, draft.bills_of(order.id).iter().map(AsRef::as_ref));
     if seq != order.seq {
         draft.put_order(Order { seq, ..order.clone() });
         jobs.push(done(JobKind::OrderPeriod, true));
@@ -97,7 +100,7 @@ fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, R
     let lapsed = draft.bills_of(id).iter().any(|bill| bill.has_lapsed(draft.instant));
     let state = order.state_at(draft.instant, lapsed);
     let mut settled = Order { state, ..order.clone() };
-    settled.next_step_at = settled.next_step_after(draft.instant, draft.account.time_zone)?;
+    settled.next_step_at = draft.next_step_of(&settled)?;
     draft.put_order(settled);
     if state == order.state {
         return Ok(None);
@@ -109,7 +112,10 @@ fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, R
             draft.notify(NoticeKind::OrderSuspended, message, id.to_string())?;
             Some(done(JobKind::OrderSuspension, true))
         }
-        OrderState::Ended => Some(done(JobKind::OrderEnd, true)),
+        OrderState::Ended => {
+            cancellation::void_open_bills(draft, id);
+            Some(done(JobKind::OrderEnd, true))
+        }
         _ => None,
     })
 }

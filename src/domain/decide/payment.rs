@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, periods};
-use crate::domain::account::{AccountStatus, Suspension};
+use super::{Made, periods, renewal, suspension};
+use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::ids::{BillId, OrderId};
 use crate::domain::ledger::Posting;
-use crate::domain::money::Money;
+use crate::domain::money::{self, Money};
 use crate::domain::order::{Order, OrderState};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
@@ -36,7 +36,6 @@ pub(super) fn pay_bill(draft: &mut Draft<'_>, id: BillId) -> Result<Made, Refusa
 }
 
 fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<Made, Refusal> {
-    draft.require_open()?;
     let none = || Refusal::new(RefusalCode::NotFound, field, "there is no such bill");
     let bill = draft.bill(id).cloned().ok_or_else(none)?;
     match bill.status {
@@ -70,8 +69,28 @@ fn order_of<'d>(draft: &'d Draft<'_>, bill: &Bill) -> Option<&'d Arc<Order>> {
     draft.order(bill.order?)
 }
 
-/// Pays, oldest first, the open bills that are due, and stops at the first that the money does not cover. The first
-/// bill of an order that is not paid yet waits for its owner.
+/// Refuses money that would be good for nothing: a closed account takes what is open.
+pub(super) fn require_taken(draft: &Draft<'_>, amount: Decimal) -> Result<(), Refusal> {
+    if draft.account.status != AccountStatus::Closed {
+        return Ok(());
+    }
+    let mut open = money::negate(draft.account.balance);
+    for bill in draft.all_bills().iter().filter(|bill| bill.is_open()) {
+        open = money::add(open, bill.amount)?;
+    }
+    if open <= Decimal::ZERO {
+        return draft.require_open();
+    }
+    let open = draft.currency.round_up_to_display(open)?;
+    if amount > open {
+        let message = format!("the account is closed, and {} is open", draft.currency.format(open));
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
+    }
+    Ok(())
+}
+
+/// Does all that money can do by itself: pays, oldest first, the open bills that are due, and stops at the first that it does
+/// not cover; then tries the renewals that wait. The first bill of an order that is not paid yet waits for its owner.
 pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let mut due = draft.all_bills();
     due.retain(|bill| bill.is_due(draft.instant));
@@ -79,11 +98,12 @@ pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     due.sort_by_key(|bill| (bill.due_at, bill.id));
     for bill in due {
         if !draft.has(bill.amount)? {
-            break;
+            return suspension::restore(draft);
         }
         pay(draft, bill.id, TransactionKind::BillPayment)?;
     }
-    restore_account(draft);
+    suspension::restore(draft)?;
+    renewal::renew_waiting(draft);
     Ok(())
 }
 
@@ -118,7 +138,7 @@ pub(super) fn pay(
     draft.account.purchased |= order.is_some();
     match order {
         Some(order) => restore_order(draft, &order),
-        None => restore_account(draft),
+        None => suspension::restore(draft)?,
     }
     Ok(transaction)
 }
@@ -168,7 +188,7 @@ fn title_of(bill: &Bill) -> String {
 }
 
 /// Lifts an order's suspension, if what is unpaid was the reason.
-fn restore_order(draft: &mut Draft<'_>, order: &Order) {
+pub(super) fn restore_order(draft: &mut Draft<'_>, order: &Order) {
     if order.state != OrderState::Suspended {
         return;
     }
@@ -177,20 +197,4 @@ fn restore_order(draft: &mut Draft<'_>, order: &Order) {
     if state != order.state && state != OrderState::Ended {
         draft.put_order(Order { state, ..order.clone() });
     }
-}
-
-/// Lifts the account's suspension, if what it owes was the reason and is not any more.
-fn restore_account(draft: &mut Draft<'_>) {
-    if !matches!(draft.account.suspension, Some(Suspension::OverdueBill | Suspension::Overdrawn)) {
-        return;
-    }
-    let lapsed = |bill: &Arc<Bill>| bill.order.is_none() && bill.has_lapsed(draft.instant);
-    draft.account.suspension = if draft.account.overdrawn {
-        Some(Suspension::Overdrawn)
-    } else if draft.all_bills().iter().any(lapsed) {
-        Some(Suspension::OverdueBill)
-    } else {
-        draft.account.status = AccountStatus::Active;
-        None
-    };
 }

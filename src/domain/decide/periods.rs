@@ -68,6 +68,9 @@ fn make_bill(
         last_paid_at: None,
         paid_by: None,
         refunded_amount: Decimal::ZERO,
+        credited_amount: Decimal::ZERO,
+        replaced_amount: Decimal::ZERO,
+        withheld_amount: Decimal::ZERO,
         next_step_at: None,
         datacenter: order.datacenter.clone(),
         correction_of: None,
@@ -97,7 +100,6 @@ pub(super) fn deliver(draft: &mut Draft<'_>, order: &Order) -> Result<(), Refusa
     let mut order = Order { state: OrderState::Active, anchor_at: draft.instant, ..order.clone() };
     order.delivered_at = Some(draft.instant);
     order.expires_at = order.boundary(order.seq_count, draft.account.time_zone)?;
-    order.next_step_at = order.next_step_after(draft.instant, draft.account.time_zone)?;
     for bill in draft.bills_of(order.id) {
         let (start_time, end_time) = period(draft, &order, bill.seq)?;
         let due_at = if bill.seq == 1 { bill.due_at } else { start_time };
@@ -105,6 +107,7 @@ pub(super) fn deliver(draft: &mut Draft<'_>, order: &Order) -> Result<(), Refusa
         let next_step_at = bill.next_step_after(draft.instant);
         draft.put_bill(Bill { next_step_at, ..bill });
     }
+    order.next_step_at = draft.next_step_of(&order)?;
     draft.put_order(order);
     Ok(())
 }

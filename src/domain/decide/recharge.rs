@@ -9,7 +9,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::transaction::{Ledger, Movement, TransactionKind};
 
 pub(super) fn decide(draft: &mut Draft<'_>, recharge: &Recharge) -> Result<Made, Refusal> {
-    draft.require_open()?;
+    payment::require_taken(draft, recharge.amount)?;
     draft.require_payable("amount", recharge.amount)?;
     let description = recharge.reason.clone().unwrap_or_else(|| "Recharge".to_owned());
     let transaction = draft.transaction_of(Movement {

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::card::{self, GivenBack, left_of, with_refunded};
 use super::draft::Draft;
-use super::{Made, payment, require_payable_in};
+use super::{Made, given_back, payment, require_payable_in};
 use crate::domain::bill::Bill;
 use crate::domain::command::Refund;
 use crate::domain::ids::TransactionId;
@@ -19,7 +19,7 @@ use crate::domain::transaction::{Ledger, Transaction, TransactionKind, Transacti
 pub(super) fn decide(draft: &mut Draft<'_>, refund: &Refund) -> Result<Made, Refusal> {
     draft.require_open()?;
     let (original, source) = refundable(draft, refund.transaction)?;
-    let left = left_of(&original)?;
+    let left = refundable_of(draft, &original)?;
     let unknown =
         || Refusal::general(RefusalCode::CurrencyMismatch, "this server does not know its currency");
     let currency = draft.catalogue.currencies.get(original.currency).ok_or_else(unknown)?;
@@ -37,6 +37,15 @@ pub(super) fn decide(draft: &mut Draft<'_>, refund: &Refund) -> Result<Made, Ref
     }
 }
 
+/// What may still be given back of a transaction: no more than is left of what it paid for.
+fn refundable_of(draft: &Draft<'_>, original: &Transaction) -> Result<Decimal, Refusal> {
+    let left = left_of(original)?;
+    match original.bill.and_then(|bill| draft.bill(bill)) {
+        Some(bill) => Ok(left.min(given_back::left_of(draft, bill)?)),
+        None => Ok(left),
+    }
+}
+
 /// Where what is given back had come from.
 enum Source {
     Balance,
@@ -49,7 +58,10 @@ fn refundable(draft: &Draft<'_>, id: TransactionId) -> Result<(Arc<Transaction>,
     })?;
     let settled = matches!(original.status, TransactionStatus::Finished | TransactionStatus::Refunded);
     let from_balance = original.debit == Ledger::Customer;
-    let reversible = !matches!(original.kind, TransactionKind::Adjustment | TransactionKind::Refund);
+    let reversible = !matches!(
+        original.kind,
+        TransactionKind::Adjustment | TransactionKind::Refund | TransactionKind::Payout
+    );
     let of_it =
         |charge: &&Arc<Payment>| charge.transaction == Some(id) && charge.purpose != PaymentPurpose::Refund;
     let charge = draft.book.payments.values().find(of_it).cloned();

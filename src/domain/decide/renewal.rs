@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use super::draft::Draft;
 use super::{Made, payment, periods, subscription};
+use crate::domain::account::AccountStatus;
 use crate::domain::command::{RenewOrder, SetAutoRenewal};
 use crate::domain::ids::{OrderId, printed_number};
 use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX};
@@ -33,7 +34,7 @@ pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Resul
     let before = Order { renewed_by: Some(renewal.id), ..order.clone() };
     let state = before.state_at(draft.instant, false);
     let mut before = Order { state, ..before };
-    before.next_step_at = before.next_step_after(draft.instant, draft.account.time_zone)?;
+    before.next_step_at = draft.next_step_of(&before)?;
     draft.put_order(before);
     let renewal = draft.put_order(renewal);
     let bill = periods::make_bills(draft, &renewal, Decimal::ZERO)?;
@@ -41,6 +42,25 @@ pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Resul
     let transaction = payment::pay(draft, bill.id, TransactionKind::Renewal)?;
     let bill = draft.bill(bill.id).cloned();
     Ok(Made { order: Some(renewal), bill, transaction, ..Made::default() })
+}
+
+/// Tries the renewals that wait for money, of what ends first first; what cannot be renewed waits on.
+pub(super) fn renew_waiting(draft: &mut Draft<'_>) {
+    if draft.account.status != AccountStatus::Active {
+        return;
+    }
+    let mut waiting = draft.all_orders();
+    waiting.retain(|order| {
+        let was_tried = matches!(order.state, OrderState::Expiring | OrderState::Suspended);
+        was_tried && order.auto_renewal && order.wants_renewal(draft.instant)
+    });
+    waiting.sort_by_key(|order| (order.expires_at, order.id));
+    for order in waiting {
+        let mut attempt = draft.clone();
+        if renew(&mut attempt, &order, 1).is_ok() {
+            *draft = attempt;
+        }
+    }
 }
 
 fn require_renewable(draft: &Draft<'_>, order: &Order) -> Result<(), Refusal> {
@@ -128,13 +148,13 @@ fn continuation(draft: &mut Draft<'_>, order: &Order, offer: Offer, periods: i32
     let zone = draft.account.time_zone;
     renewal.expires_at = renewal.boundary(periods, zone)?;
     // A renewal that comes late may begin in the past.
-    renewal.seq = renewal.seq_at(draft.instant, zone)?;
+    renewal.seq = renewal.seq_to_begin_with(draft.instant, zone)?;
     renewal.state = renewal.state_at(draft.instant, false);
     if renewal.state == OrderState::Ended {
         let message = "the renewed periods would be over already";
         return Err(Refusal::new(RefusalCode::OutOfRange, "periods", message));
     }
-    renewal.next_step_at = renewal.next_step_after(draft.instant, zone)?;
+    renewal.next_step_at = draft.next_step_of(&renewal)?;
     Ok(renewal)
 }
 

@@ -86,7 +86,7 @@ fn new_order(draft: &mut Draft<'_>, subscribe: &Subscribe, resource: &Resource) 
     let zone = draft.account.time_zone;
     order.expires_at = order.boundary(1, zone)?;
     order.state = order.state_at(draft.instant, false);
-    order.next_step_at = order.next_step_after(draft.instant, zone)?;
+    order.next_step_at = draft.next_step_of(&order)?;
     Ok(order)
 }
 

@@ -64,7 +64,10 @@ impl Movement {
             TransactionKind::Refund => {
                 self.original.as_ref().is_some_and(|original| original.kind != TransactionKind::Recharge)
             }
-            TransactionKind::Burst | TransactionKind::Recharge | TransactionKind::Adjustment => false,
+            TransactionKind::Burst
+            | TransactionKind::Recharge
+            | TransactionKind::Adjustment
+            | TransactionKind::Payout => false,
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Title {
     Packages,
     /// An order on demand, by the second.
     OnDemand,
+    /// What an order on demand costs once.
+    Once,
     /// What was charged for the same month before.
     ChargedBefore,
     Rounding,
@@ -47,7 +49,12 @@ impl Title {
     pub fn resource(&self) -> Option<&str> {
         match self {
             Self::Resource(code) | Self::Unpriced(code) => Some(code),
-            Self::Discounts | Self::Packages | Self::OnDemand | Self::ChargedBefore | Self::Rounding => None,
+            Self::Discounts
+            | Self::Packages
+            | Self::OnDemand
+            | Self::Once
+            | Self::ChargedBefore
+            | Self::Rounding => None,
         }
     }
 }
@@ -60,6 +67,7 @@ impl fmt::Display for Title {
             Self::Discounts => f.write_str("discounts"),
             Self::Packages => f.write_str("packages"),
             Self::OnDemand => f.write_str("on demand"),
+            Self::Once => f.write_str("once"),
             Self::ChargedBefore => f.write_str("charged before"),
             Self::Rounding => f.write_str("rounding"),
         }
@@ -136,6 +144,8 @@ pub enum Label {
     AppStorage,
     /// Seconds at a price by the hour.
     Seconds,
+    /// So many of a plan, at what it costs once.
+    Once,
     /// What was charged before, taken off.
     ChargedBefore,
     /// The share that need not be paid for a long term, as a fraction.
@@ -168,6 +178,7 @@ impl fmt::Display for Label {
             Self::AppMem => f.write_str("memory"),
             Self::AppStorage => f.write_str("storage"),
             Self::Seconds => f.write_str("seconds at a price by the hour"),
+            Self::Once => f.write_str("once"),
             Self::ChargedBefore => f.write_str("charged before"),
             Self::TermDiscount { value } => write!(f, "term discount of {}", short(value)),
             Self::Rounding => f.write_str("rounding"),

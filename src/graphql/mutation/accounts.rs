@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use crate::domain::account::{Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Manager};
 use crate::domain::burst::BurstState;
+use crate::domain::command::{Action, Closing, UpdateAccount};
 use crate::domain::decide::{require_display_places, require_not_above_largest};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Head;
@@ -15,14 +16,14 @@ use crate::domain::money::Currency;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::AccountStatus;
-use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{input_account, input_id, known_currency};
-use crate::graphql::payload::answer;
-use crate::graphql::scalars::{Code, Exact};
+use crate::graphql::error::{ApiError, MutationError, MutationResult};
+use crate::graphql::input::{input_account, input_id, known_currency, optional};
+use crate::graphql::payload::{answer, submit_repeatable};
+use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session};
-use crate::graphql::types::account::Account;
+use crate::graphql::types::account::{self, Account};
 use crate::graphql::types::user_error::UserError;
-use crate::store::accounts::AccountPatch;
+use crate::jobs::billing::{Unrated, rate_last_months};
 use crate::store::repository::AccessError;
 
 /// The provider's person for a customer.
@@ -64,25 +65,31 @@ pub struct CreateAccountPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What is to change of an account; what is absent stays. Namespace and currency never change.
+/// What is to change of an account; what is absent stays, and null clears. Namespace and currency never change.
 #[derive(InputObject)]
 pub struct UpdateAccountInput {
     /// The account, by namespace.
     namespace: Option<String>,
     /// The account, by id.
     account_id: Option<ID>,
-    /// Its name, for people.
-    name: Option<String>,
+    /// Its name, for people; it has one.
+    name: MaybeUndefined<String>,
     /// The id that another system of the provider's knows it by.
-    external_id: Option<String>,
-    /// IANA zone, for example Asia/Shanghai.
-    time_zone: Option<String>,
-    /// How far the balance may go below zero.
-    credit_limit: Option<Exact>,
-    /// What it may do.
-    status: Option<AccountStatus>,
+    external_id: MaybeUndefined<String>,
+    /// IANA zone, for example Asia/Shanghai; it has one.
+    time_zone: MaybeUndefined<String>,
+    /// How far the balance may go below zero; null: not at all. What a higher limit makes payable is paid at once.
+    credit_limit: MaybeUndefined<Exact>,
+    /// What it may do. CLOSED ends whatever runs and makes the last bill at once, which is paid from the balance; what is left
+    /// can be paid out. An account with SUB accounts that are not closed cannot be closed.
+    status: MaybeUndefined<AccountStatus>,
     /// The provider's person for it.
-    manager: Option<CustomerManagerInput>,
+    manager: MaybeUndefined<CustomerManagerInput>,
+    /// How long a suspension that is lifted by hand stays lifted while something is overdue; default 7 days from now, at most
+    /// a year. Null: what is overdue counts again at once.
+    suspension_held_until: MaybeUndefined<Instant>,
+    /// Why, for people: told to the account's owner where it is suspended or closed, and kept in the log.
+    reason: Option<String>,
 }
 
 /// The account that was changed.
@@ -112,14 +119,14 @@ impl AccountMutation {
         })
     }
 
-    /// Operators: changes an account.
+    /// Operators: changes an account. What that makes payable is paid at once.
     async fn update_account(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which account, and what of it.")] input: UpdateAccountInput,
     ) -> async_graphql::Result<UpdateAccountPayload> {
         answer(update_account(operator_session(ctx)?, input).await, |account, user_errors| {
-            UpdateAccountPayload { account: account.map(|account| Account(Arc::new(account))), user_errors }
+            UpdateAccountPayload { account: account.map(Account), user_errors }
         })
     }
 }
@@ -140,6 +147,8 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         parent,
         status: DomainStatus::Active,
         suspension: None,
+        suspended_at: None,
+        suspension_held_until: None,
         currency: currency.code,
         time_zone: input.time_zone.as_deref().map_or(Ok(Tz::UTC), time_zone)?,
         manager: input.manager.map(manager).transpose()?,
@@ -150,6 +159,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        on_demand_rate: Decimal::ZERO,
         burst: BurstState::default(),
         head: Head::default(),
         created_at: session.app.clock.now(),
@@ -167,6 +177,9 @@ async fn main_account(session: &Session, id: &ID, currency: &Currency) -> Mutati
     let parent = session.load(id).await?;
     let parent =
         parent.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "parentId", "there is no such account"))?;
+    if parent.status == DomainStatus::Closed {
+        return Err(Refusal::new(RefusalCode::Invalid, "parentId", "the MAIN account is closed").into());
+    }
     if parent.kind != AccountKind::Main {
         return Err(
             Refusal::new(RefusalCode::Invalid, "parentId", "a SUB account cannot have SUB accounts").into()
@@ -199,26 +212,73 @@ fn credit_limit(currency: &Currency, limit: Decimal) -> Result<Decimal, Refusal>
     Ok(limit)
 }
 
-async fn update_account(session: &Session, input: UpdateAccountInput) -> MutationResult<DomainAccount> {
+/// While an account is being closed, usage or orders may come; it is read and rated again so often.
+const TRIES: u32 = 5;
+
+async fn update_account(session: &Session, input: UpdateAccountInput) -> MutationResult<Arc<DomainAccount>> {
     let id = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    let not_found = || Refusal::new(RefusalCode::NotFound, "accountId", "there is no such account");
-    let account = session.load(id).await?.ok_or_else(not_found)?;
+    let account = account::load(session, id).await?.0;
     let currency = known_currency(session, "accountId", account.currency)?;
-    let patch = AccountPatch {
-        name: input.name.as_deref().map(|name| text::name("name", name)).transpose()?,
-        external_id: input.external_id.as_deref().map(|id| text::name("externalId", id)).transpose()?,
-        time_zone: input.time_zone.as_deref().map(time_zone).transpose()?,
-        credit_limit: input.credit_limit.map(|limit| credit_limit(&currency, limit.value)).transpose()?,
-        status: input.status.map(Into::into),
-        manager: input.manager.map(manager).transpose()?,
+    let mut update = UpdateAccount {
+        name: some("name", input.name)?.as_deref().map(|name| text::name("name", name)).transpose()?,
+        external_id: or_cleared(input.external_id, |id| text::name("externalId", &id))?,
+        time_zone: some("timeZone", input.time_zone)?.as_deref().map(time_zone).transpose()?,
+        credit_limit: or_cleared(input.credit_limit, |limit| credit_limit(&currency, limit.value))?,
+        status: some("status", input.status)?.map(Into::into),
+        manager: or_cleared(input.manager, manager)?,
+        held_until: or_cleared(input.suspension_held_until, |until| Ok(until.0))?,
+        reason: optional(input.reason, |reason| text::name("reason", reason))?,
+        closing: None,
     };
-    let now = session.app.clock.now();
-    let updated =
-        session.repository().account_update(account.id, patch, now).await.map_err(|error| match &error {
-            AccessError::Store(store) if store.is_violation_of("accounts_balance_within_limit") => {
-                Refusal::new(RefusalCode::Conflict, "creditLimit", "the balance is below that already").into()
+    if let Some(reason) = &update.reason {
+        tracing::info!(account = %id, operator = %session.viewer().subject, %reason, "an account is changed");
+    }
+    let closes = update.status == Some(DomainStatus::Closed) && account.status != DomainStatus::Closed;
+    let mut tries = TRIES;
+    loop {
+        if closes {
+            update.closing = Some(closing(session, id).await?);
+        }
+        let action = Action::UpdateAccount(Box::new(update.clone()));
+        let done = submit_repeatable(session, id, action).await;
+        let changed_meanwhile = |refusal: &Refusal| refusal.code == RefusalCode::Conflict && closes;
+        match done {
+            Err(MutationError::Refused(refusal)) if changed_meanwhile(&refusal) && tries > 0 => {
+                tries = tries.saturating_sub(1);
             }
-            _ => MutationError::from(error),
-        })?;
-    Ok(updated.ok_or_else(not_found)?)
+            done => return Ok(done?.account),
+        }
+    }
+}
+
+/// What is to be set; null is refused, as there is always one.
+fn some<T>(field: &'static str, value: MaybeUndefined<T>) -> Result<Option<T>, Refusal> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+        MaybeUndefined::Null => Err(Refusal::new(RefusalCode::Invalid, field, "cannot be cleared")),
+    }
+}
+
+/// What is to be set, or cleared.
+fn or_cleared<T, U>(
+    value: MaybeUndefined<T>,
+    check: impl FnOnce(T) -> Result<U, Refusal>,
+) -> Result<Option<Option<U>>, Refusal> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Ok(Some(None)),
+        MaybeUndefined::Value(value) => Ok(Some(Some(check(value)?))),
+    }
+}
+
+/// Reads and rates the account's last months.
+async fn closing(session: &Session, id: AccountId) -> MutationResult<Closing> {
+    let refuse = |code, why: Unrated| Refusal::new(code, "status", format!("its last bill: {why}"));
+    rate_last_months(&session.app.jobs, id).await?.map_err(|why| match why {
+        Unrated::OutOfRange => refuse(RefusalCode::OutOfRange, why).into(),
+        Unrated::TooManyOrders => refuse(RefusalCode::LimitExceeded, why).into(),
+        Unrated::Unreadable(error) => error.into(),
+        why @ Unrated::UnknownCurrency(_) => ApiError::internal(why).into(),
+    })
 }

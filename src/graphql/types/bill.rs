@@ -180,6 +180,10 @@ impl BillDetails {
             let (title, amount) = (record.product_name.clone(), self.money(record.price));
             lines.push(BillLine { title, amount, record: Some(ConsumptionRecord(Arc::clone(record))) });
         }
+        for (title, amount) in self.0.taken_over() {
+            rounding = domain::money::subtract(rounding, amount)?;
+            lines.push(BillLine { title: title.to_owned(), amount: self.money(amount), record: None });
+        }
         if !rounding.is_zero() {
             let title = match i64::try_from(records.len()) {
                 // A bill that is only tried has no records.
@@ -222,7 +226,8 @@ impl BillHeader {
         self.0.status.into()
     }
 
-    /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`. Less than zero if a correction gives back.
+    /// What is to be paid: `onceAmount` + `cycleAmount` − `creditAmount`; of a correction also what it takes over from bills of its
+    /// month that are open, and what of it was given back already (`lines`). Less than zero if a correction gives back.
     async fn amount(&self) -> Inline<Money> {
         Money::inline(domain::money::Money::new(self.0.amount, self.0.currency))
     }

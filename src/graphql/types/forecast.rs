@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::money::Money as ShownMoney;
 use crate::domain::account::Account;
-use crate::domain::closing::{Month, rate_on_demand};
+use crate::domain::closing::{Month, Standstill, rate_on_demand};
 use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::order::Order;
 use crate::domain::price_rule::PriceRule;
@@ -42,11 +42,14 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
     let reading = async { Ok(session.repository().usage_reports(account.id, (start, now)).await?) };
     let month = Month { start, end };
     let running = async { Ok(session.repository().orders_on_demand(account.id, month).await?) };
+    let suspending = async { Ok(session.repository().suspensions(account.id, month).await?) };
     let loading = (session.load(OwnRulesOf(account.id)), session.load(DefaultRules(())));
-    let (reports, on_demand, own, defaults) = try_join!(reading, running, loading.0, loading.1)?;
+    let (reports, on_demand, suspended, own, defaults) =
+        try_join!(reading, running, suspending, loading.0, loading.1)?;
     let month = RunningMonth {
         reports,
         on_demand,
+        standstill: Standstill { closed_at: account.closed_at, suspended },
         own: own.unwrap_or_default(),
         defaults: defaults.unwrap_or_default(),
         currency,
@@ -62,6 +65,7 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
 struct RunningMonth {
     reports: Vec<Reports>,
     on_demand: Vec<Order>,
+    standstill: Standstill,
     own: Arc<[Arc<PriceRule>]>,
     defaults: Arc<[Arc<PriceRule>]>,
     currency: Currency,
@@ -99,7 +103,7 @@ impl RunningMonth {
         let month = Month { start: self.limits.0, end };
         let mut cost = Decimal::ZERO;
         for order in &self.on_demand {
-            if let Some(rated) = rate_on_demand(order, month, None, &self.currency)? {
+            if let Some(rated) = rate_on_demand(order, month, &self.standstill, &self.currency)? {
                 cost = money::add(cost, rated.charge.total)?;
             }
         }

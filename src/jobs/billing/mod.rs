@@ -5,12 +5,14 @@
 //! lock whether the account's book still says what it said. What is reported for a month that is over is looked at again
 //! (late.rs).
 
+mod last;
 mod late;
 mod plan;
 mod rate;
 mod readers;
 mod run;
 
+pub use last::rate_last_months;
 pub use late::late_pass;
 pub use plan::{PlanError, begin_period, begin_runs, next_begin};
 pub use rate::{ToRate, Unrated, rate_months, to_rate_again};

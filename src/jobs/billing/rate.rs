@@ -1,16 +1,16 @@
 //! Reads what accounts used in a month, and rates it. No account is locked: the engine decides later whether what was read
 //! still holds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::super::JobContext;
 use crate::domain::account::Account;
-use crate::domain::closing::{ClosedMonth, Month, RatedMonth, rate_on_demand, rate_usage};
+use crate::domain::closing::{ClosedMonth, Month, RatedMonth, Standstill, rate_on_demand, rate_usage};
 use crate::domain::ids::{AccountId, BillId};
 use crate::domain::money::{Currency, CurrencyCode, OutOfRange};
 use crate::domain::order::Order;
@@ -21,7 +21,7 @@ use crate::store::error::StoreError;
 use crate::store::month_usage::{
     GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauge_versions, gauges_usage, parts_usage,
 };
-use crate::store::{Conn, burst, closings, orders, plans, price_rules};
+use crate::store::{Conn, burst, closings, orders, plans, price_rules, suspensions};
 
 /// Accounts whose usage one statement reads.
 const READ_AT_ONCE: usize = 128;
@@ -141,6 +141,8 @@ struct Gathered {
     summed: BTreeMap<String, (Aggregation, Vec<Option<Decimal>>)>,
     gauges: Vec<GaugeUsage>,
     on_demand: Vec<Order>,
+    /// When the account was suspended; read where there are orders on demand.
+    suspended: Vec<Month>,
     version: i64,
     resource_type: String,
     failed: Option<Unrated>,
@@ -169,6 +171,7 @@ async fn begin(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, 
             summed: BTreeMap::new(),
             gauges: Vec::new(),
             on_demand: Vec::new(),
+            suspended: Vec::new(),
             version: 0,
             resource_type: String::new(),
             failed: None,
@@ -262,10 +265,32 @@ async fn add_orders(
             }
         }
     }
+    add_suspensions(conn, gathered).await?;
     for month in gathered.iter_mut() {
         if i64::try_from(month.on_demand.len()).is_ok_and(|orders| orders >= orders::ON_DEMAND_MAX) {
             month.failed = Some(Unrated::TooManyOrders);
         }
+    }
+    Ok(())
+}
+
+/// When the accounts of orders on demand were suspended, and are.
+async fn add_suspensions(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreError> {
+    let with_orders = gathered.iter().filter(|month| !month.on_demand.is_empty());
+    let windows: Vec<(AccountId, Month)> =
+        with_orders.map(|month| (month.wanted.account.id, month.wanted.month)).collect();
+    if windows.is_empty() {
+        return Ok(());
+    }
+    let mut spans: HashMap<AccountId, BTreeSet<Month>> = HashMap::new();
+    for span in suspensions::spans_overlapping(conn, &windows).await? {
+        spans.entry(span.account).or_default().insert(Month { start: span.from, end: span.to });
+    }
+    for month in gathered.iter_mut() {
+        let account = &month.wanted.account;
+        let is_now = account.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
+        let over = spans.get(&account.id).into_iter().flatten().copied();
+        month.suspended = over.chain(is_now).collect();
     }
     Ok(())
 }
@@ -298,6 +323,7 @@ impl Gathered {
         self.summed.clear();
         self.gauges.clear();
         self.on_demand.clear();
+        self.suspended.clear();
         self.version = 0;
     }
 
@@ -308,9 +334,10 @@ impl Gathered {
         let currency = self.currency.ok_or(Unrated::UnknownCurrency(self.wanted.account.currency))?;
         let ToRate { month, period, revision, bill, .. } = self.wanted;
         let closed_at = self.wanted.account.closed_at;
+        let standstill = Standstill { closed_at, suspended: self.suspended.clone() };
         let mut on_demand = Vec::new();
         for order in &self.on_demand {
-            on_demand.extend(rate_on_demand(order, month, closed_at, &currency)?);
+            on_demand.extend(rate_on_demand(order, month, &standstill, &currency)?);
         }
         // Nothing is charged to an account that was closed before.
         let is_charged = closed_at.is_none_or(|closed| month.start < closed);

@@ -3,28 +3,34 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use abacus::domain::account::{Account, AccountKind, AccountStatus, Suspension};
+use abacus::domain::account::{Account, AccountKind, AccountStatus};
 use abacus::domain::book::{Book, CapacityCatalogue, Catalogue};
 use abacus::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
 use abacus::domain::capacity::{ResourcePrice, TermDiscount, by_currency};
+use abacus::domain::closing::{
+    Month, RatedMonth, Standstill, closed_until, month_from, next_to_close, rate_on_demand,
+};
 use abacus::domain::command::{
-    Action, AddPaymentMethod, AdjustBalance, BillStep, BindApp, CancelOrder, Checkout, Command, Done,
-    KeepQuote, OrderStep, PaymentClaim, PaymentReport, Prepay, PrepaymentStep, Recharge, RechargeByCard,
-    Refund, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal, Subscribe,
+    Action, AddPaymentMethod, AdjustBalance, BillStep, BindApp, CancelOrder, Checkout, Closing, Command,
+    Done, KeepQuote, OrderStep, PayOut, PayOutWay, PaymentClaim, PaymentReport, Prepay, PrepaymentStep,
+    Recharge, RechargeByCard, Refund, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal, Subscribe,
+    UpdateAccount, VoidBill,
 };
 use abacus::domain::decide::decide;
 use abacus::domain::ids::{
-    AccountId, BillId, IdMint, OrderId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, ResourcePriceId,
+    AccountId, BillId, IdMint, OrderId, OwnedId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, ResourcePriceId,
     TransactionId,
 };
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
+use abacus::domain::order::Order;
 use abacus::domain::payment::{ChargeState, Progress};
 use abacus::domain::payment_method::Card;
 use abacus::domain::period::BillPeriod;
 use abacus::domain::plan::{Aggregation, Plan, Resource};
 use abacus::domain::policies::Policies;
 use abacus::domain::prepay::{App, DepositTo, Limits, Quoted};
+use abacus::domain::rating::{Charge, Label, Line, Step as ChargeStep, Title};
 use abacus::domain::refusal::Refusal;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -50,8 +56,16 @@ pub enum Event {
     },
     /// An earlier command once more, as it was.
     Again(Index),
-    /// An operator suspends or reactivates the account.
+    /// An operator suspends the account, reactivates or closes it.
     Status(AccountStatus),
+    /// An operator sets how far the balance may go below zero.
+    Limit(Option<i64>),
+    /// A month that is over is closed, or one that was is rated again: what was used in it costs so much.
+    Month {
+        which: Index,
+        units: i64,
+        places: u32,
+    },
     /// A job does what has been due longest.
     Job,
     /// A payment provider says something of a payment.
@@ -112,6 +126,11 @@ pub enum What {
         cents: Option<i64>,
     },
     RefundOfNothing,
+    VoidBill(Index),
+    PayOut {
+        which: Option<Index>,
+        cents: Option<i64>,
+    },
     AddCard(u8),
     RemoveCard(Index),
     ByCard {
@@ -189,6 +208,9 @@ fn what() -> impl Strategy<Value = What> {
             .prop_map(|(units, places, force)| What::Adjust { units, places, force }),
         5 => (any::<Index>(), proptest::option::of(1i64..8_000)).prop_map(|(which, cents)| What::Refund { which, cents }),
         1 => Just(What::RefundOfNothing),
+        1 => any::<Index>().prop_map(What::VoidBill),
+        1 => (proptest::option::of(any::<Index>()), proptest::option::of(1i64..8_000))
+            .prop_map(|(which, cents)| What::PayOut { which, cents }),
         14 => by_card(),
     ]
 }
@@ -222,12 +244,16 @@ fn event() -> impl Strategy<Value = Event> {
     let status = prop_oneof![
         2 => Just(AccountStatus::Suspended),
         5 => Just(AccountStatus::Active),
+        1 => Just(AccountStatus::Closed),
     ];
     prop_oneof![
         30 => (any::<u8>(), proptest::bool::weighted(0.1), what())
             .prop_map(|(key, dry_run, what)| Event::Ask { key, dry_run, what }),
         5 => any::<Index>().prop_map(Event::Again),
         2 => status.prop_map(Event::Status),
+        1 => proptest::option::of(0i64..50_000).prop_map(Event::Limit),
+        5 => (any::<Index>(), -3_000i64..30_000, 2u32..5)
+            .prop_map(|(which, units, places)| Event::Month { which, units, places }),
         25 => Just(Event::Job),
         12 => (any::<Index>(), charge_state()).prop_map(|(which, state)| Event::Provider { which, state }),
         3 => (-1..3i32, 1i64..3_000, 0u32..10)
@@ -362,6 +388,9 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        suspended_at: None,
+        suspension_held_until: None,
+        on_demand_rate: Decimal::ZERO,
         burst: BurstState::default(),
         head: Head::default(),
         created_at: begin(),
@@ -381,14 +410,9 @@ pub struct Run {
     pub catalogue: Catalogue,
     pub plans: Vec<Plan>,
     pub now: DateTime<Utc>,
+    /// The latest that the clock has shown.
+    pub latest: DateTime<Utc>,
     pub asked: Vec<Asked>,
-}
-
-/// What a step comes down to.
-#[derive(Debug, Clone)]
-pub enum Deed {
-    Command(Box<Command>),
-    Status(AccountStatus),
 }
 
 impl Run {
@@ -400,13 +424,26 @@ impl Run {
             plans: plans.iter().map(|plan| (plan.id, plan.clone())).collect(),
             capacity: capacity(),
         };
-        Self { book: Book::new(account), catalogue, plans, now: begin(), asked: Vec::new() }
+        Self { book: Book::new(account), catalogue, plans, now: begin(), latest: begin(), asked: Vec::new() }
     }
 
     /// What the step asks for, as things are now.
-    pub fn deed(&self, event: &Event) -> Option<Deed> {
+    pub fn deed(&self, event: &Event) -> Option<Command> {
         let command = match event {
-            Event::Status(status) => return Some(Deed::Status(*status)),
+            Event::Status(status) => {
+                let closes = *status == AccountStatus::Closed;
+                let closing = if closes { Some(self.closing()?) } else { None };
+                let reason = (self.now.timestamp() % 2 == 0).then(|| "a reason".to_owned());
+                self.update(UpdateAccount { status: Some(*status), closing, reason, ..Default::default() })
+            }
+            Event::Limit(limit) => {
+                let limit = limit.map(|cents| Decimal::new(cents, 2));
+                self.update(UpdateAccount { credit_limit: Some(limit), ..Default::default() })
+            }
+            Event::Month { which, units, places } => {
+                let charge = Decimal::new(*units, *places);
+                self.command(Action::CloseMonth(Arc::new(self.month(which, charge)?)))
+            }
             Event::Job => self.most_due()?,
             Event::Provider { which, state } => {
                 let payments: Vec<_> = self.book.payments.keys().collect();
@@ -438,7 +475,66 @@ impl Run {
                 Command { key, dry_run: *dry_run, ..command }
             }
         };
-        Some(Deed::Command(Box::new(command)))
+        Some(command)
+    }
+
+    fn update(&self, update: UpdateAccount) -> Command {
+        self.command(Action::UpdateAccount(Box::new(update)))
+    }
+
+    /// The next month that is over, or one that was closed: what was used in it costs so much.
+    fn month(&self, which: &Index, charge: Decimal) -> Option<RatedMonth> {
+        let closed: Vec<_> = self.book.closed_months.values().collect();
+        let next = next_to_close(&self.book.account, self.now).ok()?;
+        match next {
+            Some(month) => Some(self.rated(month, charge)),
+            None if closed.is_empty() => None,
+            None => {
+                let closed = *which.get(&closed);
+                let rated = self.rated(closed.month, charge);
+                let (revision, usage_version) = (closed.revision, closed.usage_version + 1);
+                Some(RatedMonth { period: closed.period, bill: closed.bill, revision, usage_version, ..rated })
+            }
+        }
+    }
+
+    fn closing(&self) -> Option<Closing> {
+        let mut months = Vec::new();
+        let mut from = closed_until(&self.book.account);
+        while from < self.now {
+            let month = month_from(from, self.book.account.time_zone).ok()?;
+            let month = Month { end: month.end.min(self.now), ..month };
+            months.push(self.rated(month, Decimal::new(months.len() as i64 * 111, 2)));
+            from = month.end;
+        }
+        Some(Closing { at: self.now, months })
+    }
+
+    fn rated(&self, month: Month, total: Decimal) -> RatedMonth {
+        let account = &self.book.account;
+        let currency = *self.catalogue.currencies.get(account.currency).expect("its currency");
+        let over = self.book.gained.suspended_spans.iter().map(|span| Month { start: span.from, end: span.to });
+        let now = account.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
+        let standstill = Standstill { closed_at: account.closed_at, suspended: over.chain(now).collect() };
+        let rate = |order: &Arc<Order>| rate_on_demand(order, month, &standstill, &currency).expect("a price");
+        let orders = self.book.orders.values().filter(|order| order.is_on_demand());
+        let line = Line {
+            title: Title::Resource("transfer_out".to_owned()),
+            quantity: Some(Decimal::ONE),
+            amount: total,
+            steps: vec![ChargeStep::of(Label::Capacity, total)],
+        };
+        RatedMonth {
+            month,
+            period: month.period(account.time_zone),
+            bill: None,
+            revision: 0,
+            usage_version: 1,
+            resource_type: "CLOUD".to_owned(),
+            usage: Some(Charge { total, lines: vec![line] }),
+            on_demand: orders.filter_map(rate).collect(),
+            silent: Vec::new(),
+        }
     }
 
     /// The step of what has been due longest.
@@ -461,7 +557,11 @@ impl Run {
             let step = PrepaymentStep { prepayment: held.id, due, renewal };
             Some((due, held.id.0, Action::PrepaymentStep(Box::new(step))))
         });
-        let all = orders.chain(bills).chain(payments).chain(prepayments);
+        let hold = self.book.account.suspension_held_until.map(|due| {
+            let nobody = OwnedId::from_uuid(Uuid::nil());
+            (due, nobody, Action::EndHold(due))
+        });
+        let all = orders.chain(bills).chain(payments).chain(prepayments).chain(hold);
         let (_, _, action) =
             all.filter(|(due, _, _)| *due <= self.now).min_by_key(|(due, id, _)| (*due, *id))?;
         Some(self.command(action))
@@ -544,7 +644,8 @@ impl Run {
                     datacenter: auto_renewal.then(|| "dc-1".to_owned()),
                     quantity: *quantity,
                     comment: auto_renewal.then(|| "a comment".to_owned()),
-                    auto_renewal: *auto_renewal,
+                    // Now and then what is on demand is to be renewed, which it cannot be.
+                    auto_renewal: *auto_renewal && (plan.bill_period != BillPeriod::Hour || *quantity > 2),
                     instalments: *instalments,
                     pay_later: *pay_later,
                     expected_price: match expected {
@@ -560,6 +661,19 @@ impl Run {
                     if made.is_empty() { nothing(self.book.account.id) } else { which.get(made).id };
                 let amount = cents.map(|cents| Decimal::new(cents, 2));
                 Action::Refund(Refund { transaction, amount, reason: "not delivered".to_owned() })
+            }
+            What::VoidBill(which) => {
+                Action::VoidBill(VoidBill { bill: self.a_bill(which), reason: "not delivered".to_owned() })
+            }
+            What::PayOut { which, cents } => {
+                let made = &self.book.gained.transactions;
+                let way = match which {
+                    Some(which) if !made.is_empty() => PayOutWay::Card(which.get(made).id),
+                    Some(_) => PayOutWay::Card(nothing(self.book.account.id)),
+                    None => PayOutWay::Outside("transfer 1".to_owned()),
+                };
+                let amount = cents.map(|cents| Decimal::new(cents, 2));
+                Action::PayOut(PayOut { amount, way, reason: "closed".to_owned() })
             }
             What::AddCard(number) => Action::AddPaymentMethod(Box::new(AddPaymentMethod {
                 provider: "provider".to_owned(),
@@ -610,29 +724,20 @@ impl Run {
     }
 
     /// Carries a deed out, as the engine would.
-    pub fn carry_out(&mut self, deed: &Deed) -> Option<&Asked> {
-        match deed {
-            Deed::Status(status) => {
-                self.book.account.status = *status;
-                let suspended = *status == AccountStatus::Suspended;
-                self.book.account.suspension = suspended.then_some(Suspension::Operator);
-                None
+    pub fn carry_out(&mut self, command: &Command) -> &Asked {
+        let outcome = decide(&self.book, &self.catalogue, command, self.now).map(|decision| {
+            if let Some(change) = decision.change.filter(|_| !command.dry_run) {
+                self.book.apply(change);
             }
-            Deed::Command(command) => {
-                let outcome = decide(&self.book, &self.catalogue, command, self.now).map(|decision| {
-                    if let Some(change) = decision.change.filter(|_| !command.dry_run) {
-                        self.book.apply(change);
-                    }
-                    decision.done
-                });
-                self.asked.push(Asked { command: Command::clone(command), outcome });
-                self.asked.last()
-            }
-        }
+            decision.done
+        });
+        self.asked.push(Asked { command: command.clone(), outcome });
+        &self.asked[self.asked.len() - 1]
     }
 
     pub fn pass(&mut self, seconds: i64) {
         self.now += TimeDelta::seconds(seconds);
+        self.latest = self.latest.max(self.now);
     }
 
     /// Carries out all steps.
@@ -687,6 +792,9 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     }
     for bill in book.gained.bills.iter().chain(&book.gained.changed_bills) {
         all.insert(format!("bill {}", bill.id), format!("{bill:?}"));
+    }
+    for (start, closed) in &book.closed_months {
+        all.insert(format!("month {start}"), format!("{closed:?}"));
     }
     for (id, payment) in &book.payments {
         all.insert(format!("payment {id}"), format!("{payment:?}"));

@@ -21,7 +21,7 @@ pub(in crate::domain::decide) struct GivenBack {
     pub payment: Arc<Payment>,
 }
 
-/// Gives back a prepayment, whole (None) or in part, and ends it.
+/// Gives back a prepayment, whole (None) or in part. With the whole it ends, and is renewed no more; a part leaves it running.
 pub(in crate::domain::decide) fn give_back_prepayment(
     draft: &mut Draft<'_>,
     prepayment: &Prepayment,
@@ -31,13 +31,17 @@ pub(in crate::domain::decide) fn give_back_prepayment(
     let none = || Refusal::general(RefusalCode::NotFound, "there is no payment that could be given back");
     let charge = prepayment.payment.and_then(|id| draft.payment(id)).cloned().ok_or_else(none)?;
     let original = prepayment.transaction.and_then(|id| draft.transaction(id)).cloned().ok_or_else(none)?;
-    require_no_renewal_under_way(draft, prepayment)?;
-    let amount = amount.map_or_else(|| left_of(&original), Ok)?;
-    draft.put_prepayment(Prepayment {
-        status: PrepaymentStatus::Refunded,
-        next_step_at: None,
-        ..prepayment.clone()
-    });
+    let left = left_of(&original)?;
+    let amount = amount.unwrap_or(left);
+    if amount == left {
+        require_no_renewal_under_way(draft, prepayment)?;
+        draft.put_prepayment(Prepayment {
+            status: PrepaymentStatus::Refunded,
+            auto_renewal: false,
+            next_step_at: None,
+            ..prepayment.clone()
+        });
+    }
     let refund = reversal(draft, &original, amount, reason, TransactionStatus::Pending)?;
     let refund = draft.record(refund);
     give_back(draft, &charge, &original, refund)

@@ -1,7 +1,7 @@
 //! A card is to be charged for the balance.
 
-use super::super::Made;
 use super::super::draft::Draft;
+use super::super::{Made, payment};
 use super::{Wish, kept, want};
 use crate::domain::command::RechargeByCard;
 use crate::domain::payment::PaymentPurpose;
@@ -11,7 +11,7 @@ pub(in crate::domain::decide) fn recharge(
     draft: &mut Draft<'_>,
     recharge: &RechargeByCard,
 ) -> Result<Made, Refusal> {
-    draft.require_open()?;
+    payment::require_taken(draft, recharge.amount)?;
     draft.require_payable("amount", recharge.amount)?;
     let card = kept(draft, recharge.method)?.as_ref().into();
     let wish = Wish {

@@ -190,12 +190,9 @@ fn not_given_back(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Resu
         return Ok(());
     };
     let original = refund.refund_of.and_then(|id| draft.transaction(id)).cloned();
-    let original = match original {
-        Some(original) => {
-            Some(draft.put_transaction(with_refunded(&original, money::negate(refund.amount))?))
-        }
-        None => None,
-    };
+    if let Some(original) = original {
+        draft.put_transaction(with_refunded(&original, money::negate(refund.amount))?);
+    }
     if refund.touches_balance() {
         restore_balance(draft, &refund, failed)?;
     } else {
@@ -204,17 +201,16 @@ fn not_given_back(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Resu
             ..Transaction::clone(&refund)
         });
     }
-    let whole = original.is_some_and(|original| original.refunded_amount.is_zero());
-    restore_prepayment(draft, failed, whole)?;
+    restore_prepayment(draft, failed)?;
     let message = format!("{} {} could not be given back: {reason}.", failed.amount, failed.currency);
     draft.notify(NoticeKind::JobFailed, message, failed.id.to_string())?;
     Ok(())
 }
 
-/// What nothing was given back of in the end is what it was before, unless its offer was taken once more meanwhile.
-fn restore_prepayment(draft: &mut Draft<'_>, failed: &Payment, whole: bool) -> Result<(), Refusal> {
+/// What was not given back whole in the end is what it was before, unless its offer was taken once more meanwhile.
+fn restore_prepayment(draft: &mut Draft<'_>, failed: &Payment) -> Result<(), Refusal> {
     let Some(held) = failed.prepayment.and_then(|id| draft.prepayment(id)).cloned() else { return Ok(()) };
-    if whole && held.status == PrepaymentStatus::Refunded && !is_taken_by_another(draft, &held) {
+    if held.status == PrepaymentStatus::Refunded && !is_taken_by_another(draft, &held) {
         draft.put_prepayment(held.restored(draft.instant)?);
     }
     Ok(())

@@ -1,0 +1,77 @@
+//! An account is closed: what runs ends, the last bill is made at once, and what is left can be paid out.
+
+use chrono::TimeDelta;
+
+use super::draft::Draft;
+use super::{account_update, cancellation, month_close, payment, suspension};
+use crate::domain::account::AccountStatus;
+use crate::domain::bill::Bill;
+use crate::domain::closing::closed_until;
+use crate::domain::command::{Closing, UpdateAccount};
+use crate::domain::money::OutOfRange;
+use crate::domain::notice::NoticeKind;
+use crate::domain::order::Order;
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal> {
+    if draft.book.has_open_subs {
+        let message = "it has SUB accounts that are not closed";
+        return Err(Refusal::new(RefusalCode::Conflict, "status", message));
+    }
+    let closing = update.closing.as_ref().filter(|closing| is_up_to_date(draft, closing)).ok_or_else(|| {
+        let message = "its last bill could not be made: something of the account changed meanwhile; ask again";
+        Refusal::new(RefusalCode::Conflict, "status", message)
+    })?;
+    end_orders(draft, closing)?;
+    suspension::end_span(draft, closing.at);
+    draft.account.status = AccountStatus::Closed;
+    draft.account.suspension = None;
+    draft.account.suspension_held_until = None;
+    draft.account.closed_at = Some(closing.at);
+    for rated in &closing.months {
+        month_close::close(draft, rated)?;
+    }
+    let last = closing.at.checked_sub_signed(TimeDelta::microseconds(1)).ok_or(OutOfRange)?;
+    draft.look_again_at(last);
+    make_due(draft)?;
+    payment::settle(draft)?;
+    let message = account_update::because("The account is closed", update);
+    Ok(draft.notify(NoticeKind::AccountClosed, message, draft.account.id.to_string())?)
+}
+
+/// Whether what was read for closing is what the account's book says.
+fn is_up_to_date(draft: &Draft<'_>, closing: &Closing) -> bool {
+    let begun_since = |order: &Order| {
+        order.is_on_demand() && order.runs() && order.delivered_at.is_some_and(|begun| begun >= closing.at)
+    };
+    let mut until = closed_until(&draft.account);
+    for rated in &closing.months {
+        if rated.month.start != until || !month_close::is_as_it_was_read(draft, rated) {
+            return false;
+        }
+        until = rated.month.end;
+    }
+    let reaches_the_end = until >= closing.at;
+    reaches_the_end && closing.at <= draft.instant && !draft.all_orders().iter().any(|order| begun_since(order))
+}
+
+/// Cancels what is live, the last of each chain first; what is on demand ran until the account's end.
+fn end_orders(draft: &mut Draft<'_>, closing: &Closing) -> Result<(), Refusal> {
+    for order in draft.all_orders().into_iter().rev().filter(|order| order.state.is_live()) {
+        let cancelled = cancellation::cancel(draft, order.id)?;
+        if cancelled.is_on_demand() {
+            draft.put_order(Order { expires_at: Some(closing.at), ..Order::clone(&cancelled) });
+        }
+    }
+    Ok(())
+}
+
+/// What is open is due at once.
+fn make_due(draft: &mut Draft<'_>) -> Result<(), OutOfRange> {
+    let now = draft.instant;
+    for bill in draft.all_bills().into_iter().filter(|bill| bill.is_open() && !bill.is_due(now)) {
+        let due = Bill { due_at: now, ..Bill::clone(&bill) };
+        draft.put_bill(Bill { next_step_at: due.next_step_after(now), ..due });
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Operators change an account: its settings, how far it may go, and what it may do.
+
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
+
+use super::draft::Draft;
+use super::{Made, account_closing, payment, suspension};
+use crate::domain::account::{AccountStatus, Suspension};
+use crate::domain::command::UpdateAccount;
+use crate::domain::money;
+use crate::domain::refusal::{Refusal, RefusalCode};
+
+/// A suspension that is lifted by hand is held off for so long, unless something else is said …
+const HELD_FOR: TimeDelta = TimeDelta::days(7);
+/// … and at most for so long.
+const HELD_FOR_MAX: TimeDelta = TimeDelta::days(366);
+
+pub(super) fn decide(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<Made, Refusal> {
+    set(draft, update);
+    if let Some(limit) = update.credit_limit {
+        set_credit_limit(draft, limit)?;
+    }
+    set_status(draft, update)?;
+    // Whatever makes a bill payable settles at once.
+    let may_pay = update.status == Some(AccountStatus::Active) || update.credit_limit.is_some();
+    if may_pay && draft.account.status != AccountStatus::Closed {
+        payment::settle(draft)?;
+    }
+    // What was open all the while counts at once, unless it is held off.
+    if draft.account.status == AccountStatus::Active && draft.account.suspension_held_until.is_none() {
+        suspension::count_again(draft)?;
+    }
+    Ok(Made::default())
+}
+
+fn set(draft: &mut Draft<'_>, update: &UpdateAccount) {
+    let account = &mut draft.account;
+    if let Some(name) = &update.name {
+        account.name.clone_from(name);
+    }
+    if let Some(external_id) = &update.external_id {
+        account.external_id.clone_from(external_id);
+    }
+    if let Some(manager) = &update.manager {
+        account.manager.clone_from(manager);
+    }
+    if let Some(zone) = update.time_zone {
+        draft.move_to(zone);
+    }
+}
+
+fn set_credit_limit(draft: &mut Draft<'_>, limit: Option<Decimal>) -> Result<(), Refusal> {
+    let is_below = draft.account.balance < money::negate(limit.unwrap_or_default());
+    if is_below && !draft.account.overdrawn {
+        let message = "the balance is below that already";
+        return Err(Refusal::new(RefusalCode::Conflict, "creditLimit", message));
+    }
+    draft.account.credit_limit = limit;
+    draft.account.overdrawn = is_below;
+    Ok(())
+}
+
+fn set_status(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal> {
+    let before = draft.account.status;
+    let after = update.status.unwrap_or(before);
+    require_sense(draft, update, before, after)?;
+    match (before, update.status) {
+        (AccountStatus::Closed, Some(AccountStatus::Closed)) => {}
+        (_, Some(AccountStatus::Closed)) => account_closing::close(draft, update)?,
+        (_, Some(AccountStatus::Suspended)) => suspend(draft, update)?,
+        (AccountStatus::Suspended, Some(AccountStatus::Active)) => {
+            suspension::lift(draft)?;
+            draft.account.suspension_held_until = draft.instant.checked_add_signed(HELD_FOR);
+        }
+        (AccountStatus::Closed, Some(AccountStatus::Active)) => reopen(draft),
+        (AccountStatus::Active, Some(AccountStatus::Active)) | (_, None) => {}
+    }
+    match update.held_until {
+        Some(until) => draft.account.suspension_held_until = until,
+        None => {}
+    }
+    Ok(())
+}
+
+/// Refuses what would be kept and mean nothing.
+fn require_sense(
+    draft: &Draft<'_>,
+    update: &UpdateAccount,
+    before: AccountStatus,
+    after: AccountStatus,
+) -> Result<(), Refusal> {
+    let invalid =
+        |message: &str| Err(Refusal::new(RefusalCode::Invalid, "suspensionHeldUntil", message));
+    let Some(held_until) = update.held_until else { return Ok(()) };
+    let is_lifted = before != AccountStatus::Active || draft.account.suspension_held_until.is_some();
+    if after != AccountStatus::Active || !is_lifted {
+        return invalid("there is no suspension that is lifted");
+    }
+    let Some(until) = held_until else { return Ok(()) };
+    if until <= draft.instant {
+        return invalid("must lie ahead");
+    }
+    if until.signed_duration_since(draft.instant) > HELD_FOR_MAX {
+        let message = "must be within a year from now";
+        return Err(Refusal::new(RefusalCode::OutOfRange, "suspensionHeldUntil", message));
+    }
+    Ok(())
+}
+
+fn suspend(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal> {
+    match draft.account.status {
+        // Whatever it was suspended for, from now on it is an operator who lifts it.
+        AccountStatus::Suspended => {
+            draft.account.suspension = Some(Suspension::Operator);
+            return Ok(());
+        }
+        AccountStatus::Closed => reopen(draft),
+        AccountStatus::Active => {}
+    }
+    let message = because("The account is suspended by its provider", update);
+    suspension::suspend(draft, Suspension::Operator, message, draft.account.id.to_string())
+}
+
+fn reopen(draft: &mut Draft<'_>) {
+    draft.account.status = AccountStatus::Active;
+    draft.account.closed_at = None;
+}
+
+/// A message with the reason, where one is given.
+pub(super) fn because(message: &str, update: &UpdateAccount) -> String {
+    match &update.reason {
+        Some(reason) => format!("{message}: {reason}."),
+        None => format!("{message}."),
+    }
+}

@@ -1,0 +1,102 @@
+//! What is on a balance is paid out: back to the card that it came from, or outside.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::card::{self, GivenBack, left_of};
+use super::draft::Draft;
+use super::Made;
+use crate::domain::command::{PayOut, PayOutWay};
+use crate::domain::ids::TransactionId;
+use crate::domain::ledger::Posting;
+use crate::domain::money::{self, Money, OutOfRange};
+use crate::domain::payment::{Payment, PaymentPurpose};
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
+
+/// How it is paid that is paid outside.
+const OUTSIDE: &str = "outside";
+
+pub(super) fn decide(draft: &mut Draft<'_>, pay_out: &PayOut) -> Result<Made, Refusal> {
+    match &pay_out.way {
+        PayOutWay::Card(recharge) => to_card(draft, pay_out, *recharge),
+        PayOutWay::Outside(reference) => outside(draft, pay_out, reference),
+    }
+}
+
+/// What can be paid out: what is on the balance and not asked for by open bills.
+fn free(draft: &Draft<'_>) -> Result<Decimal, OutOfRange> {
+    let mut free = draft.account.balance;
+    for bill in draft.all_bills().iter().filter(|bill| bill.is_open() && bill.next_step_at.is_some()) {
+        free = money::subtract(free, bill.amount)?;
+    }
+    Ok(draft.currency.truncate_to_display(free.max(Decimal::ZERO)))
+}
+
+/// How much is to be paid out; by default all that is free, up to `most`.
+fn amount_of(draft: &Draft<'_>, pay_out: &PayOut, most: Option<Decimal>) -> Result<Decimal, Refusal> {
+    let free = free(draft)?;
+    let amount = pay_out.amount.unwrap_or_else(|| most.map_or(free, |most| most.min(free)));
+    if pay_out.amount.is_some() {
+        draft.require_payable("amount", amount)?;
+    }
+    if amount > free || amount.is_zero() {
+        let message = format!("{} {} can be paid out", draft.currency.format(free), draft.currency.code);
+        return Err(Refusal::new(RefusalCode::InsufficientBalance, "amount", message));
+    }
+    Ok(amount)
+}
+
+fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> Result<Made, Refusal> {
+    let (original, charge) = card_recharge(draft, recharge)?;
+    let left = left_of(&original)?;
+    let amount = amount_of(draft, pay_out, Some(left))?;
+    if amount > left {
+        let message = format!("{} of it is left to give back", draft.currency.format(left));
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
+    }
+    let GivenBack { refund, original, payment } =
+        card::give_back_recharge(draft, &charge, &original, amount, &pay_out.reason)?;
+    Ok(Made {
+        transaction: Some(refund),
+        refunded: Some(original),
+        payment: Some(payment),
+        ..Made::default()
+    })
+}
+
+/// A finished recharge by card, with the payment that charged it.
+fn card_recharge(
+    draft: &Draft<'_>,
+    id: TransactionId,
+) -> Result<(Arc<Transaction>, Arc<Payment>), Refusal> {
+    let none = || Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction");
+    let original = draft.transaction(id).cloned().ok_or_else(none)?;
+    let of_it = |charge: &&Arc<Payment>| {
+        charge.transaction == Some(id) && charge.purpose == PaymentPurpose::Recharge
+    };
+    let settled = matches!(original.status, TransactionStatus::Finished | TransactionStatus::Refunded);
+    match draft.book.payments.values().find(of_it).filter(|_| settled) {
+        Some(charge) => Ok((original, Arc::clone(charge))),
+        None => {
+            let message = "only a finished recharge by card has a card that money can go back to";
+            Err(Refusal::new(RefusalCode::Invalid, "transactionId", message))
+        }
+    }
+}
+
+fn outside(draft: &mut Draft<'_>, pay_out: &PayOut, reference: &str) -> Result<Made, Refusal> {
+    let amount = amount_of(draft, pay_out, None)?;
+    let transaction = draft.transaction_of(Movement {
+        kind: TransactionKind::Payout,
+        money: Money::new(amount, draft.currency.code),
+        debit: Ledger::Customer,
+        credit: Ledger::Cash(OUTSIDE.to_owned()),
+        description: format!("{} ({reference})", pay_out.reason),
+        payment_method: OUTSIDE.to_owned(),
+    })?;
+    let posting = Posting::because(format!("Paid out, {reference}: {}", pay_out.reason));
+    let transaction = draft.post(transaction, posting)?;
+    Ok(Made { transaction: Some(transaction), ..Made::default() })
+}

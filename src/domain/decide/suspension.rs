@@ -1,0 +1,97 @@
+//! Accounts are suspended, and resume; what runs on demand goes with them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::draft::Draft;
+use super::{Made, forced, on_demand};
+use crate::domain::account::{AccountStatus, SuspendedSpan, Suspension};
+use crate::domain::bill::Bill;
+use crate::domain::command::{JobDone, JobKind};
+use crate::domain::notice::NoticeKind;
+use crate::domain::refusal::Refusal;
+
+/// Suspends an active account and tells its owner, unless an operator holds suspensions off.
+pub(super) fn suspend(
+    draft: &mut Draft<'_>,
+    why: Suspension,
+    message: String,
+    subject: String,
+) -> Result<(), Refusal> {
+    let is_held = draft.account.suspension_held_until.is_some_and(|until| draft.instant < until);
+    if draft.account.status != AccountStatus::Active || (is_held && why != Suspension::Operator) {
+        return Ok(());
+    }
+    draft.account.status = AccountStatus::Suspended;
+    draft.account.suspension = Some(why);
+    draft.account.suspended_at = Some(draft.instant);
+    draft.account.suspension_held_until = None;
+    on_demand::suspend_all(draft)?;
+    Ok(draft.notify(NoticeKind::AccountSuspended, message, subject)?)
+}
+
+/// Suspends an account for a bill that was not paid within the grace period.
+pub(super) fn suspend_for(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refusal> {
+    let message = format!("The account is suspended: bill {} was not paid in time.", bill.number());
+    suspend(draft, Suspension::OverdueBill, message, bill.id.to_string())
+}
+
+/// Makes a suspended account active again.
+pub(super) fn lift(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    end_span(draft, draft.instant);
+    draft.account.status = AccountStatus::Active;
+    draft.account.suspension = None;
+    on_demand::resume_all(draft)
+}
+
+/// Keeps when the account was suspended, up to `end`.
+pub(super) fn end_span(draft: &mut Draft<'_>, end: DateTime<Utc>) {
+    if let Some(from) = draft.account.suspended_at.take()
+        && from < end
+    {
+        draft.put_suspended_span(SuspendedSpan { account: draft.account.id, from, to: end });
+    }
+}
+
+/// Lifts the account's suspension, if what it owes was the reason and is not any more.
+pub(super) fn restore(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    if !matches!(draft.account.suspension, Some(Suspension::OverdueBill | Suspension::Overdrawn)) {
+        return Ok(());
+    }
+    if draft.account.overdrawn {
+        draft.account.suspension = Some(Suspension::Overdrawn);
+    } else if lapsed_bill(draft).is_some() {
+        draft.account.suspension = Some(Suspension::OverdueBill);
+    } else {
+        lift(draft)?;
+    }
+    Ok(())
+}
+
+/// The oldest bill that suspends the account.
+fn lapsed_bill(draft: &Draft<'_>) -> Option<Arc<Bill>> {
+    let mut lapsed = draft.all_bills();
+    lapsed.retain(|bill| bill.order.is_none() && bill.has_lapsed(draft.instant));
+    lapsed.into_iter().min_by_key(|bill| (bill.due_at, bill.id))
+}
+
+/// The time is over for which a suspension was lifted by hand: what is overdue counts again. `due` is what the account said
+/// when it was read.
+pub(super) fn end_hold(draft: &mut Draft<'_>, due: DateTime<Utc>) -> Result<Made, Refusal> {
+    if draft.account.suspension_held_until != Some(due) || draft.instant < due {
+        return Ok(Made::default());
+    }
+    count_again(draft)?;
+    Ok(Made { jobs: vec![JobDone { kind: JobKind::HoldEnd, succeeded: true }], ..Made::default() })
+}
+
+/// Suspends the account for what is overdue by now; it is held off no longer.
+pub(super) fn count_again(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    draft.account.suspension_held_until = None;
+    if draft.account.available()? < Decimal::ZERO {
+        return forced::mark_overdrawn(draft, "what was used or taken back");
+    }
+    lapsed_bill(draft).map_or(Ok(()), |bill| suspend_for(draft, &bill))
+}
