@@ -12,7 +12,7 @@ CREATE TABLE account_suspensions (
     account_id bigint      NOT NULL,
     from_time  timestamptz NOT NULL,
     to_time    timestamptz NOT NULL,
-    PRIMARY KEY (account_id, from_time),
+    PRIMARY KEY (account_id, from_time, to_time),
     CONSTRAINT account_suspensions_window CHECK (from_time < to_time)
 );
 

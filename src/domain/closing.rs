@@ -2,6 +2,8 @@
 //!
 //! A closed month may be rated again, because usage came late or rules were replaced: then the difference is billed.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
@@ -197,8 +199,8 @@ pub fn rate_usage(
 pub struct Standstill {
     /// When it was closed, if it is.
     pub closed_at: Option<DateTime<Utc>>,
-    /// When it was suspended; apart from each other.
-    pub suspended: Vec<Month>,
+    /// When it was suspended; clocks that were set back may make these overlap.
+    pub suspended: BTreeSet<Month>,
 }
 
 impl Standstill {
@@ -207,9 +209,12 @@ impl Standstill {
         let length = |start: DateTime<Utc>, end: DateTime<Utc>| {
             end.signed_duration_since(start).max(TimeDelta::zero())
         };
-        let still = self.suspended.iter().map(|span| length(span.start.max(start), span.end.min(end)));
-        let ran = still.fold(length(start, end), |left, still| left.checked_sub(&still).unwrap_or(left));
-        ran.num_seconds()
+        let (mut ran, mut from) = (TimeDelta::zero(), start);
+        for span in &self.suspended {
+            ran = ran.checked_add(&length(from, span.start.min(end))).unwrap_or(ran);
+            from = from.max(span.end);
+        }
+        ran.checked_add(&length(from, end)).unwrap_or(ran).num_seconds()
     }
 }
 
@@ -317,6 +322,20 @@ mod tests {
             ("2026-12-24T00:00:00Z", vec![shanghai], month("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")),
         ] {
             assert_eq!(left_open(at(instant), Tz::UTC, &neighbours), Ok(expected), "{instant}");
+        }
+    }
+
+    #[test]
+    fn what_stood_still_for_a_time_did_not_run_then_however_often_that_is_said() {
+        let spans = [("10:00", "11:00"), ("10:30", "10:45"), ("10:50", "12:00"), ("22:00", "23:00")];
+        let on_the_day = |time: &str| at(&format!("2026-03-01T{time}:00Z"));
+        let suspended =
+            spans.map(|(start, end)| Month { start: on_the_day(start), end: on_the_day(end) }).into();
+        let standstill = Standstill { closed_at: None, suspended };
+        for (start, end, seconds) in
+            [("00:00", "10:00", 36_000), ("09:00", "13:00", 7_200), ("10:10", "11:50", 0), ("22:30", "23:30", 1_800)]
+        {
+            assert_eq!(standstill.seconds_between(on_the_day(start), on_the_day(end)), seconds, "{start} {end}");
         }
     }
 

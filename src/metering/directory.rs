@@ -166,7 +166,7 @@ impl Directory {
 impl Named {
     /// The report as it counts.
     pub fn metered(&self, report: Report) -> Result<Metered, Fault> {
-        let account = self.account(&report.of)?;
+        let account = self.account(&report.of, report.time)?;
         let unknown = || Fault::new("resource", "there is no such resource");
         let resource = self.resources.get(&report.resource).ok_or_else(unknown)?;
         let mut attributes = report.attributes;
@@ -192,17 +192,22 @@ impl Named {
             Aggregation::Sum | Aggregation::Max => hour_of(event.time, account.time_zone),
             Aggregation::Last | Aggregation::Average | Aggregation::P95 => slot_of(event.time),
         };
-        let is_late = self.months.get(&account.time_zone).is_some_and(|month| bucket < *month);
+        let is_over = self.months.get(&account.time_zone).is_some_and(|month| bucket < *month);
+        let is_late = is_over || account.was_open.is_some();
         Ok(Metered { payload: event.payload(), event, counted, is_limited, aggregation, bucket, is_late })
     }
 
-    fn account(&self, of: &Reported) -> Result<&MeteredAccount, Fault> {
+    /// The account that a report of `time` is of. One that is closed takes what was used while it was open.
+    fn account(&self, of: &Reported, time: DateTime<Utc>) -> Result<&MeteredAccount, Fault> {
         let (field, id) = match of {
             Reported::Account(id) => ("accountId", Some(id)),
             Reported::Namespace(namespace) => ("namespace", self.namespaces.get(namespace)),
         };
         let unknown = || Fault::new(field, "there is no such account");
         let account = id.and_then(|id| self.accounts.get(id)).ok_or_else(unknown)?;
-        if account.is_closed { Err(Fault::new(field, "the account is closed")) } else { Ok(account) }
+        match account.was_open {
+            Some(open) if !open.holds(time) => Err(Fault::new(field, "the account is closed")),
+            _ => Ok(account),
+        }
     }
 }

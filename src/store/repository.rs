@@ -1,7 +1,7 @@
 //! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may
 //! not see is absent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -805,8 +805,12 @@ impl Repository {
     }
 
     /// When an account was suspended within a window, and is; nothing of an account that the viewer may not see.
-    pub async fn suspensions(&self, account: AccountId, window: Month) -> Result<Vec<Month>, StoreError> {
-        let Some(found) = self.account(account).await? else { return Ok(Vec::new()) };
+    pub async fn suspensions(
+        &self,
+        account: AccountId,
+        window: Month,
+    ) -> Result<BTreeSet<Month>, StoreError> {
+        let Some(found) = self.account(account).await? else { return Ok(BTreeSet::new()) };
         let conn = self.store.database.connection().await?;
         let over = suspensions::spans_overlapping(&conn, &[(account, window)]).await?;
         let is_now = found.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });

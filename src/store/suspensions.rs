@@ -40,5 +40,6 @@ pub async fn span_insert(conn: Conn<'_>, spans: &[SuspendedSpan]) -> Result<(), 
         .column::<BigInt, _>("account_id", spans.iter().map(|span| span.account.0))
         .column::<Timestamptz, _>("from_time", spans.iter().map(|span| span.from))
         .column::<Timestamptz, _>("to_time", spans.iter().map(|span| span.to));
-    execute(conn, columns.insert_into("account_suspensions")).await.map(drop)
+    let statement = columns.insert_into("account_suspensions").sql(" ON CONFLICT DO NOTHING");
+    execute(conn, statement).await.map(drop)
 }

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
 use super::{Conn, burst, execute, late_usage};
-use crate::domain::closing::CORRECTED_AFTER;
+use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
@@ -30,7 +30,7 @@ pub struct Metered {
     pub aggregation: Aggregation,
     /// The hour or, of a gauge, the 5-minute slot that it counts in.
     pub bucket: DateTime<Utc>,
-    /// Whether that lies in a month of its account that is over.
+    /// Whether that lies in a month of its account that is over, or its account is closed.
     pub is_late: bool,
 }
 
@@ -287,19 +287,23 @@ async fn samples_put(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Res
 pub struct MeteredAccount {
     pub id: AccountId,
     pub time_zone: chrono_tz::Tz,
-    pub is_closed: bool,
+    /// When it was open, of an account that is closed: what was used then may still be reported.
+    pub was_open: Option<Month>,
 }
 
 pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
-    let statement = Statement::<(BigInt, Text, Bool)>::new(
-        "SELECT id, time_zone, status = 'CLOSED' FROM accounts WHERE id = ANY(",
+    type Found = (i64, String, DateTime<Utc>, Option<DateTime<Utc>>);
+    let statement = Statement::<(BigInt, Text, Timestamptz, Nullable<Timestamptz>)>::new(
+        "SELECT id, time_zone, created_at, CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END \
+         FROM accounts WHERE id = ANY(",
     )
     .value::<Array<BigInt>, _>(ids)
     .sql(")");
-    let found: Vec<(i64, String, bool)> = statement.load(&mut conn).await?;
-    let account = |(id, zone, is_closed): (i64, String, bool)| {
+    let found: Vec<Found> = statement.load(&mut conn).await?;
+    let account = |(id, zone, start, closed_at): Found| {
         let unknown = |_| StoreError::Corrupt(format!("time zone \"{zone}\""));
-        Ok(MeteredAccount { id: AccountId(id), time_zone: zone.parse().map_err(unknown)?, is_closed })
+        let was_open = closed_at.map(|end| Month { start, end });
+        Ok(MeteredAccount { id: AccountId(id), time_zone: zone.parse().map_err(unknown)?, was_open })
     };
     found.into_iter().map(account).collect()
 }

@@ -216,12 +216,13 @@ async fn a_void_bill_is_not_asked_for_and_lifts_what_it_suspended() {
     );
     assert_eq!(life.notices().await[0], "BILL_VOIDED");
     life.recharge("100").await;
-    life.advance("2026-06-01T00:00:00Z").await;
     assert_eq!(life.balance().await, "100.00");
     // What was forgiven is not credited when the month is corrected; what comes on top is asked for.
-    correct(&life, "2", "-30", "2026-06-02T00:00:00Z").await;
+    report(&life, &[event("2", "egress", "-30", "2026-03-31T00:00:00Z")]).await;
+    life.advance("2026-04-26T00:00:00Z").await;
     assert_eq!(life.balance().await, "100.00");
-    correct(&life, "3", "35", "2026-06-03T00:00:00Z").await;
+    report(&life, &[event("3", "egress", "35", "2026-03-31T00:00:00Z")]).await;
+    life.advance("2026-06-01T00:00:00Z").await;
     assert_eq!(life.balance().await, "95.00");
     assert_everything_adds_up(&life.customer).await;
 }

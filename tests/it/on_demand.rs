@@ -39,7 +39,7 @@ async fn each_order_on_demand_needs_an_hour_of_all_that_run() {
 
 #[tokio::test]
 async fn what_is_charged_once_is_on_the_bill_of_the_first_month_and_renewal_is_refused() {
-    let life = Life::begin("2026-03-01T00:00:00Z", "100").await;
+    let life = Life::begin("2026-03-01T00:00:00Z", "10000").await;
     let plan = by_the_hour(&life, "1.00", Some("5.00")).await;
     let renewed = json!({ "planId": plan, "autoRenewal": true, "idempotencyKey": "k" });
     assert_eq!(

@@ -98,8 +98,10 @@ impl Bench {
         let read: BTreeMap<_, _> = self.repository.payments(&ids).await.unwrap().into_iter().collect();
         prop_assert_eq!(&read, &book.payments);
         let open = self.repository.notices(vec![id]).await.unwrap().remove(&id).unwrap_or_default();
-        let newest = book.gained.notices.iter().rev().take(open.len().max(1));
-        prop_assert_eq!(open.iter().collect::<Vec<_>>(), newest.collect::<Vec<_>>());
+        let mut newest: Vec<_> = book.gained.notices.iter().collect();
+        newest.sort_by_key(|notice| std::cmp::Reverse(notice.id));
+        newest.truncate(open.len().max(1));
+        prop_assert_eq!(open.iter().collect::<Vec<_>>(), newest);
         for answer in book.answers.values() {
             let read = self.repository.answer(id, answer.key.clone()).await.unwrap();
             prop_assert_eq!(read.as_ref(), Some(answer));

@@ -262,8 +262,7 @@ fn open_bills(draft: &Draft<'_>, original: BillId) -> Vec<Arc<Bill>> {
 /// Pays an open bill, if the balance covers it and nothing else that is due waits for it.
 fn pay_if_possible(draft: &mut Draft<'_>, id: BillId) -> Result<(), Refusal> {
     let Some(bill) = draft.bill(id).filter(|bill| bill.is_open()).cloned() else { return Ok(()) };
-    let waits = |bill: &Arc<Bill>| bill.id != id && bill.is_due(draft.instant);
-    let nothing_waits = !draft.all_bills().iter().any(waits);
+    let nothing_waits = payment::due_bills(draft).iter().all(|due| due.id == id);
     let can_pay = nothing_waits && draft.has(bill.amount)?;
     if bill.amount.is_zero() || can_pay {
         payment::pay(draft, id, TransactionKind::BillPayment)?;

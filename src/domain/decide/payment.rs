@@ -89,14 +89,19 @@ pub(super) fn require_taken(draft: &Draft<'_>, amount: Decimal) -> Result<(), Re
     Ok(())
 }
 
-/// Does all that money can do by itself: pays, oldest first, the open bills that are due, and stops at the first that it does
-/// not cover; then tries the renewals that wait. The first bill of an order that is not paid yet waits for its owner.
-pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+/// The open bills that are due, oldest first, but for those that wait for their order to be begun.
+pub(super) fn due_bills(draft: &Draft<'_>) -> Vec<Arc<Bill>> {
     let mut due = draft.all_bills();
     due.retain(|bill| bill.is_due(draft.instant));
     due.retain(|bill| order_of(draft, bill).is_none_or(|order| order.state != OrderState::Unpaid));
     due.sort_by_key(|bill| (bill.due_at, bill.id));
-    for bill in due {
+    due
+}
+
+/// Does all that money can do by itself: pays, oldest first, the open bills that are due, and stops at the first that it does
+/// not cover; then tries the renewals that wait. The first bill of an order that is not paid yet waits for its owner.
+pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    for bill in due_bills(draft) {
         if !draft.has(bill.amount)? {
             return suspension::restore(draft);
         }
