@@ -17,6 +17,7 @@ mod deposits;
 mod deposits_on_chain;
 mod faults;
 mod graphiql;
+mod hourly_prices;
 mod house;
 mod idc_api;
 mod invoices;
