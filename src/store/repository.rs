@@ -1151,7 +1151,7 @@ impl Repository {
         Ok(invoices::invoice_count(&conn, owners).await?.saturating_add(drafts))
     }
 
-    /// The months whose drafts are missing in a list, as the value of something on them is not known.
+    /// The months whose drafts are missing in a list, as what is on them cannot be read or added up.
     pub async fn unvalued_months(&self, account: Option<AccountId>) -> Result<Vec<NaiveDate>, AccessError> {
         let owner = match self.owners(account).await? {
             Some(owners) => draft_owner(owners),
@@ -1159,8 +1159,8 @@ impl Repository {
         };
         let Some(owner) = owner else { return Ok(Vec::new()) };
         let drafts = self.drafts(vec![owner]).await?.remove(&owner).unwrap_or_default();
-        let unvalued = drafts.iter().filter(|draft| draft.is_unvalued());
-        Ok(unvalued.map(|draft| draft.invoice.period).collect())
+        let unknown = drafts.iter().filter(|draft| draft.is_unknown());
+        Ok(unknown.map(|draft| draft.invoice.period).collect())
     }
 
     // ── the ledger's health ──
