@@ -220,8 +220,10 @@ async fn what_is_given_back_is_negative_in_its_own_month_and_what_was_issued_sta
     );
     let of_app = "Refund of blog: wordpress on cluster-1, 3 months (outage)";
     assert_eq!(items(september, "USD"), told(&[(of_app, "-33.30", "-33.30")]));
-    assert_eq!(items(september, "CNY"), told(&[("Refund of Plan C (outage)", "-10.01", "-1.50")]));
-    assert_eq!(september["totalUsd"], "-34.80");
+    // At the rate of the purchase, 0.14.
+    assert_eq!(items(september, "CNY"), told(&[("Refund of Plan C (outage)", "-10.01", "-1.40")]));
+    assert_eq!(september["totalUsd"], "-34.70");
+    assert_eq!(september["total"], json!({ "amount": "-10.01", "currency": "CNY" }));
     assert_adds_up(september);
 
     let sql = shop.life.server.sql().await;
@@ -229,6 +231,74 @@ async fn what_is_given_back_is_negative_in_its_own_month_and_what_was_issued_sta
         assert!(sql.batch_execute(change).await.is_err(), "{change}");
     }
     shop.life.server.assert_ledger_is_healthy().await;
+}
+
+/// The first payment of the customer's newest bill.
+async fn payment_of_newest_bill(life: &Life) -> Value {
+    let query = "{ bills(first: 1) { nodes { transactions { id } } } }";
+    life.customer.data(query).await["bills"]["nodes"][0]["transactions"][0]["id"].clone()
+}
+
+#[tokio::test]
+async fn a_refund_has_the_worth_of_what_it_gives_back() {
+    let shop = Shop::open("2026-08-05T10:00:00Z", "100").await;
+    set_rate(&shop.life.operator, "CNY", "0.14", "2026-08-01T00:00:00Z").await;
+    let plan = shop.life.plan("Plan C", "C", "100", "YEAR").await;
+    shop.life.buy(&plan, json!({})).await;
+    let payment = payment_of_newest_bill(&shop.life).await;
+    shop.life.advance("2026-09-10T00:00:00Z").await;
+    set_rate(&shop.life.operator, "CNY", "0.20", "2026-09-05T00:00:00Z").await;
+    shop.refund(&payment, "100").await;
+    let invoices = shop.invoices().await;
+    assert_eq!(items(&invoices[1], "CNY"), told(&[("Plan C", "100.00", "14.00")]));
+    assert_eq!(items(&invoices[0], "CNY"), told(&[("Refund of Plan C (outage)", "-100.00", "-14.00")]));
+    assert_eq!((&invoices[0]["totalUsd"], &invoices[1]["totalUsd"]), (&json!("-14.00"), &json!("14.00")));
+}
+
+#[tokio::test]
+async fn what_is_given_back_of_something_without_a_worth_has_none_either() {
+    let shop = Shop::open("2026-08-05T10:00:00Z", "100").await;
+    let plan = shop.life.plan("Plan C", "C", "100", "YEAR").await;
+    shop.life.buy(&plan, json!({})).await;
+    let payment = payment_of_newest_bill(&shop.life).await;
+    shop.life.advance("2026-09-10T00:00:00Z").await;
+    set_rate(&shop.life.operator, "CNY", "0.20", "2026-09-05T00:00:00Z").await;
+    shop.refund(&payment, "100").await;
+    let worths: Vec<Value> =
+        shop.invoices().await.iter().map(|invoice| invoice["totalUsd"].clone()).collect();
+    assert_eq!(worths, [json!(null), json!(null)]);
+}
+
+#[tokio::test]
+async fn what_a_correction_credits_has_the_worth_of_the_bill_that_it_corrects() {
+    let life = Life::begin("2026-08-05T10:00:00Z", "1000").await;
+    set_rate(&life.operator, "CNY", "0.14", "2026-08-01T00:00:00Z").await;
+    let price = async |price: &str, key: &str| {
+        let tariffs = json!([{ "resource": "transfer_out", "tiers": [{ "from": 0, "unitPrice": price }] }]);
+        let base = json!({ "base": { "currency": "CNY", "tariffs": tariffs } });
+        let infos = json!([{ "effectiveFrom": "2026-08-01T00:00:00Z", "definition": base }]);
+        let input =
+            json!({ "accountId": life.account, "allowPast": true, "infos": infos, "idempotencyKey": key });
+        life.operator.mutate("setPrices", "SetPricesInput", input, "rules { id }").await;
+    };
+    price("1", "first").await;
+    let event = json!({ "id": "1", "namespace": "tenant", "resource": "transfer_out", "quantity": "100",
+        "time": "2026-08-05T09:00:00Z" });
+    let input = json!({ "events": [event] });
+    life.operator.mutate("recordUsage", "RecordUsageInput", input, "accepted").await;
+    life.advance("2026-10-05T00:00:00Z").await;
+    set_rate(&life.operator, "CNY", "0.20", "2026-10-01T00:00:00Z").await;
+    price("0.6", "second").await;
+    let rerate = json!({ "accountId": life.account, "period": "2026-08-01", "idempotencyKey": "again" });
+    life.operator.mutate("rerate", "RerateInput", rerate, "bills { amount { amount } }").await;
+    let invoices = invoices_of(&life.customer, &life.account).await;
+    let moved = |invoice: &Value| {
+        let (_, amount, usd) = items(invoice, "CNY").remove(0);
+        (invoice["period"].as_str().unwrap().to_owned(), amount, usd)
+    };
+    let moved: Vec<_> = invoices.iter().map(moved).collect();
+    assert_eq!(moved, told(&[("2026-10-01", "-40.00", "-5.60"), ("2026-09-01", "100.00", "14.00")]));
+    life.server.assert_ledger_is_healthy().await;
 }
 
 /// Movements of money as they would be in the database, without their entries.
