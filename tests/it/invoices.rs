@@ -148,7 +148,7 @@ async fn a_month_is_grouped_by_what_was_paid_with_and_issued_an_hour_after_its_e
         (&draft["status"], &draft["number"], &draft["issuedAt"]),
         (&json!("DRAFT"), &json!(null), &json!(null))
     );
-    assert_eq!(shop.life.advance("2026-09-01T00:59:59Z").await.get("INVOICE"), None);
+    assert_eq!(shop.life.advance_and_tell_all("2026-09-01T00:59:59Z").await.get("INVOICE"), None);
     let of_august = |invoice: &&Value| invoice["period"] == "2026-08-01";
     assert_eq!(shop.invoices().await.iter().find(of_august), Some(&draft));
     shop.prepay("late", "https://example.com/c.png").await;
@@ -158,7 +158,7 @@ async fn a_month_is_grouped_by_what_was_paid_with_and_issued_an_hour_after_its_e
         (&json!("2026-09-01"), &json!("DRAFT")),
         "{september:#}"
     );
-    assert_eq!(shop.life.advance("2026-09-01T01:00:00Z").await.get("INVOICE"), Some(&(1, 0)));
+    assert_eq!(shop.life.advance_and_tell_all("2026-09-01T01:00:00Z").await.get("INVOICE"), Some(&(1, 0)));
     let issued = shop.invoices().await;
     let invoice = issued.iter().find(|invoice| invoice["period"] == "2026-08-01").unwrap();
     assert_eq!((&invoice["status"], &invoice["number"]), (&json!("ISSUED"), &json!("INV-2026-000001")));
@@ -472,7 +472,7 @@ async fn a_month_that_cannot_be_written_holds_up_no_other() {
     );
     let sql = life.server.sql().await;
     sql.batch_execute(&refuse).await.unwrap();
-    let ran = life.advance("2026-03-01T01:00:00Z").await;
+    let ran = life.advance_and_tell_all("2026-03-01T01:00:00Z").await;
     assert_eq!(ran.get("INVOICE"), Some(&(1, 0)), "the other's: {ran:?}");
     let of_other = invoices_of(&life.operator, &other).await;
     assert_eq!(
@@ -567,7 +567,11 @@ async fn an_invoice_is_in_the_accounts_own_currency_and_waits_for_no_rate() {
     assert_eq!((&draft["status"], &draft["totalUsd"]), (&json!("DRAFT"), &json!(null)));
     assert_eq!(items(&draft, "EUR"), told(&[("Plan E", "100.00", "unknown")]));
     shop.prepay("blog", "https://example.com/a.png").await;
-    assert_eq!(shop.life.advance("2026-09-01T01:00:00Z").await.get("INVOICE"), Some(&(1, 0)), "in time");
+    assert_eq!(
+        shop.life.advance_and_tell_all("2026-09-01T01:00:00Z").await.get("INVOICE"),
+        Some(&(1, 0)),
+        "in time"
+    );
 
     let invoice = shop.invoices().await.remove(0);
     assert_eq!((&invoice["status"], &invoice["number"]), (&json!("ISSUED"), &json!("INV-2026-000001")));
@@ -977,7 +981,7 @@ async fn the_head_figure_is_in_the_accounts_own_currency_in_every_form_and_langu
 #[tokio::test]
 async fn a_year_without_payments_has_no_invoices_and_costs_no_jobs() {
     let life = Life::begin("2026-01-05T00:00:00Z", "100").await;
-    let ran = life.advance("2027-01-10T00:00:00Z").await;
+    let ran = life.advance_and_tell_all("2027-01-10T00:00:00Z").await;
     assert_eq!(ran, jobs(&[]));
     assert_eq!(invoices_of(&life.customer, &life.account).await, Vec::<Value>::new());
 }
