@@ -191,7 +191,7 @@ async fn make_market(app: &App, repository: &Repository, currency: CurrencyCode)
     Ok(())
 }
 
-/// What invoices value the balances' currency by.
+/// What invoices tell the worth of the balances' currency by.
 async fn make_rate(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
     let quote = CurrencyCode::parse(VALUED_IN).ok_or(DemoError::Currency)?;
     let rate = ExchangeRate {

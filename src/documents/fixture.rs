@@ -8,13 +8,13 @@ pub fn invoice(items: usize) -> Invoice {
     let item = |index: usize| Item {
         title: format!("应用 app-{index} 计算与存储 (cluster eu-{})", index % 3),
         amount: format!("{}.{:02}", index * 7 + 1, index % 100),
-        usd: format!("{}.{:02}", index * 7 + 1, index % 100),
+        usd: Some(format!("{}.{:02}", index * 7 + 1, index % 100)),
     };
     let group = |asset: &str, range: std::ops::Range<usize>| Group {
         asset: asset.to_owned(),
         items: range.map(item).collect(),
         total_amount: "1,234,567.891234567890123456".to_owned(),
-        total_usd: "45,678.90".to_owned(),
+        total_usd: Some("45,678.90".to_owned()),
     };
     Invoice {
         number: Some("INV-2026-000123".to_owned()),
@@ -32,6 +32,8 @@ pub fn invoice(items: usize) -> Invoice {
             account: "3f0c7b6e-5d1a-4c55-9d5e-0c1d2b3a4f5e".to_owned(),
         },
         groups: vec![group("USD", 0..items / 2), group("ANKR_ERC20", items / 2..items)],
-        total_usd: "91,357.80".to_owned(),
+        currency: "CNY".to_owned(),
+        total: "654,321.09".to_owned(),
+        worth: Some("91,357.80".to_owned()),
     }
 }

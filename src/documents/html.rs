@@ -2,7 +2,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use crate::documents::invoice::{Group, Invoice, Item, Language, Logo, Party, Provider};
+use crate::documents::invoice::{Group, Invoice, Item, Language, Logo, Party, Provider, UNKNOWN};
 use crate::documents::shown::shown;
 use crate::documents::words::Words;
 
@@ -30,7 +30,8 @@ pub fn html(invoice: &Invoice, language: Language) -> String {
                     section.summary { (customer(&invoice.customer, words)) (summary(invoice, words)) }
                     @if is_draft { p.note { (words.draft_note) } }
                     @if invoice.groups.is_empty() { p.empty { (words.no_items) } }
-                    @for group in &invoice.groups { (table(group, words)) }
+                    @let has_worths = invoice.has_worths();
+                    @for group in &invoice.groups { (table(group, has_worths, words)) }
                     (grand_total(invoice, words))
                 }
             }
@@ -82,10 +83,19 @@ fn customer(customer: &Party, words: &Words) -> Markup {
 }
 
 fn summary(invoice: &Invoice, words: &Words) -> Markup {
-    markup! { div.due { h2 { (words.total) } p.figure { (shown(&invoice.total_usd)) } } }
+    markup! {
+        div.due {
+            h2 { (shown(&words.total_in(&invoice.currency))) }
+            p.figure { (shown(&invoice.total)) }
+            @if let Some(worth) = &invoice.worth {
+                p.worth { span { (words.worth) } " " span.figure { (shown(worth)) } }
+            }
+        }
+    }
 }
 
-fn table(group: &Group, words: &Words) -> Markup {
+/// `has_worths` says whether the invoice knows what anything on it is worth in USD.
+fn table(group: &Group, has_worths: bool, words: &Words) -> Markup {
     markup! {
         section.group {
             h2 { bdi { (shown(&group.asset)) } }
@@ -94,42 +104,52 @@ fn table(group: &Group, words: &Words) -> Markup {
                     tr {
                         th scope="col" { (words.item) }
                         th.figure scope="col" { (shown(&words.amount_in(&group.asset))) }
-                        th.figure scope="col" { (words.usd_value) }
+                        @if has_worths { th.figure scope="col" { (words.usd_value) } }
                     }
                 }
                 tbody {
-                    @for item in &group.items { (row(item)) }
-                    (subtotal(group, words))
+                    @for item in &group.items { (row(item, has_worths)) }
+                    (subtotal(group, has_worths, words))
                 }
             }
         }
     }
 }
 
-fn row(item: &Item) -> Markup {
+fn row(item: &Item, has_worths: bool) -> Markup {
     markup! {
         tr {
             td { bdi { (shown(&item.title)) } }
             td.figure { (shown(&item.amount)) }
-            td.figure { (shown(&item.usd)) }
+            @if has_worths { (worth(item.usd.as_deref())) }
         }
     }
 }
 
+fn worth(usd: Option<&str>) -> Markup {
+    markup! { td.figure { (shown(usd.unwrap_or(UNKNOWN))) } }
+}
+
 /// In the table's body, for a foot would be printed on each of its pages.
-fn subtotal(group: &Group, words: &Words) -> Markup {
+fn subtotal(group: &Group, has_worths: bool, words: &Words) -> Markup {
     markup! {
         tr.subtotal {
             th scope="row" { (words.subtotal) }
             td.figure { (shown(&group.total_amount)) }
-            td.figure { (shown(&group.total_usd)) }
+            @if has_worths { (worth(group.total_usd.as_deref())) }
         }
     }
 }
 
 fn grand_total(invoice: &Invoice, words: &Words) -> Markup {
     markup! {
-        p.total { span { (words.total) } " " strong.figure { (shown(&invoice.total_usd)) } }
+        p.total {
+            span { (shown(&words.total_in(&invoice.currency))) } " "
+            strong.figure { (shown(&invoice.total)) }
+        }
+        @if let Some(worth) = &invoice.worth {
+            p.worth { span { (words.worth) } " " span.figure { (shown(worth)) } }
+        }
     }
 }
 
@@ -148,10 +168,35 @@ mod tests {
         invoice.number = Some("</title><script>".to_owned());
         invoice.groups[0].asset = attack.to_owned();
         invoice.groups[0].items[0] =
-            Item { title: attack.to_owned(), amount: attack.to_owned(), usd: attack.to_owned() };
+            Item { title: attack.to_owned(), amount: attack.to_owned(), usd: Some(attack.to_owned()) };
+        (invoice.currency, invoice.total, invoice.worth) =
+            (attack.to_owned(), attack.to_owned(), Some(attack.to_owned()));
         let page = html(&invoice, Language::En);
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert('1')&lt;/script&gt;&quot;&amp;amp;"));
+    }
+
+    #[test]
+    fn the_total_is_in_the_customers_currency_and_the_worth_stands_where_it_is_known() {
+        let mut invoice = fixture::invoice(2);
+        for (language, total, worth) in [
+            (Language::En, "Total (CNY)", "Value of everything (USD)"),
+            (Language::Zh, "总计 (CNY)", "全部折合 (USD)"),
+        ] {
+            let page = html(&invoice, language);
+            assert_eq!((page.matches(total).count(), page.matches(worth).count()), (2, 2), "{page}");
+        }
+        invoice.worth = None;
+        invoice.groups[0].items[0].usd = None;
+        let page = html(&invoice, Language::En);
+        assert!(page.contains("<td class=\"figure\">–</td>") && page.contains("Value (USD)"));
+        assert!(!page.contains("Value of everything"));
+        for group in &mut invoice.groups {
+            group.items.iter_mut().for_each(|item| item.usd = None);
+            group.total_usd = None;
+        }
+        let page = html(&invoice, Language::En);
+        assert!(!page.contains("Value (USD)") && !page.contains('–'), "a column that says nothing: {page}");
     }
 
     #[test]

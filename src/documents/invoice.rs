@@ -16,8 +16,25 @@ pub struct Invoice {
     pub provider: Provider,
     pub customer: Party,
     pub groups: Vec<Group>,
-    pub total_usd: String,
+    /// The currency that the customer is billed in, like `EUR`.
+    pub currency: String,
+    /// What is billed in it.
+    pub total: String,
+    /// What all groups are worth in USD, where that is known and says more than the total.
+    pub worth: Option<String>,
 }
+
+impl Invoice {
+    /// Whether the worth of anything on it is known.
+    pub fn has_worths(&self) -> bool {
+        let has_worth =
+            |group: &Group| group.total_usd.is_some() || group.items.iter().any(|item| item.usd.is_some());
+        self.groups.iter().any(has_worth)
+    }
+}
+
+/// Stands where a worth is not known.
+pub const UNKNOWN: &str = "–";
 
 /// Who bills.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +69,8 @@ pub struct Group {
     pub asset: String,
     pub items: Vec<Item>,
     pub total_amount: String,
-    pub total_usd: String,
+    /// Its value in USD, where that is known.
+    pub total_usd: Option<String>,
 }
 
 /// A line of a group's table.
@@ -61,6 +79,6 @@ pub struct Item {
     pub title: String,
     /// In the group's asset.
     pub amount: String,
-    /// The amount's value in USD.
-    pub usd: String,
+    /// The amount's value in USD, where that is known.
+    pub usd: Option<String>,
 }

@@ -42,8 +42,8 @@ fn the_pdf_and_the_page_show_the_same_figures() {
         };
         let page = text_of_page(&html(&invoice, language));
         let expected = figures(&page);
-        // Each item has two; then the totals of the two groups, and the grand total twice.
-        assert_eq!(expected.values().sum::<usize>(), 2 * count + 6);
+        // Each item has two; then the totals of the two groups, and the grand total and its worth, twice.
+        assert_eq!(expected.values().sum::<usize>(), 2 * count + 8);
         assert_eq!(figures(&text), expected);
     }
 }

@@ -19,6 +19,7 @@ pub struct Words {
     pub usd_value: &'static str,
     pub subtotal: &'static str,
     pub total: &'static str,
+    pub worth: &'static str,
     pub no_items: &'static str,
 }
 
@@ -38,7 +39,8 @@ static ENGLISH: Words = Words {
     amount: "Amount",
     usd_value: "Value (USD)",
     subtotal: "Subtotal",
-    total: "Total (USD)",
+    total: "Total",
+    worth: "Value of everything (USD)",
     no_items: "Nothing was billed in this period.",
 };
 
@@ -59,7 +61,8 @@ static CHINESE: Words = Words {
     amount: "金额",
     usd_value: "折合 (USD)",
     subtotal: "小计",
-    total: "总计 (USD)",
+    total: "总计",
+    worth: "全部折合 (USD)",
     no_items: "本账期没有费用。",
 };
 
@@ -75,6 +78,11 @@ impl Words {
     /// The head of the amounts' column.
     pub fn amount_in(&self, asset: &str) -> String {
         format!("{} ({asset})", self.amount)
+    }
+
+    /// What the total of an invoice is called.
+    pub fn total_in(&self, currency: &str) -> String {
+        format!("{} ({currency})", self.total)
     }
 
     /// How the whole document is called.

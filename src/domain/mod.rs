@@ -32,6 +32,7 @@ pub mod price_rule;
 pub mod rating;
 pub mod record;
 pub mod refusal;
+pub mod stake;
 pub mod text;
 pub mod transaction;
 pub mod usage;

@@ -85,6 +85,7 @@ impl From<AccessError> for ApiError {
             AccessError::NoSuchAccount => {
                 Self::of_argument(RefusalCode::NotFound, "accountId", error.to_string())
             }
+            AccessError::Refused(refusal) => Self::new(refusal.code.code(), refusal.message),
             AccessError::Store(error) => error.into(),
         }
     }
@@ -157,6 +158,7 @@ impl From<AccessError> for MutationError {
             AccessError::NoSuchAccount => {
                 Self::Refused(Refusal::new(RefusalCode::NotFound, "accountId", error.to_string()))
             }
+            AccessError::Refused(refusal) => Self::Refused(refusal),
             other => Self::Failed(other.into()),
         }
     }

@@ -25,7 +25,7 @@ use crate::domain::text::idempotency_key;
 use crate::domain::transaction::Transaction;
 use crate::engine::Urgency;
 use crate::store::error::StoreError;
-use crate::store::repository::Repository;
+use crate::store::repository::{AccessError, Repository};
 
 /// Turns a refusal into a payload with userErrors; faults stay errors.
 pub(super) fn answer<T, P>(
@@ -90,6 +90,7 @@ pub(super) async fn submit_repeatable(
 }
 
 async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> {
+    require_stake(session, &command).await?;
     let (account, dry_run) = (command.account, command.dry_run);
     match session.app.engine.submit(command, Urgency::Person).await? {
         Done::Now(outcome) if !dry_run && outcome.payment.is_some() => {
@@ -100,6 +101,19 @@ async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> 
         }
         Done::Now(outcome) => Ok(now(*outcome)?),
         Done::Before(answer) => Ok(as_it_is_now(session, account, (&answer).into()).await?),
+    }
+}
+
+/// Refuses what the viewer's own account may not have done, unless its key holds the answer of an earlier time.
+async fn require_stake(session: &Session, command: &Command) -> MutationResult<()> {
+    let repository = session.repository();
+    let refused = match repository.require_stake(command.action.stake(), command.account).await {
+        Err(AccessError::Refused(refusal)) => refusal,
+        allowed => return Ok(allowed?),
+    };
+    match &command.key {
+        Some(key) if repository.answer(command.account, key.clone()).await?.is_some() => Ok(()),
+        _ => Err(refused.into()),
     }
 }
 

@@ -125,9 +125,7 @@ fn held(jobs: &JobContext, draft: &Draft, why: &HeldUp, now: DateTime<Utc>) -> (
         // It may be that the database was busy.
         HeldUp::Unreadable(_) => (tried_for >= UNREADABLE_MAX, tried_for.clamp(AGAIN_SOON, AGAIN_AFTER.0)),
         HeldUp::UnderWay => (held_for > UNDER_WAY_MAX, held_for.clamp(AGAIN_AFTER.0, AGAIN_AFTER.1)),
-        HeldUp::NoRate(_) | HeldUp::OutOfRange | HeldUp::TooMany => {
-            (true, held_for.clamp(AGAIN_AFTER.0, AGAIN_AFTER.1))
-        }
+        HeldUp::OutOfRange | HeldUp::TooMany => (true, held_for.clamp(AGAIN_AFTER.0, AGAIN_AFTER.1)),
     };
     let until = due.checked_add_signed(again_after).unwrap_or(now);
     let to_tell = (is_to_be_told && !draft.open.told).then(|| why.clone());

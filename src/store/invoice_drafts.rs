@@ -28,13 +28,13 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Whether there is anything on it, and all of that has a value.
+    /// Whether there is anything on it.
     pub fn is_shown(&self) -> bool {
         !self.invoice.contents.groups.is_empty()
     }
 
-    /// Whether something on it has no value.
-    pub fn is_unvalued(&self) -> bool {
+    /// Whether what is on it cannot be read or added up.
+    pub fn is_unknown(&self) -> bool {
         self.held_up.as_ref().is_some_and(|why| *why != HeldUp::UnderWay)
     }
 }

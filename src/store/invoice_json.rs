@@ -16,8 +16,9 @@ struct GroupJson {
     currency: String,
     #[serde(with = "rust_decimal::serde::str")]
     total_amount: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
-    total_usd: Decimal,
+    /// Absent where it is not known.
+    #[serde(default, with = "rust_decimal::serde::str_option", skip_serializing_if = "Option::is_none")]
+    total_usd: Option<Decimal>,
     items: Vec<ItemJson>,
 }
 
@@ -26,8 +27,8 @@ struct ItemJson {
     title: String,
     #[serde(with = "rust_decimal::serde::str")]
     amount: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
-    usd: Decimal,
+    #[serde(default, with = "rust_decimal::serde::str_option", skip_serializing_if = "Option::is_none")]
+    usd: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     icon_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +89,7 @@ mod tests {
         let item = Item {
             title: "Blog: 3 个月".to_owned(),
             amount: "-0.123456789012345678".parse().unwrap(),
-            usd: "12345678901234567890.12".parse().unwrap(),
+            usd: Some("12345678901234567890.12".parse().unwrap()),
             icon_url: None,
             prepayment: PrepaymentId::parse("ppy_0193fb2a5c0070008000000020000001"),
             bill: None,
@@ -97,12 +98,28 @@ mod tests {
             currency: CurrencyCode::parse("ANKR_ERC20").unwrap(),
             total_amount: item.amount,
             total_usd: item.usd,
-            items: vec![Arc::new(item)],
+            items: vec![Arc::new(item.clone())],
         };
-        let groups = vec![Arc::new(group)];
+        let unknown = Item { usd: None, ..item.clone() };
+        let of_euros = Group {
+            currency: CurrencyCode::parse("EUR").unwrap(),
+            total_amount: item.amount,
+            total_usd: None,
+            items: vec![Arc::new(item), Arc::new(unknown)],
+        };
+        let groups = vec![Arc::new(group), Arc::new(of_euros)];
         let written = write(&groups).unwrap();
         assert!(written.to_string().contains("\"12345678901234567890.12\""));
         assert_eq!(read(written), Some(groups));
         assert_eq!(read(serde_json::json!([{ "currency": "USD" }])), None);
+    }
+
+    #[test]
+    fn what_was_written_when_everything_had_a_worth_is_read() {
+        let written = serde_json::json!([{ "currency": "CNY", "total_amount": "100", "total_usd": "14.00",
+            "items": [{ "title": "Plan C", "amount": "100", "usd": "14.00" }] }]);
+        let group = read(written).unwrap().remove(0);
+        let usd = Some("14.00".parse().unwrap());
+        assert_eq!((group.total_usd, group.items[0].usd), (usd, usd));
     }
 }

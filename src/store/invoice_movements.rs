@@ -24,9 +24,26 @@ const BURST_PARTS_MAX: usize = 50_000;
 /// What happened in a month: its movements, oldest first, and its burst.
 pub type Happened = Result<(Vec<Movement>, Vec<BurstPart>), HeldUp>;
 
-/// What one of a currency was worth in US dollars when a transaction `t` was made.
-const RATE_THEN: &str = "LEFT JOIN LATERAL (SELECT r.rate FROM exchange_rates r WHERE r.base = t.currency AND r.quote = 'USD' \
-    AND r.observed_at <= t.created_at ORDER BY r.observed_at DESC, r.id DESC LIMIT 1) r ON true";
+/// What one of the currency of a transaction `t` was worth in US dollars at an instant, an expression.
+fn rate_at(instant: &str) -> String {
+    format!(
+        "LEFT JOIN LATERAL (SELECT r.rate FROM exchange_rates r WHERE r.base = t.currency AND r.quote = 'USD' \
+         AND r.observed_at <= {instant} ORDER BY r.observed_at DESC, r.id DESC LIMIT 1) r ON true"
+    )
+}
+
+/// What a transaction `t` gives back from is `o`, and if that gave back itself, that is from `f`; what credits for a bill that
+/// it corrects takes back from the payment `w` of that bill.
+const TAKEN_BACK: &str = "LEFT JOIN LATERAL (SELECT o.kind, o.description, o.refund_of, o.created_at FROM transactions o \
+    WHERE o.account_id = t.account_id AND o.id = t.refund_of LIMIT 1) o ON true \
+    LEFT JOIN LATERAL (SELECT f.created_at FROM transactions f \
+    WHERE f.account_id = t.account_id AND f.id = o.refund_of LIMIT 1) f ON true \
+    LEFT JOIN LATERAL (SELECT w.created_at FROM bills c JOIN bills b ON b.account_id = c.account_id AND b.id = c.correction_of \
+    JOIN transactions w ON w.account_id = b.account_id AND w.id = b.paid_by \
+    WHERE c.account_id = t.account_id AND c.id = t.bill_id AND t.credit_ledger = 'customer' LIMIT 1) w ON true ";
+
+/// When it was paid, or what it takes back was.
+const PAID_AT: &str = "coalesce(f.created_at, o.created_at, w.created_at, t.created_at)";
 
 /// Reads months; the answers are in their order.
 pub async fn happened(conn: Conn<'_>, months: &[(AccountId, Month)]) -> Result<Vec<Happened>, StoreError> {
@@ -104,14 +121,14 @@ async fn movements(
              ORDER BY t.id LIMIT "
         ))
         .bigint(i64::try_from(MOVEMENTS_MAX).unwrap_or(i64::MAX).saturating_add(1))
+        .sql(") t ")
+        .sql(TAKEN_BACK)
         .sql(
-            ") t LEFT JOIN LATERAL (SELECT o.kind, o.description FROM transactions o \
-             WHERE o.account_id = t.account_id AND o.id = t.refund_of LIMIT 1) o ON true \
-             LEFT JOIN LATERAL (SELECT p.id, p.amount, p.usd, p.icon_url, p.project_name FROM prepayments p \
+            "LEFT JOIN LATERAL (SELECT p.id, p.amount, p.usd, p.icon_url, p.project_name FROM prepayments p \
              WHERE p.account_id = t.account_id AND p.transaction_id = coalesce(t.refund_of, t.id) \
              AND 'PREPAYMENT' IN (t.kind, o.kind) LIMIT 1) p ON true ",
         )
-        .sql(RATE_THEN)
+        .sql(rate_at(PAID_AT))
         .sql(" ORDER BY k.place, t.id");
     let found: Vec<MovementRow> = statement.load(&mut conn).await?;
     found.into_iter().map(movement_of).collect()
@@ -154,9 +171,10 @@ async fn burst_parts(
     );
     let statement = each_month(select, months)
         .sql(format!(
-            "(SELECT t.description, t.currency, sum(t.amount) AS amount, r.rate FROM transactions t {RATE_THEN} \
+            "(SELECT t.description, t.currency, sum(t.amount) AS amount, r.rate FROM transactions t {} \
              WHERE {OF_MONTH} AND t.kind = 'BURST' AND t.status IN ('FINISHED', 'REFUNDED') \
-             GROUP BY t.description, t.currency, r.rate LIMIT "
+             GROUP BY t.description, t.currency, r.rate LIMIT ",
+            rate_at("t.created_at")
         ))
         .bigint(i64::try_from(BURST_PARTS_MAX).unwrap_or(i64::MAX).saturating_add(1))
         .sql(") b LEFT JOIN resources s ON s.code = b.description");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Utc};
-use diesel::sql_types::{BigInt, Date, Jsonb, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Date, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
@@ -171,7 +171,7 @@ async fn insert(conn: Conn<'_>, invoices: &[Invoice]) -> Result<(), StoreError> 
             invoices.iter().filter_map(|i| i.issue.as_ref()).map(|issue| issue.at),
         )
         .column::<Text, _>("customer", invoices.iter().map(|i| i.customer.clone()))
-        .column::<Numeric, _>("total_usd", invoices.iter().map(|i| i.contents.total_usd))
+        .column::<Nullable<Numeric>, _>("total_usd", invoices.iter().map(|i| i.contents.total_usd))
         .column::<Jsonb, _>("groups", groups.into_iter());
     execute(conn, columns.insert_into("invoices")).await.map(drop)
 }

@@ -57,6 +57,7 @@ use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
+use crate::domain::stake::Stake;
 use crate::domain::transaction::Transaction;
 use crate::domain::usage::{Hour, Reports, Sample};
 use crate::domain::viewer::{Role, Scope, Viewer};
@@ -99,6 +100,9 @@ pub enum AccessError {
     /// It is not there, or not the viewer's: the answer is the same.
     #[error("there is no such account")]
     NoSuchAccount,
+    /// The viewer's own account may not have it done.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -137,6 +141,23 @@ impl Repository {
 
     fn require_operator(&self) -> Result<(), AccessError> {
         if self.viewer.is_operator() { Ok(()) } else { Err(AccessError::Forbidden("OPERATOR")) }
+    }
+
+    /// Refuses what the viewer's own account is in no state to have done to another, or to itself; operators may do it all.
+    /// None: only they may.
+    pub async fn require_stake(&self, stake: Option<Stake>, target: AccountId) -> Result<(), AccessError> {
+        if self.viewer.is_operator() {
+            return Ok(());
+        }
+        let (Some(stake), Some(actor)) = (stake, self.viewer.account) else {
+            return self.require_operator();
+        };
+        if !stake.concerns_actor(actor, target) {
+            return Ok(());
+        }
+        // Read now: what the request has read before may be behind.
+        let actor = self.store.fetch.accounts.get_one(actor).await?.ok_or(AccessError::NoSuchAccount)?;
+        stake.require_of(&actor, target).map_err(AccessError::Refused)
     }
 
     /// Those of the accounts that the viewer may see.
@@ -276,14 +297,15 @@ impl Repository {
         &self,
         id: NoticeId,
         at: DateTime<Utc>,
-    ) -> Result<Option<Notice>, StoreError> {
+    ) -> Result<Option<Notice>, AccessError> {
         if !self.visible(std::iter::once(id.account())).await?.contains(&id.account()) {
             return Ok(None);
         }
+        self.require_stake(Some(Stake::Setting), id.account()).await?;
         let conn = self.store.database.connection().await?;
         let acknowledged =
             notices::notice_acknowledge(&conn, id, at, self.viewer.role == Role::Operator).await;
-        kept_if_usable(&self.store.database, conn, acknowledged).await
+        Ok(kept_if_usable(&self.store.database, conn, acknowledged).await?)
     }
 
     // ── catalogue: for everyone ──
@@ -1121,7 +1143,7 @@ impl Repository {
         Ok(invoices::invoice_count(&conn, owners).await?.saturating_add(drafts))
     }
 
-    /// The months whose drafts are missing in a list, as the value of something on them is not known.
+    /// The months whose drafts are missing in a list, as what is on them cannot be read or added up.
     pub async fn unvalued_months(&self, account: Option<AccountId>) -> Result<Vec<NaiveDate>, AccessError> {
         let owner = match self.owners(account).await? {
             Some(owners) => draft_owner(owners),
@@ -1129,8 +1151,8 @@ impl Repository {
         };
         let Some(owner) = owner else { return Ok(Vec::new()) };
         let drafts = self.drafts(vec![owner]).await?.remove(&owner).unwrap_or_default();
-        let unvalued = drafts.iter().filter(|draft| draft.is_unvalued());
-        Ok(unvalued.map(|draft| draft.invoice.period).collect())
+        let unknown = drafts.iter().filter(|draft| draft.is_unknown());
+        Ok(unknown.map(|draft| draft.invoice.period).collect())
     }
 
     // ── the ledger's health ──

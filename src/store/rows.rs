@@ -1156,7 +1156,7 @@ pub struct InvoiceRow {
     number: String,
     issued_at: DateTime<Utc>,
     customer: String,
-    total_usd: Exact,
+    total_usd: Option<Exact>,
     groups: serde_json::Value,
 }
 
@@ -1172,7 +1172,7 @@ impl Row for InvoiceRow {
             period: self.period,
             issue: Some(Issue { number: self.number, at: self.issued_at }),
             customer: self.customer,
-            contents: Contents { groups, total_usd: self.total_usd.0 },
+            contents: Contents { groups, total_usd: self.total_usd.map(|Exact(total)| total) },
         })
     }
 }

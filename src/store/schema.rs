@@ -459,7 +459,7 @@ diesel::table! {
         number -> Text,
         issued_at -> Timestamptz,
         customer -> Text,
-        total_usd -> Numeric,
+        total_usd -> Nullable<Numeric>,
         groups -> Jsonb,
     }
 }

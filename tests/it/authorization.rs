@@ -284,6 +284,13 @@ impl Tenant {
         Self { namespace: namespace.to_owned(), variables, secrets }
     }
 
+    /// The same, with a key that nothing was done with yet.
+    fn with_a_new_key(&self) -> Self {
+        let mut variables = self.variables.clone();
+        variables["key"] = json!("a new one");
+        Self { namespace: self.namespace.clone(), variables, secrets: self.secrets.clone() }
+    }
+
     /// One that there is not: its ids and numbers are well-formed.
     fn absent(plan: &str) -> Self {
         let mut mint = IdMint::new(AccountId(999_999), wall(), 0, false);
@@ -566,6 +573,107 @@ async fn a_main_account_sees_its_sub_accounts_and_acts_for_them() {
     let own = world.as_customer(&world.main).data("{ account { balance { amount } } }").await;
     assert_eq!(own["account"]["balance"]["amount"], "7777.31");
     world.server.assert_ledger_is_healthy().await;
+}
+
+/// What costs an account money, or moves it; the rest of what customers may do only sets something.
+const MOVES_MONEY: [&str; 8] =
+    ["checkout", "subscribe", "renewOrder", "prepay", "recharge", "payOrder", "payBill", "simulateDeposit"];
+
+impl World {
+    /// Puts an account into a status, however it came to that.
+    async fn put(&self, tenant: &Tenant, status: &str) {
+        let (suspension, closed_at) = match status {
+            "CLOSED" => ("NULL", "now()"),
+            "SUSPENDED" => ("'OPERATOR'", "NULL"),
+            _ => ("NULL", "NULL"),
+        };
+        let put = format!(
+            "UPDATE accounts SET status = '{status}', suspension = {suspension}, closed_at = {closed_at} WHERE namespace = '{}'",
+            tenant.namespace
+        );
+        self.server.sql().await.batch_execute(&put).await.unwrap();
+    }
+
+    /// The codes of the refusals of what `viewer` does to `tenant`: of everything that a customer may do.
+    async fn refusals(&self, viewer: &Tenant, tenant: &Tenant) -> Vec<(&'static str, Option<String>)> {
+        let client = self.as_customer(viewer);
+        let mut refusals = Vec::new();
+        for (field, _, query) in MATRIX.iter().filter(|(_, about, _)| *about == Act) {
+            let (_, answer) = client.post(query, tenant.variables.clone()).await;
+            assert!(answer.get("errors").is_none(), "{field}: {answer:#}");
+            let code = answer["data"][field]["userErrors"][0]["code"].as_str();
+            refusals.push((*field, code.map(str::to_owned)));
+        }
+        refusals
+    }
+}
+
+#[tokio::test]
+async fn a_closed_main_account_does_nothing_for_its_sub_accounts() {
+    let world = World::start().await;
+    world.put(&world.main, "CLOSED").await;
+    let contents = world.server.contents().await;
+    let sub = world.sub.with_a_new_key();
+    for (field, code) in world.refusals(&world.main, &sub).await {
+        assert_eq!(code.as_deref(), Some("ACCOUNT_SUSPENDED"), "{field}");
+    }
+    world.server.assert_holds_still(&contents).await;
+    // Operators are not concerned, and it still reads.
+    let input = json!({ "planId": sub.variables["plan"], "namespace": "subsidiary", "idempotencyKey": "by an operator" });
+    world.server.operator().mutate("checkout", "CheckoutInput", input, "order { id }").await;
+    let query = "{ accounts { totalCount } }";
+    assert_eq!(world.as_customer(&world.main).data(query).await["accounts"]["totalCount"], 2);
+}
+
+#[tokio::test]
+async fn a_suspended_main_account_does_nothing_for_its_sub_accounts_that_costs_money() {
+    let world = World::start().await;
+    world.put(&world.main, "SUSPENDED").await;
+    let sub = world.sub.with_a_new_key();
+    for (field, code) in world.refusals(&world.main, &sub).await {
+        let expected = MOVES_MONEY.contains(&field).then_some("ACCOUNT_SUSPENDED");
+        assert_eq!(code.as_deref(), expected, "{field}");
+    }
+    // For itself it recharges.
+    let own = world.refusals(&world.main, &world.main).await;
+    for (field, code) in own.iter().filter(|(field, _)| *field == "recharge") {
+        assert_eq!(code.as_deref(), None, "{field}");
+    }
+    world.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn a_closed_account_reads_and_sets_nothing_of_its_own() {
+    let world = World::start().await;
+    world.put(&world.victim, "CLOSED").await;
+    let contents = world.server.contents().await;
+    for (field, code) in world.refusals(&world.victim, &world.victim).await {
+        // What is open may still be paid, and what was done before is answered again.
+        if !["recharge", "payBill", "payOrder", "simulateDeposit", "checkout"].contains(&field) {
+            assert_eq!(code.as_deref(), Some("ACCOUNT_SUSPENDED"), "{field}");
+        }
+    }
+    let query = "{ account { namespace orders { totalCount } } }";
+    assert_eq!(world.as_customer(&world.victim).data(query).await["account"]["namespace"], "vortex");
+    let accounts = |contents: &[(String, String)]| {
+        contents.iter().find(|(table, _)| table == "accounts").cloned().expect("a table")
+    };
+    assert_eq!(accounts(&world.server.contents().await), accounts(&contents));
+}
+
+#[tokio::test]
+async fn what_a_main_account_had_done_before_it_was_closed_is_answered_again() {
+    let world = World::start().await;
+    let input = json!({ "planId": world.sub.variables["plan"], "namespace": "subsidiary", "idempotencyKey": "before" });
+    let buy = async || {
+        let fields = "order { id } bill { id }";
+        let main = world.as_customer(&world.main);
+        main.payload("checkout", "CheckoutInput", input.clone(), fields).await
+    };
+    let bought = buy().await;
+    assert_eq!(bought["userErrors"], json!([]));
+    world.put(&world.main, "CLOSED").await;
+    assert_eq!(buy().await, bought);
 }
 
 #[tokio::test]

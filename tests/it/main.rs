@@ -20,6 +20,7 @@ mod deposits_on_chain;
 mod faults;
 mod forced_debits;
 mod graphiql;
+mod hourly_prices;
 mod house;
 mod idc_api;
 mod invoices;

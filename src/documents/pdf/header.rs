@@ -113,17 +113,24 @@ fn customer(sheet: &mut Sheet, customer: &Party, words: &Words) -> Length {
     y
 }
 
-/// The grand total, to be seen at once.
+/// The grand total, to be seen at once, and what everything is worth.
 fn due(sheet: &mut Sheet, invoice: &Invoice, words: &Words) -> Length {
     let (y, inset) = (sheet.y, pt(12));
-    let figures = wrap(sheet.fonts, &invoice.total_usd, DUE, RIGHT - RIGHT_HALF - 2 * inset);
-    let height = pt(20) + LABEL.line() + DUE.line() * figures.len() as Length;
+    let room = RIGHT - RIGHT_HALF - 2 * inset;
+    let label = wrap_within(sheet.fonts, &words.total_in(&invoice.currency), LABEL, room, 1).concat();
+    let figures = wrap(sheet.fonts, &invoice.total, DUE, room);
+    let worth = invoice.worth.as_ref().map(|worth| format!("{}  {worth}", words.worth));
+    let worth = worth.map_or_else(Vec::new, |worth| wrap(sheet.fonts, &worth, PLAIN, room));
+    let lines = |style: Style, lines: &[String]| style.line() * lines.len() as Length;
+    let height = pt(20) + LABEL.line() + lines(DUE, &figures) + lines(PLAIN, &worth);
     sheet.bar(RIGHT_HALF, y, RIGHT - RIGHT_HALF, height, SOFT);
-    sheet.text_to(RIGHT - inset, y + pt(9), words.total, LABEL);
+    sheet.text_to(RIGHT - inset, y + pt(9), &label, LABEL);
     let mut top = y + pt(10) + LABEL.line();
-    for line in figures {
-        sheet.text_to(RIGHT - inset, top, &line, DUE);
-        top += DUE.line();
+    for (lines, style) in [(figures, DUE), (worth, PLAIN)] {
+        for line in lines {
+            sheet.text_to(RIGHT - inset, top, &line, style);
+            top += style.line();
+        }
     }
     y + height
 }

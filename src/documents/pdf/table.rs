@@ -2,7 +2,7 @@ use super::font::Fonts;
 use super::page::{ACCENT, GREY, INK, LEFT, LINE, Length, RIGHT, SOFT, Style, WHITE, pt};
 use super::sheet::Sheet;
 use super::wrap::{wrap, wrap_within};
-use crate::documents::invoice::{Group, Invoice, Item};
+use crate::documents::invoice::{Group, Invoice, Item, UNKNOWN};
 use crate::documents::words::Words;
 
 const HEADING: Style = Style::bold(pt(11), ACCENT);
@@ -11,6 +11,7 @@ const CELL: Style = Style::regular(pt(9), INK);
 const SUM: Style = Style::bold(pt(9), INK);
 const TOTAL: Style = Style::bold(pt(11), WHITE);
 const TOTAL_FIGURE: Style = Style::bold(pt(14), WHITE);
+const WORTH: Style = Style::regular(pt(9), GREY);
 
 /// Between a cell's text and its edges.
 const INSET: Length = pt(8);
@@ -20,13 +21,17 @@ const GAP: Length = pt(22);
 /// No column of figures grows wider; longer ones wrap.
 const WIDEST_FIGURES: Length = pt(170);
 const TOTAL_HEIGHT: Length = pt(34);
+/// Of the line below the grand total that tells what everything is worth.
+const WORTH_HEIGHT: Length = PADDING + WORTH.line();
 /// A longer title is cut, for a row must fit on a page.
 const MOST_LINES: usize = 30;
 
-/// Where the columns of titles and of amounts end, the same for all tables; the titles take what the figures leave.
+/// Where the columns of titles and of amounts end, the same for all tables; the titles take what the figures leave. Where no
+/// worth is known there is no column of them.
 struct Columns {
     titles: Length,
     amounts: Length,
+    has_worths: bool,
 }
 
 /// A row, ready to be put anywhere.
@@ -45,7 +50,7 @@ pub fn put_all(sheet: &mut Sheet, invoice: &Invoice, words: &Words) {
     let mut groups = invoice.groups.iter().peekable();
     while let Some(group) = groups.next() {
         // The grand total does not go to a page of its own.
-        let after = if groups.peek().is_none() { GAP + TOTAL_HEIGHT } else { 0 };
+        let after = if groups.peek().is_none() { GAP + grand_total_height(invoice) } else { 0 };
         put(sheet, group, words, &columns, after);
     }
     grand_total(sheet, invoice, words);
@@ -90,22 +95,41 @@ fn put_head(sheet: &mut Sheet, head: &Row, columns: &Columns) {
     head.put(sheet, columns);
 }
 
+/// With figures of one line.
+fn grand_total_height(invoice: &Invoice) -> Length {
+    TOTAL_HEIGHT + if invoice.worth.is_some() { WORTH_HEIGHT } else { 0 }
+}
+
 fn grand_total(sheet: &mut Sheet, invoice: &Invoice, words: &Words) {
-    let figures = wrap(sheet.fonts, &invoice.total_usd, TOTAL_FIGURE, RIGHT - LEFT - pt(150));
+    let figures = wrap(sheet.fonts, &invoice.total, TOTAL_FIGURE, RIGHT - LEFT - pt(150));
     let height = TOTAL_HEIGHT + TOTAL_FIGURE.line() * (figures.len() as Length - 1);
-    if !sheet.fits(GAP + height) {
+    if !sheet.fits(GAP + height + grand_total_height(invoice) - TOTAL_HEIGHT) {
         sheet.turn();
     } else {
         sheet.y += GAP;
     }
     sheet.bar(LEFT, sheet.y, RIGHT - LEFT, height, ACCENT);
-    sheet.text(LEFT + INSET, sheet.y + (TOTAL_HEIGHT - TOTAL.line()) / 2, words.total, TOTAL);
+    let label = words.total_in(&invoice.currency);
+    let label = wrap_within(sheet.fonts, &label, TOTAL, pt(150) - 2 * INSET, 1).concat();
+    sheet.text(LEFT + INSET, sheet.y + (TOTAL_HEIGHT - TOTAL.line()) / 2, &label, TOTAL);
     let mut y = sheet.y + (TOTAL_HEIGHT - TOTAL_FIGURE.line()) / 2;
     for line in figures {
         sheet.text_to(RIGHT - INSET, y, &line, TOTAL_FIGURE);
         y += TOTAL_FIGURE.line();
     }
     sheet.y += height;
+    if let Some(usd) = &invoice.worth {
+        worth(sheet, usd, words);
+    }
+}
+
+fn worth(sheet: &mut Sheet, usd: &str, words: &Words) {
+    sheet.y += PADDING;
+    sheet.text(LEFT + INSET, sheet.y, words.worth, WORTH);
+    for line in wrap(sheet.fonts, usd, WORTH, RIGHT - LEFT - pt(150)) {
+        sheet.text_to(RIGHT - INSET, sheet.y, &line, WORTH);
+        sheet.y += WORTH.line();
+    }
 }
 
 impl Columns {
@@ -114,14 +138,17 @@ impl Columns {
         for group in &invoice.groups {
             amounts = amounts.max(fonts.width(&words.amount_in(&group.asset), HEAD));
             amounts = amounts.max(fonts.width(&group.total_amount, SUM));
-            values = values.max(fonts.width(&group.total_usd, SUM));
+            values = values.max(fonts.width(worth_of(&group.total_usd), SUM));
             for item in &group.items {
                 amounts = amounts.max(fonts.width(&item.amount, CELL));
-                values = values.max(fonts.width(&item.usd, CELL));
+                values = values.max(fonts.width(worth_of(&item.usd), CELL));
             }
         }
-        let amounts_end = RIGHT - values.min(WIDEST_FIGURES) - 2 * INSET;
-        Columns { titles: amounts_end - amounts.min(WIDEST_FIGURES) - 2 * INSET, amounts: amounts_end }
+        let has_worths = invoice.has_worths();
+        let values = if has_worths { values.min(WIDEST_FIGURES) + 2 * INSET } else { 0 };
+        let amounts_end = RIGHT - values;
+        let titles = amounts_end - amounts.min(WIDEST_FIGURES) - 2 * INSET;
+        Columns { titles, amounts: amounts_end, has_worths }
     }
 
     fn rooms(&self) -> [Length; 3] {
@@ -135,18 +162,20 @@ impl Row {
     }
 
     fn sum(group: &Group, words: &Words, columns: &Columns, fonts: &Fonts) -> Row {
-        Row::new([words.subtotal, &group.total_amount, &group.total_usd], SUM, columns, fonts)
+        let worth = worth_of(&group.total_usd);
+        Row::new([words.subtotal, &group.total_amount, worth], SUM, columns, fonts)
     }
 
     fn of(item: &Item, columns: &Columns, fonts: &Fonts) -> Row {
-        Row::new([&item.title, &item.amount, &item.usd], CELL, columns, fonts)
+        Row::new([&item.title, &item.amount, worth_of(&item.usd)], CELL, columns, fonts)
     }
 
     fn new(texts: [&str; 3], style: Style, columns: &Columns, fonts: &Fonts) -> Row {
         let [title, amount, usd] = texts;
         let [titles, amounts, values] = columns.rooms();
         let cell = |text, room| wrap_within(fonts, text, style, room, MOST_LINES);
-        Row { cells: [cell(title, titles), cell(amount, amounts), cell(usd, values)], style }
+        let worth = if columns.has_worths { cell(usd, values) } else { Vec::new() };
+        Row { cells: [cell(title, titles), cell(amount, amounts), worth], style }
     }
 
     fn height(&self) -> Length {
@@ -168,6 +197,10 @@ impl Row {
         }
         sheet.y += self.height();
     }
+}
+
+fn worth_of(usd: &Option<String>) -> &str {
+    usd.as_deref().unwrap_or(UNKNOWN)
 }
 
 #[cfg(test)]
@@ -199,14 +232,14 @@ mod tests {
                 .map(|index| Item {
                     title: format!("title-{index} {}", "long ".repeat(index % 45)),
                     amount: format!("amount-{index}"),
-                    usd: format!("usd-{index}"),
+                    usd: Some(format!("usd-{index}")),
                 })
                 .collect(),
             total_amount: "sum-amount".to_owned(),
-            total_usd: "sum-usd".to_owned(),
+            total_usd: Some("sum-usd".to_owned()),
         };
         invoice.groups = counts.iter().map(group).collect();
-        invoice.total_usd = "grand".to_owned();
+        (invoice.total, invoice.worth) = ("grand".to_owned(), Some("worth".to_owned()));
         invoice
     }
 
@@ -254,7 +287,10 @@ mod tests {
             let pages = laid_out(&numbered(&[count]));
             let last = texts(pages.last().unwrap());
             let has = |wanted: &str| last.iter().any(|(_, text)| text == wanted);
-            assert!(has("sum-usd") && has("grand") && has(&format!("usd-{}", count - 1)), "{count}");
+            let total = has("sum-usd") && has("grand") && has("worth");
+            assert!(total && has(&format!("usd-{}", count - 1)), "{count}");
+            let ends = last.iter().filter(|(_, text)| text == "worth").map(|(y, _)| y + WORTH.line());
+            assert!(ends.max().unwrap() <= BOTTOM, "{count}");
         }
     }
 
@@ -292,12 +328,28 @@ mod tests {
         let mut invoice = numbered(&[3]);
         let long = "长".repeat(20_000);
         invoice.groups[0].items[1] =
-            Item { title: long.clone(), amount: "9".repeat(400), usd: "9".repeat(400) };
+            Item { title: long.clone(), amount: "9".repeat(400), usd: Some("9".repeat(400)) };
         invoice.customer.name = long.clone();
         invoice.groups[0].asset = long;
-        invoice.total_usd = "9".repeat(100);
+        (invoice.total, invoice.worth) = ("9".repeat(100), Some("9".repeat(100)));
         let pages = laid_out(&invoice);
         assert!(pages.len() < 5);
+    }
+
+    #[test]
+    fn where_no_worth_is_known_there_is_no_column_of_them() {
+        let mut invoice = numbered(&[2]);
+        invoice.groups[0].items[0].usd = None;
+        let heads = |invoice: &Invoice| {
+            let texts = texts(&laid_out(invoice)[0]);
+            ["Value (USD)", UNKNOWN].map(|head| texts.iter().filter(|(_, text)| text == head).count())
+        };
+        assert_eq!(heads(&invoice), [1, 1]);
+        invoice.groups[0].items[1].usd = None;
+        (invoice.groups[0].total_usd, invoice.worth) = (None, None);
+        assert_eq!(heads(&invoice), [0, 0]);
+        let texts = texts(&laid_out(&invoice)[0]);
+        assert!(texts.iter().any(|(_, text)| text == "amount-1"));
     }
 
     #[test]

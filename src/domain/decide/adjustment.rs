@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{AMOUNT_MAX, Made, forced, payment};
+use super::{AMOUNT_MAX, Made, forced, payment, require_ledger_places};
 use crate::domain::command::AdjustBalance;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
@@ -46,11 +46,7 @@ fn require_ledger_amount(draft: &Draft<'_>, amount: Decimal) -> Result<(), Refus
     if amount.is_zero() {
         return Err(Refusal::new(RefusalCode::Invalid, "amount", "must not be zero"));
     }
-    let places = draft.currency.ledger_scale;
-    if amount.normalize().scale() > places {
-        let message = format!("the ledger of {} keeps {places} decimal places", draft.currency.code);
-        return Err(Refusal::new(RefusalCode::Invalid, "amount", message));
-    }
+    require_ledger_places(&draft.currency, "amount", amount)?;
     if amount.abs() > AMOUNT_MAX {
         let message = format!("must be within {} either way", draft.currency.format(AMOUNT_MAX));
         return Err(Refusal::new(RefusalCode::OutOfRange, "amount", message));

@@ -153,6 +153,19 @@ pub fn require_display_places(
     Err(Refusal::new(RefusalCode::Invalid, field, message))
 }
 
+/// Refuses an amount of more places than the ledger keeps.
+pub fn require_ledger_places(
+    currency: &Currency,
+    field: &'static str,
+    amount: Decimal,
+) -> Result<(), Refusal> {
+    if amount.normalize().scale() <= currency.ledger_scale {
+        return Ok(());
+    }
+    let message = format!("the ledger of {} keeps {} decimal places", currency.code, currency.ledger_scale);
+    Err(Refusal::new(RefusalCode::Invalid, field, message))
+}
+
 /// Refuses an amount above [`AMOUNT_MAX`].
 pub fn require_not_above_largest(field: &'static str, amount: Decimal) -> Result<(), Refusal> {
     if amount <= AMOUNT_MAX {

@@ -3,19 +3,25 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::movement::{BurstPart, Movement};
-use super::value::{self, HeldUp};
-use super::{Group, Item, icon_urls};
-use crate::domain::money::{self, CurrencyCode};
+use super::{Group, HeldUp, Item, icon_urls, value};
+use crate::domain::money::{self, CurrencyCode, OutOfRange};
 
 /// What was paid in a month.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contents {
     /// One for each asset, in the order in which they were first paid with.
     pub groups: Vec<Arc<Group>>,
-    pub total_usd: Decimal,
+    /// What all of it was worth in US dollars; None where that is not known of something.
+    pub total_usd: Option<Decimal>,
 }
 
 impl Contents {
+    /// What was paid in a currency, zero if nothing was.
+    pub fn total_in(&self, currency: CurrencyCode) -> Decimal {
+        let group = self.groups.iter().find(|group| group.currency == currency);
+        group.map_or(Decimal::ZERO, |group| group.total_amount)
+    }
+
     /// The pictures of all items, each once.
     pub fn icon_urls(&self) -> Vec<&str> {
         icon_urls(self.groups.iter().flat_map(|group| &group.items))
@@ -26,45 +32,46 @@ impl Contents {
 pub fn contents_of(movements: &[Movement], burst: &[BurstPart]) -> Result<Contents, HeldUp> {
     let mut groups = Groups::default();
     for movement in movements.iter().filter(|movement| movement.is_payment() && movement.has_happened()) {
-        groups.add(movement.currency, item_of(movement)?)?;
+        groups.add(movement.currency, item_of(movement))?;
     }
     for parts in by_resource(burst) {
         let Some(first) = parts.first() else { continue };
         groups.add(first.currency, item_of_burst(&first.resource, &parts)?)?;
     }
-    let mut total_usd = Decimal::ZERO;
-    for group in &groups.0 {
-        total_usd = money::add(total_usd, group.total_usd)?;
-    }
-    Ok(Contents { groups: groups.0.into_iter().map(Arc::new).collect(), total_usd })
+    Ok(groups.finish())
 }
 
 #[derive(Default)]
 struct Groups(Vec<Group>);
 
 impl Groups {
-    fn add(&mut self, currency: CurrencyCode, item: Item) -> Result<(), HeldUp> {
+    fn add(&mut self, currency: CurrencyCode, item: Item) -> Result<(), OutOfRange> {
         let Some(group) = self.0.iter_mut().find(|group| group.currency == currency) else {
             let (total_amount, total_usd) = (item.amount, item.usd);
             self.0.push(Group { currency, total_amount, total_usd, items: vec![Arc::new(item)] });
             return Ok(());
         };
         group.total_amount = money::add(group.total_amount, item.amount)?;
-        group.total_usd = money::add(group.total_usd, item.usd)?;
+        group.total_usd = value::together([group.total_usd, item.usd]);
         group.items.push(Arc::new(item));
         Ok(())
     }
+
+    fn finish(self) -> Contents {
+        let total_usd = value::together(self.0.iter().map(|group| group.total_usd));
+        Contents { groups: self.0.into_iter().map(Arc::new).collect(), total_usd }
+    }
 }
 
-fn item_of(movement: &Movement) -> Result<Item, HeldUp> {
-    Ok(Item {
+fn item_of(movement: &Movement) -> Item {
+    Item {
         title: movement.title(),
         amount: movement.paid(),
-        usd: value::of_movement(movement)?,
+        usd: value::of_movement(movement),
         icon_url: movement.prepaid.as_ref().and_then(|prepaid| prepaid.icon_url.clone()),
         prepayment: movement.prepaid.as_ref().map(|prepaid| prepaid.id),
         bill: movement.bill,
-    })
+    }
 }
 
 /// The parts of each resource in each asset, by their names.
@@ -75,7 +82,7 @@ fn by_resource(burst: &[BurstPart]) -> Vec<Vec<&BurstPart>> {
     parts.chunk_by(same).map(<[&BurstPart]>::to_vec).collect()
 }
 
-fn item_of_burst(resource: &str, parts: &[&BurstPart]) -> Result<Item, HeldUp> {
+fn item_of_burst(resource: &str, parts: &[&BurstPart]) -> Result<Item, OutOfRange> {
     let mut amount = Decimal::ZERO;
     for part in parts {
         amount = money::add(amount, part.amount)?;
@@ -83,7 +90,7 @@ fn item_of_burst(resource: &str, parts: &[&BurstPart]) -> Result<Item, HeldUp> {
     Ok(Item {
         title: format!("Burst: {resource}"),
         amount,
-        usd: value::of_burst(parts)?,
+        usd: value::of_burst(parts),
         icon_url: None,
         prepayment: None,
         bill: None,
@@ -136,7 +143,8 @@ mod tests {
 
     fn told(contents: &Contents) -> Vec<(String, String, String)> {
         let items = contents.groups.iter().flat_map(|group| &group.items);
-        items.map(|item| (item.title.clone(), item.amount.to_string(), item.usd.to_string())).collect()
+        let usd = |item: &Item| item.usd.map_or("unknown".to_owned(), |usd| usd.to_string());
+        items.map(|item| (item.title.clone(), item.amount.to_string(), usd(item))).collect()
     }
 
     fn owned(items: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
@@ -159,7 +167,7 @@ mod tests {
             credit(movement(Kind::BillPayment, "CNY", "10", Some("0.14"))),
             movement(Kind::Adjustment, "CNY", "3", Some("0.14")),
             movement(Kind::Renewal, "CNY", "0.25", Some("0.14")),
-            credit(refund(Kind::Checkout, movement(Kind::Refund, "CNY", "40", Some("0.15")))),
+            credit(refund(Kind::Checkout, movement(Kind::Refund, "CNY", "40", Some("0.14")))),
             refund(Kind::Recharge, movement(Kind::Refund, "CNY", "50", Some("0.15"))),
             Movement { status: TransactionStatus::Pending, ..movement(Kind::Checkout, "CNY", "1", None) },
             Movement { status: TransactionStatus::Failed, ..movement(Kind::Checkout, "CNY", "1", None) },
@@ -170,14 +178,16 @@ mod tests {
             ("Plan C", "100", "14.00"),
             ("Plan C", "-10", "-1.40"),
             ("Renewal of Plan C", "0.25", "0.04"),
-            ("Refund of Plan C (broken)", "-40", "-6.00"),
+            ("Refund of Plan C (broken)", "-40", "-5.60"),
             ("Plan C", "7.5", "7.5"),
         ]);
         assert_eq!(told(&contents), expected);
         let totals: Vec<_> =
             contents.groups.iter().map(|group| (group.currency.as_str(), group.total_usd)).collect();
-        assert_eq!(totals, [("CNY", dec("6.64")), ("USD", dec("7.5"))]);
-        assert_eq!(contents.total_usd, dec("14.14"));
+        assert_eq!(totals, [("CNY", Some(dec("7.04"))), ("USD", Some(dec("7.5")))]);
+        assert_eq!(contents.total_usd, Some(dec("14.54")));
+        let total_in = |currency| contents.total_in(code(currency));
+        assert_eq!(["CNY", "USD", "EUR"].map(total_in), [dec("50.25"), dec("7.5"), dec("0")]);
     }
 
     #[test]
@@ -229,11 +239,40 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_rate_is_not_guessed() {
-        let month = [movement(TransactionKind::Checkout, "CNY", "100", None)];
-        assert_eq!(contents_of(&month, &[]), Err(HeldUp::NoRate(code("CNY"))));
+    fn what_has_no_rate_is_not_guessed_and_holds_up_nothing() {
+        let paid = |currency, amount, rate| movement(TransactionKind::Checkout, currency, amount, rate);
+        let month = [paid("CNY", "100", Some("0.14")), paid("CNY", "50", None), paid("USD", "7", None)];
+        let burst = |rate: Option<&str>| BurstPart {
+            resource: "cpu".to_owned(),
+            currency: code("EUR"),
+            amount: dec("1"),
+            rate: rate.map(dec),
+        };
+        let contents = contents_of(&month, &[burst(Some("1.08")), burst(None)]).unwrap();
+        let expected = owned(&[
+            ("Plan C", "100", "14.00"),
+            ("Plan C", "50", "unknown"),
+            ("Plan C", "7", "7"),
+            ("Burst: cpu", "2", "unknown"),
+        ]);
+        assert_eq!(told(&contents), expected);
+        let totals: Vec<_> =
+            contents.groups.iter().map(|group| (group.total_amount, group.total_usd)).collect();
+        assert_eq!(totals, [(dec("150"), None), (dec("7"), Some(dec("7"))), (dec("2"), None)]);
+        assert_eq!(contents.total_usd, None);
+    }
+
+    #[test]
+    fn a_worth_that_does_not_fit_holds_up_nothing() {
+        let most = movement(TransactionKind::Checkout, "CNY", "79228162514264337593543950335", Some("1000"));
+        let contents = contents_of(&[most], &[]).unwrap();
+        assert_eq!((contents.groups[0].items[0].usd, contents.total_usd), (None, None));
+    }
+
+    #[test]
+    fn what_is_put_on_the_balance_is_on_no_invoice() {
         let paid_in = movement(TransactionKind::Recharge, "CNY", "100", None);
-        assert_eq!(contents_of(&[paid_in], &[]), Ok(Contents::default()));
+        assert_eq!(contents_of(&[paid_in], &[]).unwrap().groups, []);
     }
 
     fn movements() -> impl Strategy<Value = Movement> {
@@ -244,11 +283,13 @@ mod tests {
             TransactionKind::Refund,
         ];
         let currencies = ["USD", "CNY", "ANKR_ERC20"];
-        let parts = (0..kinds.len(), 0..currencies.len(), 1i64..100_000_000_000, 1i64..2_000_000);
+        let rates = proptest::option::weighted(0.9, 1i64..2_000_000);
+        let parts = (0..kinds.len(), 0..currencies.len(), 1i64..100_000_000_000, rates);
         parts.prop_map(move |(kind, currency, amount, rate)| Movement {
             amount: Decimal::new(amount, 4),
             original: Some(Original { kind: TransactionKind::Checkout, description: String::new() }),
-            ..movement(kinds[kind], currencies[currency], "1", Some(&Decimal::new(rate, 6).to_string()))
+            rate: rate.map(|rate| Decimal::new(rate, 6)),
+            ..movement(kinds[kind], currencies[currency], "1", None)
         })
     }
 
@@ -260,10 +301,10 @@ mod tests {
             prop_assert_eq!(items, month.len());
             for group in &contents.groups {
                 let amounts: Decimal = group.items.iter().map(|item| item.amount).sum();
-                let usd: Decimal = group.items.iter().map(|item| item.usd).sum();
+                let usd: Option<Decimal> = group.items.iter().map(|item| item.usd).sum();
                 prop_assert_eq!((group.total_amount, group.total_usd), (amounts, usd));
             }
-            let of_groups: Decimal = contents.groups.iter().map(|group| group.total_usd).sum();
+            let of_groups: Option<Decimal> = contents.groups.iter().map(|group| group.total_usd).sum();
             prop_assert_eq!(contents.total_usd, of_groups);
         }
     }

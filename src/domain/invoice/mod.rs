@@ -2,6 +2,7 @@
 //! docs/INVOICES.md.
 
 mod contents;
+mod held_up;
 mod movement;
 mod value;
 
@@ -18,10 +19,10 @@ use super::ids::{BillId, InvoiceId, PrepaymentId};
 use super::money::CurrencyCode;
 
 pub use contents::{Contents, contents_of};
+pub use held_up::HeldUp;
 pub use movement::{BurstPart, Movement, Original, Prepaid};
-pub use value::HeldUp;
 
-/// What invoices value everything in.
+/// What invoices tell the worth of everything in, beside the currency that it was paid in.
 pub const VALUED_IN: &str = "USD";
 
 coded_enum! {
@@ -66,7 +67,8 @@ impl Invoice {
 pub struct Group {
     pub currency: CurrencyCode,
     pub total_amount: Decimal,
-    pub total_usd: Decimal,
+    /// What its items were worth in US dollars; None where that is not known of one.
+    pub total_usd: Option<Decimal>,
     pub items: Vec<Arc<Item>>,
 }
 
@@ -76,8 +78,8 @@ pub struct Item {
     pub title: String,
     /// In the group's asset; negative where money was given back.
     pub amount: Decimal,
-    /// What the amount was worth in US dollars.
-    pub usd: Decimal,
+    /// What the amount was worth in US dollars, where that is known.
+    pub usd: Option<Decimal>,
     /// The app's picture.
     pub icon_url: Option<String>,
     pub prepayment: Option<PrepaymentId>,

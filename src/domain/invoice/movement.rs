@@ -20,7 +20,8 @@ pub struct Movement {
     pub original: Option<Original>,
     /// What was prepaid by it, or by what it gives back from.
     pub prepaid: Option<Prepaid>,
-    /// What one of the currency was worth in US dollars when it moved.
+    /// What one of the currency was worth in US dollars when it was paid; of what takes something back, when that was paid.
+    /// None: nobody has said.
     pub rate: Option<Decimal>,
 }
 

@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use crate::domain::command::{Action, AddPaymentMethod};
 use crate::domain::ids::{AccountId, PaymentMethodId};
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::stake::Stake;
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::{input_account, input_id, owner};
@@ -90,6 +91,8 @@ impl PaymentMethodMutation {
 
 async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<PaymentMethod> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    // The provider is not asked to keep what is refused.
+    session.repository().require_stake(Some(Stake::Setting), account).await?;
     let token = text::code("providerToken", &input.provider_token)?;
     require_no_card_number(&token)?;
     let provider = session.app.jobs.cashier.providers.of_new_cards().ok_or_else(|| {

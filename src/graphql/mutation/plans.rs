@@ -5,9 +5,10 @@ use rust_decimal::Decimal;
 use std::sync::Arc;
 
 use crate::domain::capacity::require_amount;
-use crate::domain::decide::{require_display_places, require_not_above_largest};
+use crate::domain::decide::{require_display_places, require_ledger_places, require_not_above_largest};
 use crate::domain::ids::PlanId;
 use crate::domain::money::Currency;
+use crate::domain::period::BillPeriod as DomainPeriod;
 use crate::domain::plan::{Plan as DomainPlan, PlanResource};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
@@ -55,9 +56,10 @@ pub struct CreatePlanInput {
     region: Option<String>,
     /// The kind of product, a code.
     resource_type: String,
-    /// Per period, at the currency's display places; zero or more.
+    /// Per period; zero or more. At the currency's display places, by the hour (HOUR) at its ledger places, as what is on demand
+    /// is rounded once, with the bill of its month.
     price: MoneyInput,
-    /// Once, in the first bill; in the currency of the price.
+    /// Once, in the first bill; in the currency of the price, at its display places.
     once_price: Option<MoneyInput>,
     /// How often it is billed.
     bill_period: BillPeriod,
@@ -101,9 +103,9 @@ pub struct UpdatePlanInput {
     name: Option<String>,
     /// What it is, for people.
     description: Option<String>,
-    /// Per period, in the plan's currency; zero or more.
+    /// Per period, in the plan's currency; zero or more, at the display places, by the hour at the ledger places.
     price: Option<MoneyInput>,
-    /// Once, in the first bill, in the plan's currency; null takes it away.
+    /// Once, in the first bill, in the plan's currency, at its display places; null takes it away.
     once_price: MaybeUndefined<MoneyInput>,
 }
 
@@ -167,9 +169,10 @@ async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResul
             let message = "must be in the currency of the price";
             return Err(Refusal::new(RefusalCode::CurrencyMismatch, "oncePrice.currency", message).into());
         }
-        Some(once) => Some(price(&currency, "oncePrice.amount", once.amount.value)?),
+        Some(once) => Some(once_price(&currency, "oncePrice.amount", once.amount.value)?),
         None => None,
     };
+    let bill_period = input.bill_period.into();
     let now = session.app.clock.now();
     let plan = DomainPlan {
         id: PlanId::new(now),
@@ -178,9 +181,9 @@ async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResul
         region: input.region.as_deref().map(|region| text::code("region", region)).transpose()?,
         resource_type: text::code("resourceType", &input.resource_type)?,
         currency: currency.code,
-        price: price(&currency, "price.amount", input.price.amount.value)?,
+        price: price(&currency, bill_period, "price.amount", input.price.amount.value)?,
         once_price,
-        bill_period: input.bill_period.into(),
+        bill_period,
         description: text::free_text("description", &input.description)?,
         created_at: now,
         retired_at: None,
@@ -199,36 +202,63 @@ async fn update_plan(session: &Session, input: UpdatePlanInput) -> MutationResul
     let not_found = || Refusal::new(RefusalCode::NotFound, "planId", "there is no such plan");
     let plan = session.load(id).await?.ok_or_else(not_found)?;
     let currency = known_currency(session, "planId", plan.currency)?;
-    let money = |fields: [&'static str; 2], money: MoneyInput| match money.currency.0 == currency.code {
-        true => price(&currency, fields[0], money.amount.value),
+    let amount_in = |field: &'static str, money: MoneyInput| match money.currency.0 == currency.code {
+        true => Ok(money.amount.value),
         false => {
             let message = format!("the plan costs {}", currency.code);
-            Err(Refusal::new(RefusalCode::CurrencyMismatch, fields[1], message))
+            Err(Refusal::new(RefusalCode::CurrencyMismatch, field, message))
         }
+    };
+    let new_price = |money: MoneyInput| {
+        let amount = amount_in("price.currency", money)?;
+        price(&currency, plan.bill_period, "price.amount", amount)
+    };
+    let new_once_price = |money: MoneyInput| {
+        let amount = amount_in("oncePrice.currency", money)?;
+        once_price(&currency, "oncePrice.amount", amount)
     };
     let patch = PlanPatch {
         name: optional(input.name, |name| text::name("name", name))?,
         description: optional(input.description, |text| text::free_text("description", text))?,
-        price: input.price.map(|price| money(["price.amount", "price.currency"], price)).transpose()?,
+        price: input.price.map(new_price).transpose()?,
         once_price: match input.once_price {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(once) => {
-                Some(Some(money(["oncePrice.amount", "oncePrice.currency"], once)?))
-            }
+            MaybeUndefined::Value(once) => Some(Some(new_once_price(once)?)),
         },
     };
     let updated = session.repository().plan_update(id, patch).await?;
     Ok(updated.ok_or_else(not_found)?)
 }
 
-fn price(currency: &Currency, field: &'static str, amount: Decimal) -> Result<Decimal, Refusal> {
-    if amount < Decimal::ZERO {
-        return Err(Refusal::new(RefusalCode::Invalid, field, "must not be negative"));
+/// The price of a period. What is on demand is no amount that anybody pays at once: a month of its seconds is rounded.
+fn price(
+    currency: &Currency,
+    period: DomainPeriod,
+    field: &'static str,
+    amount: Decimal,
+) -> Result<Decimal, Refusal> {
+    if period != DomainPeriod::Hour {
+        return once_price(currency, field, amount);
     }
+    require_not_negative(field, amount)?;
+    require_ledger_places(currency, field, amount)?;
+    require_not_above_largest(field, amount)?;
+    Ok(amount)
+}
+
+fn once_price(currency: &Currency, field: &'static str, amount: Decimal) -> Result<Decimal, Refusal> {
+    require_not_negative(field, amount)?;
     require_display_places(currency, field, amount)?;
     require_not_above_largest(field, amount)?;
     Ok(amount)
+}
+
+fn require_not_negative(field: &'static str, amount: Decimal) -> Result<(), Refusal> {
+    if amount < Decimal::ZERO {
+        return Err(Refusal::new(RefusalCode::Invalid, field, "must not be negative"));
+    }
+    Ok(())
 }
 
 fn included(inputs: Vec<PlanResourceInput>) -> Result<Vec<PlanResource>, Refusal> {

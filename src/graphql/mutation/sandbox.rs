@@ -7,6 +7,7 @@ use crate::domain::command::{Action, JobKind};
 use crate::domain::decide::require_display_places;
 use crate::domain::money::Currency;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::stake::Stake;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::known_currency;
 use crate::graphql::payload::{Made, answer, submit_repeatable};
@@ -125,6 +126,7 @@ async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> Mut
     let address = address.to_string();
     let none = || Refusal::new(RefusalCode::NotFound, "address", "nobody was given this address");
     let owner = session.repository().address_owner(address.clone()).await?.ok_or_else(none)?;
+    session.repository().require_stake(Some(Stake::Payment), owner).await?;
     depository.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
     submit_repeatable(session, owner, Action::CountDeposits(address)).await
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
 
 use super::account::{self, Account};
 use super::bill::Bill;
@@ -34,7 +35,8 @@ connection!(
     "invoices",
     InvoicesOf,
     {
-        /// The months (their first days) whose drafts are missing here, as the rate is not known of something that was paid then.
+        /// The months (their first days) whose drafts are missing here, as what was paid then cannot be read or added up: more than
+        /// 10,000 payments, a sum that does not fit. That a rate is missing is no reason.
         #[graphql(complexity = 50)]
         async fn unvalued_months(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Day>> {
             let repository = session(ctx)?.repository();
@@ -44,16 +46,21 @@ connection!(
     }
 );
 
+fn in_dollars(worth: Option<Decimal>) -> Option<Exact> {
+    worth.map(|worth| Exact::money(worth, USD_PLACES))
+}
+
 /// Whose invoices a connection is a page of.
 pub struct InvoicesOf {
     pub account: Option<AccountId>,
 }
 
 impl AtHand for Invoice {
-    const LOADED: &'static [&'static str] = &["account", "groups"];
+    const LOADED: &'static [&'static str] = &["account", "total", "groups"];
 }
 
-/// One account's month: what was paid, grouped by the asset that it was paid with. Everything is valued in US dollars.
+/// One account's month: what was paid, grouped by the asset that it was paid with. It is in the account's own currency, and tells
+/// the worth in US dollars of what there is a rate for.
 #[Object]
 impl Invoice {
     /// Its id: the same before and after it is issued.
@@ -86,9 +93,17 @@ impl Invoice {
         Day(self.0.period)
     }
 
-    /// What all of it was worth in US dollars: the sum of its groups.
-    async fn total_usd(&self) -> Exact {
-        Exact::money(self.0.contents.total_usd, USD_PLACES)
+    /// What was paid in the account's own currency, zero if nothing was. What was paid in tokens and other currencies stands in
+    /// its group. No rate is needed for it.
+    async fn total(&self, ctx: &Context<'_>) -> async_graphql::Result<Inline<Money>> {
+        let currency = account::load(session(ctx)?, self.0.id.account()).await?.0.currency;
+        Ok(Money::inline(domain::money::Money::new(self.0.contents.total_in(currency), currency)))
+    }
+
+    /// What all of it was worth in US dollars, by the rates of the time at which it was paid: the sum of its groups; null where
+    /// that is not known of one.
+    async fn total_usd(&self) -> Option<Exact> {
+        in_dollars(self.0.contents.total_usd)
     }
 
     /// The pictures of its apps, each once.
@@ -138,9 +153,9 @@ impl InvoiceGroup {
         Code(self.group.currency)
     }
 
-    /// What its items were worth in US dollars together.
-    async fn total_usd(&self) -> Exact {
-        Exact::money(self.group.total_usd, USD_PLACES)
+    /// What its items were worth in US dollars together; null where that is not known of one.
+    async fn total_usd(&self) -> Option<Exact> {
+        in_dollars(self.group.total_usd)
     }
 
     /// What was paid, in the asset: the sum of its items.
@@ -187,9 +202,10 @@ impl InvoiceItem {
     }
 
     /// What that was worth in US dollars: of a prepayment the price that it was offered for, of anything else by the rate that
-    /// was observed last when it was paid, rounded half up to cents.
-    async fn usd(&self) -> Exact {
-        Exact::money(self.item.usd, USD_PLACES)
+    /// was observed last when it was paid, rounded half up to cents. What is given back has the worth of what it gives back. Null
+    /// where there was no rate.
+    async fn usd(&self) -> Option<Exact> {
+        in_dollars(self.item.usd)
     }
 
     /// The app's picture, as it was when the invoice was issued.

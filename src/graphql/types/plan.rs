@@ -59,7 +59,7 @@ impl Plan {
         &self.0.resource_type
     }
 
-    /// Per period.
+    /// Per period; by the hour (HOUR) at the currency's ledger places, else at its display places.
     async fn price(&self) -> Inline<Money> {
         Money::inline(domain::money::Money::new(self.0.price, self.0.currency))
     }
