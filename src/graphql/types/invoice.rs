@@ -15,6 +15,7 @@ use crate::graphql::at_hand::{AtHand, Inline, InlineList};
 use crate::graphql::enums::InvoiceStatus;
 use crate::graphql::error::ApiError;
 use crate::graphql::invoice_links::Form;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Code, Day, Exact, Instant};
 use crate::graphql::session::session;
@@ -35,7 +36,6 @@ connection!(
     InvoicesOf,
     {
         /// The months (their first days) whose drafts are missing here, as the rate is not known of something that was paid then.
-        #[graphql(complexity = 50)]
         async fn unvalued_months(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Day>> {
             let repository = session(ctx)?.repository();
             let months = repository.unvalued_months(self.0.more.account).await.map_err(ApiError::from)?;
@@ -97,7 +97,6 @@ impl Invoice {
     }
 
     /// One for each asset that was paid with.
-    #[graphql(complexity = "3 * child_complexity + 1")]
     async fn groups(&self) -> InlineList<InvoiceGroup> {
         let period = self.0.period;
         let group = |group: &Arc<domain::invoice::Group>| InvoiceGroup { group: Arc::clone(group), period };
@@ -155,7 +154,6 @@ impl InvoiceGroup {
     }
 
     /// What was paid and given back, oldest first; then burst, one for each resource.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn items(&self) -> InlineList<InvoiceItem> {
         let currency = self.group.currency;
         let item = |item: &Arc<domain::invoice::Item>| InvoiceItem { item: Arc::clone(item), currency };
@@ -198,14 +196,12 @@ impl InvoiceItem {
     }
 
     /// The prepayment that was paid, or given back.
-    async fn prepayment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Prepayment>> {
-        let Some(id) = self.item.prepayment else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Prepayment))
+    async fn prepayment(&self, ctx: &Context<'_>) -> Nullable<Prepayment> {
+        nullable::load(ctx, self.item.prepayment, Prepayment).await
     }
 
     /// The bill that was paid.
-    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        let Some(id) = self.item.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill::from))
+    async fn bill(&self, ctx: &Context<'_>) -> Nullable<Bill> {
+        nullable::load(ctx, self.item.bill, Bill::from).await
     }
 }
