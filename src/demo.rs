@@ -336,7 +336,10 @@ async fn make_rules(app: &App, repository: &Repository, currency: CurrencyCode) 
         set_by: "demo".to_owned(),
         now,
     };
-    repository.price_rules_set(wanted, digest).await?.map_err(|refusal| DemoError::Rules(refusal.message))?;
+    repository
+        .price_rules_set(wanted, digest.into())
+        .await?
+        .map_err(|refusal| DemoError::Rules(refusal.message))?;
     Ok(())
 }
 

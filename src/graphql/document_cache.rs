@@ -1,14 +1,15 @@
 //! Parsed documents: clients send the same few texts over and over, and parsing them is a fifth of a request's work.
+//! Each is kept for each of its operations that is run, without the others.
 
 use std::sync::Arc;
 
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{Request, ServerError};
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
-use super::document_cost::{DOCUMENT_COST_MAX, document_cost};
+use super::document_cost::require_affordable;
+use super::operation::Operation;
 
 /// The texts that are kept, over all, in bytes.
 const BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -59,17 +60,37 @@ fn after_string(text: &str) -> Option<&str> {
     }
 }
 
-#[derive(Clone)]
-struct ByText;
+/// Which operation of which document.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    text: String,
+    operation: Option<String>,
+}
 
-impl Weighter<String, Arc<ExecutableDocument>> for ByText {
-    fn weight(&self, text: &String, _: &Arc<ExecutableDocument>) -> u64 {
-        text.len() as u64
+/// The same, as a request says it.
+#[derive(Hash)]
+struct Asked<'r> {
+    text: &'r str,
+    operation: Option<&'r str>,
+}
+
+impl Equivalent<Key> for Asked<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.text == key.text && self.operation == key.operation.as_deref()
     }
 }
 
-/// The documents that were parsed lately.
-pub struct DocumentCache(Cache<String, Arc<ExecutableDocument>, ByText>);
+#[derive(Clone)]
+struct ByText;
+
+impl Weighter<Key, Arc<Operation>> for ByText {
+    fn weight(&self, key: &Key, _: &Arc<Operation>) -> u64 {
+        key.text.len() as u64
+    }
+}
+
+/// The operations that were run lately.
+pub struct DocumentCache(Cache<Key, Arc<Operation>, ByText>);
 
 impl Default for DocumentCache {
     fn default() -> Self {
@@ -78,31 +99,32 @@ impl Default for DocumentCache {
 }
 
 impl DocumentCache {
-    /// Gives the request its parsed document.
-    pub fn parse(&self, request: &mut Request) -> Result<Arc<ExecutableDocument>, ServerError> {
-        let document = match self.0.get(request.query.as_str()) {
-            Some(document) => document,
-            None => {
-                match nesting(&request.query) {
-                    None => return Err(ServerError::new("a string does not end", None)),
-                    Some(depth) if depth > NESTING_MAX => {
-                        return Err(ServerError::new("the query is nested too deep", None));
-                    }
-                    Some(_) => {}
-                }
-                let document = Arc::new(parse_query(&request.query)?);
-                if document_cost(&document) > DOCUMENT_COST_MAX {
-                    return Err(ServerError::new("the query is too complex", None));
-                }
-                if request.query.len() <= TEXT_BYTES_MAX {
-                    self.0.insert(request.query.clone(), Arc::clone(&document));
-                }
-                document
-            }
-        };
-        request.set_parsed_query(ExecutableDocument::clone(&document));
-        Ok(document)
+    /// The operation that a request runs.
+    pub fn operation(&self, request: &Request) -> Result<Arc<Operation>, ServerError> {
+        let asked = Asked { text: &request.query, operation: request.operation_name.as_deref() };
+        if let Some(operation) = self.0.get(&asked) {
+            return Ok(operation);
+        }
+        let operation = Arc::new(parse(&asked)?);
+        if asked.text.len() <= TEXT_BYTES_MAX {
+            let key = Key { text: asked.text.to_owned(), operation: request.operation_name.clone() };
+            self.0.insert(key, Arc::clone(&operation));
+        }
+        Ok(operation)
     }
+}
+
+fn parse(asked: &Asked<'_>) -> Result<Operation, ServerError> {
+    match nesting(asked.text) {
+        None => return Err(ServerError::new("a string does not end", None)),
+        Some(depth) if depth > NESTING_MAX => {
+            return Err(ServerError::new("the query is nested too deep", None));
+        }
+        Some(_) => {}
+    }
+    let document = parse_query(asked.text)?;
+    require_affordable(&document)?;
+    Operation::of(document, asked.operation)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
-//! What a document costs before anything is known of its data: fragments count wherever they are spread, for a few that
-//! spread each other twice stand for billions of fields; and lists of the schema itself count by their length, which
-//! the limit of complexity leaves out.
+//! What a document stands for before anything is known of its data: fragments count wherever they are spread, for a few
+//! that spread each other twice stand for billions of fields; and lists of the schema itself count by their length, which
+//! graphql/cost.rs leaves out.
 
 use std::collections::HashMap;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, Selection, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
+use async_graphql::{Positioned, ServerError};
 
 /// The most that a document may cost. GraphiQL's own look at the schema takes less than half.
-pub(super) const DOCUMENT_COST_MAX: usize = 200_000;
+const DOCUMENT_COST_MAX: usize = 200_000;
 
 /// Selections within selections, fragments included: no document that may be executed has so many.
 const DEPTH_MAX: usize = 200;
@@ -32,20 +33,21 @@ struct Walk<'d> {
 impl<'d> Walk<'d> {
     fn selections(&mut self, set: &'d SelectionSet, depth: usize) -> usize {
         let Some(below) = depth.checked_sub(1) else { return usize::MAX };
-        let mut cost = 0_usize;
-        for selection in &set.items {
-            let of_it = match &selection.node {
-                Selection::Field(field) => {
-                    let field = &field.node;
-                    let inner = self.selections(&field.selection_set.node, below);
-                    inner.saturating_mul(length_of(&field.name.node))
-                }
-                Selection::InlineFragment(inline) => self.selections(&inline.node.selection_set.node, below),
-                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, below),
-            };
-            cost = cost.saturating_add(of_it).saturating_add(1);
-        }
-        cost
+        let costs = set.items.iter().map(|selection| self.selection(&selection.node, below));
+        costs.fold(0, usize::saturating_add)
+    }
+
+    fn selection(&mut self, selection: &'d Selection, below: usize) -> usize {
+        let inner = match selection {
+            Selection::Field(field) => {
+                let field = &field.node;
+                let inner = self.selections(&field.selection_set.node, below);
+                inner.saturating_mul(length_of(&field.name.node))
+            }
+            Selection::InlineFragment(inline) => self.selections(&inline.node.selection_set.node, below),
+            Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, below),
+        };
+        inner.saturating_add(1)
     }
 
     fn fragment(&mut self, name: &'d str, depth: usize) -> usize {
@@ -61,16 +63,43 @@ impl<'d> Walk<'d> {
     }
 }
 
-/// What the document costs, over all its operations.
-pub(super) fn document_cost(document: &ExecutableDocument) -> usize {
+/// What the selections of all of a document's operations cost, each with itself.
+fn costs(document: &ExecutableDocument) -> impl Iterator<Item = (usize, &Positioned<Selection>)> {
     let mut walk = Walk { document, fragments: HashMap::new() };
-    let sets: Vec<&SelectionSet> = match &document.operations {
-        DocumentOperations::Single(operation) => vec![&operation.node.selection_set.node],
-        DocumentOperations::Multiple(operations) => {
-            operations.values().map(|operation| &operation.node.selection_set.node).collect()
+    let selections =
+        document.operations.iter().flat_map(|(_, operation)| &operation.node.selection_set.node.items);
+    selections.map(move |selection| (walk.selection(&selection.node, DEPTH_MAX), selection))
+}
+
+/// Refuses a document that stands for too much.
+pub(super) fn require_affordable(document: &ExecutableDocument) -> Result<(), ServerError> {
+    let cost = costs(document).fold(0, |sum: usize, (cost, _)| sum.saturating_add(cost));
+    if cost <= DOCUMENT_COST_MAX {
+        return Ok(());
+    }
+    let dearest = costs(document).max_by_key(|(cost, _)| *cost);
+    let (share, selection) = dearest.map_or((0, None), |(cost, selection)| (cost, Some(selection)));
+    let called = selection.map_or("", |selection| called(&selection.node));
+    let message = format!(
+        "the query costs {}, and may cost {DOCUMENT_COST_MAX}, before anything is known of its data: \"{called}\" is {} of it",
+        written(cost),
+        written(share)
+    );
+    Err(ServerError::new(message, selection.map(|selection| selection.pos)))
+}
+
+fn called(selection: &Selection) -> &str {
+    match selection {
+        Selection::Field(field) => &field.node.response_key().node,
+        Selection::FragmentSpread(spread) => &spread.node.fragment_name.node,
+        Selection::InlineFragment(inline) => {
+            inline.node.type_condition.as_ref().map_or("...", |condition| &condition.node.on.node)
         }
-    };
-    sets.into_iter().fold(0, |cost: usize, set| cost.saturating_add(walk.selections(set, DEPTH_MAX)))
+    }
+}
+
+fn written(cost: usize) -> String {
+    if cost == usize::MAX { "more than can be counted".to_owned() } else { cost.to_string() }
 }
 
 #[cfg(test)]
@@ -79,7 +108,8 @@ mod tests {
     use async_graphql::parser::parse_query;
 
     fn cost(text: &str) -> usize {
-        document_cost(&parse_query(text).unwrap())
+        let document = parse_query(text).unwrap();
+        costs(&document).fold(0, |sum: usize, (cost, _)| sum.saturating_add(cost))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Inputs: ids read, texts checked, accounts found.
 
-use async_graphql::ID;
+use async_graphql::{ID, MaybeUndefined};
 
 use super::error::{ApiError, ApiResult, MutationResult};
 use super::loaders::Namespace;
@@ -104,6 +104,15 @@ pub(super) fn optional<T>(
     check: impl Fn(&str) -> Result<T, Refusal>,
 ) -> Result<Option<T>, Refusal> {
     value.as_deref().map(check).transpose()
+}
+
+/// What is to become of something that cannot be taken away: it stays if it is absent.
+pub(super) fn changed<T>(field: &'static str, value: MaybeUndefined<T>) -> Result<Option<T>, Refusal> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Err(Refusal::new(RefusalCode::Required, field, "cannot be taken away")),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+    }
 }
 
 /// The currency of that code, if the server knows it.

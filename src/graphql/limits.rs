@@ -4,7 +4,7 @@
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub depth_max: usize,
-    /// A field costs 1; what is below a list costs as often as its page is long.
+    /// A field costs 1; what is below a list costs as often as its page is long (graphql/cost.rs).
     pub complexity_max: usize,
     pub aliases_max: usize,
     pub directives_max: usize,
@@ -31,11 +31,3 @@ impl Default for Limits {
 pub const PAGE_SIZE_MAX: i32 = 100;
 /// The things on a page where nobody says how many.
 pub const PAGE_SIZE_DEFAULT: i32 = 10;
-/// Beyond every limit; so many of them still add up without overflow.
-const COST_MAX: usize = 1_000_000_000;
-
-/// What a connection costs: all below it, for each thing of its page.
-pub(super) fn page_cost(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
-    let size = first.or(last).unwrap_or(PAGE_SIZE_DEFAULT).clamp(0, PAGE_SIZE_MAX);
-    below.saturating_mul(usize::try_from(size).unwrap_or(1).max(1)).saturating_add(1).min(COST_MAX)
-}

@@ -19,9 +19,10 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::at_hand::AtHand;
-use super::error::ApiResult;
+use super::error::{ApiError, ApiResult};
 use super::lookups::Key;
 use super::pagination::{Cursor, Row};
+use super::schema_types::schema_types;
 use super::session::session;
 use crate::store::error::StoreError;
 use crate::store::repository::Repository;
@@ -96,11 +97,23 @@ impl<T: HasHeader> Listed<T> {
         ctx: &'a Context<'_>,
     ) -> BoxFuture<'a, ServerResult<Option<Value>>> {
         async move {
-            let failed =
-                |error| ctx.set_error_path(async_graphql::Error::from(error).into_server_error(ctx.item.pos));
-            T::whole(header, ctx).await.map_err(failed)?.resolve_field(ctx).await
+            match T::whole(header, ctx).await {
+                Ok(whole) => whole.resolve_field(ctx).await,
+                Err(error) => Self::failed(ctx, error),
+            }
         }
         .boxed()
+    }
+
+    /// A field that could not be read: null, if it may be.
+    fn failed(ctx: &Context<'_>, error: ApiError) -> ServerResult<Option<Value>> {
+        let error = ctx.set_error_path(async_graphql::Error::from(error).into_server_error(ctx.item.pos));
+        let field = schema_types().field(&T::type_name(), &ctx.item.node.name.node);
+        if field.is_some_and(|field| field.nullable) {
+            ctx.add_error(error);
+            return Ok(Some(Value::Null));
+        }
+        Err(error)
     }
 }
 

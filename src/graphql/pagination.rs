@@ -147,11 +147,13 @@ impl<R> Slice<R> {
             rows.remove(0);
         }
         rows.truncate(size);
+        // What is cut off by a cursor is there, whichever end the page is counted from.
+        let (at_end, at_beginning) = (page.before.is_some(), page.after.is_some());
         let skipped = page.offset > 0;
         let (has_next, has_previous) = if page.from_oldest {
-            (page.before.is_some() || skipped, more)
+            (at_end || skipped, at_beginning || more)
         } else {
-            (more, page.after.is_some() || skipped)
+            (at_end || more, at_beginning || skipped)
         };
         Self { rows, has_next, has_previous, total, more: () }
     }
@@ -244,7 +246,6 @@ macro_rules! connection_of {
             }
 
             /// How many there are over all pages.
-            #[graphql(complexity = 20)]
             async fn total_count(&self, ctx: &async_graphql::Context<'_>) -> async_graphql::Result<i64> {
                 let session = $crate::graphql::session::session(ctx)?;
                 Ok((self.0.total)(session.repository().clone()).await?)

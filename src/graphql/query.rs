@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 use chrono::Datelike;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::enums::Granularity;
 use super::error::{ApiError, ApiResult};
 use super::input::{argument_account, argument_id, may_be_kept};
-use super::limits::page_cost;
 use super::loaders::Namespace;
+use super::nullable::{self, Nullable};
 use super::pagination::PageArgs;
 use super::scalars::{Code, Day, Exact, Instant};
 use super::session::{Session, any_session, operator_session, session};
@@ -97,27 +97,29 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "An id that this server has given.")] id: ID,
-    ) -> async_graphql::Result<Option<Node>> {
-        let id = argument_id("id", &id, NodeId::parse)?;
-        Ok(node::load(session(ctx)?, id).await?)
+    ) -> Nullable<Node> {
+        nullable::of(async {
+            let id = argument_id("id", &id, NodeId::parse)?;
+            node::load(ctx, id).await
+        })
+        .await
     }
 
     /// The things of these ids, in their order; null for what is not there.
-    #[graphql(complexity = "ids.len().max(1) * child_complexity + 1")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most 100 ids that this server has given.")] ids: Vec<ID>,
-    ) -> async_graphql::Result<Vec<Option<Node>>> {
-        let session = session(ctx)?;
+    ) -> async_graphql::Result<Vec<Nullable<Node>>> {
+        session(ctx)?;
         if ids.len() > NODES_MAX {
             let message = format!("at most {NODES_MAX} ids");
             return Err(ApiError::of_argument(RefusalCode::LimitExceeded, "ids", message).into());
         }
-        let ids: Vec<NodeId> =
-            ids.iter().map(|id| argument_id("ids", id, NodeId::parse)).collect::<ApiResult<_>>()?;
-        let loading = ids.into_iter().map(|id| node::load(session, id));
-        Ok(try_join_all(loading).await?)
+        let loading = ids
+            .iter()
+            .map(|id| nullable::of(async { node::load(ctx, argument_id("ids", id, NodeId::parse)?).await }));
+        Ok(join_all(loading).await)
     }
 
     /// Who the token says is asking.
@@ -125,8 +127,7 @@ impl Query {
         Ok(Viewer(Arc::new(any_session(ctx)?.viewer().clone())))
     }
 
-    /// What this server allows: depth, complexity, page size, body size, currencies.
-    #[graphql(complexity = "20 * child_complexity + 1")]
+    /// What this server allows: depth, complexity and what costs how much, page size, body size, currencies.
     async fn service_config(&self, ctx: &Context<'_>) -> async_graphql::Result<ServiceConfig> {
         Ok(ServiceConfig::from(&*any_session(ctx)?.app))
     }
@@ -138,26 +139,30 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The account's id.")] id: Option<ID>,
         #[graphql(desc = "The account's namespace.")] namespace: Option<String>,
-    ) -> async_graphql::Result<Option<Account>> {
-        let session = session(ctx)?;
-        let found = match (id, namespace) {
-            (Some(_), Some(_)) => {
-                let message = "id and namespace cannot be used together";
-                return Err(ApiError::of_argument(RefusalCode::Invalid, "namespace", message).into());
-            }
-            (Some(id), None) => session.load(argument_id("id", &id, AccountId::parse)?).await,
-            (None, Some(namespace)) if may_be_kept(&namespace) => session.load(Namespace(namespace)).await,
-            (None, Some(_)) => Ok(None),
-            (None, None) => match session.viewer().account {
-                Some(own) => session.load(own).await,
-                None => Ok(None),
-            },
-        };
-        Ok(found?.map(Account))
+    ) -> Nullable<Account> {
+        nullable::of(async {
+            let session = session(ctx)?;
+            let found = match (id, namespace) {
+                (Some(_), Some(_)) => {
+                    let message = "id and namespace cannot be used together";
+                    return Err(ApiError::of_argument(RefusalCode::Invalid, "namespace", message));
+                }
+                (Some(id), None) => session.load(argument_id("id", &id, AccountId::parse)?).await,
+                (None, Some(namespace)) if may_be_kept(&namespace) => {
+                    session.load(Namespace(namespace)).await
+                }
+                (None, Some(_)) => Ok(None),
+                (None, None) => match session.viewer().account {
+                    Some(own) => session.load(own).await,
+                    None => Ok(None),
+                },
+            };
+            Ok(found?.map(Account))
+        })
+        .await
     }
 
     /// The accounts that the caller may see.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn accounts(
         &self,
@@ -177,7 +182,6 @@ impl Query {
     }
 
     /// The market: what can be bought.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn plans(
         &self,
@@ -197,17 +201,15 @@ impl Query {
     }
 
     /// The plan of that id, also after it was retired.
-    async fn plan(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The plan's id.")] id: ID,
-    ) -> async_graphql::Result<Option<Plan>> {
-        let id = argument_id("id", &id, PlanId::parse)?;
-        Ok(session(ctx)?.load(id).await?.map(Plan))
+    async fn plan(&self, ctx: &Context<'_>, #[graphql(desc = "The plan's id.")] id: ID) -> Nullable<Plan> {
+        nullable::of(async {
+            let id = argument_id("id", &id, PlanId::parse)?;
+            Ok(session(ctx)?.load(id).await?.map(Plan))
+        })
+        .await
     }
 
     /// What is metered or sold, by code.
-    #[graphql(complexity = "20 * child_complexity + 1")]
     async fn resources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Resource>> {
         let resources = any_session(ctx)?.repository().resource_list().await.map_err(ApiError::from)?;
         Ok(resources.into_iter().map(Arc::new).map(Resource).collect())
@@ -215,7 +217,6 @@ impl Query {
 
     /// The price rules of the account named, else of the caller's own account: its own, and the defaults that apply to
     /// it. For an operator without an account: those for everyone. In the order in which they were set.
-    #[graphql(complexity = "20 * child_complexity + 1")]
     async fn price_rules(
         &self,
         ctx: &Context<'_>,
@@ -228,17 +229,15 @@ impl Query {
     }
 
     /// Rates usage under rules that need not be stored: try a price before it is set.
-    #[graphql(complexity = "5 * child_complexity + 5_000")]
     async fn simulate_charges(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The rules, and what was used.")] input: SimulateChargesInput,
-    ) -> async_graphql::Result<Option<Charge>> {
-        Ok(Some(simulation::simulate(session(ctx)?, ctx, input).await?))
+    ) -> Nullable<Charge> {
+        nullable::of(async { Ok(Some(simulation::simulate(session(ctx)?, ctx, input).await?)) }).await
     }
 
     /// The orders of the account named, else of the caller's account and its sub-accounts; operators: of all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn orders(
         &self,
@@ -265,22 +264,24 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The order's id.")] id: Option<ID>,
         #[graphql(desc = "The order's number.")] number: Option<String>,
-    ) -> async_graphql::Result<Option<Order>> {
-        let session = session(ctx)?;
-        let found = match named(id, number, OrderId::parse)? {
-            Named::Id(id) => session.load(id).await,
-            Named::Number(number) => session
-                .repository()
-                .order_by_number(&number)
-                .await
-                .map(|row| row.map(Arc::new))
-                .map_err(ApiError::from),
-        };
-        Ok(found?.map(Order::from))
+    ) -> Nullable<Order> {
+        nullable::of(async {
+            let session = session(ctx)?;
+            let found = match named(id, number, OrderId::parse)? {
+                Named::Id(id) => session.load(id).await,
+                Named::Number(number) => session
+                    .repository()
+                    .order_by_number(&number)
+                    .await
+                    .map(|row| row.map(Arc::new))
+                    .map_err(ApiError::from),
+            };
+            Ok(found?.map(Order::from))
+        })
+        .await
     }
 
     /// The bills of the account named, else of the caller's account and its sub-accounts; operators: of all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn bills(
         &self,
@@ -307,22 +308,24 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The bill's id.")] id: Option<ID>,
         #[graphql(desc = "The bill's number.")] number: Option<String>,
-    ) -> async_graphql::Result<Option<Bill>> {
-        let session = session(ctx)?;
-        let found = match named(id, number, BillId::parse)? {
-            Named::Id(id) => session.load(id).await,
-            Named::Number(number) => session
-                .repository()
-                .bill_by_number(&number)
-                .await
-                .map(|row| row.map(Arc::new))
-                .map_err(ApiError::from),
-        };
-        Ok(found?.map(Bill::from))
+    ) -> Nullable<Bill> {
+        nullable::of(async {
+            let session = session(ctx)?;
+            let found = match named(id, number, BillId::parse)? {
+                Named::Id(id) => session.load(id).await,
+                Named::Number(number) => session
+                    .repository()
+                    .bill_by_number(&number)
+                    .await
+                    .map(|row| row.map(Arc::new))
+                    .map_err(ApiError::from),
+            };
+            Ok(found?.map(Bill::from))
+        })
+        .await
     }
 
     /// What was consumed by the account named, else by the caller's account and its sub-accounts; operators: by all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn records(
         &self,
@@ -349,23 +352,25 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The record's id.")] id: Option<ID>,
         #[graphql(desc = "The record's number.")] number: Option<String>,
-    ) -> async_graphql::Result<Option<ConsumptionRecord>> {
-        let session = session(ctx)?;
-        let found = match named(id, number, RecordId::parse)? {
-            Named::Id(id) => session.load(id).await,
-            Named::Number(number) => session
-                .repository()
-                .record_by_number(&number)
-                .await
-                .map(|row| row.map(Arc::new))
-                .map_err(ApiError::from),
-        };
-        Ok(found?.map(ConsumptionRecord))
+    ) -> Nullable<ConsumptionRecord> {
+        nullable::of(async {
+            let session = session(ctx)?;
+            let found = match named(id, number, RecordId::parse)? {
+                Named::Id(id) => session.load(id).await,
+                Named::Number(number) => session
+                    .repository()
+                    .record_by_number(&number)
+                    .await
+                    .map(|row| row.map(Arc::new))
+                    .map_err(ApiError::from),
+            };
+            Ok(found?.map(ConsumptionRecord))
+        })
+        .await
     }
 
     /// What came in over a window of time: the recharges of the account named, else of the caller's account and its
     /// sub-accounts; operators: of all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn recharge_records(
         &self,
@@ -389,7 +394,6 @@ impl Query {
 
     /// What was paid, or is to be paid, for apps beforehand: by the account named, else by the caller's account and its
     /// sub-accounts; operators: by all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn prepayments(
         &self,
@@ -412,7 +416,6 @@ impl Query {
 
     /// What was paid by the month: the invoices of the account named, with its drafts, else those issued to the caller's
     /// account and its sub-accounts, with the drafts of the caller's own; operators: those issued to all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn invoices(
         &self,
@@ -433,25 +436,21 @@ impl Query {
     }
 
     /// The kinds of product.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn resource_types(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
         Ok(labels_of(session(ctx)?, LabelList::ResourceType).await?)
     }
 
     /// How orders come about.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn order_types(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
         Ok(CodeLabel::all(&label::order_types(), session(ctx)?.language))
     }
 
     /// Where orders stand.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn order_states(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
         Ok(CodeLabel::all(&label::order_states(), session(ctx)?.language))
     }
 
     /// Where the provider runs.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn datacenters(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<CodeLabel>> {
         Ok(labels_of(session(ctx)?, LabelList::Datacenter).await?)
     }
@@ -462,14 +461,12 @@ impl Query {
     }
 
     /// Of each pair of currencies the rate that was observed last.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn exchange_rates(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ExchangeRate>> {
         let rates = session(ctx)?.repository().exchange_rates().await.map_err(ApiError::from)?;
         Ok(rates.iter().map(ExchangeRate::from).collect())
     }
 
     /// The licences that can be used, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     async fn licenses(
         &self,
         ctx: &Context<'_>,
@@ -487,25 +484,22 @@ impl Query {
     }
 
     /// The discounts on subscriptions, the shortest term first.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn discounts(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<TermDiscount>> {
         let discounts = session(ctx)?.repository().term_discounts().await.map_err(ApiError::from)?;
         Ok(discounts.into_iter().map(TermDiscount::from).collect())
     }
 
     /// The price of capacity: `amount` things of `size`, for an hour on demand, or for months less the term discount.
-    #[graphql(complexity = "child_complexity + 20")]
     async fn price(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What, how much of it, and for how long.")] input: PriceInput,
-    ) -> async_graphql::Result<Option<PriceQuote>> {
-        Ok(Some(price::quote(session(ctx)?, input).await?))
+    ) -> Nullable<PriceQuote> {
+        nullable::of(async { Ok(Some(price::quote(session(ctx)?, input).await?)) }).await
     }
 
     /// The movements of money of the account named, else of the caller's account and its sub-accounts; operators: of
     /// all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn transactions(
         &self,
@@ -531,14 +525,16 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The transaction's id.")] id: ID,
-    ) -> async_graphql::Result<Option<Transaction>> {
-        let id = argument_id("id", &id, TransactionId::parse)?;
-        Ok(session(ctx)?.load(id).await?.map(Transaction))
+    ) -> Nullable<Transaction> {
+        nullable::of(async {
+            let id = argument_id("id", &id, TransactionId::parse)?;
+            Ok(session(ctx)?.load(id).await?.map(Transaction))
+        })
+        .await
     }
 
     /// The changes of the balance of the account named, else of the caller's account and its sub-accounts; operators:
     /// of all.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn ledger(
         &self,
@@ -566,22 +562,24 @@ impl Query {
         #[graphql(desc = "The account whose money was to move; default: the caller's own.")]
         account_id: Option<ID>,
         #[graphql(desc = "The key.")] key: String,
-    ) -> async_graphql::Result<Option<IdempotentResult>> {
-        let session = session(ctx)?;
-        let Some(account) = argument_account(account_id)?.or(session.viewer().account) else {
-            let message = "an operator has no account of its own";
-            return Err(ApiError::of_argument(RefusalCode::Required, "accountId", message).into());
-        };
-        // A key that cannot be kept holds nothing; the account is looked up all the same.
-        let key = if may_be_kept(&key) { key } else { String::new() };
-        let answer = session.repository().answer(account, key).await.map_err(ApiError::from)?;
-        Ok(answer.map(IdempotentResult))
+    ) -> Nullable<IdempotentResult> {
+        nullable::of(async {
+            let session = session(ctx)?;
+            let Some(account) = argument_account(account_id)?.or(session.viewer().account) else {
+                let message = "an operator has no account of its own";
+                return Err(ApiError::of_argument(RefusalCode::Required, "accountId", message));
+            };
+            // A key that cannot be kept holds nothing; the account is looked up all the same.
+            let key = if may_be_kept(&key) { key } else { String::new() };
+            let answer = session.repository().answer(account, key).await.map_err(ApiError::from)?;
+            Ok(answer.map(IdempotentResult))
+        })
+        .await
     }
 
     /// What an account used of a resource, a point for each hour, day or month that reaches into the window. A point of
     /// what adds up is the sum, of others the greatest value, or the last, the average or the 95th percentile of the
     /// 5-minute values over all subjects. A gauge holds what was reported last for an hour at the most. Up to 1,500 points.
-    #[graphql(complexity = "200 + child_complexity")]
     async fn usage(
         &self,
         ctx: &Context<'_>,
@@ -612,14 +610,16 @@ impl Query {
             desc = "The burst level, 0 to 20; absent: the current one, or 0 where no capacity is declared."
         )]
         level: Option<i32>,
-    ) -> async_graphql::Result<Option<PriceQuote>> {
-        let (amount, currency) = (amount.value, currency.0);
-        let asked = price::Capacity { resource, amount, seconds, currency, level };
-        Ok(price::charge(session(ctx)?, asked).await?)
+    ) -> Nullable<PriceQuote> {
+        nullable::of(async {
+            let (amount, currency) = (amount.value, currency.0);
+            let asked = price::Capacity { resource, amount, seconds, currency, level };
+            price::charge(session(ctx)?, asked).await
+        })
+        .await
     }
 
     /// Operators: the runs that close a month for the accounts of a time zone, newest month first; at most 1,000.
-    #[graphql(complexity = "50 * child_complexity + 100")]
     async fn billing_runs(
         &self,
         ctx: &Context<'_>,
@@ -634,14 +634,16 @@ impl Query {
 
     /// Checks the ledger of one account. Without accountId, operators only: those of the next 1,000 accounts, continued
     /// from where the last call stopped.
-    #[graphql(complexity = "1000 + child_complexity")]
     async fn ledger_health(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The account whose ledger is checked.")] account_id: Option<ID>,
-    ) -> async_graphql::Result<Option<LedgerHealth>> {
-        let account = argument_account(account_id)?;
-        let report = session(ctx)?.repository().ledger_health(account).await.map_err(ApiError::from)?;
-        Ok(Some(LedgerHealth(report)))
+    ) -> Nullable<LedgerHealth> {
+        nullable::of(async {
+            let account = argument_account(account_id)?;
+            let report = session(ctx)?.repository().ledger_health(account).await.map_err(ApiError::from)?;
+            Ok(Some(LedgerHealth(report)))
+        })
+        .await
     }
 }

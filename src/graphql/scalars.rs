@@ -1,11 +1,59 @@
-//! Scalars: exact decimals, instants, currency codes.
+//! Scalars: exact decimals, instants, currency codes; and what values of every scalar are checked by.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{ID, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 
 use crate::clock::to_microseconds;
 use crate::domain::money::{CurrencyCode, format_decimal, parse_decimal};
+
+/// Tells what is wrong with a value that is not read as the scalar.
+pub(super) type Check = fn(&Value) -> Result<(), String>;
+
+/// What values of a scalar are checked by before anything of their request is executed: what it lets through, is read.
+/// None of a scalar that no input has (a test holds it).
+pub(super) fn check_of(scalar: &str) -> Option<Check> {
+    Some(match scalar {
+        "Int" => |value| match value {
+            Value::Number(number) => match number.as_i64().map(i32::try_from) {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(_)) => Err(format!("must be from {} to {}", i32::MIN, i32::MAX)),
+                None => Err("must be a whole number that fits into 32 bits".to_owned()),
+            },
+            _ => Err(expected("Int", kind_of(value))),
+        },
+        "Boolean" => require_valid::<bool>,
+        "String" => require_valid::<String>,
+        "ID" => require_valid::<ID>,
+        "Decimal" => |value| Exact::read(value).map(drop),
+        "DateTime" => |value| Instant::read(value).map(drop),
+        "Date" => |value| Day::read(value).map(drop),
+        "CurrencyCode" => |value| Code::read(value).map(drop),
+        _ => return None,
+    })
+}
+
+fn require_valid<T: ScalarType + async_graphql::InputType>(value: &Value) -> Result<(), String> {
+    if T::is_valid(value) { Ok(()) } else { Err(expected(&T::type_name(), kind_of(value))) }
+}
+
+/// That a value of another type was expected.
+pub(super) fn expected(type_name: &str, found: &str) -> String {
+    format!("expected type \"{type_name}\", found {found}")
+}
+
+/// What a value is, for people; it may be too long to be repeated.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Number(_) => "a number",
+        Value::String(_) | Value::Binary(_) => "a text",
+        Value::Boolean(_) => "a boolean",
+        Value::Enum(_) => "a name",
+        Value::List(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
 
 /// An exact decimal number of up to 28 significant digits. Written as a string without exponent ("0.0075"); read from
 /// a string or an integer, never from a float.
@@ -26,6 +74,16 @@ impl Exact {
     pub fn money(value: Decimal, places: u32) -> Self {
         Self { value, places }
     }
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let parsed = match value {
+            Value::String(text) => parse_decimal(text),
+            Value::Number(number) if !number.is_f64() => parse_decimal(&number.to_string()),
+            Value::Number(_) => Err("floats are not exact: write the number as a string"),
+            _ => return Err(expected("Decimal", kind_of(value))),
+        };
+        parsed.map(Self::number).map_err(str::to_owned)
+    }
 }
 
 /// An exact decimal number of up to 28 significant digits. Written as a string without exponent ("0.0075"); read from
@@ -33,13 +91,11 @@ impl Exact {
 #[Scalar(name = "Decimal")]
 impl ScalarType for Exact {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let parsed = match &value {
-            Value::String(text) => parse_decimal(text),
-            Value::Number(number) if !number.is_f64() => parse_decimal(&number.to_string()),
-            Value::Number(_) => Err("floats are not exact: write the number as a string"),
-            _ => return Err(InputValueError::expected_type(value)),
-        };
-        parsed.map(Self::number).map_err(InputValueError::custom)
+        Self::read(&value).map_err(InputValueError::custom)
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::read(value).is_ok()
     }
 
     fn to_value(&self) -> Value {
@@ -51,14 +107,24 @@ impl ScalarType for Exact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instant(pub DateTime<Utc>);
 
+impl Instant {
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::String(text) = value else { return Err(expected("DateTime", kind_of(value))) };
+        DateTime::parse_from_rfc3339(text)
+            .map(|instant| Self(to_microseconds(instant.with_timezone(&Utc))))
+            .map_err(|_| "an instant such as \"2026-11-21T04:48:01Z\" is expected".to_owned())
+    }
+}
+
 /// An instant, RFC 3339 with an offset ("2026-11-21T04:48:01.5+08:00"); kept to the microsecond, answered in UTC.
 #[Scalar(name = "DateTime")]
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        DateTime::parse_from_rfc3339(text)
-            .map(|instant| Self(to_microseconds(instant.with_timezone(&Utc))))
-            .map_err(|_| InputValueError::custom("an instant such as \"2026-11-21T04:48:01Z\" is expected"))
+        Self::read(&value).map_err(InputValueError::custom)
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::read(value).is_ok()
     }
 
     fn to_value(&self) -> Value {
@@ -70,14 +136,24 @@ impl ScalarType for Instant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day(pub NaiveDate);
 
+impl Day {
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::String(text) = value else { return Err(expected("Date", kind_of(value))) };
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        let day = day.filter(|day| (1..=9999).contains(&day.year()) && day.to_string() == *text);
+        day.map(Self).ok_or_else(|| "a day such as \"2026-11-21\" is expected".to_owned())
+    }
+}
+
 /// A calendar day, YYYY-MM-DD.
 #[Scalar(name = "Date")]
 impl ScalarType for Day {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-        let day = day.filter(|day| (1..=9999).contains(&day.year()) && day.to_string() == *text);
-        day.map(Self).ok_or_else(|| InputValueError::custom("a day such as \"2026-11-21\" is expected"))
+        Self::read(&value).map_err(InputValueError::custom)
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::read(value).is_ok()
     }
 
     fn to_value(&self) -> Value {
@@ -89,14 +165,23 @@ impl ScalarType for Day {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code(pub CurrencyCode);
 
+impl Code {
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::String(text) = value else { return Err(expected("CurrencyCode", kind_of(value))) };
+        let code = CurrencyCode::parse(text).map(Self);
+        code.ok_or_else(|| "a currency code such as \"USD\" is expected".to_owned())
+    }
+}
+
 /// An ISO 4217 code (USD, CNY), or the code of a token that the server knows (USDT_ERC20).
 #[Scalar(name = "CurrencyCode")]
 impl ScalarType for Code {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        CurrencyCode::parse(text)
-            .map(Self)
-            .ok_or_else(|| InputValueError::custom("a currency code such as \"USD\" is expected"))
+        Self::read(&value).map_err(InputValueError::custom)
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::read(value).is_ok()
     }
 
     fn to_value(&self) -> Value {

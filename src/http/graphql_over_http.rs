@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, Variables};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -214,18 +214,18 @@ async fn execute(
     headers: &HeaderMap,
     viewer: Arc<Viewer>,
     format: Format,
-    mut request: Request,
+    request: Request,
     query_only: bool,
 ) -> Answer {
-    let document = match state.documents.parse(&mut request) {
-        Ok(document) => document,
+    let operation = match state.documents.operation(&request) {
+        Ok(operation) => operation,
         Err(error) => {
             let mut response = Response::from_errors(vec![error]);
             give_codes(&mut response);
             return written(format, refused_status(format), &response);
         }
     };
-    if query_only && !is_query(&document, request.operation_name.as_deref()) {
+    if query_only && operation.ty() != OperationType::Query {
         let error = ApiError::bad_request("a GET can only query: send a POST");
         let mut answer = failed(format, StatusCode::METHOD_NOT_ALLOWED, error);
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -234,7 +234,7 @@ async fn execute(
     let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
     let session = Session::new(Arc::clone(&state.app), language(headers), Arc::clone(&lookups));
     let request = request.data(session);
-    let answered = lookups.drive(state.executor.execute(request));
+    let answered = lookups.drive(state.executor.execute(request, &operation));
     let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {
         let error = ApiError::new("UNAVAILABLE", "the request took too long");
         return failed(format, StatusCode::GATEWAY_TIMEOUT, error);
@@ -265,15 +265,6 @@ fn give_codes(response: &mut Response) {
             extensions.set("code", "BAD_REQUEST");
         }
     }
-}
-
-fn is_query(document: &ExecutableDocument, operation_name: Option<&str>) -> bool {
-    let mut operations = document.operations.iter();
-    let named = |name: Option<&async_graphql::Name>| match operation_name {
-        Some(wanted) => name.is_none_or(|name| name.as_str() == wanted),
-        None => true,
-    };
-    operations.all(|(name, operation)| !named(name) || operation.node.ty == OperationType::Query)
 }
 
 fn not_acceptable() -> Answer {

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::statement::{Columns, Statement};
 use super::{Conn, accounts, execute, keys, rows, select_from};
-use crate::domain::command::{Answer, Mutation};
+use crate::domain::command::{Answer, Fingerprints, Mutation};
 use crate::domain::ids::{AccountId, PriceDefinitionId};
 use crate::domain::ledger::Hash;
 use crate::domain::price_rule::{
@@ -99,8 +99,8 @@ fn made(outcome: Result<Vec<PriceRule>, Stop>) -> Made {
 }
 
 /// Sets rules, all or none; a key that has set them before answers them as they are now.
-pub async fn rules_set(conn: &mut AsyncPgConnection, wanted: &RulesToSet, fingerprint: Hash) -> Made {
-    let key = Key { account: wanted.account, key: &wanted.key, mutation: Mutation::SetPrices, fingerprint };
+pub async fn rules_set(conn: &mut AsyncPgConnection, wanted: &RulesToSet, asked: Fingerprints) -> Made {
+    let key = Key { account: wanted.account, key: &wanted.key, mutation: Mutation::SetPrices, asked };
     let outcome = conn
         .transaction(async |conn| {
             let conn: Conn<'_> = conn;
@@ -194,7 +194,7 @@ pub async fn rule_end(conn: &mut AsyncPgConnection, ending: &RuleToEnd, fingerpr
                 account: rule.account,
                 key: &ending.key,
                 mutation: Mutation::EndPriceRule,
-                fingerprint,
+                asked: fingerprint.into(),
             };
             if let Some(ids) = key.held(conn).await? {
                 return Ok(rule_by_ids(conn, ids).await?);
@@ -219,7 +219,7 @@ struct Key<'k> {
     account: Option<AccountId>,
     key: &'k str,
     mutation: Mutation,
-    fingerprint: Hash,
+    asked: Fingerprints,
 }
 
 impl Key<'_> {
@@ -234,7 +234,7 @@ impl Key<'_> {
         accounts::account_hold(conn, owner).await?;
         let answers = keys::answer_by_keys(conn, vec![owner.0], vec![self.key.to_owned()]).await?;
         let Some((_, answer)) = answers.into_iter().next() else { return Ok(None) };
-        answer.require_same(self.mutation, self.fingerprint)?;
+        answer.require_same(self.mutation, &self.asked)?;
         Ok(Some(keys::price_rules_of_key(conn, owner.0, self.key.to_owned()).await?))
     }
 
@@ -242,7 +242,7 @@ impl Key<'_> {
         let answer = Answer {
             key: self.key.to_owned(),
             mutation: self.mutation,
-            fingerprint: self.fingerprint,
+            fingerprint: self.asked.own,
             transaction: None,
             order: None,
             bill: None,

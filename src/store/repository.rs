@@ -36,7 +36,7 @@ use crate::domain::billing_run::BillingRun;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::Month;
-use crate::domain::command::Answer;
+use crate::domain::command::{Answer, Fingerprints};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId,
@@ -575,13 +575,13 @@ impl Repository {
     pub async fn price_rules_set(
         &self,
         wanted: RulesToSet,
-        fingerprint: Digest,
+        asked: Fingerprints,
     ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
         self.require_operator()?;
         let database = self.store.database.clone();
         let setting = tokio::spawn(async move {
             let mut conn = database.connection().await?;
-            let made = price_rules::rules_set(&mut conn, &wanted, fingerprint).await;
+            let made = price_rules::rules_set(&mut conn, &wanted, asked).await;
             kept_if_usable(&database, conn, made).await
         });
         Ok(joined(setting).await?)

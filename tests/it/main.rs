@@ -41,6 +41,7 @@ mod private_cluster;
 mod rating_cases;
 mod rating_properties;
 mod reading;
+mod requests;
 mod same_ledger;
 mod schema;
 mod statements;

@@ -64,7 +64,7 @@ pub fn decide(
     now: DateTime<Utc>,
 ) -> Result<Decision, Refusal> {
     if let Some(answer) = command.key.as_ref().and_then(|key| book.answers.get(key)) {
-        return repeat(answer, command);
+        return repeat(answer, command, catalogue);
     }
     let mut draft = Draft::begin(book, catalogue, command.dry_run, now)?;
     let made = match &command.action {
@@ -106,9 +106,15 @@ pub fn decide(
     Ok(draft.finish(command, made))
 }
 
-fn repeat(answer: &Answer, command: &Command) -> Result<Decision, Refusal> {
+fn repeat(answer: &Answer, command: &Command, catalogue: &Catalogue) -> Result<Decision, Refusal> {
     if let Some(mutation) = command.action.mutation() {
-        answer.require_same(mutation, command.action.fingerprint())?;
+        let sold_in = match &command.action {
+            Action::Checkout(checkout) => {
+                catalogue.plans.get(&checkout.plan).and_then(|plan| plan.region.as_deref())
+            }
+            _ => None,
+        };
+        answer.require_same(mutation, &command.action.fingerprints(sold_in))?;
     }
     Ok(Decision { done: Done::Before(answer.clone()), change: None })
 }

@@ -14,7 +14,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{input_id, known_currency, optional};
+use crate::graphql::input::{changed, input_id, known_currency, optional};
 use crate::graphql::payload::answer;
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
@@ -94,17 +94,17 @@ pub struct RetirePlanPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What is to change of a plan; what is absent stays. Orders keep what they were bought at until they renew.
+/// What is to change of a plan; what is absent stays, and null is refused where nothing can be taken away. Orders keep what they were bought at until they renew.
 #[derive(InputObject)]
 pub struct UpdatePlanInput {
     /// The plan.
     plan_id: ID,
     /// Its name, for people.
-    name: Option<String>,
+    name: MaybeUndefined<String>,
     /// What it is, for people.
-    description: Option<String>,
+    description: MaybeUndefined<String>,
     /// Per period, in the plan's currency; zero or more, at the display places, by the hour at the ledger places.
-    price: Option<MoneyInput>,
+    price: MaybeUndefined<MoneyInput>,
     /// Once, in the first bill, in the plan's currency, at its display places; null takes it away.
     once_price: MaybeUndefined<MoneyInput>,
 }
@@ -218,9 +218,11 @@ async fn update_plan(session: &Session, input: UpdatePlanInput) -> MutationResul
         once_price(&currency, "oncePrice.amount", amount)
     };
     let patch = PlanPatch {
-        name: optional(input.name, |name| text::name("name", name))?,
-        description: optional(input.description, |text| text::free_text("description", text))?,
-        price: input.price.map(new_price).transpose()?,
+        name: optional(changed("name", input.name)?, |name| text::name("name", name))?,
+        description: optional(changed("description", input.description)?, |text| {
+            text::free_text("description", text)
+        })?,
+        price: changed("price", input.price)?.map(new_price).transpose()?,
         once_price: match input.once_price {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),

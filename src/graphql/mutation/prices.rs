@@ -1,13 +1,15 @@
 //! Operators: what consumption costs.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use rust_decimal::Decimal;
 use std::sync::Arc;
 
-use crate::domain::command::fingerprint;
-use crate::domain::ids::PriceRuleId;
+use crate::domain::command::{Fingerprints, fingerprint};
+use crate::domain::ids::{AccountId, PriceRuleId};
 use crate::domain::plan::Resource as DomainResource;
 use crate::domain::price_rule::{
-    PriceRule as DomainRule, RULES_AT_ONCE_MAX, RuleToEnd, RuleToSet, RulesToSet,
+    NewDefinition, PriceRule as DomainRule, RULES_AT_ONCE_MAX, RuleToEnd, RuleToSet, RulesToSet, Stated,
+    Terms,
 };
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::{self, idempotency_key};
@@ -195,7 +197,7 @@ async fn set_prices(session: &Session, input: SetPricesInput) -> MutationResult<
             stated: definition.stated,
         });
     }
-    let digest = fingerprint(&(account, &rules));
+    let asked = fingerprints(account, &rules);
     let wanted = RulesToSet {
         account,
         key,
@@ -205,7 +207,26 @@ async fn set_prices(session: &Session, input: SetPricesInput) -> MutationResult<
         set_by: session.viewer().subject.clone(),
         now: session.app.clock.now(),
     };
-    Ok(session.repository().price_rules_set(wanted, digest).await??)
+    Ok(session.repository().price_rules_set(wanted, asked).await??)
+}
+
+/// What is asked for, whether or not discounts name their default, which may be kept either way.
+fn fingerprints(account: Option<AccountId>, rules: &[RuleToSet]) -> Fingerprints {
+    let digest = |rules: &[RuleToSet]| fingerprint(&(account, rules));
+    let with = |percent: Option<Decimal>| {
+        digest(&rules.iter().cloned().map(|rule| with_default_percent(rule, percent)).collect::<Vec<_>>())
+    };
+    Fingerprints { own: with(None), others: vec![with(Some(Decimal::ONE_HUNDRED)), digest(rules)] }
+}
+
+/// The same, with a discount's default written so.
+fn with_default_percent(mut rule: RuleToSet, written: Option<Decimal>) -> RuleToSet {
+    if let Stated::New(NewDefinition { terms: Terms::Discount(discount), .. }) = &mut rule.stated
+        && discount.payable_percent.is_none_or(|percent| percent == Decimal::ONE_HUNDRED)
+    {
+        discount.payable_percent = written;
+    }
+    rule
 }
 
 async fn end_price_rule(session: &Session, input: EndPriceRuleInput) -> MutationResult<Option<DomainRule>> {

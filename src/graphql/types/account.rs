@@ -20,8 +20,8 @@ use crate::domain::ids::AccountId;
 use crate::graphql::at_hand::AtHand;
 use crate::graphql::enums::{AccountKind, AccountStatus};
 use crate::graphql::error::{ApiError, ApiResult};
-use crate::graphql::limits::page_cost;
 use crate::graphql::loaders::{BalanceAt, NoticesOf, PaymentMethodsOf, PlansOf};
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::{PageArgs, connection};
 use crate::graphql::query::filters::recharges;
 use crate::graphql::query::lists::{self, Of};
@@ -101,6 +101,12 @@ impl Balance {
         let money = domain::money::Money::new(amount, self.account.currency);
         Ok(Exact::money(amount, session(ctx)?.display_scale(&money)))
     }
+
+    fn runs_out_at(&self, ctx: &Context<'_>) -> ApiResult<Option<Instant>> {
+        let available = self.account.available()?;
+        let now = session(ctx)?.app.clock.now();
+        Ok(self.account.burst.lasts_until(available, now).map(Instant))
+    }
 }
 
 /// What an account has.
@@ -117,8 +123,8 @@ impl Balance {
     }
 
     /// How far the balance may go below zero; null is not at all.
-    async fn credit_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Exact>> {
-        Ok(self.account.credit_limit.map(|limit| self.money(ctx, limit)).transpose()?)
+    async fn credit_limit(&self, ctx: &Context<'_>) -> Nullable<Exact> {
+        self.account.credit_limit.map(|limit| self.money(ctx, limit))
     }
 
     /// What can be spent: amount plus credit limit less what is held.
@@ -129,13 +135,11 @@ impl Balance {
 
     /// When the money runs out at the rate of the last 5 minutes of burst; null while nothing is charged, and of an earlier
     /// balance. A notice LOW_BALANCE comes a day before.
-    async fn lasts_until(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Instant>> {
+    async fn lasts_until(&self, ctx: &Context<'_>) -> Nullable<Instant> {
         if !self.is_current {
-            return Ok(None);
+            return None;
         }
-        let available = self.account.available().map_err(ApiError::from)?;
-        let now = session(ctx)?.app.clock.now();
-        Ok(self.account.burst.lasts_until(available, now).map(Instant))
+        self.runs_out_at(ctx).transpose()
     }
 
     /// What the account may do.
@@ -173,13 +177,11 @@ impl Account {
     }
 
     /// The MAIN account that it belongs to; null where there is none, and for those who may not see it.
-    async fn parent(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
-        let Some(parent) = self.0.parent else { return Ok(None) };
-        Ok(session(ctx)?.load(parent).await?.map(Account))
+    async fn parent(&self, ctx: &Context<'_>) -> Nullable<Account> {
+        nullable::load(ctx, self.0.parent, Account).await
     }
 
     /// The accounts that belong to it, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn sub_accounts(
         &self,
@@ -231,21 +233,18 @@ impl Account {
     }
 
     /// What nobody has acknowledged yet: the newest 100.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn notices(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Notice>> {
         let notices = session(ctx)?.load(NoticesOf(self.0.id)).await?;
         Ok(notices.unwrap_or_default().iter().cloned().map(Notice).collect())
     }
 
     /// What it can pay with, newest first: at most 20.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn payment_methods(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PaymentMethod>> {
         let methods = session(ctx)?.load(PaymentMethodsOf(self.0.id)).await?;
         Ok(methods.unwrap_or_default().iter().cloned().map(PaymentMethod).collect())
     }
 
     /// The plans of its live orders, each once.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn plans(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Plan>> {
         let session = session(ctx)?;
         let ids = session.load(PlansOf(self.0.id)).await?;
@@ -267,7 +266,6 @@ impl Account {
     }
 
     /// What it has bought, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn orders(
         &self,
@@ -286,7 +284,6 @@ impl Account {
     }
 
     /// What it is to pay and has paid, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn bills(
         &self,
@@ -305,7 +302,6 @@ impl Account {
     }
 
     /// What it consumed, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn records(
         &self,
@@ -324,7 +320,6 @@ impl Account {
     }
 
     /// What came in over a window of time, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn recharge_records(
         &self,
@@ -346,7 +341,6 @@ impl Account {
     }
 
     /// Its movements of money, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn transactions(
         &self,
@@ -365,7 +359,6 @@ impl Account {
     }
 
     /// What it has paid, or is to pay, for apps beforehand, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     async fn prepayments(
         &self,
         ctx: &Context<'_>,
@@ -384,7 +377,6 @@ impl Account {
     }
 
     /// What it paid by the month, newest first, drafts among them.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     async fn invoices(
         &self,
         ctx: &Context<'_>,
@@ -402,7 +394,6 @@ impl Account {
     }
 
     /// The changes of its balance, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn ledger(
         &self,
@@ -421,7 +412,6 @@ impl Account {
     }
 
     /// Its price rules, its own and the defaults that apply to it, in the order in which they were set.
-    #[graphql(complexity = "20 * child_complexity + 1")]
     async fn price_rules(
         &self,
         ctx: &Context<'_>,
@@ -432,9 +422,8 @@ impl Account {
 
     /// What the running month has cost so far, and will cost at this pace: metered usage by the rules in force. Orders are
     /// paid by themselves.
-    #[graphql(complexity = "300 + child_complexity")]
-    async fn forecast(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Forecast>> {
-        Ok(Some(Box::pin(forecast::of_account(session(ctx)?, &self.0)).await?))
+    async fn forecast(&self, ctx: &Context<'_>) -> Nullable<Forecast> {
+        nullable::of(async { Ok(Some(Box::pin(forecast::of_account(session(ctx)?, &self.0)).await?)) }).await
     }
 
     /// When it was made.

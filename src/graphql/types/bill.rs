@@ -19,6 +19,7 @@ use crate::graphql::enums::BillStatus;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::listed::{HasHeader, Listed};
 use crate::graphql::loaders::{RecordsOf, RefundsOf};
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection_of;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
@@ -85,7 +86,6 @@ impl From<Arc<domain::bill::Bill>> for Listed<Bill> {
 
 connection_of!(BillConnection, BillEdge, Listed<Bill>, "bills", BillsOf, {
     /// What these bills come to.
-    #[graphql(complexity = 300)]
     async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
         Ok(summary(session(ctx)?, &self.0.rows, &self.0.more).await?)
     }
@@ -216,9 +216,8 @@ impl BillHeader {
     }
 
     /// The order that it is for; null for a month's usage.
-    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
-        let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order::from))
+    async fn order(&self, ctx: &Context<'_>) -> Nullable<Order> {
+        nullable::load(ctx, self.0.order, Order::from).await
     }
 
     /// Where it stands.
@@ -287,7 +286,6 @@ impl BillDetails {
     }
 
     /// How the amount comes about; the lines sum to it.
-    #[graphql(complexity = "3 * child_complexity + 1")]
     async fn lines(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BillLine>> {
         if self.0.order.is_none() {
             return Ok(self.lines_of_records(session(ctx)?).await?);
@@ -305,13 +303,11 @@ impl BillDetails {
     }
 
     /// The bill that this one corrects: usage that came late, or new rules, changed a month that was billed.
-    async fn correction_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        let Some(id) = self.0.correction_of else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill::from))
+    async fn correction_of(&self, ctx: &Context<'_>) -> Nullable<Bill> {
+        nullable::load(ctx, self.0.correction_of, Bill::from).await
     }
 
     /// The transaction that paid it, and what was given back of that.
-    #[graphql(complexity = "2 * child_complexity + 1")]
     async fn transactions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Transaction>> {
         let Some(id) = self.0.paid_by else { return Ok(Vec::new()) };
         let session = session(ctx)?;

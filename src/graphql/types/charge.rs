@@ -10,8 +10,8 @@ use crate::domain;
 use crate::domain::money::CurrencyCode;
 use crate::domain::rating;
 use crate::graphql::at_hand::Inline;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::Exact;
-use crate::graphql::session::session;
 
 /// What usage costs, and how that comes about.
 pub struct Charge {
@@ -32,7 +32,6 @@ impl Charge {
     }
 
     /// What it is made of: each priced resource, discounts, packages, the rounding.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn lines(&self) -> Vec<ChargeLine> {
         let line = |at| ChargeLine { charge: Arc::clone(&self.charge), currency: self.currency, at };
         (0..self.charge.lines.len()).map(line).collect()
@@ -61,9 +60,9 @@ impl ChargeLine {
     }
 
     /// The resource that it is the price of, if it is one's.
-    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Resource>> {
-        let Some(code) = self.line().and_then(|line| line.title.resource()) else { return Ok(None) };
-        Ok(Some(resource::load(session(ctx)?, code).await?))
+    async fn resource(&self, ctx: &Context<'_>) -> Nullable<Resource> {
+        let code = self.line().and_then(|line| line.title.resource())?;
+        Some(resource::load_for(ctx, code).await)
     }
 
     /// How much of the resource was used, in its unit.
@@ -77,7 +76,6 @@ impl ChargeLine {
     }
 
     /// How it comes about.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn steps(&self) -> Vec<ChargeStep> {
         self.line().map(|line| line.steps.iter().cloned().map(ChargeStep).collect()).unwrap_or_default()
     }
@@ -121,8 +119,7 @@ impl ChargeStep {
     }
 
     /// The rule that it follows; null for rules that are tried and not stored.
-    async fn rule(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<PriceRule>> {
-        let Some(id) = self.0.rule else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(PriceRule))
+    async fn rule(&self, ctx: &Context<'_>) -> Nullable<PriceRule> {
+        nullable::load(ctx, self.0.rule, PriceRule).await
     }
 }

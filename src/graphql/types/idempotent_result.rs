@@ -6,8 +6,8 @@ use super::payment::Payment;
 use super::prepayment::Prepayment;
 use super::transaction::Transaction;
 use crate::domain::command::Answer;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::Instant;
-use crate::graphql::session::session;
 
 /// The answer that an idempotency key holds.
 pub struct IdempotentResult(pub Answer);
@@ -31,32 +31,27 @@ impl IdempotentResult {
     }
 
     /// The transaction that was made, as it is now.
-    async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
-        let Some(id) = self.0.transaction else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Transaction))
+    async fn transaction(&self, ctx: &Context<'_>) -> Nullable<Transaction> {
+        nullable::load(ctx, self.0.transaction, Transaction).await
     }
 
     /// The order that was made, as it is now.
-    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
-        let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order::from))
+    async fn order(&self, ctx: &Context<'_>) -> Nullable<Order> {
+        nullable::load(ctx, self.0.order, Order::from).await
     }
 
     /// The bill that was made, as it is now.
-    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        let Some(id) = self.0.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill::from))
+    async fn bill(&self, ctx: &Context<'_>) -> Nullable<Bill> {
+        nullable::load(ctx, self.0.bill, Bill::from).await
     }
 
     /// The prepayment that was made, as it is now.
-    async fn prepayment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Prepayment>> {
-        let Some(id) = self.0.prepayment else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Prepayment))
+    async fn prepayment(&self, ctx: &Context<'_>) -> Nullable<Prepayment> {
+        nullable::load(ctx, self.0.prepayment, Prepayment).await
     }
 
     /// The payment by card that was made, as it is now.
-    async fn payment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Payment>> {
-        let Some(id) = self.0.payment else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Payment))
+    async fn payment(&self, ctx: &Context<'_>) -> Nullable<Payment> {
+        nullable::load(ctx, self.0.payment, Payment).await
     }
 }

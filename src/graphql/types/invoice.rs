@@ -16,6 +16,7 @@ use crate::graphql::at_hand::{AtHand, Inline, InlineList};
 use crate::graphql::enums::InvoiceStatus;
 use crate::graphql::error::ApiError;
 use crate::graphql::invoice_links::Form;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Code, Day, Exact, Instant};
 use crate::graphql::session::session;
@@ -37,7 +38,6 @@ connection!(
     {
         /// The months (their first days) whose drafts are missing here, as what was paid then cannot be read or added up: more than
         /// 10,000 payments, a sum that does not fit. That a rate is missing is no reason.
-        #[graphql(complexity = 50)]
         async fn unvalued_months(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Day>> {
             let repository = session(ctx)?.repository();
             let months = repository.unvalued_months(self.0.more.account).await.map_err(ApiError::from)?;
@@ -112,7 +112,6 @@ impl Invoice {
     }
 
     /// One for each asset that was paid with.
-    #[graphql(complexity = "3 * child_complexity + 1")]
     async fn groups(&self) -> InlineList<InvoiceGroup> {
         let period = self.0.period;
         let group = |group: &Arc<domain::invoice::Group>| InvoiceGroup { group: Arc::clone(group), period };
@@ -170,7 +169,6 @@ impl InvoiceGroup {
     }
 
     /// What was paid and given back, oldest first; then burst, one for each resource.
-    #[graphql(complexity = "10 * child_complexity + 1")]
     async fn items(&self) -> InlineList<InvoiceItem> {
         let currency = self.group.currency;
         let item = |item: &Arc<domain::invoice::Item>| InvoiceItem { item: Arc::clone(item), currency };
@@ -214,14 +212,12 @@ impl InvoiceItem {
     }
 
     /// The prepayment that was paid, or given back.
-    async fn prepayment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Prepayment>> {
-        let Some(id) = self.item.prepayment else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Prepayment))
+    async fn prepayment(&self, ctx: &Context<'_>) -> Nullable<Prepayment> {
+        nullable::load(ctx, self.item.prepayment, Prepayment).await
     }
 
     /// The bill that was paid.
-    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        let Some(id) = self.item.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill::from))
+    async fn bill(&self, ctx: &Context<'_>) -> Nullable<Bill> {
+        nullable::load(ctx, self.item.bill, Bill::from).await
     }
 }

@@ -7,8 +7,9 @@ use super::resource::Resource;
 use super::transaction::Transaction;
 use crate::domain;
 use crate::graphql::at_hand::AtHand;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::ApiError;
 use crate::graphql::loaders::ResourceCode;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, session};
@@ -105,10 +106,8 @@ impl LedgerEntry {
     }
 
     /// What was billed.
-    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Resource>> {
-        let Some(code) = self.0.resource.clone() else { return Ok(None) };
-        let found: ApiResult<_> = session(ctx)?.load(ResourceCode(code)).await;
-        Ok(found?.map(Resource))
+    async fn resource(&self, ctx: &Context<'_>) -> Nullable<Resource> {
+        nullable::load(ctx, self.0.resource.clone().map(ResourceCode), Resource).await
     }
 
     /// How much of it, in its unit.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use async_graphql::{ID, Interface};
+use async_graphql::{Context, ID, Interface};
 
 use super::account::Account;
 use super::bill::Bill;
@@ -20,7 +20,7 @@ use super::transaction::Transaction;
 use crate::domain::ids::NodeId;
 use crate::graphql::error::ApiResult;
 use crate::graphql::loaders::ResourceCode;
-use crate::graphql::session::Session;
+use crate::graphql::session::session;
 
 /// Anything that has an id of its own.
 #[derive(Interface)]
@@ -44,7 +44,8 @@ pub enum Node {
 }
 
 /// The thing of that id, if the viewer may see it.
-pub(in crate::graphql) async fn load(session: &Session, id: NodeId) -> ApiResult<Option<Node>> {
+pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: NodeId) -> ApiResult<Option<Node>> {
+    let session = session(ctx)?;
     Ok(match id {
         NodeId::Account(id) => session.load(id).await?.map(|row| Node::Account(Account(row))),
         NodeId::Plan(id) => session.load(id).await?.map(|row| Node::Plan(Plan(row))),

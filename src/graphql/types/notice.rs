@@ -6,8 +6,8 @@ use super::node::{self, Node};
 use crate::domain;
 use crate::domain::ids::NodeId;
 use crate::graphql::enums::NoticeKind;
+use crate::graphql::nullable::Nullable;
 use crate::graphql::scalars::Instant;
-use crate::graphql::session::session;
 
 /// Something that an account's owner should look at, until it is acknowledged.
 pub struct Notice(pub Arc<domain::notice::Notice>);
@@ -36,8 +36,8 @@ impl Notice {
     }
 
     /// The thing that it is about, if there is one.
-    async fn subject(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Node>> {
-        let Some(id) = self.0.subject.as_deref().and_then(NodeId::parse) else { return Ok(None) };
-        Ok(node::load(session(ctx)?, id).await?)
+    async fn subject(&self, ctx: &Context<'_>) -> Nullable<Node> {
+        let id = self.0.subject.as_deref().and_then(NodeId::parse)?;
+        node::load(ctx, id).await.transpose()
     }
 }

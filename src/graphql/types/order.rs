@@ -20,9 +20,9 @@ use crate::domain::plan::PlanResource;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
-use crate::graphql::limits::page_cost;
 use crate::graphql::listed::{self, HasHeader, Listed};
 use crate::graphql::loaders::{NewestBillHeadersOfOrder, NewestBillsOfOrder, ResourcesOf};
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection_of, is_newest, part_of};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
@@ -245,7 +245,6 @@ impl OrderHeader {
     }
 
     /// Its bills, newest first.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn bills(
         &self,
@@ -264,7 +263,6 @@ impl OrderHeader {
     }
 
     /// What it consumed, newest first: a record for each payment of a period. A period that cost nothing has none.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn records(
         &self,
@@ -287,9 +285,8 @@ impl OrderHeader {
 #[Object]
 impl OrderDetails {
     /// The order that this one renews or changes.
-    async fn previous(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
-        let Some(id) = self.0.previous else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order::from))
+    async fn previous(&self, ctx: &Context<'_>) -> Nullable<Order> {
+        nullable::load(ctx, self.0.previous, Order::from).await
     }
 
     /// What a subscription is for; null for the order of a plan.
@@ -308,9 +305,8 @@ impl OrderDetails {
     }
 
     /// The plan, as it is now.
-    async fn plan(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Plan>> {
-        let Some(id) = self.0.plan else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Plan))
+    async fn plan(&self, ctx: &Context<'_>) -> Nullable<Plan> {
+        nullable::load(ctx, self.0.plan, Plan).await
     }
 
     /// How many of the plan.
@@ -382,7 +378,6 @@ impl OrderDetails {
     }
 
     /// What it is for.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn details(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<OrderDetail>> {
         Ok(vec![detail(session(ctx)?, &self.0).await?])
     }
@@ -399,7 +394,6 @@ impl OrderDetails {
     }
 
     /// Every debit to come, with its date: unpaid bills, and the next renewal, which is tried from 7 days before the end.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn schedule(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ScheduledDebit>> {
         let debits = scheduled(session(ctx)?, &self.0).await?;
         Ok(debits.into_iter().map(ScheduledDebit::from).collect())

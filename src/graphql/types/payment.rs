@@ -9,6 +9,7 @@ use super::transaction::Transaction;
 use crate::domain;
 use crate::graphql::at_hand::Inline;
 use crate::graphql::enums::{PaymentPurpose, PaymentState};
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::session;
 
@@ -54,15 +55,13 @@ impl Payment {
     }
 
     /// The movement of money: of a charge, once it has succeeded.
-    async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
-        let Some(id) = self.0.transaction else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Transaction))
+    async fn transaction(&self, ctx: &Context<'_>) -> Nullable<Transaction> {
+        nullable::load(ctx, self.0.transaction, Transaction).await
     }
 
     /// The prepayment that it pays or gives back.
-    async fn prepayment(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Prepayment>> {
-        let Some(id) = self.0.prepayment else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Prepayment))
+    async fn prepayment(&self, ctx: &Context<'_>) -> Nullable<Prepayment> {
+        nullable::load(ctx, self.0.prepayment, Prepayment).await
     }
 
     /// When it was wanted.

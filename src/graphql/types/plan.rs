@@ -80,7 +80,6 @@ impl Plan {
     }
 
     /// What it includes, for example 1 cpu and 512 MB mem.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn resources(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PlanResource>> {
         let included = session(ctx)?.load(ResourcesOf(self.0.id)).await?;
         Ok(included.unwrap_or_default().iter().cloned().map(PlanResource).collect())

@@ -47,7 +47,6 @@ impl PrepayQuote {
     }
 
     /// How `usd` comes about; the steps sum to it.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn steps(&self) -> Vec<ChargeStep> {
         self.0.steps.iter().cloned().map(ChargeStep).collect()
     }

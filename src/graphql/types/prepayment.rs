@@ -12,6 +12,7 @@ use crate::domain::prepay;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::PrepaymentStatus;
 use crate::graphql::loaders::DepositsTo;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::session;
@@ -52,9 +53,8 @@ impl Prepayment {
     }
 
     /// The card that pays it; null where tokens do.
-    async fn payment_method(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<PaymentMethod>> {
-        let Some(id) = self.0.method() else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(PaymentMethod))
+    async fn payment_method(&self, ctx: &Context<'_>) -> Nullable<PaymentMethod> {
+        nullable::load(ctx, self.0.method(), PaymentMethod).await
     }
 
     /// What is paid, in the asset that it is paid in.
@@ -116,15 +116,13 @@ impl Prepayment {
     }
 
     /// The one that it renews.
-    async fn previous(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Prepayment>> {
-        let Some(id) = self.0.previous else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Prepayment))
+    async fn previous(&self, ctx: &Context<'_>) -> Nullable<Prepayment> {
+        nullable::load(ctx, self.0.previous, Prepayment).await
     }
 
     /// The movement of money, once it is paid.
-    async fn transaction(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
-        let Some(id) = self.0.transaction else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Transaction))
+    async fn transaction(&self, ctx: &Context<'_>) -> Nullable<Transaction> {
+        nullable::load(ctx, self.0.transaction, Transaction).await
     }
 
     /// When it was asked for.

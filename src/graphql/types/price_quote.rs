@@ -40,7 +40,6 @@ impl PriceQuote {
     }
 
     /// How the price comes about; the steps sum to it.
-    #[graphql(complexity = "3 * child_complexity + 1")]
     async fn steps(&self) -> Vec<ChargeStep> {
         self.quote.steps.iter().cloned().map(ChargeStep).collect()
     }

@@ -8,6 +8,7 @@ use crate::domain;
 use crate::domain::price_rule::Terms;
 use crate::graphql::enums::{PackageType, TierMode};
 use crate::graphql::error::ApiError;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::session;
 
@@ -25,9 +26,8 @@ impl PriceRule {
     }
 
     /// The account that it is for; none: every account that has no base price of its own.
-    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
-        let Some(account) = self.0.account else { return Ok(None) };
-        Ok(session(ctx)?.load(account).await?.map(Account))
+    async fn account(&self, ctx: &Context<'_>) -> Nullable<Account> {
+        nullable::load(ctx, self.0.account, Account).await
     }
 
     /// From when on it is in force.
@@ -98,7 +98,6 @@ impl BasePrice {
     }
 
     /// What each resource costs.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn tariffs(&self) -> Vec<Tariff> {
         let Terms::Base(tariffs) = &self.0.terms else { return Vec::new() };
         tariffs.iter().cloned().map(Tariff).collect()
@@ -132,7 +131,6 @@ impl Tariff {
     }
 
     /// Its tiers, ascending.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn tiers(&self) -> Vec<Tier> {
         self.0.tiers.iter().cloned().map(Tier).collect()
     }
@@ -243,7 +241,6 @@ impl Package {
     }
 
     /// What it includes.
-    #[graphql(complexity = "5 * child_complexity + 1")]
     async fn quotas(&self) -> Vec<Quota> {
         self.terms().map(|terms| terms.quotas.iter().cloned().map(Quota).collect()).unwrap_or_default()
     }

@@ -9,7 +9,6 @@ use crate::domain::burst::{Bursting, Cycle};
 use crate::domain::refusal::RefusalCode;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::may_be_kept;
-use crate::graphql::limits::page_cost;
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount};
 use crate::graphql::scalars::{Code, Instant};
 use crate::graphql::session::{Session, session};
@@ -31,14 +30,12 @@ impl Pricing {
 #[Object]
 impl Pricing {
     /// The level of each resource now, for those that are charged beyond subscriptions: whose capacity is declared, and licences.
-    #[graphql(complexity = "10 * child_complexity + 10")]
     async fn current(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BurstLevel>> {
         Ok(levels(session(ctx)?, self.cycle).await?)
     }
 
     /// The level of each resource from `nextAt` on. They are computed every 5 minutes from the cloud's use of its capacity, and
     /// hold 5 minutes later.
-    #[graphql(complexity = "10 * child_complexity + 10")]
     async fn next(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<BurstLevel>> {
         Ok(levels(session(ctx)?, self.cycle.plus(1)).await?)
     }
@@ -49,7 +46,6 @@ impl Pricing {
     }
 
     /// The prices that hold now, newest first; level 0 is what subscriptions cost.
-    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments)]
     async fn prices(
         &self,

@@ -14,6 +14,7 @@ use crate::domain::record::Detail;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{AccountKind, OrderType, PaymentType};
 use crate::graphql::loaders::ResourceCode;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::session;
@@ -54,9 +55,8 @@ impl ConsumptionRecord {
     }
 
     /// The order that it is of; null for metered usage.
-    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
-        let Some(order) = &self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(order.id).await?.map(Order::from))
+    async fn order(&self, ctx: &Context<'_>) -> Nullable<Order> {
+        nullable::load(ctx, self.0.order.as_ref().map(|order| order.id), Order::from).await
     }
 
     /// The kind of product, a code.
@@ -100,7 +100,6 @@ impl ConsumptionRecord {
     }
 
     /// What the price is made of; the details sum to it.
-    #[graphql(complexity = "3 * child_complexity + 1")]
     async fn details(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<RecordDetail>> {
         let kind = account::load(session(ctx)?, self.0.account()).await?.0.kind;
         let detail = |(place, detail)| RecordDetail { record: Arc::clone(&self.0), kind, place, detail };
@@ -108,8 +107,8 @@ impl ConsumptionRecord {
     }
 
     /// The bill that it is on.
-    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        Ok(session(ctx)?.load(self.0.bill).await?.map(Bill::from))
+    async fn bill(&self, ctx: &Context<'_>) -> Nullable<Bill> {
+        nullable::load(ctx, Some(self.0.bill), Bill::from).await
     }
 }
 
@@ -140,9 +139,8 @@ impl RecordDetail {
     }
 
     /// The resource that was metered; null for what is bought by the period.
-    async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Resource>> {
-        let Some(code) = &self.detail.resource else { return Ok(None) };
-        Ok(session(ctx)?.load(ResourceCode(code.clone())).await?.map(Resource))
+    async fn resource(&self, ctx: &Context<'_>) -> Nullable<Resource> {
+        nullable::load(ctx, self.detail.resource.clone().map(ResourceCode), Resource).await
     }
 
     /// The kind of product, a code.

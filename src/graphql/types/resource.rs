@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use async_graphql::{ID, Object};
+use async_graphql::{Context, ID, Object};
 
 use crate::domain;
 use crate::graphql::enums::Aggregation;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::loaders::ResourceCode;
-use crate::graphql::session::Session;
+use crate::graphql::session::{Session, session};
 
 /// A thing that is metered or sold: cpu, mem, dssd, space, transfer_out, api_get, a licence.
 pub struct Resource(pub Arc<domain::plan::Resource>);
@@ -48,6 +48,11 @@ impl Resource {
     async fn allows_corrections(&self) -> bool {
         self.0.allows_corrections
     }
+}
+
+/// The resource of that code, which a price names, for a field.
+pub(in crate::graphql) async fn load_for(ctx: &Context<'_>, code: &str) -> ApiResult<Resource> {
+    load(session(ctx)?, code).await
 }
 
 /// The resource of that code, which a price names.

@@ -2,26 +2,62 @@ use async_graphql::SimpleObject;
 
 use crate::domain::money::Currency;
 use crate::graphql::app::App;
-use crate::graphql::limits::PAGE_SIZE_MAX;
+use crate::graphql::cost::{Price, Times};
+use crate::graphql::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::graphql::scalars::Code;
+use crate::graphql::schema_types::schema_types;
 
 /// What this server allows.
 #[derive(SimpleObject)]
 pub struct ServiceConfig {
     /// How deep the fields of a request may be nested.
     depth_max: i32,
-    /// How much a request may cost: a field costs 1, and what is below a list as often as its page is long.
+    /// How much a request may cost. A field costs 1, and what is below a list counts as often as the list is long: of a page
+    /// `nodes` and `edges` as often as it is long, what it tells of the whole list (`totalCount`, `summary`) once. A
+    /// request that costs more is refused, with its cost and where most of it is.
     complexity_max: i32,
+    /// The fields that cost more than 1, or whose length counts.
+    costs: Vec<FieldCost>,
     /// How many aliases a request may use.
     aliases_max: i32,
     /// How many things a page may hold.
     page_size_max: i32,
+    /// How many things a page holds where neither `first` nor `last` is given.
+    page_size_default: i32,
     /// How long a request's body may be, in bytes.
     body_bytes_max: i32,
     /// Whether this is a sandbox: its money is play money, and customers may recharge without paying.
     sandbox: bool,
     /// The currencies that the server knows.
     currencies: Vec<CurrencyInfo>,
+}
+
+/// What a field costs, where that is not 1 and all below it once.
+#[derive(SimpleObject)]
+pub struct FieldCost {
+    /// The field, with its type: `Account.orders`.
+    field: String,
+    /// What it costs by itself.
+    cost: i32,
+    /// How often what is below it counts; null: as often as the page is long, or ids are given.
+    times: Option<i32>,
+}
+
+/// The fields of an unusual price, in the order of their names.
+fn costs() -> Vec<FieldCost> {
+    let unusual = schema_types().fields().filter(|(.., field)| field.price != Price::USUAL);
+    let mut costs: Vec<FieldCost> = unusual
+        .map(|(object, name, field)| FieldCost {
+            field: format!("{object}.{name}"),
+            cost: clamped(field.price.own),
+            times: match field.price.times {
+                Times::Fixed(times) => Some(clamped(times)),
+                Times::Page | Times::Ids => None,
+            },
+        })
+        .collect();
+    costs.sort_by(|one, other| one.field.cmp(&other.field));
+    costs
 }
 
 /// A currency with its scales.
@@ -54,8 +90,10 @@ impl From<&App> for ServiceConfig {
         Self {
             depth_max: clamped(app.limits.depth_max),
             complexity_max: clamped(app.limits.complexity_max),
+            costs: costs(),
             aliases_max: clamped(app.limits.aliases_max),
             page_size_max: PAGE_SIZE_MAX,
+            page_size_default: PAGE_SIZE_DEFAULT,
             body_bytes_max: clamped(app.limits.body_bytes_max),
             sandbox: app.sandbox,
             currencies: app.currencies.iter().map(CurrencyInfo::from).collect(),

@@ -9,6 +9,7 @@ use super::order::Order;
 use crate::domain;
 use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{EntryDirection, TransactionKind, TransactionStatus};
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::{Session, session};
@@ -80,15 +81,13 @@ impl Transaction {
     }
 
     /// The order that it paid.
-    async fn order(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Order>> {
-        let Some(id) = self.0.order else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Order::from))
+    async fn order(&self, ctx: &Context<'_>) -> Nullable<Order> {
+        nullable::load(ctx, self.0.order, Order::from).await
     }
 
     /// The bill that it paid.
-    async fn bill(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Bill>> {
-        let Some(id) = self.0.bill else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Bill::from))
+    async fn bill(&self, ctx: &Context<'_>) -> Nullable<Bill> {
+        nullable::load(ctx, self.0.bill, Bill::from).await
     }
 
     /// Whether money left the account or came to it.
@@ -102,14 +101,12 @@ impl Transaction {
     }
 
     /// The transaction that it gives back from.
-    async fn refund_of(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Transaction>> {
-        let Some(id) = self.0.refund_of else { return Ok(None) };
-        Ok(session(ctx)?.load(id).await?.map(Transaction))
+    async fn refund_of(&self, ctx: &Context<'_>) -> Nullable<Transaction> {
+        nullable::load(ctx, self.0.refund_of, Transaction).await
     }
 
     /// The balance after it; null where no balance was touched.
-    async fn balance_after(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Exact>> {
-        let session = session(ctx)?;
-        Ok(self.0.balance_after.map(|balance| self.exact(session, balance)))
+    async fn balance_after(&self, ctx: &Context<'_>) -> Nullable<Exact> {
+        self.0.balance_after.map(|balance| Ok(self.exact(session(ctx)?, balance)))
     }
 }

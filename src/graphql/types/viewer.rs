@@ -5,7 +5,7 @@ use async_graphql::{Context, Object};
 use super::account::Account;
 use crate::domain;
 use crate::graphql::enums::Role;
-use crate::graphql::session::any_session;
+use crate::graphql::nullable::{self, Nullable};
 
 /// Who the token says is asking.
 pub struct Viewer(pub Arc<domain::viewer::Viewer>);
@@ -24,9 +24,7 @@ impl Viewer {
     }
 
     /// The account that the token is for; null for operators and metering agents.
-    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
-        let Some(id) = self.0.account else { return Ok(None) };
-        let account = any_session(ctx)?.load(id).await?;
-        Ok(account.map(Account))
+    async fn account(&self, ctx: &Context<'_>) -> Nullable<Account> {
+        nullable::load(ctx, self.0.account, Account).await
     }
 }
