@@ -23,6 +23,7 @@ coded_enum! {
         GaugeSilent = "GAUGE_SILENT",
         DepositUnused = "DEPOSIT_UNUSED",
         InvoiceHeldUp = "INVOICE_HELD_UP",
+        WritesFailing = "WRITES_FAILING",
     }
 }
 

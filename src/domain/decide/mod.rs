@@ -9,6 +9,7 @@ mod cancellation;
 mod card;
 mod checkout;
 mod draft;
+mod failing_writes;
 mod held_invoice;
 mod month_close;
 mod order_step;
@@ -90,6 +91,7 @@ pub fn decide(
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
         Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
+        Action::TellWritesFailing(failing) => failing_writes::tell(&mut draft, failing)?,
     };
     Ok(draft.finish(command, made))
 }
