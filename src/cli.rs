@@ -94,11 +94,18 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let deposits = deposits(&args.chain)?;
     let sandbox = args.sandbox || global.database_url.is_none();
+    let given = given_secret(global)?;
+    if given.is_none() && !sandbox {
+        return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
+    }
     let stripe = stripe(&args.payments, sandbox)?;
     let provider = provider(&args.provider, sandbox)?;
     // Before anything is made.
     let port = Port::take(&args.listen.to_string()).await?;
-    let secret = secret(global, sandbox)?;
+    let secret = match given {
+        Some(secret) => secret,
+        None => signing_secret(&data_dir(global)?)?,
+    };
     let db = Db::open(global).await?;
     let config = ServerConfig {
         sandbox,
@@ -428,17 +435,6 @@ fn token_secret(global: &GlobalArgs) -> Result<Vec<u8>, Failure> {
         looked_in.join(" nor in ")
     )
     .into())
-}
-
-/// The secret that was given; in the sandbox, the data directory's own.
-fn secret(global: &GlobalArgs, sandbox: bool) -> Result<Vec<u8>, Failure> {
-    if let Some(secret) = given_secret(global)? {
-        return Ok(secret);
-    }
-    if !sandbox {
-        return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
-    }
-    Ok(signing_secret(&data_dir(global)?)?)
 }
 
 fn data_dir(global: &GlobalArgs) -> Result<PathBuf, Failure> {

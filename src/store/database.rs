@@ -3,11 +3,12 @@
 mod connect_failure;
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{Bool, Text};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::bb8::Pool;
@@ -47,6 +48,10 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// A session that was opened while the database was read-only stays read-only. So long after one was found so, new ones are asked
+/// whether they are, and where they are not, pooled ones are asked before they are used.
+const READ_ONLY_SUSPECTED: Duration = Duration::from_secs(60);
+
 /// A pooled connection.
 pub type Connection = diesel_async::pooled_connection::bb8::PooledConnection<'static, AsyncPgConnection>;
 
@@ -61,21 +66,21 @@ pub type Writing<'c, T> = BoxFuture<'c, Result<T, StoreError>>;
 pub struct Database {
     config: Config,
     pool: Pool<AsyncPgConnection>,
-    statements: Arc<AtomicU64>,
+    seen: Arc<Seen>,
 }
 
 impl Database {
     /// Makes the pool; connections are opened when they are needed, so the database may come up later.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         let config = session_config(url)?;
-        let statements = Arc::new(AtomicU64::new(0));
+        let seen = Arc::<Seen>::default();
         let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-        let (own, counter) = (config.clone(), Arc::clone(&statements));
-        manager.custom_setup = Box::new(move |_| establish(own.clone(), Arc::clone(&counter)).boxed());
-        manager.recycling_method = RecyclingMethod::CustomFunction(Box::new(|connection| {
-            let broken = connection.is_broken();
-            async move { if broken { Err(diesel::result::Error::BrokenTransactionManager) } else { Ok(()) } }
-                .boxed()
+        let (own, watching) = (config.clone(), Arc::clone(&seen));
+        manager.custom_setup = Box::new(move |_| establish(own.clone(), Arc::clone(&watching)).boxed());
+        let watching = Arc::clone(&seen);
+        manager.recycling_method = RecyclingMethod::CustomFunction(Box::new(move |connection| {
+            let is_suspect = watching.are_old_ones_suspect();
+            usable(connection, is_suspect).boxed()
         }));
         // Where it connects to is in the setup.
         let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
@@ -84,7 +89,7 @@ impl Database {
             .connection_timeout(CONNECT_TIMEOUT)
             .test_on_check_out(true)
             .build_unchecked(manager);
-        Ok(Self { config, pool, statements })
+        Ok(Self { config, pool, seen })
     }
 
     /// A connection from the pool, within 5 seconds.
@@ -120,7 +125,7 @@ impl Database {
 
     /// A connection of one's own.
     pub async fn dedicated_connection(&self) -> Result<OwnConnection, StoreError> {
-        let connecting = establish(self.config.clone(), Arc::clone(&self.statements));
+        let connecting = establish(self.config.clone(), Arc::clone(&self.seen));
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(ConnectionError::BadConnection(why))) => Err(StoreError::Unavailable(why)),
@@ -159,18 +164,36 @@ impl Database {
 
     /// How many statements were sent so far, BEGIN and COMMIT among them.
     pub fn statements_sent(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.seen.statements.load(Ordering::Relaxed)
     }
 }
 
-async fn establish(config: Config, statements: Arc<AtomicU64>) -> ConnectionResult<AsyncPgConnection> {
+/// Whether a pooled connection can be used once more.
+async fn usable(connection: &mut AsyncPgConnection, is_suspect: bool) -> diesel::QueryResult<()> {
+    if connection.is_broken() || (is_suspect && is_read_only(connection).await?) {
+        return Err(DieselError::BrokenTransactionManager);
+    }
+    Ok(())
+}
+
+async fn is_read_only(connection: &mut AsyncPgConnection) -> diesel::QueryResult<bool> {
+    use diesel_async::RunQueryDsl;
+    let asked = Statement::<Bool>::new("SELECT current_setting('transaction_read_only')::bool");
+    asked.get_result(connection).await
+}
+
+async fn establish(config: Config, seen: Arc<Seen>) -> ConnectionResult<AsyncPgConnection> {
     let connected = config.connect(NoTls).await;
     let failed = |error| ConnectionError::BadConnection(connect_failure::told(&config, &error));
     let (client, connection) = connected.map_err(failed)?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     // A role that may not is told of at the start.
     let _ = connection.batch_execute(IN_ENGLISH).await;
-    connection.set_instrumentation(StatementCount(statements));
+    if seen.with_read_only(ReadOnly::is_suspected) {
+        let is_writable = is_read_only(&mut connection).await.is_ok_and(|is_read_only| !is_read_only);
+        seen.with_read_only(|read_only| read_only.new_are_writable = is_writable);
+    }
+    connection.set_instrumentation(Watching(seen));
     Ok(connection)
 }
 
@@ -194,13 +217,57 @@ fn session_config(url: &str) -> Result<Config, StoreError> {
     Ok(config)
 }
 
-/// Counts statements, for the metrics and for the tests that bound how many a request needs.
-struct StatementCount(Arc<AtomicU64>);
+/// What is seen of all connections.
+#[derive(Default)]
+struct Seen {
+    /// For the metrics and for the tests that bound how many a request needs.
+    statements: AtomicU64,
+    read_only: Mutex<ReadOnly>,
+}
 
-impl Instrumentation for StatementCount {
+impl Seen {
+    fn with_read_only<T>(&self, look: impl FnOnce(&mut ReadOnly) -> T) -> T {
+        look(&mut self.read_only.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the pool may have read-only sessions where new ones are not.
+    fn are_old_ones_suspect(&self) -> bool {
+        self.with_read_only(|read_only| read_only.is_suspected() && read_only.new_are_writable)
+    }
+}
+
+#[derive(Default)]
+struct ReadOnly {
+    /// When a session was last found to be so.
+    seen: Option<Instant>,
+    /// Whether the last session that was opened since is not.
+    new_are_writable: bool,
+}
+
+impl ReadOnly {
+    fn is_suspected(&mut self) -> bool {
+        self.seen.is_some_and(|seen| seen.elapsed() < READ_ONLY_SUSPECTED)
+    }
+}
+
+struct Watching(Arc<Seen>);
+
+impl Instrumentation for Watching {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
-        if let InstrumentationEvent::StartQuery { .. } = event {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        match event {
+            InstrumentationEvent::StartQuery { .. } => {
+                self.0.statements.fetch_add(1, Ordering::Relaxed);
+            }
+            InstrumentationEvent::FinishQuery {
+                error: Some(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)),
+                ..
+            } => self.0.with_read_only(|read_only| {
+                if !read_only.is_suspected() {
+                    read_only.new_are_writable = false;
+                }
+                read_only.seen = Some(Instant::now());
+            }),
+            _ => {}
         }
     }
 }
