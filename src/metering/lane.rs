@@ -294,9 +294,14 @@ impl Lane {
                 Err(error) => error,
             };
             let retry = match error {
-                StoreError::Unavailable(_) | StoreError::Broken(_) => {
+                StoreError::Unavailable(_) => {
                     *session = None;
                     true
+                }
+                // What was broken before is not waited for.
+                StoreError::Broken(_) => {
+                    *session = None;
+                    !events.iter().all(|metered| self.trials.contains_key(&month_of(metered)))
                 }
                 StoreError::Contended(_) | StoreError::Internal(_) => true,
                 StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => false,
