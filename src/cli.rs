@@ -7,11 +7,12 @@ use chrono::{NaiveDate, TimeDelta};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use url::Url;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
     BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, ServeArgs,
-    TokenArgs, currencies,
+    TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
 };
 use crate::demo;
 use crate::documents::{Logo, Provider};
@@ -22,10 +23,11 @@ use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
 use crate::graphql::sdl;
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
-use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, StripeConfig, WrittenSettings};
+use crate::payments::stripe::ConfigError;
+use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConfig, WrittenSettings};
 use crate::private_pg::{self, PrivatePostgres};
-use crate::secret::signing_secret;
-use crate::server::{JobServer, PROVIDER_DEFAULT, Server, ServerConfig, bill_month};
+use crate::secret::{kept_secret, signing_secret};
+use crate::server::{JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month};
 use crate::store::database::Database;
 use crate::store::migrations;
 use crate::telemetry;
@@ -89,11 +91,21 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     if args.no_jobs && global.database_url.is_none() {
         return Err("--no-jobs needs a DATABASE_URL, on which `abacus jobs` runs them".into());
     }
-    let currencies = currencies(&args.currencies)?;
+    let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let deposits = deposits(&args.chain)?;
     let sandbox = args.sandbox || global.database_url.is_none();
-    let secret = secret(global, sandbox)?;
+    let given = given_secret(global)?;
+    if given.is_none() && !sandbox {
+        return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
+    }
+    let stripe = stripe(&args.payments, sandbox)?;
     let provider = provider(&args.provider, sandbox)?;
+    // Before anything is made.
+    let port = Port::take(&args.listen.to_string()).await?;
+    let secret = match given {
+        Some(secret) => secret,
+        None => signing_secret(&data_dir(global)?)?,
+    };
     let db = Db::open(global).await?;
     let config = ServerConfig {
         sandbox,
@@ -114,11 +126,11 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
             policies: policies(&args.payments),
             ..EngineConfig::default()
         },
-        stripe: stripe(&args.payments),
+        stripe,
         stripe_webhook_secrets: args.payments.stripe_webhook_secrets.clone(),
-        ..ServerConfig::new(args.listen, db.url.clone(), secret.clone())
+        ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), secret.clone())
     };
-    let outcome = run_server(config, &db, &secret).await;
+    let outcome = run_server(config, port, &db, &secret).await;
     db.close().await;
     outcome
 }
@@ -127,10 +139,35 @@ fn policies(args: &PaymentArgs) -> Policies {
     Policies { unbound_refund_after: TimeDelta::days(i64::from(args.unbound_refund_days)) }
 }
 
-fn stripe(args: &PaymentArgs) -> Option<StripeConfig> {
-    let usual = StripeConfig::of_key(args.stripe_key.clone()?);
+/// Says which variable a fault is of.
+fn of_setting<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> Failure {
+    move |error| format!("{name}: {error}").into()
+}
+
+/// How Stripe is reached, if it is; what cannot be right is refused before anything is begun.
+fn stripe(args: &PaymentArgs, sandbox: bool) -> Result<Option<StripeConfig>, Failure> {
+    if !args.stripe_webhook_secrets.iter().all(|secret| is_stripe_webhook_secret(secret)) {
+        return Err(
+            "ABACUS_STRIPE_WEBHOOK_SECRETS: the secret of an endpoint such as whsec_… is expected".into()
+        );
+    }
+    let return_url = args.stripe_return_url.clone();
+    if let Some(Err(error)) = return_url.as_deref().map(Url::parse) {
+        return Err(of_setting("ABACUS_STRIPE_RETURN_URL")(error));
+    }
+    let Some(key) = args.stripe_key.clone() else { return Ok(None) };
+    if !is_stripe_key(&key) {
+        let expected = "a secret key such as sk_test_…, sk_live_… or rk_… is expected";
+        return Err(format!("ABACUS_STRIPE_KEY: {expected}").into());
+    }
+    let usual = StripeConfig::of_key(key);
     let url = args.stripe_url.clone().unwrap_or_else(|| usual.url.clone());
-    Some(StripeConfig { url, return_url: args.stripe_return_url.clone(), ..usual })
+    let config = StripeConfig { url, return_url, ..usual };
+    if sandbox && config.is_live() {
+        return Err(of_setting("ABACUS_STRIPE_KEY")(ConfigError::LiveKeyInASandbox));
+    }
+    Stripe::new(config.clone()).map_err(of_setting("ABACUS_STRIPE_URL"))?;
+    Ok(Some(config))
 }
 
 /// The chain that tokens are taken on, if one is set.
@@ -167,7 +204,12 @@ fn provider(args: &ProviderArgs, sandbox: bool) -> Result<Provider, Failure> {
         name,
         address: args.provider_address.clone(),
         tax_id: args.provider_tax_id.clone(),
-        logo: args.provider_logo.as_deref().map(logo).transpose()?,
+        logo: args
+            .provider_logo
+            .as_deref()
+            .map(logo)
+            .transpose()
+            .map_err(of_setting("ABACUS_PROVIDER_LOGO"))?,
     })
 }
 
@@ -195,18 +237,22 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.clone(), Vec::new());
     let config = ServerConfig {
         clock: clock(args.sandbox),
-        currencies: currencies(&args.currencies)?,
+        currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
         deposits: deposits(&args.chain)?,
         connections_max: JOB_CONNECTIONS,
         sandbox: args.sandbox,
         engine: EngineConfig { policies: policies(&args.payments), ..EngineConfig::default() },
-        stripe: stripe(&args.payments),
+        stripe: stripe(&args.payments, args.sandbox)?,
         job_lease_seconds: args.lease_seconds.unwrap_or(usual.job_lease_seconds),
         invoice_delay: TimeDelta::from_std(args.invoice_delay)?,
         ..usual
     };
     let mut stop = StopSignals::new()?;
-    let jobs = JobServer::start(config, args.listen).await?;
+    let port = match &args.listen {
+        Some(listen) => Some(Port::take(&listen.to_string()).await?),
+        None => None,
+    };
+    let jobs = JobServer::start(config, port).await?;
     tracing::info!(listening = ?jobs.address(), "running jobs");
     stop.received().await;
     tracing::info!("stopping");
@@ -216,7 +262,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
 
 async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
     telemetry::start(false);
-    let currencies = currencies(&args.currencies)?;
+    let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let db = Db::open(global).await?;
     let config = ServerConfig {
         clock: clock(args.sandbox || db.private.is_some()),
@@ -289,11 +335,15 @@ impl StopSignals {
     }
 }
 
-async fn run_server(config: ServerConfig, db: &Db, secret: &[u8]) -> Result<(), Failure> {
+async fn run_server(config: ServerConfig, port: Port, db: &Db, secret: &[u8]) -> Result<(), Failure> {
     let mut stop = StopSignals::new()?;
-    let server = Server::start(config).await?;
+    let prepared = Prepared::new(config).await?;
+    if db.private.is_some() {
+        // Whoever is answered finds it whole.
+        demo::make(&prepared.app).await?;
+    }
+    let server = prepared.serve(port)?;
     if let Some(private) = &db.private {
-        demo::make(&server.app).await?;
         print_welcome(&server, private, secret)?;
     }
     tracing::info!(address = %server.address, "listening");
@@ -352,23 +402,39 @@ fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {
     let subject = args.subject.clone().or_else(|| namespace.map(str::to_owned));
     let subject = subject.unwrap_or_else(|| role.code().to_lowercase());
     let seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
-    let key = TokenKey::new(&secret(global, global.database_url.is_none())?)?;
+    let key = TokenKey::new(&token_secret(global)?)?;
     println!("{}", key.issue(&subject, role, namespace, wall(), seconds)?);
     Ok(())
 }
 
-/// The secret that was given; in the sandbox, the data directory's own.
-fn secret(global: &GlobalArgs, sandbox: bool) -> Result<Vec<u8>, Failure> {
-    if let Some(secret) = &global.jwt_secret {
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(format!("ABACUS_JWT_SECRET must be at least {SECRET_BYTES_MIN} bytes long").into());
+/// The secret that was given.
+fn given_secret(global: &GlobalArgs) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(secret) = &global.jwt_secret else { return Ok(None) };
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(format!("ABACUS_JWT_SECRET must be at least {SECRET_BYTES_MIN} bytes long").into());
+    }
+    Ok(Some(secret.clone().into_bytes()))
+}
+
+/// The secret that a server signs with already: one that is made for a token would be no server's.
+fn token_secret(global: &GlobalArgs) -> Result<Vec<u8>, Failure> {
+    if let Some(secret) = given_secret(global)? {
+        return Ok(secret);
+    }
+    let (dir, is_default) = global.data_dir();
+    let dirs = private_pg::possible_data_dirs(&dir, is_default);
+    for dir in &dirs {
+        if let Some(secret) = kept_secret(dir)? {
+            return Ok(secret);
         }
-        return Ok(secret.clone().into_bytes());
     }
-    if !sandbox {
-        return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
-    }
-    Ok(signing_secret(&data_dir(global)?)?)
+    let looked_in: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    Err(format!(
+        "there is no signing secret in {}: start the server first, which makes one, or say where its data are (--data-dir), \
+         or which secret it was given (ABACUS_JWT_SECRET)",
+        looked_in.join(" nor in ")
+    )
+    .into())
 }
 
 fn data_dir(global: &GlobalArgs) -> Result<PathBuf, Failure> {

@@ -70,6 +70,12 @@ impl Clock {
         }
     }
 
+    /// How far a sandbox's clock would be ahead if it were moved to `instant` now; None for any other.
+    pub fn offset_at(&self, instant: DateTime<Utc>) -> Option<i64> {
+        let ahead = instant.signed_duration_since(wall()).num_microseconds().unwrap_or(0);
+        self.offset_micros().map(|offset| offset.max(ahead))
+    }
+
     /// Moves a sandbox's clock at least so far ahead, as another server has.
     pub fn keep_up_with(&self, offset_micros: i64) {
         if let Kind::Ahead(offset) = &self.0 {

@@ -1,11 +1,15 @@
 //! The command line and the environment.
 
-use std::net::SocketAddr;
+mod environment;
+
+use std::fmt;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
@@ -26,6 +30,25 @@ pub struct Cli {
     #[command(flatten)]
     pub serve: ServeArgs,
 }
+
+impl Cli {
+    /// Reads the command line and the environment. Where either is wrong the process ends with a message that says which.
+    pub fn read() -> Self {
+        let error = match Self::try_parse() {
+            Ok(cli) => return cli,
+            Err(error) => error,
+        };
+        let Some(said) = environment::fault(&error, std::env::args_os(), |name| std::env::var_os(name))
+        else {
+            error.exit()
+        };
+        eprintln!("abacus: {said}");
+        std::process::exit(USAGE_FAULT)
+    }
+}
+
+/// As clap ends a process that was called wrongly.
+const USAGE_FAULT: i32 = 2;
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
@@ -120,9 +143,9 @@ pub struct ChainArgs {
 pub struct ServeArgs {
     /// Where to listen
     #[arg(long, env = "ABACUS_LISTEN", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
     /// Play money: customers recharge without paying (always on with the private PostgreSQL)
-    #[arg(long, env = "ABACUS_SANDBOX")]
+    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
     pub sandbox: bool,
     /// Transactions that can be under way at once, each with a connection of its own
     #[arg(long, env = "ABACUS_LANES", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -139,7 +162,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub chain: ChainArgs,
     /// Leave what falls due by itself to `abacus jobs`
-    #[arg(long, env = "ABACUS_NO_JOBS")]
+    #[arg(long, env = "ABACUS_NO_JOBS", value_parser = BoolishValueParser::new())]
     pub no_jobs: bool,
     #[command(flatten)]
     pub payments: PaymentArgs,
@@ -152,8 +175,36 @@ pub struct ServeArgs {
     #[arg(long, env = "ABACUS_INVOICE_DELAY", default_value = "1h", value_parser = invoice_delay)]
     pub invoice_delay: Duration,
     /// Log as JSON lines
-    #[arg(long, env = "ABACUS_LOG_JSON")]
+    #[arg(long, env = "ABACUS_LOG_JSON", value_parser = BoolishValueParser::new())]
     pub log_json: bool,
+}
+
+/// A host, by name or number, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddress(String);
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        // Numbers of IPv6 have colons themselves, and stand in brackets.
+        let is_host = |host: &str| match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(number) => number.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains([':', '/', ' ', '[', ']']),
+        };
+        let is_address = text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && is_port(port));
+        if is_address {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("a host and a port such as 127.0.0.1:8080, localhost:8080 or [::1]:8080 are expected".to_owned())
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 /// Who bills, as invoices say.
@@ -178,9 +229,9 @@ pub struct ProviderArgs {
 pub struct JobsArgs {
     /// Where to answer /healthz, /readyz and /metrics; nowhere if it is not given
     #[arg(long, env = "ABACUS_JOBS_LISTEN")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// Follow the sandbox's clock
-    #[arg(long, env = "ABACUS_SANDBOX")]
+    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
     pub sandbox: bool,
     #[command(flatten)]
     pub chain: ChainArgs,
@@ -196,7 +247,7 @@ pub struct JobsArgs {
     #[command(flatten)]
     pub payments: PaymentArgs,
     /// Log as JSON lines
-    #[arg(long, env = "ABACUS_LOG_JSON")]
+    #[arg(long, env = "ABACUS_LOG_JSON", value_parser = BoolishValueParser::new())]
     pub log_json: bool,
 }
 
@@ -207,7 +258,7 @@ pub struct BillArgs {
     #[arg(long, value_parser = month)]
     pub month: NaiveDate,
     /// Follow the sandbox's clock
-    #[arg(long, env = "ABACUS_SANDBOX")]
+    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
     pub sandbox: bool,
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
@@ -236,6 +287,23 @@ fn invoice_delay(text: &str) -> Result<Duration, String> {
     let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let (least, most) = INVOICE_DELAYS;
     if (least..=most).contains(&delay) { Ok(delay) } else { Err("1m to 31d is expected".to_owned()) }
+}
+
+/// Whether a text can be one of Stripe's secret keys; a publishable one can charge nobody.
+pub fn is_stripe_key(text: &str) -> bool {
+    let rest =
+        ["sk_test_", "sk_live_", "rk_test_", "rk_live_"].iter().find_map(|kind| text.strip_prefix(kind));
+    rest.is_some_and(is_word)
+}
+
+/// Whether a text can be the secret of one of Stripe's endpoints.
+pub fn is_stripe_webhook_secret(text: &str) -> bool {
+    text.strip_prefix("whsec_")
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()))
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// The usual currencies, with what the settings add or change.

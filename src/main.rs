@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -11,5 +9,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     // Of a build for tests: where trials have it die.
     let _points = fail::FailScenario::setup();
-    abacus::cli::run(abacus::config::Cli::parse()).await
+    abacus::cli::run(abacus::config::Cli::read()).await
 }

@@ -18,13 +18,22 @@ pub struct SecretError {
 
 /// The secret of this data directory; made at the first call.
 pub fn signing_secret(data_dir: &Path) -> Result<Vec<u8>, SecretError> {
+    if let Some(secret) = kept_secret(data_dir)? {
+        return Ok(secret);
+    }
     let path = data_dir.join(FILE_NAME);
     let failed = |cause| SecretError { path: path.clone(), cause };
     std::fs::create_dir_all(data_dir).map_err(failed)?;
+    make(data_dir, &path).map_err(failed)
+}
+
+/// The secret of this data directory, if one was made.
+pub fn kept_secret(data_dir: &Path) -> Result<Option<Vec<u8>>, SecretError> {
+    let path = data_dir.join(FILE_NAME);
     match std::fs::read(&path) {
-        Ok(secret) => Ok(trimmed(secret)),
-        Err(error) if error.kind() == ErrorKind::NotFound => make(data_dir, &path).map_err(failed),
-        Err(error) => Err(failed(error)),
+        Ok(secret) => Ok(Some(trimmed(secret))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(SecretError { path, cause }),
     }
 }
 

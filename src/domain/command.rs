@@ -106,6 +106,7 @@ pub enum Action {
     TellBurstHeld(BurstHeld),
     TellUsageRefused(UsageRefused),
     TellInvoiceHeldUp(InvoiceHeldUp),
+    TellWritesFailing(WritesFailing),
 }
 
 /// Puts money on the balance.
@@ -388,6 +389,12 @@ pub struct UsageRefused {
     pub message: String,
 }
 
+/// Tells operators that what is to be written for the account and others could not be.
+#[derive(Debug, Clone, Serialize)]
+pub struct WritesFailing {
+    pub message: String,
+}
+
 /// Rates a closed month again, and bills the difference.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rerate {
@@ -500,7 +507,8 @@ impl Action {
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_)
-            | Self::TellInvoiceHeldUp(_) => return None,
+            | Self::TellInvoiceHeldUp(_)
+            | Self::TellWritesFailing(_) => return None,
         })
     }
 

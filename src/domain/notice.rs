@@ -25,6 +25,7 @@ coded_enum! {
         InvoiceHeldUp = "INVOICE_HELD_UP",
         BillVoided = "BILL_VOIDED",
         AccountClosed = "ACCOUNT_CLOSED",
+        WritesFailing = "WRITES_FAILING",
     }
 }
 

@@ -4,6 +4,8 @@ use super::refusal::{Refusal, RefusalCode};
 
 /// Names, comments, reasons: the most characters.
 pub const TEXT_MAX: usize = 1_000;
+/// Names in UTF-8: the most bytes. They are parts of indexes, whose rows PostgreSQL keeps in a third of a page.
+pub const NAME_BYTES_MAX: usize = 2_000;
 /// Codes (namespaces, regions, plan types): the most characters.
 pub const CODE_MAX: usize = 64;
 /// Idempotency keys: the most characters.
@@ -29,6 +31,10 @@ pub fn free_text(field: &'static str, text: &str) -> Result<String, Refusal> {
 /// A text for people that says something.
 pub fn name(field: &'static str, text: &str) -> Result<String, Refusal> {
     within(field, text, TEXT_MAX)?;
+    if text.len() > NAME_BYTES_MAX {
+        let message = format!("at most {NAME_BYTES_MAX} bytes in UTF-8");
+        return Err(Refusal::new(RefusalCode::LimitExceeded, field, message));
+    }
     if text.trim().is_empty() {
         return Err(Refusal::new(RefusalCode::Invalid, field, "must not be empty"));
     }

@@ -414,7 +414,8 @@ impl Named {
             | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_)
-            | Action::TellInvoiceHeldUp(_) => {}
+            | Action::TellInvoiceHeldUp(_)
+            | Action::TellWritesFailing(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) => {

@@ -9,8 +9,8 @@ use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::EngineError;
 use super::batch::{self, Verdict};
+use super::{EngineError, LaneState};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
 use crate::domain::money::Currencies;
@@ -28,9 +28,12 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 const HELD_TIME_MAX: Duration = Duration::from_secs(10);
 /// How soon, where nothing else makes a batch.
 const HELD_PAUSE: Duration = Duration::from_millis(5);
+/// A lane that could not write and has nothing to do looks so often whether it can.
+const TRIAL_PAUSE: Duration = Duration::from_secs(1);
+const TRIAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A command with the one who waits for it.
-pub(super) struct Request {
+pub struct Request {
     command: Command,
     answer: oneshot::Sender<Result<Done, EngineError>>,
     /// Since when its account was found held.
@@ -57,6 +60,9 @@ pub(super) struct Lane {
     pub policies: Policies,
     pub clock: Clock,
     pub batch_max: usize,
+    pub state: LaneState,
+    /// A command that could not be written, for no fault of its own.
+    pub trial: Option<Command>,
 }
 
 impl Lane {
@@ -119,31 +125,67 @@ impl Lane {
                         return None;
                     }
                 }
+                () = tokio::time::sleep(TRIAL_PAUSE), if self.trial.is_some() => self.try_again().await,
+            }
+        }
+    }
+
+    /// Writes what could not be written, on a connection of its own, and takes it back: whoever asked has been answered.
+    async fn try_again(&mut self) {
+        let Some(command) = self.trial.clone() else { return };
+        let trying = async {
+            let mut live = self.database.trial_connection().await?;
+            batch::run(&mut live, (&self.currencies, self.policies), &self.clock, &[&command]).await.map(drop)
+        };
+        let tried = tokio::time::timeout(TRIAL_TIME_MAX, trying).await;
+        let tried = tried.unwrap_or_else(|_| Err(no_answer()));
+        self.note(&command, tried.err());
+    }
+
+    /// Keeps in mind whether what was asked could be written.
+    fn note(&mut self, command: &Command, error: Option<StoreError>) {
+        match error.filter(StoreError::is_of_the_machinery) {
+            Some(error) => {
+                self.state.failed(command.account, &error);
+                self.trial.get_or_insert_with(|| command.clone());
+            }
+            None => {
+                self.trial = None;
+                self.state.wrote();
             }
         }
     }
 
     /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
     async fn carry_out(
-        &self,
+        &mut self,
         batch: Vec<Request>,
         connection: &mut Option<AsyncPgConnection>,
         held: &mut VecDeque<Request>,
     ) {
+        let mut attempts_max = ATTEMPTS_MAX;
         let mut parts = vec![batch];
+        // What could not be written, and whether anything could.
+        let (mut unwritten, mut has_written) = (None, false);
         while let Some(mut part) = parts.pop() {
-            match self.run_whole(&part, connection).await {
-                Ok(verdicts) => answer_all(part, verdicts, held),
-                Err(StoreError::Unavailable(message)) => {
-                    tracing::error!(%message, commands = part.len(), "a batch could not reach the database");
-                    fail_all(part, &EngineError::Unavailable(message));
+            match self.run_whole(&part, connection, attempts_max).await {
+                Ok(verdicts) => {
+                    answer_all(part, verdicts, held);
+                    has_written = true;
                 }
                 Err(StoreError::Contended(_)) => fail_all(part, &EngineError::Overloaded),
-                Err(error) if part.len() > 1 => {
+                Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
                     tracing::warn!(%error, commands = part.len(), "a batch is split");
+                    // Its parts have been tried often enough.
+                    attempts_max = 1;
                     let half = part.split_off(part.len() / 2);
                     parts.push(half);
                     parts.push(part);
+                }
+                Err(error) if error.is_of_the_machinery() => {
+                    let first = part.first().map(|request| request.command.clone());
+                    fail_all(part, &EngineError::Unavailable(error.to_string()));
+                    unwritten = unwritten.or(first.map(|command| (command, error)));
                 }
                 Err(error) => {
                     metrics::counter!("abacus_commands_failed_total").increment(1);
@@ -151,6 +193,14 @@ impl Lane {
                     fail_all(part, &EngineError::Failed(error));
                 }
             }
+        }
+        match unwritten {
+            Some((command, error)) if !has_written => self.note(&command, Some(error)),
+            _ if has_written => {
+                self.trial = None;
+                self.state.wrote();
+            }
+            _ => {}
         }
     }
 
@@ -160,6 +210,7 @@ impl Lane {
         &self,
         part: &[Request],
         connection: &mut Option<AsyncPgConnection>,
+        attempts_max: u32,
     ) -> Result<Vec<Verdict>, StoreError> {
         let commands: Vec<&Command> = part.iter().map(|request| &request.command).collect();
         let mut backoff = BACKOFF_FIRST;
@@ -169,15 +220,20 @@ impl Lane {
                 Ok(verdicts) => return Ok(verdicts),
                 Err(error) => error,
             };
-            let retry = match error {
+            let attempts_max = match error {
                 StoreError::Unavailable(_) => {
                     *connection = None;
-                    true
+                    ATTEMPTS_MAX
                 }
-                StoreError::Contended(_) | StoreError::Internal(_) => true,
-                StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => false,
+                StoreError::Broken(_) => {
+                    *connection = None;
+                    attempts_max
+                }
+                StoreError::Contended(_) => ATTEMPTS_MAX,
+                StoreError::Internal(_) => attempts_max,
+                StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => 1,
             };
-            if !retry || attempt >= ATTEMPTS_MAX {
+            if attempt >= attempts_max {
                 return Err(error);
             }
             metrics::counter!("abacus_batch_retries_total").increment(1);
@@ -204,9 +260,13 @@ impl Lane {
                 *connection = Some(live);
                 outcome
             }
-            Err(_) => Err(StoreError::Unavailable("the database did not answer for a minute".to_owned())),
+            Err(_) => Err(no_answer()),
         }
     }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
 fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut VecDeque<Request>) {

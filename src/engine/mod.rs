@@ -6,6 +6,7 @@
 
 mod batch;
 mod lane;
+mod lane_state;
 mod paid;
 mod trial;
 
@@ -23,6 +24,7 @@ use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use lane::{Lane, Request};
+pub use lane_state::{LaneKind, LaneState, LaneWatch, Teller};
 use std::sync::Arc;
 pub use trial::die_at;
 
@@ -77,6 +79,7 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 struct LaneHandle {
     people: mpsc::Sender<Request>,
     jobs: mpsc::Sender<Request>,
+    state: LaneWatch,
 }
 
 /// Takes commands and answers what became of them.
@@ -96,9 +99,12 @@ impl Engine {
         let (stop, stopping) = watch::channel(false);
         let mut lanes = Vec::new();
         let mut running = Vec::new();
-        for _ in 0..config.lanes.max(1) {
+        for number in 0..config.lanes.max(1) {
             let (people, people_queue) = mpsc::channel(config.queue_max.max(1));
             let (jobs, jobs_queue) = mpsc::channel((config.queue_max / 4).max(1));
+            let state =
+                LaneState::new(LaneKind::Commands, number, Teller::Itself(jobs.clone()), clock.clone());
+            let watch = state.watch();
             let lane = Lane {
                 people: people_queue,
                 jobs: jobs_queue,
@@ -108,8 +114,10 @@ impl Engine {
                 policies: config.policies,
                 clock: clock.clone(),
                 batch_max: config.batch_max.max(1),
+                state,
+                trial: None,
             };
-            lanes.push(LaneHandle { people, jobs });
+            lanes.push(LaneHandle { people, jobs, state: watch });
             running.push(tokio::spawn(lane.run()));
         }
         Self { lanes, stop, running: std::sync::Mutex::new(running) }
@@ -135,6 +143,11 @@ impl Engine {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(unknown()),
         }
+    }
+
+    /// What tells whether its lanes can write.
+    pub fn watches(&self) -> Vec<LaneWatch> {
+        self.lanes.iter().map(|lane| lane.state.clone()).collect()
     }
 
     /// Takes no more commands, carries out and answers those that were taken, and ends.

@@ -89,6 +89,9 @@ mirrored_enum! {
         DepositUnused,
         /// For operators: a month's invoice cannot be issued, as the rate of a currency is missing, say; it is tried again.
         InvoiceHeldUp,
+        /// For operators: usage, or what was asked for, could not be written for a time, for a reason of the database's; of this
+        /// account and others.
+        WritesFailing,
     }
 }
 

@@ -64,7 +64,7 @@ impl From<ApiError> for async_graphql::Error {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(cause) => {
+            StoreError::Unavailable(cause) | StoreError::Broken(cause) => {
                 tracing::warn!(%cause, "the database is unavailable");
                 Self::new("UNAVAILABLE", "the database is unavailable; try again later")
             }

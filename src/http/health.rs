@@ -1,5 +1,6 @@
 //! Whether the server lives, is ready, and how much it does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,25 +10,33 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Mutex;
 
-use crate::store::database::Database;
+use crate::engine::LaneWatch;
+use crate::store::database::{Database, OwnConnection};
+use crate::store::error::StoreError;
 use crate::store::migrations;
 
-const READY_TIME_MAX: Duration = Duration::from_secs(5);
+/// Whoever asks is answered within a second.
+const READY_TIME_MAX: Duration = Duration::from_millis(800);
 
 #[derive(Clone)]
 struct Health {
     database: Database,
+    /// Of its own: a pool whose connections are all at work is no reason not to be ready.
+    connection: Arc<Mutex<Option<OwnConnection>>>,
+    lanes: Arc<[LaneWatch]>,
     metrics: PrometheusHandle,
 }
 
-/// `/healthz`, `/readyz` and `/metrics`.
-pub fn routes(database: Database, metrics: PrometheusHandle) -> Router {
+/// `/healthz`, `/readyz` and `/metrics`, with the lanes that must be able to write.
+pub fn routes(database: Database, lanes: Vec<LaneWatch>, metrics: PrometheusHandle) -> Router {
+    let health = Health { database, connection: Arc::default(), lanes: lanes.into(), metrics };
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(told_metrics))
-        .with_state(Health { database, metrics })
+        .with_state(health)
 }
 
 /// The process answers.
@@ -35,10 +44,14 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database answers, and its schema is current.
+/// The database answers, can be written by every lane, and its schema is current.
 async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     let unready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
-    match tokio::time::timeout(READY_TIME_MAX, migrations::is_ready(&health.database)).await {
+    let failing: Vec<String> = health.lanes.iter().filter_map(LaneWatch::failing).collect();
+    if !failing.is_empty() {
+        return unready(&failing.join("\n"));
+    }
+    match tokio::time::timeout(READY_TIME_MAX, health.is_current()).await {
         Ok(Ok(true)) => (StatusCode::OK, "ready\n".to_owned()),
         Ok(Ok(false)) => unready("the database's schema is not current: run abacus migrate"),
         Ok(Err(error)) => {
@@ -46,6 +59,23 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
             unready("the database cannot be reached or written")
         }
         Err(_) => unready("the database does not answer"),
+    }
+}
+
+impl Health {
+    async fn is_current(&self) -> Result<bool, StoreError> {
+        let mut kept = self.connection.lock().await;
+        // One that fails, or is given up half-way, is not used again. It may have been lost since the last time.
+        if let Some(connection) = kept.take()
+            && let Ok(is_current) = migrations::is_ready(&connection).await
+        {
+            *kept = Some(connection);
+            return Ok(is_current);
+        }
+        let connection = self.database.dedicated_connection().await?;
+        let is_current = migrations::is_ready(&connection).await?;
+        *kept = Some(connection);
+        Ok(is_current)
     }
 }
 

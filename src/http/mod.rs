@@ -52,7 +52,8 @@ pub fn router(
     metrics: PrometheusHandle,
 ) -> Router {
     let body_bytes_max = app.limits.body_bytes_max;
-    let health = health::routes(app.store.database.clone(), metrics);
+    let lanes = app.engine.watches().into_iter().chain(app.meter.watches()).collect();
+    let health = health::routes(app.store.database.clone(), lanes, metrics);
     let state = Arc::new(HttpState {
         executor: Executor::new(&app.limits),
         documents: DocumentCache::default(),

@@ -108,10 +108,12 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
         if stop.is_none() && seen >= to {
             return Ok(runs);
         }
-        jobs.clock.move_to(stop.unwrap_or(to));
-        if let Some(offset) = jobs.clock.offset_micros() {
+        let next = stop.unwrap_or(to);
+        // Kept first: a clock that was moved and not kept would go back with the next start.
+        if let Some(offset) = jobs.clock.offset_at(next) {
             leases::set_clock_offset(&*jobs.database.connection().await?, offset).await?;
         }
+        jobs.clock.move_to(next);
     }
 }
 

@@ -85,7 +85,8 @@ async fn read(jobs: &JobContext, open: Vec<OpenInvoice>) -> Result<Vec<Draft>, S
 }
 
 fn can_be_asked(error: &StoreError) -> bool {
-    !matches!(error, StoreError::Unavailable(_) | StoreError::Overloaded) || error.is_timeout()
+    let cannot = error.is_of_the_machinery() || matches!(error, StoreError::Overloaded);
+    !cannot || error.is_timeout()
 }
 
 /// A month whose payments cannot be read.

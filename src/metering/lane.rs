@@ -1,6 +1,6 @@
 //! A lane: takes what has queued, counts it in one transaction, answers, and starts over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::MeterError;
 use crate::clock::Clock;
-use crate::domain::usage::Outcome;
+use crate::domain::usage::{Fault, Outcome};
+use crate::engine::LaneState;
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
-use crate::store::usage::{Mark, Metered, usage_month_make, usage_write};
+use crate::store::usage::{Mark, Metered, refused_columns, usage_month_make, usage_write};
 
 /// Events of one transaction; a request that begins within it is taken whole.
 const BATCH_MAX: usize = 8_192;
@@ -23,6 +24,9 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
+/// A lane that could not write and has nothing to do looks so often whether it can.
+const TRIAL_PAUSE: Duration = Duration::from_secs(1);
+const TRIAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Events with the one who waits for them.
 pub(super) struct Request {
@@ -37,26 +41,46 @@ pub(super) struct Lane {
     pub stopping: watch::Receiver<bool>,
     pub database: Database,
     pub clock: Clock,
+    pub state: LaneState,
+    /// Of each month (UTC) whose events could not be written, for no fault of their own, one.
+    pub trials: BTreeMap<NaiveDate, Metered>,
 }
 
-/// What a lane keeps between batches.
-#[derive(Default)]
+/// A connection, with what is known of the database as it sees it: that ends with it.
 struct Session {
-    connection: Option<OwnConnection>,
+    connection: OwnConnection,
     /// The months (UTC) whose partitions are there.
     months: HashSet<NaiveDate>,
+}
+
+impl Session {
+    fn new(connection: OwnConnection) -> Self {
+        Self { connection, months: HashSet::new() }
+    }
+
+    /// Writes events, once the partitions that they need are made.
+    async fn write(&mut self, events: &[Metered], clock: &Clock) -> Result<Vec<Mark>, StoreError> {
+        let months: HashSet<NaiveDate> = events.iter().map(month_of).collect();
+        for month in months {
+            if !self.months.contains(&month) {
+                usage_month_make(&self.connection, month).await?;
+                self.months.insert(month);
+            }
+        }
+        usage_write(&mut self.connection, events, clock.now()).await
+    }
 }
 
 impl Lane {
     /// Runs until the meter stops and nothing waits any more.
     pub async fn run(mut self) {
-        let mut session = Session::default();
+        let mut session = None;
         while let Some(batch) = self.next_batch().await {
             let counting = AssertUnwindSafe(self.count(batch, &mut session)).catch_unwind().await;
             if counting.is_err() {
                 // Its callers are told that the outcome is unknown; the lane goes on.
                 tracing::error!("a batch of usage panicked");
-                session = Session::default();
+                session = None;
             }
         }
     }
@@ -89,11 +113,29 @@ impl Lane {
                         return None;
                     }
                 }
+                () = tokio::time::sleep(TRIAL_PAUSE), if !self.trials.is_empty() => self.try_again().await,
             }
         }
     }
 
-    async fn count(&self, batch: Vec<Request>, session: &mut Session) {
+    /// Writes what could not be written, on connections of their own, and takes it back: whoever sent it has been answered.
+    async fn try_again(&mut self) {
+        for (month, event) in self.trials.clone() {
+            let trying = async {
+                let mut session = Session::new(self.database.trial_connection().await?);
+                session.write(std::slice::from_ref(&event), &self.clock).await.map(drop)
+            };
+            let tried =
+                tokio::time::timeout(TRIAL_TIME_MAX, trying).await.unwrap_or_else(|_| Err(no_answer()));
+            match tried.err().filter(StoreError::is_of_the_machinery) {
+                Some(error) => return self.state.failed(event.event.account, &error),
+                None => drop(self.trials.remove(&month)),
+            }
+        }
+        self.state.wrote();
+    }
+
+    async fn count(&mut self, batch: Vec<Request>, session: &mut Option<Session>) {
         let mut all = Vec::with_capacity(BATCH_MAX);
         let mut callers = Vec::with_capacity(batch.len());
         for request in batch {
@@ -101,20 +143,21 @@ impl Lane {
             all.extend(request.events);
         }
         metrics::histogram!("abacus_usage_batch_events").record(u32::try_from(all.len()).unwrap_or(u32::MAX));
-        let outcomes = self.outcomes(all, session).await;
-        if let Err(error) = &outcomes {
-            tracing::error!(%error, "usage could not be counted");
-        }
-        let mut outcomes = outcomes.map(Vec::into_iter);
+        let mut outcomes = self.outcomes(all, session).await.into_iter();
         for (size, answer, _room) in callers {
-            let share = outcomes.as_mut().map(|outcomes| outcomes.by_ref().take(size).collect());
+            // What one caller's events met with is nothing to the others.
+            let share: Vec<_> = outcomes.by_ref().take(size).collect();
             // A caller that has left learns the outcomes by sending the events again.
-            let _ = answer.send(share.map_err(|error| error.clone()));
+            let _ = answer.send(share.into_iter().collect());
         }
     }
 
     /// Counts events of which some may have the same id; the first of those is the one that counts.
-    async fn outcomes(&self, all: Vec<Metered>, session: &mut Session) -> Result<Vec<Outcome>, MeterError> {
+    async fn outcomes(
+        &mut self,
+        all: Vec<Metered>,
+        session: &mut Option<Session>,
+    ) -> Vec<Result<Outcome, MeterError>> {
         let keys: Vec<(i64, String)> =
             all.iter().map(|metered| (metered.event.account.0, metered.event.id.clone())).collect();
         let payloads: Vec<i64> = all.iter().map(|metered| metered.payload).collect();
@@ -129,28 +172,84 @@ impl Lane {
                 firsts.push(metered);
             }
         }
-        let marks = self.write_all(&firsts, session).await?;
+        let written = self.write_months(&firsts, session).await;
         let mut seen = vec![false; firsts.len()];
         let outcome = |(first, payload): (usize, i64)| {
             let is_first = seen.get_mut(first).is_some_and(|seen| !std::mem::replace(seen, true));
-            let counted = match marks.get(first) {
-                Some(Written::Mark(Mark::New)) if is_first => return Outcome::Accepted,
+            let counted = match written.get(first) {
+                Some(Written::Mark(Mark::New)) if is_first => return Ok(Outcome::Accepted),
                 Some(Written::Mark(Mark::New)) => firsts.get(first).map(|metered| metered.payload),
                 Some(Written::Mark(Mark::Held(payload))) => Some(*payload),
-                Some(Written::Refused(message)) => return Outcome::Rejected(message.clone()),
-                None => None,
+                Some(Written::Refused(fault)) => return Ok(Outcome::Rejected(fault.to_string())),
+                Some(Written::Failed(error)) => return Err(error.clone().into()),
+                None => return Err(no_answer().into()),
             };
-            if counted == Some(payload) {
+            Ok(if counted == Some(payload) {
                 Outcome::Duplicate
             } else {
                 Outcome::Rejected("id: another event has this id".to_owned())
-            }
+            })
         };
-        Ok(first_at.into_iter().zip(payloads).map(outcome).collect())
+        first_at.into_iter().zip(payloads).map(outcome).collect()
+    }
+
+    /// Writes events, each month's by themselves: one that cannot be written holds up no other. The answers are in the order
+    /// of the events.
+    async fn write_months(&mut self, events: &[Metered], session: &mut Option<Session>) -> Vec<Written> {
+        let mut of_months: BTreeMap<NaiveDate, Vec<usize>> = BTreeMap::new();
+        for (place, metered) in events.iter().enumerate() {
+            of_months.entry(month_of(metered)).or_default().push(place);
+        }
+        let mut written: Vec<Option<Written>> = events.iter().map(|_| None).collect();
+        let mut is_away = None;
+        for (month, places) in of_months {
+            let of_month = places.iter().filter_map(|place| events.get(*place));
+            let outcome = match (&is_away, places.len() == events.len()) {
+                (Some(error), _) => Err(StoreError::clone(error)),
+                (None, true) => self.write_all(events, session).await,
+                (None, false) => {
+                    self.write_all(&of_month.clone().cloned().collect::<Vec<_>>(), session).await
+                }
+            };
+            let mut outcome = match outcome {
+                Ok(outcome) => {
+                    self.trials.remove(&month);
+                    outcome.into_iter()
+                }
+                Err(error) => {
+                    let first = of_month.clone().next();
+                    self.note_failure(month, first, &error);
+                    let failed = places.iter().map(|_| Written::Failed(error.clone())).collect::<Vec<_>>();
+                    is_away = Some(error).filter(|error| matches!(error, StoreError::Unavailable(_)));
+                    failed.into_iter()
+                }
+            };
+            for place in places {
+                if let Some(slot) = written.get_mut(place) {
+                    *slot = outcome.next();
+                }
+            }
+        }
+        if self.trials.is_empty() {
+            self.state.wrote();
+        }
+        written.into_iter().map(|slot| slot.unwrap_or_else(|| Written::Failed(no_answer()))).collect()
+    }
+
+    fn note_failure(&mut self, month: NaiveDate, first: Option<&Metered>, error: &StoreError) {
+        tracing::error!(%month, %error, "usage could not be counted");
+        if let Some(first) = first.filter(|_| error.is_of_the_machinery()) {
+            self.trials.entry(month).or_insert_with(|| first.clone());
+            self.state.failed(first.event.account, error);
+        }
     }
 
     /// Writes events; what the database rejects is halved until the poisoned event fails alone.
-    async fn write_all(&self, events: &[Metered], session: &mut Session) -> Result<Vec<Written>, MeterError> {
+    async fn write_all(
+        &self,
+        events: &[Metered],
+        session: &mut Option<Session>,
+    ) -> Result<Vec<Written>, StoreError> {
         let mut written = Vec::with_capacity(events.len());
         let mut parts = vec![events];
         while let Some(part) = parts.pop() {
@@ -162,18 +261,31 @@ impl Lane {
                     parts.extend([second, first]);
                 }
                 Err(error @ StoreError::Rejected { .. }) => {
-                    tracing::error!(%error, "an event could not be kept");
-                    written.push(Written::Refused("it could not be kept".to_owned()));
+                    tracing::error!(%error, "an event that was checked cannot be kept");
+                    written.push(Written::Refused(self.fault(&error).await));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(written)
     }
 
+    /// What the database does not take of an event, as far as it tells.
+    async fn fault(&self, error: &StoreError) -> Fault {
+        let columns = match self.database.connection().await {
+            Ok(conn) => refused_columns(&conn, error).await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        Fault::new(field_of(&columns), "the database cannot keep this value")
+    }
+
     /// Tries until it is committed or has been tried often enough. When a connection is lost at the commit the outcome is
     /// unknown: the marks tell the next try what is done, and those events are answered as duplicates.
-    async fn write(&self, events: &[Metered], session: &mut Session) -> Result<Vec<Mark>, StoreError> {
+    async fn write(
+        &self,
+        events: &[Metered],
+        session: &mut Option<Session>,
+    ) -> Result<Vec<Mark>, StoreError> {
         let mut backoff = BACKOFF_FIRST;
         let mut attempt = 1;
         loop {
@@ -183,8 +295,13 @@ impl Lane {
             };
             let retry = match error {
                 StoreError::Unavailable(_) => {
-                    session.connection = None;
+                    *session = None;
                     true
+                }
+                // What was broken before is not waited for.
+                StoreError::Broken(_) => {
+                    *session = None;
+                    !events.iter().all(|metered| self.trials.contains_key(&month_of(metered)))
                 }
                 StoreError::Contended(_) | StoreError::Internal(_) => true,
                 StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => false,
@@ -199,39 +316,65 @@ impl Lane {
         }
     }
 
-    async fn attempt(&self, events: &[Metered], session: &mut Session) -> Result<Vec<Mark>, StoreError> {
-        let mut live = match session.connection.take() {
+    async fn attempt(
+        &self,
+        events: &[Metered],
+        session: &mut Option<Session>,
+    ) -> Result<Vec<Mark>, StoreError> {
+        let mut live = match session.take() {
             Some(live) => live,
-            None => self.database.dedicated_connection().await?,
+            None => Session::new(self.database.dedicated_connection().await?),
         };
-        let months: HashSet<NaiveDate> = events.iter().filter_map(month_of).collect();
-        let missing: Vec<NaiveDate> = months.difference(&session.months).copied().collect();
-        let writing = async {
-            for month in &missing {
-                usage_month_make(&live, *month).await?;
-            }
-            usage_write(&mut live, events, self.clock.now()).await
-        };
-        let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, writing).await;
-        match outcome {
+        match tokio::time::timeout(ATTEMPT_TIME_MAX, live.write(events, &self.clock)).await {
             // The connection is put back only when its transaction has come to an end.
             Ok(outcome) => {
-                session.connection = Some(live);
-                session.months.extend(missing);
+                *session = Some(live);
                 outcome
             }
-            Err(_) => Err(StoreError::Unavailable("the database did not answer for a minute".to_owned())),
+            Err(_) => Err(no_answer()),
         }
     }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
 /// What became of an event in the database.
 enum Written {
     Mark(Mark),
-    Refused(String),
+    Refused(Fault),
+    /// It is not known to be kept, for no fault of its own.
+    Failed(StoreError),
+}
+
+/// The field of a report that a refused value comes from.
+fn field_of(columns: &[String]) -> &'static str {
+    let is = |names: &[&str]| columns.iter().any(|column| names.contains(&column.as_str()));
+    // Of a key that has several, the one that its sender has chosen.
+    if is(&["subject"]) {
+        "subject"
+    } else if is(&["quantity"]) {
+        "quantity"
+    } else if is(&["event_id"]) {
+        "id"
+    } else if is(&["attributes"]) {
+        "attributes"
+    } else if is(&["datacenter"]) {
+        "datacenter"
+    } else if is(&["time", "hour", "slot", "reported_at"]) {
+        "time"
+    } else if is(&["resource_code"]) {
+        "resource"
+    } else if is(&["account_id"]) {
+        "accountId"
+    } else {
+        "event"
+    }
 }
 
 /// The first of the month (UTC) that an event is kept in.
-fn month_of(metered: &Metered) -> Option<NaiveDate> {
-    metered.event.time.date_naive().with_day(1)
+fn month_of(metered: &Metered) -> NaiveDate {
+    let day = metered.event.time.date_naive();
+    day.with_day(1).unwrap_or(day)
 }

@@ -8,6 +8,7 @@ mod directory;
 mod lane;
 mod unburstable;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::domain::ids::AccountId;
 use crate::domain::usage::{Allowance, Fault, Outcome};
-use crate::engine::Engine;
+use crate::engine::{Engine, LaneKind, LaneState, LaneWatch, Teller};
 use crate::store::error::StoreError;
 use crate::store::repository::Store;
 use crate::store::usage::Metered;
@@ -86,7 +87,7 @@ pub enum MeterError {
 impl From<StoreError> for MeterError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(message) => Self::Unavailable(message),
+            StoreError::Unavailable(message) | StoreError::Broken(message) => Self::Unavailable(message),
             StoreError::Overloaded | StoreError::Contended(_) => Self::Overloaded,
             error => Self::Failed(error),
         }
@@ -96,6 +97,7 @@ impl From<StoreError> for MeterError {
 struct LaneHandle {
     queue: mpsc::Sender<Request>,
     room: Arc<Semaphore>,
+    state: LaneWatch,
 }
 
 /// Counts usage.
@@ -119,11 +121,15 @@ impl Meter {
     ) -> Self {
         let (stop, stopping) = watch::channel(false);
         let (mut handles, mut running) = (Vec::new(), Vec::new());
-        for _ in 0..lanes.max(1) {
+        for number in 0..lanes.max(1) {
             let (queue, requests) = mpsc::channel(1_024);
-            let database = store.database.clone();
-            let lane = Lane { requests, stopping: stopping.clone(), database, clock: clock.clone() };
-            handles.push(LaneHandle { queue, room: Arc::new(Semaphore::new(QUEUE_MAX)) });
+            let (database, clock) = (store.database.clone(), clock.clone());
+            let teller = Teller::Engine(Arc::clone(engine));
+            let state = LaneState::new(LaneKind::Usage, number, teller, clock.clone());
+            let room = Arc::new(Semaphore::new(QUEUE_MAX));
+            handles.push(LaneHandle { queue, room, state: state.watch() });
+            let (stopping, trials) = (stopping.clone(), BTreeMap::new());
+            let lane = Lane { requests, stopping, database, clock, state, trials };
             running.push(tokio::spawn(lane.run()));
         }
         let directory = Directory::new(Arc::clone(store));
@@ -170,6 +176,11 @@ impl Meter {
     fn checked(&self, metered: Metered, now: DateTime<Utc>) -> Result<Metered, Fault> {
         metered.event.check(now, self.allowance)?;
         Ok(metered)
+    }
+
+    /// What tells whether its lanes can write.
+    pub fn watches(&self) -> Vec<LaneWatch> {
+        self.lanes.iter().map(|lane| lane.state.clone()).collect()
     }
 
     /// Takes no more events, counts those that were taken, and ends.

@@ -33,6 +33,13 @@ pub fn usable_data_dir(dir: &Path, is_default: bool) -> Result<PathBuf, PrivateP
     }
 }
 
+/// Where the data of a server that was started with the same arguments can be. Nothing is made.
+pub fn possible_data_dirs(dir: &Path, is_default: bool) -> Vec<PathBuf> {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let instead = is_default.then(|| PathBuf::from(FALLBACK));
+    std::iter::once(dir).chain(instead).collect()
+}
+
 fn prepare(dir: &Path, account: &Account) -> Result<PathBuf, PrivatePgError> {
     let dir = std::path::absolute(dir).map_err(io_error("resolve", dir))?;
     // Ancestors first, so that nothing is made in a place that cannot be used.

@@ -31,7 +31,7 @@ use postmaster::Postmaster;
 use socket::percent_encode;
 use supervisor::{CurrentPid, Supervisor};
 
-pub use data_dir::usable_data_dir;
+pub use data_dir::{possible_data_dirs, usable_data_dir};
 pub use error::PrivatePgError;
 
 /// What to start.

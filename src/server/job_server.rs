@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::http_listener::HttpListener;
+use super::http_listener::{HttpListener, Port};
 use super::{ServerConfig, StartError, job_context, metrics_handle};
 use crate::engine::Engine;
 use crate::http::health;
@@ -17,14 +17,14 @@ pub struct JobServer {
 }
 
 impl JobServer {
-    /// Migrates the database, and runs from then on; with `health_at` it answers /healthz, /readyz and /metrics there.
-    pub async fn start(config: ServerConfig, health_at: Option<SocketAddr>) -> Result<Self, StartError> {
+    /// Migrates the database, and runs from then on; with a port it answers /healthz, /readyz and /metrics there.
+    pub async fn start(config: ServerConfig, port: Option<Port>) -> Result<Self, StartError> {
         let jobs = job_context(&config).await?;
-        let listener = match health_at {
+        let listener = match port {
             None => None,
-            Some(address) => {
-                let routes = health::routes(jobs.database.clone(), metrics_handle()?);
-                Some(HttpListener::start(address, routes).await?)
+            Some(port) => {
+                let routes = health::routes(jobs.database.clone(), jobs.engine.watches(), metrics_handle()?);
+                Some(HttpListener::start(port, routes)?)
             }
         };
         let engine = Arc::clone(&jobs.engine);

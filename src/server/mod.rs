@@ -7,6 +7,7 @@ mod month_billing;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use axum::Router;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use url::Url;
@@ -33,6 +34,7 @@ use crate::store::error::StoreError;
 use crate::store::migrations;
 use crate::store::repository::Store;
 use http_listener::HttpListener;
+pub use http_listener::Port;
 pub use job_server::JobServer;
 pub use month_billing::{BillingError, bill_month};
 
@@ -112,7 +114,7 @@ pub enum StartError {
     #[error(transparent)]
     Deposits(#[from] SettingError),
     #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, std::io::Error),
+    Listen(String, std::io::Error),
     #[error(transparent)]
     Stripe(#[from] stripe::ConfigError),
     #[error("the metrics could not be set up: {0}")]
@@ -127,9 +129,16 @@ pub struct Server {
     runner: Runner,
 }
 
-impl Server {
-    /// Migrates the database, and answers from then on.
-    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+/// A server that answers nobody yet.
+pub struct Prepared {
+    pub app: Arc<App>,
+    routes: Router,
+    run_jobs: bool,
+}
+
+impl Prepared {
+    /// Migrates the database, and starts what writes.
+    pub async fn new(config: ServerConfig) -> Result<Self, StartError> {
         let tokens = TokenKey::new(&config.secret)?;
         let jobs = job_context(&config).await?;
         let store = Store::new(jobs.database.clone());
@@ -152,9 +161,23 @@ impl Server {
         });
         let webhook = Webhook::new(config.stripe_webhook_secrets);
         let routes = router(Arc::clone(&app), tokens, webhook, config.provider, metrics_handle()?);
-        let listener = HttpListener::start(config.listen, routes).await?;
-        let runner = Runner::start(app.jobs.clone(), config.run_jobs);
-        Ok(Self { app, address: listener.address, listener, runner })
+        Ok(Self { app, routes, run_jobs: config.run_jobs })
+    }
+
+    /// Answers from now on.
+    pub fn serve(self, port: Port) -> Result<Server, StartError> {
+        let Self { app, routes, run_jobs } = self;
+        let listener = HttpListener::start(port, routes)?;
+        let runner = Runner::start(app.jobs.clone(), run_jobs);
+        Ok(Server { app, address: listener.address, listener, runner })
+    }
+}
+
+impl Server {
+    /// Takes the port, migrates the database, and answers from then on.
+    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        let port = Port::take(&config.listen.to_string()).await?;
+        Prepared::new(config).await?.serve(port)
     }
 
     /// Takes no new requests, answers those under way, carries out what the engine has taken, and ends.
@@ -197,6 +220,7 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     for migration in migrations::migrate(&database).await? {
         tracing::info!(%migration, "migrated");
     }
+    require_english(&database).await?;
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
     let (clock, providers) = (config.clock.clone(), providers(config)?);
@@ -205,6 +229,19 @@ async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
     let jobs = JobContext { depository, invoice_delay: config.invoice_delay, ..jobs };
     jobs.follow_clock().await?;
     Ok(jobs)
+}
+
+/// Says so where PostgreSQL's errors cannot be told apart.
+async fn require_english(database: &Database) -> Result<(), StoreError> {
+    if let Some((language, role)) = database.foreign_messages().await? {
+        tracing::warn!(
+            lc_messages = language,
+            role,
+            "PostgreSQL's messages are not English, and this role may not have them so: what the database refuses, and \
+             what takes it too long, is answered with INTERNAL. Have a superuser run: ALTER ROLE {role} SET lc_messages = 'C'"
+        );
+    }
+    Ok(())
 }
 
 /// One recorder for the process, however many servers run in it.

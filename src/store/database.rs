@@ -1,20 +1,27 @@
 //! Connections: how they are made, pooled, and watched.
 
-use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+mod connect_failure;
 
-use diesel::ConnectionResult;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{Bool, Text};
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::bb8::Pool;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio_postgres::{Config, NoTls};
 
 use super::error::StoreError;
+use super::statement::Statement;
 
 /// What every connection sets for itself. Every statement is a look-up through an index, with few parameters that change
 /// its best plan: so it is planned once, for whatever values come, and never as a scan, even while tables are new and
@@ -32,7 +39,18 @@ const SESSION_SETTINGS: [(&str, &str); 10] = [
     ("enable_mergejoin", "off"),
     ("jit", "off"),
 ];
+/// Errors are told apart by PostgreSQL's words, where diesel keeps no more of them (error.rs). Not every role may say in which
+/// language they are to be.
+const IN_ENGLISH: &str = "SET lc_messages = 'C'";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A machine that is gone without a word is noticed within a minute.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// A session that was opened while the database was read-only stays read-only. So long after one was found so, new ones are asked
+/// whether they are, and where they are not, pooled ones are asked before they are used.
+const READ_ONLY_SUSPECTED: Duration = Duration::from_secs(60);
 
 /// A pooled connection.
 pub type Connection = diesel_async::pooled_connection::bb8::PooledConnection<'static, AsyncPgConnection>;
@@ -40,39 +58,62 @@ pub type Connection = diesel_async::pooled_connection::bb8::PooledConnection<'st
 /// A connection of one's own.
 pub type OwnConnection = AsyncPgConnection;
 
+/// What writes, on a connection of the pool: one statement, or one transaction.
+pub type Writing<'c, T> = BoxFuture<'c, Result<T, StoreError>>;
+
 /// The database of one server: a pool for reading and small writes, and the way to open further connections.
 #[derive(Clone)]
 pub struct Database {
-    url: String,
+    config: Config,
     pool: Pool<AsyncPgConnection>,
-    statements: Arc<AtomicU64>,
+    seen: Arc<Seen>,
 }
 
 impl Database {
     /// Makes the pool; connections are opened when they are needed, so the database may come up later.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let url = with_session_settings(url)?;
-        let statements = Arc::new(AtomicU64::new(0));
-        let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        let counter = Arc::clone(&statements);
-        config.custom_setup = Box::new(move |url| establish(url.to_owned(), Arc::clone(&counter)).boxed());
-        config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|connection| {
-            let broken = connection.is_broken();
-            async move { if broken { Err(diesel::result::Error::BrokenTransactionManager) } else { Ok(()) } }
-                .boxed()
+        let config = session_config(url)?;
+        let seen = Arc::<Seen>::default();
+        let mut manager = ManagerConfig::<AsyncPgConnection>::default();
+        let (own, watching) = (config.clone(), Arc::clone(&seen));
+        manager.custom_setup = Box::new(move |_| establish(own.clone(), Arc::clone(&watching)).boxed());
+        let watching = Arc::clone(&seen);
+        manager.recycling_method = RecyclingMethod::CustomFunction(Box::new(move |connection| {
+            let is_suspect = watching.are_old_ones_suspect();
+            usable(connection, is_suspect).boxed()
         }));
-        let manager = AsyncDieselConnectionManager::new_with_config(url.clone(), config);
+        // Where it connects to is in the setup.
+        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
         let pool = Pool::builder()
             .max_size(connections_max)
             .connection_timeout(CONNECT_TIMEOUT)
             .test_on_check_out(true)
             .build_unchecked(manager);
-        Ok(Self { url, pool, statements })
+        Ok(Self { config, pool, seen })
     }
 
     /// A connection from the pool, within 5 seconds.
     pub async fn connection(&self) -> Result<Connection, StoreError> {
         self.pool.get_owned().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Has something written by a task of its own: it runs to its end even if the caller leaves, and never stops half-way. A
+    /// session that could not write does not go back to the pool.
+    pub async fn write<T, W>(&self, writing: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
+    {
+        let database = self.clone();
+        let task = tokio::spawn(async move {
+            let mut connection = database.connection().await?;
+            let written = writing(&mut connection).await;
+            if written.as_ref().is_err_and(StoreError::is_of_the_machinery) {
+                database.discard(connection).await;
+            }
+            written
+        });
+        task.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a write did not end: {error}"))))
     }
 
     /// Ends a pooled session for good: one that was opened while the database was read-only stays read-only.
@@ -84,11 +125,20 @@ impl Database {
 
     /// A connection of one's own.
     pub async fn dedicated_connection(&self) -> Result<OwnConnection, StoreError> {
-        let connecting = establish(self.url.clone(), Arc::clone(&self.statements));
+        let connecting = establish(self.config.clone(), Arc::clone(&self.seen));
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connection) => connection.map_err(|error| StoreError::Unavailable(error.to_string())),
-            Err(_) => Err(StoreError::Unavailable("no connection within 5 seconds".to_owned())),
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(ConnectionError::BadConnection(why))) => Err(StoreError::Unavailable(why)),
+            Ok(Err(error)) => Err(StoreError::Unavailable(error.to_string())),
+            Err(_) => Err(StoreError::Unavailable(connect_failure::no_answer(&self.config))),
         }
+    }
+
+    /// A connection of one's own in a transaction that never ends: what it writes goes with it.
+    pub async fn trial_connection(&self) -> Result<OwnConnection, StoreError> {
+        let mut connection = self.dedicated_connection().await?;
+        <OwnConnection as AsyncConnection>::TransactionManager::begin_transaction(&mut connection).await?;
+        Ok(connection)
     }
 
     /// A connection of one's own whose statements may take so many seconds.
@@ -98,42 +148,126 @@ impl Database {
         Ok(connection)
     }
 
-    /// How many statements were sent so far, BEGIN and COMMIT among them.
-    pub fn statements_sent(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+    /// Where PostgreSQL's messages cannot be understood, the language that they are in and the role that may not change it.
+    pub async fn foreign_messages(&self) -> Result<Option<(String, String)>, StoreError> {
+        use diesel_async::RunQueryDsl;
+        let connection = self.dedicated_connection().await?;
+        let mut conn = &connection;
+        let wrong = Statement::<Bool>::new("SELECT 1 / 0 = 0").get_result::<bool>(&mut conn).await;
+        if wrong.is_err_and(|error| matches!(error.into(), StoreError::Rejected { .. })) {
+            return Ok(None);
+        }
+        let asked =
+            Statement::<(Text, Text)>::new("SELECT current_setting('lc_messages'), current_user::text");
+        Ok(Some(asked.get_result(&mut conn).await?))
     }
 
-    /// Where it connects to.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// How many statements were sent so far, BEGIN and COMMIT among them.
+    pub fn statements_sent(&self) -> u64 {
+        self.seen.statements.load(Ordering::Relaxed)
     }
 }
 
-async fn establish(url: String, statements: Arc<AtomicU64>) -> ConnectionResult<AsyncPgConnection> {
-    let mut connection = AsyncPgConnection::establish(&url).await?;
-    connection.set_instrumentation(StatementCount(statements));
+/// Whether a pooled connection can be used once more.
+async fn usable(connection: &mut AsyncPgConnection, is_suspect: bool) -> diesel::QueryResult<()> {
+    if connection.is_broken() || (is_suspect && is_read_only(connection).await?) {
+        return Err(DieselError::BrokenTransactionManager);
+    }
+    Ok(())
+}
+
+async fn is_read_only(connection: &mut AsyncPgConnection) -> diesel::QueryResult<bool> {
+    use diesel_async::RunQueryDsl;
+    let asked = Statement::<Bool>::new("SELECT current_setting('transaction_read_only')::bool");
+    asked.get_result(connection).await
+}
+
+async fn establish(config: Config, seen: Arc<Seen>) -> ConnectionResult<AsyncPgConnection> {
+    let connected = config.connect(NoTls).await;
+    let failed = |error| ConnectionError::BadConnection(connect_failure::told(&config, &error));
+    let (client, connection) = connected.map_err(failed)?;
+    let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+    // A role that may not is told of at the start.
+    let _ = connection.batch_execute(IN_ENGLISH).await;
+    if seen.with_read_only(ReadOnly::is_suspected) {
+        let is_writable = is_read_only(&mut connection).await.is_ok_and(|is_read_only| !is_read_only);
+        seen.with_read_only(|read_only| read_only.new_are_writable = is_writable);
+    }
+    connection.set_instrumentation(Watching(seen));
     Ok(connection)
 }
 
-/// Names the connection and sets its limits, on every connection alike.
-fn with_session_settings(url: &str) -> Result<String, StoreError> {
-    let malformed = |error: tokio_postgres::Error| StoreError::Internal(format!("DATABASE_URL: {error}"));
-    tokio_postgres::Config::from_str(url).map_err(malformed)?;
-    let options: Vec<String> =
-        SESSION_SETTINGS.iter().map(|(name, value)| format!("-c {name}={value}")).collect();
-    let options = options.join(" ");
-    let encoded = options.replace(' ', "%20").replace('=', "%3D");
-    let separator = if url.contains('?') { '&' } else { '?' };
-    Ok(format!("{url}{separator}application_name=abacus&connect_timeout=5&options={encoded}"))
+/// Where to connect to, with the name and the limits of every connection.
+fn session_config(url: &str) -> Result<Config, StoreError> {
+    // The parser's own words may repeat a part of the password.
+    let malformed = |_| {
+        let expected = "an address such as postgres://user:password@host:5432/database is expected";
+        StoreError::Internal(format!("DATABASE_URL: {expected}"))
+    };
+    let mut config = Config::from_str(url).map_err(malformed)?;
+    let mut options: Vec<String> = config.get_options().map(str::to_owned).into_iter().collect();
+    options.extend(SESSION_SETTINGS.iter().map(|(name, value)| format!("-c {name}={value}")));
+    config
+        .options(options.join(" "))
+        .application_name("abacus")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES);
+    Ok(config)
 }
 
-/// Counts statements, for the metrics and for the tests that bound how many a request needs.
-struct StatementCount(Arc<AtomicU64>);
+/// What is seen of all connections.
+#[derive(Default)]
+struct Seen {
+    /// For the metrics and for the tests that bound how many a request needs.
+    statements: AtomicU64,
+    read_only: Mutex<ReadOnly>,
+}
 
-impl Instrumentation for StatementCount {
+impl Seen {
+    fn with_read_only<T>(&self, look: impl FnOnce(&mut ReadOnly) -> T) -> T {
+        look(&mut self.read_only.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the pool may have read-only sessions where new ones are not.
+    fn are_old_ones_suspect(&self) -> bool {
+        self.with_read_only(|read_only| read_only.is_suspected() && read_only.new_are_writable)
+    }
+}
+
+#[derive(Default)]
+struct ReadOnly {
+    /// When a session was last found to be so.
+    seen: Option<Instant>,
+    /// Whether the last session that was opened since is not.
+    new_are_writable: bool,
+}
+
+impl ReadOnly {
+    fn is_suspected(&mut self) -> bool {
+        self.seen.is_some_and(|seen| seen.elapsed() < READ_ONLY_SUSPECTED)
+    }
+}
+
+struct Watching(Arc<Seen>);
+
+impl Instrumentation for Watching {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
-        if let InstrumentationEvent::StartQuery { .. } = event {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        match event {
+            InstrumentationEvent::StartQuery { .. } => {
+                self.0.statements.fetch_add(1, Ordering::Relaxed);
+            }
+            InstrumentationEvent::FinishQuery {
+                error: Some(DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)),
+                ..
+            } => self.0.with_read_only(|read_only| {
+                if !read_only.is_suspected() {
+                    read_only.new_are_writable = false;
+                }
+                read_only.seen = Some(Instant::now());
+            }),
+            _ => {}
         }
     }
 }

@@ -5,13 +5,16 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 /// A failure of the database, or of what it holds.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be reached, is read-only, starting or stopping, or did not answer in time.
+    /// It cannot be reached, is read-only, full, starting or stopping, or did not answer in time.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// It answers, and cannot do what it was asked, whatever the values are: a table, a partition or a right is missing.
+    #[error("the database is not as the server needs it: {0}")]
+    Broken(String),
     /// Another transaction was in the way; the same again may succeed.
     #[error("the transaction gave way to another: {0}")]
     Contended(String),
-    /// It refused the values (SQLSTATE classes 22 and 23).
+    /// It refused the values (SQLSTATE classes 22, 23 and 54).
     #[error("the database refused the values: {message}")]
     Rejected { constraint: Option<String>, message: String },
     /// A row is not what the server writes.
@@ -25,6 +28,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the fault is the machinery's, whatever was asked: the same may succeed once that is mended.
+    pub fn is_of_the_machinery(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Broken(_))
+    }
+
     /// Whether a statement took longer than it may.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Unavailable(message) if message.contains(TIMED_OUT))
@@ -54,6 +62,10 @@ impl From<DieselError> for StoreError {
 
 fn of_database_error(kind: &DatabaseErrorKind, constraint: Option<String>, message: String) -> StoreError {
     match kind {
+        // PostgreSQL says so of a row without a partition, too, which is no fault of the row's.
+        DatabaseErrorKind::CheckViolation if message.starts_with("no partition of relation") => {
+            StoreError::Broken(message)
+        }
         DatabaseErrorKind::UniqueViolation
         | DatabaseErrorKind::ForeignKeyViolation
         | DatabaseErrorKind::NotNullViolation
@@ -64,49 +76,121 @@ fn of_database_error(kind: &DatabaseErrorKind, constraint: Option<String>, messa
         DatabaseErrorKind::ReadOnlyTransaction
         | DatabaseErrorKind::ClosedConnection
         | DatabaseErrorKind::UnableToSendCommand => StoreError::Unavailable(message),
-        // diesel gives no SQLSTATE for the rest: told apart by PostgreSQL's English words. In another language it is
-        // INTERNAL, which the engine also retries, and splits a batch for.
-        _ => of_unclassified(constraint, message),
+        // diesel gives no SQLSTATE for the rest: told apart by PostgreSQL's English words, which connections ask for
+        // (database.rs). In another language it is INTERNAL, which the engine also retries, and splits a batch for.
+        _ => of_words(constraint, message),
     }
 }
 
 const TIMED_OUT: &str = "canceling statement due to statement timeout";
 
-fn of_unclassified(constraint: Option<String>, message: String) -> StoreError {
-    const CONTENDED: [&str; 2] = ["deadlock detected", "due to lock timeout"];
-    const UNAVAILABLE: [&str; 9] = [
-        "terminating connection",
-        "connection closed",
-        "error communicating with the server",
-        "the database system is",
-        TIMED_OUT,
-        "too many clients",
-        "remaining connection slots",
-        "read-only transaction",
-        "idle-in-transaction timeout",
-    ];
+/// Classes 22 and 54: what the values are the reason of. First, as these messages may repeat the values.
+const OF_THE_VALUES: [&str; 13] = [
+    "out of range",
+    "overflow",
+    "invalid byte sequence",
+    "value too long",
+    "division by zero",
+    "invalid input syntax",
+    "unsupported Unicode escape sequence",
+    "index row size",
+    "index row requires",
+    "row is too big",
+    "string too long",
+    "string is too long",
+    "exceeds the maximum",
+];
+/// Class 40 and what waits for a lock.
+const CONTENDED: [&str; 4] =
+    ["deadlock detected", "due to lock timeout", "could not obtain lock", "tuple concurrently"];
+/// Classes 08, 53, 57 and 58.
+const UNAVAILABLE: [&str; 22] = [
+    TIMED_OUT,
+    "canceling statement due to user request",
+    "terminating connection",
+    "connection closed",
+    "error communicating with the server",
+    "the database system is",
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "read-only transaction",
+    "idle-in-transaction timeout",
+    "transaction timeout",
+    "No space left on device",
+    "Disk quota exceeded",
+    "Input/output error",
+    "out of memory",
+    "out of shared memory",
+    "could not extend file",
+    "could not write",
+    "could not open file",
+    "could not read block",
+    "could not access",
+];
+/// Classes 0A, 25, 26, 3F and 42: what the server relies on is not there, not allowed, or has changed under a connection.
+const BROKEN: [&str; 6] = [
+    "does not exist",
+    "permission denied",
+    "must be owner",
+    "no partition of relation",
+    "cached plan must not change result type",
+    "current transaction is aborted",
+];
+
+fn of_words(constraint: Option<String>, message: String) -> StoreError {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
-    if says(&CONTENDED) {
+    if says(&OF_THE_VALUES) {
+        StoreError::Rejected { constraint, message }
+    } else if says(&CONTENDED) {
         StoreError::Contended(message)
     } else if says(&UNAVAILABLE) {
         StoreError::Unavailable(message)
-    } else if is_data_exception(&message) {
-        StoreError::Rejected { constraint, message }
+    } else if says(&BROKEN) {
+        StoreError::Broken(message)
     } else {
         StoreError::Internal(message)
     }
 }
 
-/// Class 22, by the words of it that a server can run into.
-fn is_data_exception(message: &str) -> bool {
-    [
-        "out of range",
-        "overflow",
-        "invalid byte sequence",
-        "value too long",
-        "division by zero",
-        "invalid input syntax",
-    ]
-    .iter()
-    .any(|phrase| message.contains(phrase))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_values_are_the_reason_of_is_told_from_the_machinerys_faults() {
+        let class = |message: &str| match of_words(None, message.to_owned()) {
+            StoreError::Rejected { .. } => "rejected",
+            StoreError::Contended(_) => "contended",
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Broken(_) => "broken",
+            _ => "internal",
+        };
+        for (message, expected) in [
+            (
+                r#"index row size 4016 exceeds btree version 4 maximum 2704 for index "usage_hours_pkey""#,
+                "rejected",
+            ),
+            ("index row requires 9000 bytes, maximum size is 8191", "rejected"),
+            ("row is too big: size 8200, maximum size 8160", "rejected"),
+            ("unsupported Unicode escape sequence", "rejected"),
+            ("value overflows numeric format", "rejected"),
+            (r#"invalid input syntax for type numeric: "the permission denied does not exist""#, "rejected"),
+            ("deadlock detected", "contended"),
+            ("canceling statement due to lock timeout", "contended"),
+            ("canceling statement due to statement timeout", "unavailable"),
+            (r#"could not extend file "base/1/2": No space left on device"#, "unavailable"),
+            ("sorry, too many clients already", "unavailable"),
+            ("the database system is shutting down", "unavailable"),
+            (r#"relation "usage_events" does not exist"#, "broken"),
+            ("permission denied for table usage_events", "broken"),
+            ("cached plan must not change result type", "broken"),
+            ("something nobody has thought of", "internal"),
+        ] {
+            assert_eq!(class(message), expected, "{message}");
+        }
+        let no_partition = r#"no partition of relation "usage_events" found for row"#.to_owned();
+        let error = of_database_error(&DatabaseErrorKind::CheckViolation, None, no_partition);
+        assert!(matches!(error, StoreError::Broken(_)), "{error:?}");
+    }
 }

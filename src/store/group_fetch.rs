@@ -167,7 +167,7 @@ async fn answer_one_by_one<K, V>(
                 (Ok(found), Ok(all)) => all.extend(found),
                 (Ok(_), Err(_)) => {}
                 (Err(error), _) => {
-                    lost_connections += usize::from(matches!(error, StoreError::Unavailable(_)));
+                    lost_connections += usize::from(error.is_of_the_machinery());
                     last = error.clone();
                     answer = Err(error);
                 }

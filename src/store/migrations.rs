@@ -6,6 +6,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::Conn;
 use super::database::Database;
 use super::error::StoreError;
 use super::statement::Statement;
@@ -39,7 +40,7 @@ fn versions() -> Result<Vec<String>, StoreError> {
 }
 
 /// Whether every migration of this server has run, and the database can be written.
-pub async fn is_ready(database: &Database) -> Result<bool, StoreError> {
+pub async fn is_ready(mut conn: Conn<'_>) -> Result<bool, StoreError> {
     let versions = versions()?;
     let expected = versions.len();
     let statement = Statement::<(BigInt, Bool)>::new(
@@ -48,10 +49,8 @@ pub async fn is_ready(database: &Database) -> Result<bool, StoreError> {
     )
     .value::<Array<Text>, _>(versions)
     .sql(")");
-    let mut connection = database.connection().await?;
-    let (run, read_only): (i64, bool) = statement.get_result(&mut *connection).await?;
+    let (run, read_only): (i64, bool) = statement.get_result(&mut conn).await?;
     if read_only {
-        database.discard(connection).await;
         return Err(StoreError::Unavailable("the database is read-only".to_owned()));
     }
     Ok(usize::try_from(run) == Ok(expected))

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
@@ -13,7 +14,7 @@ use rust_decimal::Decimal;
 use super::accounts::{self, AccountCursor, AccountFilter};
 use super::bills::{self, BillFilter, BillSums};
 use super::capacity::ResourcePriceFilter;
-use super::database::{Connection, Database};
+use super::database::{Connection, Database, OwnConnection, Writing};
 use super::deposits::{self, AddressOf};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
@@ -160,6 +161,15 @@ impl Repository {
         stake.require_of(&actor, target).map_err(AccessError::Refused)
     }
 
+    /// Has something written, which runs to its end even if the caller leaves.
+    async fn write<T, W>(&self, writing: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
+    {
+        self.store.database.write(writing).await
+    }
+
     /// Those of the accounts that the viewer may see.
     async fn visible(
         &self,
@@ -254,16 +264,10 @@ impl Repository {
         accounts::account_count(&conn, self.viewer.scope(), filter).await
     }
 
-    /// Makes an account. It runs to its end even if the caller leaves.
+    /// Makes an account.
     pub async fn account_create(&self, account: Account) -> Result<Account, AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let creating = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let made = accounts::account_create(&mut conn, account).await;
-            kept_if_usable(&database, conn, made).await
-        });
-        Ok(joined(creating).await?)
+        Ok(self.write(|conn| accounts::account_create(conn, account).boxed()).await?)
     }
 
     pub async fn balances_at(
@@ -302,10 +306,8 @@ impl Repository {
             return Ok(None);
         }
         self.require_stake(Some(Stake::Setting), id.account()).await?;
-        let conn = self.store.database.connection().await?;
-        let acknowledged =
-            notices::notice_acknowledge(&conn, id, at, self.viewer.role == Role::Operator).await;
-        Ok(kept_if_usable(&self.store.database, conn, acknowledged).await?)
+        let by_operator = self.viewer.role == Role::Operator;
+        Ok(self.write(move |conn| notices::notice_acknowledge(conn, id, at, by_operator).boxed()).await?)
     }
 
     // ── catalogue: for everyone ──
@@ -344,38 +346,29 @@ impl Repository {
         plans::resource_list(&*self.store.database.connection().await?).await
     }
 
-    /// Puts a plan on the market. It runs to its end even if the caller leaves.
+    /// Puts a plan on the market.
     pub async fn plan_create(&self, plan: Plan, resources: Vec<PlanResource>) -> Result<Plan, AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let creating = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let made = plans::plan_create(&mut conn, &plan, &resources).await.map(|()| plan);
-            kept_if_usable(&database, conn, made).await
+        let made = self.write(|conn| {
+            async move { plans::plan_create(conn, &plan, &resources).await.map(|()| plan) }.boxed()
         });
-        Ok(joined(creating).await?)
+        Ok(made.await?)
     }
 
     pub async fn plan_retire(&self, id: PlanId, at: DateTime<Utc>) -> Result<Option<Plan>, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let retired = plans::plan_retire(&conn, id, at).await;
-        Ok(kept_if_usable(&self.store.database, conn, retired).await?)
+        Ok(self.write(move |conn| plans::plan_retire(conn, id, at).boxed()).await?)
     }
 
     /// Describes what is metered or sold: anew, or as it is to be from now on. A code's unit and aggregation never change.
     pub async fn resource_define(&self, resource: Resource) -> Result<Option<Resource>, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let defined = plans::resource_define(&conn, &resource).await;
-        Ok(kept_if_usable(&self.store.database, conn, defined).await?)
+        Ok(self.write(|conn| async move { plans::resource_define(conn, &resource).await }.boxed()).await?)
     }
 
     pub async fn plan_update(&self, id: PlanId, patch: PlanPatch) -> Result<Option<Plan>, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let updated = plans::plan_update(&conn, id, patch).await;
-        Ok(kept_if_usable(&self.store.database, conn, updated).await?)
+        Ok(self.write(move |conn| plans::plan_update(conn, id, patch).boxed()).await?)
     }
 
     /// What the provider's codes are called, in their order.
@@ -385,9 +378,10 @@ impl Repository {
 
     pub async fn label_insert(&self, list: LabelList, added: &[Label]) -> Result<(), AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let kept = labels::label_insert(&conn, list, added).await;
-        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+        let added = added.to_vec();
+        Ok(self
+            .write(move |conn| async move { labels::label_insert(conn, list, &added).await }.boxed())
+            .await?)
     }
 
     // ── prices ──
@@ -420,9 +414,10 @@ impl Repository {
         prices: &[ResourcePrice],
     ) -> Result<Vec<ResourcePrice>, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let kept = capacity::resource_price_insert(&conn, prices).await;
-        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+        let prices = prices.to_vec();
+        let kept =
+            self.write(|conn| async move { capacity::resource_price_insert(conn, &prices).await }.boxed());
+        Ok(kept.await?)
     }
 
     /// Prices of capacity that hold at an instant: everybody may see them.
@@ -453,9 +448,8 @@ impl Repository {
 
     pub async fn exchange_rate_set(&self, rate: &ExchangeRate) -> Result<Option<ExchangeRate>, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
-        let kept = exchange_rates::rate_insert(&conn, rate).await;
-        Ok(kept_if_usable(&self.store.database, conn, kept).await?)
+        let rate = rate.clone();
+        Ok(self.write(|conn| async move { exchange_rates::rate_insert(conn, &rate).await }.boxed()).await?)
     }
 
     /// What resources cost in prepayments on a cluster of a chart: everybody may see it.
@@ -491,13 +485,7 @@ impl Repository {
     /// Defines a licence: anew, or as it is to be called from now on. What is counted never changes.
     pub async fn license_define(&self, license: License) -> Result<Option<License>, AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let defining = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let kept = licenses::license_define(&mut conn, &license).await;
-            kept_if_usable(&database, conn, kept).await
-        });
-        Ok(joined(defining).await?)
+        Ok(self.write(|conn| async move { licenses::license_define(conn, &license).await }.boxed()).await?)
     }
 
     /// What is charged for beyond subscriptions in a cycle, with its levels: everybody may see them.
@@ -508,13 +496,7 @@ impl Repository {
     /// Declares how much the cloud has of a resource.
     pub async fn burst_capacity_declare(&self, declared: BurstCapacity) -> Result<(), AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let declaring = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let kept = burst::capacity_declare(&mut conn, &declared).await;
-            kept_if_usable(&database, conn, kept).await
-        });
-        Ok(joined(declaring).await?)
+        Ok(self.write(|conn| async move { burst::capacity_declare(conn, &declared).await }.boxed()).await?)
     }
 
     /// The discounts on terms, the shortest first.
@@ -525,13 +507,9 @@ impl Repository {
     /// Puts discounts on terms in the place of those that there are.
     pub async fn term_discount_replace(&self, discounts: Vec<TermDiscount>) -> Result<(), AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let replacing = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let replaced = capacity::term_discount_replace(&mut conn, &discounts).await;
-            kept_if_usable(&database, conn, replaced).await
-        });
-        Ok(joined(replacing).await?)
+        let replaced =
+            self.write(|conn| async move { capacity::term_discount_replace(conn, &discounts).await }.boxed());
+        Ok(replaced.await?)
     }
 
     /// Rules by id: those for everyone, and those of accounts that the viewer sees.
@@ -571,36 +549,30 @@ impl Repository {
         Ok(price_rules::definitions(&conn, ids).await?)
     }
 
-    /// Sets rules, all or none. It runs to its end even if the caller leaves.
+    /// Sets rules, all or none.
     pub async fn price_rules_set(
         &self,
         wanted: RulesToSet,
         asked: Fingerprints,
     ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let setting = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let made = price_rules::rules_set(&mut conn, &wanted, asked).await;
-            kept_if_usable(&database, conn, made).await
+        let made = self.write(move |conn| {
+            async move { price_rules::rules_set(conn, &wanted, asked).await }.boxed()
         });
-        Ok(joined(setting).await?)
+        Ok(made.await?)
     }
 
-    /// Ends a rule. It runs to its end even if the caller leaves.
+    /// Ends a rule.
     pub async fn price_rule_end(
         &self,
         ending: RuleToEnd,
         fingerprint: Digest,
     ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
         self.require_operator()?;
-        let database = self.store.database.clone();
-        let ended = tokio::spawn(async move {
-            let mut conn = database.connection().await?;
-            let made = price_rules::rule_end(&mut conn, &ending, fingerprint).await;
-            kept_if_usable(&database, conn, made).await
+        let made = self.write(move |conn| {
+            async move { price_rules::rule_end(conn, &ending, fingerprint).await }.boxed()
         });
-        Ok(joined(ended).await?)
+        Ok(made.await?)
     }
 
     // ── what accounts own ──
@@ -1182,7 +1154,7 @@ impl Repository {
         }
         let whole = i64::try_from(next.len()) == Ok(CHECK_ACCOUNTS_MAX);
         let stopped_at = next.last().filter(|_| whole).map_or(AccountId(0), |last| last.id);
-        ledger::set_check_position(&*self.store.database.connection().await?, stopped_at).await?;
+        self.write(move |conn| ledger::set_check_position(conn, stopped_at).boxed()).await?;
         Ok(report)
     }
 
@@ -1260,14 +1232,10 @@ async fn kept_if_usable<T>(
     connection: Connection,
     written: Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    if let Err(StoreError::Unavailable(_)) = &written {
+    if written.as_ref().is_err_and(StoreError::is_of_the_machinery) {
         database.discard(connection).await;
     }
     written
-}
-
-async fn joined<T>(task: tokio::task::JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
-    task.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a write did not end: {error}"))))
 }
 
 /// Whose drafts stand in a list: the account's that it is of; a customer's own.

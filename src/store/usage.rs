@@ -84,6 +84,23 @@ pub async fn usage_write(
         .await
 }
 
+/// The columns of what refused values: of a constraint, or of an index, or the one that PostgreSQL names.
+pub async fn refused_columns(mut conn: Conn<'_>, error: &StoreError) -> Result<Vec<String>, StoreError> {
+    let StoreError::Rejected { constraint, message } = error else { return Ok(Vec::new()) };
+    // PostgreSQL has names between quotes.
+    let mut names: Vec<String> = message.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    names.extend(constraint.clone());
+    let statement =
+        Statement::<Text>::new("WITH named AS (SELECT UNNEST(").value::<Array<Text>, _>(names).sql(
+            ") AS name), keys AS (SELECT conrelid AS relation, UNNEST(conkey) AS number FROM pg_constraint \
+             WHERE conname IN (SELECT name FROM named) UNION SELECT indrelid, UNNEST(indkey) FROM pg_index \
+             JOIN pg_class ON oid = indexrelid WHERE relname IN (SELECT name FROM named)) \
+             SELECT attname::text FROM keys JOIN pg_attribute ON attrelid = relation AND attnum = number \
+             UNION SELECT name FROM named",
+        );
+    Ok(statement.load(&mut conn).await?)
+}
+
 /// Marks the events in the order of their keys, so that two servers with the same ones do not wait for each other in a
 /// ring. As a rule all are new, and nothing has to be read.
 async fn mark(conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {

@@ -72,11 +72,30 @@ async fn a_customers_token_without_a_namespace_is_refused() {
 async fn a_token_of_a_data_directory_is_signed_with_its_own_secret() {
     let folder = Folder::new();
     let data_dir = folder.data_dir();
+    let secret = abacus::secret::signing_secret(&data_dir).expect("a secret is made");
     let args = ["token", "--role", "operator", "--data-dir", data_dir.to_str().unwrap()];
-    let tokens = [success(&mut command(&args)).await, success(&mut command(&args)).await];
-    let secret = std::fs::read(data_dir.join("signing-secret")).expect("a secret was made");
-    let key = TokenKey::new(secret.trim_ascii_end()).unwrap();
-    assert!(tokens.iter().all(|token| key.verify(token.trim()).is_ok()));
+    let token = success(&mut command(&args)).await;
+    assert!(TokenKey::new(&secret).unwrap().verify(token.trim()).is_ok());
+    // A server on a DATABASE_URL that plays with money signs with it, too.
+    let mut beside = command(&args);
+    let token = success(beside.env("DATABASE_URL", "postgres://127.0.0.1:1/x")).await;
+    assert!(TokenKey::new(&secret).unwrap().verify(token.trim()).is_ok());
+}
+
+#[tokio::test]
+async fn a_token_without_a_secret_says_where_it_looked_and_makes_none() {
+    let folder = Folder::new();
+    let data_dir = folder.data_dir();
+    let mut token = command(&["token", "--role", "operator", "--data-dir", data_dir.to_str().unwrap()]);
+    let said = one_line_failure(&mut token).await;
+    for told in [data_dir.to_str().unwrap(), "--data-dir", "ABACUS_JWT_SECRET"] {
+        assert!(said.contains(told), "{said}");
+    }
+    let mut token = command(&["token", "--role", "operator"]);
+    let said = one_line_failure(token.current_dir(&folder.path)).await;
+    let usual = folder.path.join("data");
+    assert!(said.contains(usual.to_str().unwrap()) && said.contains("/var/lib/abacus"), "{said}");
+    assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0, "nothing is made");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod cancellation;
 mod card;
 mod checkout;
 mod draft;
+mod failing_writes;
 mod forced;
 mod given_back;
 mod held_invoice;
@@ -102,6 +103,7 @@ pub fn decide(
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
         Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
+        Action::TellWritesFailing(failing) => failing_writes::tell(&mut draft, failing)?,
     };
     Ok(draft.finish(command, made))
 }

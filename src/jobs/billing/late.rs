@@ -107,9 +107,18 @@ async fn without_unchanged(
 ) -> Result<Vec<ToRate>, StoreError> {
     let billed: Vec<(AccountId, Month)> =
         wanted.iter().filter(|(_, (_, version))| version.is_some()).map(|(key, _)| *key).collect();
-    let (conn, _) = jobs.readers.take(&jobs.database).await?;
-    let versions = usage_versions(&conn, &billed).await?;
-    jobs.readers.give_back(conn);
+    let versions = loop {
+        let (conn, was_used) = jobs.readers.take(&jobs.database).await?;
+        match usage_versions(&conn, &billed).await {
+            Ok(versions) => {
+                jobs.readers.give_back(conn);
+                break versions;
+            }
+            // Its connection may have been lost since.
+            Err(_) if was_used => {}
+            Err(error) => return Err(error),
+        }
+    };
     let now: BTreeMap<(AccountId, Month), i64> = billed.into_iter().zip(versions).collect();
     let changed = wanted
         .into_iter()
@@ -201,6 +210,8 @@ async fn month_at(
 /// Takes days off the list that are done with, and puts off those that failed.
 async fn settle(jobs: &JobContext, done: &[LateDay], failed: &[LateDay]) -> Result<(), StoreError> {
     let conn = jobs.database.connection().await?;
+    // Not in one transaction: each takes its locks in order, as those who note do, and both together would not. A day that is
+    // not put off is looked at again.
     if !done.is_empty() {
         late_usage::late_done(&conn, done).await?;
     }

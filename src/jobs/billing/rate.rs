@@ -121,7 +121,7 @@ async fn read(jobs: &JobContext, months: &mut [Gathered]) -> Result<(), StoreErr
         }
         tracing::warn!(%error, accounts = part.len(), "the usage of a month could not be read at once");
         match (part, error) {
-            (_, error @ StoreError::Unavailable(_)) if !error.is_timeout() => return Err(error),
+            (_, error) if error.is_of_the_machinery() && !error.is_timeout() => return Err(error),
             ([only], error) => only.failed = Some(Unrated::Unreadable(error)),
             (part, _) => {
                 let (first, second) = part.split_at_mut(part.len() / 2);

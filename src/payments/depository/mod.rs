@@ -10,11 +10,14 @@ mod simulated;
 
 use std::num::TryFromIntError;
 
+use futures_util::FutureExt;
+
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::Asset;
 use crate::payments::onchain::deposit_key::{DepositKey, DepositKeyError, KeyNetwork, NoAddressAt};
 use crate::payments::onchain::rpc::BadUrl;
+use crate::store::Conn;
 use crate::store::database::Database;
 use crate::store::deposits;
 use crate::store::error::StoreError;
@@ -90,10 +93,22 @@ impl Depository {
         {
             return Err(AddressFailure::NotWatched);
         }
-        let conn = self.database.connection().await?;
-        let place = deposits::address_place(&conn).await?;
-        let address = self.key.address(u32::try_from(place)?)?.to_string();
-        deposits::address_insert(&conn, place, &address, account).await?;
-        Ok(address)
+        let key = self.key.clone();
+        let reserved = self
+            .database
+            .write(move |conn| async move { Ok(next_address(conn, &key, account).await) }.boxed());
+        reserved.await?
     }
+}
+
+/// Takes the next address for an account.
+async fn next_address(
+    conn: Conn<'_>,
+    key: &DepositKey,
+    account: AccountId,
+) -> Result<String, AddressFailure> {
+    let place = deposits::address_place(conn).await?;
+    let address = key.address(u32::try_from(place)?)?.to_string();
+    deposits::address_insert(conn, place, &address, account).await?;
+    Ok(address)
 }

@@ -144,7 +144,9 @@ impl Scanner {
         let mut conn = self.database.connection().await?;
         let kept = i64::try_from(KEPT).unwrap_or(i64::MAX);
         die_at("deposit-before-the-scan-is-written");
-        let written = deposits::scan_write(&mut conn, self.chain_id, &progress, &found, kept).await?;
+        let written = deposits::scan_write(&mut conn, self.chain_id, &progress, &found, kept).await;
+        // It may have been written all the same: then this was the last scan.
+        let written = written.inspect_err(|_| self.rest())?;
         die_at("deposit-after-the-scan-is-written");
         self.note(&memory, &scan, written);
         Ok(written && scan.has_more)

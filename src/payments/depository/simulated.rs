@@ -1,6 +1,7 @@
 //! A sandbox's own chain: a deposit is on it when somebody says so.
 
 use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::FutureExt;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -48,8 +49,10 @@ impl Depository {
             is_gone: false,
             state: DepositState::Seen,
         };
-        let conn = self.database.connection().await?;
-        deposits::deposit_insert(&conn, CHAIN_ID, &[deposit]).await
+        let reached = self
+            .database
+            .write(|conn| async move { deposits::deposit_insert(conn, CHAIN_ID, &[deposit]).await }.boxed());
+        reached.await
     }
 }
 

@@ -1,7 +1,7 @@
 //! A way to the database that can be cut, stalled or closed: a proxy on TCP before PostgreSQL's unix socket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -33,6 +33,7 @@ struct State {
     cuts: AtomicUsize,
     cut: std::sync::Mutex<CommitCut>,
     done: AtomicUsize,
+    is_german: AtomicBool,
 }
 
 pub struct Proxy {
@@ -55,6 +56,7 @@ impl Proxy {
             cuts: AtomicUsize::new(0),
             cut: std::sync::Mutex::new(CommitCut::Before),
             done: AtomicUsize::new(0),
+            is_german: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&state);
         tokio::spawn(async move {
@@ -67,6 +69,11 @@ impl Proxy {
 
     pub fn set(&self, way: Way) {
         self.state.way.send_replace(way);
+    }
+
+    /// Has an error of PostgreSQL's come in German, as where its `lc_messages` says so.
+    pub fn speak_german(&self) {
+        self.state.is_german.store(true, Ordering::SeqCst);
     }
 
     /// Cuts the connection at each of the next `count` commits.
@@ -123,9 +130,22 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
             }
             read = server.read(&mut answered), if open => {
                 let Ok(length @ 1..) = read else { return };
+                if state.is_german.load(Ordering::SeqCst) {
+                    translate(&mut answered[..length]);
+                }
                 if client.write_all(&answered[..length]).await.is_err() { return }
             }
         }
+    }
+}
+
+/// Both are as long.
+const ENGLISH: &[u8] = b"division by zero";
+const GERMAN: &[u8] = b"Division durch 0";
+
+fn translate(bytes: &mut [u8]) {
+    while let Some(at) = bytes.windows(ENGLISH.len()).position(|window| window == ENGLISH) {
+        bytes[at..at + GERMAN.len()].copy_from_slice(GERMAN);
     }
 }
 

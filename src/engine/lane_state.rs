@@ -1,0 +1,150 @@
+//! Whether a lane can write: what /readyz, a metric and a notice to operators tell of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::lane::Request;
+use super::{Engine, Urgency};
+use crate::clock::Clock;
+use crate::domain::command::{Action, Command, WritesFailing};
+use crate::domain::ids::AccountId;
+use crate::store::error::StoreError;
+
+/// What lanes write, as the metric's label and people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneKind {
+    Commands,
+    Usage,
+}
+
+impl LaneKind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Commands => "commands",
+            Self::Usage => "usage",
+        }
+    }
+}
+
+/// Tells whether a lane can write.
+#[derive(Clone)]
+pub struct LaneWatch {
+    kind: LaneKind,
+    number: usize,
+    fails: watch::Receiver<bool>,
+}
+
+impl LaneWatch {
+    /// Which lane it is, if it cannot write.
+    pub fn failing(&self) -> Option<String> {
+        self.fails.borrow().then(|| format!("{} cannot be written (lane {})", self.kind.label(), self.number))
+    }
+}
+
+/// Who writes a lane's notices.
+pub enum Teller {
+    /// The lane itself, once it can write again.
+    Itself(mpsc::Sender<Request>),
+    Engine(Arc<Engine>),
+}
+
+/// Since when a lane cannot write, and why.
+struct Outage {
+    since: DateTime<Utc>,
+    /// The first whose writing failed: on its list operators find the notice.
+    account: AccountId,
+    why: String,
+    is_told: Arc<AtomicBool>,
+}
+
+/// What a lane knows of its own writing.
+pub struct LaneState {
+    kind: LaneKind,
+    number: usize,
+    teller: Teller,
+    clock: Clock,
+    fails: watch::Sender<bool>,
+    outage: Option<Outage>,
+}
+
+impl LaneState {
+    pub fn new(kind: LaneKind, number: usize, teller: Teller, clock: Clock) -> Self {
+        let state = Self { kind, number, teller, clock, fails: watch::Sender::new(false), outage: None };
+        state.show(false);
+        state
+    }
+
+    pub fn watch(&self) -> LaneWatch {
+        LaneWatch { kind: self.kind, number: self.number, fails: self.fails.subscribe() }
+    }
+
+    /// What was to be written for an account could not be, for no fault of its own.
+    pub fn failed(&mut self, account: AccountId, why: &StoreError) {
+        tracing::error!(kind = self.kind.label(), lane = self.number, %account, %why, "a lane cannot write");
+        let begin =
+            || Outage { since: self.clock.now(), account, why: why.to_string(), is_told: Arc::default() };
+        let outage = self.outage.get_or_insert_with(begin);
+        if let Teller::Engine(engine) = &self.teller {
+            let message = format!("{} It is tried again and again.", told(self.kind, outage));
+            tell(engine, outage, message);
+        }
+        self.show(true);
+    }
+
+    /// It can write, or can again.
+    pub fn wrote(&mut self) {
+        let Some(outage) = self.outage.take() else { return };
+        self.show(false);
+        tracing::info!(kind = self.kind.label(), lane = self.number, since = %outage.since, "a lane can write again");
+        let message = format!("{} Since {} it can be.", told(self.kind, &outage), instant(self.clock.now()));
+        match &self.teller {
+            Teller::Engine(engine) => tell(engine, &outage, message),
+            Teller::Itself(queue) => {
+                let (answer, _) = oneshot::channel();
+                // Where the queue is full, the log and the metric have told.
+                let _ = queue.try_send(Request::new(command(outage.account, message), answer));
+            }
+        }
+    }
+
+    fn show(&self, fails: bool) {
+        self.fails.send_replace(fails);
+        let labels = [("kind", self.kind.label().to_owned()), ("lane", self.number.to_string())];
+        metrics::gauge!("abacus_lane_failing", &labels).set(f64::from(u8::from(fails)));
+    }
+}
+
+fn told(kind: LaneKind, outage: &Outage) -> String {
+    let what = match kind {
+        LaneKind::Commands => "What accounts such as this ask for",
+        LaneKind::Usage => "The usage of accounts such as this",
+    };
+    format!("{what} could not be written from {} on: {}.", instant(outage.since), outage.why)
+}
+
+fn instant(at: DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%dT%H:%M:%SZ")
+}
+
+fn command(account: AccountId, message: String) -> Command {
+    let action = Action::TellWritesFailing(WritesFailing { message });
+    Command { account, key: None, dry_run: false, action }
+}
+
+/// Tells operators of an outage once; the lane does not wait for that.
+fn tell(engine: &Arc<Engine>, outage: &Outage, message: String) {
+    if outage.is_told.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let (engine, is_told) = (Arc::clone(engine), Arc::clone(&outage.is_told));
+    let command = command(outage.account, message);
+    tokio::spawn(async move {
+        if let Err(error) = engine.submit(command, Urgency::Job).await {
+            is_told.store(false, Ordering::SeqCst);
+            tracing::warn!(%error, "operators cannot be told yet of a lane that cannot write");
+        }
+    });
+}
