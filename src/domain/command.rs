@@ -181,6 +181,9 @@ pub struct AdjustBalance {
     #[serde(serialize_with = "by_value")]
     pub amount: Decimal,
     pub reason: String,
+    /// Takes it away even where the balance does not hold it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// Does what is due of an order. `due` is what the order said when it was read: once the step is done it says something
@@ -532,5 +535,8 @@ mod tests {
             Recharge { amount: Decimal::new(500, 2), payment_method: "offline".to_owned(), reason: None };
         let written = serde_json::to_string(&Action::Recharge(recharge)).unwrap();
         assert_eq!(written, r#"{"Recharge":{"amount":"5","reason":null}}"#);
+        let adjustment = AdjustBalance { amount: Decimal::new(-500, 2), reason: "r".to_owned(), force: false };
+        let written = serde_json::to_string(&Action::AdjustBalance(adjustment)).unwrap();
+        assert_eq!(written, r#"{"AdjustBalance":{"amount":"-5","reason":"r"}}"#);
     }
 }

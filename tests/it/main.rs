@@ -16,6 +16,7 @@ mod decide_properties;
 mod deposits;
 mod deposits_on_chain;
 mod faults;
+mod forced_debits;
 mod graphiql;
 mod house;
 mod idc_api;

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{AMOUNT_MAX, Made, payment};
+use super::{AMOUNT_MAX, Made, forced, payment};
 use crate::domain::command::AdjustBalance;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
@@ -11,12 +11,20 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, TransactionKind};
 
 pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Result<Made, Refusal> {
-    draft.require_open()?;
     require_ledger_amount(draft, adjustment.amount)?;
     let amount = adjustment.amount.abs();
     let gives = adjustment.amount > Decimal::ZERO;
-    if !gives {
-        draft.require_available(amount)?;
+    match (adjustment.force, gives) {
+        (false, true) => draft.require_open()?,
+        (false, false) => {
+            draft.require_open()?;
+            draft.require_available(amount)?;
+        }
+        (true, false) => {}
+        (true, true) => {
+            let message = "only what takes money away can be forced";
+            return Err(Refusal::new(RefusalCode::Invalid, "force", message));
+        }
     }
     let (debit, credit) =
         if gives { (Ledger::Promotions, Ledger::Customer) } else { (Ledger::Customer, Ledger::Promotions) };
@@ -28,11 +36,14 @@ pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Resul
         description: adjustment.reason.clone(),
         payment_method: "balance".to_owned(),
     })?;
-    let transaction =
-        draft.post(transaction, Posting::because(format!("Adjustment: {}", adjustment.reason)))?;
-    if gives {
+    let posting = Posting::because(format!("Adjustment: {}", adjustment.reason));
+    let transaction = if gives {
+        let given = draft.post(transaction, posting)?;
         payment::settle(draft)?;
-    }
+        given
+    } else {
+        forced::debit(draft, transaction, posting, "a correction")?
+    };
     Ok(Made { transaction: Some(transaction), ..Made::default() })
 }
 

@@ -1,11 +1,10 @@
 //! A cycle's burst is charged, whatever the balance: it is used already.
 
 use chrono::TimeDelta;
-use rust_decimal::Decimal;
 
-use super::Made;
 use super::draft::Draft;
-use crate::domain::account::{AccountStatus, Suspension};
+use super::{Made, forced};
+use crate::domain::account::AccountStatus;
 use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
 use crate::domain::command::BurstHeld;
 use crate::domain::ledger::Posting;
@@ -33,9 +32,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, charged: &CycleCharge) -> Result<Mad
     let goes_on = before.cycle.is_some_and(|last| charged.cycle <= last.plus(RATE_HOLDS));
     let warned = before.warned && goes_on;
     draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
-    if draft.account.available()? < Decimal::ZERO {
-        overdraw(draft)?;
-    }
+    forced::mark_overdrawn(draft, "capacity used beyond its subscriptions")?;
     warn(draft)?;
     Ok(Made::default())
 }
@@ -60,22 +57,6 @@ fn posting_of(charge: &ResourceCharge, cycle: Cycle) -> Posting {
         resource: Some(charge.resource.clone()),
         resource_amount: charge.amount,
     }
-}
-
-fn overdraw(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    draft.account.overdrawn = true;
-    if draft.account.status != AccountStatus::Active {
-        return Ok(());
-    }
-    draft.account.status = AccountStatus::Suspended;
-    draft.account.suspension = Some(Suspension::Overdrawn);
-    let message = format!(
-        "The account is suspended: capacity used beyond its subscriptions has taken the balance to {} {}, below its limit.",
-        draft.currency.format(draft.account.balance),
-        draft.currency.code
-    );
-    draft.notify(NoticeKind::AccountSuspended, message, draft.account.id.to_string())?;
-    Ok(())
 }
 
 /// Tells the owner, once, that the money will not last for another day at this rate. A cycle that is made up says nothing of the

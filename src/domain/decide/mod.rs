@@ -9,6 +9,7 @@ mod cancellation;
 mod card;
 mod checkout;
 mod draft;
+mod forced;
 mod held_invoice;
 mod month_close;
 mod order_step;

@@ -144,6 +144,10 @@ pub struct AdjustBalanceInput {
     amount: Exact,
     /// Why, for people.
     reason: String,
+    /// Post it even where the balance does not cover it: a dispute, a correction. The account may be overdrawn and
+    /// suspended by it, and may be closed. Only what takes money away can be forced.
+    #[graphql(default)]
+    force: bool,
     /// The caller's name for this adjustment, 1 to 255 characters: with the same key and input it is done once.
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
@@ -224,7 +228,8 @@ impl MoneyMutation {
         })
     }
 
-    /// Operators: corrects a balance, either way. What it gives then pays the open bills that are due.
+    /// Operators: corrects a balance, either way. What it gives then pays the open bills that are due. What it takes away must
+    /// be there, unless it is forced.
     async fn adjust_balance(
         &self,
         ctx: &Context<'_>,
@@ -284,8 +289,11 @@ fn source_of_money(session: &Session) -> Result<String, Refusal> {
 
 async fn adjust(session: &Session, input: AdjustBalanceInput) -> MutationResult<Made> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    let adjustment =
-        AdjustBalance { amount: input.amount.value, reason: text::name("reason", &input.reason)? };
+    let adjustment = AdjustBalance {
+        amount: input.amount.value,
+        reason: text::name("reason", &input.reason)?,
+        force: input.force,
+    };
     let action = Action::AdjustBalance(adjustment);
     submit(session, account, &input.idempotency_key, input.dry_run, action).await
 }

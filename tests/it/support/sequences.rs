@@ -105,6 +105,7 @@ pub enum What {
     Adjust {
         units: i64,
         places: u32,
+        force: bool,
     },
     Refund {
         which: Index,
@@ -184,7 +185,8 @@ fn what() -> impl Strategy<Value = What> {
             .prop_map(|(which, periods)| What::Renew { which, periods }),
         3 => (any::<Index>(), any::<bool>()).prop_map(|(which, at_period_end)| What::Cancel { which, at_period_end }),
         2 => (any::<Index>(), any::<bool>()).prop_map(|(which, on)| What::AutoRenewal { which, on }),
-        2 => (-3_000i64..3_000, 0u32..12).prop_map(|(units, places)| What::Adjust { units, places }),
+        2 => (-3_000i64..3_000, 0u32..12, any::<bool>())
+            .prop_map(|(units, places, force)| What::Adjust { units, places, force }),
         5 => (any::<Index>(), proptest::option::of(1i64..8_000)).prop_map(|(which, cents)| What::Refund { which, cents }),
         1 => Just(What::RefundOfNothing),
         14 => by_card(),
@@ -524,9 +526,10 @@ impl Run {
             What::AutoRenewal { which, on } => {
                 Action::SetAutoRenewal(SetAutoRenewal { order: self.an_order(which), auto_renewal: *on })
             }
-            What::Adjust { units, places } => Action::AdjustBalance(AdjustBalance {
+            What::Adjust { units, places, force } => Action::AdjustBalance(AdjustBalance {
                 amount: Decimal::new(*units, *places),
                 reason: "a correction".to_owned(),
+                force: *force,
             }),
             What::Recharge { units, places } => Action::Recharge(Recharge {
                 amount: Decimal::new(*units, *places),
