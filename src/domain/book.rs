@@ -23,6 +23,7 @@ use super::plan::{Plan, Resource};
 use super::policies::Policies;
 use super::prepay::{Deposit, DepositPlace, PrepayQuote, Prepayment};
 use super::record::Record;
+use super::reversal::Reversal;
 use super::transaction::Transaction;
 
 /// What belongs to no account.
@@ -44,13 +45,16 @@ pub struct CapacityCatalogue {
     pub discounts: Vec<TermDiscount>,
 }
 
+/// A provider, and its name for a reversal.
+pub type ReversalName = (String, String);
+
 /// One account under its lock, with what its commands need, and what it has gained since it was read.
 ///
 /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
 /// orders' bills and predecessors; before a purchase, all live orders of exclusive plans with their bills; before money
 /// comes in or a bill is paid, all open bills that are due, with their orders; before a month is closed or corrected, the
 /// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
-/// transactions, and whatever has taken the same offer; the prepayments of the addresses that are named.
+/// transactions, their reversals, and whatever has taken the same offer; the prepayments of the addresses that are named.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
@@ -65,6 +69,8 @@ pub struct Book {
     pub prepay_quotes: HashMap<QuoteId, Arc<PrepayQuote>>,
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
+    /// All of the charges that are named.
+    pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     pub gained: Gain,
@@ -90,6 +96,8 @@ pub struct Gain {
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     /// New or changed.
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
+    /// New or changed.
+    pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
     /// Those of which it was decided anew what they are good for.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// New or changed, by their accounts and beginnings.
@@ -118,6 +126,7 @@ impl Book {
             prepay_quotes: HashMap::new(),
             prepayments: BTreeMap::new(),
             payments: BTreeMap::new(),
+            reversals: BTreeMap::new(),
             deposits: BTreeMap::new(),
             gained: Gain::default(),
         }
@@ -147,6 +156,7 @@ impl Book {
         self.prepay_quotes.extend(quotes.map(|quote| (quote.id, Arc::clone(quote))));
         self.prepayments.extend(gain.prepayments.iter().map(|(id, held)| (*id, Arc::clone(held))));
         self.payments.extend(gain.payments.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        self.reversals.extend(gain.reversals.iter().map(|(name, held)| (name.clone(), Arc::clone(held))));
         let deposits = gain.deposits.iter();
         self.deposits.extend(deposits.map(|(place, held)| (place.clone(), Arc::clone(held))));
         self.gained.take(gain);
@@ -163,7 +173,7 @@ impl Gain {
         let months = self.records.len().saturating_add(self.closed_months.len());
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         let paid = self.payments.len().saturating_add(self.prepayments.len());
-        let deposits = self.deposits.len();
+        let deposits = self.deposits.len().saturating_add(self.reversals.len());
         [orders, bills, transactions, others, months, prepaid, paid, deposits].iter().any(|count| *count > 0)
     }
 
@@ -189,6 +199,7 @@ impl Gain {
         self.payment_methods.extend(later.payment_methods);
         self.prepayments.extend(later.prepayments);
         self.payments.extend(later.payments);
+        self.reversals.extend(later.reversals);
         self.deposits.extend(later.deposits);
         self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;

@@ -24,6 +24,7 @@ use super::payment::{Payment, Progress};
 use super::payment_method::{Card, PaymentMethod};
 use super::prepay::{App, DepositTo, Limits, PrepayQuote, Prepayment, Quoted, Wanted};
 use super::refusal::{Refusal, RefusalCode};
+use super::reversal::ReversalReport;
 use super::transaction::Transaction;
 
 /// One thing to do to one account, once.
@@ -88,6 +89,8 @@ pub enum Action {
     ClaimPayment(PaymentClaim),
     /// Takes what a provider says of a payment.
     SettlePayment(#[serde(skip)] Box<PaymentReport>),
+    /// Books what a provider says was taken back of a charge outside this server.
+    BookReversal(#[serde(skip)] Box<ReversalReport>),
     BindApp(#[serde(skip)] Box<BindApp>),
     SetPrepaymentRenewal(SetPrepaymentRenewal),
     PrepaymentStep(#[serde(skip)] Box<PrepaymentStep>),
@@ -98,6 +101,7 @@ pub enum Action {
     TellBurstHeld(BurstHeld),
     TellUsageRefused(UsageRefused),
     TellInvoiceHeldUp(InvoiceHeldUp),
+    TellUnmatched(UnmatchedTold),
 }
 
 /// Puts money on the balance.
@@ -215,6 +219,14 @@ pub struct InvoiceHeldUp {
     /// The first day of the month.
     pub period: NaiveDate,
     pub message: String,
+}
+
+/// Tells operators what a payment provider and this server do not say alike.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnmatchedTold {
+    pub message: String,
+    /// The provider's name for it, or ours.
+    pub subject: String,
 }
 
 /// Charges a card for the balance.
@@ -365,6 +377,10 @@ coded_enum! {
         BurstCycle = "BURST_CYCLE",
         /// A payment by card succeeds, or fails for good.
         Payment = "PAYMENT",
+        /// What was taken back of a card's charge outside, by a dispute or a refund, is booked.
+        Reversal = "REVERSAL",
+        /// What a payment provider has moved is held against the ledger.
+        Reconciliation = "RECONCILIATION",
         /// A prepayment's coming end is told of.
         PrepaymentExpiry = "PREPAYMENT_EXPIRY",
         /// A prepayment that renews itself is renewed.
@@ -427,6 +443,7 @@ impl Action {
             | Self::KeepQuote(_)
             | Self::ClaimPayment(_)
             | Self::SettlePayment(_)
+            | Self::BookReversal(_)
             | Self::BindApp(_)
             | Self::SetPrepaymentRenewal(_)
             | Self::PrepaymentStep(_)
@@ -434,7 +451,8 @@ impl Action {
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_)
-            | Self::TellInvoiceHeldUp(_) => return None,
+            | Self::TellInvoiceHeldUp(_)
+            | Self::TellUnmatched(_) => return None,
         })
     }
 
@@ -535,7 +553,8 @@ mod tests {
             Recharge { amount: Decimal::new(500, 2), payment_method: "offline".to_owned(), reason: None };
         let written = serde_json::to_string(&Action::Recharge(recharge)).unwrap();
         assert_eq!(written, r#"{"Recharge":{"amount":"5","reason":null}}"#);
-        let adjustment = AdjustBalance { amount: Decimal::new(-500, 2), reason: "r".to_owned(), force: false };
+        let adjustment =
+            AdjustBalance { amount: Decimal::new(-500, 2), reason: "r".to_owned(), force: false };
         let written = serde_json::to_string(&Action::AdjustBalance(adjustment)).unwrap();
         assert_eq!(written, r#"{"AdjustBalance":{"amount":"-5","reason":"r"}}"#);
     }

@@ -23,6 +23,8 @@ coded_enum! {
         GaugeSilent = "GAUGE_SILENT",
         DepositUnused = "DEPOSIT_UNUSED",
         InvoiceHeldUp = "INVOICE_HELD_UP",
+        PaymentDisputed = "PAYMENT_DISPUTED",
+        PaymentUnmatched = "PAYMENT_UNMATCHED",
     }
 }
 

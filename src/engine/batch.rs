@@ -30,7 +30,7 @@ use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
     Conn, bills, capacity, closings, deposits, keys, ledger, notices, orders, payment_methods, payments,
-    plans, prepay_quotes, prepayments, records, transactions,
+    plans, prepay_quotes, prepayments, records, reversals, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -70,6 +70,7 @@ pub(super) async fn run(
 fn die_before_the_commit(action: &Action) {
     match action {
         Action::SettlePayment(_) => die_at("payment-before-the-commit"),
+        Action::BookReversal(_) => die_at("reversal-before-the-commit"),
         Action::CountDeposits(_) => die_at("deposit-before-the-commit"),
         _ => {}
     }
@@ -268,6 +269,10 @@ impl Named {
                 self.paid.payments.push(report.payment.0);
                 self.payers.push(account);
             }
+            Action::BookReversal(report) => {
+                self.paid.payments.push(report.payment.0);
+                self.payers.push(account);
+            }
             Action::BindApp(binding) => self.paid.prepayments.push(binding.prepayment.0),
             Action::SetPrepaymentRenewal(setting) => self.paid.prepayments.push(setting.prepayment.0),
             Action::PrepaymentStep(step) => self.paid.prepayments.push(step.prepayment.0),
@@ -291,7 +296,8 @@ impl Named {
             | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_)
-            | Action::TellInvoiceHeldUp(_) => {}
+            | Action::TellInvoiceHeldUp(_)
+            | Action::TellUnmatched(_) => {}
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {
@@ -327,6 +333,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
     let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
     let paid: Vec<_> = gain.payments.values().cloned().collect();
     let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
+    let reversed: Vec<_> = gain.reversals.values().cloned().collect();
     let deposited: Vec<_> = gain.deposits.values().cloned().collect();
     try_join!(
         accounts::account_post(conn, &accounts),
@@ -346,6 +353,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
         when(!paid.is_empty(), payments::payment_put(conn, &paid)),
         when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
+        when(!reversed.is_empty(), reversals::reversal_put(conn, &reversed)),
         when(!deposited.is_empty(), deposits::deposit_decide(conn, &deposited)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
@@ -383,6 +391,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.prepay_quotes.extend(gained.prepay_quotes);
         all.prepayments.extend(gained.prepayments);
         all.payments.extend(gained.payments);
+        all.reversals.extend(gained.reversals);
         all.deposits.extend(gained.deposits);
         all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);

@@ -9,10 +9,13 @@ use crate::domain::ids::OwnedId;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment, PrepaymentStatus};
+use crate::domain::reversal::Reversal;
 use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
-use crate::store::{Conn, payment_methods, payments, prepay_quotes, prepayments, transactions as moves};
+use crate::store::{
+    Conn, payment_methods, payments, prepay_quotes, prepayments, reversals, transactions as moves,
+};
 
 /// What commands name.
 #[derive(Default)]
@@ -42,11 +45,12 @@ pub(super) struct Paid {
     transactions: Vec<Transaction>,
     methods: Vec<PaymentMethod>,
     deposits: Vec<Deposit>,
+    reversals: Vec<Reversal>,
 }
 
 impl Paid {
     /// Reads payments and prepayments that commands name, with each other, what they renew or give back, what has taken the same
-    /// offers, their transactions and cards.
+    /// offers, their transactions, reversals and cards.
     pub async fn load(
         conn: Conn<'_>,
         named: &PaidNamed,
@@ -78,18 +82,22 @@ impl Paid {
         let charges: Vec<OwnedId> = paid.charges().collect();
         let cards: Vec<OwnedId> =
             paid.prepayments.iter().filter_map(Prepayment::method).map(|id| id.0).collect();
-        let (holders, renewed, renewals, charges, methods, deposits) = try_join!(
+        let reversible: Vec<OwnedId> =
+            paid.payments.iter().map(|payment| payment.id.0).chain(charges.iter().copied()).collect();
+        let (holders, renewed, renewals, charges, methods, deposits, reversals) = try_join!(
             when(!offers.is_empty(), prepayments::prepayment_of_quotes(conn, &offers)),
             when(!previous.is_empty(), prepayments::prepayment_by_ids(conn, &previous)),
             when(!renewed_ids.is_empty(), prepayments::prepayment_renewals(conn, &renewed_ids)),
             when(!charges.is_empty(), payments::payment_by_ids(conn, &charges)),
             when(!cards.is_empty(), payment_methods::method_by_ids(conn, &cards)),
             when(!addresses.is_empty(), deposits::deposits_to(conn, &addresses)),
+            when(!reversible.is_empty(), reversals::reversals_of(conn, &reversible)),
         )?;
         paid.prepayments.extend(holders.into_iter().chain(renewed).chain(renewals));
         paid.payments.extend(charges);
         paid.methods = methods;
         paid.deposits = deposits;
+        paid.reversals = reversals;
         let moved: Vec<OwnedId> = paid.moves().collect();
         paid.transactions = when(!moved.is_empty(), moves::transaction_by_ids(conn, &moved)).await?;
         Ok(paid)
@@ -115,6 +123,12 @@ impl Paid {
         for transaction in self.transactions {
             if let Some(book) = books.get_mut(&transaction.account()) {
                 book.transactions.insert(transaction.id, Arc::new(transaction));
+            }
+        }
+        for reversal in self.reversals {
+            if let Some(book) = books.get_mut(&reversal.account()) {
+                let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
+                book.reversals.insert(name, Arc::new(reversal));
             }
         }
         for deposit in self.deposits {

@@ -15,6 +15,7 @@ mod crash;
 mod decide_properties;
 mod deposits;
 mod deposits_on_chain;
+mod disputes;
 mod faults;
 mod forced_debits;
 mod graphiql;

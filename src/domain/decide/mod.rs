@@ -23,6 +23,7 @@ mod refund;
 mod refused_usage;
 mod renewal;
 mod subscription;
+mod unmatched;
 
 use std::sync::Arc;
 
@@ -82,6 +83,7 @@ pub fn decide(
         Action::RechargeByCard(recharge) => card::recharge(&mut draft, recharge)?,
         Action::ClaimPayment(claim) => card::claim(&mut draft, claim)?,
         Action::SettlePayment(report) => card::settle(&mut draft, report)?,
+        Action::BookReversal(report) => card::book_reversal(&mut draft, report)?,
         Action::Prepay(wanted) => prepay::prepay(&mut draft, wanted)?,
         Action::BindApp(wanted) => prepay::bind(&mut draft, wanted)?,
         Action::SetPrepaymentRenewal(setting) => prepay::set_auto_renewal(&mut draft, setting)?,
@@ -91,6 +93,7 @@ pub fn decide(
         Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
         Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
+        Action::TellUnmatched(unmatched) => unmatched::tell(&mut draft, unmatched)?,
     };
     Ok(draft.finish(command, made))
 }

@@ -1,0 +1,12 @@
+//! Operators are told of what a payment provider and this server do not say alike.
+
+use super::Made;
+use super::draft::Draft;
+use crate::domain::command::UnmatchedTold;
+use crate::domain::notice::NoticeKind;
+use crate::domain::refusal::Refusal;
+
+pub(super) fn tell(draft: &mut Draft<'_>, unmatched: &UnmatchedTold) -> Result<Made, Refusal> {
+    draft.notify(NoticeKind::PaymentUnmatched, unmatched.message.clone(), unmatched.subject.clone())?;
+    Ok(Made::default())
+}
