@@ -58,7 +58,9 @@ pub async fn reconciliation_pass(jobs: &JobContext, permit: &Permit<'_>) -> Resu
             continue;
         }
         let seen_at = wall();
-        let outcome = hold(jobs, permit, provider, held, now).await;
+        let mut tally = Tally::default();
+        let outcome = hold(jobs, permit, provider, held, now, &mut tally).await;
+        runs.add(&tally.runs);
         let next_at = next_night(now);
         let reconciled = match &outcome {
             Ok(()) => Reconciled { next_at, held_until: seen_at, own_from: now },
@@ -118,12 +120,12 @@ async fn hold(
     provider: &dyn PaymentProvider,
     held: Reconciled,
     now: DateTime<Utc>,
+    tally: &mut Tally,
 ) -> Result<(), Unheld> {
-    let mut unread = Unread::default();
-    let seen = hold_moved(jobs, permit, provider, since(held), &mut unread).await?;
-    look_at_open(jobs, permit, provider, &mut unread).await?;
-    confirm_own(jobs, permit, provider, (held.own_from, now), &seen, &mut unread).await?;
-    if unread.0 > 0 { Err(Unheld::Unread(unread.0)) } else { Ok(()) }
+    let seen = hold_moved(jobs, permit, provider, since(held), tally).await?;
+    look_at_open(jobs, permit, provider, tally).await?;
+    confirm_own(jobs, permit, provider, (held.own_from, now), &seen, tally).await?;
+    if tally.unread > 0 { Err(Unheld::Unread(tally.unread)) } else { Ok(()) }
 }
 
 fn since(held: Reconciled) -> DateTime<Utc> {
@@ -131,16 +133,23 @@ fn since(held: Reconciled) -> DateTime<Utc> {
     back(held.held_until, OVERLAP).max(back(wall(), WINDOW_MAX))
 }
 
-/// What could not be looked at.
+/// What was booked, and how much could not be looked at.
 #[derive(Default)]
-struct Unread(usize);
+struct Tally {
+    runs: Runs,
+    unread: usize,
+}
 
-impl Unread {
+impl Tally {
     fn count(&mut self, what: &str, looked: Result<Looked, CarryError>) {
-        if let Err(error) = looked {
-            self.0 = self.0.saturating_add(1);
-            metrics::counter!("abacus_job_errors_total").increment(1);
-            tracing::error!(%what, %error, "what a provider has moved could not be looked at");
+        match looked {
+            Ok(Looked::Taken(done)) => done.into_iter().for_each(|done| self.runs.count(done)),
+            Ok(Looked::Foreign | Looked::Unmatched) => {}
+            Err(error) => {
+                self.unread = self.unread.saturating_add(1);
+                metrics::counter!("abacus_job_errors_total").increment(1);
+                tracing::error!(%what, %error, "what a provider has moved could not be looked at");
+            }
         }
     }
 }
@@ -151,7 +160,7 @@ async fn hold_moved(
     permit: &Permit<'_>,
     provider: &dyn PaymentProvider,
     since: DateTime<Utc>,
-    unread: &mut Unread,
+    tally: &mut Tally,
 ) -> Result<HashSet<String>, Unheld> {
     let mut seen = HashSet::new();
     let mut after: Option<String> = None;
@@ -171,7 +180,7 @@ async fn hold_moved(
             (moved.reference, looked)
         });
         let held: Vec<_> = stream::iter(holding).buffer_unordered(AT_ONCE).collect().await;
-        held.into_iter().for_each(|(what, looked)| unread.count(&what, looked));
+        held.into_iter().for_each(|(what, looked)| tally.count(&what, looked));
         after = page.next;
         if after.is_none() {
             return Ok(seen);
@@ -185,7 +194,7 @@ async fn look_at_open(
     jobs: &JobContext,
     permit: &Permit<'_>,
     provider: &dyn PaymentProvider,
-    unread: &mut Unread,
+    tally: &mut Tally,
 ) -> Result<(), Unheld> {
     let mut after: Option<Reversal> = None;
     loop {
@@ -204,7 +213,7 @@ async fn look_at_open(
             (name, looked)
         });
         let looked: Vec<_> = stream::iter(looking).buffer_unordered(AT_ONCE).collect().await;
-        looked.into_iter().for_each(|(what, looked)| unread.count(&what, looked));
+        looked.into_iter().for_each(|(what, looked)| tally.count(&what, looked));
     }
 }
 
@@ -215,7 +224,7 @@ async fn confirm_own(
     provider: &dyn PaymentProvider,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     seen: &HashSet<String>,
-    unread: &mut Unread,
+    tally: &mut Tally,
 ) -> Result<(), Unheld> {
     let back = |from: DateTime<Utc>, by| from.checked_sub_signed(by).unwrap_or(from);
     let window = (back(from, TimeDelta::days(1)), back(to, SETTLING));
@@ -234,7 +243,7 @@ async fn confirm_own(
             (payment.id.to_string(), looked)
         });
         let asked: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
-        asked.into_iter().for_each(|(what, looked)| unread.count(&what, looked));
+        asked.into_iter().for_each(|(what, looked)| tally.count(&what, looked));
     }
 }
 

@@ -38,6 +38,7 @@ mod private_cluster;
 mod rating_cases;
 mod rating_properties;
 mod reading;
+mod reversal_properties;
 mod same_ledger;
 mod schema;
 mod statements;

@@ -19,13 +19,14 @@ use abacus::domain::ids::{
 };
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
-use abacus::domain::payment::{ChargeState, Progress};
+use abacus::domain::payment::{ChargeState, Payment, Progress};
 use abacus::domain::payment_method::Card;
 use abacus::domain::period::BillPeriod;
 use abacus::domain::plan::{Aggregation, Plan, Resource};
 use abacus::domain::policies::Policies;
 use abacus::domain::prepay::{App, DepositTo, Limits, Quoted};
 use abacus::domain::refusal::Refusal;
+use abacus::domain::reversal::{ReversalKind, ReversalReport};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
@@ -58,6 +59,12 @@ pub enum Event {
     Provider {
         which: Index,
         state: ChargeState,
+    },
+    /// A payment provider says something of what was taken back of a charge.
+    Outside {
+        which: Index,
+        number: u8,
+        stage: u8,
     },
     /// A cycle, some after or before that of now, charges so much.
     Burst {
@@ -230,6 +237,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => status.prop_map(Event::Status),
         25 => Just(Event::Job),
         12 => (any::<Index>(), charge_state()).prop_map(|(which, state)| Event::Provider { which, state }),
+        6 => (any::<Index>(), 0..4u8, 0..5u8)
+            .prop_map(|(which, number, stage)| Event::Outside { which, number, stage }),
         3 => (-1..3i32, 1i64..3_000, 0u32..10)
             .prop_map(|(cycles, units, places)| Event::Burst { cycles, units, places }),
     ]
@@ -416,6 +425,14 @@ impl Run {
                 let payment = **which.get(&payments);
                 let progress = Progress { reference: Some(format!("ref {payment}")), state: state.clone() };
                 self.command(Action::SettlePayment(Box::new(PaymentReport { payment, progress })))
+            }
+            Event::Outside { which, number, stage } => {
+                let charges: Vec<&Payment> = self.book.payments.values().map(AsRef::as_ref).collect();
+                if charges.is_empty() {
+                    return None;
+                }
+                let report = reversal(*which.get(&charges), *number, *stage);
+                self.command(Action::BookReversal(Box::new(report)))
             }
             Event::Burst { cycles, units, places } => {
                 let charge = Decimal::new(*units, *places);
@@ -665,6 +682,33 @@ fn quoted(cents: i64) -> Quoted {
     Quoted { usd, amount: usd, steps: Vec::new() }
 }
 
+/// What a provider says of one of four reversals of a charge: of half of it, of the whole, of half as much again, and of the whole in
+/// another currency. It is opened, withdrawn, given back in part, and whole, and withdrawn once more.
+pub fn reversal(charge: &Payment, number: u8, stage: u8) -> ReversalReport {
+    let amount = (charge.amount * Decimal::new(5 * i64::from(number % 3 + 1), 1)).round_dp(2);
+    let half = (amount * Decimal::new(5, 1)).round_dp(2);
+    let (withdrawn, reinstated) = match stage {
+        0 => (Decimal::ZERO, Decimal::ZERO),
+        1 => (amount, Decimal::ZERO),
+        2 => (amount, half),
+        3 => (amount, amount),
+        _ => (amount + amount, amount),
+    };
+    let foreign = CurrencyCode::parse("XTS").unwrap();
+    ReversalReport {
+        payment: charge.id,
+        provider: charge.card.provider.clone(),
+        reference: format!("rev {} {number}", charge.id),
+        kind: if number % 2 == 0 { ReversalKind::Dispute } else { ReversalKind::Refund },
+        currency: if number == 3 { foreign } else { charge.currency },
+        amount,
+        status: format!("stage {stage}"),
+        withdrawn,
+        reinstated,
+        is_open: stage < 3,
+    }
+}
+
 /// An id that no transaction has.
 fn nothing(account: AccountId) -> TransactionId {
     TransactionId(IdMint::new(account, begin(), 1_000_000, false).next_id().unwrap())
@@ -693,6 +737,9 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     }
     for (id, prepayment) in &book.prepayments {
         all.insert(format!("prepayment {id}"), format!("{prepayment:?}"));
+    }
+    for ((_, reference), reversal) in &book.reversals {
+        all.insert(format!("reversal {reference}"), format!("{reversal:?}"));
     }
     for (id, card) in &book.payment_methods {
         all.insert(format!("card {id}"), format!("{card:?}"));
