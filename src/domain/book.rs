@@ -1,6 +1,6 @@
 //! The part of the world that decisions are made on: one account, and what its commands name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -45,7 +45,7 @@ pub struct CapacityCatalogue {
     pub discounts: Vec<TermDiscount>,
 }
 
-/// A provider, and its name for a reversal.
+/// A provider, and its name for a reversal, or for what does not match.
 pub type ReversalName = (String, String);
 
 /// One account under its lock, with what its commands need, and what it has gained since it was read.
@@ -71,6 +71,8 @@ pub struct Book {
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     /// All of the charges that are named.
     pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
+    /// What is named of what does not match, and operators were not told of.
+    pub untold: BTreeSet<ReversalName>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     pub gained: Gain,
@@ -98,6 +100,8 @@ pub struct Gain {
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     /// New or changed.
     pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
+    /// What does not match, and operators are told of.
+    pub told: BTreeSet<ReversalName>,
     /// Those of which it was decided anew what they are good for.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// New or changed, by their accounts and beginnings.
@@ -127,6 +131,7 @@ impl Book {
             prepayments: BTreeMap::new(),
             payments: BTreeMap::new(),
             reversals: BTreeMap::new(),
+            untold: BTreeSet::new(),
             deposits: BTreeMap::new(),
             gained: Gain::default(),
         }
@@ -156,6 +161,7 @@ impl Book {
         self.prepay_quotes.extend(quotes.map(|quote| (quote.id, Arc::clone(quote))));
         self.prepayments.extend(gain.prepayments.iter().map(|(id, held)| (*id, Arc::clone(held))));
         self.payments.extend(gain.payments.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        self.untold.retain(|name| !gain.told.contains(name));
         self.reversals.extend(gain.reversals.iter().map(|(name, held)| (name.clone(), Arc::clone(held))));
         let deposits = gain.deposits.iter();
         self.deposits.extend(deposits.map(|(place, held)| (place.clone(), Arc::clone(held))));
@@ -174,7 +180,10 @@ impl Gain {
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         let paid = self.payments.len().saturating_add(self.prepayments.len());
         let deposits = self.deposits.len().saturating_add(self.reversals.len());
-        [orders, bills, transactions, others, months, prepaid, paid, deposits].iter().any(|count| *count > 0)
+        let told = self.told.len();
+        [orders, bills, transactions, others, months, prepaid, paid, deposits, told]
+            .iter()
+            .any(|count| *count > 0)
     }
 
     /// Adds a later gain. What was made or changed before and has changed again is kept once, as it is now.
@@ -200,6 +209,7 @@ impl Gain {
         self.prepayments.extend(later.prepayments);
         self.payments.extend(later.payments);
         self.reversals.extend(later.reversals);
+        self.told.extend(later.told);
         self.deposits.extend(later.deposits);
         self.closed_months.extend(later.closed_months);
         self.changed |= later.changed;

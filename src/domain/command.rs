@@ -221,12 +221,13 @@ pub struct InvoiceHeldUp {
     pub message: String,
 }
 
-/// Tells operators what a payment provider and this server do not say alike.
+/// Tells operators, once, what a payment provider and this server do not say alike.
 #[derive(Debug, Clone, Serialize)]
 pub struct UnmatchedTold {
+    pub provider: String,
+    /// The provider's name for it.
+    pub reference: String,
     pub message: String,
-    /// The provider's name for it, or ours.
-    pub subject: String,
 }
 
 /// Charges a card for the balance.

@@ -30,7 +30,7 @@ use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
     Conn, bills, capacity, closings, deposits, keys, ledger, notices, orders, payment_methods, payments,
-    plans, prepay_quotes, prepayments, records, reversals, transactions,
+    plans, prepay_quotes, prepayments, reconciliations, records, reversals, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -296,8 +296,10 @@ impl Named {
             | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_)
-            | Action::TellInvoiceHeldUp(_)
-            | Action::TellUnmatched(_) => {}
+            | Action::TellInvoiceHeldUp(_) => {}
+            Action::TellUnmatched(told) => {
+                self.paid.unmatched.push((AccountId(account), told.provider.clone(), told.reference.clone()));
+            }
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) | Action::BillStep(BillStep { bill, .. }) => {
@@ -354,6 +356,7 @@ async fn write(conn: Conn<'_>, books: Books) -> Result<(), StoreError> {
         when(!paid.is_empty(), payments::payment_put(conn, &paid)),
         when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
         when(!reversed.is_empty(), reversals::reversal_put(conn, &reversed)),
+        when(!gain.told.is_empty(), reconciliations::unmatched_told(conn, &gain.told)),
         when(!deposited.is_empty(), deposits::deposit_decide(conn, &deposited)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
     )?;
@@ -392,6 +395,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.prepayments.extend(gained.prepayments);
         all.payments.extend(gained.payments);
         all.reversals.extend(gained.reversals);
+        all.told.extend(gained.told);
         all.deposits.extend(gained.deposits);
         all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::try_join;
 
 use super::batch::{Books, when};
-use crate::domain::ids::OwnedId;
+use crate::domain::book::ReversalName;
+use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment, PrepaymentStatus};
@@ -14,7 +15,8 @@ use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, payment_methods, payments, prepay_quotes, prepayments, reversals, transactions as moves,
+    Conn, payment_methods, payments, prepay_quotes, prepayments, reconciliations, reversals,
+    transactions as moves,
 };
 
 /// What commands name.
@@ -25,6 +27,8 @@ pub(super) struct PaidNamed {
     pub payments: Vec<OwnedId>,
     /// Whose deposits are counted.
     pub addresses: Vec<AddressOf>,
+    /// What does not match, by the accounts that are told, providers and their names.
+    pub unmatched: Vec<(AccountId, String, String)>,
 }
 
 impl PaidNamed {
@@ -33,6 +37,7 @@ impl PaidNamed {
             && self.prepayments.is_empty()
             && self.payments.is_empty()
             && self.addresses.is_empty()
+            && self.unmatched.is_empty()
     }
 }
 
@@ -46,6 +51,7 @@ pub(super) struct Paid {
     methods: Vec<PaymentMethod>,
     deposits: Vec<Deposit>,
     reversals: Vec<Reversal>,
+    untold: Vec<(AccountId, ReversalName)>,
 }
 
 impl Paid {
@@ -66,6 +72,7 @@ impl Paid {
             when(!named.quotes.is_empty(), prepay_quotes::quote_by_ids(conn, &named.quotes)),
             when(!named.addresses.is_empty(), prepayments::prepayment_of_addresses(conn, &named.addresses)),
         )?;
+        paid.untold = untold(conn, &named.unmatched).await?;
         paid.quotes = quotes;
         paid.payments = of_refunds.into_iter().chain(named_payments).collect();
         let of_payments = paid.payments.iter().filter_map(|payment| payment.prepayment).map(|id| id.0);
@@ -125,6 +132,11 @@ impl Paid {
                 book.transactions.insert(transaction.id, Arc::new(transaction));
             }
         }
+        for (account, name) in self.untold {
+            if let Some(book) = books.get_mut(&account) {
+                book.untold.insert(name);
+            }
+        }
         for reversal in self.reversals {
             if let Some(book) = books.get_mut(&reversal.account()) {
                 let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
@@ -161,4 +173,21 @@ impl Paid {
         let in_tokens = self.prepayments.iter().filter(|held| held.deposit_address().is_some());
         by_card.chain(in_tokens.filter_map(|held| held.transaction)).map(|id| id.0)
     }
+}
+
+/// What of that was not told yet.
+async fn untold(
+    conn: Conn<'_>,
+    named: &[(AccountId, String, String)],
+) -> Result<Vec<(AccountId, ReversalName)>, StoreError> {
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<ReversalName> =
+        named.iter().map(|(_, provider, reference)| (provider.clone(), reference.clone())).collect();
+    let untold = reconciliations::unmatched_untold(conn, &names).await?;
+    let of = |(account, provider, reference): &(AccountId, String, String)| {
+        (*account, (provider.clone(), reference.clone()))
+    };
+    Ok(named.iter().map(of).filter(|(_, name)| untold.contains(name)).collect())
 }

@@ -1,6 +1,8 @@
 //! What happened at a provider beside this server: disputes, refunds in its own pages, charges that this server knows nothing of.
 //! It is looked at, and booked; what cannot be is kept for people to look at.
 
+use std::collections::BTreeSet;
+
 use rust_decimal::Decimal;
 
 use super::cashier::{CarryError, Cashier};
@@ -260,11 +262,13 @@ impl Cashier {
                     OutsideKind::Dispute => "The dispute",
                 }
             );
-            let told = UnmatchedTold { message, subject: reference.clone() };
-            self.submit(*payment, Action::TellUnmatched(told), Urgency::Job).await?;
+            let (provider, reference) = (provider.clone(), reference.clone());
+            let told = UnmatchedTold { provider, reference, message };
+            return Ok(self.submit(*payment, Action::TellUnmatched(told), Urgency::Job).await.map(drop)?);
         }
         let conn = self.database.connection().await?;
-        Ok(reconciliations::unmatched_told(&conn, unmatched).await?)
+        let name = (provider.clone(), reference.clone());
+        Ok(reconciliations::unmatched_told(&conn, &BTreeSet::from([name])).await?)
     }
 
     fn named(&self, provider: &str) -> Result<&dyn PaymentProvider, CarryError> {

@@ -1,13 +1,16 @@
 //! What providers and this server do not say alike, and how far providers' movements were held against the ledger.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Bool, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::rows::{PaymentRow, UnmatchedRow};
-use super::statement::Statement;
+use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
+use crate::domain::book::ReversalName;
 use crate::domain::ids::{OwnedId, PaymentId};
 use crate::domain::payment::Payment;
 use crate::domain::unmatched::Unmatched;
@@ -26,11 +29,11 @@ pub async fn unmatched_keep(mut conn: Conn<'_>, unmatched: &Unmatched) -> Result
     .sql(", ")
     .uuid(unmatched.payment.uuid())
     .sql(", ")
-    .value::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>, _>(unmatched.account.map(|id| id.0))
+    .value::<Nullable<BigInt>, _>(unmatched.account.map(|id| id.0))
     .sql(", ")
     .text(unmatched.currency.to_string())
     .sql(", ")
-    .value::<diesel::sql_types::Numeric, _>(unmatched.amount)
+    .value::<Numeric, _>(unmatched.amount)
     .sql(", ")
     .text(unmatched.status.clone())
     .sql(", ")
@@ -44,13 +47,30 @@ pub async fn unmatched_keep(mut conn: Conn<'_>, unmatched: &Unmatched) -> Result
     Ok(statement.get_result(&mut conn).await?)
 }
 
-/// Operators were told of it.
-pub async fn unmatched_told(conn: Conn<'_>, unmatched: &Unmatched) -> Result<(), StoreError> {
-    let statement = Statement::new("UPDATE unmatched_payments SET told = true WHERE provider = ")
-        .text(unmatched.provider.clone())
-        .sql(" AND reference = ")
-        .text(unmatched.reference.clone());
-    execute(conn, statement).await.map(drop)
+/// Operators were told of these, or nobody can be.
+pub async fn unmatched_told(conn: Conn<'_>, names: &BTreeSet<ReversalName>) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<Text, _>("provider", names.iter().map(|(provider, _)| provider.clone()))
+        .column::<Text, _>("reference", names.iter().map(|(_, reference)| reference.clone()))
+        .column::<Bool, _>("told", names.iter().map(|_| true));
+    execute(conn, columns.update("unmatched_payments", 2)).await.map(drop)
+}
+
+/// Those of these that operators were not told of.
+pub async fn unmatched_untold(
+    mut conn: Conn<'_>,
+    names: &[ReversalName],
+) -> Result<BTreeSet<ReversalName>, StoreError> {
+    let statement = Statement::<(Text, Text)>::new("SELECT t.provider, t.reference FROM UNNEST(")
+        .value::<Array<Text>, _>(names.iter().map(|(provider, _)| provider.clone()).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Text>, _>(names.iter().map(|(_, reference)| reference.clone()).collect::<Vec<_>>())
+        .sql(
+            ") k (provider, reference) JOIN unmatched_payments t ON t.provider = k.provider \
+         AND t.reference = k.reference AND NOT t.told",
+        );
+    let found: Vec<ReversalName> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// The newest of what does not match.

@@ -685,6 +685,7 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         "job BILL_PAYMENT",
         "job BILL_PAYMENT failed",
         "job BILL_SUSPENSION",
+        "job REVERSAL",
     ] {
         assert!(seen.get(kind).copied().unwrap_or(0) >= 5, "{kind} is hardly ever reached: {seen:?}");
     }

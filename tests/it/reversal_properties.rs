@@ -66,8 +66,11 @@ fn told(run: &mut Run, charge: PaymentId, reports: &[(u8, u8)], succeeds_before:
     }
 }
 
+/// Reports, each of one of the reversals, and how far it has come.
+type Told = Vec<(u8, u8)>;
+
 /// How far three reversals come in the end, and what is told on the way: each at least once as it ends.
-fn reports() -> impl Strategy<Value = (Vec<(u8, u8)>, Vec<(u8, u8)>)> {
+fn reports() -> impl Strategy<Value = (Told, Told)> {
     (0..5u8, 0..5u8, 0..5u8).prop_flat_map(|(first, second, third)| {
         let ends = vec![(0, first), (1, second), (2, third)];
         let on_the_way = (0..3usize, 0..5u8).prop_map({

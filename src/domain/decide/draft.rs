@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::{Decision, Made, renewal, require_payable_in};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Change, Gain};
+use crate::domain::book::{Book, Catalogue, Change, Gain, ReversalName};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Answer, Command, Done, Outcome};
 use crate::domain::ids::{
@@ -187,6 +187,11 @@ impl<'a> Draft<'a> {
     pub fn put_reversal(&mut self, reversal: Reversal) {
         let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
         self.gain.reversals.insert(name, Arc::new(reversal));
+    }
+
+    /// Whether operators are to be told of what does not match: they are not told again.
+    pub fn tell_once(&mut self, name: ReversalName) -> bool {
+        self.book.untold.contains(&name) && self.gain.told.insert(name)
     }
 
     pub fn put_prepayment(&mut self, prepayment: Prepayment) -> Arc<Prepayment> {

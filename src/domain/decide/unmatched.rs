@@ -1,4 +1,4 @@
-//! Operators are told of what a payment provider and this server do not say alike.
+//! Operators are told, once, of what a payment provider and this server do not say alike.
 
 use super::Made;
 use super::draft::Draft;
@@ -7,6 +7,9 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
 
 pub(super) fn tell(draft: &mut Draft<'_>, unmatched: &UnmatchedTold) -> Result<Made, Refusal> {
-    draft.notify(NoticeKind::PaymentUnmatched, unmatched.message.clone(), unmatched.subject.clone())?;
+    let name = (unmatched.provider.clone(), unmatched.reference.clone());
+    if draft.tell_once(name) {
+        draft.notify(NoticeKind::PaymentUnmatched, unmatched.message.clone(), unmatched.reference.clone())?;
+    }
     Ok(Made::default())
 }

@@ -427,11 +427,12 @@ impl Run {
                 self.command(Action::SettlePayment(Box::new(PaymentReport { payment, progress })))
             }
             Event::Outside { which, number, stage } => {
-                let charges: Vec<&Payment> = self.book.payments.values().map(AsRef::as_ref).collect();
+                let charges: Vec<_> = self.book.payments.keys().copied().collect();
                 if charges.is_empty() {
                     return None;
                 }
-                let report = reversal(*which.get(&charges), *number, *stage);
+                let charge = &self.book.payments[which.get(&charges)];
+                let report = reversal(charge, *number, *stage);
                 self.command(Action::BookReversal(Box::new(report)))
             }
             Event::Burst { cycles, units, places } => {
@@ -699,7 +700,7 @@ pub fn reversal(charge: &Payment, number: u8, stage: u8) -> ReversalReport {
         payment: charge.id,
         provider: charge.card.provider.clone(),
         reference: format!("rev {} {number}", charge.id),
-        kind: if number % 2 == 0 { ReversalKind::Dispute } else { ReversalKind::Refund },
+        kind: if number.is_multiple_of(2) { ReversalKind::Dispute } else { ReversalKind::Refund },
         currency: if number == 3 { foreign } else { charge.currency },
         amount,
         status: format!("stage {stage}"),
