@@ -1,6 +1,6 @@
 //! The part of the world that decisions are made on: one account, and what its commands name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -23,6 +23,7 @@ use super::plan::{Plan, Resource};
 use super::policies::Policies;
 use super::prepay::{Deposit, DepositPlace, PrepayQuote, Prepayment};
 use super::record::Record;
+use super::reversal::Reversal;
 use super::transaction::Transaction;
 
 /// What belongs to no account.
@@ -44,6 +45,9 @@ pub struct CapacityCatalogue {
     pub discounts: Vec<TermDiscount>,
 }
 
+/// A provider, and its name for a reversal, or for what does not match.
+pub type ReversalName = (String, String);
+
 /// One account under its lock, with what its commands need, and what it has gained since it was read.
 ///
 /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
@@ -52,7 +56,7 @@ pub struct CapacityCatalogue {
 /// money; before the account may be suspended or not any more, all live orders on demand; before it is closed, all live
 /// orders; of a month's bill that is named, all bills of that month; before a month is closed or corrected, the
 /// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
-/// transactions, and whatever has taken the same offer; the prepayments of the addresses that are named.
+/// transactions, their reversals, and whatever has taken the same offer; the prepayments of the addresses that are named.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
@@ -67,6 +71,10 @@ pub struct Book {
     pub prepay_quotes: HashMap<QuoteId, Arc<PrepayQuote>>,
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
+    /// All of the charges that are named.
+    pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
+    /// What is named of what does not match, and operators were not told of.
+    pub untold: BTreeSet<ReversalName>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// Whether it has SUB accounts that are not closed; read before it is closed.
@@ -94,6 +102,10 @@ pub struct Gain {
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     /// New or changed.
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
+    /// New or changed.
+    pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
+    /// What does not match, and operators are told of.
+    pub told: BTreeSet<ReversalName>,
     /// Those of which it was decided anew what they are good for.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// New or changed, by their accounts and beginnings.
@@ -129,6 +141,8 @@ impl Book {
             prepay_quotes: HashMap::new(),
             prepayments: BTreeMap::new(),
             payments: BTreeMap::new(),
+            reversals: BTreeMap::new(),
+            untold: BTreeSet::new(),
             deposits: BTreeMap::new(),
             has_open_subs: false,
             gained: Gain::default(),
@@ -159,6 +173,8 @@ impl Book {
         self.prepay_quotes.extend(quotes.map(|quote| (quote.id, Arc::clone(quote))));
         self.prepayments.extend(gain.prepayments.iter().map(|(id, held)| (*id, Arc::clone(held))));
         self.payments.extend(gain.payments.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        self.untold.retain(|name| !gain.told.contains(name));
+        self.reversals.extend(gain.reversals.iter().map(|(name, held)| (name.clone(), Arc::clone(held))));
         let deposits = gain.deposits.iter();
         self.deposits.extend(deposits.map(|(place, held)| (place.clone(), Arc::clone(held))));
         self.gained.take(gain);
@@ -175,9 +191,10 @@ impl Gain {
         let months = self.records.len().saturating_add(self.closed_months.len());
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         let paid = self.payments.len().saturating_add(self.prepayments.len());
-        let deposits = self.deposits.len();
+        let deposits = self.deposits.len().saturating_add(self.reversals.len());
+        let told = self.told.len();
         let spans = self.suspended_spans.len().saturating_add(self.late_days.len());
-        [orders, bills, transactions, others, months, prepaid, paid, deposits, spans]
+        [orders, bills, transactions, others, months, prepaid, paid, deposits, told, spans]
             .iter()
             .any(|count| *count > 0)
     }
@@ -204,6 +221,8 @@ impl Gain {
         self.payment_methods.extend(later.payment_methods);
         self.prepayments.extend(later.prepayments);
         self.payments.extend(later.payments);
+        self.reversals.extend(later.reversals);
+        self.told.extend(later.told);
         self.deposits.extend(later.deposits);
         self.closed_months.extend(later.closed_months);
         self.suspended_spans.extend(later.suspended_spans);

@@ -25,6 +25,7 @@ use super::payment::{Payment, Progress};
 use super::payment_method::{Card, PaymentMethod};
 use super::prepay::{App, DepositTo, Limits, PrepayQuote, Prepayment, Quoted, Wanted};
 use super::refusal::{Refusal, RefusalCode};
+use super::reversal::ReversalReport;
 use super::transaction::Transaction;
 
 /// One thing to do to one account, once.
@@ -96,6 +97,8 @@ pub enum Action {
     ClaimPayment(PaymentClaim),
     /// Takes what a provider says of a payment.
     SettlePayment(#[serde(skip)] Box<PaymentReport>),
+    /// Books what a provider says was taken back of a charge outside this server.
+    BookReversal(#[serde(skip)] Box<ReversalReport>),
     BindApp(#[serde(skip)] Box<BindApp>),
     SetPrepaymentRenewal(SetPrepaymentRenewal),
     PrepaymentStep(#[serde(skip)] Box<PrepaymentStep>),
@@ -107,6 +110,7 @@ pub enum Action {
     TellUsageRefused(UsageRefused),
     TellInvoiceHeldUp(InvoiceHeldUp),
     TellWritesFailing(WritesFailing),
+    TellUnmatched(UnmatchedTold),
 }
 
 /// Puts money on the balance.
@@ -278,6 +282,15 @@ pub struct InvoiceHeldUp {
     pub message: String,
 }
 
+/// Tells operators, once, what a payment provider and this server do not say alike.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnmatchedTold {
+    pub provider: String,
+    /// The provider's name for it.
+    pub reference: String,
+    pub message: String,
+}
+
 /// Charges a card for the balance.
 #[derive(Debug, Clone, Serialize)]
 pub struct RechargeByCard {
@@ -434,6 +447,10 @@ coded_enum! {
         BurstCycle = "BURST_CYCLE",
         /// A payment by card succeeds, or fails for good.
         Payment = "PAYMENT",
+        /// What was taken back of a card's charge outside, by a dispute or a refund, is booked.
+        Reversal = "REVERSAL",
+        /// What a payment provider has moved is held against the ledger.
+        Reconciliation = "RECONCILIATION",
         /// A prepayment's coming end is told of.
         PrepaymentExpiry = "PREPAYMENT_EXPIRY",
         /// A prepayment that renews itself is renewed.
@@ -500,6 +517,7 @@ impl Action {
             | Self::KeepQuote(_)
             | Self::ClaimPayment(_)
             | Self::SettlePayment(_)
+            | Self::BookReversal(_)
             | Self::BindApp(_)
             | Self::SetPrepaymentRenewal(_)
             | Self::PrepaymentStep(_)
@@ -508,7 +526,8 @@ impl Action {
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_)
             | Self::TellInvoiceHeldUp(_)
-            | Self::TellWritesFailing(_) => return None,
+            | Self::TellWritesFailing(_)
+            | Self::TellUnmatched(_) => return None,
         })
     }
 

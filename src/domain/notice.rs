@@ -26,6 +26,8 @@ coded_enum! {
         BillVoided = "BILL_VOIDED",
         AccountClosed = "ACCOUNT_CLOSED",
         WritesFailing = "WRITES_FAILING",
+        PaymentDisputed = "PAYMENT_DISPUTED",
+        PaymentUnmatched = "PAYMENT_UNMATCHED",
     }
 }
 

@@ -49,11 +49,14 @@ impl Action {
             | Self::TellMonthFailure(_)
             | Self::ClaimPayment(_)
             | Self::SettlePayment(_)
+            | Self::BookReversal(_)
             | Self::PrepaymentStep(_)
             | Self::ChargeBurst(_)
             | Self::TellBurstHeld(_)
             | Self::TellUsageRefused(_)
-            | Self::TellInvoiceHeldUp(_) => None,
+            | Self::TellInvoiceHeldUp(_)
+            | Self::TellWritesFailing(_)
+            | Self::TellUnmatched(_) => None,
         }
     }
 }

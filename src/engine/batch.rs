@@ -19,7 +19,7 @@ use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
 use crate::domain::closing::{CORRECTED_AFTER, ClosedMonth, Month, RatedMonth};
 use crate::domain::command::{Action, Answer, Command, Done, PayOutWay, UpdateAccount};
 use crate::domain::decide::decide;
-use crate::domain::ids::{AccountId, OwnedId, PlanId};
+use crate::domain::ids::{AccountId, OwnedId, PaymentId, PlanId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::Currencies;
 use crate::domain::order::Order;
@@ -31,7 +31,8 @@ use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
     Conn, bills, capacity, closings, deposits, keys, late_usage, ledger, notices, open_invoices, orders,
-    payment_methods, payments, plans, prepay_quotes, prepayments, records, suspensions, transactions,
+    payment_methods, payments, plans, prepay_quotes, prepayments, reconciliations, records, reversals,
+    suspensions, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -71,6 +72,7 @@ pub(super) async fn run(
 fn die_before_the_commit(action: &Action) {
     match action {
         Action::SettlePayment(_) => die_at("payment-before-the-commit"),
+        Action::BookReversal(_) => die_at("reversal-before-the-commit"),
         Action::CountDeposits(_) => die_at("deposit-before-the-commit"),
         _ => {}
     }
@@ -368,9 +370,9 @@ impl Named {
             }
             Action::ClaimPayment(claim) => self.paid.payments.push(claim.payment.0),
             Action::SettlePayment(report) => {
-                self.paid.payments.push(report.payment.0);
-                self.payers.push(account);
+                self.take_outcome(account, report.payment);
             }
+            Action::BookReversal(report) => self.take_outcome(account, report.payment),
             Action::BindApp(binding) => self.paid.prepayments.push(binding.prepayment.0),
             Action::SetPrepaymentRenewal(setting) => self.paid.prepayments.push(setting.prepayment.0),
             Action::PrepaymentStep(step) => self.paid.prepayments.push(step.prepayment.0),
@@ -416,6 +418,9 @@ impl Named {
             | Action::TellUsageRefused(_)
             | Action::TellInvoiceHeldUp(_)
             | Action::TellWritesFailing(_) => {}
+            Action::TellUnmatched(told) => {
+                self.paid.unmatched.push((AccountId(account), told.provider.clone(), told.reference.clone()));
+            }
             Action::CloseMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) => {
@@ -428,6 +433,13 @@ impl Named {
                 self.suspending.push((account, None));
             }
         }
+    }
+
+    /// What came of a payment: money comes in, or was taken back whatever the balance holds.
+    fn take_outcome(&mut self, account: i64, payment: PaymentId) {
+        self.paid.payments.push(payment.0);
+        self.payers.push(account);
+        self.suspending.push((account, None));
     }
 
     fn take_update(&mut self, account: i64, update: &UpdateAccount) {
@@ -468,6 +480,7 @@ async fn write(conn: Conn<'_>, books: Books, now: DateTime<Utc>) -> Result<(), S
     let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
     let paid: Vec<_> = gain.payments.values().cloned().collect();
     let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
+    let reversed: Vec<_> = gain.reversals.values().cloned().collect();
     let deposited: Vec<_> = gain.deposits.values().cloned().collect();
     try_join!(
         accounts::account_post(conn, &accounts, gain.account_settings),
@@ -487,6 +500,8 @@ async fn write(conn: Conn<'_>, books: Books, now: DateTime<Utc>) -> Result<(), S
         when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
         when(!paid.is_empty(), payments::payment_put(conn, &paid)),
         when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
+        when(!reversed.is_empty(), reversals::reversal_put(conn, &reversed)),
+        when(!gain.told.is_empty(), reconciliations::unmatched_told(conn, &gain.told)),
         when(!deposited.is_empty(), deposits::deposit_decide(conn, &deposited)),
         when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
         when(!gain.suspended_spans.is_empty(), suspensions::span_insert(conn, &gain.suspended_spans)),
@@ -542,6 +557,8 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.prepay_quotes.extend(gained.prepay_quotes);
         all.prepayments.extend(gained.prepayments);
         all.payments.extend(gained.payments);
+        all.reversals.extend(gained.reversals);
+        all.told.extend(gained.told);
         all.deposits.extend(gained.deposits);
         all.payment_methods.extend(gained.payment_methods);
         all.closed_months.extend(gained.closed_months);

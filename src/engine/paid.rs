@@ -5,14 +5,19 @@ use std::sync::Arc;
 use futures_util::try_join;
 
 use super::batch::{Books, when};
-use crate::domain::ids::OwnedId;
+use crate::domain::book::ReversalName;
+use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment, PrepaymentStatus};
+use crate::domain::reversal::Reversal;
 use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
-use crate::store::{Conn, payment_methods, payments, prepay_quotes, prepayments, transactions as moves};
+use crate::store::{
+    Conn, payment_methods, payments, prepay_quotes, prepayments, reconciliations, reversals,
+    transactions as moves,
+};
 
 /// What commands name.
 #[derive(Default)]
@@ -22,6 +27,8 @@ pub(super) struct PaidNamed {
     pub payments: Vec<OwnedId>,
     /// Whose deposits are counted.
     pub addresses: Vec<AddressOf>,
+    /// What does not match, by the accounts that are told, providers and their names.
+    pub unmatched: Vec<(AccountId, String, String)>,
 }
 
 impl PaidNamed {
@@ -30,6 +37,7 @@ impl PaidNamed {
             && self.prepayments.is_empty()
             && self.payments.is_empty()
             && self.addresses.is_empty()
+            && self.unmatched.is_empty()
     }
 }
 
@@ -42,11 +50,13 @@ pub(super) struct Paid {
     transactions: Vec<Transaction>,
     methods: Vec<PaymentMethod>,
     deposits: Vec<Deposit>,
+    reversals: Vec<Reversal>,
+    untold: Vec<(AccountId, ReversalName)>,
 }
 
 impl Paid {
     /// Reads payments and prepayments that commands name, with each other, what they renew or give back, what has taken the same
-    /// offers, their transactions and cards.
+    /// offers, their transactions, reversals and cards.
     pub async fn load(
         conn: Conn<'_>,
         named: &PaidNamed,
@@ -62,6 +72,7 @@ impl Paid {
             when(!named.quotes.is_empty(), prepay_quotes::quote_by_ids(conn, &named.quotes)),
             when(!named.addresses.is_empty(), prepayments::prepayment_of_addresses(conn, &named.addresses)),
         )?;
+        paid.untold = untold(conn, &named.unmatched).await?;
         paid.quotes = quotes;
         paid.payments = of_refunds.into_iter().chain(named_payments).collect();
         let of_payments = paid.payments.iter().filter_map(|payment| payment.prepayment).map(|id| id.0);
@@ -78,18 +89,22 @@ impl Paid {
         let charges: Vec<OwnedId> = paid.charges().collect();
         let cards: Vec<OwnedId> =
             paid.prepayments.iter().filter_map(Prepayment::method).map(|id| id.0).collect();
-        let (holders, renewed, renewals, charges, methods, deposits) = try_join!(
+        let reversible: Vec<OwnedId> =
+            paid.payments.iter().map(|payment| payment.id.0).chain(charges.iter().copied()).collect();
+        let (holders, renewed, renewals, charges, methods, deposits, reversals) = try_join!(
             when(!offers.is_empty(), prepayments::prepayment_of_quotes(conn, &offers)),
             when(!previous.is_empty(), prepayments::prepayment_by_ids(conn, &previous)),
             when(!renewed_ids.is_empty(), prepayments::prepayment_renewals(conn, &renewed_ids)),
             when(!charges.is_empty(), payments::payment_by_ids(conn, &charges)),
             when(!cards.is_empty(), payment_methods::method_by_ids(conn, &cards)),
             when(!addresses.is_empty(), deposits::deposits_to(conn, &addresses)),
+            when(!reversible.is_empty(), reversals::reversals_of(conn, &reversible)),
         )?;
         paid.prepayments.extend(holders.into_iter().chain(renewed).chain(renewals));
         paid.payments.extend(charges);
         paid.methods = methods;
         paid.deposits = deposits;
+        paid.reversals = reversals;
         let moved: Vec<OwnedId> = paid.moves().collect();
         paid.transactions = when(!moved.is_empty(), moves::transaction_by_ids(conn, &moved)).await?;
         Ok(paid)
@@ -115,6 +130,17 @@ impl Paid {
         for transaction in self.transactions {
             if let Some(book) = books.get_mut(&transaction.account()) {
                 book.transactions.insert(transaction.id, Arc::new(transaction));
+            }
+        }
+        for (account, name) in self.untold {
+            if let Some(book) = books.get_mut(&account) {
+                book.untold.insert(name);
+            }
+        }
+        for reversal in self.reversals {
+            if let Some(book) = books.get_mut(&reversal.account()) {
+                let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
+                book.reversals.insert(name, Arc::new(reversal));
             }
         }
         for deposit in self.deposits {
@@ -147,4 +173,21 @@ impl Paid {
         let in_tokens = self.prepayments.iter().filter(|held| held.deposit_address().is_some());
         by_card.chain(in_tokens.filter_map(|held| held.transaction)).map(|id| id.0)
     }
+}
+
+/// What of that was not told yet.
+async fn untold(
+    conn: Conn<'_>,
+    named: &[(AccountId, String, String)],
+) -> Result<Vec<(AccountId, ReversalName)>, StoreError> {
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<ReversalName> =
+        named.iter().map(|(_, provider, reference)| (provider.clone(), reference.clone())).collect();
+    let untold = reconciliations::unmatched_untold(conn, &names).await?;
+    let of = |(account, provider, reference): &(AccountId, String, String)| {
+        (*account, (provider.clone(), reference.clone()))
+    };
+    Ok(named.iter().map(of).filter(|(_, name)| untold.contains(name)).collect())
 }

@@ -4,7 +4,7 @@ use async_graphql::Enum;
 
 use crate::domain::{
     account, bill, invoice, notice, order, payment, period, plan, prepay, price_rule, refusal, transaction,
-    usage, viewer,
+    unmatched, usage, viewer,
 };
 
 macro_rules! mirrored_enum {
@@ -92,6 +92,11 @@ mirrored_enum! {
         /// For operators: usage, or what was asked for, could not be written for a time, for a reason of the database's; of this
         /// account and others.
         WritesFailing,
+        /// For operators: a card's holder disputes a charge.
+        PaymentDisputed,
+        /// For operators: a payment provider has something of the account that is not known here, or otherwise there and here
+        /// (`unmatchedPayments`).
+        PaymentUnmatched,
     }
 }
 
@@ -371,6 +376,18 @@ mirrored_enum! {
         Prepayment,
         /// Back to the card.
         Refund,
+    }
+}
+
+mirrored_enum! {
+    /// What a payment provider has.
+    UnmatchedKind = unmatched::OutsideKind {
+        /// A charge of a card.
+        Charge,
+        /// What was given back to one.
+        Refund,
+        /// A card's holder disputes a charge.
+        Dispute,
     }
 }
 

@@ -43,6 +43,7 @@ use super::types::record::{ConsumptionRecord, ConsumptionRecordConnection};
 use super::types::resource::Resource;
 use super::types::service_config::ServiceConfig;
 use super::types::transaction::{Transaction, TransactionConnection};
+use super::types::unmatched_payment::UnmatchedPayment;
 use super::types::usage_point::UsagePoint;
 use super::types::viewer::Viewer;
 use crate::domain::ids::{AccountId, BillId, NodeId, OrderId, PlanId, RecordId, TransactionId};
@@ -630,6 +631,14 @@ impl Query {
         let first = period.map(|Day(day)| day.with_day(1).unwrap_or(day));
         let runs = operator_session(ctx)?.repository().billing_runs(first).await.map_err(ApiError::from)?;
         Ok(runs.into_iter().map(BillingRun::from).collect())
+    }
+
+    /// Operators: what payment providers have that bears an id of this server's and is not known here, or otherwise there and
+    /// here, newest first; at most 1,000. Each was told once by a notice on its account, if that is known.
+    #[graphql(complexity = "50 * child_complexity + 100")]
+    async fn unmatched_payments(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<UnmatchedPayment>> {
+        let found = operator_session(ctx)?.repository().unmatched_payments().await.map_err(ApiError::from)?;
+        Ok(found.into_iter().map(UnmatchedPayment).collect())
     }
 
     /// Checks the ledger of one account. Without accountId, operators only: those of the next 1,000 accounts, continued

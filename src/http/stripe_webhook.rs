@@ -1,5 +1,5 @@
-//! `POST /webhooks/stripe`: Stripe tells that something has become of a payment. It is a hint to look: Stripe is asked how the
-//! payment stands, so that events may come twice, late and in any order.
+//! `POST /webhooks/stripe`: Stripe tells that something has become of a charge, a refund or a dispute. It is a hint to look: Stripe
+//! is asked how that stands, so that events may come twice, late and in any order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,14 @@ use axum::http::{HeaderMap, StatusCode};
 use super::HttpState;
 use crate::clock::wall;
 use crate::domain::ids::PaymentId;
+use crate::domain::unmatched::OutsideKind;
 use crate::payments::stripe::webhook::{Event, SIGNATURE_HEADER, Subject};
+use crate::payments::{CarryError, Cashier, Looked};
 
 /// Stripe does not wait longer, and sends the event again.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(20);
+/// Its name as a provider.
+const STRIPE: &str = "stripe";
 
 pub(super) async fn post(
     State(state): State<Arc<HttpState>>,
@@ -41,34 +45,47 @@ fn count(outcome: &'static str) {
 }
 
 async fn take(state: &HttpState, event: Event) -> (StatusCode, String) {
-    let beside = event.subject == Subject::Refund && event.payment.is_none();
-    if beside || event.subject == Subject::Dispute {
-        // What was done in Stripe's dashboard, or by a bank, is for people to look at.
-        count("beside");
-        tracing::error!(event = %event.event_id, charge = %event.reference, subject = ?event.subject,
-            "a charge was given back or disputed beside this server");
-        return (StatusCode::OK, "noted".to_owned());
-    }
-    let Some(payment) = event.payment.as_deref().and_then(PaymentId::parse) else {
-        count("foreign");
-        return (StatusCode::OK, "it is no payment of this server".to_owned());
-    };
+    let (event_id, reference) = (event.event_id.clone(), event.reference.clone());
     let cashier = Arc::clone(&state.app.jobs.cashier);
-    let looking = tokio::spawn(async move { cashier.look(payment, event.reference).await });
+    let looking = tokio::spawn(async move { look(&cashier, event).await });
     let error = match tokio::time::timeout(LOOK_TIME_MAX, looking).await {
-        Ok(Ok(Ok(Some(_)))) => {
-            count("taken");
-            return (StatusCode::OK, "taken".to_owned());
-        }
-        Ok(Ok(Ok(None))) => {
-            count("foreign");
-            return (StatusCode::OK, "it is no payment of this server".to_owned());
-        }
+        Ok(Ok(Ok(looked))) => return taken(&looked),
         Ok(Ok(Err(error))) => error.to_string(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the payment provider takes its time".to_owned(),
     };
     count("failed");
-    tracing::warn!(%payment, %error, "an event of Stripe's could not be taken; it is sent again");
+    tracing::warn!(event = %event_id, %reference, %error, "an event of Stripe's could not be taken; it is sent again");
     (StatusCode::SERVICE_UNAVAILABLE, "to be sent again".to_owned())
+}
+
+fn taken(looked: &Looked) -> (StatusCode, String) {
+    let (outcome, said) = match looked {
+        Looked::Taken(_) => ("taken", "taken"),
+        Looked::Foreign => ("foreign", "it is no payment of this server"),
+        Looked::Unmatched => ("unmatched", "it is not known here, and kept"),
+    };
+    count(outcome);
+    (StatusCode::OK, said.to_owned())
+}
+
+async fn look(cashier: &Cashier, event: Event) -> Result<Looked, CarryError> {
+    let own = event.payment.as_deref().and_then(PaymentId::parse);
+    match (event.subject, own) {
+        (Subject::Charge, Some(payment)) => {
+            cashier.look_at_charge(STRIPE, payment, &event.reference, event.told).await
+        }
+        (Subject::Charge, None) => Ok(Looked::Foreign),
+        (Subject::Refund, Some(refund)) => match cashier.look(refund, event.reference.clone()).await? {
+            Some(done) => Ok(Looked::Taken(done)),
+            None => cashier.look_at_reversal(STRIPE, OutsideKind::Refund, &event.reference).await,
+        },
+        (Subject::Refund, None) => {
+            cashier.look_at_reversal(STRIPE, OutsideKind::Refund, &event.reference).await
+        }
+        (Subject::Dispute, _) => {
+            cashier.look_at_reversal(STRIPE, OutsideKind::Dispute, &event.reference).await
+        }
+        (Subject::GivenBack, _) => cashier.look_at_refunds(STRIPE, &event.reference).await,
+    }
 }

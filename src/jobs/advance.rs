@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments};
+use super::{
+    JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments, reconciliation,
+};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -18,7 +20,8 @@ const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
 /// What the runners hold, who stand aside meanwhile.
-const SEIZED: [Lease; 5] = [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits, Lease::Invoices];
+const SEIZED: [Lease; 6] =
+    [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits, Lease::Invoices, Lease::Reconciliation];
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.
@@ -102,6 +105,7 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
             billing::next_begin(jobs, seen).await?,
             burst::next_end(jobs, seen).await?,
             invoices::next_due(jobs, seen).await?,
+            reconciliation::next_due(jobs, seen).await?,
         ];
         let next = later.into_iter().flatten().min();
         let stop = next.filter(|next| *next < to);
@@ -127,6 +131,7 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
         runs.add(&deposits::deposit_pass(jobs, &Permit::Always).await?);
         runs.add(&prepayments::prepayment_pass(jobs, &Permit::Always).await?);
         runs.add(&payments::payment_pass(jobs, &Permit::Always).await?);
+        runs.add(&reconciliation::reconciliation_pass(jobs, &Permit::Always).await?);
         runs.add(&burst::burst_pass(jobs, &Permit::Always).await?);
         let late = bill(jobs, runs).await?;
         runs.add(&invoices::invoice_pass(jobs, &Permit::Always).await?);

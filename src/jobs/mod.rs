@@ -13,6 +13,7 @@ pub mod invoices;
 mod pass;
 mod payments;
 mod prepayments;
+pub mod reconciliation;
 mod runner;
 mod submit;
 

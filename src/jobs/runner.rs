@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments};
+use super::{
+    JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments, reconciliation,
+};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -14,6 +16,8 @@ use crate::store::leases::{self, Lease};
 const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks at the chain, which has a block every 12 seconds; nodes count how often they are asked.
 const CHAIN_PAUSE: Duration = Duration::from_secs(4);
+/// Between two looks whether it is night.
+const NIGHT_PAUSE: Duration = Duration::from_secs(20);
 /// After the database could not be asked.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A pass that is under way when the server stops is waited for so long.
@@ -27,8 +31,8 @@ pub struct Runner {
 
 impl Runner {
     /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months,
-    /// charges burst, issues invoices, asks payment providers and looks for deposits: they may take long, and nothing else waits
-    /// for them.
+    /// charges burst, issues invoices, asks payment providers, looks for deposits and holds providers' movements against the ledger: they may take
+    /// long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let duties: &[Duty] = if run_jobs { &Duty::ALL } else { &[Duty::Clock] };
@@ -57,12 +61,20 @@ enum Duty {
     Invoices,
     Payments,
     Deposits,
+    Reconciliation,
 }
 
 impl Duty {
     /// Of a server that runs jobs: each follows the clock by itself.
-    const ALL: [Self; 6] =
-        [Self::Steps, Self::Months, Self::Burst, Self::Invoices, Self::Payments, Self::Deposits];
+    const ALL: [Self; 7] = [
+        Self::Steps,
+        Self::Months,
+        Self::Burst,
+        Self::Invoices,
+        Self::Payments,
+        Self::Deposits,
+        Self::Reconciliation,
+    ];
 
     const fn lease(self) -> Option<Lease> {
         Some(match self {
@@ -73,12 +85,14 @@ impl Duty {
             Self::Invoices => Lease::Invoices,
             Self::Payments => Lease::Payments,
             Self::Deposits => Lease::Deposits,
+            Self::Reconciliation => Lease::Reconciliation,
         })
     }
 
     const fn pause(self) -> Duration {
         match self {
             Self::Deposits => CHAIN_PAUSE,
+            Self::Reconciliation => NIGHT_PAUSE,
             _ => PAUSE,
         }
     }
@@ -109,6 +123,7 @@ impl Duty {
             Self::Invoices => invoices::invoice_pass(jobs, &permit).await?,
             Self::Payments => carry_payments(jobs, &permit).await?,
             Self::Deposits => deposits::deposit_pass(jobs, &permit).await?,
+            Self::Reconciliation => reconciliation::reconciliation_pass(jobs, &permit).await?,
         };
         tell(&runs);
         Ok(())

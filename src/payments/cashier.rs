@@ -33,10 +33,10 @@ pub enum CarryError {
 /// Who asks providers, and for whom.
 pub struct Cashier {
     pub providers: Providers,
-    database: Database,
+    pub(super) database: Database,
     engine: Arc<Engine>,
     currencies: Arc<Currencies>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Cashier {
@@ -89,7 +89,7 @@ impl Cashier {
         Ok(self.submit(payment, report, urgency).await?.jobs)
     }
 
-    async fn submit(
+    pub(super) async fn submit(
         &self,
         payment: PaymentId,
         action: Action,
@@ -162,7 +162,7 @@ impl Cashier {
         self.providers.named(name).ok_or_else(|| CarryError::NoProvider(name.clone()))
     }
 
-    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+    pub(super) async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
         Ok(payments::payment_by_ids(&*self.database.connection().await?, &[id.0]).await?.pop())
     }
 

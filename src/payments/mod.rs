@@ -7,25 +7,29 @@
 mod cashier;
 mod depository;
 pub mod onchain;
+mod outside;
 mod sandbox;
 pub mod stripe;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use rust_decimal::Decimal;
 
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::payment::Progress;
 use crate::domain::payment_method::Card;
+use crate::domain::unmatched::OutsideKind;
 
 pub use cashier::{CarryError, Cashier};
 pub use depository::{
     AddressFailure, CONFIRMATIONS_DEFAULT, DepositSettings, Depository, ScanFailure, Scanner, SettingError,
     TEST_KEY, TakenToken, WrittenSettings,
 };
+pub use outside::Looked;
 pub use sandbox::Sandbox;
 pub use stripe::{Stripe, StripeConfig};
 
@@ -84,6 +88,54 @@ pub struct CardRefund {
     pub created_at: DateTime<Utc>,
 }
 
+/// A charge, by its provider's name and by the id of ours that it bears; without one it is none of this server's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeName {
+    pub reference: String,
+    pub payment: Option<String>,
+}
+
+/// Something at a provider that this server may not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    pub kind: OutsideKind,
+    /// The provider's name for it.
+    pub reference: String,
+    /// The id of ours that it bears: a charge, or a refund that this server has asked for.
+    pub payment: Option<String>,
+    /// The charge that it is, or takes back from.
+    pub charge: Option<ChargeName>,
+    /// In upper case.
+    pub currency: String,
+    pub amount: Decimal,
+    /// How it stands, in the provider's word.
+    pub status: String,
+    /// All that was ever withdrawn by it, and all of that which was given back again.
+    pub withdrawn: Decimal,
+    pub reinstated: Decimal,
+    /// Whether something may still become of it.
+    pub is_open: bool,
+}
+
+/// Something that has moved a provider's balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    pub kind: OutsideKind,
+    pub reference: String,
+    /// The thing itself, where the list shows it.
+    pub found: Option<Outside>,
+    /// Of a refund: the id of ours that it bears, where the list shows it.
+    pub payment: Option<String>,
+}
+
+/// A page of what has moved a provider's balance, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MovedPage {
+    pub moved: Vec<Moved>,
+    /// After what the next page begins; None: this is the last.
+    pub next: Option<String>,
+}
+
 /// What a provider answers.
 pub type Asking<'p, T> = BoxFuture<'p, Result<T, ProviderError>>;
 
@@ -125,6 +177,27 @@ pub trait PaymentProvider: Send + Sync {
         refund: &'p CardRefund,
         reference: Option<&'p str>,
     ) -> Asking<'p, Option<Progress>>;
+
+    /// What there is of something that may have come about beside this server; None: the provider knows nothing of it. One at
+    /// which nothing can knows nothing.
+    fn outside<'p>(&'p self, _kind: OutsideKind, _reference: &'p str) -> Asking<'p, Option<Outside>> {
+        ready(Ok(None)).boxed()
+    }
+
+    /// The names of all that was given back of a charge.
+    fn refunds_of<'p>(&'p self, _charge: &'p str) -> Asking<'p, Vec<String>> {
+        ready(Ok(Vec::new())).boxed()
+    }
+
+    /// Whether it lists what has moved its balance.
+    fn tells_movements(&self) -> bool {
+        false
+    }
+
+    /// What has moved its balance since an instant of the machines' clocks, after a page.
+    fn moved<'p>(&'p self, _since: DateTime<Utc>, _after: Option<&'p str>) -> Asking<'p, MovedPage> {
+        ready(Ok(MovedPage::default())).boxed()
+    }
 }
 
 /// The providers of a server; the first takes new cards.
@@ -139,6 +212,11 @@ impl Providers {
     /// Who takes new cards; None: nobody is set up.
     pub fn of_new_cards(&self) -> Option<&dyn PaymentProvider> {
         self.0.first().map(AsRef::as_ref)
+    }
+
+    /// Those that list what has moved their balance.
+    pub fn that_tell_movements(&self) -> impl Iterator<Item = &dyn PaymentProvider> {
+        self.0.iter().map(AsRef::as_ref).filter(|provider| provider.tells_movements())
     }
 
     /// Who holds the cards that say so.

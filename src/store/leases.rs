@@ -24,6 +24,8 @@ pub enum Lease {
     Deposits,
     /// Issuing invoices.
     Invoices,
+    /// Holding what payment providers have moved against the ledger.
+    Reconciliation,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -37,6 +39,7 @@ impl Lease {
             Self::Payments => "payments",
             Self::Deposits => "deposits",
             Self::Invoices => "invoices",
+            Self::Reconciliation => "reconciliation",
             Self::Clock => "clock",
         }
     }

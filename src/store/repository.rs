@@ -29,7 +29,7 @@ use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::{
     billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
-    payment_methods, prepay_quotes, price_rules, suspensions, usage,
+    payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage,
 };
 use crate::domain::account::Account;
 use crate::domain::bill::{Bill, BillHeader};
@@ -60,6 +60,7 @@ use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
 use crate::domain::transaction::Transaction;
+use crate::domain::unmatched::Unmatched;
 use crate::domain::usage::{Hour, Reports, Sample};
 use crate::domain::viewer::{Role, Scope, Viewer};
 
@@ -110,6 +111,7 @@ pub enum AccessError {
 
 /// Billing runs of one answer: more than there are time zones in a month.
 const RUNS_MAX: i64 = 1_000;
+const UNMATCHED_MAX: i64 = 1_000;
 
 /// How many accounts, and how many entries of one, the check of the whole ledger reads at a time.
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;
@@ -294,6 +296,15 @@ impl Repository {
         }
         let conn = self.store.database.connection().await?;
         billing_runs::runs(&conn, period, RUNS_MAX).await
+    }
+
+    /// What payment providers and this server do not say alike, the newest of it.
+    pub async fn unmatched_payments(&self) -> Result<Vec<Unmatched>, StoreError> {
+        if self.viewer.role != Role::Operator {
+            return Ok(Vec::new());
+        }
+        let conn = self.store.database.connection().await?;
+        reconciliations::unmatched_newest(&conn, UNMATCHED_MAX).await
     }
 
     /// Takes a notice off its account's list; None if there is none or it is not the viewer's to acknowledge.

@@ -42,7 +42,9 @@ use crate::domain::prepay::{
 };
 use crate::domain::price_rule::{PriceDefinition, PriceRule};
 use crate::domain::record::{Content, Record, RecordOrder};
+use crate::domain::reversal::{Reversal, ReversalKind, ReversalReport};
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::unmatched::{OutsideKind, Unmatched};
 
 /// A table's row, and the columns that it is read from, in order.
 pub trait Row: FromSqlRow<Self::Sql, Pg> + Send + 'static {
@@ -100,9 +102,11 @@ codes!(
     NoticeKind,
     OrderState,
     OrderType,
+    OutsideKind,
     PaymentPurpose,
     PaymentState,
     PrepaymentStatus,
+    ReversalKind,
     RunState,
     Suspension
 );
@@ -956,6 +960,85 @@ impl Row for PaymentRow {
             action_url: self.action_url,
             attempts: self.attempts,
             next_step_at: self.next_step_at,
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct ReversalRow {
+    provider: String,
+    reference: String,
+    kind: Coded<ReversalKind>,
+    payment_id: Uuid,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    status: String,
+    withdrawn: Exact,
+    reinstated: Exact,
+    is_open: bool,
+    booked: Exact,
+    beyond: Exact,
+    taken_by: Option<Uuid>,
+    returned_by: Option<Uuid>,
+}
+
+impl Row for ReversalRow {
+    columns!(reversals: provider, reference, kind, payment_id, currency, amount, status, withdrawn, reinstated, is_open, booked, beyond, taken_by, returned_by);
+    type Domain = Reversal;
+
+    fn into_domain(self) -> Result<Reversal, StoreError> {
+        let told = ReversalReport {
+            payment: PaymentId(owned(self.payment_id)),
+            provider: self.provider,
+            reference: self.reference,
+            kind: self.kind.0,
+            currency: self.currency.0,
+            amount: self.amount.0,
+            status: self.status,
+            withdrawn: self.withdrawn.0,
+            reinstated: self.reinstated.0,
+            is_open: self.is_open,
+        };
+        Ok(Reversal {
+            told,
+            booked: self.booked.0,
+            beyond: self.beyond.0,
+            taken_by: self.taken_by.map(|id| TransactionId(owned(id))),
+            returned_by: self.returned_by.map(|id| TransactionId(owned(id))),
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub struct UnmatchedRow {
+    provider: String,
+    reference: String,
+    kind: Coded<OutsideKind>,
+    payment_id: Uuid,
+    account_id: Option<i64>,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    status: String,
+    why: String,
+    seen_at: DateTime<Utc>,
+}
+
+impl Row for UnmatchedRow {
+    columns!(unmatched_payments: provider, reference, kind, payment_id, account_id, currency, amount, status, why, seen_at);
+    type Domain = Unmatched;
+
+    fn into_domain(self) -> Result<Unmatched, StoreError> {
+        Ok(Unmatched {
+            provider: self.provider,
+            reference: self.reference,
+            kind: self.kind.0,
+            payment: PaymentId(owned(self.payment_id)),
+            account: self.account_id.map(AccountId),
+            currency: self.currency.0,
+            amount: self.amount.0,
+            status: self.status,
+            why: self.why,
+            seen_at: self.seen_at,
         })
     }
 }

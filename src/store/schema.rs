@@ -397,6 +397,41 @@ diesel::table! {
 }
 
 diesel::table! {
+    reversals (account_id, provider, reference) {
+        account_id -> BigInt,
+        provider -> Text,
+        reference -> Text,
+        kind -> Text,
+        payment_id -> Uuid,
+        currency -> Text,
+        amount -> Numeric,
+        status -> Text,
+        withdrawn -> Numeric,
+        reinstated -> Numeric,
+        is_open -> Bool,
+        booked -> Numeric,
+        beyond -> Numeric,
+        taken_by -> Nullable<Uuid>,
+        returned_by -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    unmatched_payments (provider, reference) {
+        provider -> Text,
+        reference -> Text,
+        kind -> Text,
+        payment_id -> Uuid,
+        account_id -> Nullable<BigInt>,
+        currency -> Text,
+        amount -> Numeric,
+        status -> Text,
+        why -> Text,
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     prepayments (account_id, id) {
         account_id -> BigInt,
         id -> Uuid,

@@ -186,6 +186,7 @@ const MATRIX: &[(&str, About, &str)] = &[
     ("setResourcePrices", Operators, "mutation { setResourcePrices(input: { prices: [] }) { prices { id } userErrors { path code message } } }"),
     ("setTermDiscounts", Operators, "mutation { setTermDiscounts(input: { discounts: [{ period: \"p\", months: 0, value: 0 }] }) {
         discounts { months } userErrors { path code message } } }"),
+    ("unmatchedPayments", Operators, "{ unmatchedPayments { provider reference kind paymentId account { id } amount { amount currency } status why seenAt } }"),
     ("billingRuns", Operators, "{ billingRuns { period timeZone state done total } }"),
     ("rerate", Operators, "mutation($account: ID!) { rerate(input: { accountId: $account, period: \"2020-01-01\",
         idempotencyKey: \"try\", dryRun: true }) { bills { id } userErrors { path code message } } }"),

@@ -69,14 +69,21 @@ fn entries_are_numbered_and_chained(run: &Run) -> Checked {
 fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
     let made = &run.book.gained.transactions;
     let mut given_back: HashMap<TransactionId, Decimal> = HashMap::new();
-    // What a provider did not give back was put back.
-    let failed = run.book.payments.values().filter(|payment| payment.state == PaymentState::Failed);
-    let failed: HashSet<_> = failed.filter_map(|payment| payment.transaction).collect();
-    let done = |t: &&Arc<Transaction>| t.kind == TransactionKind::Refund && !failed.contains(&t.id);
-    for refund in made.iter().filter(done) {
-        *given_back.entry(refund.refund_of.expect("a refund names what it is of")).or_default() +=
-            refund.amount;
+    let (refunds, charges): (Vec<_>, Vec<_>) =
+        run.book.payments.values().partition(|payment| payment.purpose == PaymentPurpose::Refund);
+    let by_card: HashSet<_> = charges.iter().filter_map(|charge| charge.transaction).collect();
+    for refund in made.iter().filter(|t| t.kind == TransactionKind::Refund) {
+        let of = refund.refund_of.expect("a refund names what it is of");
+        if !by_card.contains(&of) {
+            *given_back.entry(of).or_default() += refund.amount;
+        }
     }
+    // What a provider did not give back was put back.
+    for refund in refunds.iter().filter(|payment| payment.state != PaymentState::Failed) {
+        let of = run.book.payments[&refund.refund_of.expect("its charge")].transaction.expect("its movement");
+        *given_back.entry(of).or_default() += refund.amount;
+    }
+    what_is_taken_back_outside_is_booked(run, &mut given_back)?;
     for transaction in made {
         let back = given_back.remove(&transaction.id).unwrap_or_default();
         prop_assert!(back <= transaction.amount);
@@ -86,6 +93,32 @@ fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
     }
     prop_assert!(given_back.is_empty(), "every refund is of a transaction that there is");
     Ok(())
+}
+
+/// As much as a provider holds, of what is left of the charge first.
+fn what_is_taken_back_outside_is_booked(
+    run: &Run,
+    given_back: &mut HashMap<TransactionId, Decimal>,
+) -> Checked {
+    for held in run.book.reversals.values() {
+        let charge = &run.book.payments[&held.told.payment];
+        let Some(of) = charge.transaction.filter(|_| held.told.currency == charge.currency) else {
+            prop_assert_eq!(held.booked, Decimal::ZERO);
+            continue;
+        };
+        prop_assert_eq!(held.booked, held.outstanding().unwrap(), "{:?}", held);
+        prop_assert!(Decimal::ZERO <= held.beyond, "{:?}", held);
+        *given_back.entry(of).or_default() += held.booked - held.beyond;
+        if held.beyond > Decimal::ZERO {
+            let original = &run.book.transactions[&of];
+            prop_assert_eq!(original.refunded_amount, original.amount, "nothing is left: {:?}", held);
+        }
+    }
+    Ok(())
+}
+
+fn is_of_a_reversal(transaction: &Transaction) -> bool {
+    transaction.description.contains(" rev ") || transaction.description.contains(" ref ")
 }
 
 /// What a provider has charged is one movement of money, and what is paid for was charged.
@@ -106,6 +139,7 @@ fn a_card_is_charged_once_for_what_it_pays(run: &Run) -> Checked {
     let by_card = |t: &&Arc<Transaction>| t.debit == Ledger::Cash("provider".to_owned());
     let come_in =
         run.book.gained.transactions.iter().filter(by_card).filter(|t| t.kind != TransactionKind::Adjustment);
+    let come_in = come_in.filter(|transaction| !is_of_a_reversal(transaction));
     for transaction in come_in {
         prop_assert!(
             moved.contains(&transaction.id),
@@ -762,6 +796,7 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         "open bill replaced",
         "renewal as money came in",
         "suspended with its account",
+        "job REVERSAL",
     ] {
         assert!(seen.get(kind).copied().unwrap_or(0) >= 5, "{kind} is hardly ever reached: {seen:?}");
     }

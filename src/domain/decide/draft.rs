@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use super::{Decision, Made, renewal, require_payable_in};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Change, Gain};
+use crate::domain::book::{Book, Catalogue, Change, Gain, ReversalName};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Answer, Command, Done, Outcome};
 use crate::domain::ids::{
@@ -26,6 +26,7 @@ use crate::domain::plan::Plan;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::reversal::Reversal;
 use crate::domain::transaction::{Direction, Movement, Transaction};
 
 /// What a decision has come to so far. A copy of it can be given up.
@@ -82,6 +83,18 @@ impl<'a> Draft<'a> {
 
     pub fn payment(&self, id: PaymentId) -> Option<&Arc<Payment>> {
         self.gain.payments.get(&id).or_else(|| self.book.payments.get(&id))
+    }
+
+    pub fn reversal(&self, provider: &str, reference: &str) -> Option<&Arc<Reversal>> {
+        let name = (provider.to_owned(), reference.to_owned());
+        self.gain.reversals.get(&name).or_else(|| self.book.reversals.get(&name))
+    }
+
+    /// What is, or was, taken back of a charge outside.
+    pub fn reversals_of(&self, charge: PaymentId) -> Vec<Arc<Reversal>> {
+        let held = self.book.reversals.iter().filter(|(name, _)| !self.gain.reversals.contains_key(*name));
+        let all = held.map(|(_, held)| held).chain(self.gain.reversals.values());
+        all.filter(|held| held.told.payment == charge).cloned().collect()
     }
 
     pub fn prepayment(&self, id: PrepaymentId) -> Option<&Arc<Prepayment>> {
@@ -203,6 +216,16 @@ impl<'a> Draft<'a> {
         let payment = Arc::new(payment);
         self.gain.payments.insert(payment.id, Arc::clone(&payment));
         payment
+    }
+
+    pub fn put_reversal(&mut self, reversal: Reversal) {
+        let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
+        self.gain.reversals.insert(name, Arc::new(reversal));
+    }
+
+    /// Whether operators are to be told of what does not match: they are not told again.
+    pub fn tell_once(&mut self, name: ReversalName) -> bool {
+        self.book.untold.contains(&name) && self.gain.told.insert(name)
     }
 
     pub fn put_prepayment(&mut self, prepayment: Prepayment) -> Arc<Prepayment> {

@@ -30,6 +30,7 @@ mod refused_usage;
 mod renewal;
 mod subscription;
 mod suspension;
+mod unmatched;
 mod void_bill;
 
 use std::sync::Arc;
@@ -94,6 +95,7 @@ pub fn decide(
         Action::RechargeByCard(recharge) => card::recharge(&mut draft, recharge)?,
         Action::ClaimPayment(claim) => card::claim(&mut draft, claim)?,
         Action::SettlePayment(report) => card::settle(&mut draft, report)?,
+        Action::BookReversal(report) => card::book_reversal(&mut draft, report)?,
         Action::Prepay(wanted) => prepay::prepay(&mut draft, wanted)?,
         Action::BindApp(wanted) => prepay::bind(&mut draft, wanted)?,
         Action::SetPrepaymentRenewal(setting) => prepay::set_auto_renewal(&mut draft, setting)?,
@@ -104,6 +106,7 @@ pub fn decide(
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
         Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
         Action::TellWritesFailing(failing) => failing_writes::tell(&mut draft, failing)?,
+        Action::TellUnmatched(unmatched) => unmatched::tell(&mut draft, unmatched)?,
     };
     Ok(draft.finish(command, made))
 }

@@ -30,6 +30,7 @@ pub mod resource;
 pub mod resource_price;
 pub mod service_config;
 pub mod transaction;
+pub mod unmatched_payment;
 pub mod usage_point;
 pub mod user_error;
 pub mod viewer;

@@ -27,6 +27,11 @@ pub fn minor_units(amount: Decimal, currency: &str, display_scale: u32) -> Resul
     i64::try_from(units).map_err(|_| refused())
 }
 
+/// What so many of Stripe's smallest units of a currency (in either case) are.
+pub fn of_minor_units(units: i64, currency: &str) -> Decimal {
+    Decimal::new(units, decimals(&currency.to_ascii_lowercase()))
+}
+
 /// The places that Stripe counts of a currency.
 fn decimals(currency: &str) -> u32 {
     if WITHOUT_DECIMALS.contains(&currency) {
@@ -52,6 +57,13 @@ mod tests {
         assert_eq!(units("12.3000000", "usd", 2), Some(1_230));
         assert_eq!(units("500", "jpy", 0), Some(500));
         assert_eq!(units("5.120", "kwd", 3), Some(5_120));
+    }
+
+    #[test]
+    fn units_are_read_as_they_are_written() {
+        assert_eq!(of_minor_units(1_234, "USD").to_string(), "12.34");
+        assert_eq!(of_minor_units(500, "jpy").to_string(), "500");
+        assert_eq!(of_minor_units(5_120, "kwd").to_string(), "5.120");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Charges of cards: Stripe's payment intents.
 
 use chrono::TimeDelta;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::amount::minor_units;
+use super::amount::{minor_units, of_minor_units};
 use super::client::Client;
 use super::failure::{Failure, Refusal};
 use super::lookup::{self, Listed, Metadata, PAYMENT_PARAM};
@@ -11,9 +12,11 @@ use super::name::is_name;
 use super::params::Params;
 use crate::clock::wall;
 use crate::domain::payment::{ChargeState, Progress};
-use crate::payments::{Charge, ProviderError};
+use crate::domain::unmatched::OutsideKind;
+use crate::payments::{Charge, ChargeName, Outside, ProviderError};
 
-const PATH: &str = "/v1/payment_intents";
+/// Where they are.
+pub const PATH: &str = "/v1/payment_intents";
 /// How far Stripe's clock and ours may be apart.
 const CLOCK_SLACK: TimeDelta = TimeDelta::hours(24);
 
@@ -26,6 +29,8 @@ pub struct PaymentIntent {
     next_action: Option<NextAction>,
     last_payment_error: Option<PaymentError>,
     cancellation_reason: Option<String>,
+    amount: Option<i64>,
+    currency: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,6 +74,27 @@ impl PaymentIntent {
             _ => ChargeState::Processing,
         };
         Progress { reference: Some(self.id), state }
+    }
+
+    /// What it is to this server; None: it moves no money, and never will, or it does not say how much.
+    pub fn into_outside(self) -> Option<Outside> {
+        let (amount, currency) = (self.amount?, self.currency?);
+        if matches!(self.status.as_str(), "requires_payment_method" | "requires_source" | "canceled") {
+            return None;
+        }
+        let payment = self.metadata.and_then(|metadata| metadata.abacus_payment);
+        Some(Outside {
+            kind: OutsideKind::Charge,
+            reference: self.id.clone(),
+            payment: payment.clone(),
+            charge: Some(ChargeName { reference: self.id, payment }),
+            amount: of_minor_units(amount, &currency),
+            currency: currency.to_ascii_uppercase(),
+            is_open: self.status != "succeeded",
+            status: self.status,
+            withdrawn: Decimal::ZERO,
+            reinstated: Decimal::ZERO,
+        })
     }
 
     fn redirect(&self) -> Option<String> {

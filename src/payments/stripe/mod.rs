@@ -11,16 +11,20 @@ mod client;
 mod config;
 mod failure;
 mod lookup;
+mod movements;
 mod name;
+mod outside;
 mod params;
 mod refunds;
 pub mod webhook;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
-use super::{Asking, CardRefund, Charge, KeptCard, PaymentProvider};
+use super::{Asking, CardRefund, Charge, KeptCard, MovedPage, Outside, PaymentProvider};
 use crate::domain::ids::AccountId;
 use crate::domain::payment::Progress;
+use crate::domain::unmatched::OutsideKind;
 use client::Client;
 
 pub use config::{ConfigError, DEFAULT_URL, StripeConfig};
@@ -84,5 +88,21 @@ impl PaymentProvider for Stripe {
         reference: Option<&'p str>,
     ) -> Asking<'p, Option<Progress>> {
         refunds::find(&self.client, refund, reference).boxed()
+    }
+
+    fn outside<'p>(&'p self, kind: OutsideKind, reference: &'p str) -> Asking<'p, Option<Outside>> {
+        outside::find(&self.client, kind, reference).boxed()
+    }
+
+    fn refunds_of<'p>(&'p self, charge: &'p str) -> Asking<'p, Vec<String>> {
+        outside::refunds_of(&self.client, charge).boxed()
+    }
+
+    fn tells_movements(&self) -> bool {
+        true
+    }
+
+    fn moved<'p>(&'p self, since: DateTime<Utc>, after: Option<&'p str>) -> Asking<'p, MovedPage> {
+        movements::page(&self.client, since, after).boxed()
     }
 }

@@ -1,17 +1,20 @@
 //! Money given back: Stripe's refunds.
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::amount::minor_units;
+use super::amount::{minor_units, of_minor_units};
 use super::client::Client;
 use super::failure::Failure;
-use super::lookup::{self, Listed, Metadata, PAYMENT_PARAM};
+use super::lookup::{self, Listed, Metadata, PAYMENT_PARAM, Reference};
 use super::name::is_name;
 use super::params::Params;
 use crate::domain::payment::{ChargeState, Progress};
-use crate::payments::{CardRefund, ProviderError};
+use crate::domain::unmatched::OutsideKind;
+use crate::payments::{CardRefund, ChargeName, Outside, ProviderError};
 
-const PATH: &str = "/v1/refunds";
+/// Where they are.
+pub const PATH: &str = "/v1/refunds";
 
 /// A refund, as Stripe tells it.
 #[derive(Debug, Deserialize)]
@@ -21,6 +24,10 @@ pub struct Refund {
     status: Option<String>,
     failure_reason: Option<String>,
     metadata: Option<Metadata>,
+    amount: Option<i64>,
+    currency: Option<String>,
+    pub charge: Option<Reference>,
+    pub payment_intent: Option<Reference>,
 }
 
 impl Listed for Refund {
@@ -44,6 +51,31 @@ impl Refund {
             Some(_) => ChargeState::Processing,
         };
         Progress { reference: Some(self.id), state }
+    }
+
+    /// What it is to this server; None: it does not say how much it is.
+    pub fn into_outside(self, charge: Option<ChargeName>) -> Option<Outside> {
+        let (amount, currency) = (self.amount?, self.currency?);
+        let status = self.status.unwrap_or_else(|| "succeeded".to_owned());
+        let amount = of_minor_units(amount, &currency);
+        // What takes nothing any more has taken it at first, and given it back.
+        let (withdrawn, reinstated) = match status.as_str() {
+            "failed" | "canceled" => (amount, amount),
+            "requires_action" => (Decimal::ZERO, Decimal::ZERO),
+            _ => (amount, Decimal::ZERO),
+        };
+        Some(Outside {
+            kind: OutsideKind::Refund,
+            reference: self.id,
+            payment: self.metadata.and_then(|metadata| metadata.abacus_payment),
+            charge,
+            amount,
+            currency: currency.to_ascii_uppercase(),
+            is_open: matches!(status.as_str(), "pending" | "requires_action"),
+            status,
+            withdrawn,
+            reinstated,
+        })
     }
 
     fn why_failed(&self) -> String {

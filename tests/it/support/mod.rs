@@ -3,6 +3,7 @@
 pub mod client;
 pub mod cluster;
 pub mod evm;
+pub mod fake_stripe;
 pub mod introspection;
 pub mod life;
 pub mod load;

@@ -24,7 +24,7 @@ use abacus::domain::ids::{
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::order::Order;
-use abacus::domain::payment::{ChargeState, Progress};
+use abacus::domain::payment::{ChargeState, Payment, Progress};
 use abacus::domain::payment_method::Card;
 use abacus::domain::period::BillPeriod;
 use abacus::domain::plan::{Aggregation, Plan, Resource};
@@ -32,6 +32,7 @@ use abacus::domain::policies::Policies;
 use abacus::domain::prepay::{App, DepositTo, Limits, Quoted};
 use abacus::domain::rating::{Charge, Label, Line, Step as ChargeStep, Title};
 use abacus::domain::refusal::Refusal;
+use abacus::domain::reversal::{ReversalKind, ReversalReport};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
@@ -72,6 +73,12 @@ pub enum Event {
     Provider {
         which: Index,
         state: ChargeState,
+    },
+    /// A payment provider says something of what was taken back of a charge.
+    Outside {
+        which: Index,
+        number: u8,
+        stage: u8,
     },
     /// A cycle, some after or before that of now, charges so much.
     Burst {
@@ -256,6 +263,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(which, units, places)| Event::Month { which, units, places }),
         25 => Just(Event::Job),
         12 => (any::<Index>(), charge_state()).prop_map(|(which, state)| Event::Provider { which, state }),
+        6 => (any::<Index>(), 0..4u8, 0..5u8)
+            .prop_map(|(which, number, stage)| Event::Outside { which, number, stage }),
         3 => (-1..3i32, 1i64..3_000, 0u32..10)
             .prop_map(|(cycles, units, places)| Event::Burst { cycles, units, places }),
     ]
@@ -453,6 +462,15 @@ impl Run {
                 let payment = **which.get(&payments);
                 let progress = Progress { reference: Some(format!("ref {payment}")), state: state.clone() };
                 self.command(Action::SettlePayment(Box::new(PaymentReport { payment, progress })))
+            }
+            Event::Outside { which, number, stage } => {
+                let charges: Vec<_> = self.book.payments.keys().copied().collect();
+                if charges.is_empty() {
+                    return None;
+                }
+                let charge = &self.book.payments[which.get(&charges)];
+                let report = reversal(charge, *number, *stage);
+                self.command(Action::BookReversal(Box::new(report)))
             }
             Event::Burst { cycles, units, places } => {
                 let charge = Decimal::new(*units, *places);
@@ -770,6 +788,33 @@ fn quoted(cents: i64) -> Quoted {
     Quoted { usd, amount: usd, steps: Vec::new() }
 }
 
+/// What a provider says of one of four reversals of a charge: of half of it, of the whole, of half as much again, and of the whole in
+/// another currency. It is opened, withdrawn, given back in part, and whole, and withdrawn once more.
+pub fn reversal(charge: &Payment, number: u8, stage: u8) -> ReversalReport {
+    let amount = (charge.amount * Decimal::new(5 * i64::from(number % 3 + 1), 1)).round_dp(2);
+    let half = (amount * Decimal::new(5, 1)).round_dp(2);
+    let (withdrawn, reinstated) = match stage {
+        0 => (Decimal::ZERO, Decimal::ZERO),
+        1 => (amount, Decimal::ZERO),
+        2 => (amount, half),
+        3 => (amount, amount),
+        _ => (amount + amount, amount),
+    };
+    let foreign = CurrencyCode::parse("XTS").unwrap();
+    ReversalReport {
+        payment: charge.id,
+        provider: charge.card.provider.clone(),
+        reference: format!("rev {} {number}", charge.id),
+        kind: if number.is_multiple_of(2) { ReversalKind::Dispute } else { ReversalKind::Refund },
+        currency: if number == 3 { foreign } else { charge.currency },
+        amount,
+        status: format!("stage {stage}"),
+        withdrawn,
+        reinstated,
+        is_open: stage < 3,
+    }
+}
+
 /// An id that no transaction has.
 fn nothing(account: AccountId) -> TransactionId {
     TransactionId(IdMint::new(account, begin(), 1_000_000, false).next_id().unwrap())
@@ -801,6 +846,9 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     }
     for (id, prepayment) in &book.prepayments {
         all.insert(format!("prepayment {id}"), format!("{prepayment:?}"));
+    }
+    for ((_, reference), reversal) in &book.reversals {
+        all.insert(format!("reversal {reference}"), format!("{reversal:?}"));
     }
     for (id, card) in &book.payment_methods {
         all.insert(format!("card {id}"), format!("{card:?}"));

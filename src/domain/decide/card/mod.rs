@@ -3,6 +3,7 @@
 
 mod claim;
 mod give_back;
+mod outside;
 mod recharge;
 mod settle;
 
@@ -10,6 +11,7 @@ pub(super) use claim::claim;
 pub(super) use give_back::{
     GivenBack, give_back_prepayment, give_back_recharge, left_of, reversal, with_refunded,
 };
+pub(super) use outside::book_reversal;
 pub(super) use recharge::recharge;
 pub(super) use settle::settle;
 

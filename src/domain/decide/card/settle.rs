@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
+
 use super::super::draft::Draft;
 use super::super::{Made, payment as bills, prepay};
 use super::give_back::{give_back_prepayment, with_refunded};
+use super::outside::{absorb, book_reversal, catch_up, restore_prepayment};
 use crate::domain::command::{JobDone, JobKind, PaymentReport};
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
@@ -13,6 +16,7 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::reversal::{ReversalKind, ReversalReport};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
 
 /// Takes what a provider says; what was taken before, or is older than that, changes nothing.
@@ -28,7 +32,10 @@ pub(in crate::domain::decide) fn settle(
     match (held.state, &report.progress.state) {
         // A card may turn out later to take nothing back.
         (PaymentState::Succeeded, ChargeState::Failed { reason }) if is_refund => fail(draft, told, reason)?,
-        (PaymentState::Failed, ChargeState::Succeeded) if is_refund => tell_of_late_refund(draft, told)?,
+        (PaymentState::Failed, ChargeState::Succeeded) if is_refund => given_back_late(draft, told, true)?,
+        (PaymentState::Failed, ChargeState::Failed { .. }) if is_refund => {
+            given_back_late(draft, told, false)?
+        }
         // Whoever was given up on may have paid all the same: money that came is never lost.
         (PaymentState::Failed, ChargeState::Succeeded) => succeed(draft, told)?,
         (PaymentState::Succeeded | PaymentState::Failed, _) => {
@@ -78,7 +85,8 @@ fn recharged(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     let transaction = income(draft, &paid, TransactionKind::Recharge, Ledger::Customer)?;
     let reason = format!("Payment through card - {}", paid.id);
     let transaction = draft.post(transaction, Posting::because(reason))?;
-    draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    let paid = draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    catch_up(draft, paid.id)?;
     bills::settle(draft)
 }
 
@@ -88,7 +96,7 @@ fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     let revenue = Ledger::revenue(TransactionKind::Prepayment);
     let transaction = income(draft, &paid, TransactionKind::Prepayment, revenue)?;
     let transaction = draft.record(transaction);
-    draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    let paid = draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
     let refund_at = draft.instant.checked_add_signed(draft.catalogue.policies.unbound_refund_after);
     let prepayment = Prepayment {
         status: PrepaymentStatus::Paid,
@@ -102,12 +110,14 @@ fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     if held.status == PrepaymentStatus::Failed && is_taken_by_another(draft, &held) {
         // It had failed, and the offer was paid for once more: this one goes back.
         let reason = "It was paid for again after it had failed";
-        return give_back_prepayment(draft, &prepayment, None, reason).map(drop);
+        give_back_prepayment(draft, &prepayment, None, reason)?;
+    } else {
+        prepay::settle_prepayment(draft, prepayment, None)?;
     }
-    prepay::settle_prepayment(draft, prepayment, None).map(drop)
+    catch_up(draft, paid.id)
 }
 
-fn is_taken_by_another(draft: &Draft<'_>, failed: &Prepayment) -> bool {
+pub(super) fn is_taken_by_another(draft: &Draft<'_>, failed: &Prepayment) -> bool {
     let same_offer = |other: &Arc<Prepayment>| other.quote == failed.quote && other.id != failed.id;
     let renews_the_same = |other: &Arc<Prepayment>| {
         failed.previous.is_some() && other.previous == failed.previous && other.id != failed.id
@@ -172,16 +182,37 @@ fn tell_of_failure(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Res
     Ok(())
 }
 
-/// What was given up on, and put back, was given back all the same: operators have to look, once.
-fn tell_of_late_refund(draft: &mut Draft<'_>, payment: Payment) -> Result<(), Refusal> {
+/// What was given up on, and put back, was given back all the same, or was not in the end: that is booked like what happens
+/// beside this server, and operators are told, once.
+fn given_back_late(draft: &mut Draft<'_>, payment: Payment, arrived: bool) -> Result<(), Refusal> {
     const GIVEN_BACK: &str = "given back after that had been given up on";
-    if payment.failure.as_deref() == Some(GIVEN_BACK) {
+    let (Some(charge), Some(reference)) = (payment.refund_of, payment.reference.clone()) else {
+        return Ok(());
+    };
+    let provider = payment.card.provider.clone();
+    let is_told = draft.reversal(&provider, &reference).is_some();
+    if !is_told && !arrived {
         return Ok(());
     }
-    let message = format!("{} {} were {GIVEN_BACK}.", payment.amount, payment.currency);
-    draft.notify(NoticeKind::JobFailed, message, payment.id.to_string())?;
-    draft.put_payment(Payment { failure: Some(GIVEN_BACK.to_owned()), ..payment });
-    Ok(())
+    if !is_told {
+        let message = format!("{} {} were {GIVEN_BACK}.", payment.amount, payment.currency);
+        draft.notify(NoticeKind::JobFailed, message, payment.id.to_string())?;
+    }
+    let report = ReversalReport {
+        payment: charge,
+        provider,
+        reference,
+        kind: ReversalKind::Refund,
+        currency: payment.currency,
+        amount: payment.amount,
+        status: if arrived { "succeeded" } else { "failed" }.to_owned(),
+        withdrawn: payment.amount,
+        reinstated: if arrived { Decimal::ZERO } else { payment.amount },
+        is_open: false,
+    };
+    let failure = Some(GIVEN_BACK.to_owned());
+    draft.put_payment(Payment { failure, ..payment });
+    book_reversal(draft, &report).map(drop)
 }
 
 /// The provider does not give back: what was taken off for it is put back, and operators are told.
@@ -201,18 +232,14 @@ fn not_given_back(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Resu
             ..Transaction::clone(&refund)
         });
     }
-    restore_prepayment(draft, failed)?;
+    if let Some(charge) = failed.refund_of {
+        absorb(draft, charge)?;
+    }
+    if let Some(charge) = failed.refund_of.and_then(|id| draft.payment(id)).cloned() {
+        restore_prepayment(draft, &charge)?;
+    }
     let message = format!("{} {} could not be given back: {reason}.", failed.amount, failed.currency);
     draft.notify(NoticeKind::JobFailed, message, failed.id.to_string())?;
-    Ok(())
-}
-
-/// What was not given back whole in the end is what it was before, unless its offer was taken once more meanwhile.
-fn restore_prepayment(draft: &mut Draft<'_>, failed: &Payment) -> Result<(), Refusal> {
-    let Some(held) = failed.prepayment.and_then(|id| draft.prepayment(id)).cloned() else { return Ok(()) };
-    if held.status == PrepaymentStatus::Refunded && !is_taken_by_another(draft, &held) {
-        draft.put_prepayment(held.restored(draft.instant)?);
-    }
     Ok(())
 }
 

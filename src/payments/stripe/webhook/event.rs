@@ -5,8 +5,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Event, Subject, WebhookError};
+use crate::payments::Outside;
 use crate::payments::stripe::charges::PaymentIntent;
-use crate::payments::stripe::lookup::{Listed, Metadata};
+use crate::payments::stripe::lookup::{Listed, Reference};
 use crate::payments::stripe::refunds::Refund;
 
 #[derive(Deserialize)]
@@ -22,18 +23,24 @@ struct Data {
     object: Value,
 }
 
-/// What Stripe calls a charge, or a dispute of one. Ours come about by payment intents, which are our references.
+/// A dispute, by its name: Stripe is asked for the rest.
+#[derive(Deserialize)]
+struct Dispute {
+    id: String,
+}
+
+/// A charge. Ours come about by payment intents, which are our references.
 #[derive(Deserialize)]
 struct OfCharge {
     id: String,
-    payment_intent: Option<String>,
-    metadata: Option<Metadata>,
+    payment_intent: Option<Reference>,
 }
 
 /// What is told of a thing.
 struct Told {
     payment: Option<String>,
     reference: String,
+    charge: Option<Outside>,
 }
 
 /// Reads an event; None: of a type that is nothing for us.
@@ -41,12 +48,16 @@ pub fn parse(body: &[u8]) -> Result<Option<Event>, WebhookError> {
     let envelope: Envelope = serde_json::from_slice(body).map_err(not_understood)?;
     let Some(subject) = subject(&envelope.kind) else { return Ok(None) };
     let told = match subject {
-        Subject::Charge => of_listed::<PaymentIntent>(envelope.data.object)?,
-        Subject::Refund => of_listed::<Refund>(envelope.data.object)?,
-        Subject::Dispute => of_charge(object(envelope.data.object)?),
+        Subject::Charge => of_intent(object(envelope.data.object)?),
+        Subject::Refund => of_refund(&object(envelope.data.object)?),
+        Subject::Dispute => {
+            let Dispute { id } = object(envelope.data.object)?;
+            Told { payment: None, reference: id, charge: None }
+        }
+        Subject::GivenBack => of_charge(object(envelope.data.object)?),
     };
-    let Told { payment, reference } = told;
-    Ok(Some(Event { event_id: envelope.id, subject, payment, reference }))
+    let Told { payment, reference, charge } = told;
+    Ok(Some(Event { event_id: envelope.id, subject, payment, reference, told: charge }))
 }
 
 fn subject(kind: &str) -> Option<Subject> {
@@ -60,21 +71,31 @@ fn subject(kind: &str) -> Option<Subject> {
         "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
             Some(Subject::Refund)
         }
-        "charge.dispute.created" => Some(Subject::Dispute),
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated"
+        | "charge.dispute.closed" => Some(Subject::Dispute),
+        "charge.refunded" => Some(Subject::GivenBack),
         _ => None,
     }
 }
 
-fn of_listed<T: Listed>(value: Value) -> Result<Told, WebhookError> {
-    let listed: T = object(value)?;
-    Ok(Told { payment: listed.payment().map(str::to_owned), reference: listed.name().to_owned() })
+fn of_intent(intent: PaymentIntent) -> Told {
+    Told {
+        payment: intent.payment().map(str::to_owned),
+        reference: intent.name().to_owned(),
+        charge: intent.into_outside(),
+    }
 }
 
-fn of_charge(of_charge: OfCharge) -> Told {
-    Told {
-        payment: of_charge.metadata.and_then(|metadata| metadata.abacus_payment),
-        reference: of_charge.payment_intent.unwrap_or(of_charge.id),
-    }
+fn of_refund(refund: &Refund) -> Told {
+    Told { payment: refund.payment().map(str::to_owned), reference: refund.name().to_owned(), charge: None }
+}
+
+fn of_charge(charge: OfCharge) -> Told {
+    let reference = charge.payment_intent.map_or(charge.id, Reference::into_name);
+    Told { payment: None, reference, charge: None }
 }
 
 fn object<T: DeserializeOwned>(value: Value) -> Result<T, WebhookError> {
@@ -109,6 +130,7 @@ mod tests {
             subject: Subject::Charge,
             payment: Some("pay_1".to_owned()),
             reference: "pi_1".to_owned(),
+            told: None,
         };
         assert_eq!(event("payment_intent.payment_failed", object), expected);
     }
@@ -126,10 +148,33 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_charge_refers_to_its_payment_intent() {
-        let dispute =
-            event("charge.dispute.created", r#"{"id": "dp_1", "payment_intent": "pi_1", "metadata": {}}"#);
-        assert_eq!((dispute.subject, dispute.reference.as_str()), (Subject::Dispute, "pi_1"));
-        assert_eq!(dispute.payment, None);
+        let charge = event("charge.refunded", r#"{"id": "ch_1", "payment_intent": "pi_1", "metadata": {}}"#);
+        assert_eq!((charge.subject, charge.reference.as_str()), (Subject::GivenBack, "pi_1"));
+    }
+
+    #[test]
+    fn a_dispute_is_told_of_from_its_beginning_to_its_end() {
+        for kind in ["created", "updated", "funds_withdrawn", "funds_reinstated", "closed"] {
+            let dispute = event(
+                &format!("charge.dispute.{kind}"),
+                r#"{"id": "dp_1", "payment_intent": "pi_1", "metadata": {}}"#,
+            );
+            assert_eq!((dispute.subject, dispute.reference.as_str()), (Subject::Dispute, "dp_1"));
+            assert_eq!(dispute.payment, None);
+        }
+    }
+
+    #[test]
+    fn a_charge_is_told_as_it_was_unless_it_moves_no_money() {
+        let told = |status: &str| {
+            let object = format!(
+                r#"{{"id": "pi_1", "status": "{status}", "amount": 5000, "currency": "usd", "metadata": {{"abacus_payment": "pay_1"}}}}"#
+            );
+            event("payment_intent.succeeded", &object).told
+        };
+        let succeeded = told("succeeded").unwrap();
+        assert_eq!((succeeded.amount.to_string().as_str(), succeeded.currency.as_str()), ("50.00", "USD"));
+        assert_eq!((told("canceled"), told("requires_payment_method")), (None, None));
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod signature;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::payments::Outside;
+
 /// The header with the signature.
 pub const SIGNATURE_HEADER: &str = "stripe-signature";
 /// How old a signature may be.
@@ -20,8 +22,10 @@ pub enum Subject {
     Charge,
     /// A refund is further: ours, or one that was made in Stripe's dashboard.
     Refund,
-    /// A card's holder disputes a charge of ours.
+    /// A card's holder disputes a charge, or that is further.
     Dispute,
+    /// Something was given back of a charge.
+    GivenBack,
 }
 
 /// What Stripe tells.
@@ -32,8 +36,10 @@ pub struct Event {
     pub subject: Subject,
     /// Our id of the charge or of the refund, where it bears one.
     pub payment: Option<String>,
-    /// Stripe's reference: of the refund if it is about one, otherwise of the charge.
+    /// Stripe's name for the charge, the refund or the dispute.
     pub reference: String,
+    /// A charge as it was then.
+    pub told: Option<Outside>,
 }
 
 /// Why an event is not believed, or not understood.

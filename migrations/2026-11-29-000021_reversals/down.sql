@@ -1,0 +1,2 @@
+DROP INDEX payments_newest;
+DROP TABLE reconciliations, unmatched_payments, reversals;

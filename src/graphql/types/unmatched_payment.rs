@@ -1,0 +1,67 @@
+use async_graphql::{Context, Object};
+
+use super::account::{self, Account};
+use super::money::Money;
+use crate::domain;
+use crate::domain::money::Money as Amount;
+use crate::graphql::at_hand::Inline;
+use crate::graphql::enums::UnmatchedKind;
+use crate::graphql::scalars::Instant;
+use crate::graphql::session::session;
+
+/// Something at a payment provider that bears an id of this server's and is not known here, or otherwise there and here: after a
+/// database was restored, or where a provider is used by several servers.
+pub struct UnmatchedPayment(pub domain::unmatched::Unmatched);
+
+/// Something at a payment provider that bears an id of this server's and is not known here, or otherwise there and here: after a
+/// database was restored, or where a provider is used by several servers.
+#[Object]
+impl UnmatchedPayment {
+    /// Who has it.
+    async fn provider(&self) -> &str {
+        &self.0.provider
+    }
+
+    /// The provider's name for it.
+    async fn reference(&self) -> &str {
+        &self.0.reference
+    }
+
+    /// What it is.
+    async fn kind(&self) -> UnmatchedKind {
+        self.0.kind.into()
+    }
+
+    /// The id of a payment that it, or the charge that it takes back from, bears; there may be no such payment.
+    async fn payment_id(&self) -> String {
+        self.0.payment.to_string()
+    }
+
+    /// Whose that is; null: the account is not known here either.
+    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
+        Ok(match self.0.account {
+            Some(id) => Some(account::load(session(ctx)?, id).await?),
+            None => None,
+        })
+    }
+
+    /// How much it is.
+    async fn amount(&self) -> Inline<Money> {
+        Money::inline(Amount::new(self.0.amount, self.0.currency))
+    }
+
+    /// How it stands, in the provider's word.
+    async fn status(&self) -> &str {
+        &self.0.status
+    }
+
+    /// What is not alike.
+    async fn why(&self) -> &str {
+        &self.0.why
+    }
+
+    /// When it was seen first.
+    async fn seen_at(&self) -> Instant {
+        Instant(self.0.seen_at)
+    }
+}
