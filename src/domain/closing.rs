@@ -254,8 +254,7 @@ pub fn rate_on_demand(
 
 fn charged_once(price: Decimal, quantity: Decimal) -> Result<Line, OutOfRange> {
     let amount = money::multiply(price, quantity)?;
-    let step =
-        Step { quantity: Some(quantity), unit_price: Some(price), ..Step::of(Label::Once, amount) };
+    let step = Step { quantity: Some(quantity), unit_price: Some(price), ..Step::of(Label::Once, amount) };
     Ok(Line { title: Title::Once, quantity: Some(quantity), amount, steps: vec![step] })
 }
 
@@ -332,10 +331,17 @@ mod tests {
         let suspended =
             spans.map(|(start, end)| Month { start: on_the_day(start), end: on_the_day(end) }).into();
         let standstill = Standstill { closed_at: None, suspended };
-        for (start, end, seconds) in
-            [("00:00", "10:00", 36_000), ("09:00", "13:00", 7_200), ("10:10", "11:50", 0), ("22:30", "23:30", 1_800)]
-        {
-            assert_eq!(standstill.seconds_between(on_the_day(start), on_the_day(end)), seconds, "{start} {end}");
+        for (start, end, seconds) in [
+            ("00:00", "10:00", 36_000),
+            ("09:00", "13:00", 7_200),
+            ("10:10", "11:50", 0),
+            ("22:30", "23:30", 1_800),
+        ] {
+            assert_eq!(
+                standstill.seconds_between(on_the_day(start), on_the_day(end)),
+                seconds,
+                "{start} {end}"
+            );
         }
     }
 

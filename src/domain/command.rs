@@ -717,7 +717,8 @@ mod tests {
             Recharge { amount: Decimal::new(500, 2), payment_method: "offline".to_owned(), reason: None };
         let written = serde_json::to_string(&Action::Recharge(recharge)).unwrap();
         assert_eq!(written, r#"{"Recharge":{"amount":"5","reason":null}}"#);
-        let adjustment = AdjustBalance { amount: Decimal::new(-500, 2), reason: "r".to_owned(), force: false };
+        let adjustment =
+            AdjustBalance { amount: Decimal::new(-500, 2), reason: "r".to_owned(), force: false };
         let written = serde_json::to_string(&Action::AdjustBalance(adjustment)).unwrap();
         assert_eq!(written, r#"{"AdjustBalance":{"amount":"-5","reason":"r"}}"#);
     }

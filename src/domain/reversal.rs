@@ -1,5 +1,5 @@
 //! Reversals: what is taken back of a card's charge outside this server, by a dispute of its holder's, or by a refund that was
-//! made in the provider's own pages. docs/adr/0020 has the reasons.
+//! made in the provider's own pages. docs/adr/0019 has the reasons.
 
 use rust_decimal::Decimal;
 

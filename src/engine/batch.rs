@@ -392,9 +392,10 @@ impl Named {
             Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
             Action::OrderStep(step) => self.orders.push(step.order.0),
             Action::ChargeBurst(charged) => {
-                let debit = charged.charges.iter().try_fold(Decimal::ZERO, |sum, charge| {
-                    sum.checked_add(charge.charge)
-                });
+                let debit = charged
+                    .charges
+                    .iter()
+                    .try_fold(Decimal::ZERO, |sum, charge| sum.checked_add(charge.charge));
                 self.suspending.push((account, debit));
             }
             Action::VoidBill(void) => {

@@ -1,4 +1,4 @@
-//! Once a night, what payment providers say has moved is held against the ledger (docs/adr/0020): what no event told of is booked,
+//! Once a night, what payment providers say has moved is held against the ledger (docs/adr/0019): what no event told of is booked,
 //! and what differs is told.
 
 use std::collections::HashSet;

@@ -94,10 +94,7 @@ fn settings(columns: Columns, accounts: &[Account]) -> Columns {
 }
 
 /// Those of the accounts that have SUB accounts which are not closed.
-pub async fn account_with_open_subs(
-    mut conn: Conn<'_>,
-    ids: Vec<i64>,
-) -> Result<Vec<AccountId>, StoreError> {
+pub async fn account_with_open_subs(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<AccountId>, StoreError> {
     let statement = Statement::<BigInt>::new(
         "SELECT DISTINCT parent_id FROM accounts WHERE status <> 'CLOSED' AND parent_id = ANY(",
     )

@@ -135,10 +135,11 @@ pub async fn bill_open_due(
 
 /// The bills of months: those that are named, and all that correct them.
 pub async fn bill_of_months(conn: Conn<'_>, originals: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<BillRow>("t.")), originals).sql(
-        "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.id = k.id UNION ALL \
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<BillRow>("t.")), originals)
+        .sql(
+            "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.id = k.id UNION ALL \
          SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.correction_of = k.id) t",
-    );
+        );
     rows::<BillRow>(conn, statement).await
 }
 

@@ -83,10 +83,7 @@ pub async fn orders_on_demand(
 }
 
 /// The ids of orders whose renewal waits for money.
-pub async fn order_awaiting_renewal(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-) -> Result<Vec<OwnedId>, StoreError> {
+pub async fn order_awaiting_renewal(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OwnedId>, StoreError> {
     let statement = Statement::<SqlUuid>::new(
         "SELECT id FROM orders WHERE auto_renewal AND renewed_by IS NULL AND state IN ('EXPIRING', 'SUSPENDED') \
          AND account_id = ANY(",

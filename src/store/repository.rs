@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use super::accounts::{self, AccountCursor, AccountFilter};
 use super::bills::{self, BillFilter, BillSums};
 use super::capacity::ResourcePriceFilter;
-use super::database::{Connection, Database, OwnConnection, Writing};
+use super::database::{Database, OwnConnection, Writing};
 use super::deposits::{self, AddressOf};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
@@ -567,9 +567,8 @@ impl Repository {
         asked: Fingerprints,
     ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
         self.require_operator()?;
-        let made = self.write(move |conn| {
-            async move { price_rules::rules_set(conn, &wanted, asked).await }.boxed()
-        });
+        let made =
+            self.write(move |conn| async move { price_rules::rules_set(conn, &wanted, asked).await }.boxed());
         Ok(made.await?)
     }
 
@@ -1235,18 +1234,6 @@ fn merged(drafts: Vec<Arc<Invoice>>, issued: Vec<Arc<Invoice>>, page: &Page) -> 
         part.reverse();
     }
     part
-}
-
-/// A session that could not write does not go back to the pool.
-async fn kept_if_usable<T>(
-    database: &Database,
-    connection: Connection,
-    written: Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    if written.as_ref().is_err_and(StoreError::is_of_the_machinery) {
-        database.discard(connection).await;
-    }
-    written
 }
 
 /// Whose drafts stand in a list: the account's that it is of; a customer's own.

@@ -20,9 +20,8 @@ pub async fn spans_overlapping(
     mut conn: Conn<'_>,
     windows: &[(AccountId, Month)],
 ) -> Result<Vec<SuspendedSpan>, StoreError> {
-    let select = Statement::<(BigInt, Timestamptz, Timestamptz)>::new(
-        "SELECT t.account_id, t.from_time, t.to_time",
-    );
+    let select =
+        Statement::<(BigInt, Timestamptz, Timestamptz)>::new("SELECT t.account_id, t.from_time, t.to_time");
     let statement = each_window(select, windows.iter().copied())
         .sql(
             "(SELECT * FROM account_suspensions t WHERE t.account_id = k.account_id \

@@ -14,12 +14,14 @@ async fn set(life: &Life, input: Value) -> Value {
 
 fn pay_out(life: &Life, more: Value) -> Value {
     let key = uuid::Uuid::new_v4().to_string();
-    let mut whole = json!({ "accountId": life.account, "reason": "the account is closed", "idempotencyKey": key });
+    let mut whole =
+        json!({ "accountId": life.account, "reason": "the account is closed", "idempotencyKey": key });
     whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     whole
 }
 
-const PAID_OUT: &str = "transaction { kind amount { amount } direction description } account { balance { amount } }";
+const PAID_OUT: &str =
+    "transaction { kind amount { amount } direction description } account { balance { amount } }";
 
 #[tokio::test]
 async fn closing_bills_what_was_used_pays_it_from_the_balance_and_leaves_the_rest_to_be_paid_out() {
@@ -169,7 +171,8 @@ async fn usage_of_before_the_end_that_comes_after_it_is_billed() {
     life.advance("2026-03-10T13:00:00Z").await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-10T11:00:00Z")]).await;
     let after = json!({ "events": [event("2", "transfer_out", "5", "2026-03-10T12:30:00Z")] });
-    let told = life.operator.mutate("recordUsage", "RecordUsageInput", after, "results { outcome message }").await;
+    let told =
+        life.operator.mutate("recordUsage", "RecordUsageInput", after, "results { outcome message }").await;
     assert_eq!(
         told["results"],
         json!([{ "outcome": "REJECTED", "message": "namespace: the account is closed" }])

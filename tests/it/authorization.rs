@@ -170,6 +170,10 @@ const MATRIX: &[(&str, About, &str)] = &[
         notice { message } userErrors { path code message } } }"),
     ("adjustBalance", Operators, "mutation($account: ID) { adjustBalance(input: { accountId: $account, amount: 1, reason: \"r\",
         dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("voidBill", Operators, "mutation($bill: ID!) { voidBill(input: { billId: $bill, reason: \"r\", dryRun: true,
+        idempotencyKey: \"try\" }) { bill { number } account { balance { amount } } userErrors { path code message } } }"),
+    ("payOut", Operators, "mutation($account: ID) { payOut(input: { accountId: $account, reference: \"t\", reason: \"r\",
+        dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
     ("updatePlan", Operators, "mutation { updatePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),
     ("advanceClock", Operators, "mutation { advanceClock(input: { to: \"2020-01-01T00:00:00Z\" }) {
         now userErrors { path code message } } }"),

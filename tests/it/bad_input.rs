@@ -739,6 +739,8 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "cancelOrder" => json!({ "orderId": shop.an_id::<OrderId>() }),
         "setAutoRenewal" => json!({ "orderId": shop.an_id::<OrderId>(), "autoRenewal": true }),
         "adjustBalance" => json!({ "accountId": shop.account, "amount": "-0.01", "reason": "r" }),
+        "voidBill" => json!({ "billId": shop.an_id::<BillId>(), "reason": "r" }),
+        "payOut" => json!({ "accountId": shop.account, "transactionId": transaction, "reason": "r" }),
         "acknowledgeNotice" => json!({ "noticeId": shop.an_id::<NoticeId>() }),
         "updatePlan" => json!({ "planId": shop.plan }),
         "advanceClock" => json!({ "to": "2020-01-01T00:00:00Z" }),

@@ -28,9 +28,7 @@ fn refund(transaction: &Value, amount: Option<&str>) -> Value {
 }
 
 async fn give_back(life: &Life, transaction: &Value, amount: Option<&str>) {
-    life.operator
-        .mutate("refund", "RefundInput", refund(transaction, amount), "refund { id }")
-        .await;
+    life.operator.mutate("refund", "RefundInput", refund(transaction, amount), "refund { id }").await;
 }
 
 /// Corrects March by so many units.
@@ -162,7 +160,8 @@ async fn what_a_change_credited_is_not_refunded_on_top() {
     let query = "{ transactions(filter: { kind: CHECKOUT }, last: 1) { nodes { id } } }";
     let first = life.customer.data(query).await["transactions"]["nodes"][0]["id"].clone();
     for amount in [None, Some("0.01")] {
-        let payload = life.operator.payload("refund", "RefundInput", refund(&first, amount), "refund { id }").await;
+        let payload =
+            life.operator.payload("refund", "RefundInput", refund(&first, amount), "refund { id }").await;
         assert_eq!(payload["userErrors"][0]["code"], "LIMIT_EXCEEDED");
         assert_eq!(payload["userErrors"][0]["message"], "0.00 of it is left to give back");
     }
@@ -202,18 +201,12 @@ async fn a_void_bill_is_not_asked_for_and_lifts_what_it_suspended() {
     assert_eq!((&foretold["bill"]["status"], status().await), (&json!("VOID"), json!("SUSPENDED")));
     for _ in 0..2 {
         let done = life.operator.mutate("voidBill", "VoidBillInput", void("an outage", "k"), fields).await;
-        assert_eq!(
-            (&done["bill"]["status"], &done["account"]["status"]),
-            (&json!("VOID"), &json!("ACTIVE"))
-        );
+        assert_eq!((&done["bill"]["status"], &done["account"]["status"]), (&json!("VOID"), &json!("ACTIVE")));
     }
     let again = life.operator.refusal("voidBill", "VoidBillInput", void("an outage", "l")).await;
     assert_eq!(again, ("INVALID".to_owned(), "input.billId".to_owned()));
     let other = json!({ "billId": bill, "reason": "another", "idempotencyKey": "k" });
-    assert_eq!(
-        life.operator.refusal("voidBill", "VoidBillInput", other).await.0,
-        "IDEMPOTENCY_KEY_REUSED"
-    );
+    assert_eq!(life.operator.refusal("voidBill", "VoidBillInput", other).await.0, "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(life.notices().await[0], "BILL_VOIDED");
     life.recharge("100").await;
     assert_eq!(life.balance().await, "100.00");
@@ -231,9 +224,7 @@ async fn a_void_bill_is_not_asked_for_and_lifts_what_it_suspended() {
 async fn a_paid_bill_cannot_be_made_void_and_the_first_bill_of_an_unpaid_order_cancels_it() {
     let life = billed_100("200").await;
     let paid = bills(&life.customer).await[0]["id"].clone();
-    let void = |bill: &Value| {
-        json!({ "billId": bill, "reason": "an error", "idempotencyKey": uuid::Uuid::new_v4().to_string() })
-    };
+    let void = |bill: &Value| json!({ "billId": bill, "reason": "an error", "idempotencyKey": uuid::Uuid::new_v4().to_string() });
     let refused = life.operator.refusal("voidBill", "VoidBillInput", void(&paid)).await;
     assert_eq!(refused, ("ALREADY_PAID".to_owned(), "input.billId".to_owned()));
     let plan = life.plan("Small", "C", "5", "MONTH").await;

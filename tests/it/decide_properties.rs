@@ -243,8 +243,7 @@ fn accounts_stand_as_they_say(run: &Run) -> Checked {
     let running = || run.book.gained.orders.iter().filter(|order| order.is_on_demand() && order.runs());
     let rate: Decimal = running().map(|order| order.price * Decimal::from(order.quantity)).sum();
     prop_assert_eq!(rate, account.on_demand_rate);
-    let expected =
-        if status == AccountStatus::Active { OrderState::Active } else { OrderState::Suspended };
+    let expected = if status == AccountStatus::Active { OrderState::Active } else { OrderState::Suspended };
     prop_assert!(running().all(|order| order.state == expected), "on demand runs with its account");
     let live = run.book.gained.orders.iter().any(|order| order.state.is_live());
     prop_assert!(!live || status != AccountStatus::Closed, "an order of a closed account lives");
@@ -684,7 +683,7 @@ fn the_sequences_come_to_every_kind_of_outcome() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..400 {
+    for _ in 0..800 {
         let (tenant, steps) = (tenant(), steps(120)).new_tree(&mut runner).unwrap().current();
         let run = Run::all(account(1_001, &tenant), &steps);
         for asked in &run.asked {
@@ -724,8 +723,9 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         let renewals = run.book.gained.transactions.iter().filter(|t| t.kind == TransactionKind::Renewal);
         let renewals: BTreeSet<_> = renewals.map(|renewal| renewal.created_at).collect();
         let by_money = |asked: &Asked| match (&asked.command.action, &asked.outcome) {
-            (Action::Recharge(_), Ok(Done::Now(outcome))) if !asked.command.dry_run => {
-                outcome.transaction.as_ref().is_some_and(|paid| renewals.contains(&paid.created_at))
+            (Action::RenewOrder(_) | Action::OrderStep(_), _) | (_, Err(_)) => false,
+            (_, Ok(Done::Now(outcome))) if !asked.command.dry_run => {
+                outcome.account.head.time.is_some_and(|last| renewals.contains(&last))
             }
             _ => false,
         };

@@ -17,18 +17,10 @@ async fn each_order_on_demand_needs_an_hour_of_all_that_run() {
     let life = Life::begin("2026-03-01T00:00:00Z", "1").await;
     let plan = by_the_hour(&life, "1.00", None).await;
     let first = life.buy(&plan, json!({})).await["order"]["id"].clone();
-    let buy = |quantity: i32| {
-        json!({ "planId": plan, "quantity": quantity, "idempotencyKey": uuid::Uuid::new_v4().to_string() })
-    };
-    assert_eq!(
-        life.customer.refusal("checkout", "CheckoutInput", buy(1)).await.0,
-        "INSUFFICIENT_BALANCE"
-    );
+    let buy = |quantity: i32| json!({ "planId": plan, "quantity": quantity, "idempotencyKey": uuid::Uuid::new_v4().to_string() });
+    assert_eq!(life.customer.refusal("checkout", "CheckoutInput", buy(1)).await.0, "INSUFFICIENT_BALANCE");
     life.recharge("2.99").await;
-    assert_eq!(
-        life.customer.refusal("checkout", "CheckoutInput", buy(3)).await.0,
-        "INSUFFICIENT_BALANCE"
-    );
+    assert_eq!(life.customer.refusal("checkout", "CheckoutInput", buy(3)).await.0, "INSUFFICIENT_BALANCE");
     life.buy(&plan, json!({ "quantity": 2 })).await;
     // What is cancelled leaves room.
     life.customer
@@ -62,8 +54,7 @@ async fn what_is_charged_once_is_on_the_bill_of_the_first_month_and_renewal_is_r
     // An order that runs on is charged once only.
     life.buy(&plan, json!({ "quantity": 2 })).await;
     life.advance("2026-06-02T00:00:00Z").await;
-    let amounts: Vec<_> =
-        bills(&life.customer).await.iter().map(|bill| amount(bill).to_string()).collect();
+    let amounts: Vec<_> = bills(&life.customer).await.iter().map(|bill| amount(bill).to_string()).collect();
     assert_eq!(amounts, ["15.00", "1402.00", "1488.00"]);
 }
 
@@ -91,10 +82,7 @@ async fn what_runs_on_demand_is_suspended_with_its_account_not_charged_and_ends_
     let ran = life.advance("2026-05-08T00:00:00Z").await;
     assert_eq!(ran.get("ORDER_END"), Some(&(1, 0)));
     let over = life.order(&order).await;
-    assert_eq!(
-        (&over["state"], &over["expiresAt"]),
-        (&json!("ENDED"), &json!("2026-05-01T00:00:00Z"))
-    );
+    assert_eq!((&over["state"], &over["expiresAt"]), (&json!("ENDED"), &json!("2026-05-01T00:00:00Z")));
     life.advance("2026-07-02T00:00:00Z").await;
     let amounts: Vec<Value> =
         bills(&life.customer).await.iter().map(|bill| json!(amount(bill).to_string())).collect();

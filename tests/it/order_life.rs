@@ -268,7 +268,8 @@ async fn an_order_renews_itself_seven_days_before_its_end_at_the_price_of_that_d
 }
 
 #[tokio::test]
-async fn renewal_without_funds_is_tried_daily_suspends_at_the_end_and_goes_on_where_it_ended_as_money_comes() {
+async fn renewal_without_funds_is_tried_daily_suspends_at_the_end_and_goes_on_where_it_ended_as_money_comes()
+{
     let life = Life::begin("2026-01-31T10:00:00Z", "20").await;
     let plan = life.plan("Small", "C", "20", "MONTH").await;
     let bought = life.buy(&plan, json!({ "autoRenewal": true })).await;

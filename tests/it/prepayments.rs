@@ -534,9 +534,9 @@ async fn a_refund_that_the_provider_fails_puts_the_money_back_on_the_balance() {
 }
 
 #[tokio::test]
-async fn an_operator_gives_back_a_prepayment_and_it_ends() {
+async fn a_part_of_a_prepayment_that_is_given_back_leaves_it_running_and_the_whole_ends_it() {
     let shop = Shop::open("2026-03-01T10:00:00Z", "pm_card_visa").await;
-    let paid = shop.paid(json!({})).await;
+    let paid = shop.paid(json!({ "autoRenewal": true })).await;
     shop.bind(&paid, json!({})).await;
     let input = json!({ "transactionId": paid["transaction"]["id"], "amount": "11.10", "reason": "r", "idempotencyKey": "k" });
     let fields = "refund { status amount { amount currency } } transaction { status refundedAmount }";
@@ -546,9 +546,14 @@ async fn an_operator_gives_back_a_prepayment_and_it_ends() {
         json!({ "status": "FINISHED", "amount": { "amount": "11.10", "currency": "USD" } })
     );
     assert_eq!(part["transaction"], json!({ "status": "FINISHED", "refundedAmount": "11.10" }));
-    assert_eq!(shop.now(&paid).await["status"], "REFUNDED");
+    let now = shop.now(&paid).await;
+    assert_eq!((&now["status"], &now["autoRenewal"]), (&json!("BOUND"), &json!(true)));
+    let rest = json!({ "transactionId": paid["transaction"]["id"], "reason": "r", "idempotencyKey": "l" });
+    let whole = shop.life.operator.mutate("refund", "RefundInput", rest, fields).await;
+    assert_eq!(whole["transaction"]["status"], "REFUNDED");
     shop.life.advance("2026-06-30T10:00:00Z").await;
-    assert_eq!(shop.now(&paid).await["status"], "REFUNDED");
+    let now = shop.now(&paid).await;
+    assert_eq!((&now["status"], &now["autoRenewal"]), (&json!("REFUNDED"), &json!(false)));
 }
 
 #[tokio::test]

@@ -30,8 +30,9 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 27] = [
     "accounts",
+    "account_suspensions",
     "namespaces",
     "orders",
     "bills",
@@ -78,6 +79,8 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
             SELECT {MAIN} + g, 'filled-' || g, 'Filled ' || g, CASE WHEN g BETWEEN 1 AND {SUBS} THEN 'SUB' ELSE 'MAIN' END,
                 CASE WHEN g BETWEEN 1 AND {SUBS} THEN {MAIN} END, 'ACTIVE', 'CNY', 'UTC', 1000, 200000, pg_temp.at(5000 - g)
             FROM generate_series(0, 4999) g;
+        INSERT INTO account_suspensions SELECT {MAIN} + g % 4000, pg_temp.at(g), pg_temp.at(g + 1) FROM generate_series(1, {ROWS}) g;
+        UPDATE accounts SET suspension_held_until = '2100-01-01T00:00:00Z' WHERE id > {MAIN} + 4000;
         INSERT INTO namespaces SELECT namespace, id FROM accounts WHERE id >= {MAIN};
         INSERT INTO orders SELECT a, pg_temp.made(g, a, g * 3), 'O' || g, 'Plan C', 'NEW',
                 CASE WHEN g % 3 = 0 THEN 'ENDED' ELSE 'ACTIVE' END, NULL, NULL, false, 1, 'cn-north-1', NULL, 'CLOUD', 'Plan C',
@@ -350,6 +353,7 @@ async fn hot_statements_read_little_of_large_tables() {
             "idempotencyKey": format!("refund {key}") });
         reads.watch("refund", operator.mutate("refund", "RefundInput", input, "refund { id }")).await;
         life_of_an_order(&mut reads, &operator, &shopper, &plan, key).await;
+        life_of_an_account(&mut reads, &operator, &shopper, &plan, key).await;
         prepaid_app(&mut reads, &operator, &shopper, key).await;
         let discount = json!({ "discount": { "payablePercent": "90" } });
         let input = json!({ "accountId": shopper, "infos": [{ "definition": discount }], "idempotencyKey": format!("set {key}") });
@@ -605,6 +609,33 @@ async fn life_of_an_order(reads: &mut Reads, operator: &Client, account: &str, p
     ] {
         let input_type = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
         let asked = operator.payload(mutation, &input_type, input, "__typename");
+        reads.watch(mutation, asked).await;
+    }
+}
+
+/// What operators can do with an account: suspend it, lift that, make a bill void, pay out, close it and open it again.
+async fn life_of_an_account(reads: &mut Reads, operator: &Client, account: &str, plan: &str, key: &str) {
+    let input = json!({ "accountId": account, "planId": plan, "instalments": 2, "idempotencyKey": format!("void {key}") });
+    let fields = "order { bills { nodes { id status } } }";
+    let placed = operator.mutate("checkout", "CheckoutInput", input, fields).await;
+    let bills = placed["order"]["bills"]["nodes"].as_array().unwrap();
+    let open = bills.iter().find(|bill| bill["status"] == "UNPAID").unwrap()["id"].clone();
+    let key = |what: &str| format!("{what} {key}");
+    for (mutation, input) in [
+        ("voidBill", json!({ "billId": open, "reason": "r", "idempotencyKey": key("make void") })),
+        ("updateAccount", json!({ "accountId": account, "status": "SUSPENDED", "reason": "r" })),
+        ("updateAccount", json!({ "accountId": account, "status": "ACTIVE" })),
+        ("updateAccount", json!({ "accountId": account, "creditLimit": "1000" })),
+        (
+            "payOut",
+            json!({ "accountId": account, "amount": "1", "reference": "t", "reason": "r",
+            "idempotencyKey": key("pay out") }),
+        ),
+        ("updateAccount", json!({ "accountId": account, "status": "CLOSED" })),
+        ("updateAccount", json!({ "accountId": account, "status": "ACTIVE" })),
+    ] {
+        let input_type = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let asked = operator.mutate(mutation, &input_type, input, "__typename");
         reads.watch(mutation, asked).await;
     }
 }

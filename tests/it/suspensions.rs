@@ -24,7 +24,8 @@ async fn stands(life: &Life) -> (Value, Value) {
 async fn set(life: &Life, input: Value) -> Value {
     let mut whole = json!({ "accountId": life.account });
     whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
-    let fields = "account { status name externalId timeZone balance { amount creditLimit } manager { name } }";
+    let fields =
+        "account { status name externalId timeZone balance { amount creditLimit } manager { name } }";
     life.operator.mutate("updateAccount", "UpdateAccountInput", whole, fields).await
 }
 

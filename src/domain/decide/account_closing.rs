@@ -18,10 +18,12 @@ pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(),
         let message = "it has SUB accounts that are not closed";
         return Err(Refusal::new(RefusalCode::Conflict, "status", message));
     }
-    let closing = update.closing.as_ref().filter(|closing| is_up_to_date(draft, closing)).ok_or_else(|| {
-        let message = "its last bill could not be made: something of the account changed meanwhile; ask again";
-        Refusal::new(RefusalCode::Conflict, "status", message)
-    })?;
+    let closing =
+        update.closing.as_ref().filter(|closing| is_up_to_date(draft, closing)).ok_or_else(|| {
+            let message =
+                "its last bill could not be made: something of the account changed meanwhile; ask again";
+            Refusal::new(RefusalCode::Conflict, "status", message)
+        })?;
     end_orders(draft, closing)?;
     suspension::end_span(draft, closing.at);
     draft.account.status = AccountStatus::Closed;
@@ -52,7 +54,9 @@ fn is_up_to_date(draft: &Draft<'_>, closing: &Closing) -> bool {
         until = rated.month.end;
     }
     let reaches_the_end = until >= closing.at;
-    reaches_the_end && closing.at <= draft.instant && !draft.all_orders().iter().any(|order| begun_since(order))
+    reaches_the_end
+        && closing.at <= draft.instant
+        && !draft.all_orders().iter().any(|order| begun_since(order))
 }
 
 /// Cancels what is live, the last of each chain first; what is on demand ran until the account's end.

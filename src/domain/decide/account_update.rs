@@ -89,8 +89,7 @@ fn require_sense(
     before: AccountStatus,
     after: AccountStatus,
 ) -> Result<(), Refusal> {
-    let invalid =
-        |message: &str| Err(Refusal::new(RefusalCode::Invalid, "suspensionHeldUntil", message));
+    let invalid = |message: &str| Err(Refusal::new(RefusalCode::Invalid, "suspensionHeldUntil", message));
     let Some(held_until) = update.held_until else { return Ok(()) };
     let is_lifted = before != AccountStatus::Active || draft.account.suspension_held_until.is_some();
     if after != AccountStatus::Active || !is_lifted {

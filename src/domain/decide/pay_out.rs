@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::Made;
 use super::card::{self, GivenBack, left_of};
 use super::draft::Draft;
-use super::Made;
 use crate::domain::command::{PayOut, PayOutWay};
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
@@ -67,15 +67,11 @@ fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> 
 }
 
 /// A finished recharge by card, with the payment that charged it.
-fn card_recharge(
-    draft: &Draft<'_>,
-    id: TransactionId,
-) -> Result<(Arc<Transaction>, Arc<Payment>), Refusal> {
+fn card_recharge(draft: &Draft<'_>, id: TransactionId) -> Result<(Arc<Transaction>, Arc<Payment>), Refusal> {
     let none = || Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction");
     let original = draft.transaction(id).cloned().ok_or_else(none)?;
-    let of_it = |charge: &&Arc<Payment>| {
-        charge.transaction == Some(id) && charge.purpose == PaymentPurpose::Recharge
-    };
+    let of_it =
+        |charge: &&Arc<Payment>| charge.transaction == Some(id) && charge.purpose == PaymentPurpose::Recharge;
     let settled = matches!(original.status, TransactionStatus::Finished | TransactionStatus::Refunded);
     match draft.book.payments.values().find(of_it).filter(|_| settled) {
         Some(charge) => Ok((original, Arc::clone(charge))),

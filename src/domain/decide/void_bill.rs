@@ -62,7 +62,10 @@ fn forgive(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refusal> {
 
 fn tell(draft: &mut Draft<'_>, bill: &Bill, reason: &str) -> Result<(), Refusal> {
     let amount = draft.currency.format(bill.amount);
-    let message =
-        format!("Bill {} of {amount} {} is void, it need not be paid: {reason}.", bill.number(), bill.currency);
+    let message = format!(
+        "Bill {} of {amount} {} is void, it need not be paid: {reason}.",
+        bill.number(),
+        bill.currency
+    );
     Ok(draft.notify(NoticeKind::BillVoided, message, bill.id.to_string())?)
 }

@@ -109,7 +109,7 @@ pub struct RechargePayload {
 pub struct RefundInput {
     /// The finished payment.
     transaction_id: ID,
-    /// How much; default: all that has not been given back yet.
+    /// How much; default: all that is left (LIMIT_EXCEEDED above it, and says how much that is).
     amount: Option<Exact>,
     /// Why, for people.
     reason: String,
@@ -193,7 +193,7 @@ impl MoneyMutation {
     }
 
     /// Puts money on a balance. It then pays the open bills that are due, oldest first, up to the first that it does not
-    /// cover; the transaction's balanceAfter is before these payments, the account after them.
+    /// cover, and tries the renewals that wait for money. A closed account takes what is open. The transaction's balanceAfter is before these payments, the account after them.
     async fn recharge(
         &self,
         ctx: &Context<'_>,
@@ -210,8 +210,10 @@ impl MoneyMutation {
         })
     }
 
-    /// Operators: gives back what was paid from a balance or by card, whole or in part; never more than was paid. An order
-    /// stays as it is, a prepayment ends. What had recharged the balance must be there. Tokens cannot be sent back.
+    /// Operators: gives back what was paid from a balance or by card, whole or in part; never more than is
+    /// left of the thing that was paid for: a period of an order, a month of the account, a prepayment, a recharge. What a change
+    /// has credited, and corrections, count as given back. An order stays as it is, a prepayment ends with its whole. What had
+    /// recharged the balance must be there. Tokens cannot be sent back.
     async fn refund(
         &self,
         ctx: &Context<'_>,

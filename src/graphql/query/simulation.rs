@@ -103,7 +103,10 @@ async fn read(
         definitions.push(definition);
     }
     let usage = match (input.usage, input.account_id) {
-        (Some(usage), None) => stated_usage(session, usage).await?,
+        (Some(usage), None) => {
+            require_no_period(input.start_time, input.end_time)?;
+            stated_usage(session, usage).await?
+        }
         (None, Some(account)) => real_usage(session, &account, input.start_time, input.end_time).await?,
         (Some(_), Some(_)) => {
             let message = "usage and accountId cannot be used together";
@@ -115,6 +118,13 @@ async fn read(
         }
     };
     Ok((definitions, usage, places))
+}
+
+/// Refuses a period where usage is stated: it has none.
+fn require_no_period(start: Option<Instant>, end: Option<Instant>) -> Result<(), Refusal> {
+    let given = [("startTime", start), ("endTime", end)].into_iter().find(|(_, time)| time.is_some());
+    let message = "is for an account's real usage; usage that is stated has no period";
+    given.map_or(Ok(()), |(field, _)| Err(Refusal::new(RefusalCode::Invalid, field, message)))
 }
 
 async fn stated_usage(session: &Session, inputs: Vec<UsageQuantityInput>) -> MutationResult<Vec<Usage>> {

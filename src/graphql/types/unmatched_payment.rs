@@ -1,13 +1,13 @@
 use async_graphql::{Context, Object};
 
-use super::account::{self, Account};
+use super::account::Account;
 use super::money::Money;
 use crate::domain;
 use crate::domain::money::Money as Amount;
 use crate::graphql::at_hand::Inline;
 use crate::graphql::enums::UnmatchedKind;
+use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::Instant;
-use crate::graphql::session::session;
 
 /// Something at a payment provider that bears an id of this server's and is not known here, or otherwise there and here: after a
 /// database was restored, or where a provider is used by several servers.
@@ -38,11 +38,8 @@ impl UnmatchedPayment {
     }
 
     /// Whose that is; null: the account is not known here either.
-    async fn account(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Account>> {
-        Ok(match self.0.account {
-            Some(id) => Some(account::load(session(ctx)?, id).await?),
-            None => None,
-        })
+    async fn account(&self, ctx: &Context<'_>) -> Nullable<Account> {
+        nullable::load(ctx, self.0.account, Account).await
     }
 
     /// How much it is.

@@ -18,8 +18,8 @@ use abacus::domain::command::{
 };
 use abacus::domain::decide::decide;
 use abacus::domain::ids::{
-    AccountId, BillId, IdMint, OrderId, OwnedId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, ResourcePriceId,
-    TransactionId,
+    AccountId, BillId, IdMint, OrderId, OwnedId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
+    ResourcePriceId, TransactionId,
 };
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
@@ -511,7 +511,13 @@ impl Run {
                 let closed = *which.get(&closed);
                 let rated = self.rated(closed.month, charge);
                 let (revision, usage_version) = (closed.revision, closed.usage_version + 1);
-                Some(RatedMonth { period: closed.period, bill: closed.bill, revision, usage_version, ..rated })
+                Some(RatedMonth {
+                    period: closed.period,
+                    bill: closed.bill,
+                    revision,
+                    usage_version,
+                    ..rated
+                })
             }
         }
     }
@@ -531,10 +537,12 @@ impl Run {
     fn rated(&self, month: Month, total: Decimal) -> RatedMonth {
         let account = &self.book.account;
         let currency = *self.catalogue.currencies.get(account.currency).expect("its currency");
-        let over = self.book.gained.suspended_spans.iter().map(|span| Month { start: span.from, end: span.to });
+        let over =
+            self.book.gained.suspended_spans.iter().map(|span| Month { start: span.from, end: span.to });
         let now = account.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
         let standstill = Standstill { closed_at: account.closed_at, suspended: over.chain(now).collect() };
-        let rate = |order: &Arc<Order>| rate_on_demand(order, month, &standstill, &currency).expect("a price");
+        let rate =
+            |order: &Arc<Order>| rate_on_demand(order, month, &standstill, &currency).expect("a price");
         let orders = self.book.orders.values().filter(|order| order.is_on_demand());
         let line = Line {
             title: Title::Resource("transfer_out".to_owned()),
