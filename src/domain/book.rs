@@ -54,7 +54,7 @@ pub type ReversalName = (String, String);
 /// orders' bills and predecessors with theirs; before a purchase, all live orders of exclusive plans with their bills; before
 /// money comes in or a bill is paid, all open bills that are due, with their orders, and the orders whose renewal waits for
 /// money; before the account may be suspended or not any more, all live orders on demand; before it is closed, all live
-/// orders; of a month's bill that is named, all bills of that month; before a month is closed or corrected, the
+/// orders; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a month is closed or corrected, the
 /// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
 /// transactions, their reversals, and whatever has taken the same offer; the prepayments of the addresses that are named.
 #[derive(Debug, Clone)]
@@ -79,6 +79,8 @@ pub struct Book {
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// Whether it has SUB accounts that are not closed; read before it is closed.
     pub has_open_subs: bool,
+    /// Whether its MAIN account is closed; read before it is opened again.
+    pub has_closed_parent: bool,
     pub gained: Gain,
 }
 
@@ -145,6 +147,7 @@ impl Book {
             untold: BTreeSet::new(),
             deposits: BTreeMap::new(),
             has_open_subs: false,
+            has_closed_parent: false,
             gained: Gain::default(),
         }
     }

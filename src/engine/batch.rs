@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 use rust_decimal::Decimal;
@@ -120,12 +120,15 @@ async fn load(
         when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now)),
         when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
     )?;
-    let (waiting, on_demand, live, with_open_subs, open_bills) = try_join!(
+    let opened = standing.opening.iter().map(|(account, _)| account.0).collect();
+    let (waiting, on_demand, live, with_open_subs, open_bills, last_months, with_closed_parents) = try_join!(
         when(!named.payers.is_empty(), orders::order_awaiting_renewal(conn, named.payers)),
         when(!standing.on_demand.is_empty(), orders::order_on_demand_live(conn, standing.on_demand)),
         when(!named.closing.is_empty(), orders::order_live(conn, named.closing.clone())),
         when(!named.closing.is_empty(), accounts::account_with_open_subs(conn, named.closing)),
         when(!standing.settling.is_empty(), bills::bill_open_due(conn, standing.settling, WHENEVER)),
+        when(!standing.opening.is_empty(), closings::closed_overlapping(conn, &standing.opening)),
+        when(!standing.opening.is_empty(), accounts::account_of_closed_parents(conn, opened)),
     )?;
     let mut wanted: BTreeSet<OwnedId> = named.orders.into_iter().chain(waiting).chain(live).collect();
     let bills = named_bills.iter().chain(&due_bills).chain(&open_bills);
@@ -158,7 +161,12 @@ async fn load(
             book.has_open_subs = true;
         }
     }
-    for closed in closed.into_iter().chain(months.closed) {
+    for account in with_closed_parents {
+        if let Some(book) = books.get_mut(&account) {
+            book.has_closed_parent = true;
+        }
+    }
+    for closed in closed.into_iter().chain(months.closed).chain(last_months) {
         if let Some(book) = books.get_mut(&closed.account) {
             book.closed_months.insert(closed.month.start, closed);
         }
@@ -213,10 +221,12 @@ const WHENEVER: DateTime<Utc> =
 
 /// What a batch has to know of accounts because of how they stand.
 struct Standing {
-    /// Those with orders on demand that may be suspended, or not any more.
+    /// Those that may be suspended, or not any more: their orders on demand go with them.
     on_demand: Vec<i64>,
     /// Those that are closed, or are going to be, or are paid out: all that is open counts.
     settling: Vec<i64>,
+    /// Those that are opened again, with the ends of their last months.
+    opening: Vec<(AccountId, Month)>,
 }
 
 impl Standing {
@@ -224,11 +234,18 @@ impl Standing {
         let pays = |account: &&Account| named.payers.binary_search(&account.id.0).is_ok();
         let may_be_lifted = |account: &&Account| pays(account) && account.status == AccountStatus::Suspended;
         let may_be_suspended = |account: &&Account| named.may_suspend(account);
-        let on_demand = accounts.iter().filter(|account| !account.on_demand_rate.is_zero());
-        let on_demand = on_demand.filter(|account| may_be_lifted(account) || may_be_suspended(account));
+        let on_demand = accounts.iter().filter(|account| may_be_lifted(account) || may_be_suspended(account));
         let is_closed = |account: &&Account| pays(account) && account.status == AccountStatus::Closed;
         let closed = accounts.iter().filter(is_closed).map(|account| account.id.0);
+        let is_opened = |account: &&Account| {
+            account.status == AccountStatus::Closed && named.opening.contains(&account.id.0)
+        };
+        let last = |account: &Account| {
+            let end = account.closed_at?;
+            Some((account.id, Month { start: end.checked_sub_signed(TimeDelta::microseconds(1))?, end }))
+        };
         Self {
+            opening: accounts.iter().filter(is_opened).filter_map(last).collect(),
             on_demand: on_demand.map(|account| account.id.0).collect(),
             settling: closed.chain(named.settling.iter().copied()).collect(),
         }
@@ -312,6 +329,8 @@ struct Named {
     closing: Vec<i64>,
     /// The accounts of which all that is open counts.
     settling: Vec<i64>,
+    /// The accounts that are opened again, if they are closed.
+    opening: Vec<i64>,
     /// The accounts that may be suspended, by how much they are debited whatever the balance; None: for another reason.
     suspending: Vec<(i64, Option<Decimal>)>,
     /// How many commands each account has.
@@ -445,8 +464,9 @@ impl Named {
 
     fn take_update(&mut self, account: i64, update: &UpdateAccount) {
         self.payers.push(account);
-        if update.status.is_some() {
-            self.suspending.push((account, None));
+        self.suspending.push((account, None));
+        if matches!(update.status, Some(AccountStatus::Active | AccountStatus::Suspended)) {
+            self.opening.push(account);
         }
         if let Some(closing) = &update.closing {
             self.closing.push(account);

@@ -87,7 +87,7 @@ mirrored_enum! {
         /// Tokens arrived that pay nothing, and the provider decides what becomes of them; or ones of which that was told pay after
         /// all, or are on the chain no more. The message says which.
         DepositUnused,
-        /// For operators: a month's invoice cannot be issued, as the rate of a currency is missing, say; it is tried again.
+        /// For operators: a month's invoice cannot be issued, as it cannot be read or added up, say; it is tried again.
         InvoiceHeldUp,
         /// For operators: usage, or what was asked for, could not be written for a time, for a reason of the database's; of this
         /// account and others.

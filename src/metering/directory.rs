@@ -193,7 +193,8 @@ impl Named {
             Aggregation::Last | Aggregation::Average | Aggregation::P95 => slot_of(event.time),
         };
         let is_over = self.months.get(&account.time_zone).is_some_and(|month| bucket < *month);
-        let is_late = is_over || account.was_open.is_some();
+        let is_billed = account.closed_until.is_some_and(|until| bucket < until);
+        let is_late = is_over || is_billed || account.was_open.is_some();
         Ok(Metered { payload: event.payload(), event, counted, is_limited, aggregation, bucket, is_late })
     }
 

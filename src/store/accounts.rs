@@ -104,6 +104,21 @@ pub async fn account_with_open_subs(mut conn: Conn<'_>, ids: Vec<i64>) -> Result
     Ok(found.into_iter().map(AccountId).collect())
 }
 
+/// Those of the accounts whose MAIN account is closed.
+pub async fn account_of_closed_parents(
+    mut conn: Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<Vec<AccountId>, StoreError> {
+    let statement = Statement::<BigInt>::new(
+        "SELECT a.id FROM accounts a JOIN accounts p ON p.id = a.parent_id \
+         WHERE p.status = 'CLOSED' AND a.id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(ids)
+    .sql(")");
+    let found: Vec<i64> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(AccountId).collect())
+}
+
 /// The accounts for which a suspension is no longer held off, those that have waited longest first, after where the last page
 /// stopped.
 pub async fn account_hold_due(
@@ -258,10 +273,24 @@ pub async fn account_from(conn: Conn<'_>, after: AccountId, limit: i64) -> Resul
     rows::<AccountRow>(conn, statement).await
 }
 
-/// Makes an account; its number is given here. A namespace that is taken is a violation of `namespaces_pkey`.
+/// What a SUB account of a MAIN account that is closed would be a violation of.
+pub const PARENT_IS_OPEN: &str = "accounts_parent_is_open";
+
+/// Makes an account; its number is given here. A namespace that is taken is a violation of `namespaces_pkey`, a parent that is
+/// closed one of [`PARENT_IS_OPEN`].
 pub async fn account_create(conn: &mut AsyncPgConnection, account: Account) -> Result<Account, StoreError> {
     conn.transaction(async |conn| {
         let conn: &AsyncPgConnection = conn;
+        if let Some(parent) = account.parent {
+            // Held, so that it is not closed meanwhile.
+            account_hold(conn, parent).await?;
+            let found = account_by_ids(conn, vec![parent.0]).await?;
+            if found.iter().any(|parent| parent.status == AccountStatus::Closed) {
+                let (constraint, message) =
+                    (PARENT_IS_OPEN.to_owned(), "its MAIN account is closed".to_owned());
+                return Err(StoreError::Rejected { constraint: Some(constraint), message });
+            }
+        }
         let number = Statement::<BigInt>::new("SELECT nextval('account_numbers')");
         let id: i64 = number.get_result(&mut &*conn).await?;
         let account = Account { id: AccountId(id), ..account };

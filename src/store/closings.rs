@@ -86,7 +86,8 @@ pub async fn closed_put(
         .column::<Timestamptz, _>("closed_at", months().map(|c| c.closed_at))
         .insert_into("closed_months")
         .sql(
-            " ON CONFLICT (account_id, start_time) DO UPDATE SET revision = excluded.revision, \
+            " ON CONFLICT (account_id, start_time) DO UPDATE SET end_time = excluded.end_time, \
+             revision = excluded.revision, \
              usage_version = excluded.usage_version, bill_id = excluded.bill_id, \
              usage_amount = excluded.usage_amount, amount = excluded.amount, \
              billed_amount = excluded.billed_amount, withheld_amount = excluded.withheld_amount, \

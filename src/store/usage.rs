@@ -306,21 +306,26 @@ pub struct MeteredAccount {
     pub time_zone: chrono_tz::Tz,
     /// When it was open, of an account that is closed: what was used then may still be reported.
     pub was_open: Option<Month>,
+    /// Up to when its months are closed: in the middle of one, if it was closed and is open again.
+    pub closed_until: Option<DateTime<Utc>>,
 }
 
 pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
-    type Found = (i64, String, DateTime<Utc>, Option<DateTime<Utc>>);
-    let statement = Statement::<(BigInt, Text, Timestamptz, Nullable<Timestamptz>)>::new(
-        "SELECT id, time_zone, created_at, CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END \
+    type Found = (i64, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+    type Columns = (BigInt, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
+    let statement = Statement::<Columns>::new(
+        "SELECT id, time_zone, created_at, \
+         CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END, closed_until \
          FROM accounts WHERE id = ANY(",
     )
     .value::<Array<BigInt>, _>(ids)
     .sql(")");
     let found: Vec<Found> = statement.load(&mut conn).await?;
-    let account = |(id, zone, start, closed_at): Found| {
+    let account = |(id, zone, start, closed_at, closed_until): Found| {
         let unknown = |_| StoreError::Corrupt(format!("time zone \"{zone}\""));
         let was_open = closed_at.map(|end| Month { start, end });
-        Ok(MeteredAccount { id: AccountId(id), time_zone: zone.parse().map_err(unknown)?, was_open })
+        let time_zone = zone.parse().map_err(unknown)?;
+        Ok(MeteredAccount { id: AccountId(id), time_zone, was_open, closed_until })
     };
     found.into_iter().map(account).collect()
 }

@@ -5,6 +5,12 @@ use serde_json::{Value, json};
 use crate::monthly_bills::{amount, bills, event, price, report};
 use crate::support::life::Life;
 
+async fn set_prices(life: &Life, infos: Value) {
+    let input =
+        json!({ "accountId": life.account, "idempotencyKey": "prices", "allowPast": true, "infos": infos });
+    life.operator.mutate("setPrices", "SetPricesInput", input, "rules { id }").await;
+}
+
 async fn set(life: &Life, input: Value) -> Value {
     let mut whole = json!({ "accountId": life.account });
     whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
@@ -155,11 +161,80 @@ async fn months_go_on_where_an_account_was_closed_when_it_is_opened_again() {
     life.advance("2026-03-12T00:00:00Z").await;
     set(&life, json!({ "status": "ACTIVE" })).await;
     report(&life, &[event("2", "transfer_out", "7", "2026-03-11T23:00:00Z")]).await;
+    // What was used before the account was closed, and told only now, is part of the month as well.
+    report(&life, &[event("3", "transfer_out", "5", "2026-03-04T12:00:00Z")]).await;
     life.advance("2026-04-02T00:00:00Z").await;
-    assert_eq!(life.balance().await, "73.00");
+    assert_eq!(life.balance().await, "68.00");
     let amounts: Vec<_> = bills(&life.customer).await.iter().map(|bill| amount(bill).to_string()).collect();
-    assert_eq!(amounts, ["20.00", "7.00"]);
+    assert_eq!(amounts, ["20.00", "12.00"]);
     life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn what_costs_once_a_month_costs_once_though_the_account_was_closed_within_it_and_opened_again() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "1000").await;
+    let package = json!({ "package": { "type": "NORMAL", "currency": "CNY", "money": "10",
+        "quotas": [{ "resource": "transfer_out", "quantity": "15" }] } });
+    let base = json!({ "base": { "currency": "CNY", "tariffs": [{ "resource": "transfer_out", "tiers": [
+        { "from": "0", "unitPrice": "2", "flatFee": "3" }, { "from": "20", "unitPrice": "1" }] }] } });
+    let infos: Vec<Value> = [base, package]
+        .map(|definition| json!({ "effectiveFrom": "2026-03-01T00:00:00Z", "definition": definition }))
+        .to_vec();
+    set_prices(&life, json!(infos)).await;
+    let by_the_hour = life.plan("By the hour", "C", "1", "HOUR").await;
+    life.buy(&by_the_hour, json!({})).await;
+    report(&life, &[event("1", "transfer_out", "18", "2026-03-04T00:00:00Z")]).await;
+    life.advance("2026-03-05T10:00:00Z").await;
+    set(&life, json!({ "status": "CLOSED" })).await;
+    // 10, a flat fee of 3 and 3 × 2 for usage, and 10 hours.
+    assert_eq!(life.balance().await, "971.00");
+    life.advance("2026-03-08T00:00:00Z").await;
+    set(&life, json!({ "status": "ACTIVE" })).await;
+    report(&life, &[event("2", "transfer_out", "1", "2026-03-04T12:00:00Z")]).await;
+    report(&life, &[event("3", "transfer_out", "6", "2026-03-07T23:00:00Z")]).await;
+    life.buy(&by_the_hour, json!({})).await;
+    life.advance("2026-03-08T05:00:00Z").await;
+    let order =
+        life.customer.data("{ orders(first: 1) { nodes { id } } }").await["orders"]["nodes"][0]["id"].clone();
+    life.customer
+        .mutate("cancelOrder", "CancelOrderInput", json!({ "orderId": order }), "order { state }")
+        .await;
+    life.advance("2026-04-02T00:00:00Z").await;
+    // 25 in all: 5 × 2 and 5 × 1, less the 6 that were paid; and 5 hours more.
+    let amounts: Vec<_> = bills(&life.customer).await.iter().map(|bill| amount(bill).to_string()).collect();
+    assert_eq!(amounts, ["29.00", "14.00"]);
+    assert_eq!(life.balance().await, "957.00");
+    let key = uuid::Uuid::new_v4().to_string();
+    let input = json!({ "accountId": life.account, "period": "2026-03-01", "idempotencyKey": key });
+    let again = life.operator.mutate("rerate", "RerateInput", input, "bills { id }").await;
+    assert_eq!(again["bills"], json!([]));
+    crate::monthly_bills::assert_everything_adds_up(&life.customer).await;
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
+async fn a_sub_account_is_not_opened_again_under_a_main_account_that_is_closed() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "10").await;
+    let sub = json!({ "namespace": "sub", "name": "Sub", "currency": "CNY", "parentId": life.account });
+    let sub = life.server.account_from(sub, "0").await;
+    for id in [&sub, &life.account] {
+        let close = json!({ "accountId": id, "status": "CLOSED" });
+        life.operator.mutate("updateAccount", "UpdateAccountInput", close, "account { status }").await;
+    }
+    for status in ["ACTIVE", "SUSPENDED"] {
+        let open = json!({ "accountId": sub, "status": status });
+        let refused = life.operator.refusal("updateAccount", "UpdateAccountInput", open).await;
+        assert_eq!(refused, ("CONFLICT".to_owned(), "input.status".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn an_account_may_move_to_another_zone_as_it_is_closed() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
+    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "1")]).await;
+    report(&life, &[event("1", "transfer_out", "20", "2026-03-04T00:00:00Z")]).await;
+    set(&life, json!({ "status": "CLOSED", "timeZone": "Asia/Shanghai" })).await;
+    assert_eq!(life.balance().await, "80.00");
 }
 
 #[tokio::test]

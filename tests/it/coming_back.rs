@@ -150,6 +150,24 @@ async fn what_a_correction_comes_to_below_a_cent_is_carried_and_makes_no_bill() 
 }
 
 #[tokio::test]
+async fn late_reports_of_less_than_a_cent_of_a_month_without_a_bill_make_none_either() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "10").await;
+    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "0.0001")]).await;
+    life.advance("2026-04-02T00:00:00Z").await;
+    for hour in 1..=8 {
+        let id = format!("late {hour}");
+        report(&life, &[event(&id, "transfer_out", "5", "2026-03-10T00:00:00Z")]).await;
+        life.advance(&format!("2026-04-02T{:02}:00:00Z", 2 * hour)).await;
+    }
+    assert_eq!(bills(&life.customer).await.len(), 0);
+    report(&life, &[event("last", "transfer_out", "10", "2026-03-10T00:00:00Z")]).await;
+    life.advance("2026-04-03T00:00:00Z").await;
+    let all = bills(&life.customer).await;
+    assert_eq!((all.len(), amount(&all[0]).to_string().as_str()), (1, "0.01"));
+    assert_everything_adds_up(&life.customer).await;
+}
+
+#[tokio::test]
 async fn what_a_change_credited_is_not_refunded_on_top() {
     let life = Life::begin("2026-03-01T00:00:00Z", "100").await;
     let small = life.plan("A", "resources", "30", "MONTH").await;

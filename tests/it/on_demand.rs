@@ -91,6 +91,28 @@ async fn what_runs_on_demand_is_suspended_with_its_account_not_charged_and_ends_
 }
 
 #[tokio::test]
+async fn what_is_free_by_the_hour_and_what_counts_again_at_once_stop_with_their_account_too() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
+    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "200")]).await;
+    report(&life, &[event("1", "transfer_out", "20", "2026-03-04T00:00:00Z")]).await;
+    let free = by_the_hour(&life, "0", Some("5.00")).await;
+    let order = life.buy(&free, json!({})).await["order"]["id"].clone();
+    let state = async || life.order(&order).await["state"].clone();
+    life.advance("2026-04-24T00:00:00Z").await;
+    assert_eq!(state().await, "SUSPENDED");
+    let set = async |input: Value| {
+        let mut whole = json!({ "accountId": life.account });
+        whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
+        life.operator.mutate("updateAccount", "UpdateAccountInput", whole, "account { status }").await
+    };
+    set(json!({ "status": "ACTIVE" })).await;
+    assert_eq!(state().await, "ACTIVE");
+    assert_eq!(set(json!({ "suspensionHeldUntil": null })).await["account"]["status"], "SUSPENDED");
+    assert_eq!(state().await, "SUSPENDED");
+    assert_eq!(life.advance("2026-05-01T00:00:00Z").await.get("ORDER_END"), Some(&(1, 0)));
+}
+
+#[tokio::test]
 async fn an_operators_suspension_stops_what_runs_on_demand_and_lifting_it_lets_it_go_on() {
     let life = Life::begin("2026-03-01T00:00:00Z", "100").await;
     let plan = by_the_hour(&life, "1.00", None).await;

@@ -66,6 +66,16 @@ async fn a_suspension_that_is_lifted_stays_lifted_for_seven_days_or_as_long_as_i
 }
 
 #[tokio::test]
+async fn a_debit_that_is_forced_suspends_whatever_an_operator_holds_off() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "10").await;
+    set(&life, json!({ "status": "SUSPENDED" })).await;
+    set(&life, json!({ "status": "ACTIVE" })).await;
+    let debit = json!({ "accountId": life.account, "amount": "-50", "reason": "r", "force": true, "idempotencyKey": "k" });
+    let done = life.operator.mutate("adjustBalance", "AdjustBalanceInput", debit, "account { status }").await;
+    assert_eq!(done["account"]["status"], "SUSPENDED");
+}
+
+#[tokio::test]
 async fn a_hold_that_means_nothing_is_refused() {
     let life = Life::begin("2026-03-05T00:00:00Z", "0").await;
     let path = "input.suspensionHeldUntil".to_owned();
@@ -137,7 +147,7 @@ async fn null_clears_and_absence_leaves_in_an_update_of_an_account() {
     );
     for field in ["name", "timeZone", "status"] {
         let refusal = refused(&life, json!({ field: null })).await;
-        assert_eq!(refusal, ("INVALID".to_owned(), format!("input.{field}")));
+        assert_eq!(refusal, ("REQUIRED".to_owned(), format!("input.{field}")));
     }
 }
 

@@ -33,8 +33,9 @@ pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(),
     for rated in &closing.months {
         month_close::close(draft, rated)?;
     }
-    let last = closing.at.checked_sub_signed(TimeDelta::microseconds(1)).ok_or(OutOfRange)?;
-    draft.look_again_at(last);
+    for end in closing.months.iter().map(|rated| rated.month.end) {
+        draft.look_again_at(end.checked_sub_signed(TimeDelta::microseconds(1)).ok_or(OutOfRange)?);
+    }
     make_due(draft)?;
     payment::settle(draft)?;
     let message = account_update::because("The account is closed", update);
@@ -43,10 +44,19 @@ pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(),
 
 /// Whether what was read for closing is what the account's book says.
 fn is_up_to_date(draft: &Draft<'_>, closing: &Closing) -> bool {
-    let begun_since = |order: &Order| {
-        order.is_on_demand() && order.runs() && order.delivered_at.is_some_and(|begun| begun >= closing.at)
+    let is_rated = |order: &Order| {
+        let mut on_demand = closing.months.iter().flat_map(|rated| &rated.on_demand);
+        on_demand.any(|rated| rated.order.id == order.id)
     };
-    let mut until = closed_until(&draft.account);
+    let begun_since = |order: &Order| {
+        let is_after = order.delivered_at.is_some_and(|begun| begun > closing.at);
+        let is_before = order.delivered_at.is_some_and(|begun| begun < closing.at);
+        let costs_once = order.once_price.is_some_and(|price| !price.is_zero());
+        let was_missed = is_before && costs_once && !is_rated(order) && !is_billed(draft, order);
+        order.is_on_demand() && order.runs() && (is_after || was_missed)
+    };
+    // In the zone in which the months were read.
+    let mut until = closed_until(&draft.book.account);
     for rated in &closing.months {
         if rated.month.start != until || !month_close::is_as_it_was_read(draft, rated) {
             return false;
@@ -57,6 +67,11 @@ fn is_up_to_date(draft: &Draft<'_>, closing: &Closing) -> bool {
     reaches_the_end
         && closing.at <= draft.instant
         && !draft.all_orders().iter().any(|order| begun_since(order))
+}
+
+/// Whether the month that an order began in was billed before.
+fn is_billed(draft: &Draft<'_>, order: &Order) -> bool {
+    order.delivered_at.is_some_and(|begun| begun < closed_until(&draft.book.account))
 }
 
 /// Cancels what is live, the last of each chain first; what is on demand ran until the account's end.

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use super::draft::Draft;
 use super::{Made, account_closing, payment, suspension};
 use crate::domain::account::{AccountStatus, Suspension};
+use crate::domain::closing::month_from;
 use crate::domain::command::UpdateAccount;
 use crate::domain::money;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -23,7 +24,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<Ma
     set_status(draft, update)?;
     // Whatever makes a bill payable settles at once.
     let may_pay = update.status == Some(AccountStatus::Active) || update.credit_limit.is_some();
-    if may_pay && draft.account.status != AccountStatus::Closed {
+    if may_pay {
         payment::settle(draft)?;
     }
     // What was open all the while counts at once, unless it is held off.
@@ -72,7 +73,7 @@ fn set_status(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refus
             suspension::lift(draft)?;
             draft.account.suspension_held_until = draft.instant.checked_add_signed(HELD_FOR);
         }
-        (AccountStatus::Closed, Some(AccountStatus::Active)) => reopen(draft),
+        (AccountStatus::Closed, Some(AccountStatus::Active)) => reopen(draft)?,
         (AccountStatus::Active, Some(AccountStatus::Active)) | (_, None) => {}
     }
     match update.held_until {
@@ -113,16 +114,30 @@ fn suspend(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal>
             draft.account.suspension = Some(Suspension::Operator);
             return Ok(());
         }
-        AccountStatus::Closed => reopen(draft),
+        AccountStatus::Closed => reopen(draft)?,
         AccountStatus::Active => {}
     }
     let message = because("The account is suspended by its provider", update);
     suspension::suspend(draft, Suspension::Operator, message, draft.account.id.to_string())
 }
 
-fn reopen(draft: &mut Draft<'_>) {
+/// Opens a closed account again. The month that its closing has cut goes on, if it is not over.
+fn reopen(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    if draft.book.has_closed_parent {
+        let message = "its MAIN account is closed";
+        return Err(Refusal::new(RefusalCode::Conflict, "status", message));
+    }
+    let closed_at = draft.account.closed_at.take();
     draft.account.status = AccountStatus::Active;
-    draft.account.closed_at = None;
+    let cut_at = closed_at.filter(|at| draft.account.closed_until == Some(*at));
+    let cut = draft.closed_months().find(|closed| Some(closed.month.end) == cut_at);
+    let start = cut.map(|closed| closed.month.start);
+    if let Some(start) = start
+        && month_from(start, draft.account.time_zone)?.end > draft.instant
+    {
+        draft.account.closed_until = Some(start);
+    }
+    Ok(())
 }
 
 /// A message with the reason, where one is given.

@@ -11,7 +11,7 @@ use crate::domain::ledger::Posting;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
 
-/// Posts a debit that cannot be avoided. `cause` says in a notice what took the balance below its limit.
+/// Posts a debit that cannot be avoided, and suspends the account if it takes the balance below its limit. `cause` says in a notice what took the balance below its limit.
 pub(super) fn debit(
     draft: &mut Draft<'_>,
     transaction: Transaction,
@@ -19,15 +19,22 @@ pub(super) fn debit(
     cause: &str,
 ) -> Result<Arc<Transaction>, Refusal> {
     let posted = draft.post(transaction, posting)?;
-    mark_overdrawn(draft, cause)?;
+    if draft.account.available()? < Decimal::ZERO {
+        overdraw(draft, cause)?;
+    }
     Ok(posted)
 }
 
-/// Marks an account whose balance is below its limit, and suspends it, unless it is suspended or closed already.
+/// Marks an account whose balance is below its limit, and suspends it, unless an operator lets it be overdrawn.
 pub(super) fn mark_overdrawn(draft: &mut Draft<'_>, cause: &str) -> Result<(), Refusal> {
-    if draft.account.available()? >= Decimal::ZERO {
+    let was_overdrawn = draft.account.overdrawn;
+    if draft.account.available()? >= Decimal::ZERO || (was_overdrawn && suspension::is_held_off(draft)) {
         return Ok(());
     }
+    overdraw(draft, cause)
+}
+
+fn overdraw(draft: &mut Draft<'_>, cause: &str) -> Result<(), Refusal> {
     draft.account.overdrawn = true;
     let message = format!(
         "The account is suspended: {cause} has taken the balance to {} {}, below its limit.",

@@ -49,7 +49,11 @@ pub(super) fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
     let mut overlapping = draft.closed_months().filter(|closed| closed.month.overlaps(&rated.month));
     match (overlapping.next(), overlapping.next()) {
         (None, _) => rated.revision == 0,
-        (Some(closed), None) => closed.month == rated.month && closed.revision == rated.revision,
+        // An account that was closed within a month and opened again goes on with it.
+        (Some(closed), None) => {
+            let is_same = closed.month.start == rated.month.start && closed.month.end <= rated.month.end;
+            is_same && closed.revision == rated.revision
+        }
         (Some(_), Some(_)) => false,
     }
 }
@@ -57,9 +61,10 @@ pub(super) fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
 /// Bills a month, or what has changed of one that was billed; what comes to less than can be paid is carried to the next
 /// correction.
 pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>, Refusal> {
-    let closed_until = draft.account.closed_until.map_or(rated.month.end, |until| until.max(rated.month.end));
+    let was_closed_until = draft.account.closed_until;
+    let closed_until = was_closed_until.map_or(rated.month.end, |until| until.max(rated.month.end));
     draft.account.closed_until = Some(closed_until);
-    let before = draft.closed_months().find(|closed| closed.month == rated.month).cloned();
+    let before = draft.closed_months().find(|closed| closed.month.start == rated.month.start).cloned();
     let to_charge = to_charge(rated, before.as_ref())?;
     if before.is_none() && to_charge.is_empty() {
         return Ok(None);
@@ -70,6 +75,7 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
     let is_first = before.is_none();
     let before = before.unwrap_or_else(|| never_closed(draft, rated));
     let mut closed = ClosedMonth {
+        month: rated.month,
         revision: before.revision.checked_add(1).ok_or(OutOfRange)?,
         usage_version: rated.usage_version,
         closed_at: draft.instant,
@@ -80,7 +86,9 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
         amount = money::add(amount, charge.total)?;
     }
     let billed_amount = draft.currency.round_to_display(amount);
-    if to_charge.is_empty() || (billed_amount == before.billed_amount && !is_first) {
+    let is_late = is_first && was_closed_until.is_some_and(|until| until >= rated.month.end);
+    let is_carried = billed_amount == before.billed_amount && (!is_first || (is_late && !amount.is_zero()));
+    if to_charge.is_empty() || is_carried {
         draft.put_closed_month(closed);
         return Ok(None);
     }
@@ -155,10 +163,14 @@ fn to_charge<'r>(
     };
     let nothing = || Charge { total: Decimal::ZERO, lines: Vec::new() };
     let again = rated.usage.clone().unwrap_or_else(nothing);
-    if again.total == before.usage_amount {
-        return Ok(Vec::new());
+    let mut to_charge = Vec::new();
+    if again.total != before.usage_amount {
+        to_charge.push((None, less_charged_before(again, before.usage_amount)?));
     }
-    Ok(vec![(None, less_charged_before(again, before.usage_amount)?)])
+    // Where the month goes on, what began since.
+    let begun_since = rated.on_demand.iter().filter(|order| order.ran.start >= before.month.end);
+    to_charge.extend(begun_since.map(|order| (Some(order), order.charge.clone())));
+    Ok(to_charge)
 }
 
 /// Makes the bill with its records. It is paid from the balance if that covers it and nothing else waits to be paid.

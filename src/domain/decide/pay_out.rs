@@ -51,11 +51,11 @@ fn amount_of(draft: &Draft<'_>, pay_out: &PayOut, most: Option<Decimal>) -> Resu
 fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> Result<Made, Refusal> {
     let (original, charge) = card_recharge(draft, recharge)?;
     let left = left_of(&original)?;
-    let amount = amount_of(draft, pay_out, Some(left))?;
-    if amount > left {
+    if left.is_zero() || pay_out.amount.is_some_and(|amount| amount > left) {
         let message = format!("{} of it is left to give back", draft.currency.format(left));
         return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
     }
+    let amount = amount_of(draft, pay_out, Some(left))?;
     let GivenBack { refund, original, payment } =
         card::give_back_recharge(draft, &charge, &original, amount, &pay_out.reason)?;
     Ok(Made {

@@ -22,6 +22,9 @@ pub(super) fn pay_order(draft: &mut Draft<'_>, id: OrderId) -> Result<Made, Refu
     let Some(bill) = bills.iter().find(|bill| bill.is_open()) else {
         return Err(match order.state {
             OrderState::Cancelled => Refusal::new(RefusalCode::Invalid, "orderId", "the order is cancelled"),
+            _ if bills.iter().any(|bill| bill.status == BillStatus::Void) => {
+                Refusal::new(RefusalCode::Invalid, "orderId", "no bill of the order is to be paid any more")
+            }
             _ if bills.is_empty() => {
                 Refusal::new(RefusalCode::Invalid, "orderId", "an order on demand is billed afterwards")
             }

@@ -13,15 +13,14 @@ use crate::domain::command::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
 
-/// Suspends an active account and tells its owner, unless an operator holds suspensions off.
+/// Suspends an active account and tells its owner.
 pub(super) fn suspend(
     draft: &mut Draft<'_>,
     why: Suspension,
     message: String,
     subject: String,
 ) -> Result<(), Refusal> {
-    let is_held = draft.account.suspension_held_until.is_some_and(|until| draft.instant < until);
-    if draft.account.status != AccountStatus::Active || (is_held && why != Suspension::Operator) {
+    if draft.account.status != AccountStatus::Active {
         return Ok(());
     }
     draft.account.status = AccountStatus::Suspended;
@@ -32,8 +31,16 @@ pub(super) fn suspend(
     Ok(draft.notify(NoticeKind::AccountSuspended, message, subject)?)
 }
 
-/// Suspends an account for a bill that was not paid within the grace period.
+/// Whether an operator, who has lifted a suspension, holds off what was there then.
+pub(super) fn is_held_off(draft: &Draft<'_>) -> bool {
+    draft.account.suspension_held_until.is_some_and(|until| draft.instant < until)
+}
+
+/// Suspends an account for a bill that was not paid within the grace period, unless that is held off.
 pub(super) fn suspend_for(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refusal> {
+    if is_held_off(draft) {
+        return Ok(());
+    }
     let message = format!("The account is suspended: bill {} was not paid in time.", bill.number());
     suspend(draft, Suspension::OverdueBill, message, bill.id.to_string())
 }

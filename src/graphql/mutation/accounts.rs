@@ -17,13 +17,14 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::AccountStatus;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
-use crate::graphql::input::{input_account, input_id, known_currency, optional};
+use crate::graphql::input::{changed, input_account, input_id, known_currency, optional};
 use crate::graphql::payload::{answer, submit_repeatable};
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::{self, Account};
 use crate::graphql::types::user_error::UserError;
 use crate::jobs::billing::{Unrated, rate_last_months};
+use crate::store::accounts::PARENT_IS_OPEN;
 use crate::store::repository::AccessError;
 
 /// The provider's person for a customer.
@@ -168,8 +169,13 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         AccessError::Store(store) if store.is_violation_of("namespaces_pkey") => {
             Refusal::new(RefusalCode::Conflict, "namespace", "another account has this namespace").into()
         }
+        AccessError::Store(store) if store.is_violation_of(PARENT_IS_OPEN) => parent_is_closed().into(),
         _ => MutationError::from(error),
     })
+}
+
+fn parent_is_closed() -> Refusal {
+    Refusal::new(RefusalCode::Invalid, "parentId", "the MAIN account is closed")
 }
 
 async fn main_account(session: &Session, id: &ID, currency: &Currency) -> MutationResult<AccountId> {
@@ -177,9 +183,6 @@ async fn main_account(session: &Session, id: &ID, currency: &Currency) -> Mutati
     let parent = session.load(id).await?;
     let parent =
         parent.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "parentId", "there is no such account"))?;
-    if parent.status == DomainStatus::Closed {
-        return Err(Refusal::new(RefusalCode::Invalid, "parentId", "the MAIN account is closed").into());
-    }
     if parent.kind != AccountKind::Main {
         return Err(
             Refusal::new(RefusalCode::Invalid, "parentId", "a SUB account cannot have SUB accounts").into()
@@ -220,11 +223,11 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
     let account = account::load(session, id).await?.0;
     let currency = known_currency(session, "accountId", account.currency)?;
     let mut update = UpdateAccount {
-        name: some("name", input.name)?.as_deref().map(|name| text::name("name", name)).transpose()?,
+        name: changed("name", input.name)?.as_deref().map(|name| text::name("name", name)).transpose()?,
         external_id: or_cleared(input.external_id, |id| text::name("externalId", &id))?,
-        time_zone: some("timeZone", input.time_zone)?.as_deref().map(time_zone).transpose()?,
+        time_zone: changed("timeZone", input.time_zone)?.as_deref().map(time_zone).transpose()?,
         credit_limit: or_cleared(input.credit_limit, |limit| credit_limit(&currency, limit.value))?,
-        status: some("status", input.status)?.map(Into::into),
+        status: changed("status", input.status)?.map(Into::into),
         manager: or_cleared(input.manager, manager)?,
         held_until: or_cleared(input.suspension_held_until, |until| Ok(until.0))?,
         reason: optional(input.reason, |reason| text::name("reason", reason))?,
@@ -248,15 +251,6 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
             }
             done => return Ok(done?.account),
         }
-    }
-}
-
-/// What is to be set; null is refused, as there is always one.
-fn some<T>(field: &'static str, value: MaybeUndefined<T>) -> Result<Option<T>, Refusal> {
-    match value {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Refusal::new(RefusalCode::Invalid, field, "cannot be cleared")),
     }
 }
 

@@ -145,7 +145,7 @@ pub struct AdjustBalanceInput {
     /// Why, for people.
     reason: String,
     /// Post it even where the balance does not cover it: a dispute, a correction. The account may be overdrawn and
-    /// suspended by it, and may be closed. Only what takes money away can be forced.
+    /// suspended by it, and may be closed.
     #[graphql(default)]
     force: bool,
     /// The caller's name for this adjustment, 1 to 255 characters: with the same key and input it is done once.

@@ -93,6 +93,7 @@ pub async fn rate_months(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
+    let wanted = with_parts_closed(jobs, wanted).await?;
     let mut gathered = begin(jobs, wanted).await?;
     let by_cycle = burst::charged_by_cycle(&*jobs.database.connection().await?).await?;
     for accounts in gathered.chunks_mut(READ_AT_ONCE) {
@@ -102,6 +103,27 @@ pub async fn rate_months(
     let rating =
         tokio::task::spawn_blocking(move || gathered.iter().map(|month| month.rate(&by_cycle)).collect());
     rating.await.map_err(|error| StoreError::Internal(error.to_string()))
+}
+
+/// The same; of months that go on after their accounts were closed within them, with what was billed then.
+async fn with_parts_closed(jobs: &JobContext, mut wanted: Vec<ToRate>) -> Result<Vec<ToRate>, StoreError> {
+    let first = wanted.iter().filter(|month| month.revision == 0);
+    let windows: Vec<(AccountId, Month)> = first.map(|month| (month.account.id, month.month)).collect();
+    if windows.is_empty() {
+        return Ok(wanted);
+    }
+    let closed = closings::closed_overlapping(&*jobs.database.connection().await?, &windows).await?;
+    for part in closed {
+        let goes_on = |month: &&mut ToRate| {
+            month.account.id == part.account
+                && month.month.start == part.month.start
+                && month.month.end > part.month.end
+        };
+        if let Some(month) = wanted.iter_mut().find(goes_on) {
+            (month.revision, month.bill) = (part.revision, part.bill);
+        }
+    }
+    Ok(wanted)
 }
 
 /// Reads the usage of months. Where that fails it is tried in halves, so that one account's numbers hold up no other's. It

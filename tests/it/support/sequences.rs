@@ -544,6 +544,8 @@ impl Run {
         let rate =
             |order: &Arc<Order>| rate_on_demand(order, month, &standstill, &currency).expect("a price");
         let orders = self.book.orders.values().filter(|order| order.is_on_demand());
+        // Of a month that goes on after the account was closed in it, a part was billed.
+        let before = self.book.closed_months.get(&month.start).filter(|part| part.month.end < month.end);
         let line = Line {
             title: Title::Resource("transfer_out".to_owned()),
             quantity: Some(Decimal::ONE),
@@ -553,9 +555,9 @@ impl Run {
         RatedMonth {
             month,
             period: month.period(account.time_zone),
-            bill: None,
-            revision: 0,
-            usage_version: 1,
+            bill: before.and_then(|before| before.bill),
+            revision: before.map_or(0, |before| before.revision),
+            usage_version: before.map_or(0, |before| before.usage_version) + 1,
             resource_type: "CLOUD".to_owned(),
             usage: Some(Charge { total, lines: vec![line] }),
             on_demand: orders.filter_map(rate).collect(),

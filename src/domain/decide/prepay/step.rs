@@ -117,6 +117,10 @@ fn tell_of_end(
     quoted: Option<&Quoted>,
 ) -> Result<bool, Refusal> {
     draft.put_prepayment(Prepayment { next_step_at: Some(binding.term.end), ..held.clone() });
+    // A closed account is told of nothing that it cannot do.
+    if draft.account.status == AccountStatus::Closed {
+        return Ok(true);
+    }
     let end = binding.term.end.with_timezone(&draft.account.time_zone).format("%Y-%m-%d %H:%M %Z");
     let app = &binding.app.id;
     let message = match quoted.filter(|_| held.auto_renewal) {
