@@ -51,6 +51,8 @@ struct Demand {
 /// Looks at values; `variable` is told of those that stand in it, and what their places ask of them.
 struct Check<'s, F> {
     types: &'s SchemaTypes,
+    /// Whether values of enumerations are written as texts, as in JSON.
+    is_json: bool,
     variable: F,
 }
 
@@ -80,7 +82,7 @@ impl<F: FnMut(&[u8], Demand) -> Result<(), Fault>> Check<'_, F> {
             (Some(InputKind::Enum { name, values }), Value::Enum(value)) => {
                 one_of(name, values.contains(value.as_str()))
             }
-            (Some(InputKind::Enum { name, values }), Value::String(value)) => {
+            (Some(InputKind::Enum { name, values }), Value::String(value)) if self.is_json => {
                 one_of(name, values.contains(value))
             }
             (Some(InputKind::Object(of)), Value::Object(_)) => self.object(of, value),
@@ -149,7 +151,7 @@ impl Inputs {
             let place = types.place_of_variable(&definition.var_type.node);
             let default = definition.default_value.as_ref().map(|default| default.node.clone());
             if let (Some(place), Some(default)) = (&place, &default)
-                && let Err(fault) = check_alone(types, place, default)
+                && let Err(fault) = check_alone(types, place, default, false)
             {
                 inputs.faults.push(fault.of("variable", &definition.name.node, definition.name.pos));
             }
@@ -229,7 +231,8 @@ impl Inputs {
             }
             Ok(())
         };
-        if let Err(fault) = (Check { types, variable }).value(place, value, required) {
+        let mut check = Check { types, is_json: false, variable };
+        if let Err(fault) = check.value(place, value, required) {
             self.faults.push(fault.of("argument", name, pos));
         }
     }
@@ -260,15 +263,15 @@ impl Variable {
             (None, None) if self.demand.present => Err(Fault::new("is required")),
             (None, None) => Ok(()),
             (Some(Value::Null), _) if self.demand.non_null => Err(Fault::new("must not be null")),
-            (Some(value), _) => check_alone(types, place, value),
+            (Some(value), _) => check_alone(types, place, value, true),
         }
     }
 }
 
 /// Checks a value that no variable stands in.
-fn check_alone(types: &SchemaTypes, place: &Place, value: &Value) -> Result<(), Fault> {
+fn check_alone(types: &SchemaTypes, place: &Place, value: &Value, is_json: bool) -> Result<(), Fault> {
     let variable = |_: &[u8], _| Err(Fault::new("is not read"));
-    Check { types, variable }.value(place, value, false)
+    Check { types, is_json, variable }.value(place, value, false)
 }
 
 /// A variable's place in a literal: neither documents nor JSON have bytes.

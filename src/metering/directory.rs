@@ -72,6 +72,17 @@ impl Directory {
         Self { store, accounts: Cache::new(ACCOUNTS_KEPT), resources: Cache::new(RESOURCES_KEPT) }
     }
 
+    /// An account has changed.
+    pub fn forget(&self, account: AccountId) {
+        self.accounts.remove(&account);
+    }
+
+    /// Time has been moved: nothing was so a moment ago.
+    pub fn forget_all(&self) {
+        self.accounts.clear();
+        self.resources.clear();
+    }
+
     pub async fn look_up<'r>(
         &self,
         reports: impl Iterator<Item = &'r Report> + Clone,
@@ -123,7 +134,10 @@ impl Directory {
         for ids in unknown.chunks(READ_AT_ONCE) {
             let conn = self.store.database.connection().await?;
             for account in metered_accounts(&conn, ids.to_vec()).await? {
-                self.accounts.insert(account.id, Known::now(account));
+                // One that is closed may be opened at any time, and what it has used then must not be refused.
+                if account.was_open.is_none() {
+                    self.accounts.insert(account.id, Known::now(account));
+                }
                 found.insert(account.id, account);
             }
         }

@@ -112,6 +112,16 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Looks an account up anew: it was changed.
+    pub fn forget(&self, account: AccountId) {
+        self.directory.forget(account);
+    }
+
+    /// Looks everything up anew: a sandbox's clock was moved.
+    pub fn forget_all(&self) {
+        self.directory.forget_all();
+    }
+
     pub fn start(
         lanes: usize,
         store: &Arc<Store>,

@@ -241,9 +241,10 @@ async fn an_account_may_move_to_another_zone_as_it_is_closed() {
 async fn usage_of_before_the_end_that_comes_after_it_is_billed() {
     let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
     price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "1")]).await;
+    report(&life, &[event("0", "transfer_out", "0", "2026-03-04T11:00:00Z")]).await;
     life.advance("2026-03-10T12:00:00Z").await;
     set(&life, json!({ "status": "CLOSED" })).await;
-    life.advance("2026-03-10T13:00:00Z").await;
+    life.advance("2026-03-10T14:00:00Z").await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-10T11:00:00Z")]).await;
     let after = json!({ "events": [event("2", "transfer_out", "5", "2026-03-10T12:30:00Z")] });
     let told =
@@ -252,8 +253,11 @@ async fn usage_of_before_the_end_that_comes_after_it_is_billed() {
         told["results"],
         json!([{ "outcome": "REJECTED", "message": "namespace: the account is closed" }])
     );
-    life.advance("2026-03-10T15:00:00Z").await;
+    life.advance("2026-03-10T16:00:00Z").await;
     assert_eq!(life.balance().await, "80.00");
     assert_eq!(life.advance("2026-05-01T00:00:00Z").await.get("MONTH_CORRECTION"), None);
     assert_eq!(life.balance().await, "80.00");
+    // What is used once it is open again counts at once.
+    set(&life, json!({ "status": "ACTIVE" })).await;
+    report(&life, &[event("3", "transfer_out", "1", "2026-05-01T00:00:00Z")]).await;
 }

@@ -252,6 +252,12 @@ async fn a_paid_bill_cannot_be_made_void_and_the_first_bill_of_an_unpaid_order_c
     let statuses: Vec<_> =
         order["bills"]["nodes"].as_array().unwrap().iter().map(|bill| bill["status"].clone()).collect();
     assert_eq!((&order["state"], statuses), (&json!("CANCELLED"), vec![json!("VOID"), json!("VOID")]));
+    // Another than the first leaves the order to be paid.
+    let placed = life.buy(&plan, json!({ "payLater": true, "instalments": 2 })).await;
+    let order = life.order(&placed["order"]["id"]).await;
+    let second = order["bills"]["nodes"].as_array().unwrap().iter().find(|bill| bill["seq"] == 2).unwrap();
+    life.operator.mutate("voidBill", "VoidBillInput", void(&second["id"]), "bill { status }").await;
+    assert_eq!(life.order(&placed["order"]["id"]).await["state"], "UNPAID");
 }
 
 #[tokio::test]

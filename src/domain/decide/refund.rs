@@ -17,7 +17,6 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
 pub(super) fn decide(draft: &mut Draft<'_>, refund: &Refund) -> Result<Made, Refusal> {
-    draft.require_open()?;
     let (original, source) = refundable(draft, refund.transaction)?;
     let left = refundable_of(draft, &original)?;
     let unknown =

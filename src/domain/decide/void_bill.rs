@@ -17,7 +17,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, void: &VoidBill) -> Result<Made, Ref
     require_open(&bill)?;
     let order = bill.order.and_then(|order| draft.order(order)).cloned();
     match &order {
-        Some(order) if order.state == OrderState::Unpaid => {
+        Some(order) if order.state == OrderState::Unpaid && bill.seq == 1 => {
             cancellation::cancel(draft, order.id)?;
         }
         _ => {

@@ -249,7 +249,10 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
             Err(MutationError::Refused(refusal)) if changed_meanwhile(&refusal) && tries > 0 => {
                 tries = tries.saturating_sub(1);
             }
-            done => return Ok(done?.account),
+            done => {
+                session.app.meter.forget(id);
+                return Ok(done?.account);
+            }
         }
     }
 }

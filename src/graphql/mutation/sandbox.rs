@@ -155,6 +155,7 @@ async fn advance_clock(session: &Session, input: AdvanceClockInput) -> MutationR
     // A caller that leaves does not stop the clock half-way.
     let advancing = tokio::spawn(async move { advance(&jobs, to).await });
     let advanced = advancing.await.map_err(ApiError::internal)?;
+    session.app.meter.forget_all();
     advanced.map_err(|error| match error {
         AdvanceError::Store(error) => MutationError::from(error),
         AdvanceError::Fixed => ApiError::forbidden(error.to_string()).into(),

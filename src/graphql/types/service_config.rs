@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use async_graphql::SimpleObject;
 
 use crate::domain::money::Currency;
@@ -6,6 +8,7 @@ use crate::graphql::cost::{Price, Times};
 use crate::graphql::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::graphql::scalars::Code;
 use crate::graphql::schema_types::schema_types;
+use crate::graphql::sdl;
 
 /// What this server allows.
 #[derive(SimpleObject)]
@@ -33,7 +36,7 @@ pub struct ServiceConfig {
 }
 
 /// What a field costs, where that is not 1 and all below it once.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub struct FieldCost {
     /// The field, with its type: `Account.orders`.
     field: String,
@@ -44,8 +47,17 @@ pub struct FieldCost {
 }
 
 /// The fields of an unusual price, in the order of their names.
+static COSTS: LazyLock<Vec<FieldCost>> = LazyLock::new(costs);
+
 fn costs() -> Vec<FieldCost> {
+    // Parts that objects are merged of are types to async-graphql, and not to whoever reads the schema.
+    let printed = sdl();
+    let is_printed = |object: &str| {
+        let is_type = |kind: &str| printed.contains(&format!("\n{kind} {object} "));
+        is_type("type") || is_type("interface")
+    };
     let unusual = schema_types().fields().filter(|(.., field)| field.price != Price::USUAL);
+    let unusual = unusual.filter(|(object, ..)| is_printed(object));
     let mut costs: Vec<FieldCost> = unusual
         .map(|(object, name, field)| FieldCost {
             field: format!("{object}.{name}"),
@@ -90,7 +102,7 @@ impl From<&App> for ServiceConfig {
         Self {
             depth_max: clamped(app.limits.depth_max),
             complexity_max: clamped(app.limits.complexity_max),
-            costs: costs(),
+            costs: COSTS.clone(),
             aliases_max: clamped(app.limits.aliases_max),
             page_size_max: PAGE_SIZE_MAX,
             page_size_default: PAGE_SIZE_DEFAULT,
