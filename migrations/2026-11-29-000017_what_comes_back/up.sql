@@ -1,14 +1,15 @@
--- What was given back of the thing that a bill is for, beside refunds of its payment.
+-- What was given back of the thing that a bill is for, beside refunds of its payment. Null is zero: few bills have any of these,
+-- and each purchase writes a bill.
 ALTER TABLE bills
     -- Counted towards the order that took the place of this one's.
-    ADD COLUMN credited_amount numeric NOT NULL DEFAULT 0,
-    -- What open bills of the same month asked for that this one takes the place of.
-    ADD COLUMN replaced_amount numeric NOT NULL DEFAULT 0,
-    -- Not credited, as it had been given back already; negative where such a part is asked for no more.
-    ADD COLUMN withheld_amount numeric NOT NULL DEFAULT 0;
+    ADD COLUMN credited_amount numeric,
+    -- What open bills of the same month asked for that this one takes the place of; and
+    ADD COLUMN replaced_amount numeric,
+    -- what is not credited, as it had been given back already; negative where such a part is asked for no more. Both or neither.
+    ADD COLUMN withheld_amount numeric;
 ALTER TABLE bills DROP CONSTRAINT bills_amount_is_its_parts;
 ALTER TABLE bills ADD CONSTRAINT bills_amount_is_its_parts
-    CHECK (amount = once_amount + cycle_amount - credit_amount + replaced_amount + withheld_amount) NOT VALID;
+    CHECK (amount = once_amount + cycle_amount - credit_amount + coalesce(replaced_amount + withheld_amount, 0)) NOT VALID;
 CREATE INDEX bills_corrections ON bills (account_id, correction_of) WHERE correction_of IS NOT NULL;
 
 -- A credit that was counted before is known by the bill of the order that it was counted for: of the replaced order's

@@ -4,7 +4,7 @@ ALTER TABLE accounts
     -- Until when what is overdue does not suspend it again.
     ADD COLUMN suspension_held_until timestamptz,
     -- What an hour of all its live orders on demand costs.
-    ADD COLUMN on_demand_rate numeric NOT NULL DEFAULT 0 CHECK (on_demand_rate >= 0);
+    ADD COLUMN on_demand_rate numeric NOT NULL DEFAULT 0;
 CREATE INDEX accounts_held ON accounts (suspension_held_until, id) WHERE suspension_held_until IS NOT NULL;
 
 -- When accounts were suspended: what runs on demand is not charged for these times.

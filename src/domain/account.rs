@@ -96,14 +96,12 @@ pub struct SuspendedSpan {
 impl Account {
     /// Whether something differs that few commands change: its settings, and what hangs on suspensions and orders on demand.
     pub fn differs_seldom(&self, before: &Self) -> bool {
-        let seldom = |of: &Self| {
-            (
-                (of.time_zone, of.credit_limit, of.closed_at),
-                (of.suspended_at, of.suspension_held_until, of.on_demand_rate),
-            )
-        };
-        let settings = |of: &Self| (of.name.clone(), of.external_id.clone(), of.manager.clone());
-        seldom(self) != seldom(before) || settings(self) != settings(before)
+        let settings = |of: &Self| (of.time_zone, of.credit_limit, of.closed_at);
+        let standing = |of: &Self| (of.suspended_at, of.suspension_held_until, of.on_demand_rate);
+        settings(self) != settings(before)
+            || standing(self) != standing(before)
+            || (&self.name, &self.external_id, &self.manager)
+                != (&before.name, &before.external_id, &before.manager)
     }
 
     /// What can be spent: the balance and the credit limit.

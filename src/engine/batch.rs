@@ -333,7 +333,7 @@ struct Named {
     opening: Vec<i64>,
     /// The accounts that may be suspended, by how much they are debited whatever the balance; None: for another reason.
     suspending: Vec<(i64, Option<Decimal>)>,
-    /// How many commands each account has.
+    /// How many commands each account has, where one may suspend an account.
     commands: HashMap<i64, usize>,
 }
 
@@ -345,9 +345,13 @@ impl Named {
                 named.key_accounts.push(command.account.0);
                 named.keys.push(key.clone());
             }
-            let commands = named.commands.entry(command.account.0).or_default();
-            *commands = commands.saturating_add(1);
             named.take(command.account.0, &command.action);
+        }
+        if !named.suspending.is_empty() {
+            for command in commands {
+                let count = named.commands.entry(command.account.0).or_default();
+                *count = count.saturating_add(1);
+            }
         }
         named.plans.sort_unstable();
         named.plans.dedup();

@@ -406,6 +406,11 @@ impl Row for BillHeaderRow {
     }
 }
 
+/// What few rows have, and others leave empty.
+fn or_zero(number: Option<Exact>) -> Decimal {
+    number.map_or(Decimal::ZERO, |number| number.0)
+}
+
 #[derive(Queryable)]
 pub struct BillRow {
     id: Uuid,
@@ -424,9 +429,9 @@ pub struct BillRow {
     last_paid_at: Option<DateTime<Utc>>,
     paid_by: Option<Uuid>,
     refunded_amount: Exact,
-    credited_amount: Exact,
-    replaced_amount: Exact,
-    withheld_amount: Exact,
+    credited_amount: Option<Exact>,
+    replaced_amount: Option<Exact>,
+    withheld_amount: Option<Exact>,
     next_step_at: Option<DateTime<Utc>>,
     datacenter: Option<String>,
     correction_of: Option<Uuid>,
@@ -454,9 +459,9 @@ impl Row for BillRow {
             last_paid_at: self.last_paid_at,
             paid_by: self.paid_by.map(|id| TransactionId(owned(id))),
             refunded_amount: self.refunded_amount.0,
-            credited_amount: self.credited_amount.0,
-            replaced_amount: self.replaced_amount.0,
-            withheld_amount: self.withheld_amount.0,
+            credited_amount: or_zero(self.credited_amount),
+            replaced_amount: or_zero(self.replaced_amount),
+            withheld_amount: or_zero(self.withheld_amount),
             next_step_at: self.next_step_at,
             datacenter: self.datacenter,
             correction_of: self.correction_of.map(|id| BillId(owned(id))),
