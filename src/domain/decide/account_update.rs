@@ -76,9 +76,8 @@ fn set_status(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refus
         (AccountStatus::Closed, Some(AccountStatus::Active)) => reopen(draft)?,
         (AccountStatus::Active, Some(AccountStatus::Active)) | (_, None) => {}
     }
-    match update.held_until {
-        Some(until) => draft.account.suspension_held_until = until,
-        None => {}
+    if let Some(until) = update.held_until {
+        draft.account.suspension_held_until = until;
     }
     Ok(())
 }
