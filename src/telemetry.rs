@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Begins to log to standard error: at the level of RUST_LOG, `info` where it says nothing; in colours only for people
-/// (https://no-color.org).
+/// (<https://no-color.org>).
 pub fn start(as_json: bool) {
     let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
     let filter = wanted.map(EnvFilter::try_new).transpose();
