@@ -54,9 +54,10 @@ pub type ReversalName = (String, String);
 /// orders' bills and predecessors with theirs; before a purchase, all live orders of exclusive plans with their bills; before
 /// money comes in or a bill is paid, all open bills that are due, with their orders, and the orders whose renewal waits for
 /// money; before the account may be suspended or not any more, all live orders on demand; before it is closed, all live
-/// orders; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a month is closed or corrected, the
-/// closed ones that overlap it; of payments and prepayments that are named, each other, what they renew or give back, their
-/// transactions, their reversals, and whatever has taken the same offer; the prepayments of the addresses that are named.
+/// orders; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a
+/// month is closed or corrected, the closed ones that overlap it; of payments and prepayments that are named, each other,
+/// what they renew or give back, their transactions, their reversals, and whatever has taken the same offer; the
+/// prepayments of the addresses that are named.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,

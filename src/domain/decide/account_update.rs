@@ -70,7 +70,7 @@ fn set_status(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refus
         (_, Some(AccountStatus::Closed)) => account_closing::close(draft, update)?,
         (_, Some(AccountStatus::Suspended)) => suspend(draft, update)?,
         (AccountStatus::Suspended, Some(AccountStatus::Active)) => {
-            suspension::lift(draft)?;
+            suspension::lift(draft);
             draft.account.suspension_held_until = draft.instant.checked_add_signed(HELD_FOR);
         }
         (AccountStatus::Closed, Some(AccountStatus::Active)) => reopen(draft)?,

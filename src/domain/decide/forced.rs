@@ -11,7 +11,8 @@ use crate::domain::ledger::Posting;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::Transaction;
 
-/// Posts a debit that cannot be avoided, and suspends the account if it takes the balance below its limit. `cause` says in a notice what took the balance below its limit.
+/// Posts a debit that cannot be avoided, and suspends the account if that takes the balance below its limit; `cause` says in
+/// the notice what has done so.
 pub(super) fn debit(
     draft: &mut Draft<'_>,
     transaction: Transaction,

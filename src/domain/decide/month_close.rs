@@ -262,7 +262,8 @@ fn credit(draft: &mut Draft<'_>, id: BillId, original: BillId) -> Result<(), Ref
         return payment::settle(draft);
     }
     pay_if_possible(draft, id)?;
-    suspension::restore(draft)
+    suspension::restore(draft);
+    Ok(())
 }
 
 fn open_bills(draft: &Draft<'_>, original: BillId) -> Vec<Arc<Bill>> {

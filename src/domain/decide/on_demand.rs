@@ -47,11 +47,10 @@ fn suspend(draft: &mut Draft<'_>, order: &Order) -> Result<(), OutOfRange> {
 }
 
 /// Resumes all with their account.
-pub(super) fn resume_all(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+pub(super) fn resume_all(draft: &mut Draft<'_>) {
     for order in running(draft) {
         resume(draft, &order);
     }
-    Ok(())
 }
 
 fn resume(draft: &mut Draft<'_>, order: &Order) {

@@ -106,11 +106,12 @@ pub(super) fn due_bills(draft: &Draft<'_>) -> Vec<Arc<Bill>> {
 pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     for bill in due_bills(draft) {
         if !draft.has(bill.amount)? {
-            return suspension::restore(draft);
+            suspension::restore(draft);
+            return Ok(());
         }
         pay(draft, bill.id, TransactionKind::BillPayment)?;
     }
-    suspension::restore(draft)?;
+    suspension::restore(draft);
     renewal::renew_waiting(draft);
     Ok(())
 }
@@ -146,7 +147,7 @@ pub(super) fn pay(
     draft.account.purchased |= order.is_some();
     match order {
         Some(order) => restore_order(draft, &order),
-        None => suspension::restore(draft)?,
+        None => suspension::restore(draft),
     }
     Ok(transaction)
 }

@@ -46,11 +46,11 @@ pub(super) fn suspend_for(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refu
 }
 
 /// Makes a suspended account active again.
-pub(super) fn lift(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+pub(super) fn lift(draft: &mut Draft<'_>) {
     end_span(draft, draft.instant);
     draft.account.status = AccountStatus::Active;
     draft.account.suspension = None;
-    on_demand::resume_all(draft)
+    on_demand::resume_all(draft);
 }
 
 /// Keeps when the account was suspended, up to `end`.
@@ -63,18 +63,17 @@ pub(super) fn end_span(draft: &mut Draft<'_>, end: DateTime<Utc>) {
 }
 
 /// Lifts the account's suspension, if what it owes was the reason and is not any more.
-pub(super) fn restore(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+pub(super) fn restore(draft: &mut Draft<'_>) {
     if !matches!(draft.account.suspension, Some(Suspension::OverdueBill | Suspension::Overdrawn)) {
-        return Ok(());
+        return;
     }
     if draft.account.overdrawn {
         draft.account.suspension = Some(Suspension::Overdrawn);
     } else if lapsed_bill(draft).is_some() {
         draft.account.suspension = Some(Suspension::OverdueBill);
     } else {
-        lift(draft)?;
+        lift(draft);
     }
-    Ok(())
 }
 
 /// The oldest bill that suspends the account.

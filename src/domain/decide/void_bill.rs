@@ -1,7 +1,7 @@
 //! A bill is to be paid no longer, because an operator says so.
 
 use super::draft::Draft;
-use super::{Made, cancellation, payment, suspension};
+use super::{Made, cancellation, payment};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::VoidBill;
@@ -29,7 +29,6 @@ pub(super) fn decide(draft: &mut Draft<'_>, void: &VoidBill) -> Result<Made, Ref
         payment::restore_order(draft, &order);
     }
     tell(draft, &bill, &void.reason)?;
-    suspension::restore(draft)?;
     // What was behind it may be payable now.
     payment::settle(draft)?;
     Ok(Made { bill: draft.bill(bill.id).cloned(), ..Made::default() })
