@@ -269,15 +269,10 @@ impl Query {
         nullable::of(async {
             let session = session(ctx)?;
             let found = match named(id, number, OrderId::parse)? {
-                Named::Id(id) => session.load(id).await,
-                Named::Number(number) => session
-                    .repository()
-                    .order_by_number(&number)
-                    .await
-                    .map(|row| row.map(Arc::new))
-                    .map_err(ApiError::from),
+                Named::Id(id) => session.load(id).await?,
+                Named::Number(number) => session.repository().order_by_number(&number).await?.map(Arc::new),
             };
-            Ok(found?.map(Order::from))
+            Ok(found.map(Order::from))
         })
         .await
     }
@@ -313,15 +308,10 @@ impl Query {
         nullable::of(async {
             let session = session(ctx)?;
             let found = match named(id, number, BillId::parse)? {
-                Named::Id(id) => session.load(id).await,
-                Named::Number(number) => session
-                    .repository()
-                    .bill_by_number(&number)
-                    .await
-                    .map(|row| row.map(Arc::new))
-                    .map_err(ApiError::from),
+                Named::Id(id) => session.load(id).await?,
+                Named::Number(number) => session.repository().bill_by_number(&number).await?.map(Arc::new),
             };
-            Ok(found?.map(Bill::from))
+            Ok(found.map(Bill::from))
         })
         .await
     }
@@ -357,15 +347,10 @@ impl Query {
         nullable::of(async {
             let session = session(ctx)?;
             let found = match named(id, number, RecordId::parse)? {
-                Named::Id(id) => session.load(id).await,
-                Named::Number(number) => session
-                    .repository()
-                    .record_by_number(&number)
-                    .await
-                    .map(|row| row.map(Arc::new))
-                    .map_err(ApiError::from),
+                Named::Id(id) => session.load(id).await?,
+                Named::Number(number) => session.repository().record_by_number(&number).await?.map(Arc::new),
             };
-            Ok(found?.map(ConsumptionRecord))
+            Ok(found.map(ConsumptionRecord))
         })
         .await
     }
