@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
 use async_graphql::{ErrorExtensionValues, Pos, Positioned, ServerError, Value, Variables};
 
+use super::document_cost::DEPTH_MAX;
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use super::schema_types::{FieldType, SchemaTypes};
 
@@ -44,6 +45,7 @@ const PRICES: &[(&str, &str, usize, usize)] = &[
     ("Query", "resources", 1, 20),
     ("Query", "serviceConfig", 1, 20),
     ("Query", "simulateCharges", 5_000, 5),
+    ("Query", "unmatchedPayments", 100, 50),
     ("Query", "usage", 200, 1),
     ("Account", "forecast", 300, 1),
     ("Account", "notices", 1, 10),
@@ -93,9 +95,6 @@ fn is_page(type_name: &str) -> bool {
 fn is_row(owner: &str, field: &str) -> bool {
     is_page(owner) && matches!(field, "nodes" | "edges")
 }
-
-/// Selections within selections, fragments included: no document that may be executed has so many.
-const DEPTH_MAX: usize = 200;
 
 /// What a selection costs: of a page, for each thing on it, and once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -335,6 +334,7 @@ mod tests {
         assert_eq!(known("{ plans(first: -1) { nodes { id } } }"), 1 + 2);
         assert_eq!(known("{ nodes(ids: [\"a\", \"b\"]) { id } }"), 1 + 2);
         assert_eq!(known("{ account { notices { id } } }"), 1 + 1 + 10);
+        assert_eq!(known("{ unmatchedPayments { reference status } }"), 100 + 50 * 2);
         assert_eq!(known("{ plans(first: 2) { nodes { resources { amount } } } }"), 1 + 2 * (1 + 1 + 5));
     }
 

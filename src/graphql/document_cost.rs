@@ -11,7 +11,7 @@ use async_graphql::{Positioned, ServerError};
 const DOCUMENT_COST_MAX: usize = 200_000;
 
 /// Selections within selections, fragments included: no document that may be executed has so many.
-const DEPTH_MAX: usize = 200;
+pub(super) const DEPTH_MAX: usize = 200;
 
 /// About how long a list of the schema is.
 fn length_of(field: &str) -> usize {
@@ -71,9 +71,14 @@ fn costs(document: &ExecutableDocument) -> impl Iterator<Item = (usize, &Positio
     selections.map(move |selection| (walk.selection(&selection.node, DEPTH_MAX), selection))
 }
 
+/// What all of a document costs.
+fn document_cost(document: &ExecutableDocument) -> usize {
+    costs(document).fold(0, |sum, (cost, _)| sum.saturating_add(cost))
+}
+
 /// Refuses a document that stands for too much.
 pub(super) fn require_affordable(document: &ExecutableDocument) -> Result<(), ServerError> {
-    let cost = costs(document).fold(0, |sum: usize, (cost, _)| sum.saturating_add(cost));
+    let cost = document_cost(document);
     if cost <= DOCUMENT_COST_MAX {
         return Ok(());
     }
@@ -108,8 +113,7 @@ mod tests {
     use async_graphql::parser::parse_query;
 
     fn cost(text: &str) -> usize {
-        let document = parse_query(text).unwrap();
-        costs(&document).fold(0, |sum: usize, (cost, _)| sum.saturating_add(cost))
+        document_cost(&parse_query(text).unwrap())
     }
 
     #[test]

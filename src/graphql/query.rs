@@ -620,7 +620,6 @@ impl Query {
 
     /// Operators: what payment providers have that bears an id of this server's and is not known here, or otherwise there and
     /// here, newest first; at most 1,000. Each was told once by a notice on its account, if that is known.
-    #[graphql(complexity = "50 * child_complexity + 100")]
     async fn unmatched_payments(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<UnmatchedPayment>> {
         let found = operator_session(ctx)?.repository().unmatched_payments().await.map_err(ApiError::from)?;
         Ok(found.into_iter().map(UnmatchedPayment).collect())
