@@ -1,5 +1,5 @@
 -- What happens to charges at a payment provider outside this server: disputes, refunds made in the provider's own pages, and
--- whatever it and this server do not say alike (docs/adr/0020).
+-- whatever it and this server do not say alike (docs/adr/0019).
 
 -- What is, or was, taken back of a charge. `withdrawn` and `reinstated` are what the provider says, and only grow; `booked` is
 -- decided under the account's lock. Where they do not agree, something is still to be booked.

@@ -23,7 +23,7 @@ use super::plan::{Plan, Resource};
 use super::policies::Policies;
 use super::prepay::{Deposit, DepositPlace, PrepayQuote, Prepayment};
 use super::record::Record;
-use super::reversal::Reversal;
+use super::reversal::{ProviderReference, Reversal};
 use super::transaction::Transaction;
 
 /// What belongs to no account.
@@ -44,9 +44,6 @@ pub struct CapacityCatalogue {
     pub prices: Prices,
     pub discounts: Vec<TermDiscount>,
 }
-
-/// A provider, and its name for a reversal, or for what does not match.
-pub type ReversalName = (String, String);
 
 /// One account under its lock, with what its commands need, and what it has gained since it was read.
 ///
@@ -73,9 +70,9 @@ pub struct Book {
     pub prepayments: BTreeMap<PrepaymentId, Arc<Prepayment>>,
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     /// All of the charges that are named.
-    pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
+    pub reversals: BTreeMap<ProviderReference, Arc<Reversal>>,
     /// What is named of what does not match, and operators were not told of.
-    pub untold: BTreeSet<ReversalName>,
+    pub untold: BTreeSet<ProviderReference>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// Whether it has SUB accounts that are not closed; read before it is closed.
@@ -106,9 +103,9 @@ pub struct Gain {
     /// New or changed.
     pub payments: BTreeMap<PaymentId, Arc<Payment>>,
     /// New or changed.
-    pub reversals: BTreeMap<ReversalName, Arc<Reversal>>,
+    pub reversals: BTreeMap<ProviderReference, Arc<Reversal>>,
     /// What does not match, and operators are told of.
-    pub told: BTreeSet<ReversalName>,
+    pub told: BTreeSet<ProviderReference>,
     /// Those of which it was decided anew what they are good for.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     /// New or changed, by their accounts and beginnings.

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::account::Account;
+use super::account::{Account, SuspendedSpan};
 use super::ids::{AccountId, BillId};
 use super::money::{self, Currency, OutOfRange};
 use super::order::Order;
@@ -204,6 +204,13 @@ pub struct Standstill {
 }
 
 impl Standstill {
+    /// Of an account, with its suspensions that are over.
+    pub fn of(account: &Account, over: impl IntoIterator<Item = SuspendedSpan>) -> Self {
+        let is_now = account.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
+        let over = over.into_iter().map(|span| Month { start: span.from, end: span.to });
+        Self { closed_at: account.closed_at, suspended: over.chain(is_now).collect() }
+    }
+
     /// The seconds of a span in which it was not suspended.
     fn seconds_between(&self, start: DateTime<Utc>, end: DateTime<Utc>) -> i64 {
         let length = |start: DateTime<Utc>, end: DateTime<Utc>| {

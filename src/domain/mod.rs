@@ -14,6 +14,7 @@ mod codes;
 pub mod command;
 pub mod decide;
 pub mod exchange_rate;
+pub mod fingerprint;
 pub mod ids;
 pub mod invoice;
 pub mod label;

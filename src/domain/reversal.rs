@@ -7,6 +7,9 @@ use super::codes::coded_enum;
 use super::ids::{AccountId, PaymentId, TransactionId};
 use super::money::{self, CurrencyCode, OutOfRange};
 
+/// A provider, and its name for something that it has.
+pub type ProviderReference = (String, String);
+
 coded_enum! {
     /// What takes money back.
     ReversalKind {
@@ -58,6 +61,10 @@ impl Reversal {
     /// One of which nothing is booked.
     pub fn new(told: ReversalReport) -> Self {
         Self { told, booked: Decimal::ZERO, beyond: Decimal::ZERO, taken_by: None, returned_by: None }
+    }
+
+    pub fn name(&self) -> ProviderReference {
+        (self.told.provider.clone(), self.told.reference.clone())
     }
 
     pub fn account(&self) -> AccountId {

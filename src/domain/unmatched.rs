@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use super::codes::coded_enum;
 use super::ids::{AccountId, PaymentId};
 use super::money::CurrencyCode;
+use super::reversal::ReversalKind;
 
 coded_enum! {
     /// What a provider has.
@@ -13,6 +14,15 @@ coded_enum! {
         Charge = "CHARGE",
         Refund = "REFUND",
         Dispute = "DISPUTE",
+    }
+}
+
+impl From<ReversalKind> for OutsideKind {
+    fn from(kind: ReversalKind) -> Self {
+        match kind {
+            ReversalKind::Dispute => Self::Dispute,
+            ReversalKind::Refund => Self::Refund,
+        }
     }
 }
 

@@ -3,23 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
-use rust_decimal::Decimal;
-use uuid::Uuid;
 
-use super::paid::{Paid, PaidNamed};
+use super::named::{Named, Standing};
+use super::paid::Paid;
 use super::trial::die_at;
 use crate::clock::Clock;
-use crate::domain::account::{Account, AccountStatus};
+use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue, Gain};
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
-use crate::domain::closing::{CORRECTED_AFTER, ClosedMonth, Month, RatedMonth};
-use crate::domain::command::{Action, Answer, Command, Done, PayOutWay, UpdateAccount};
+use crate::domain::closing::{CORRECTED_AFTER, ClosedMonth, Month};
+use crate::domain::command::{Action, Answer, Command, Done};
 use crate::domain::decide::decide;
-use crate::domain::ids::{AccountId, OwnedId, PaymentId, PlanId};
+use crate::domain::ids::{AccountId, OwnedId, PlanId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::Currencies;
 use crate::domain::order::Order;
@@ -219,39 +218,6 @@ async fn load_capacity(
 const WHENEVER: DateTime<Utc> =
     DateTime::from_timestamp(253_402_300_799, 0).expect("the last second of the year 9999");
 
-/// What a batch has to know of accounts because of how they stand.
-struct Standing {
-    /// Those that may be suspended, or not any more: their orders on demand go with them.
-    on_demand: Vec<i64>,
-    /// Those that are closed, or are going to be, or are paid out: all that is open counts.
-    settling: Vec<i64>,
-    /// Those that are opened again, with the ends of their last months.
-    opening: Vec<(AccountId, Month)>,
-}
-
-impl Standing {
-    fn of(accounts: &[Account], named: &Named) -> Self {
-        let pays = |account: &&Account| named.payers.binary_search(&account.id.0).is_ok();
-        let may_be_lifted = |account: &&Account| pays(account) && account.status == AccountStatus::Suspended;
-        let may_be_suspended = |account: &&Account| named.may_suspend(account);
-        let on_demand = accounts.iter().filter(|account| may_be_lifted(account) || may_be_suspended(account));
-        let is_closed = |account: &&Account| pays(account) && account.status == AccountStatus::Closed;
-        let closed = accounts.iter().filter(is_closed).map(|account| account.id.0);
-        let is_opened = |account: &&Account| {
-            account.status == AccountStatus::Closed && named.opening.contains(&account.id.0)
-        };
-        let last = |account: &Account| {
-            let end = account.closed_at?;
-            Some((account.id, Month { start: end.checked_sub_signed(TimeDelta::microseconds(1))?, end }))
-        };
-        Self {
-            opening: accounts.iter().filter(is_opened).filter_map(last).collect(),
-            on_demand: on_demand.map(|account| account.id.0).collect(),
-            settling: closed.chain(named.settling.iter().copied()).collect(),
-        }
-    }
-}
-
 /// The months of bills that are given back of or made void: all their bills, and what they were closed with.
 #[derive(Default)]
 struct MonthsOfBills {
@@ -301,191 +267,6 @@ async fn load_orders(
         bills.extend(of_before);
     }
     Ok((orders, bills, plans))
-}
-
-/// What the commands of a batch name.
-#[derive(Default)]
-struct Named {
-    key_accounts: Vec<i64>,
-    keys: Vec<String>,
-    plans: Vec<Uuid>,
-    /// What is subscribed to.
-    resources: Vec<String>,
-    /// The accounts that add payment methods.
-    card_holders: Vec<i64>,
-    /// The payment methods that are charged or removed.
-    methods: Vec<OwnedId>,
-    /// The accounts that buy something.
-    buyers: Vec<i64>,
-    /// The accounts that pay what is open, or whose money comes in.
-    payers: Vec<i64>,
-    transactions: Vec<OwnedId>,
-    paid: PaidNamed,
-    orders: Vec<OwnedId>,
-    bills: Vec<OwnedId>,
-    /// The months that are closed or corrected.
-    months: Vec<(AccountId, Month)>,
-    /// The accounts that are closed.
-    closing: Vec<i64>,
-    /// The accounts of which all that is open counts.
-    settling: Vec<i64>,
-    /// The accounts that are opened again, if they are closed.
-    opening: Vec<i64>,
-    /// The accounts that may be suspended, by how much they are debited whatever the balance; None: for another reason.
-    suspending: Vec<(i64, Option<Decimal>)>,
-    /// How many commands each account has, where one may suspend an account.
-    commands: HashMap<i64, usize>,
-}
-
-impl Named {
-    fn by(commands: &[&Command]) -> Self {
-        let mut named = Self::default();
-        for command in commands {
-            if let Some(key) = &command.key {
-                named.key_accounts.push(command.account.0);
-                named.keys.push(key.clone());
-            }
-            named.take(command.account.0, &command.action);
-        }
-        if !named.suspending.is_empty() {
-            for command in commands {
-                let count = named.commands.entry(command.account.0).or_default();
-                *count = count.saturating_add(1);
-            }
-        }
-        named.plans.sort_unstable();
-        named.plans.dedup();
-        named.payers.sort_unstable();
-        named.payers.dedup();
-        named
-    }
-
-    /// Whether a command may suspend an account. A debit that is covered does not, if nothing else happens to the account.
-    fn may_suspend(&self, account: &Account) -> bool {
-        let is_alone = self.commands.get(&account.id.0) == Some(&1);
-        let may = |(id, debit): &(i64, Option<Decimal>)| {
-            let is_covered = debit.is_some_and(|debit| account.available().is_ok_and(|left| left >= debit));
-            *id == account.id.0 && !(is_alone && is_covered)
-        };
-        self.suspending.iter().any(may)
-    }
-
-    fn take(&mut self, account: i64, action: &Action) {
-        match action {
-            Action::Recharge(_) => self.payers.push(account),
-            Action::AdjustBalance(adjustment) => {
-                self.payers.push(account);
-                if adjustment.force {
-                    self.suspending.push((account, None));
-                }
-            }
-            Action::Checkout(checkout) => {
-                self.plans.push(checkout.plan.0);
-                self.buyers.push(account);
-            }
-            Action::RechargeByCard(recharge) => {
-                self.methods.push(recharge.method.0);
-                self.payers.push(account);
-            }
-            Action::Prepay(prepay) => {
-                self.paid.quotes.push(prepay.quote.0);
-                self.methods.extend(prepay.method.map(|method| method.0));
-            }
-            Action::ClaimPayment(claim) => self.paid.payments.push(claim.payment.0),
-            Action::SettlePayment(report) => {
-                self.take_outcome(account, report.payment);
-            }
-            Action::BookReversal(report) => self.take_outcome(account, report.payment),
-            Action::BindApp(binding) => self.paid.prepayments.push(binding.prepayment.0),
-            Action::SetPrepaymentRenewal(setting) => self.paid.prepayments.push(setting.prepayment.0),
-            Action::PrepaymentStep(step) => self.paid.prepayments.push(step.prepayment.0),
-            Action::CountDeposits(address) => {
-                self.paid.addresses.push((AccountId(account), address.clone()));
-            }
-            Action::AddPaymentMethod(_) => self.card_holders.push(account),
-            Action::RemovePaymentMethod(method) => self.methods.push(method.0),
-            Action::Subscribe(subscribe) => self.resources.push(subscribe.resource.clone()),
-            Action::Refund(refund) => {
-                self.transactions.push(refund.transaction.0);
-                self.payers.push(account);
-            }
-            Action::PayOrder(order) => self.orders.push(order.0),
-            Action::RenewOrder(renewal) => self.orders.push(renewal.order.0),
-            Action::CancelOrder(cancellation) => self.orders.push(cancellation.order.0),
-            Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
-            Action::OrderStep(step) => self.orders.push(step.order.0),
-            Action::ChargeBurst(charged) => {
-                let debit = charged
-                    .charges
-                    .iter()
-                    .try_fold(Decimal::ZERO, |sum, charge| sum.checked_add(charge.charge));
-                self.suspending.push((account, debit));
-            }
-            Action::VoidBill(void) => {
-                self.bills.push(void.bill.0);
-                self.payers.push(account);
-            }
-            Action::PayOut(pay_out) => {
-                self.settling.push(account);
-                if let PayOutWay::Card(recharge) = pay_out.way {
-                    self.transactions.push(recharge.0);
-                }
-            }
-            Action::UpdateAccount(update) => self.take_update(account, update),
-            Action::EndHold(_) => {
-                self.payers.push(account);
-                self.suspending.push((account, None));
-            }
-            Action::TellMonthFailure(_)
-            | Action::KeepQuote(_)
-            | Action::TellBurstHeld(_)
-            | Action::TellUsageRefused(_)
-            | Action::TellInvoiceHeldUp(_)
-            | Action::TellWritesFailing(_) => {}
-            Action::TellUnmatched(told) => {
-                self.paid.unmatched.push((AccountId(account), told.provider.clone(), told.reference.clone()));
-            }
-            Action::CloseMonth(rated) => self.take_month(account, rated),
-            Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
-            Action::PayBill(bill) => {
-                self.bills.push(bill.0);
-                self.payers.push(account);
-            }
-            Action::BillStep(step) => {
-                self.bills.push(step.bill.0);
-                self.payers.push(account);
-                self.suspending.push((account, None));
-            }
-        }
-    }
-
-    /// What came of a payment: money comes in, or was taken back whatever the balance holds.
-    fn take_outcome(&mut self, account: i64, payment: PaymentId) {
-        self.paid.payments.push(payment.0);
-        self.payers.push(account);
-        self.suspending.push((account, None));
-    }
-
-    fn take_update(&mut self, account: i64, update: &UpdateAccount) {
-        self.payers.push(account);
-        self.suspending.push((account, None));
-        if matches!(update.status, Some(AccountStatus::Active | AccountStatus::Suspended)) {
-            self.opening.push(account);
-        }
-        if let Some(closing) = &update.closing {
-            self.closing.push(account);
-            self.settling.push(account);
-            closing.months.iter().for_each(|rated| self.take_month(account, rated));
-        }
-    }
-
-    fn take_month(&mut self, account: i64, rated: &RatedMonth) {
-        self.months.push((AccountId(account), rated.month));
-        self.bills.extend(rated.bill.map(|bill| bill.0));
-        if rated.revision > 0 || rated.usage.is_some() || !rated.on_demand.is_empty() {
-            self.payers.push(account);
-        }
-    }
 }
 
 /// Asks only if there is something to ask for.

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::{self, Verdict};
+use super::lane_state::{TRIAL_PAUSE, still_in_the_way};
 use super::{EngineError, LaneState};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
@@ -28,9 +29,6 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 const HELD_TIME_MAX: Duration = Duration::from_secs(10);
 /// How soon, where nothing else makes a batch.
 const HELD_PAUSE: Duration = Duration::from_millis(5);
-/// A lane that could not write and has nothing to do looks so often whether it can.
-const TRIAL_PAUSE: Duration = Duration::from_secs(1);
-const TRIAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A command with the one who waits for it.
 pub struct Request {
@@ -137,14 +135,13 @@ impl Lane {
             let mut live = self.database.trial_connection().await?;
             batch::run(&mut live, (&self.currencies, self.policies), &self.clock, &[&command]).await.map(drop)
         };
-        let tried = tokio::time::timeout(TRIAL_TIME_MAX, trying).await;
-        let tried = tried.unwrap_or_else(|_| Err(no_answer()));
-        self.note(&command, tried.err());
+        let error = still_in_the_way(trying).await;
+        self.note(&command, error);
     }
 
     /// Keeps in mind whether what was asked could be written.
     fn note(&mut self, command: &Command, error: Option<StoreError>) {
-        match error.filter(StoreError::is_of_the_machinery) {
+        match error {
             Some(error) => {
                 self.state.failed(command.account, &error);
                 self.trial.get_or_insert_with(|| command.clone());
@@ -260,13 +257,9 @@ impl Lane {
                 *connection = Some(live);
                 outcome
             }
-            Err(_) => Err(no_answer()),
+            Err(_) => Err(StoreError::no_answer()),
         }
     }
-}
-
-fn no_answer() -> StoreError {
-    StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
 fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut VecDeque<Request>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,6 +13,17 @@ use crate::clock::Clock;
 use crate::domain::command::{Action, Command, WritesFailing};
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
+
+/// A lane that could not write and has nothing to do looks so often whether it can.
+pub const TRIAL_PAUSE: Duration = Duration::from_secs(1);
+const TRIAL_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Tries whether a lane can write again; what is still in the way, if anything is.
+pub async fn still_in_the_way<T>(writing: impl Future<Output = Result<T, StoreError>>) -> Option<StoreError> {
+    let tried = tokio::time::timeout(TRIAL_TIME_MAX, writing).await;
+    let error = tried.unwrap_or_else(|_| Err(StoreError::no_answer())).err();
+    error.filter(StoreError::is_of_the_machinery)
+}
 
 /// What lanes write, as the metric's label and people name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 mod batch;
 mod lane;
 mod lane_state;
+mod named;
 mod paid;
 mod trial;
 
@@ -24,7 +25,7 @@ use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use lane::{Lane, Request};
-pub use lane_state::{LaneKind, LaneState, LaneWatch, Teller};
+pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
 use std::sync::Arc;
 pub use trial::die_at;
 

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use futures_util::try_join;
 
 use super::batch::{Books, when};
-use crate::domain::book::ReversalName;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment, PrepaymentStatus};
-use crate::domain::reversal::Reversal;
+use crate::domain::reversal::{ProviderReference, Reversal};
 use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
@@ -27,8 +26,8 @@ pub(super) struct PaidNamed {
     pub payments: Vec<OwnedId>,
     /// Whose deposits are counted.
     pub addresses: Vec<AddressOf>,
-    /// What does not match, by the accounts that are told, providers and their names.
-    pub unmatched: Vec<(AccountId, String, String)>,
+    /// What does not match, with the accounts that are told.
+    pub unmatched: Vec<(AccountId, ProviderReference)>,
 }
 
 impl PaidNamed {
@@ -51,7 +50,7 @@ pub(super) struct Paid {
     methods: Vec<PaymentMethod>,
     deposits: Vec<Deposit>,
     reversals: Vec<Reversal>,
-    untold: Vec<(AccountId, ReversalName)>,
+    untold: Vec<(AccountId, ProviderReference)>,
 }
 
 impl Paid {
@@ -139,8 +138,7 @@ impl Paid {
         }
         for reversal in self.reversals {
             if let Some(book) = books.get_mut(&reversal.account()) {
-                let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
-                book.reversals.insert(name, Arc::new(reversal));
+                book.reversals.insert(reversal.name(), Arc::new(reversal));
             }
         }
         for deposit in self.deposits {
@@ -178,16 +176,12 @@ impl Paid {
 /// What of that was not told yet.
 async fn untold(
     conn: Conn<'_>,
-    named: &[(AccountId, String, String)],
-) -> Result<Vec<(AccountId, ReversalName)>, StoreError> {
+    named: &[(AccountId, ProviderReference)],
+) -> Result<Vec<(AccountId, ProviderReference)>, StoreError> {
     if named.is_empty() {
         return Ok(Vec::new());
     }
-    let names: Vec<ReversalName> =
-        named.iter().map(|(_, provider, reference)| (provider.clone(), reference.clone())).collect();
+    let names: Vec<ProviderReference> = named.iter().map(|(_, name)| name.clone()).collect();
     let untold = reconciliations::unmatched_untold(conn, &names).await?;
-    let of = |(account, provider, reference): &(AccountId, String, String)| {
-        (*account, (provider.clone(), reference.clone()))
-    };
-    Ok(named.iter().map(of).filter(|(_, name)| untold.contains(name)).collect())
+    Ok(named.iter().filter(|(_, name)| untold.contains(name)).cloned().collect())
 }

@@ -115,6 +115,18 @@ pub(super) fn changed<T>(field: &'static str, value: MaybeUndefined<T>) -> Resul
     }
 }
 
+/// What is to become of something that can be taken away: an inner None takes it, and it stays if it is absent.
+pub(super) fn or_cleared<T, U>(
+    value: MaybeUndefined<T>,
+    check: impl FnOnce(T) -> Result<U, Refusal>,
+) -> Result<Option<Option<U>>, Refusal> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Ok(Some(None)),
+        MaybeUndefined::Value(value) => Ok(Some(Some(check(value)?))),
+    }
+}
+
 /// The currency of that code, if the server knows it.
 pub(super) fn known_currency(
     session: &Session,

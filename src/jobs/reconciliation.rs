@@ -10,8 +10,7 @@ use super::{JobContext, Permit, Runs};
 use crate::clock::wall;
 use crate::domain::command::{JobDone, JobKind};
 use crate::domain::payment::Payment;
-use crate::domain::reversal::{Reversal, ReversalKind};
-use crate::domain::unmatched::OutsideKind;
+use crate::domain::reversal::Reversal;
 use crate::payments::{CarryError, Looked, PaymentProvider};
 use crate::store::database::Connection;
 use crate::store::error::StoreError;
@@ -53,7 +52,7 @@ pub async fn reconciliation_pass(jobs: &JobContext, permit: &Permit<'_>) -> Resu
     let mut runs = Runs::default();
     for provider in jobs.cashier.providers.that_tell_movements() {
         let now = jobs.clock.now();
-        let Some(held) = begun(jobs, provider, now).await? else { continue };
+        let held = begun(jobs, provider, now).await?;
         if held.next_at > now || !permit.goes_on(jobs).await? {
             continue;
         }
@@ -82,9 +81,8 @@ pub async fn reconciliation_pass(jobs: &JobContext, permit: &Permit<'_>) -> Resu
 pub async fn next_due(jobs: &JobContext, seen: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
     let mut next = None;
     for provider in jobs.cashier.providers.that_tell_movements() {
-        let held = begun(jobs, provider, seen).await?;
-        let at = held.map(|held| held.next_at).filter(|at| *at > seen);
-        next = [next, at].into_iter().flatten().min();
+        let at = begun(jobs, provider, seen).await?.next_at;
+        next = next.into_iter().chain(Some(at).filter(|at| *at > seen)).min();
     }
     Ok(next)
 }
@@ -98,14 +96,14 @@ async fn begun(
     jobs: &JobContext,
     provider: &dyn PaymentProvider,
     now: DateTime<Utc>,
-) -> Result<Option<Reconciled>, StoreError> {
+) -> Result<Reconciled, StoreError> {
     let conn = connection(jobs).await?;
     if let Some(held) = reconciliations::reconciled(&conn, provider.name()).await? {
-        return Ok(Some(held));
+        return Ok(held);
     }
     let first = Reconciled { next_at: next_night(now), held_until: wall(), own_from: now };
     reconciliations::set_reconciled(&conn, provider.name(), first).await?;
-    Ok(Some(first))
+    Ok(first)
 }
 
 fn next_night(now: DateTime<Utc>) -> DateTime<Utc> {
@@ -129,8 +127,11 @@ async fn hold(
 }
 
 fn since(held: Reconciled) -> DateTime<Utc> {
-    let back = |from: DateTime<Utc>, by| from.checked_sub_signed(by).unwrap_or(from);
-    back(held.held_until, OVERLAP).max(back(wall(), WINDOW_MAX))
+    before(held.held_until, OVERLAP).max(before(wall(), WINDOW_MAX))
+}
+
+fn before(instant: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    instant.checked_sub_signed(by).unwrap_or(instant)
 }
 
 /// What was booked, and how much could not be looked at.
@@ -204,11 +205,7 @@ async fn look_at_open(
         after = Some(last);
         let own = open.into_iter().filter(|open| open.told.provider == provider.name());
         let looking = own.map(|open| async move {
-            let kind = match open.told.kind {
-                ReversalKind::Dispute => OutsideKind::Dispute,
-                ReversalKind::Refund => OutsideKind::Refund,
-            };
-            let name = open.told.reference;
+            let (kind, name) = (open.told.kind.into(), open.told.reference);
             let looked = jobs.cashier.look_at_reversal(provider.name(), kind, &name).await;
             (name, looked)
         });
@@ -226,8 +223,7 @@ async fn confirm_own(
     seen: &HashSet<String>,
     tally: &mut Tally,
 ) -> Result<(), Unheld> {
-    let back = |from: DateTime<Utc>, by| from.checked_sub_signed(by).unwrap_or(from);
-    let window = (back(from, TimeDelta::days(1)), back(to, SETTLING));
+    let window = (before(from, TimeDelta::days(1)), before(to, SETTLING));
     let mut after = None;
     loop {
         require(permit, jobs).await?;

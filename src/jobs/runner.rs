@@ -31,8 +31,8 @@ pub struct Runner {
 
 impl Runner {
     /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months,
-    /// charges burst, issues invoices, asks payment providers, looks for deposits and holds providers' movements against the ledger: they may take
-    /// long, and nothing else waits for them.
+    /// charges burst, issues invoices, asks payment providers, looks for deposits and holds providers' movements against the
+    /// ledger: they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let duties: &[Duty] = if run_jobs { &Duty::ALL } else { &[Duty::Clock] };

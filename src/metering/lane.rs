@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use super::MeterError;
 use crate::clock::Clock;
 use crate::domain::usage::{Fault, Outcome};
-use crate::engine::LaneState;
+use crate::engine::{LaneState, TRIAL_PAUSE, still_in_the_way};
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 use crate::store::usage::{Mark, Metered, refused_columns, usage_month_make, usage_write};
@@ -24,9 +24,6 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
-/// A lane that could not write and has nothing to do looks so often whether it can.
-const TRIAL_PAUSE: Duration = Duration::from_secs(1);
-const TRIAL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Events with the one who waits for them.
 pub(super) struct Request {
@@ -125,9 +122,7 @@ impl Lane {
                 let mut session = Session::new(self.database.trial_connection().await?);
                 session.write(std::slice::from_ref(&event), &self.clock).await.map(drop)
             };
-            let tried =
-                tokio::time::timeout(TRIAL_TIME_MAX, trying).await.unwrap_or_else(|_| Err(no_answer()));
-            match tried.err().filter(StoreError::is_of_the_machinery) {
+            match still_in_the_way(trying).await {
                 Some(error) => return self.state.failed(event.event.account, &error),
                 None => drop(self.trials.remove(&month)),
             }
@@ -182,7 +177,7 @@ impl Lane {
                 Some(Written::Mark(Mark::Held(payload))) => Some(*payload),
                 Some(Written::Refused(fault)) => return Ok(Outcome::Rejected(fault.to_string())),
                 Some(Written::Failed(error)) => return Err(error.clone().into()),
-                None => return Err(no_answer().into()),
+                None => return Err(StoreError::no_answer().into()),
             };
             Ok(if counted == Some(payload) {
                 Outcome::Duplicate
@@ -233,7 +228,10 @@ impl Lane {
         if self.trials.is_empty() {
             self.state.wrote();
         }
-        written.into_iter().map(|slot| slot.unwrap_or_else(|| Written::Failed(no_answer()))).collect()
+        written
+            .into_iter()
+            .map(|slot| slot.unwrap_or_else(|| Written::Failed(StoreError::no_answer())))
+            .collect()
     }
 
     fn note_failure(&mut self, month: NaiveDate, first: Option<&Metered>, error: &StoreError) {
@@ -331,13 +329,9 @@ impl Lane {
                 *session = Some(live);
                 outcome
             }
-            Err(_) => Err(no_answer()),
+            Err(_) => Err(StoreError::no_answer()),
         }
     }
-}
-
-fn no_answer() -> StoreError {
-    StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
 /// What became of an event in the database.

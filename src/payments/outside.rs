@@ -253,6 +253,7 @@ impl Cashier {
         metrics::counter!("abacus_payments_unmatched_total", "kind" => kind.code()).increment(1);
         tracing::error!(%provider, %reference, %kind, %payment, %amount, %currency, %status, %why,
             "a payment provider and the ledger do not say alike");
+        let name = (provider.clone(), reference.clone());
         if unmatched.account.is_some() {
             let message = format!(
                 "{} {reference} of {amount} {currency} at {provider} ({status}) bears {payment}: {why}.",
@@ -262,12 +263,10 @@ impl Cashier {
                     OutsideKind::Dispute => "The dispute",
                 }
             );
-            let (provider, reference) = (provider.clone(), reference.clone());
-            let told = UnmatchedTold { provider, reference, message };
+            let told = UnmatchedTold { name, message };
             return Ok(self.submit(*payment, Action::TellUnmatched(told), Urgency::Job).await.map(drop)?);
         }
         let conn = self.database.connection().await?;
-        let name = (provider.clone(), reference.clone());
         Ok(reconciliations::unmatched_told(&conn, &BTreeSet::from([name])).await?)
     }
 

@@ -28,6 +28,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// It says nothing at all.
+    pub fn no_answer() -> Self {
+        Self::Unavailable("the database did not answer in time".to_owned())
+    }
+
     /// Whether the fault is the machinery's, whatever was asked: the same may succeed once that is mended.
     pub fn is_of_the_machinery(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Broken(_))

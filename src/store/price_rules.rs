@@ -11,7 +11,8 @@ use super::error::StoreError;
 use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::statement::{Columns, Statement};
 use super::{Conn, accounts, execute, keys, rows, select_from};
-use crate::domain::command::{Answer, Fingerprints, Mutation};
+use crate::domain::command::{Answer, Mutation};
+use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{AccountId, PriceDefinitionId};
 use crate::domain::ledger::Hash;
 use crate::domain::price_rule::{

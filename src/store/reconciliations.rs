@@ -10,9 +10,9 @@ use super::error::StoreError;
 use super::rows::{PaymentRow, UnmatchedRow};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
-use crate::domain::book::ReversalName;
 use crate::domain::ids::{OwnedId, PaymentId};
 use crate::domain::payment::Payment;
+use crate::domain::reversal::ProviderReference;
 use crate::domain::unmatched::Unmatched;
 
 /// Keeps what does not match, or how it stands now; answers whether operators were told of it.
@@ -48,7 +48,7 @@ pub async fn unmatched_keep(mut conn: Conn<'_>, unmatched: &Unmatched) -> Result
 }
 
 /// Operators were told of these, or nobody can be.
-pub async fn unmatched_told(conn: Conn<'_>, names: &BTreeSet<ReversalName>) -> Result<(), StoreError> {
+pub async fn unmatched_told(conn: Conn<'_>, names: &BTreeSet<ProviderReference>) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<Text, _>("provider", names.iter().map(|(provider, _)| provider.clone()))
         .column::<Text, _>("reference", names.iter().map(|(_, reference)| reference.clone()))
@@ -59,8 +59,8 @@ pub async fn unmatched_told(conn: Conn<'_>, names: &BTreeSet<ReversalName>) -> R
 /// Those of these that operators were not told of.
 pub async fn unmatched_untold(
     mut conn: Conn<'_>,
-    names: &[ReversalName],
-) -> Result<BTreeSet<ReversalName>, StoreError> {
+    names: &[ProviderReference],
+) -> Result<BTreeSet<ProviderReference>, StoreError> {
     let statement = Statement::<(Text, Text)>::new("SELECT t.provider, t.reference FROM UNNEST(")
         .value::<Array<Text>, _>(names.iter().map(|(provider, _)| provider.clone()).collect::<Vec<_>>())
         .sql(", ")
@@ -69,7 +69,7 @@ pub async fn unmatched_untold(
             ") k (provider, reference) JOIN unmatched_payments t ON t.provider = k.provider \
          AND t.reference = k.reference AND NOT t.told",
         );
-    let found: Vec<ReversalName> = statement.load(&mut conn).await?;
+    let found: Vec<ProviderReference> = statement.load(&mut conn).await?;
     Ok(found.into_iter().collect())
 }
 

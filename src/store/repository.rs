@@ -1,7 +1,7 @@
 //! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may
 //! not see is absent.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -31,14 +31,15 @@ use super::{
     billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
     payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage,
 };
-use crate::domain::account::Account;
+use crate::domain::account::{Account, SuspendedSpan};
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::billing_run::BillingRun;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::Month;
-use crate::domain::command::{Answer, Fingerprints};
+use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
+use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{
     AccountId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId,
     PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
@@ -808,17 +809,17 @@ impl Repository {
         orders::orders_on_demand(&conn, &[(account, window)]).await
     }
 
-    /// When an account was suspended within a window, and is; nothing of an account that the viewer may not see.
+    /// When an account was suspended within a window; nothing of an account that the viewer may not see.
     pub async fn suspensions(
         &self,
         account: AccountId,
         window: Month,
-    ) -> Result<BTreeSet<Month>, StoreError> {
-        let Some(found) = self.account(account).await? else { return Ok(BTreeSet::new()) };
+    ) -> Result<Vec<SuspendedSpan>, StoreError> {
+        if self.account(account).await?.is_none() {
+            return Ok(Vec::new());
+        }
         let conn = self.store.database.connection().await?;
-        let over = suspensions::spans_overlapping(&conn, &[(account, window)]).await?;
-        let is_now = found.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
-        Ok(over.into_iter().map(|span| Month { start: span.from, end: span.to }).chain(is_now).collect())
+        suspensions::spans_overlapping(&conn, &[(account, window)]).await
     }
 
     /// What was reported of all resources of an account; nothing of an account that the viewer may not see.

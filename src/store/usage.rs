@@ -312,8 +312,8 @@ pub struct MeteredAccount {
 
 pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
     type Found = (i64, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-    type Columns = (BigInt, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
-    let statement = Statement::<Columns>::new(
+    type Asked = (BigInt, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
+    let statement = Statement::<Asked>::new(
         "SELECT id, time_zone, created_at, \
          CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END, closed_until \
          FROM accounts WHERE id = ANY(",

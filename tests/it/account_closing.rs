@@ -2,21 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::monthly_bills::{amount, bills, event, price, report};
+use crate::monthly_bills::{amount, bills, event, price, report, set};
 use crate::support::life::Life;
-
-async fn set_prices(life: &Life, infos: Value) {
-    let input =
-        json!({ "accountId": life.account, "idempotencyKey": "prices", "allowPast": true, "infos": infos });
-    life.operator.mutate("setPrices", "SetPricesInput", input, "rules { id }").await;
-}
-
-async fn set(life: &Life, input: Value) -> Value {
-    let mut whole = json!({ "accountId": life.account });
-    whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
-    let fields = "account { status balance { amount } notices { kind message } }";
-    life.operator.mutate("updateAccount", "UpdateAccountInput", whole, fields).await
-}
 
 fn pay_out(life: &Life, more: Value) -> Value {
     let key = uuid::Uuid::new_v4().to_string();
@@ -43,7 +30,7 @@ async fn closing_bills_what_was_used_pays_it_from_the_balance_and_leaves_the_res
     report(&life, &[event("2", "transfer_out", "5", "2026-04-02T00:00:00Z")]).await;
     life.advance("2026-04-03T10:00:00Z").await;
 
-    let closed = set(&life, json!({ "status": "CLOSED", "reason": "moved away" })).await;
+    let closed = life.update(json!({ "status": "CLOSED", "reason": "moved away" })).await;
     // 1000 − 40 − 10 − 2 × 5 − 10 hours.
     assert_eq!(closed["account"]["balance"]["amount"], "930.00");
     assert_eq!(
@@ -98,7 +85,7 @@ async fn a_closed_account_that_owes_takes_what_is_open_and_no_more() {
     let life = Life::begin("2026-03-05T00:00:00Z", "1").await;
     price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "2")]).await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-04T00:00:00Z")]).await;
-    set(&life, json!({ "status": "CLOSED" })).await;
+    life.update(json!({ "status": "CLOSED" })).await;
     let bill = bills(&life.customer).await[0].clone();
     assert_eq!((amount(&bill).to_string().as_str(), &bill["status"]), ("40.00", &json!("UNPAID")));
     assert_eq!(bill["dueAt"], "2026-03-05T00:00:00Z");
@@ -140,11 +127,11 @@ async fn a_bill_that_was_overdue_when_an_account_was_closed_is_paid_when_it_is_o
     price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "2")]).await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-04T00:00:00Z")]).await;
     life.advance("2026-05-02T00:00:00Z").await;
-    set(&life, json!({ "status": "CLOSED" })).await;
+    life.update(json!({ "status": "CLOSED" })).await;
     life.advance("2026-06-02T00:00:00Z").await;
     let credit = json!({ "accountId": life.account, "amount": "1000", "reason": "a gift", "force": true, "idempotencyKey": "a" });
     life.operator.mutate("adjustBalance", "AdjustBalanceInput", credit, "transaction { id }").await;
-    let opened = set(&life, json!({ "status": "ACTIVE" })).await;
+    let opened = life.update(json!({ "status": "ACTIVE" })).await;
     assert_eq!(opened["account"]["status"], "ACTIVE");
     assert_eq!(opened["account"]["balance"]["amount"], "960.00");
     assert_eq!(bills(&life.customer).await[0]["status"], "PAID");
@@ -156,10 +143,10 @@ async fn months_go_on_where_an_account_was_closed_when_it_is_opened_again() {
     price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "1")]).await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-04T00:00:00Z")]).await;
     life.advance("2026-03-10T12:00:00Z").await;
-    set(&life, json!({ "status": "CLOSED" })).await;
+    life.update(json!({ "status": "CLOSED" })).await;
     assert_eq!(life.balance().await, "80.00");
     life.advance("2026-03-12T00:00:00Z").await;
-    set(&life, json!({ "status": "ACTIVE" })).await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     report(&life, &[event("2", "transfer_out", "7", "2026-03-11T23:00:00Z")]).await;
     // What was used before the account was closed, and told only now, is part of the month as well.
     report(&life, &[event("3", "transfer_out", "5", "2026-03-04T12:00:00Z")]).await;
@@ -180,16 +167,16 @@ async fn what_costs_once_a_month_costs_once_though_the_account_was_closed_within
     let infos: Vec<Value> = [base, package]
         .map(|definition| json!({ "effectiveFrom": "2026-03-01T00:00:00Z", "definition": definition }))
         .to_vec();
-    set_prices(&life, json!(infos)).await;
+    set(&life, Some(&life.account), json!(infos)).await;
     let by_the_hour = life.plan("By the hour", "C", "1", "HOUR").await;
     life.buy(&by_the_hour, json!({})).await;
     report(&life, &[event("1", "transfer_out", "18", "2026-03-04T00:00:00Z")]).await;
     life.advance("2026-03-05T10:00:00Z").await;
-    set(&life, json!({ "status": "CLOSED" })).await;
+    life.update(json!({ "status": "CLOSED" })).await;
     // 10, a flat fee of 3 and 3 × 2 for usage, and 10 hours.
     assert_eq!(life.balance().await, "971.00");
     life.advance("2026-03-08T00:00:00Z").await;
-    set(&life, json!({ "status": "ACTIVE" })).await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     report(&life, &[event("2", "transfer_out", "1", "2026-03-04T12:00:00Z")]).await;
     report(&life, &[event("3", "transfer_out", "6", "2026-03-07T23:00:00Z")]).await;
     life.buy(&by_the_hour, json!({})).await;
@@ -233,7 +220,7 @@ async fn an_account_may_move_to_another_zone_as_it_is_closed() {
     let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
     price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "1")]).await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-04T00:00:00Z")]).await;
-    set(&life, json!({ "status": "CLOSED", "timeZone": "Asia/Shanghai" })).await;
+    life.update(json!({ "status": "CLOSED", "timeZone": "Asia/Shanghai" })).await;
     assert_eq!(life.balance().await, "80.00");
 }
 
@@ -243,7 +230,7 @@ async fn usage_of_before_the_end_that_comes_after_it_is_billed() {
     price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "1")]).await;
     report(&life, &[event("0", "transfer_out", "0", "2026-03-04T11:00:00Z")]).await;
     life.advance("2026-03-10T12:00:00Z").await;
-    set(&life, json!({ "status": "CLOSED" })).await;
+    life.update(json!({ "status": "CLOSED" })).await;
     life.advance("2026-03-10T14:00:00Z").await;
     report(&life, &[event("1", "transfer_out", "20", "2026-03-10T11:00:00Z")]).await;
     let after = json!({ "events": [event("2", "transfer_out", "5", "2026-03-10T12:30:00Z")] });
@@ -258,6 +245,6 @@ async fn usage_of_before_the_end_that_comes_after_it_is_billed() {
     assert_eq!(life.advance("2026-05-01T00:00:00Z").await.get("MONTH_CORRECTION"), None);
     assert_eq!(life.balance().await, "80.00");
     // What is used once it is open again counts at once.
-    set(&life, json!({ "status": "ACTIVE" })).await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     report(&life, &[event("3", "transfer_out", "1", "2026-05-01T00:00:00Z")]).await;
 }

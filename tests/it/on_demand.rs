@@ -70,8 +70,7 @@ async fn what_runs_on_demand_is_suspended_with_its_account_not_charged_and_ends_
     // Suspended on the 23rd at 01:00, after 73 hours.
     life.advance("2026-04-24T00:00:00Z").await;
     assert_eq!(state().await, "SUSPENDED");
-    let lift = json!({ "accountId": life.account, "status": "ACTIVE" });
-    life.operator.mutate("updateAccount", "UpdateAccountInput", lift.clone(), "account { status }").await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     assert_eq!(state().await, "ACTIVE");
     // It runs for the seven days of the operator's word, and then stands still again.
     life.advance("2026-05-01T02:00:00Z").await;
@@ -100,14 +99,9 @@ async fn what_is_free_by_the_hour_and_what_counts_again_at_once_stop_with_their_
     let state = async || life.order(&order).await["state"].clone();
     life.advance("2026-04-24T00:00:00Z").await;
     assert_eq!(state().await, "SUSPENDED");
-    let set = async |input: Value| {
-        let mut whole = json!({ "accountId": life.account });
-        whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
-        life.operator.mutate("updateAccount", "UpdateAccountInput", whole, "account { status }").await
-    };
-    set(json!({ "status": "ACTIVE" })).await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     assert_eq!(state().await, "ACTIVE");
-    assert_eq!(set(json!({ "suspensionHeldUntil": null })).await["account"]["status"], "SUSPENDED");
+    assert_eq!(life.update(json!({ "suspensionHeldUntil": null })).await["account"]["status"], "SUSPENDED");
     assert_eq!(state().await, "SUSPENDED");
     assert_eq!(life.advance("2026-05-01T00:00:00Z").await.get("ORDER_END"), Some(&(1, 0)));
 }
@@ -117,14 +111,10 @@ async fn an_operators_suspension_stops_what_runs_on_demand_and_lifting_it_lets_i
     let life = Life::begin("2026-03-01T00:00:00Z", "100").await;
     let plan = by_the_hour(&life, "1.00", None).await;
     let order = life.buy(&plan, json!({})).await["order"]["id"].clone();
-    let set = async |status: &str| {
-        let input = json!({ "accountId": life.account, "status": status });
-        life.operator.mutate("updateAccount", "UpdateAccountInput", input, "account { status }").await;
-    };
     life.advance("2026-03-01T10:00:00Z").await;
-    set("SUSPENDED").await;
+    life.update(json!({ "status": "SUSPENDED" })).await;
     life.advance("2026-03-02T10:00:00Z").await;
-    set("ACTIVE").await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     life.advance("2026-03-02T15:00:00Z").await;
     let soon = "{ account { forecast { soFar { amount } } } }";
     let data = life.customer.data(soon).await;

@@ -21,14 +21,6 @@ async fn stands(life: &Life) -> (Value, Value) {
     (data["account"]["status"].clone(), bills(&life.customer).await[0]["status"].clone())
 }
 
-async fn set(life: &Life, input: Value) -> Value {
-    let mut whole = json!({ "accountId": life.account });
-    whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
-    let fields =
-        "account { status name externalId timeZone balance { amount creditLimit } manager { name } }";
-    life.operator.mutate("updateAccount", "UpdateAccountInput", whole, fields).await
-}
-
 async fn refused(life: &Life, input: Value) -> (String, String) {
     let mut whole = json!({ "accountId": life.account });
     whole.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
@@ -38,7 +30,7 @@ async fn refused(life: &Life, input: Value) -> (String, String) {
 #[tokio::test]
 async fn a_higher_credit_limit_pays_what_is_overdue_at_once() {
     let life = overdue().await;
-    let raised = set(&life, json!({ "creditLimit": "500" })).await;
+    let raised = life.update(json!({ "creditLimit": "500" })).await;
     assert_eq!(raised["account"]["balance"], json!({ "amount": "-40.00", "creditLimit": "500.00" }));
     assert_eq!(stands(&life).await, (json!("ACTIVE"), json!("PAID")));
 }
@@ -46,30 +38,30 @@ async fn a_higher_credit_limit_pays_what_is_overdue_at_once() {
 #[tokio::test]
 async fn a_suspension_that_is_lifted_stays_lifted_for_seven_days_or_as_long_as_is_said() {
     let life = overdue().await;
-    set(&life, json!({ "status": "ACTIVE", "reason": "they called" })).await;
+    life.update(json!({ "status": "ACTIVE", "reason": "they called" })).await;
     life.advance("2026-05-01T23:59:59Z").await;
     assert_eq!(stands(&life).await, (json!("ACTIVE"), json!("OVERDUE")));
     let ran = life.advance("2026-05-02T00:00:00Z").await;
     assert_eq!(ran.get("HOLD_END"), Some(&(1, 0)));
     assert_eq!(stands(&life).await, (json!("SUSPENDED"), json!("OVERDUE")));
-    set(&life, json!({ "status": "ACTIVE", "suspensionHeldUntil": "2026-06-15T00:00:00Z" })).await;
+    life.update(json!({ "status": "ACTIVE", "suspensionHeldUntil": "2026-06-15T00:00:00Z" })).await;
     life.advance("2026-06-14T00:00:00Z").await;
     assert_eq!(stands(&life).await.0, "ACTIVE");
-    set(&life, json!({ "suspensionHeldUntil": "2026-06-20T00:00:00Z" })).await;
+    life.update(json!({ "suspensionHeldUntil": "2026-06-20T00:00:00Z" })).await;
     life.advance("2026-06-19T00:00:00Z").await;
     assert_eq!(stands(&life).await.0, "ACTIVE");
     life.advance("2026-06-20T00:00:00Z").await;
     assert_eq!(stands(&life).await.0, "SUSPENDED");
-    set(&life, json!({ "status": "ACTIVE" })).await;
-    set(&life, json!({ "suspensionHeldUntil": null })).await;
+    life.update(json!({ "status": "ACTIVE" })).await;
+    life.update(json!({ "suspensionHeldUntil": null })).await;
     assert_eq!(stands(&life).await.0, "SUSPENDED");
 }
 
 #[tokio::test]
 async fn a_debit_that_is_forced_suspends_whatever_an_operator_holds_off() {
     let life = Life::begin("2026-03-05T00:00:00Z", "10").await;
-    set(&life, json!({ "status": "SUSPENDED" })).await;
-    set(&life, json!({ "status": "ACTIVE" })).await;
+    life.update(json!({ "status": "SUSPENDED" })).await;
+    life.update(json!({ "status": "ACTIVE" })).await;
     let debit = json!({ "accountId": life.account, "amount": "-50", "reason": "r", "force": true, "idempotencyKey": "k" });
     let done = life.operator.mutate("adjustBalance", "AdjustBalanceInput", debit, "account { status }").await;
     assert_eq!(done["account"]["status"], "SUSPENDED");
@@ -86,7 +78,7 @@ async fn a_hold_that_means_nothing_is_refused() {
     ] {
         assert_eq!(refused(&life, input).await, (code.to_owned(), path.clone()));
     }
-    set(&life, json!({ "status": "SUSPENDED", "reason": "a look is needed" })).await;
+    life.update(json!({ "status": "SUSPENDED", "reason": "a look is needed" })).await;
     for (until, code) in [("2026-03-05T00:00:00Z", "INVALID"), ("2027-03-07T00:00:00Z", "OUT_OF_RANGE")] {
         let input = json!({ "status": "ACTIVE", "suspensionHeldUntil": until });
         assert_eq!(refused(&life, input).await, (code.to_owned(), path.clone()));
@@ -132,14 +124,14 @@ async fn money_that_comes_in_renews_what_waited_for_it_what_ends_first_first() {
 async fn null_clears_and_absence_leaves_in_an_update_of_an_account() {
     let life = Life::begin("2026-03-05T00:00:00Z", "10").await;
     let manager = json!({ "name": "Li", "email": "li@example.org" });
-    set(&life, json!({ "creditLimit": "100", "externalId": "crm-1", "manager": manager })).await;
-    let left = set(&life, json!({ "name": "Renamed" })).await["account"].clone();
+    life.update(json!({ "creditLimit": "100", "externalId": "crm-1", "manager": manager })).await;
+    let left = life.update(json!({ "name": "Renamed" })).await["account"].clone();
     assert_eq!(
         left,
         json!({ "status": "ACTIVE", "name": "Renamed", "externalId": "crm-1", "timeZone": "UTC",
             "balance": { "amount": "10.00", "creditLimit": "100.00" }, "manager": { "name": "Li" } })
     );
-    let cleared = set(&life, json!({ "creditLimit": null, "externalId": null, "manager": null })).await;
+    let cleared = life.update(json!({ "creditLimit": null, "externalId": null, "manager": null })).await;
     assert_eq!(
         cleared["account"],
         json!({ "status": "ACTIVE", "name": "Renamed", "externalId": null, "timeZone": "UTC",
@@ -157,7 +149,7 @@ async fn periods_stay_as_they_were_cut_when_the_zone_changes() {
     let life = Life::with("2026-03-01T02:00:00Z", "600", zone).await;
     let plan = life.plan("Server", "C", "100", "MONTH").await;
     let order = life.buy(&plan, json!({ "instalments": 6 })).await["order"]["id"].clone();
-    set(&life, json!({ "timeZone": "America/Los_Angeles" })).await;
+    life.update(json!({ "timeZone": "America/Los_Angeles" })).await;
     for (seq, paid) in [(1, 1), (2, 2), (3, 3)] {
         let at = format!("2026-{:02}-01T02:00:00Z", 2 + seq);
         if seq > 1 {

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use super::{Decision, Made, renewal, require_payable_in};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Change, Gain, ReversalName};
+use crate::domain::book::{Book, Catalogue, Change, Gain};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Answer, Command, Done, Outcome};
 use crate::domain::ids::{
@@ -26,7 +26,7 @@ use crate::domain::plan::Plan;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::record::Record;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::reversal::Reversal;
+use crate::domain::reversal::{ProviderReference, Reversal};
 use crate::domain::transaction::{Direction, Movement, Transaction};
 
 /// What a decision has come to so far. A copy of it can be given up.
@@ -219,12 +219,11 @@ impl<'a> Draft<'a> {
     }
 
     pub fn put_reversal(&mut self, reversal: Reversal) {
-        let name = (reversal.told.provider.clone(), reversal.told.reference.clone());
-        self.gain.reversals.insert(name, Arc::new(reversal));
+        self.gain.reversals.insert(reversal.name(), Arc::new(reversal));
     }
 
     /// Whether operators are to be told of what does not match: they are not told again.
-    pub fn tell_once(&mut self, name: ReversalName) -> bool {
+    pub fn tell_once(&mut self, name: ProviderReference) -> bool {
         self.book.untold.contains(&name) && self.gain.told.insert(name)
     }
 

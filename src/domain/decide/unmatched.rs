@@ -7,9 +7,9 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
 
 pub(super) fn tell(draft: &mut Draft<'_>, unmatched: &UnmatchedTold) -> Result<Made, Refusal> {
-    let name = (unmatched.provider.clone(), unmatched.reference.clone());
-    if draft.tell_once(name) {
-        draft.notify(NoticeKind::PaymentUnmatched, unmatched.message.clone(), unmatched.reference.clone())?;
+    if draft.tell_once(unmatched.name.clone()) {
+        let (_, reference) = &unmatched.name;
+        draft.notify(NoticeKind::PaymentUnmatched, unmatched.message.clone(), reference.clone())?;
     }
     Ok(Made::default())
 }

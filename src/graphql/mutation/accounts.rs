@@ -17,7 +17,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::AccountStatus;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
-use crate::graphql::input::{changed, input_account, input_id, known_currency, optional};
+use crate::graphql::input::{changed, input_account, input_id, known_currency, optional, or_cleared};
 use crate::graphql::payload::{answer, submit_repeatable};
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session};
@@ -254,18 +254,6 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
                 return Ok(done?.account);
             }
         }
-    }
-}
-
-/// What is to be set, or cleared.
-fn or_cleared<T, U>(
-    value: MaybeUndefined<T>,
-    check: impl FnOnce(T) -> Result<U, Refusal>,
-) -> Result<Option<Option<U>>, Refusal> {
-    match value {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Null => Ok(Some(None)),
-        MaybeUndefined::Value(value) => Ok(Some(Some(check(value)?))),
     }
 }
 

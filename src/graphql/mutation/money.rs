@@ -193,7 +193,8 @@ impl MoneyMutation {
     }
 
     /// Puts money on a balance. It then pays the open bills that are due, oldest first, up to the first that it does not
-    /// cover, and tries the renewals that wait for money. A closed account takes what is open. The transaction's balanceAfter is before these payments, the account after them.
+    /// cover, and tries the renewals that wait for money. A closed account takes what is open. The transaction's
+    /// balanceAfter is before these payments, the account after them.
     async fn recharge(
         &self,
         ctx: &Context<'_>,

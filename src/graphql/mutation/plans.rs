@@ -14,7 +14,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{changed, input_id, known_currency, optional};
+use crate::graphql::input::{changed, input_id, known_currency, optional, or_cleared};
 use crate::graphql::payload::answer;
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
@@ -94,7 +94,8 @@ pub struct RetirePlanPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What is to change of a plan; what is absent stays, and null is refused where nothing can be taken away. Orders keep what they were bought at until they renew.
+/// What is to change of a plan; what is absent stays, and null is refused where nothing can be taken away. Orders keep what
+/// they were bought at until they renew.
 #[derive(InputObject)]
 pub struct UpdatePlanInput {
     /// The plan.
@@ -223,11 +224,7 @@ async fn update_plan(session: &Session, input: UpdatePlanInput) -> MutationResul
             text::free_text("description", text)
         })?,
         price: changed("price", input.price)?.map(new_price).transpose()?,
-        once_price: match input.once_price {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(once) => Some(Some(new_once_price(once)?)),
-        },
+        once_price: or_cleared(input.once_price, new_once_price)?,
     };
     let updated = session.repository().plan_update(id, patch).await?;
     Ok(updated.ok_or_else(not_found)?)

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
-use crate::domain::command::{Fingerprints, fingerprint};
+use crate::domain::fingerprint::{Fingerprints, fingerprint};
 use crate::domain::ids::{AccountId, PriceRuleId};
 use crate::domain::plan::Resource as DomainResource;
 use crate::domain::price_rule::{

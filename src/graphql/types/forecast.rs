@@ -49,7 +49,7 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
     let month = RunningMonth {
         reports,
         on_demand,
-        standstill: Standstill { closed_at: account.closed_at, suspended },
+        standstill: Standstill::of(account, suspended),
         own: own.unwrap_or_default(),
         defaults: defaults.unwrap_or_default(),
         currency,

@@ -1,15 +1,15 @@
 //! Reads what accounts used in a month, and rates it. No account is locked: the engine decides later whether what was read
 //! still holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::super::JobContext;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, SuspendedSpan};
 use crate::domain::closing::{ClosedMonth, Month, RatedMonth, Standstill, rate_on_demand, rate_usage};
 use crate::domain::ids::{AccountId, BillId};
 use crate::domain::money::{Currency, CurrencyCode, OutOfRange};
@@ -163,8 +163,8 @@ struct Gathered {
     summed: BTreeMap<String, (Aggregation, Vec<Option<Decimal>>)>,
     gauges: Vec<GaugeUsage>,
     on_demand: Vec<Order>,
-    /// When the account was suspended; read where there are orders on demand.
-    suspended: BTreeSet<Month>,
+    /// The account's suspensions that are over; read where there are orders on demand.
+    suspended: Vec<SuspendedSpan>,
     version: i64,
     resource_type: String,
     failed: Option<Unrated>,
@@ -193,7 +193,7 @@ async fn begin(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, 
             summed: BTreeMap::new(),
             gauges: Vec::new(),
             on_demand: Vec::new(),
-            suspended: BTreeSet::new(),
+            suspended: Vec::new(),
             version: 0,
             resource_type: String::new(),
             failed: None,
@@ -296,7 +296,7 @@ async fn add_orders(
     Ok(())
 }
 
-/// When the accounts of orders on demand were suspended, and are.
+/// When the accounts of orders on demand were suspended.
 async fn add_suspensions(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreError> {
     let with_orders = gathered.iter().filter(|month| !month.on_demand.is_empty());
     let windows: Vec<(AccountId, Month)> =
@@ -304,15 +304,12 @@ async fn add_suspensions(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<()
     if windows.is_empty() {
         return Ok(());
     }
-    let mut spans: HashMap<AccountId, BTreeSet<Month>> = HashMap::new();
+    let mut spans: HashMap<AccountId, Vec<SuspendedSpan>> = HashMap::new();
     for span in suspensions::spans_overlapping(conn, &windows).await? {
-        spans.entry(span.account).or_default().insert(Month { start: span.from, end: span.to });
+        spans.entry(span.account).or_default().push(span);
     }
     for month in gathered.iter_mut() {
-        let account = &month.wanted.account;
-        let is_now = account.suspended_at.map(|start| Month { start, end: DateTime::<Utc>::MAX_UTC });
-        let over = spans.get(&account.id).into_iter().flatten().copied();
-        month.suspended = over.chain(is_now).collect();
+        month.suspended = spans.get(&month.wanted.account.id).cloned().unwrap_or_default();
     }
     Ok(())
 }
@@ -356,7 +353,7 @@ impl Gathered {
         let currency = self.currency.ok_or(Unrated::UnknownCurrency(self.wanted.account.currency))?;
         let ToRate { month, period, revision, bill, .. } = self.wanted;
         let closed_at = self.wanted.account.closed_at;
-        let standstill = Standstill { closed_at, suspended: self.suspended.clone() };
+        let standstill = Standstill::of(&self.wanted.account, self.suspended.iter().copied());
         let mut on_demand = Vec::new();
         for order in &self.on_demand {
             on_demand.extend(rate_on_demand(order, month, &standstill, &currency)?);

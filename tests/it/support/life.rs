@@ -56,6 +56,16 @@ impl Life {
         self.customer.mutate("checkout", "CheckoutInput", input, fields).await
     }
 
+    /// Has an operator change the account.
+    pub async fn update(&self, change: Value) -> Value {
+        let mut input = json!({ "accountId": self.account });
+        input.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let fields =
+            "account { status name externalId timeZone balance { amount creditLimit } manager { name }
+            notices { kind message } }";
+        self.operator.mutate("updateAccount", "UpdateAccountInput", input, fields).await
+    }
+
     /// Moves the clock, and answers the jobs that ran on the way, but for the issuing of invoices, which comes with every month
     /// in which something was paid.
     pub async fn advance(&self, to: &str) -> Jobs {
