@@ -129,13 +129,13 @@ async fn null_clears_and_absence_leaves_in_an_update_of_an_account() {
     assert_eq!(
         left,
         json!({ "status": "ACTIVE", "name": "Renamed", "externalId": "crm-1", "timeZone": "UTC",
-            "balance": { "amount": "10.00", "creditLimit": "100.00" }, "manager": { "name": "Li" } })
+            "balance": { "amount": "10.00", "creditLimit": "100.00" }, "manager": { "name": "Li" }, "notices": [] })
     );
     let cleared = life.update(json!({ "creditLimit": null, "externalId": null, "manager": null })).await;
     assert_eq!(
         cleared["account"],
         json!({ "status": "ACTIVE", "name": "Renamed", "externalId": null, "timeZone": "UTC",
-            "balance": { "amount": "10.00", "creditLimit": null }, "manager": null })
+            "balance": { "amount": "10.00", "creditLimit": null }, "manager": null, "notices": [] })
     );
     for field in ["name", "timeZone", "status"] {
         let refusal = refused(&life, json!({ field: null })).await;
