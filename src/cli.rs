@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, ServeArgs,
+    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, Secret, ServeArgs,
     TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
 };
 use crate::demo;
@@ -21,13 +21,15 @@ use crate::domain::policies::Policies;
 use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
-use crate::graphql::sdl;
+use crate::graphql::{Limits, sdl};
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
 use crate::payments::stripe::ConfigError;
 use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConfig, WrittenSettings};
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::{kept_secret, signing_secret};
-use crate::server::{JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month};
+use crate::server::{
+    ConnectionLimits, JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month,
+};
 use crate::store::database::Database;
 use crate::store::migrations;
 use crate::telemetry;
@@ -69,8 +71,8 @@ struct Db {
 
 impl Db {
     async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
-        if let Some(url) = &global.database_url {
-            return Ok(Self { url: url.clone(), private: None });
+        if let Some(url) = global.database_url.as_ref().map(Secret::expose) {
+            return Ok(Self { url: url.to_owned(), private: None });
         }
         let (data_dir, data_dir_is_default) = global.data_dir();
         let options = private_pg::Options { data_dir, data_dir_is_default, settings: Vec::new(), lock: true };
@@ -121,18 +123,28 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         },
         currencies,
         connections_max: args.connections,
+        clients: ConnectionLimits {
+            in_all: usize::try_from(args.clients)?,
+            of_address: usize::try_from(args.clients_per_address)?,
+            ..ConnectionLimits::default()
+        },
+        limits: Limits { query_bytes_max: usize::try_from(args.query_bytes_max)?, ..Limits::default() },
         engine: EngineConfig {
             lanes: usize::from(args.lanes),
             policies: policies(&args.payments),
             ..EngineConfig::default()
         },
         stripe,
-        stripe_webhook_secrets: args.payments.stripe_webhook_secrets.clone(),
+        stripe_webhook_secrets: exposed(&args.payments.stripe_webhook_secrets),
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), secret.clone())
     };
     let outcome = run_server(config, port, &db, &secret).await;
     db.close().await;
     outcome
+}
+
+fn exposed(secrets: &[Secret]) -> Vec<String> {
+    secrets.iter().map(|secret| secret.expose().to_owned()).collect()
 }
 
 fn policies(args: &PaymentArgs) -> Policies {
@@ -146,7 +158,7 @@ fn of_setting<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> Failure
 
 /// How Stripe is reached, if it is; what cannot be right is refused before anything is begun.
 fn stripe(args: &PaymentArgs, sandbox: bool) -> Result<Option<StripeConfig>, Failure> {
-    if !args.stripe_webhook_secrets.iter().all(|secret| is_stripe_webhook_secret(secret)) {
+    if !args.stripe_webhook_secrets.iter().all(|secret| is_stripe_webhook_secret(secret.expose())) {
         return Err(
             "ABACUS_STRIPE_WEBHOOK_SECRETS: the secret of an endpoint such as whsec_… is expected".into()
         );
@@ -155,8 +167,8 @@ fn stripe(args: &PaymentArgs, sandbox: bool) -> Result<Option<StripeConfig>, Fai
     if let Some(Err(error)) = return_url.as_deref().map(Url::parse) {
         return Err(of_setting("ABACUS_STRIPE_RETURN_URL")(error));
     }
-    let Some(key) = args.stripe_key.clone() else { return Ok(None) };
-    if !is_stripe_key(&key) {
+    let Some(key) = args.stripe_key.as_ref().map(Secret::expose) else { return Ok(None) };
+    if !is_stripe_key(key) {
         let expected = "a secret key such as sk_test_…, sk_live_… or rk_… is expected";
         return Err(format!("ABACUS_STRIPE_KEY: {expected}").into());
     }
@@ -228,13 +240,13 @@ const JOB_CONNECTIONS: u32 = 3;
 
 async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
-    let Some(url) = &global.database_url else {
+    let Some(url) = global.database_url.as_ref().map(Secret::expose) else {
         return Err(
             "jobs run beside a server on a DATABASE_URL; with the private PostgreSQL `serve` runs them"
                 .into(),
         );
     };
-    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.clone(), Vec::new());
+    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.to_owned(), Vec::new());
     let config = ServerConfig {
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
@@ -264,8 +276,10 @@ async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
     telemetry::start(false);
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let db = Db::open(global).await?;
+    let sandbox = args.sandbox || db.private.is_some();
     let config = ServerConfig {
-        clock: clock(args.sandbox || db.private.is_some()),
+        clock: clock(sandbox),
+        sandbox,
         currencies,
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), Vec::new())
     };
@@ -409,11 +423,11 @@ fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {
 
 /// The secret that was given.
 fn given_secret(global: &GlobalArgs) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(secret) = &global.jwt_secret else { return Ok(None) };
+    let Some(secret) = global.jwt_secret.as_ref().map(Secret::expose) else { return Ok(None) };
     if secret.len() < SECRET_BYTES_MIN {
         return Err(format!("ABACUS_JWT_SECRET must be at least {SECRET_BYTES_MIN} bytes long").into());
     }
-    Ok(Some(secret.clone().into_bytes()))
+    Ok(Some(secret.as_bytes().to_vec()))
 }
 
 /// The secret that a server signs with already: one that is made for a token would be no server's.

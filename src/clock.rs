@@ -100,6 +100,11 @@ impl Clock {
 /// The machine's clock, for what the sandbox does not move: how long a token is valid.
 #[allow(clippy::disallowed_methods)]
 pub fn wall() -> DateTime<Utc> {
+    // In a build for tests: a machine whose clock is wrong, by so many seconds.
+    fail::fail_point!("clock-ahead", |seconds| {
+        let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(0);
+        Utc::now().checked_add_signed(TimeDelta::seconds(seconds)).unwrap_or_default()
+    });
     Utc::now()
 }
 

@@ -1,6 +1,7 @@
 //! The command line and the environment.
 
 mod environment;
+mod secrets;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -15,13 +16,14 @@ use url::Url;
 
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
+pub use secrets::Secret;
 
 /// Where data is kept unless something else is said.
 pub const DATA_DIR_DEFAULT: &str = "./data";
 
 /// A GraphQL billing server for cloud providers.
 #[derive(Debug, Parser)]
-#[command(name = "abacus", version, args_conflicts_with_subcommands = true)]
+#[command(name = "abacus", version, args_conflicts_with_subcommands = true, after_help = secrets::HELP)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -34,17 +36,26 @@ pub struct Cli {
 impl Cli {
     /// Reads the command line and the environment. Where either is wrong the process ends with a message that says which.
     pub fn read() -> Self {
-        let error = match Self::try_parse() {
-            Ok(cli) => return cli,
-            Err(error) => error,
-        };
-        let Some(said) = environment::fault(&error, std::env::args_os(), |name| std::env::var_os(name))
-        else {
-            error.exit()
-        };
-        eprintln!("abacus: {said}");
-        std::process::exit(USAGE_FAULT)
+        let variable = |name: &str| std::env::var_os(name);
+        if let Some(said) = secrets::on_the_command_line(std::env::args_os()) {
+            end(&said)
+        }
+        match Self::try_parse() {
+            Ok(mut cli) => match secrets::read_files(&mut cli, &variable) {
+                Ok(()) => cli,
+                Err(said) => end(&said),
+            },
+            Err(error) => match environment::fault(&error, std::env::args_os(), variable) {
+                Some(said) => end(&said),
+                None => error.exit(),
+            },
+        }
     }
+}
+
+fn end(said: &str) -> ! {
+    eprintln!("abacus: {said}");
+    std::process::exit(USAGE_FAULT)
 }
 
 /// As clap ends a process that was called wrongly.
@@ -58,10 +69,9 @@ pub struct GlobalArgs {
     pub data_dir: Option<PathBuf>,
     /// The PostgreSQL to use; without it a private one is started in the data directory
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// Signs and checks tokens (HS256), at least 32 bytes; without it the sandbox makes its own
-    #[arg(long, global = true, env = "ABACUS_JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<String>,
+    pub database_url: Option<Secret>,
+    #[arg(long, global = true, env = "ABACUS_JWT_SECRET", hide = true, hide_env_values = true)]
+    pub jwt_secret: Option<Secret>,
 }
 
 impl GlobalArgs {
@@ -93,23 +103,22 @@ pub enum CliCommand {
 /// Who charges cards.
 #[derive(Debug, Clone, Args)]
 pub struct PaymentArgs {
-    /// Stripe's secret key, sk_… or rk_…; without it cards cannot be charged (in a sandbox, only play cards)
-    #[arg(long, env = "ABACUS_STRIPE_KEY", hide_env_values = true)]
-    pub stripe_key: Option<String>,
+    #[arg(long, env = "ABACUS_STRIPE_KEY", hide = true, hide_env_values = true)]
+    pub stripe_key: Option<Secret>,
     /// Where Stripe's API is, if it is not Stripe itself
     #[arg(long, env = "ABACUS_STRIPE_URL")]
     pub stripe_url: Option<String>,
     /// Where a customer comes back to after authenticating at his bank
     #[arg(long, env = "ABACUS_STRIPE_RETURN_URL")]
     pub stripe_return_url: Option<String>,
-    /// The secret of Stripe's endpoint /webhooks/stripe, whsec_…; may be given again while one takes the place of another
     #[arg(
         long = "stripe-webhook-secret",
         env = "ABACUS_STRIPE_WEBHOOK_SECRETS",
+        hide = true,
         hide_env_values = true,
         value_delimiter = ','
     )]
-    pub stripe_webhook_secrets: Vec<String>,
+    pub stripe_webhook_secrets: Vec<Secret>,
     /// After how many days a prepayment by card that was never bound to an app is given back
     #[arg(long, env = "ABACUS_UNBOUND_REFUND_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
     pub unbound_refund_days: u16,
@@ -153,6 +162,15 @@ pub struct ServeArgs {
     /// Connections for everything else
     #[arg(long, env = "ABACUS_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub connections: u32,
+    /// Clients that may be connected at once
+    #[arg(long, env = "ABACUS_CLIENTS", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub clients: u32,
+    /// Of these from one address, or network of IPv6; behind a proxy all come from its address
+    #[arg(long, env = "ABACUS_CLIENTS_PER_ADDRESS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub clients_per_address: u32,
+    /// How long the text of a query may be, in bytes
+    #[arg(long, env = "ABACUS_QUERY_BYTES_MAX", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(1_024..=1_048_576))]
+    pub query_bytes_max: u32,
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,

@@ -7,7 +7,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Of a build for tests: where trials have it die.
-    let _points = fail::FailScenario::setup();
+    // Of a build for tests alone: where trials have it die.
+    let _points = fail::has_failpoints().then(fail::FailScenario::setup);
     abacus::cli::run(abacus::config::Cli::read()).await
 }

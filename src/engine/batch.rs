@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 
@@ -40,17 +41,26 @@ pub(super) enum Verdict {
     Refused(Refusal),
     /// Another transaction holds the account; to be tried again.
     HeldElsewhere,
+    /// It has waited too long to be carried out.
+    TooLate,
+    /// The account's last entry is dated so, by a machine whose clock was wrong: it is not followed there.
+    AheadOfTime(DateTime<Utc>),
 }
+
+/// So far ahead an account's last entry may be dated: clocks are never quite the same.
+const AHEAD_MAX: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) type Books = BTreeMap<AccountId, Book>;
 
-/// Runs the commands in their order. When it fails nothing has been done, unless the connection was lost at the
-/// commit.
+/// Runs the commands in their order, but those that are late by then. When it fails nothing has been done, unless `commit`
+/// says that the commit was sent.
 pub(super) async fn run(
     connection: &mut AsyncPgConnection,
     (currencies, policies): (&Arc<Currencies>, Policies),
     clock: &Clock,
     commands: &[&Command],
+    is_late: &(dyn Fn(usize) -> bool + Sync),
+    commit: &AtomicBool,
 ) -> Result<Vec<Verdict>, StoreError> {
     connection
         .transaction(async |connection| {
@@ -59,10 +69,16 @@ pub(super) async fn run(
             let accounts = accounts::account_lock(conn, account_numbers(commands)).await?;
             let now = clock.now();
             let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
-            let decided = |command: &&Command| decide_in(&mut books, &catalogue, command, now);
-            let verdicts: Vec<Verdict> = commands.iter().map(decided).collect();
+            let decided = |(index, command): (usize, &&Command)| match books.get_mut(&command.account) {
+                None => Verdict::HeldElsewhere,
+                // Asked under the locks: whoever decides the same key elsewhere waits for them.
+                Some(_) if is_late(index) => Verdict::TooLate,
+                Some(book) => decide_in(book, &catalogue, command, (clock, now)),
+            };
+            let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
             write(conn, books, now).await?;
             commands.iter().for_each(|command| die_before_the_commit(&command.action));
+            commit.store(true, Ordering::Relaxed);
             Ok(verdicts)
         })
         .await
@@ -84,8 +100,15 @@ fn account_numbers(commands: &[&Command]) -> Vec<i64> {
     numbers
 }
 
-fn decide_in(books: &mut Books, catalogue: &Catalogue, command: &Command, now: DateTime<Utc>) -> Verdict {
-    let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
+fn decide_in(
+    book: &mut Book,
+    catalogue: &Catalogue,
+    command: &Command,
+    (clock, now): (&Clock, DateTime<Utc>),
+) -> Verdict {
+    if let Some(last) = book.account.head.time.filter(|last| is_to_come(*last, clock, now)) {
+        return Verdict::AheadOfTime(last);
+    }
     match decide(book, catalogue, command, now) {
         Ok(decision) => {
             if let Some(change) = decision.change.filter(|_| !command.dry_run) {
@@ -95,6 +118,11 @@ fn decide_in(books: &mut Books, catalogue: &Catalogue, command: &Command, now: D
         }
         Err(refusal) => Verdict::Refused(refusal),
     }
+}
+
+/// Whether that is still to come. A sandbox's clock may be moved by another server, and is followed.
+fn is_to_come(last: DateTime<Utc>, clock: &Clock, now: DateTime<Utc>) -> bool {
+    !clock.is_movable() && last.signed_duration_since(now) > AHEAD_MAX
 }
 
 /// Reads, under the locks, what the commands need (what a [`Book`] must hold). Statements that do not wait for each

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
@@ -25,8 +26,6 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
-/// A command whose account is held by another transaction is tried again with each batch, for so long.
-const HELD_TIME_MAX: Duration = Duration::from_secs(10);
 /// How soon, where nothing else makes a batch.
 const HELD_PAUSE: Duration = Duration::from_millis(5);
 
@@ -34,18 +33,27 @@ const HELD_PAUSE: Duration = Duration::from_millis(5);
 pub struct Request {
     command: Command,
     answer: oneshot::Sender<Result<Done, EngineError>>,
+    arrived: Instant,
     /// Since when its account was found held.
     held_since: Option<Instant>,
+    /// Whether a commit with it was sent, and nobody knows what became of that.
+    is_in_doubt: bool,
 }
 
 impl Request {
     pub fn new(command: Command, answer: oneshot::Sender<Result<Done, EngineError>>) -> Self {
-        Self { command, answer, held_since: None }
+        Self { command, answer, arrived: Instant::now(), held_since: None, is_in_doubt: false }
     }
 
     fn answer(self, outcome: Result<Done, EngineError>) {
         // A caller that has left learns the outcome by asking again with its key.
         let _ = self.answer.send(outcome);
+    }
+
+    /// Answers that it was not carried out, unless it may have been, or may still be.
+    fn fail(self, error: EngineError) {
+        let error = if self.is_in_doubt { EngineError::Unknown } else { error };
+        self.answer(Err(error));
     }
 }
 
@@ -58,6 +66,8 @@ pub(super) struct Lane {
     pub policies: Policies,
     pub clock: Clock,
     pub batch_max: usize,
+    pub held_time_max: Duration,
+    pub waiting_time_max: Duration,
     pub state: LaneState,
     /// A command that could not be written, for no fault of its own.
     pub trial: Option<Command>,
@@ -133,7 +143,9 @@ impl Lane {
         let Some(command) = self.trial.clone() else { return };
         let trying = async {
             let mut live = self.database.trial_connection().await?;
-            batch::run(&mut live, (&self.currencies, self.policies), &self.clock, &[&command]).await.map(drop)
+            let settings = (&self.currencies, self.policies);
+            let commit = AtomicBool::new(false);
+            batch::run(&mut live, settings, &self.clock, &[&command], &|_| false, &commit).await.map(drop)
         };
         let error = still_in_the_way(trying).await;
         self.note(&command, error);
@@ -165,13 +177,13 @@ impl Lane {
         // What could not be written, and whether anything could.
         let (mut unwritten, mut has_written) = (None, false);
         while let Some(mut part) = parts.pop() {
-            match self.run_whole(&part, connection, attempts_max).await {
+            match self.run_whole(&mut part, connection, attempts_max).await {
                 Ok(verdicts) => {
-                    answer_all(part, verdicts, held);
+                    self.answer_all(part, verdicts, held);
                     has_written = true;
                 }
                 Err(StoreError::Contended(_)) => fail_all(part, &EngineError::Overloaded),
-                Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
+                Err(error) if part.len() > 1 && !is_of_the_machine(&error) => {
                     tracing::warn!(%error, commands = part.len(), "a batch is split");
                     // Its parts have been tried often enough.
                     attempts_max = 1;
@@ -205,18 +217,23 @@ impl Lane {
     /// connection is lost at the commit the outcome is unknown: the keys tell the next try what is done.
     async fn run_whole(
         &self,
-        part: &[Request],
+        part: &mut [Request],
         connection: &mut Option<AsyncPgConnection>,
         attempts_max: u32,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let commands: Vec<&Command> = part.iter().map(|request| &request.command).collect();
         let mut backoff = BACKOFF_FIRST;
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(&commands, connection).await {
+            let commit = AtomicBool::new(false);
+            let error = match self.attempt(part, connection, &commit).await {
                 Ok(verdicts) => return Ok(verdicts),
                 Err(error) => error,
             };
+            // What the database answers to a commit is so; where the answer is lost it is not known.
+            let is_answered = matches!(error, StoreError::Rejected { .. } | StoreError::Contended(_));
+            if commit.into_inner() && !is_answered {
+                part.iter_mut().for_each(|request| request.is_in_doubt |= !request.command.dry_run);
+            }
             let attempts_max = match error {
                 StoreError::Unavailable(_) => {
                     *connection = None;
@@ -228,7 +245,10 @@ impl Lane {
                 }
                 StoreError::Contended(_) => ATTEMPTS_MAX,
                 StoreError::Internal(_) => attempts_max,
-                StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => 1,
+                StoreError::Rejected { .. }
+                | StoreError::Corrupt(_)
+                | StoreError::Overloaded
+                | StoreError::WrongClock(_) => 1,
             };
             if attempt >= attempts_max {
                 return Err(error);
@@ -242,14 +262,20 @@ impl Lane {
 
     async fn attempt(
         &self,
-        commands: &[&Command],
+        part: &[Request],
         connection: &mut Option<AsyncPgConnection>,
+        commit: &AtomicBool,
     ) -> Result<Vec<Verdict>, StoreError> {
         let mut live = match connection.take() {
             Some(live) => live,
             None => self.database.dedicated_connection().await?,
         };
-        let running = batch::run(&mut live, (&self.currencies, self.policies), &self.clock, commands);
+        let commands: Vec<&Command> = part.iter().map(|request| &request.command).collect();
+        let is_late = |index: usize| {
+            part.get(index).is_some_and(|request| request.arrived.elapsed() > self.waiting_time_max)
+        };
+        let settings = (&self.currencies, self.policies);
+        let running = batch::run(&mut live, settings, &self.clock, &commands, &is_late, commit);
         let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
         match outcome {
             // The connection is put back only when its transaction has come to an end.
@@ -260,34 +286,47 @@ impl Lane {
             Err(_) => Err(StoreError::no_answer()),
         }
     }
-}
 
-fn answer_all(part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut VecDeque<Request>) {
-    for (mut request, verdict) in part.into_iter().zip(verdicts) {
-        match verdict {
-            Verdict::Done(done) => {
-                metrics::counter!("abacus_commands_done_total").increment(1);
-                request.answer(Ok(done));
-            }
-            Verdict::Refused(refusal) => {
-                metrics::counter!("abacus_commands_refused_total", "code" => refusal.code.code())
-                    .increment(1);
-                request.answer(Err(EngineError::Refused(refusal)));
-            }
-            Verdict::HeldElsewhere => {
-                let since = *request.held_since.get_or_insert_with(Instant::now);
-                if since.elapsed() < HELD_TIME_MAX {
-                    held.push_back(request);
-                } else {
-                    request.answer(Err(EngineError::Overloaded));
+    fn answer_all(&self, part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut VecDeque<Request>) {
+        for (mut request, verdict) in part.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Done(done) => {
+                    metrics::counter!("abacus_commands_done_total").increment(1);
+                    request.answer(Ok(done));
                 }
+                Verdict::Refused(refusal) => {
+                    metrics::counter!("abacus_commands_refused_total", "code" => refusal.code.code())
+                        .increment(1);
+                    request.answer(Err(EngineError::Refused(refusal)));
+                }
+                Verdict::HeldElsewhere => {
+                    let since = *request.held_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() < self.held_time_max {
+                        held.push_back(request);
+                    } else {
+                        // Who holds it may be another server that carries out the same key.
+                        request.is_in_doubt |= request.command.key.is_some() && !request.command.dry_run;
+                        request.fail(EngineError::Overloaded);
+                    }
+                }
+                Verdict::AheadOfTime(last) => {
+                    let why = format!("the account's last entry is dated {last}, which is still to come");
+                    tracing::error!(account = %request.command.account, %why, "a command was not carried out");
+                    request.fail(EngineError::Unavailable(why));
+                }
+                Verdict::TooLate => request.fail(EngineError::Overloaded),
             }
         }
     }
 }
 
+/// Whether no part of a batch would fare better.
+fn is_of_the_machine(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::WrongClock(_))
+}
+
 fn fail_all(part: Vec<Request>, error: &EngineError) {
     for request in part {
-        request.answer(Err(error.clone()));
+        request.fail(error.clone());
     }
 }

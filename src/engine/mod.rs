@@ -38,12 +38,22 @@ pub enum EngineError {
     /// The lane is full; nothing was taken on.
     #[error("too much is waiting; try again later")]
     Overloaded,
-    /// The database could not be reached, or the server stops. Asking again with the same key tells what became of it.
+    /// The database could not be reached, or the server stops; nothing was done.
     #[error("the command could not be carried out now: {0}")]
     Unavailable(String),
+    /// It was, may have been, or may still be carried out. Asking again with the same key tells.
+    #[error("whether the command is carried out is not known; ask again with the same key")]
+    Unknown,
     /// The database refused what the command would write.
     #[error("the command could not be kept: {0}")]
     Failed(StoreError),
+}
+
+impl EngineError {
+    /// Whether the same may be done later, for no fault of its own.
+    pub fn is_of_the_moment(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::Unavailable(_) | Self::Unknown)
+    }
 }
 
 /// Who waits for a command.
@@ -62,13 +72,24 @@ pub struct EngineConfig {
     pub queue_max: usize,
     /// Commands of one batch.
     pub batch_max: usize,
+    /// A command whose account is held by another transaction is tried again with each batch, for so long.
+    pub held_time_max: Duration,
+    /// A command that has waited longer is not carried out any more: its caller may have left, and must not be surprised.
+    pub waiting_time_max: Duration,
     /// What the provider has set otherwise.
     pub policies: Policies,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { lanes: 2, queue_max: 4_096, batch_max: 512, policies: Policies::default() }
+        Self {
+            lanes: 2,
+            queue_max: 4_096,
+            batch_max: 512,
+            held_time_max: Duration::from_secs(10),
+            waiting_time_max: Duration::from_secs(45),
+            policies: Policies::default(),
+        }
     }
 }
 
@@ -115,6 +136,8 @@ impl Engine {
                 policies: config.policies,
                 clock: clock.clone(),
                 batch_max: config.batch_max.max(1),
+                held_time_max: config.held_time_max,
+                waiting_time_max: config.waiting_time_max,
                 state,
                 trial: None,
             };
@@ -138,11 +161,9 @@ impl Engine {
                 EngineError::Unavailable("the server is stopping".to_owned())
             }
         })?;
-        let unknown =
-            || EngineError::Unavailable("the outcome is not known; ask again with the same key".to_owned());
         match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(unknown()),
+            Ok(Err(_)) | Err(_) => Err(EngineError::Unknown),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::graphql::limits::Limits;
 use crate::jobs::JobContext;
 use crate::metering::Meter;
 use crate::store::repository::Store;
+use crate::store::turns::Turns;
 
 /// The server's parts, as resolvers need them.
 pub struct App {
@@ -23,4 +24,6 @@ pub struct App {
     pub sandbox: bool,
     pub jobs: JobContext,
     pub invoice_links: InvoiceLinks,
+    /// Who may have a forecast made: each reads and rates a month.
+    pub forecasts: Arc<Turns>,
 }

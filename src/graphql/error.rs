@@ -8,9 +8,13 @@ use crate::engine::EngineError;
 use crate::metering::MeterError;
 use crate::store::error::StoreError;
 use crate::store::repository::AccessError;
+use crate::store::turns::Crowded;
 
 /// An answer to a query's field.
 pub type ApiResult<T> = Result<T, ApiError>;
+
+/// What was asked for was, may have been, or may still be carried out: asking again with the same key tells.
+pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 
 /// Something that goes into errors[]: what the caller did wrong in a query, or a fault.
 #[derive(Debug, Clone)]
@@ -64,7 +68,7 @@ impl From<ApiError> for async_graphql::Error {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(cause) | StoreError::Broken(cause) => {
+            StoreError::Unavailable(cause) | StoreError::Broken(cause) | StoreError::WrongClock(cause) => {
                 tracing::warn!(%cause, "the database is unavailable");
                 Self::new("UNAVAILABLE", "the database is unavailable; try again later")
             }
@@ -75,6 +79,12 @@ impl From<StoreError> for ApiError {
                 Self::internal(error)
             }
         }
+    }
+}
+
+impl From<Crowded> for ApiError {
+    fn from(_: Crowded) -> Self {
+        Self::new("OVERLOADED", "too many such requests of yours wait already: try again")
     }
 }
 
@@ -171,9 +181,9 @@ impl From<EngineError> for MutationError {
             EngineError::Overloaded => Self::Failed(ApiError::new("OVERLOADED", error.to_string())),
             EngineError::Unavailable(cause) => {
                 tracing::warn!(%cause, "a command was not carried out");
-                let message = "not carried out, or not known to be; ask again with the same key";
-                Self::Failed(ApiError::new("UNAVAILABLE", message))
+                Self::Failed(ApiError::new("UNAVAILABLE", "it could not be carried out; try again later"))
             }
+            EngineError::Unknown => Self::Failed(ApiError::new(OUTCOME_UNKNOWN, error.to_string())),
             EngineError::Failed(cause) => Self::Failed(ApiError::internal(cause)),
         }
     }

@@ -5,6 +5,7 @@ mod at_hand;
 mod cost;
 mod document_cache;
 mod document_cost;
+mod document_text;
 mod enums;
 pub mod error;
 mod executor;
@@ -30,8 +31,9 @@ mod types;
 use async_graphql::{EmptySubscription, Schema, SchemaBuilder};
 
 pub use document_cache::DocumentCache;
+pub use document_text::Measure;
 pub use executor::{Executor, was_executed};
-pub use limits::Limits;
+pub use limits::{ERRORS_MAX, Limits};
 pub use operation::Operation;
 
 /// The schema that clients see.

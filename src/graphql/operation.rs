@@ -13,6 +13,9 @@ use super::inputs::Inputs;
 use super::limits::Limits;
 use super::schema_types::schema_types;
 
+/// A field that is at hand takes less than a microsecond to be written.
+const LIGHT_COST_MAX: usize = 5_000;
+
 /// An operation to be run, once or many times.
 pub struct Operation {
     /// It, and the fragments that are not other operations' alone: what is not run is not looked at.
@@ -41,6 +44,11 @@ impl Operation {
 
     pub fn ty(&self) -> OperationType {
         definition(&self.document).map_or(OperationType::Query, |definition| definition.ty)
+    }
+
+    /// Whether it is known to take a worker no longer than a moment, whatever its variables are.
+    pub fn is_light(&self) -> bool {
+        self.cost_at_most <= LIGHT_COST_MAX
     }
 
     pub(super) fn document(&self) -> &ExecutableDocument {

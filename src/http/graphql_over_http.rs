@@ -1,30 +1,39 @@
 //! GraphQL over HTTP: POST with application/json, GET for queries, answers as the client accepts them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, Variables};
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
+use futures_util::FutureExt;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::HttpState;
 use super::auth;
+use super::bodies::{Read, Unread};
+use super::heavy::Undone;
+use super::json_text::require_few_values;
 use crate::domain::label::Language;
 use crate::domain::viewer::Viewer;
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, OUTCOME_UNKNOWN};
 use crate::graphql::lookups::Lookups;
 use crate::graphql::session::Session;
-use crate::graphql::was_executed;
+use crate::graphql::{ERRORS_MAX, Measure, Operation, was_executed};
 use crate::store::repository::Repository;
 
 /// A request is answered within this time. What it has handed to the engine is carried out all the same.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(75);
+
+/// Longer bodies are read, and queries of more tokens parsed, where nobody else waits: both take about a millisecond.
+const LIGHT_BODY_BYTES: usize = 16 * 1024;
+const LIGHT_TOKENS: usize = 250;
 
 /// Room for a common answer, so that writing it does not grow the buffer step by step.
 const ANSWER_BYTES: usize = 4 * 1024;
@@ -114,11 +123,12 @@ pub(super) async fn get(
         Ok(viewer) => viewer,
         Err(error) => return failed(format, status_of(&error), error),
     };
+    let asker = Asker { viewer, language: language(&headers), format, query_only: true };
     match parameters
         .map_err(|error| error.body_text())
         .and_then(|Query(parameters)| read_parameters(parameters))
     {
-        Ok(request) => execute(&state, &headers, viewer, format, request, true).await,
+        Ok(request) => answered(state, asker, request).await,
         Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
     }
 }
@@ -135,16 +145,9 @@ fn read_parameters(parameters: GetParameters) -> Result<Request, String> {
     Ok(request)
 }
 
-pub(super) async fn post(
-    State(state): State<Arc<HttpState>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
+/// Nothing is read of a body before it is known who sends it.
+pub(super) async fn post(State(state): State<Arc<HttpState>>, headers: HeaderMap, body: Body) -> Answer {
     let Some(format) = Format::accepted(&headers) else { return not_acceptable() };
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return unreadable(&state, format, rejection),
-    };
     let viewer = match auth::viewer(&state, &headers).await {
         Ok(viewer) => viewer,
         Err(error) => return failed(format, status_of(&error), error),
@@ -153,20 +156,54 @@ pub(super) async fn post(
         let error = ApiError::bad_request("the body must be application/json");
         return failed(format, StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
-    match read_body(&body) {
-        Ok(request) => execute(&state, &headers, viewer, format, request, false).await,
-        Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+    let account = viewer.account;
+    let read = match state.bodies.read(body, account, state.app.limits.body_bytes_max).await {
+        Ok(read) => read,
+        Err(unread) => return failed(format, status_of_unread(&unread), unread.into()),
+    };
+    let asker = Asker { viewer, language: language(&headers), format, query_only: false };
+    if read.bytes.len() <= LIGHT_BODY_BYTES {
+        return match read_body(&read.bytes) {
+            Ok(request) => answered(state, asker, request).await,
+            Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+        };
+    }
+    let answering = answered_long(Arc::clone(&state), asker, read);
+    done_beside(state.heavy.run(account, answering.boxed()).await, format)
+}
+
+pub(super) fn status_of_unread(unread: &Unread) -> StatusCode {
+    match unread {
+        Unread::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Unread::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+        Unread::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+        Unread::BrokenOff(_) => StatusCode::BAD_REQUEST,
     }
 }
 
-fn unreadable(state: &HttpState, format: Format, rejection: BytesRejection) -> Answer {
-    let status = rejection.status();
-    let message = if status == StatusCode::PAYLOAD_TOO_LARGE {
-        format!("a request's body may have {} bytes", state.app.limits.body_bytes_max)
-    } else {
-        rejection.body_text()
-    };
-    failed(format, status, ApiError::bad_request(message))
+fn done_beside(done: Result<Answer, Undone>, format: Format) -> Answer {
+    done.unwrap_or_else(|undone| {
+        let error = ApiError::from(undone);
+        failed(format, status_of(&error), error)
+    })
+}
+
+/// Reads a long body and answers it, where nobody else waits. The body is held until then: what is made of it is larger.
+async fn answered_long(state: Arc<HttpState>, asker: Asker, read: Read) -> Answer {
+    let request =
+        require_few_values(&read.bytes, values_max(&asker.viewer)).and_then(|()| read_body(&read.bytes));
+    match request {
+        Ok(request) => match operation(&state, &request) {
+            Ok(operation) => execute(&state, asker, request, operation).await,
+            Err(error) => refused(asker.format, error),
+        },
+        Err(message) => failed(asker.format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+    }
+}
+
+/// The values that a body may have: those of 10,000 events with their attributes, or more than a customer has to say.
+fn values_max(viewer: &Viewer) -> usize {
+    if viewer.may_report_usage() { 400_000 } else { 20_000 }
 }
 
 /// Only this content type: a foreign page's form cannot send it unasked.
@@ -188,43 +225,78 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// A request's body. Unknown fields are passed over, as the specification has it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct RequestBody {
     query: Option<String>,
     operation_name: Option<String>,
-    variables: Option<serde_json::Map<String, serde_json::Value>>,
-    #[serde(default)]
-    extensions: Option<serde_json::Map<String, serde_json::Value>>,
+    variables: Option<Variables>,
+    /// A map, if it is there; nothing is made of it.
+    #[serde(default, rename = "extensions")]
+    _extensions: Option<HashMap<String, IgnoredAny>>,
 }
 
 fn read_body(body: &[u8]) -> Result<Request, String> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
-    let body: Body =
+    let body: RequestBody =
         serde_json::from_str(text).map_err(|error| format!("the body is no GraphQL request: {error}"))?;
     let mut request = Request::new(body.query.ok_or("the body has no \"query\"")?);
     request.operation_name = body.operation_name;
-    if let Some(variables) = body.variables {
-        request.variables = Variables::from_json(serde_json::Value::Object(variables));
-    }
-    drop(body.extensions);
+    request.variables = body.variables.unwrap_or_default();
     Ok(request)
 }
 
-async fn execute(
-    state: &HttpState,
-    headers: &HeaderMap,
+/// Who asks, and how it is to be answered.
+struct Asker {
     viewer: Arc<Viewer>,
+    language: Language,
     format: Format,
-    request: Request,
     query_only: bool,
-) -> Answer {
-    let operation = match state.documents.operation(&request) {
-        Ok(operation) => operation,
-        Err(error) => {
-            let mut response = Response::from_errors(vec![error]);
-            give_codes(&mut response);
-            return written(format, refused_status(format), &response);
-        }
+}
+
+/// Answers a request; if that may take longer, where nobody else waits.
+async fn answered(state: Arc<HttpState>, asker: Asker, request: Request) -> Answer {
+    let format = asker.format;
+    let light = match state.documents.known(&request) {
+        Some(operation) => operation.is_light().then_some(Ok(operation)),
+        None => match Measure::of(&request.query, &state.app.limits) {
+            Ok(measure) if measure.tokens > LIGHT_TOKENS => None,
+            Ok(_) => Some(state.documents.parsed(&request)),
+            Err(error) => Some(Err(error)),
+        },
     };
+    match light {
+        Some(Ok(operation)) => execute(&state, asker, request, operation).await,
+        Some(Err(error)) => refused(format, error),
+        None => {
+            let account = asker.viewer.account;
+            let own = Arc::clone(&state);
+            let answering = async move {
+                match operation(&own, &request) {
+                    Ok(operation) => execute(&own, asker, request, operation).await,
+                    Err(error) => refused(format, error),
+                }
+            };
+            done_beside(state.heavy.run(account, answering.boxed()).await, format)
+        }
+    }
+}
+
+fn operation(state: &HttpState, request: &Request) -> Result<Arc<Operation>, ServerError> {
+    if let Some(operation) = state.documents.known(request) {
+        return Ok(operation);
+    }
+    Measure::of(&request.query, &state.app.limits)?;
+    state.documents.parsed(request)
+}
+
+/// A request that was not executed.
+fn refused(format: Format, error: ServerError) -> Answer {
+    let mut response = Response::from_errors(vec![error]);
+    complete_errors(&mut response);
+    written(format, refused_status(format), &response)
+}
+
+async fn execute(state: &HttpState, asker: Asker, request: Request, operation: Arc<Operation>) -> Answer {
+    let Asker { viewer, language, format, query_only } = asker;
     if query_only && operation.ty() != OperationType::Query {
         let error = ApiError::bad_request("a GET can only query: send a POST");
         let mut answer = failed(format, StatusCode::METHOD_NOT_ALLOWED, error);
@@ -232,15 +304,17 @@ async fn execute(
         return answer;
     }
     let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
-    let session = Session::new(Arc::clone(&state.app), language(headers), Arc::clone(&lookups));
+    let session = Session::new(Arc::clone(&state.app), language, Arc::clone(&lookups));
     let request = request.data(session);
     let answered = lookups.drive(state.executor.execute(request, &operation));
     let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {
-        let error = ApiError::new("UNAVAILABLE", "the request took too long");
+        // What was handed to the engine goes on.
+        let code = if operation.ty() == OperationType::Mutation { OUTCOME_UNKNOWN } else { "UNAVAILABLE" };
+        let error = ApiError::new(code, "the request took too long");
         return failed(format, StatusCode::GATEWAY_TIMEOUT, error);
     };
     metrics::counter!("abacus_graphql_requests_total").increment(1);
-    give_codes(&mut response);
+    complete_errors(&mut response);
     let status = if was_executed(&response) { StatusCode::OK } else { refused_status(format) };
     written(format, status, &response)
 }
@@ -257,9 +331,19 @@ fn refused_status(format: Format) -> StatusCode {
     }
 }
 
-/// Every error has a code.
-fn give_codes(response: &mut Response) {
-    for error in &mut response.errors {
+/// Every error has a code, and there are not too many: the last tells how many there are more.
+fn complete_errors(response: &mut Response) {
+    let errors = &mut response.errors;
+    if errors.len() > ERRORS_MAX {
+        let told = ERRORS_MAX.saturating_sub(1);
+        let more = errors.len().saturating_sub(told);
+        let path = errors.get(told).map(|error| error.path.clone()).unwrap_or_default();
+        errors.truncate(told);
+        let mut last = ServerError::new(format!("and {more} more errors"), None);
+        last.path = path;
+        errors.push(last);
+    }
+    for error in errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             extensions.set("code", "BAD_REQUEST");

@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Mutex;
 
 use crate::engine::LaneWatch;
+use crate::store::clock_check::require_right_clock;
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 use crate::store::migrations;
@@ -23,7 +24,7 @@ const READY_TIME_MAX: Duration = Duration::from_millis(800);
 #[derive(Clone)]
 struct Health {
     database: Database,
-    /// Of its own: a pool whose connections are all at work is no reason not to be ready.
+    /// Of its own: a pool whose connections are all at work is no reason not to be ready, as long as nobody waits in vain.
     connection: Arc<Mutex<Option<OwnConnection>>>,
     lanes: Arc<[LaneWatch]>,
     metrics: PrometheusHandle,
@@ -44,16 +45,20 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database answers, can be written by every lane, and its schema is current.
+/// The database answers, can be written by every lane, its schema is current, and its clock is the machine's.
 async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     let unready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     let failing: Vec<String> = health.lanes.iter().filter_map(LaneWatch::failing).collect();
     if !failing.is_empty() {
         return unready(&failing.join("\n"));
     }
+    if health.database.is_starved() {
+        return unready("requests wait in vain for a connection to the database");
+    }
     match tokio::time::timeout(READY_TIME_MAX, health.is_current()).await {
         Ok(Ok(true)) => (StatusCode::OK, "ready\n".to_owned()),
         Ok(Ok(false)) => unready("the database's schema is not current: run abacus migrate"),
+        Ok(Err(StoreError::WrongClock(why))) => unready(&why),
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");
             unready("the database cannot be reached or written")
@@ -69,11 +74,13 @@ impl Health {
         if let Some(connection) = kept.take()
             && let Ok(is_current) = migrations::is_ready(&connection).await
         {
+            require_right_clock(&connection).await?;
             *kept = Some(connection);
             return Ok(is_current);
         }
         let connection = self.database.dedicated_connection().await?;
         let is_current = migrations::is_ready(&connection).await?;
+        require_right_clock(&connection).await?;
         *kept = Some(connection);
         Ok(is_current)
     }

@@ -1,10 +1,13 @@
 //! The server's HTTP side: GraphQL, GraphiQL, printable invoices, health and metrics.
 
 mod auth;
+mod bodies;
 mod graphiql;
 mod graphql_over_http;
 pub mod health;
+mod heavy;
 mod invoices;
+mod json_text;
 mod printed_invoice;
 mod stripe_webhook;
 pub mod token;
@@ -13,10 +16,10 @@ mod usage;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -26,20 +29,32 @@ use crate::documents::Provider;
 use crate::graphql::app::App;
 use crate::graphql::{DocumentCache, Executor};
 use crate::payments::stripe::webhook::Webhook;
+use bodies::Bodies;
+use heavy::HeavyWork;
 use invoices::Printer;
 use token::TokenKey;
 
 /// A client that stops sending its body is not waited for longer.
 const BODY_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(15);
+/// Of the bodies that are being read and answered, over all, and of one account.
+const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+const BODIES_BYTES_OF_ACCOUNT: usize = BODIES_BYTES_MAX / 4;
+/// Of those that Stripe, or whoever says so, is sending.
+const WEBHOOKS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the handlers share.
 pub struct HttpState {
     app: Arc<App>,
     executor: Executor,
     documents: DocumentCache,
+    bodies: Arc<Bodies>,
+    heavy: HeavyWork,
     tokens: TokenKey,
     /// What Stripe tells by itself.
     stripe_webhook: Webhook,
+    webhook_bodies: Arc<Bodies>,
+    /// Room for the answers to reported usage that wait to be read, in bytes.
+    usage_answers: Arc<Semaphore>,
     printer: Printer,
 }
 
@@ -51,14 +66,17 @@ pub fn router(
     provider: Provider,
     metrics: PrometheusHandle,
 ) -> Router {
-    let body_bytes_max = app.limits.body_bytes_max;
     let lanes = app.engine.watches().into_iter().chain(app.meter.watches()).collect();
     let health = health::routes(app.store.database.clone(), lanes, metrics);
     let state = Arc::new(HttpState {
         executor: Executor::new(&app.limits),
         documents: DocumentCache::default(),
+        bodies: Bodies::new(BODIES_BYTES_MAX, BODIES_BYTES_OF_ACCOUNT, app.limits.body_time_max),
+        heavy: HeavyWork::new(),
         tokens,
         stripe_webhook,
+        usage_answers: Arc::new(Semaphore::new(usage::ANSWERS_BYTES_IN_ALL)),
+        webhook_bodies: Bodies::new(WEBHOOKS_BYTES_MAX, WEBHOOKS_BYTES_MAX, app.limits.body_time_max),
         printer: Printer::new(provider),
         app,
     });
@@ -78,7 +96,6 @@ pub fn router(
                     HeaderName::from_static("x-content-type-options"),
                     HeaderValue::from_static("nosniff"),
                 ))
-                .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
-                .layer(DefaultBodyLimit::max(body_bytes_max)),
+                .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX)),
         )
 }

@@ -4,32 +4,48 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::HttpState;
+use super::graphql_over_http::status_of_unread;
 use crate::clock::wall;
 use crate::domain::ids::PaymentId;
 use crate::domain::unmatched::OutsideKind;
+use crate::graphql::error::ApiError;
 use crate::payments::stripe::webhook::{Event, SIGNATURE_HEADER, Subject};
 use crate::payments::{CarryError, Cashier, Looked};
 
 /// Stripe does not wait longer, and sends the event again.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(20);
+/// Events are some kilobytes long.
+const EVENT_BYTES_MAX: usize = 256 * 1024;
 /// Its name as a provider.
 const STRIPE: &str = "stripe";
 
 pub(super) async fn post(
     State(state): State<Arc<HttpState>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> (StatusCode, String) {
     if !state.stripe_webhook.is_set_up() {
         return (StatusCode::NOT_FOUND, "this server has no endpoint of Stripe's".to_owned());
     }
-    let signature = headers.get(SIGNATURE_HEADER).and_then(|header| header.to_str().ok()).unwrap_or_default();
-    match state.stripe_webhook.read(signature, &body, wall()) {
+    let signature = headers.get(SIGNATURE_HEADER).and_then(|header| header.to_str().ok());
+    let Some(signature) = signature else {
+        count("refused");
+        return (StatusCode::BAD_REQUEST, format!("the header {SIGNATURE_HEADER} is missing"));
+    };
+    // Who sends it is known once it is here: anybody's are read, but they take little room.
+    let read = match state.webhook_bodies.read(body, None, EVENT_BYTES_MAX).await {
+        Ok(read) => read,
+        Err(unread) => {
+            count("unread");
+            return (status_of_unread(&unread), ApiError::from(unread).message);
+        }
+    };
+    match state.stripe_webhook.read(signature, &read.bytes, wall()) {
         Ok(Some(event)) => take(&state, event).await,
         Ok(None) => (StatusCode::OK, "nothing to do".to_owned()),
         Err(error) => {

@@ -20,7 +20,6 @@ use crate::domain::burst::{Bursting, Cycle, CycleCharge, Uncharged, charge_accou
 use crate::domain::capacity::Prices;
 use crate::domain::command::{Action, BurstHeld, JobDone, JobKind};
 use crate::domain::ids::AccountId;
-use crate::engine::EngineError;
 use crate::store::burst::{self, Chargeable, Held, NewLevel, Owed, Payer};
 use crate::store::error::StoreError;
 
@@ -266,9 +265,7 @@ async fn charge_beyond(
     match submit(jobs, payer.id, Action::ChargeBurst(charged.into())).await {
         Ok(_) => Ok(Ok(())),
         // The cycle is begun anew.
-        Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
-            Err(StoreError::Unavailable(error.to_string()))
-        }
+        Err(error) if error.is_of_the_moment() => Err(StoreError::Unavailable(error.to_string())),
         Err(error) => Ok(Err(error.to_string())),
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::{
     JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments, reconciliation,
 };
+use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -114,6 +115,7 @@ impl Duty {
     async fn look(self, jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
         jobs.follow_clock().await?;
         let Some(lease) = self.lease() else { return Ok(()) };
+        require_right_clock(&*jobs.database.connection().await?).await?;
         let permit = Permit::Leased { lease, stopping };
         let runs = match self {
             Self::Clock => return Ok(()),

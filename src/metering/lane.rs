@@ -242,7 +242,7 @@ impl Lane {
         }
     }
 
-    /// Writes events; what the database rejects is halved until the poisoned event fails alone.
+    /// Writes events; what the database rejects, or fails at again and again, is halved until the poisoned event fails alone.
     async fn write_all(
         &self,
         events: &[Metered],
@@ -250,10 +250,13 @@ impl Lane {
     ) -> Result<Vec<Written>, StoreError> {
         let mut written = Vec::with_capacity(events.len());
         let mut parts = vec![events];
+        let mut attempts_max = ATTEMPTS_MAX;
         while let Some(part) = parts.pop() {
-            match self.write(part, session).await {
+            match self.write(part, session, attempts_max).await {
                 Ok(marks) => written.extend(marks.into_iter().map(Written::Mark)),
-                Err(StoreError::Rejected { .. }) if part.len() > 1 => {
+                Err(error) if part.len() > 1 && is_of_the_events(&error) => {
+                    // Its parts have been tried often enough.
+                    attempts_max = 1;
                     let (first, second) = part.split_at(part.len() / 2);
                     // What comes first is written first, so that the answers keep their order.
                     parts.extend([second, first]);
@@ -261,6 +264,11 @@ impl Lane {
                 Err(error @ StoreError::Rejected { .. }) => {
                     tracing::error!(%error, "an event that was checked cannot be kept");
                     written.push(Written::Refused(self.fault(&error).await));
+                }
+                // Nobody knows why; what came with it need not know.
+                Err(error) if is_of_the_events(&error) => {
+                    tracing::error!(%error, "an event cannot be kept");
+                    written.push(Written::Failed(error));
                 }
                 Err(error) => return Err(error),
             }
@@ -283,6 +291,7 @@ impl Lane {
         &self,
         events: &[Metered],
         session: &mut Option<Session>,
+        attempts_max: u32,
     ) -> Result<Vec<Mark>, StoreError> {
         let mut backoff = BACKOFF_FIRST;
         let mut attempt = 1;
@@ -301,8 +310,12 @@ impl Lane {
                     *session = None;
                     !events.iter().all(|metered| self.trials.contains_key(&month_of(metered)))
                 }
-                StoreError::Contended(_) | StoreError::Internal(_) => true,
-                StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Overloaded => false,
+                StoreError::Contended(_) => true,
+                StoreError::Internal(_) => attempt < attempts_max,
+                StoreError::Rejected { .. }
+                | StoreError::Corrupt(_)
+                | StoreError::Overloaded
+                | StoreError::WrongClock(_) => false,
             };
             if !retry || attempt >= ATTEMPTS_MAX {
                 return Err(error);
@@ -332,6 +345,11 @@ impl Lane {
             Err(_) => Err(StoreError::no_answer()),
         }
     }
+}
+
+/// Whether the same events would fail again, and others need not.
+fn is_of_the_events(error: &StoreError) -> bool {
+    matches!(error, StoreError::Rejected { .. } | StoreError::Internal(_) | StoreError::Corrupt(_))
 }
 
 /// What became of an event in the database.

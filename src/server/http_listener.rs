@@ -1,19 +1,37 @@
-//! Takes requests until it is told to stop.
+//! Takes requests until it is told to stop: of so many connections at once, and of none that stands still.
 
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpSocket, lookup_host};
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_io_timeout::TimeoutStream;
+use tower::Service;
 
 use super::StartError;
+use super::connections::{Connections, Place};
 
 /// Requests that are under way when it stops are answered within this time.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
+/// Who does not read its answer is waited for so long.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// What a connection has come that is not looked at yet; a request's head is no longer.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+/// Where the system has no more files it is tried again after this.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A port that is taken, and at which nobody is answered yet.
 pub struct Port {
@@ -55,18 +73,13 @@ pub(super) struct HttpListener {
 }
 
 impl HttpListener {
-    pub fn start(port: Port, routes: Router) -> Result<Self, StartError> {
+    pub fn start(port: Port, routes: Router, connections: Connections) -> Result<Self, StartError> {
         let Port { socket, place } = port;
         let failed = |error| StartError::Listen(place.clone(), error);
         let listener = socket.listen(BACKLOG).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopping) = watch::channel(false);
-        let serving = tokio::spawn(async move {
-            let serving = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop(stopping));
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the server ended");
-            }
-        });
+        let serving = tokio::spawn(serve(listener, routes, Arc::new(connections), stopping));
         Ok(Self { address, stop, serving })
     }
 
@@ -83,4 +96,55 @@ impl HttpListener {
 async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
     // A server that is dropped is told so, too.
     let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    connections: Arc<Connections>,
+    stopping: watch::Receiver<bool>,
+) {
+    let under_way = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(connections.limits.head_time_max)
+        .max_buf_size(BUFFER_BYTES_MAX);
+    let mut stopping = pin!(told_to_stop(stopping));
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = accepted(&listener) => accepted,
+            () = &mut stopping => break,
+        };
+        // One that has no place is closed.
+        if let Some(place) = connections.place(peer.ip()) {
+            tokio::spawn(answer(stream, http.clone(), routes.clone(), under_way.watcher(), place));
+        }
+    }
+    drop(listener);
+    under_way.shutdown().await;
+}
+
+async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // The connection's own fault, or the system has no room for it now.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, http: http1::Builder, routes: Router, watcher: Watcher, _place: Place) {
+    // What is written is written as a whole, and not held back for more.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIME_MAX));
+    let service = service_fn(move |request: Request<Incoming>| routes.clone().call(request.map(Body::new)));
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
 }

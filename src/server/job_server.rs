@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::connections::Connections;
 use super::http_listener::{HttpListener, Port};
-use super::{ServerConfig, StartError, job_context, metrics_handle};
+use super::{ServerConfig, StartError, foundation, metrics_handle};
 use crate::engine::Engine;
 use crate::http::health;
 use crate::jobs::Runner;
@@ -19,12 +20,12 @@ pub struct JobServer {
 impl JobServer {
     /// Migrates the database, and runs from then on; with a port it answers /healthz, /readyz and /metrics there.
     pub async fn start(config: ServerConfig, port: Option<Port>) -> Result<Self, StartError> {
-        let jobs = job_context(&config).await?;
+        let (_, jobs) = foundation(&config, config.connections_max).await?;
         let listener = match port {
             None => None,
             Some(port) => {
                 let routes = health::routes(jobs.database.clone(), jobs.engine.watches(), metrics_handle()?);
-                Some(HttpListener::start(port, routes)?)
+                Some(HttpListener::start(port, routes, Connections::new(config.clients))?)
             }
         };
         let engine = Arc::clone(&jobs.engine);

@@ -1,5 +1,6 @@
 //! A running server: its parts put together, started and stopped in order.
 
+mod connections;
 mod http_listener;
 mod job_server;
 mod month_billing;
@@ -31,12 +32,22 @@ use crate::payments::{
 };
 use crate::store::database::Database;
 use crate::store::error::StoreError;
+use crate::store::installation::{self, InstallationKind, OtherInstallation};
 use crate::store::migrations;
 use crate::store::repository::Store;
+use crate::store::turns::Turns;
+pub use connections::ConnectionLimits;
+use connections::Connections;
 use http_listener::HttpListener;
 pub use http_listener::Port;
 pub use job_server::JobServer;
 pub use month_billing::{BillingError, bill_month};
+
+/// Forecasts that are made at once: for one account, and for the provider's people.
+const FORECASTS_OF_ACCOUNT: usize = 1;
+const FORECASTS_OF_PROVIDER: usize = 2;
+/// More than one request may ask for.
+const FORECASTS_WAITING_MAX: usize = 400;
 
 /// What invoices call the provider that says nothing of itself.
 pub const PROVIDER_DEFAULT: &str = "Abacus";
@@ -46,6 +57,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     pub database_url: String,
     pub connections_max: u32,
+    /// The clients that may be connected.
+    pub clients: ConnectionLimits,
     pub engine: EngineConfig,
     pub currencies: Currencies,
     pub limits: Limits,
@@ -80,6 +93,7 @@ impl ServerConfig {
             listen,
             database_url,
             connections_max: 10,
+            clients: ConnectionLimits::default(),
             engine: EngineConfig::default(),
             currencies: Currencies::default(),
             limits: Limits::default(),
@@ -110,6 +124,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Installation(#[from] OtherInstallation),
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
     Deposits(#[from] SettingError),
@@ -133,6 +149,7 @@ pub struct Server {
 pub struct Prepared {
     pub app: Arc<App>,
     routes: Router,
+    clients: ConnectionLimits,
     run_jobs: bool,
 }
 
@@ -140,8 +157,8 @@ impl Prepared {
     /// Migrates the database, and starts what writes.
     pub async fn new(config: ServerConfig) -> Result<Self, StartError> {
         let tokens = TokenKey::new(&config.secret)?;
-        let jobs = job_context(&config).await?;
-        let store = Store::new(jobs.database.clone());
+        let (database, jobs) = foundation(&config, JOB_CONNECTIONS).await?;
+        let store = Store::new(database);
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
             meter: Meter::start(
@@ -158,16 +175,17 @@ impl Prepared {
             sandbox: config.sandbox,
             jobs,
             invoice_links: InvoiceLinks::new(&config.secret, config.public_url),
+            forecasts: Turns::new(FORECASTS_OF_ACCOUNT, FORECASTS_OF_PROVIDER, FORECASTS_WAITING_MAX),
         });
         let webhook = Webhook::new(config.stripe_webhook_secrets);
         let routes = router(Arc::clone(&app), tokens, webhook, config.provider, metrics_handle()?);
-        Ok(Self { app, routes, run_jobs: config.run_jobs })
+        Ok(Self { app, routes, clients: config.clients, run_jobs: config.run_jobs })
     }
 
     /// Answers from now on.
     pub fn serve(self, port: Port) -> Result<Server, StartError> {
-        let Self { app, routes, run_jobs } = self;
-        let listener = HttpListener::start(port, routes)?;
+        let Self { app, routes, clients, run_jobs } = self;
+        let listener = HttpListener::start(port, routes, Connections::new(clients))?;
         let runner = Runner::start(app.jobs.clone(), run_jobs);
         Ok(Server { app, address: listener.address, listener, runner })
     }
@@ -214,21 +232,37 @@ fn depository(config: &ServerConfig, database: &Database) -> Result<Option<Arc<D
     Ok(Some(Arc::new(depository)))
 }
 
-/// Migrates the database and starts the engine. A sandbox goes on where its clock was.
-async fn job_context(config: &ServerConfig) -> Result<JobContext, StartError> {
+/// Connections of the jobs of a server, beside those of its requests: neither is left without for the other.
+const JOB_CONNECTIONS: u32 = 4;
+
+/// Migrates the database and starts the engine, and makes what jobs need, with so many connections of their own. A sandbox
+/// goes on where its clock was.
+async fn foundation(
+    config: &ServerConfig,
+    job_connections: u32,
+) -> Result<(Database, JobContext), StartError> {
     let database = Database::new(&config.database_url, config.connections_max)?;
     for migration in migrations::migrate(&database).await? {
         tracing::info!(%migration, "migrated");
     }
     require_english(&database).await?;
-    let currencies = Arc::new(config.currencies.clone());
-    let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
     let (clock, providers) = (config.clock.clone(), providers(config)?);
     let depository = depository(config, &database)?;
-    let jobs = JobContext::new(database, engine, clock, currencies, providers, config.job_lease_seconds);
+    claim(&database, config).await?;
+    let currencies = Arc::new(config.currencies.clone());
+    let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
+    let own = Database::new(&config.database_url, job_connections)?;
+    let jobs = JobContext::new(own, engine, clock, currencies, providers, config.job_lease_seconds);
     let jobs = JobContext { depository, invoice_delay: config.invoice_delay, ..jobs };
     jobs.follow_clock().await?;
-    Ok(jobs)
+    Ok((database, jobs))
+}
+
+/// A database is a sandbox's or not, and keeps its money at the same scales, for ever.
+async fn claim(database: &Database, config: &ServerConfig) -> Result<(), StartError> {
+    let kind = if config.sandbox { InstallationKind::Sandbox } else { InstallationKind::Production };
+    let connection = database.connection().await?;
+    Ok(installation::claim(&connection, kind, &config.currencies).await??)
 }
 
 /// Says so where PostgreSQL's errors cannot be told apart.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::sync::watch;
 
-use super::{ServerConfig, StartError, job_context};
+use super::{ServerConfig, StartError, foundation};
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::jobs::JobContext;
 use crate::jobs::billing::{PlanError, begin_period, run_pass, runs_of};
@@ -33,7 +33,7 @@ pub async fn bill_month(
     stopping: watch::Receiver<bool>,
     tell: impl Fn(&[BillingRun]) + Send,
 ) -> Result<Vec<BillingRun>, BillingError> {
-    let jobs = job_context(&config).await?;
+    let (_, jobs) = foundation(&config, config.connections_max).await?;
     let outcome = async {
         begin_period(&jobs, period).await?;
         let outcome = tokio::select! {

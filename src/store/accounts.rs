@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
+use super::clock_check::AskedAt;
 use super::error::StoreError;
 use super::list::Page;
-use super::rows::AccountRow;
+use super::rows::{AccountRow, Row, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, open_invoices, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
@@ -16,13 +17,19 @@ use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
 
 /// Locks accounts in the order of their ids and answers them as they are now. Those that another transaction holds are
-/// left out, so that no one waits for them here.
-pub async fn account_lock(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
-    let statement = select_from::<AccountRow>("accounts")
-        .sql(" WHERE id = ANY(")
+/// left out, so that no one waits for them here. Nothing is locked on a machine whose clock is wrong.
+pub async fn account_lock(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
+    let statement = Statement::<(<AccountRow as Row>::Sql, Timestamptz)>::new("SELECT ")
+        .sql(select_list::<AccountRow>(""))
+        .sql(", clock_timestamp() FROM accounts WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
         .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
-    rows::<AccountRow>(conn, statement).await
+    let asked = AskedAt::now();
+    let locked: Vec<(AccountRow, DateTime<Utc>)> = statement.load(&mut conn).await?;
+    if let Some((_, time)) = locked.last() {
+        asked.require_right(*time)?;
+    }
+    locked.into_iter().map(|(row, _)| row.into_domain()).collect()
 }
 
 /// Waits for an account, and holds it to the end of the transaction.

@@ -11,7 +11,7 @@ use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{Bool, Text};
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::pooled_connection::bb8::Pool;
+use diesel_async::pooled_connection::bb8::{Pool, RunError};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
 };
@@ -20,6 +20,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::{Config, NoTls};
 
+use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::statement::Statement;
 
@@ -66,39 +67,48 @@ pub type Writing<'c, T> = BoxFuture<'c, Result<T, StoreError>>;
 pub struct Database {
     config: Config,
     pool: Pool<AsyncPgConnection>,
+    /// For what is written beside the engine: readers do not leave it without.
+    writers: Pool<AsyncPgConnection>,
     seen: Arc<Seen>,
 }
+
+/// Connections for writing beside the engine, which is seldom done.
+const WRITERS: u32 = 2;
+/// So long a pool counts as starved after someone waited in vain for one of its connections.
+const STARVED: Duration = Duration::from_secs(10);
 
 impl Database {
     /// Makes the pool; connections are opened when they are needed, so the database may come up later.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         let config = session_config(url)?;
         let seen = Arc::<Seen>::default();
-        let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-        let (own, watching) = (config.clone(), Arc::clone(&seen));
-        manager.custom_setup = Box::new(move |_| establish(own.clone(), Arc::clone(&watching)).boxed());
-        let watching = Arc::clone(&seen);
-        manager.recycling_method = RecyclingMethod::CustomFunction(Box::new(move |connection| {
-            let is_suspect = watching.are_old_ones_suspect();
-            usable(connection, is_suspect).boxed()
-        }));
-        // Where it connects to is in the setup.
-        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
-        let pool = Pool::builder()
-            .max_size(connections_max)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .test_on_check_out(true)
-            .build_unchecked(manager);
-        Ok(Self { config, pool, seen })
+        let (pool, writers) = (pool(&config, &seen, connections_max), pool(&config, &seen, WRITERS));
+        Ok(Self { config, pool, writers, seen })
     }
 
     /// A connection from the pool, within 5 seconds.
     pub async fn connection(&self) -> Result<Connection, StoreError> {
-        self.pool.get_owned().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+        self.connection_of(&self.pool).await
+    }
+
+    async fn connection_of(&self, pool: &Pool<AsyncPgConnection>) -> Result<Connection, StoreError> {
+        pool.get_owned().await.map_err(|error| {
+            // Where the database is away there are none to be had at all.
+            let state = pool.state();
+            if matches!(error, RunError::TimedOut) && state.connections > 0 && state.idle_connections == 0 {
+                self.seen.starved();
+            }
+            StoreError::Unavailable(error.to_string())
+        })
+    }
+
+    /// Whether someone has waited in vain for a connection just now.
+    pub fn is_starved(&self) -> bool {
+        self.seen.is_starved()
     }
 
     /// Has something written by a task of its own: it runs to its end even if the caller leaves, and never stops half-way. A
-    /// session that could not write does not go back to the pool.
+    /// session that could not write does not go back to the pool. Where the machine's clock is wrong nothing is written.
     pub async fn write<T, W>(&self, writing: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -106,7 +116,8 @@ impl Database {
     {
         let database = self.clone();
         let task = tokio::spawn(async move {
-            let mut connection = database.connection().await?;
+            let mut connection = database.connection_of(&database.writers).await?;
+            require_right_clock(&connection).await?;
             let written = writing(&mut connection).await;
             if written.as_ref().is_err_and(StoreError::is_of_the_machinery) {
                 database.discard(connection).await;
@@ -168,6 +179,25 @@ impl Database {
     }
 }
 
+/// A pool whose connections are opened when they are needed.
+fn pool(config: &Config, seen: &Arc<Seen>, connections_max: u32) -> Pool<AsyncPgConnection> {
+    let mut manager = ManagerConfig::<AsyncPgConnection>::default();
+    let (own, watching) = (config.clone(), Arc::clone(seen));
+    manager.custom_setup = Box::new(move |_| establish(own.clone(), Arc::clone(&watching)).boxed());
+    let watching = Arc::clone(seen);
+    manager.recycling_method = RecyclingMethod::CustomFunction(Box::new(move |connection| {
+        let is_suspect = watching.are_old_ones_suspect();
+        usable(connection, is_suspect).boxed()
+    }));
+    // Where it connects to is in the setup.
+    let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
+    Pool::builder()
+        .max_size(connections_max)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .test_on_check_out(true)
+        .build_unchecked(manager)
+}
+
 /// Whether a pooled connection can be used once more.
 async fn usable(connection: &mut AsyncPgConnection, is_suspect: bool) -> diesel::QueryResult<()> {
     if connection.is_broken() || (is_suspect && is_read_only(connection).await?) {
@@ -222,10 +252,21 @@ fn session_config(url: &str) -> Result<Config, StoreError> {
 struct Seen {
     /// For the metrics and for the tests that bound how many a request needs.
     statements: AtomicU64,
+    starved: Mutex<Option<Instant>>,
     read_only: Mutex<ReadOnly>,
 }
 
 impl Seen {
+    fn starved(&self) {
+        metrics::counter!("abacus_connections_starved_total").increment(1);
+        *self.starved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_starved(&self) -> bool {
+        let last = *self.starved.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < STARVED)
+    }
+
     fn with_read_only<T>(&self, look: impl FnOnce(&mut ReadOnly) -> T) -> T {
         look(&mut self.read_only.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// It answers, and cannot do what it was asked, whatever the values are: a table, a partition or a right is missing.
     #[error("the database is not as the server needs it: {0}")]
     Broken(String),
+    /// The machine has another time than the database.
+    #[error("{0}")]
+    WrongClock(String),
     /// Another transaction was in the way; the same again may succeed.
     #[error("the transaction gave way to another: {0}")]
     Contended(String),
@@ -35,7 +38,7 @@ impl StoreError {
 
     /// Whether the fault is the machinery's, whatever was asked: the same may succeed once that is mended.
     pub fn is_of_the_machinery(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Broken(_))
+        matches!(self, Self::Unavailable(_) | Self::Broken(_) | Self::WrongClock(_))
     }
 
     /// Whether a statement took longer than it may.

@@ -3,9 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
@@ -14,7 +17,7 @@ use rust_decimal::Decimal;
 use super::accounts::{self, AccountCursor, AccountFilter};
 use super::bills::{self, BillFilter, BillSums};
 use super::capacity::ResourcePriceFilter;
-use super::database::{Database, OwnConnection, Writing};
+use super::database::{Connection, Database, OwnConnection, Writing};
 use super::deposits::{self, AddressOf};
 use super::error::StoreError;
 use super::fetch::{Fetchers, Newest, Rows};
@@ -27,6 +30,7 @@ use super::plans::{self, PlanFilter, PlanPatch};
 use super::prepayments::{self, PrepaymentFilter};
 use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
+use super::turns::{Turn, Turns};
 use super::{
     billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
     payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage,
@@ -68,9 +72,32 @@ use crate::domain::viewer::{Role, Scope, Viewer};
 /// Namespaces whose accounts are remembered.
 const NAMESPACES_KEPT: usize = 200_000;
 
+/// The connections that the requests of one account read with at once; a few that wait in vain do not take all.
+const READS_OF_ACCOUNT: usize = 2;
+/// One request may ask for a thousand lists.
+const READS_WAITING_MAX: usize = 10_000;
+/// A request waits for its account's others so long.
+const READS_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A connection for reading, with the account's turn to have one.
+struct Reading {
+    connection: Connection,
+    _turn: Option<Turn>,
+}
+
+impl Deref for Reading {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.connection
+    }
+}
+
 /// The database, and the look-ups that requests share.
 pub struct Store {
     pub database: Database,
+    /// Of the connections for reading, beside those of the look-ups that requests share.
+    reads: Arc<Turns>,
     fetch: Fetchers,
     /// Which account a namespace is: neither ever changes, and no account goes away. It says nothing of who may see what.
     namespaces: Cache<String, AccountId>,
@@ -79,7 +106,8 @@ pub struct Store {
 impl Store {
     pub fn new(database: Database) -> Arc<Self> {
         let fetch = Fetchers::start(&database);
-        Arc::new(Self { database, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
+        let reads = Turns::new(READS_OF_ACCOUNT, READS_OF_ACCOUNT, READS_WAITING_MAX);
+        Arc::new(Self { database, reads, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
     }
 
     /// The account of that namespace, whoever asks: for the token of a viewer.
@@ -141,6 +169,18 @@ impl Repository {
 
     pub fn viewer(&self) -> &Viewer {
         &self.viewer
+    }
+
+    /// A connection to read with. A customer's requests have few between them, so that none is left without for them.
+    async fn connection(&self) -> Result<Reading, StoreError> {
+        let turn = match self.viewer.account {
+            None => None,
+            account => {
+                let turn = tokio::time::timeout(READS_WAIT_MAX, self.store.reads.turn(account)).await;
+                Some(turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?)
+            }
+        };
+        Ok(Reading { connection: self.store.database.connection().await?, _turn: turn })
     }
 
     fn require_operator(&self) -> Result<(), AccessError> {
@@ -258,12 +298,12 @@ impl Repository {
         filter: &AccountFilter,
         page: &Page<AccountCursor>,
     ) -> Result<Vec<Account>, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         accounts::account_list(&conn, self.viewer.scope(), filter, page).await
     }
 
     pub async fn account_count(&self, filter: &AccountFilter) -> Result<i64, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         accounts::account_count(&conn, self.viewer.scope(), filter).await
     }
 
@@ -295,7 +335,7 @@ impl Repository {
         if self.viewer.role != Role::Operator {
             return Ok(Vec::new());
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         billing_runs::runs(&conn, period, RUNS_MAX).await
     }
 
@@ -304,7 +344,7 @@ impl Repository {
         if self.viewer.role != Role::Operator {
             return Ok(Vec::new());
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         reconciliations::unmatched_newest(&conn, UNMATCHED_MAX).await
     }
 
@@ -329,11 +369,11 @@ impl Repository {
     }
 
     pub async fn plan_list(&self, filter: &PlanFilter, page: &Page) -> Result<Vec<Plan>, StoreError> {
-        plans::plan_list(&*self.store.database.connection().await?, filter, page).await
+        plans::plan_list(&*self.connection().await?, filter, page).await
     }
 
     pub async fn plan_count(&self, filter: &PlanFilter) -> Result<i64, StoreError> {
-        plans::plan_count(&*self.store.database.connection().await?, filter).await
+        plans::plan_count(&*self.connection().await?, filter).await
     }
 
     pub async fn plan_resources(
@@ -355,7 +395,7 @@ impl Repository {
     }
 
     pub async fn resource_list(&self) -> Result<Vec<Resource>, StoreError> {
-        plans::resource_list(&*self.store.database.connection().await?).await
+        plans::resource_list(&*self.connection().await?).await
     }
 
     /// Puts a plan on the market.
@@ -385,7 +425,7 @@ impl Repository {
 
     /// What the provider's codes are called, in their order.
     pub async fn labels(&self, list: LabelList) -> Result<Vec<Label>, StoreError> {
-        labels::labels(&*self.store.database.connection().await?, list).await
+        labels::labels(&*self.connection().await?, list).await
     }
 
     pub async fn label_insert(&self, list: LabelList, added: &[Label]) -> Result<(), AccessError> {
@@ -406,7 +446,7 @@ impl Repository {
         level: i32,
         at: DateTime<Utc>,
     ) -> Result<Option<ResourcePrice>, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         capacity::resource_price_at(&conn, resource, currency, level, at).await
     }
 
@@ -415,7 +455,7 @@ impl Repository {
         &self,
         ids: Vec<ResourcePriceId>,
     ) -> Result<HashMap<ResourcePriceId, Arc<ResourcePrice>>, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let found = capacity::resource_price_by_ids(&conn, ids).await?;
         Ok(found.into_iter().map(|price| (price.id, Arc::new(price))).collect())
     }
@@ -438,16 +478,16 @@ impl Repository {
         filter: &ResourcePriceFilter,
         page: &Page<ResourcePriceId>,
     ) -> Result<Vec<ResourcePrice>, StoreError> {
-        capacity::resource_price_list(&*self.store.database.connection().await?, filter, page).await
+        capacity::resource_price_list(&*self.connection().await?, filter, page).await
     }
 
     pub async fn resource_price_count(&self, filter: &ResourcePriceFilter) -> Result<i64, StoreError> {
-        capacity::resource_price_count(&*self.store.database.connection().await?, filter).await
+        capacity::resource_price_count(&*self.connection().await?, filter).await
     }
 
     /// Of each pair of currencies the rate that was observed last: everybody may see them.
     pub async fn exchange_rates(&self) -> Result<Vec<ExchangeRate>, StoreError> {
-        exchange_rates::rates_latest(&*self.store.database.connection().await?).await
+        exchange_rates::rates_latest(&*self.connection().await?).await
     }
 
     pub async fn exchange_rate(
@@ -455,7 +495,7 @@ impl Repository {
         base: CurrencyCode,
         quote: CurrencyCode,
     ) -> Result<Option<ExchangeRate>, StoreError> {
-        exchange_rates::rate_latest(&*self.store.database.connection().await?, base, quote).await
+        exchange_rates::rate_latest(&*self.connection().await?, base, quote).await
     }
 
     pub async fn exchange_rate_set(&self, rate: &ExchangeRate) -> Result<Option<ExchangeRate>, AccessError> {
@@ -472,7 +512,7 @@ impl Repository {
         chart: String,
         at: DateTime<Utc>,
     ) -> Result<Vec<ResourcePrice>, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         prepay_quotes::prices_for_app(&conn, resources, cluster, chart, at).await
     }
 
@@ -481,17 +521,17 @@ impl Repository {
         &self,
         ids: Vec<LicenseId>,
     ) -> Result<HashMap<LicenseId, Arc<License>>, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let found = licenses::license_by_ids(&conn, ids).await?;
         Ok(found.into_iter().map(|license| (license.id, Arc::new(license))).collect())
     }
 
     pub async fn license_list(&self, page: &Page<LicenseId>) -> Result<Vec<License>, StoreError> {
-        licenses::license_list(&*self.store.database.connection().await?, page).await
+        licenses::license_list(&*self.connection().await?, page).await
     }
 
     pub async fn license_count(&self) -> Result<i64, StoreError> {
-        licenses::license_count(&*self.store.database.connection().await?).await
+        licenses::license_count(&*self.connection().await?).await
     }
 
     /// Defines a licence: anew, or as it is to be called from now on. What is counted never changes.
@@ -502,7 +542,7 @@ impl Repository {
 
     /// What is charged for beyond subscriptions in a cycle, with its levels: everybody may see them.
     pub async fn bursting(&self, cycle: Cycle) -> Result<Vec<Bursting>, StoreError> {
-        burst::bursting(&*self.store.database.connection().await?, cycle).await
+        burst::bursting(&*self.connection().await?, cycle).await
     }
 
     /// Declares how much the cloud has of a resource.
@@ -513,7 +553,7 @@ impl Repository {
 
     /// The discounts on terms, the shortest first.
     pub async fn term_discounts(&self) -> Result<Vec<TermDiscount>, StoreError> {
-        capacity::term_discounts(&*self.store.database.connection().await?).await
+        capacity::term_discounts(&*self.connection().await?).await
     }
 
     /// Puts discounts on terms in the place of those that there are.
@@ -557,7 +597,7 @@ impl Repository {
         ids: Vec<PriceDefinitionId>,
     ) -> Result<Vec<PriceDefinition>, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(price_rules::definitions(&conn, ids).await?)
     }
 
@@ -612,7 +652,7 @@ impl Repository {
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
-        orders::order_by_number(&*self.store.database.connection().await?, number).await
+        orders::order_by_number(&*self.connection().await?, number).await
     }
 
     pub async fn newest_orders(
@@ -640,7 +680,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Vec<Order>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(orders::order_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+        Ok(orders::order_list(&*self.connection().await?, owners, filter, page).await?)
     }
 
     pub async fn order_count(
@@ -649,7 +689,7 @@ impl Repository {
         filter: &OrderFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(orders::order_count(&*self.store.database.connection().await?, owners, filter).await?)
+        Ok(orders::order_count(&*self.connection().await?, owners, filter).await?)
     }
 
     pub async fn bills(&self, ids: &[BillId]) -> Result<HashMap<BillId, Arc<Bill>>, StoreError> {
@@ -661,7 +701,7 @@ impl Repository {
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
-        bills::bill_by_number(&*self.store.database.connection().await?, number).await
+        bills::bill_by_number(&*self.connection().await?, number).await
     }
 
     pub async fn newest_bills(
@@ -710,7 +750,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Vec<Bill>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(bills::bill_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+        Ok(bills::bill_list(&*self.connection().await?, owners, filter, page).await?)
     }
 
     pub async fn bill_count(
@@ -719,7 +759,7 @@ impl Repository {
         filter: &BillFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(bills::bill_count(&*self.store.database.connection().await?, owners, filter).await?)
+        Ok(bills::bill_count(&*self.connection().await?, owners, filter).await?)
     }
 
     /// What the bills that a filter matches come to.
@@ -729,7 +769,7 @@ impl Repository {
         filter: &BillFilter,
     ) -> Result<BillSums, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(BillSums::default()) };
-        Ok(bills::bill_sums(&*self.store.database.connection().await?, owners, filter).await?)
+        Ok(bills::bill_sums(&*self.connection().await?, owners, filter).await?)
     }
 
     pub async fn records(&self, ids: &[RecordId]) -> Result<HashMap<RecordId, Arc<Record>>, StoreError> {
@@ -749,7 +789,7 @@ impl Repository {
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
-        records::record_by_number(&*self.store.database.connection().await?, number).await
+        records::record_by_number(&*self.connection().await?, number).await
     }
 
     pub async fn newest_records(
@@ -770,7 +810,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Vec<Record>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(records::record_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+        Ok(records::record_list(&*self.connection().await?, owners, filter, page).await?)
     }
 
     pub async fn record_count(
@@ -779,7 +819,7 @@ impl Repository {
         filter: &RecordFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(records::record_count(&*self.store.database.connection().await?, owners, filter).await?)
+        Ok(records::record_count(&*self.connection().await?, owners, filter).await?)
     }
 
     /// What an account used of a resource by the hour; nothing of an account that the viewer may not see.
@@ -792,7 +832,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         usage::usage_hours(&conn, account, &resource.code, resource.aggregation, window).await
     }
 
@@ -805,7 +845,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         orders::orders_on_demand(&conn, &[(account, window)]).await
     }
 
@@ -818,7 +858,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         suspensions::spans_overlapping(&conn, &[(account, window)]).await
     }
 
@@ -831,7 +871,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        usage::usage_reports(&*self.store.database.connection().await?, account, window).await
+        usage::usage_reports(&*self.connection().await?, account, window).await
     }
 
     /// An account's samples of a gauge; nothing of an account that the viewer may not see.
@@ -844,7 +884,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        usage::usage_samples(&*self.store.database.connection().await?, account, resource, window).await
+        usage::usage_samples(&*self.connection().await?, account, resource, window).await
     }
 
     pub async fn transactions(
@@ -883,7 +923,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Vec<Transaction>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(transactions::transaction_list(&conn, owners, filter, page).await?)
     }
 
@@ -893,7 +933,7 @@ impl Repository {
         filter: &TransactionFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(transactions::transaction_count(&conn, owners, filter).await?)
     }
 
@@ -919,7 +959,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Vec<Entry>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(ledger::entry_list(&*self.store.database.connection().await?, owners, filter, page).await?)
+        Ok(ledger::entry_list(&*self.connection().await?, owners, filter, page).await?)
     }
 
     pub async fn entry_count(
@@ -928,7 +968,7 @@ impl Repository {
         filter: &EntryFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(ledger::entry_count(&*self.store.database.connection().await?, owners, filter).await?)
+        Ok(ledger::entry_count(&*self.connection().await?, owners, filter).await?)
     }
 
     /// The answer that a key of an account holds.
@@ -936,7 +976,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Err(AccessError::NoSuchAccount);
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(keys::answer_by_keys(&conn, vec![account.0], vec![key]).await?.pop().map(|(_, answer)| answer))
     }
 
@@ -945,7 +985,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Err(AccessError::NoSuchAccount);
         }
-        Ok(prepayments::awaiting_deposits(&*self.store.database.connection().await?, account).await?)
+        Ok(prepayments::awaiting_deposits(&*self.connection().await?, account).await?)
     }
 
     /// What accounts can pay with, newest first.
@@ -954,7 +994,7 @@ impl Repository {
         accounts: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, Rows<PaymentMethod>>, StoreError> {
         let visible = self.visible(accounts.into_iter()).await?;
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let kept =
             payment_methods::methods_kept(&conn, visible.iter().map(|account| account.0).collect()).await?;
         let mut of: HashMap<AccountId, Vec<Arc<PaymentMethod>>> = HashMap::new();
@@ -971,7 +1011,7 @@ impl Repository {
         let visible = self.visible(ids.iter().map(|id| id.account())).await?;
         let ids: Vec<OwnedId> =
             ids.iter().filter(|id| visible.contains(&id.account())).map(|id| id.0).collect();
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let found = payment_methods::method_by_ids(&conn, &ids).await?;
         Ok(found.into_iter().map(|method| (method.id, Arc::new(method))).collect())
     }
@@ -1008,7 +1048,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Vec<Prepayment>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(prepayments::prepayment_list(&conn, owners, filter, page).await?)
     }
 
@@ -1018,7 +1058,7 @@ impl Repository {
         filter: &PrepaymentFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(prepayments::prepayment_count(&conn, owners, filter).await?)
     }
 
@@ -1032,7 +1072,7 @@ impl Repository {
 
     /// Whose a deposit address is, if the viewer may see it.
     pub async fn address_owner(&self, address: String) -> Result<Option<AccountId>, StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let Some((owner, _)) = deposits::address_owners(&conn, vec![address]).await?.pop() else {
             return Ok(None);
         };
@@ -1045,7 +1085,7 @@ impl Repository {
         if !self.visible(std::iter::once(id.account())).await?.contains(&id.account()) {
             return Ok(None);
         }
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(prepay_quotes::quote_by_ids(&conn, &[id.0]).await?.pop())
     }
 
@@ -1114,7 +1154,7 @@ impl Repository {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
         let drafts = self.shown_drafts(owners).await?;
         let whole = Page { limit: page.limit.saturating_add(page.offset), offset: 0, ..page.clone() };
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let issued = invoices::invoice_list(&conn, owners, &whole).await?;
         Ok(merged(drafts, issued.into_iter().map(Arc::new).collect(), page))
     }
@@ -1122,7 +1162,7 @@ impl Repository {
     pub async fn invoice_count(&self, account: Option<AccountId>) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
         let drafts = i64::try_from(self.shown_drafts(owners).await?.len()).unwrap_or(0);
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         Ok(invoices::invoice_count(&conn, owners).await?.saturating_add(drafts))
     }
 
@@ -1152,7 +1192,7 @@ impl Repository {
 
     async fn next_ledgers_health(&self) -> Result<HealthReport, AccessError> {
         self.require_operator()?;
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let position = ledger::check_position(&conn).await?;
         let next = accounts::account_from(&conn, position, CHECK_ACCOUNTS_MAX).await?;
         drop(conn);
@@ -1170,7 +1210,7 @@ impl Repository {
     }
 
     async fn check_ledger(&self, account: &Account, report: &mut HealthReport) -> Result<(), StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         let mut verifier = Verifier::default();
         let mut after = uuid::Uuid::nil();
         loop {
@@ -1200,7 +1240,7 @@ impl Repository {
         last: AccountId,
         report: &mut HealthReport,
     ) -> Result<(), StoreError> {
-        let conn = self.store.database.connection().await?;
+        let conn = self.connection().await?;
         for (_, balances, transferred) in ledger::books_of(&conn, first, last).await? {
             let difference = balances.checked_sub(transferred).unwrap_or(Decimal::MAX).abs();
             report.imbalance = report.imbalance.checked_add(difference).unwrap_or(Decimal::MAX);

@@ -8,6 +8,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
+use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
@@ -60,7 +61,8 @@ pub async fn usage_write(
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
             late_usage::enter(conn).await?;
-            let (closed_before, marks) = try_join!(late_usage::horizon(conn), mark(conn, events))?;
+            let (closed_before, marks, ()) =
+                try_join!(late_usage::horizon(conn), mark(conn, events), require_right_clock(conn))?;
             let new =
                 || events.iter().zip(&marks).filter(|(_, mark)| **mark == Mark::New).map(|(event, _)| event);
             if new().next().is_some() {

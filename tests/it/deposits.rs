@@ -532,10 +532,8 @@ async fn a_sandbox_s_deposits_are_checked_and_nobody_else_has_any() {
     life.operator.mutate("simulateDeposit", "SimulateDepositInput", lower, "prepayment { id }").await;
 
     let clock = Clock::standing_at(BEGIN.parse().unwrap());
-    let real = TestServer::on(life.server.database_url.clone(), |config| {
-        (config.sandbox, config.clock) = (false, clock);
-    })
-    .await;
+    let real = TestServer::with(|config| (config.sandbox, config.clock) = (false, clock)).await;
+    real.account_from(json!({ "namespace": "tenant", "name": "Tenant", "currency": "USD" }), "0").await;
     for client in [real.operator(), real.customer("tenant")] {
         let (status, answer) =
             client.try_mutate("simulateDeposit", "SimulateDepositInput", input.clone(), "__typename").await;

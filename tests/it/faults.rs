@@ -155,7 +155,7 @@ async fn a_database_that_says_nothing_at_all_is_given_up_and_found_again() {
     proxy.set(Way::Stalled);
     let begin = Instant::now();
     let outcome = server.server.app.engine.submit(command(&account, "stalled", 100), Urgency::Person).await;
-    assert!(matches!(outcome, Err(EngineError::Unavailable(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(EngineError::Unavailable(_) | EngineError::Unknown)), "{outcome:?}");
     assert!(begin.elapsed() < Duration::from_secs(75));
     proxy.set(Way::Open);
     let done = eventually("done", 90, async || {
@@ -344,7 +344,7 @@ async fn an_account_that_is_held_too_long_fails_alone() {
         return;
     }
     let (outcomes, waited) = beside_a_held_account(Duration::from_secs(70)).await;
-    assert!(matches!(waited, Err(EngineError::Overloaded | EngineError::Unavailable(_))), "{waited:?}");
+    assert!(matches!(waited, Err(EngineError::Unknown)), "another may be carrying it out: {waited:?}");
     for (_, outcome) in outcomes {
         outcome.expect("the other account's command is done");
     }

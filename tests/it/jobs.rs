@@ -166,7 +166,7 @@ async fn jobs_of_their_own_process_tell_how_they_are() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let mut process = command(&["jobs", "--listen", &address])
+    let mut process = command(&["jobs", "--sandbox", "--listen", &address])
         .env("DATABASE_URL", &server.database_url)
         .env("RUST_LOG", "off")
         .kill_on_drop(true)

@@ -246,10 +246,12 @@ async fn a_write_runs_to_its_end_when_its_caller_leaves_half_way() {
 
 #[tokio::test]
 async fn what_was_asked_for_is_written_though_the_client_hangs_up_before_it_is() {
-    let server = TestServer::with(|config| config.connections_max = 1).await;
+    let server = TestServer::start().await;
     let operator = server.operator();
     let plan = server.plan("Plan", "1.00").await;
-    let held = server.server.app.store.database.connection().await.expect("the only connection");
+    let mut other = server.sql().await;
+    let held = other.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE exchange_rates, resources, plans IN SHARE MODE").await.unwrap();
     let rate = json!({ "base": "CNY", "quote": "USD", "rate": "0.14", "source": "a bank" });
     let resource = json!({ "code": "tape", "name": "Tape", "unit": "GB", "resourceType": "CLOUD", "aggregation": "SUM" });
     for (mutation, kind, input) in [
@@ -259,9 +261,9 @@ async fn what_was_asked_for_is_written_though_the_client_hangs_up_before_it_is()
     ] {
         let asking = operator.try_mutate(mutation, kind, input, "__typename");
         let left = tokio::time::timeout(Duration::from_millis(300), asking).await;
-        assert!(left.is_err(), "{mutation} waits for a connection: {left:?}");
+        assert!(left.is_err(), "{mutation} waits for the table: {left:?}");
     }
-    drop(held);
+    held.rollback().await.unwrap();
     let sql = server.sql().await;
     for written in [
         "SELECT count(*) FROM exchange_rates",

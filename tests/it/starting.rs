@@ -79,15 +79,36 @@ async fn a_variable_that_is_malformed_is_named() {
 #[tokio::test]
 async fn what_is_no_secret_key_of_stripes_is_refused_with_what_one_looks_like() {
     for wrong in ["abc", "pk_test_12345", "sk_test_", "sk_test_1 2", "sk_12345"] {
-        let mut given = command(&["serve", "--listen", "127.0.0.1:0", "--stripe-key", wrong]);
-        let given = given.env("DATABASE_URL", NOBODY).env("ABACUS_JWT_SECRET", SECRET).env("RUST_LOG", "off");
-        let said = failure(given).await;
+        let said = failure(serve(NOBODY).env("ABACUS_STRIPE_KEY", wrong)).await;
         assert!(said.contains("sk_test_…") && said.contains("sk_live_…") && said.contains("rk_…"), "{said}");
         assert!(!said.contains(wrong.trim_start_matches("sk_test_")) || wrong == "sk_test_", "{said}");
     }
     for right in ["sk_test_12345", "sk_live_12345", "rk_test_12345"] {
         let said = failure(serve(NOBODY).env("ABACUS_STRIPE_KEY", right)).await;
         assert!(said.contains("connection refused"), "{right}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_given_in_the_environment_or_in_a_file_and_never_as_an_option() {
+    let folder = Folder::new();
+    let file = folder.path.join("secret");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let token = |name: &'static str, value: String| async move {
+        let (status, token, said) = outcome(command(&["token", "--role", "operator"]).env(name, value)).await;
+        assert!(status.success(), "{said}");
+        token.split('.').count()
+    };
+    assert_eq!(token("ABACUS_JWT_SECRET", SECRET.to_owned()).await, 3);
+    assert_eq!(token("ABACUS_JWT_SECRET_FILE", file.display().to_string()).await, 3);
+    let said = failure(serve(NOBODY).env("ABACUS_JWT_SECRET_FILE", &file)).await;
+    assert!(said.contains("cannot be used together") && !said.contains(SECRET), "{said}");
+    let said =
+        failure(command(&["token", "--role", "operator"]).env("ABACUS_JWT_SECRET_FILE", "/no/such")).await;
+    assert!(said.contains("ABACUS_JWT_SECRET_FILE: /no/such cannot be read"), "{said}");
+    for option in ["--jwt-secret", "--stripe-key", "--stripe-webhook-secret"] {
+        let said = failure(&mut command(&["serve", option, SECRET])).await;
+        assert!(said.contains("is no option") && !said.contains(SECRET), "{said}");
     }
 }
 
@@ -250,4 +271,46 @@ async fn messages_that_are_not_english_are_told_of_at_the_start() {
     let (status, _, said) = outcome(&mut bill()).await;
     assert!(status.success(), "{said}");
     assert!(said.contains("ALTER ROLE postgres SET lc_messages = 'C'"), "{said}");
+}
+
+/// The one line that a server, or the jobs, says that does not start on a database.
+async fn refused_on(database_url: &str, args: &[&str], settings: &[(&str, &str)]) -> String {
+    let mut command = command(args);
+    command.env("DATABASE_URL", database_url).env("ABACUS_JWT_SECRET", SECRET).env("RUST_LOG", "off");
+    failure(command.envs(settings.iter().copied())).await
+}
+
+#[tokio::test]
+async fn a_sandbox_does_not_start_on_a_production_database_nor_the_other_way_round() {
+    let production = TestServer::with(|config| config.sandbox = false).await;
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    for args in [&serve[..], &["jobs"], &["bill", "--month", "2026-01"]] {
+        let said = refused_on(&production.database_url, args, &[("ABACUS_SANDBOX", "1")]).await;
+        assert!(said.contains("belongs to a production server, and this is a sandbox"), "{args:?}: {said}");
+    }
+    let sandbox = TestServer::start().await;
+    for args in [&serve[..], &["jobs"], &["bill", "--month", "2026-01"]] {
+        let said = refused_on(&sandbox.database_url, args, &[]).await;
+        assert!(said.contains("belongs to a sandbox, and this is a production server"), "{args:?}: {said}");
+    }
+    let kind = "UPDATE installation SET kind = 'PRODUCTION'";
+    let refused = sandbox.sql().await.batch_execute(kind).await.unwrap_err();
+    assert!(refused.as_db_error().unwrap().message().contains("never changed"), "{refused}");
+}
+
+#[tokio::test]
+async fn money_is_kept_at_one_scale_for_ever() {
+    let server = TestServer::start().await;
+    let url = &server.database_url;
+    let serve = ["serve", "--sandbox", "--listen", "127.0.0.1:0"];
+    for other in ["CNY:2:8", "CNY:3:10"] {
+        let said = refused_on(url, &serve, &[("ABACUS_CURRENCIES", other)]).await;
+        assert!(said.contains("CNY: this database keeps it with the scales 2:10"), "{said}");
+        assert!(said.contains(&other[4..]), "{said}");
+    }
+    let more =
+        TestServer::on(url.clone(), |config| config.currencies.configure("GPU_HOURS:0:4").unwrap()).await;
+    drop(more);
+    let said = refused_on(url, &serve, &[("ABACUS_CURRENCIES", "GPU_HOURS:0:6")]).await;
+    assert!(said.contains("GPU_HOURS") && said.contains("0:4") && said.contains("0:6"), "{said}");
 }

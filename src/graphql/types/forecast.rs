@@ -34,6 +34,7 @@ pub struct Forecast {
 }
 
 pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forecast> {
+    let _turn = session.app.forecasts.turn(session.viewer().account).await?;
     let now = session.app.clock.now();
     let currency = known_currency(session, "currency", account.currency)
         .map_err(|refusal| ApiError::internal(refusal.message))?;

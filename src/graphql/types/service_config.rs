@@ -5,7 +5,7 @@ use async_graphql::SimpleObject;
 use crate::domain::money::Currency;
 use crate::graphql::app::App;
 use crate::graphql::cost::{Price, Times};
-use crate::graphql::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::graphql::limits::{ERRORS_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::graphql::scalars::Code;
 use crate::graphql::schema_types::schema_types;
 use crate::graphql::sdl;
@@ -29,6 +29,12 @@ pub struct ServiceConfig {
     page_size_default: i32,
     /// How long a request's body may be, in bytes.
     body_bytes_max: i32,
+    /// How long the text of a query may be, in bytes. What differs from request to request belongs into variables.
+    query_bytes_max: i32,
+    /// How many tokens (names, values, punctuation) a query's text may have.
+    query_tokens_max: i32,
+    /// How many errors an answer tells; the last says how many more there are.
+    errors_max: i32,
     /// Whether this is a sandbox: its money is play money, and customers may recharge without paying.
     sandbox: bool,
     /// The currencies that the server knows.
@@ -107,6 +113,9 @@ impl From<&App> for ServiceConfig {
             page_size_max: PAGE_SIZE_MAX,
             page_size_default: PAGE_SIZE_DEFAULT,
             body_bytes_max: clamped(app.limits.body_bytes_max),
+            query_bytes_max: clamped(app.limits.query_bytes_max),
+            query_tokens_max: clamped(app.limits.query_tokens_max),
+            errors_max: clamped(ERRORS_MAX),
             sandbox: app.sandbox,
             currencies: app.currencies.iter().map(CurrencyInfo::from).collect(),
         }

@@ -4,24 +4,31 @@
 mod event_json;
 mod ndjson;
 
+pub(super) use ndjson::ANSWERS_BYTES_IN_ALL;
+
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
-use super::HttpState;
-use super::auth;
-use crate::domain::usage::{EVENTS_MAX, Outcome};
-use crate::graphql::app::App;
+use super::graphql_over_http::status_of_unread;
+use super::json_text::require_few_values;
+use super::{HttpState, auth};
+use crate::domain::usage::{EVENTS_MAX, Fault, Outcome};
 use crate::graphql::error::ApiError;
+use crate::metering::Report;
 use event_json::CloudEvent;
 
 /// What a request may have in all: some 300,000 events.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What events that come whole may have of JSON's values: 40 each.
+const VALUES_MAX: usize = 400_000;
 
 const NDJSON: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 const CLOUD_EVENT: &str = "application/cloudevents+json";
@@ -37,11 +44,10 @@ pub(super) async fn post(State(state): State<Arc<HttpState>>, headers: HeaderMap
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let app = Arc::clone(&state.app);
     match media_type.as_str() {
-        CLOUD_EVENT => cloud_events(&app, body, |event| vec![event]).await,
-        CLOUD_EVENTS => cloud_events(&app, body, |events| events).await,
-        ndjson if NDJSON.contains(&ndjson) => ndjson::answer(app, body).await,
+        CLOUD_EVENT => cloud_events(&state, body, |event| vec![event]).await,
+        CLOUD_EVENTS => cloud_events(&state, body, |events| events).await,
+        ndjson if NDJSON.contains(&ndjson) => ndjson::answer(&state, body).await,
         _ => {
             let expected = format!("the Content-Type must be {}, {CLOUD_EVENT} or {CLOUD_EVENTS}", NDJSON[0]);
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, axum::Json(told(&ApiError::bad_request(expected))))
@@ -50,32 +56,47 @@ pub(super) async fn post(State(state): State<Arc<HttpState>>, headers: HeaderMap
     }
 }
 
-/// Counts CloudEvents that came whole.
-async fn cloud_events<T: serde::de::DeserializeOwned>(
-    app: &App,
+/// Counts CloudEvents that came whole, where nobody else waits.
+async fn cloud_events<T: serde::de::DeserializeOwned + 'static>(
+    state: &HttpState,
     body: Body,
-    events: impl FnOnce(T) -> Vec<Value>,
+    events: fn(T) -> Vec<Value>,
 ) -> Response {
-    let Ok(bytes) = to_bytes(body, app.limits.body_bytes_max).await else {
-        let message =
-            format!("the body is too long or was not sent: it may have {} bytes", app.limits.body_bytes_max);
-        return (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(told(&ApiError::bad_request(message))))
-            .into_response();
-    };
-    let events = match serde_json::from_slice::<T>(&bytes) {
-        Ok(read) => events(read),
-        Err(error) => {
-            return failed(&ApiError::bad_request(format!("the body is no JSON of that kind: {error}")));
+    let read = match state.bodies.read(body, None, state.app.limits.body_bytes_max).await {
+        Ok(read) => read,
+        Err(unread) => {
+            let told = axum::Json(told(&ApiError::from(unread.clone())));
+            return (status_of_unread(&unread), told).into_response();
         }
     };
+    let app = Arc::clone(&state.app);
+    let counting = async move {
+        let reports = reports(&read.bytes, events)?;
+        let (ids, reports) = reports.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+        Ok::<_, ApiError>(results(ids, app.meter.record(reports).await?))
+    };
+    match state.heavy.run(None, counting.boxed()).await.map_err(ApiError::from).flatten() {
+        Ok(results) => axum::Json(results).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// An event's id, as far as it could be read, and what it reports.
+type ReadEvent = (Option<String>, Result<Report, Fault>);
+
+/// What is reported.
+fn reports<T: serde::de::DeserializeOwned>(
+    json: &[u8],
+    events: fn(T) -> Vec<Value>,
+) -> Result<Vec<ReadEvent>, ApiError> {
+    require_few_values(json, VALUES_MAX).map_err(ApiError::bad_request)?;
+    let read = serde_json::from_slice::<T>(json)
+        .map_err(|error| ApiError::bad_request(format!("the body is no JSON of that kind: {error}")))?;
+    let events = events(read);
     if events.len() > EVENTS_MAX {
-        return failed(&ApiError::bad_request(format!("at most {EVENTS_MAX} events at once")));
+        return Err(ApiError::bad_request(format!("at most {EVENTS_MAX} events at once")));
     }
-    let (ids, reports) = events.into_iter().map(CloudEvent::read).unzip::<_, _, Vec<_>, Vec<_>>();
-    match app.meter.record(reports).await {
-        Ok(outcomes) => axum::Json(results(ids, outcomes)).into_response(),
-        Err(error) => failed(&error.into()),
-    }
+    Ok(events.into_iter().map(CloudEvent::read).collect())
 }
 
 fn results(ids: Vec<Option<String>>, outcomes: Vec<Outcome>) -> Value {

@@ -11,13 +11,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::event_json::read_line;
 use super::{BODY_BYTES_MAX, Counts, told};
 use crate::domain::usage::{Fault, Outcome};
 use crate::graphql::app::App;
 use crate::graphql::error::ApiError;
+use crate::http::HttpState;
 use crate::metering::Report;
 
 /// Lines that are counted together.
@@ -26,19 +27,25 @@ const LINES_AT_ONCE: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(20);
 /// The longest line.
 const LINE_BYTES_MAX: usize = 64 * 1024;
-/// Answers that wait for a client that sends and does not read; more than a whole body has.
+/// Answers that wait for a client that sends and does not read, in pieces and in bytes: what a whole body is answered with.
 const ANSWERS_MAX: usize = 1_024;
+const ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The bytes of answers that wait for all clients together.
+pub(in crate::http) const ANSWERS_BYTES_IN_ALL: usize = 96 * 1024 * 1024;
 /// A client that does not read its answers is waited for so long.
 const READING_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Begins to answer with the first outcomes, or with an error if there are none.
-pub(super) async fn answer(app: Arc<App>, body: Body) -> Response {
-    let (answers, mut answered) = mpsc::channel::<Answer>(ANSWERS_MAX);
+pub(super) async fn answer(state: &HttpState, body: Body) -> Response {
+    let (queue, mut answered) = mpsc::channel::<Answer>(ANSWERS_MAX);
+    let own_room = Arc::new(Semaphore::new(ANSWERS_BYTES_MAX));
+    let answers = Answers { queue, own_room, room: Arc::clone(&state.usage_answers) };
+    let app = Arc::clone(&state.app);
     // A client that hangs up does not cut short what it has sent.
     tokio::spawn(async move { Reading::new(app, answers).read(body.into_data_stream()).await });
     let first = match answered.recv().await {
-        Some(Answer::Lines(first)) => first,
         Some(Answer::Failed(error)) => return super::failed(&error),
+        Some(first) => first.into_bytes(),
         None => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     let rest = unfold(answered, async |mut answered| {
@@ -51,7 +58,8 @@ pub(super) async fn answer(app: Arc<App>, body: Body) -> Response {
 }
 
 enum Answer {
-    Lines(Bytes),
+    /// With the room that they take while they wait.
+    Lines { lines: Bytes, _room: [OwnedSemaphorePermit; 2] },
     /// Nothing more is read; what was answered before counts.
     Failed(ApiError),
 }
@@ -59,9 +67,34 @@ enum Answer {
 impl Answer {
     fn into_bytes(self) -> Bytes {
         match self {
-            Self::Lines(lines) => lines,
+            Self::Lines { lines, .. } => lines,
             Self::Failed(error) => format!("{}\n", told(&error)).into(),
         }
+    }
+}
+
+/// Where answers wait for the client to read them.
+struct Answers {
+    queue: mpsc::Sender<Answer>,
+    own_room: Arc<Semaphore>,
+    /// Of all clients.
+    room: Arc<Semaphore>,
+}
+
+impl Answers {
+    async fn lines(&self, lines: Bytes) -> Result<(), Ended> {
+        let bytes = u32::try_from(lines.len().min(ANSWERS_BYTES_MAX)).unwrap_or(u32::MAX);
+        let waiting = async {
+            let own = Arc::clone(&self.own_room).acquire_many_owned(bytes).await.map_err(|_| Ended::Left)?;
+            let of_all = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| Ended::Left)?;
+            self.queue.send(Answer::Lines { lines, _room: [own, of_all] }).await.map_err(|_| Ended::Left)
+        };
+        tokio::time::timeout(READING_TIME_MAX, waiting).await.unwrap_or(Err(Ended::Left))
+    }
+
+    async fn failed(&self, error: ApiError) {
+        // Who has gone, or does not read, is not told.
+        let _ = tokio::time::timeout(READING_TIME_MAX, self.queue.send(Answer::Failed(error))).await;
     }
 }
 
@@ -81,7 +114,7 @@ impl From<ApiError> for Ended {
 /// A stream as far as it has been read.
 struct Reading {
     app: Arc<App>,
-    answers: mpsc::Sender<Answer>,
+    answers: Answers,
     counts: Counts,
     /// The beginning of a line whose end has not come.
     rest: Vec<u8>,
@@ -94,7 +127,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(app: Arc<App>, answers: mpsc::Sender<Answer>) -> Self {
+    fn new(app: Arc<App>, answers: Answers) -> Self {
         let (counts, rest, waiting) = (Counts::default(), Vec::new(), Vec::new());
         Self { app, answers, counts, rest, is_too_long: false, bytes: 0, lines: 0, waiting }
     }
@@ -104,11 +137,9 @@ impl Reading {
             Ok(()) => {
                 let Counts { accepted, duplicates, rejected } = self.counts;
                 let counts = json!({ "accepted": accepted, "duplicates": duplicates, "rejected": rejected });
-                let _ = self.send(Answer::Lines(format!("{counts}\n").into())).await;
+                let _ = self.answers.lines(format!("{counts}\n").into()).await;
             }
-            Err(Ended::Failed(error)) => {
-                let _ = self.send(Answer::Failed(error)).await;
-            }
+            Err(Ended::Failed(error)) => self.answers.failed(error).await,
             Err(Ended::Left) => {}
         }
     }
@@ -198,14 +229,7 @@ impl Reading {
             self.counts.count(&outcome);
             write_line(&mut lines, line, id.as_deref(), &outcome);
         }
-        self.send(Answer::Lines(lines.into())).await
-    }
-
-    async fn send(&self, answer: Answer) -> Result<(), Ended> {
-        match tokio::time::timeout(READING_TIME_MAX, self.answers.send(answer)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Ended::Left),
-        }
+        self.answers.lines(lines.into()).await
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) async fn close(
     let outcome = match rated {
         Err(why) => Err(why.to_string()),
         Ok(rated) => match submit(jobs, account, Action::CloseMonth(Arc::new(rated))).await {
-            Err(error @ (EngineError::Overloaded | EngineError::Unavailable(_))) => {
+            Err(error) if error.is_of_the_moment() => {
                 return Err(NotClosed::Later(error));
             }
             closed => closed.map_err(|error| error.to_string()),

@@ -40,6 +40,20 @@ impl Client {
         (answer.status(), answer.text().await.expect("a text"))
     }
 
+    /// Sends a query and does not mind what becomes of it.
+    pub async fn post_anything(&self, query: String) {
+        self.post_body(json!({ "query": query }).to_string()).await;
+    }
+
+    /// Sends a body of JSON and does not mind what becomes of it.
+    pub async fn post_body(&self, body: String) {
+        let request =
+            self.request(reqwest::Method::POST, "/graphql").header("content-type", "application/json");
+        if let Ok(answer) = request.body(body).send().await {
+            let _ = answer.bytes().await;
+        }
+    }
+
     /// The whole answer to a query.
     pub async fn answer(&self, query: &str) -> Value {
         self.post(query, json!({})).await.1

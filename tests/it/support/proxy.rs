@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -24,6 +25,8 @@ pub enum CommitCut {
     Before,
     /// The commit is carried out, and its answer never arrives.
     After,
+    /// The connection is lost at once, and the commit is carried out so much later.
+    Late(Duration),
 }
 
 struct State {
@@ -123,6 +126,14 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
                     Some(CommitCut::Before) => return,
                     Some(CommitCut::After) => {
                         let _ = server.write_all(bytes).await;
+                        let _ = server.read(&mut answered).await;
+                        return;
+                    }
+                    Some(CommitCut::Late(delay)) => {
+                        let commit = bytes.to_vec();
+                        drop(client);
+                        tokio::time::sleep(delay).await;
+                        let _ = server.write_all(&commit).await;
                         let _ = server.read(&mut answered).await;
                         return;
                     }

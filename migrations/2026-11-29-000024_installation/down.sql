@@ -1,0 +1,2 @@
+DROP TABLE currency_scales;
+DROP TABLE installation;
