@@ -126,7 +126,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         clients: ConnectionLimits {
             in_all: usize::try_from(args.clients)?,
             of_address: usize::try_from(args.clients_per_address)?,
-            ..ConnectionLimits::default()
+            head_time_max: args.client_idle,
         },
         limits: Limits { query_bytes_max: usize::try_from(args.query_bytes_max)?, ..Limits::default() },
         engine: EngineConfig {
@@ -189,7 +189,7 @@ fn deposits(args: &ChainArgs) -> Result<Option<DepositSettings>, Failure> {
         return Ok(None);
     }
     let (Some(key), Some(url), Some(chain_id), false) =
-        (&args.key, &args.url, args.id, args.tokens.is_empty())
+        (&args.key, args.url.as_ref().map(Secret::expose), args.id, args.tokens.is_empty())
     else {
         return Err("tokens are taken where all of ABACUS_DEPOSIT_KEY, ABACUS_CHAIN_URL, ABACUS_CHAIN_ID and ABACUS_TOKENS \
              are set, or none"

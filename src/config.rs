@@ -132,7 +132,7 @@ pub struct ChainArgs {
     pub key: Option<String>,
     /// The chain's node: http or https, JSON-RPC
     #[arg(long = "chain-url", env = "ABACUS_CHAIN_URL", hide_env_values = true)]
-    pub url: Option<String>,
+    pub url: Option<Secret>,
     /// The chain's id; a node of another chain is refused
     #[arg(long = "chain-id", env = "ABACUS_CHAIN_ID")]
     pub id: Option<u64>,
@@ -168,6 +168,9 @@ pub struct ServeArgs {
     /// Of these from one address, or network of IPv6; behind a proxy all come from its address
     #[arg(long, env = "ABACUS_CLIENTS_PER_ADDRESS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub clients_per_address: u32,
+    /// A client that sends no request for so long is hung up on; behind a proxy, longer than that keeps its connections
+    #[arg(long, env = "ABACUS_CLIENT_IDLE", default_value = "20s", value_parser = client_idle)]
+    pub client_idle: Duration,
     /// How long the text of a query may be, in bytes
     #[arg(long, env = "ABACUS_QUERY_BYTES_MAX", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(1_024..=1_048_576))]
     pub query_bytes_max: u32,
@@ -305,6 +308,12 @@ fn invoice_delay(text: &str) -> Result<Duration, String> {
     let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let (least, most) = INVOICE_DELAYS;
     if (least..=most).contains(&delay) { Ok(delay) } else { Err("1m to 31d is expected".to_owned()) }
+}
+
+fn client_idle(text: &str) -> Result<Duration, String> {
+    let idle = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+    if allowed.contains(&idle) { Ok(idle) } else { Err("1s to 1h is expected".to_owned()) }
 }
 
 /// Whether a text can be one of Stripe's secret keys; a publishable one can charge nobody.

@@ -49,22 +49,42 @@ impl FromStr for Secret {
 }
 
 /// What is wrong with arguments that hold a secret.
-pub(super) fn on_the_command_line(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
+pub(super) fn on_the_command_line(arguments: impl Iterator<Item = OsString>) -> Option<String> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let addresses = arguments.iter().map(|given| given.to_string_lossy());
+    if addresses.into_iter().any(|given| has_password(&given)) {
+        let where_to = "Set DATABASE_URL, or DATABASE_URL_FILE to a file that holds it";
+        return Some(format!(
+            "an address with a password is no argument: everybody sees the command line. {where_to}"
+        ));
+    }
     let names = |given: &OsString, option: &str| {
         let given = given.to_string_lossy();
         given.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     };
-    let named = arguments.find_map(|given| OPTIONS.into_iter().find(|(option, _)| names(&given, option)));
+    let named =
+        arguments.iter().find_map(|given| OPTIONS.into_iter().find(|(option, _)| names(given, option)));
     named.map(|(_, variable)| {
         format!("{variable} is no option: everybody sees the command line. Set {variable}, or {variable}_FILE to a file that holds it")
     })
 }
 
-/// Reads the secrets that files hold.
+/// Whether that is the address of a database with its password.
+fn has_password(given: &str) -> bool {
+    let user = given.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+    let is_address = given.contains("postgres");
+    is_address && user.is_some_and(|(user, _)| user.contains(':')) || given.contains("password=")
+}
+
+/// Reads the secrets that files hold, where they are needed.
 pub(super) fn read_files(cli: &mut Cli, variable: &impl Fn(&str) -> Option<OsString>) -> Result<(), String> {
     let global = &mut cli.global;
-    read_file("DATABASE_URL", &mut global.database_url, variable)?;
-    read_file("ABACUS_JWT_SECRET", &mut global.jwt_secret, variable)?;
+    if !matches!(cli.command, Some(CliCommand::Schema | CliCommand::Token(_))) {
+        read_file("DATABASE_URL", &mut global.database_url, variable)?;
+    }
+    if matches!(cli.command, None | Some(CliCommand::Serve(_) | CliCommand::Token(_))) {
+        read_file("ABACUS_JWT_SECRET", &mut global.jwt_secret, variable)?;
+    }
     match &mut cli.command {
         None => read_payment_files(&mut cli.serve.payments, variable),
         Some(CliCommand::Serve(args)) => read_payment_files(&mut args.payments, variable),
@@ -95,8 +115,9 @@ fn read_file(
     variable: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<(), String> {
     let file = format!("{name}_FILE");
-    let Some(path) = variable(&file) else { return Ok(()) };
-    if secret.is_some() {
+    // What is set to nothing is not set.
+    let Some(path) = variable(&file).filter(|path| !path.is_empty()) else { return Ok(()) };
+    if secret.as_ref().is_some_and(|secret| !secret.expose().is_empty()) {
         return Err(format!("{name} and {file} cannot be used together"));
     }
     let path = Path::new(&path);
@@ -126,6 +147,7 @@ mod tests {
             assert!(said.contains("_FILE") && !said.contains("hunter2"), "{said}");
         }
         assert_eq!(said(&["abacus", "serve", "--listen", "127.0.0.1:0"]), None);
+        assert_eq!(said(&["abacus", "--database-url", "postgres://abacus@db:5432/abacus"]), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::ids::{
 use super::ledger::Entry;
 use super::money::Currencies;
 use super::notice::Notice;
-use super::order::Order;
+use super::order::{Order, OrderState};
 use super::payment::Payment;
 use super::payment_method::PaymentMethod;
 use super::plan::{Plan, Resource};
@@ -75,6 +75,10 @@ pub struct Book {
     pub untold: BTreeSet<ProviderReference>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
+    /// How many of its orders wait for their first payment; read before one is placed that will.
+    pub unpaid_orders: usize,
+    /// How many offers hold; read before one is made.
+    pub open_quotes: usize,
     /// Whether it has SUB accounts that are not closed; read before it is closed.
     pub has_open_subs: bool,
     /// Whether its MAIN account is closed; read before it is opened again.
@@ -144,6 +148,8 @@ impl Book {
             reversals: BTreeMap::new(),
             untold: BTreeSet::new(),
             deposits: BTreeMap::new(),
+            unpaid_orders: 0,
+            open_quotes: 0,
             has_open_subs: false,
             has_closed_parent: false,
             gained: Gain::default(),
@@ -163,6 +169,9 @@ impl Book {
         for order in gain.changed_orders.iter().chain(&gain.orders) {
             self.orders.insert(order.id, Arc::clone(order));
         }
+        let unpaid = gain.orders.iter().filter(|order| order.state == OrderState::Unpaid).count();
+        self.unpaid_orders = self.unpaid_orders.saturating_add(unpaid);
+        self.open_quotes = self.open_quotes.saturating_add(gain.prepay_quotes.len());
         for bill in gain.changed_bills.iter().chain(&gain.bills) {
             self.bills.insert(bill.id, Arc::clone(bill));
         }

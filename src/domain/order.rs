@@ -12,6 +12,9 @@ use super::period::{BillPeriod, months_after, next_of_series};
 
 /// The most of one plan that one order can hold.
 pub const QUANTITY_MAX: i32 = 10_000;
+/// The most orders of one account that wait for their first payment: each has a bill for each of its periods, and costs
+/// nothing yet.
+pub const UNPAID_MAX: usize = 100;
 /// The most periods that one order runs.
 pub const PERIODS_MAX: i32 = 60;
 

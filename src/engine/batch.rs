@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -10,6 +11,7 @@ use futures_util::try_join;
 
 use super::named::{Named, Standing};
 use super::paid::Paid;
+use super::stale::{Asked, Stale};
 use super::trial::die_at;
 use crate::clock::Clock;
 use crate::domain::account::Account;
@@ -41,7 +43,7 @@ pub(super) enum Verdict {
     Refused(Refusal),
     /// Another transaction holds the account; to be tried again.
     HeldElsewhere,
-    /// It has waited too long to be carried out.
+    /// It is not carried out any more: its caller may have been told so meanwhile.
     TooLate,
     /// The account's last entry is dated so, by a machine whose clock was wrong: it is not followed there.
     AheadOfTime(DateTime<Utc>),
@@ -52,36 +54,49 @@ const AHEAD_MAX: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) type Books = BTreeMap<AccountId, Book>;
 
-/// Runs the commands in their order, but those that are late by then. When it fails nothing has been done, unless `commit`
+/// Runs the commands in their order, but those that are stale by then. When it fails nothing has been done, unless `commit`
 /// says that the commit was sent.
 pub(super) async fn run(
     connection: &mut AsyncPgConnection,
     (currencies, policies): (&Arc<Currencies>, Policies),
     clock: &Clock,
-    commands: &[&Command],
-    is_late: &(dyn Fn(usize) -> bool + Sync),
+    (batch, waiting_max): (&[Asked<'_>], Duration),
     commit: &AtomicBool,
 ) -> Result<Vec<Verdict>, StoreError> {
+    let commands: Vec<&Command> = batch.iter().map(|asked| asked.command).collect();
+    let commands = commands.as_slice();
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
             // A statement of its own: what is read before the lock is held may be stale.
-            let accounts = accounts::account_lock(conn, account_numbers(commands)).await?;
+            let (accounts, locked_at) = accounts::account_lock(conn, account_numbers(commands)).await?;
             let now = clock.now();
+            let stale = Stale::of(conn, batch, locked_at, waiting_max).await?;
             let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
             let decided = |(index, command): (usize, &&Command)| match books.get_mut(&command.account) {
                 None => Verdict::HeldElsewhere,
-                // Asked under the locks: whoever decides the same key elsewhere waits for them.
-                Some(_) if is_late(index) => Verdict::TooLate,
+                // What its key holds is answered all the same.
+                Some(book) if stale.holds(index) && !is_answered(book, command) => Verdict::TooLate,
                 Some(book) => decide_in(book, &catalogue, command, (clock, now)),
             };
             let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
-            write(conn, books, now).await?;
+            let refused = refused_keys(commands, &verdicts);
+            try_join!(
+                write(conn, books, now),
+                when(!refused.is_empty(), keys::refused_note(conn, refused)),
+            )?;
             commands.iter().for_each(|command| die_before_the_commit(&command.action));
             commit.store(true, Ordering::Relaxed);
             Ok(verdicts)
         })
         .await
+}
+
+/// The keys whose commands were decided against.
+fn refused_keys(commands: &[&Command], verdicts: &[Verdict]) -> BTreeSet<(AccountId, String)> {
+    let refused = commands.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Refused(_)));
+    let kept = refused.filter(|(command, _)| !command.dry_run);
+    kept.filter_map(|(command, _)| Some((command.account, command.key.clone()?))).collect()
 }
 
 fn die_before_the_commit(action: &Action) {
@@ -106,7 +121,9 @@ fn decide_in(
     command: &Command,
     (clock, now): (&Clock, DateTime<Utc>),
 ) -> Verdict {
-    if let Some(last) = book.account.head.time.filter(|last| is_to_come(*last, clock, now)) {
+    if let Some(last) = book.account.head.time.filter(|last| is_to_come(*last, clock, now))
+        && !is_answered(book, command)
+    {
         return Verdict::AheadOfTime(last);
     }
     match decide(book, catalogue, command, now) {
@@ -118,6 +135,11 @@ fn decide_in(
         }
         Err(refusal) => Verdict::Refused(refusal),
     }
+}
+
+/// Whether its key holds the answer of an earlier time.
+fn is_answered(book: &Book, command: &Command) -> bool {
+    command.key.as_ref().is_some_and(|key| book.answers.contains_key(key))
 }
 
 /// Whether that is still to come. A sandbox's clock may be moved by another server, and is followed.
@@ -146,6 +168,10 @@ async fn load(
         when(!named.bills.is_empty(), bills::bill_by_ids(conn, &named.bills)),
         when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now)),
         when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
+    )?;
+    let (unpaid, offers) = try_join!(
+        when(!named.owing.is_empty(), orders::order_unpaid_count(conn, named.owing)),
+        when(!named.offered.is_empty(), prepay_quotes::quote_open_count(conn, named.offered, now)),
     )?;
     let opened = standing.opening.iter().map(|(account, _)| account.0).collect();
     let (waiting, on_demand, live, with_open_subs, open_bills, last_months, with_closed_parents) = try_join!(
@@ -181,6 +207,16 @@ async fn load(
     for method in kept.into_iter().chain(removed) {
         if let Some(book) = books.get_mut(&method.account()) {
             book.payment_methods.insert(method.id, Arc::new(method));
+        }
+    }
+    for (account, count) in unpaid {
+        if let Some(book) = books.get_mut(&account) {
+            book.unpaid_orders = count;
+        }
+    }
+    for (account, count) in offers {
+        if let Some(book) = books.get_mut(&account) {
+            book.open_quotes = count;
         }
     }
     for account in with_open_subs {

@@ -11,7 +11,9 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::{self, Verdict};
+use super::doubts::Doubts;
 use super::lane_state::{TRIAL_PAUSE, still_in_the_way};
+use super::stale::Asked;
 use super::{EngineError, LaneState};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
@@ -45,14 +47,22 @@ impl Request {
         Self { command, answer, arrived: Instant::now(), held_since: None, is_in_doubt: false }
     }
 
+    pub(super) fn command(&self) -> &Command {
+        &self.command
+    }
+
     fn answer(self, outcome: Result<Done, EngineError>) {
         // A caller that has left learns the outcome by asking again with its key.
         let _ = self.answer.send(outcome);
     }
 
     /// Answers that it was not carried out, unless it may have been, or may still be.
-    fn fail(self, error: EngineError) {
-        let error = if self.is_in_doubt { EngineError::Unknown } else { error };
+    fn fail(self, error: EngineError, doubts: &Doubts) {
+        if self.is_in_doubt {
+            doubts.begin(&self.command);
+            return self.answer(Err(EngineError::Unknown));
+        }
+        let error = doubts.told(&self.command, error);
         self.answer(Err(error));
     }
 }
@@ -69,6 +79,7 @@ pub(super) struct Lane {
     pub held_time_max: Duration,
     pub waiting_time_max: Duration,
     pub state: LaneState,
+    pub doubts: Arc<Doubts>,
     /// A command that could not be written, for no fault of its own.
     pub trial: Option<Command>,
 }
@@ -145,7 +156,9 @@ impl Lane {
             let mut live = self.database.trial_connection().await?;
             let settings = (&self.currencies, self.policies);
             let commit = AtomicBool::new(false);
-            batch::run(&mut live, settings, &self.clock, &[&command], &|_| false, &commit).await.map(drop)
+            let alone = [Asked { command: &command, arrived: Instant::now() }];
+            let asked = (&alone[..], self.waiting_time_max);
+            batch::run(&mut live, settings, &self.clock, asked, &commit).await.map(drop)
         };
         let error = still_in_the_way(trying).await;
         self.note(&command, error);
@@ -179,10 +192,11 @@ impl Lane {
         while let Some(mut part) = parts.pop() {
             match self.run_whole(&mut part, connection, attempts_max).await {
                 Ok(verdicts) => {
+                    // Of accounts that others hold nothing was written.
+                    has_written |= !verdicts.iter().all(|verdict| matches!(verdict, Verdict::HeldElsewhere));
                     self.answer_all(part, verdicts, held);
-                    has_written = true;
                 }
-                Err(StoreError::Contended(_)) => fail_all(part, &EngineError::Overloaded),
+                Err(StoreError::Contended(_)) => self.fail_all(part, &EngineError::Overloaded),
                 Err(error) if part.len() > 1 && !is_of_the_machine(&error) => {
                     tracing::warn!(%error, commands = part.len(), "a batch is split");
                     // Its parts have been tried often enough.
@@ -193,13 +207,13 @@ impl Lane {
                 }
                 Err(error) if error.is_of_the_machinery() => {
                     let first = part.first().map(|request| request.command.clone());
-                    fail_all(part, &EngineError::Unavailable(error.to_string()));
+                    self.fail_all(part, &EngineError::Unavailable(error.to_string()));
                     unwritten = unwritten.or(first.map(|command| (command, error)));
                 }
                 Err(error) => {
                     metrics::counter!("abacus_commands_failed_total").increment(1);
                     tracing::error!(%error, "a command failed");
-                    fail_all(part, &EngineError::Failed(error));
+                    self.fail_all(part, &EngineError::Failed(error));
                 }
             }
         }
@@ -270,12 +284,11 @@ impl Lane {
             Some(live) => live,
             None => self.database.dedicated_connection().await?,
         };
-        let commands: Vec<&Command> = part.iter().map(|request| &request.command).collect();
-        let is_late = |index: usize| {
-            part.get(index).is_some_and(|request| request.arrived.elapsed() > self.waiting_time_max)
-        };
+        let asked = part.iter().map(|request| Asked { command: &request.command, arrived: request.arrived });
+        let asked: Vec<Asked<'_>> = asked.collect();
         let settings = (&self.currencies, self.policies);
-        let running = batch::run(&mut live, settings, &self.clock, &commands, &is_late, commit);
+        let asked = (asked.as_slice(), self.waiting_time_max);
+        let running = batch::run(&mut live, settings, &self.clock, asked, commit);
         let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
         match outcome {
             // The connection is put back only when its transaction has come to an end.
@@ -292,11 +305,13 @@ impl Lane {
             match verdict {
                 Verdict::Done(done) => {
                     metrics::counter!("abacus_commands_done_total").increment(1);
+                    self.doubts.end(&request.command);
                     request.answer(Ok(done));
                 }
                 Verdict::Refused(refusal) => {
                     metrics::counter!("abacus_commands_refused_total", "code" => refusal.code.code())
                         .increment(1);
+                    self.doubts.end(&request.command);
                     request.answer(Err(EngineError::Refused(refusal)));
                 }
                 Verdict::HeldElsewhere => {
@@ -306,16 +321,22 @@ impl Lane {
                     } else {
                         // Who holds it may be another server that carries out the same key.
                         request.is_in_doubt |= request.command.key.is_some() && !request.command.dry_run;
-                        request.fail(EngineError::Overloaded);
+                        request.fail(EngineError::Overloaded, &self.doubts);
                     }
                 }
                 Verdict::AheadOfTime(last) => {
                     let why = format!("the account's last entry is dated {last}, which is still to come");
                     tracing::error!(account = %request.command.account, %why, "a command was not carried out");
-                    request.fail(EngineError::Unavailable(why));
+                    request.fail(EngineError::Unavailable(why), &self.doubts);
                 }
-                Verdict::TooLate => request.fail(EngineError::Overloaded),
+                Verdict::TooLate => request.fail(EngineError::Overloaded, &self.doubts),
             }
+        }
+    }
+
+    fn fail_all(&self, part: Vec<Request>, error: &EngineError) {
+        for request in part {
+            request.fail(error.clone(), &self.doubts);
         }
     }
 }
@@ -323,10 +344,4 @@ impl Lane {
 /// Whether no part of a batch would fare better.
 fn is_of_the_machine(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(_) | StoreError::WrongClock(_))
-}
-
-fn fail_all(part: Vec<Request>, error: &EngineError) {
-    for request in part {
-        request.fail(error.clone());
-    }
 }

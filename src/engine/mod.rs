@@ -5,10 +5,12 @@
 //! of one account never wait for each other's locks. docs/adr/0003 tells why; batch.rs is the transaction.
 
 mod batch;
+mod doubts;
 mod lane;
 mod lane_state;
 mod named;
 mod paid;
+mod stale;
 mod trial;
 
 use std::time::Duration;
@@ -24,6 +26,7 @@ use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
+use doubts::Doubts;
 use lane::{Lane, Request};
 pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
 use std::sync::Arc;
@@ -107,6 +110,7 @@ struct LaneHandle {
 /// Takes commands and answers what became of them.
 pub struct Engine {
     lanes: Vec<LaneHandle>,
+    doubts: Arc<Doubts>,
     stop: watch::Sender<bool>,
     running: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
@@ -119,6 +123,7 @@ impl Engine {
         clock: &Clock,
     ) -> Self {
         let (stop, stopping) = watch::channel(false);
+        let doubts = Arc::<Doubts>::default();
         let mut lanes = Vec::new();
         let mut running = Vec::new();
         for number in 0..config.lanes.max(1) {
@@ -139,12 +144,13 @@ impl Engine {
                 held_time_max: config.held_time_max,
                 waiting_time_max: config.waiting_time_max,
                 state,
+                doubts: Arc::clone(&doubts),
                 trial: None,
             };
             lanes.push(LaneHandle { people, jobs, state: watch });
             running.push(tokio::spawn(lane.run()));
         }
-        Self { lanes, stop, running: std::sync::Mutex::new(running) }
+        Self { lanes, doubts, stop, running: std::sync::Mutex::new(running) }
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
@@ -155,12 +161,15 @@ impl Engine {
             Urgency::Person => &lane.people,
             Urgency::Job => &lane.jobs,
         };
-        queue.try_send(Request::new(command, answer)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => EngineError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => {
-                EngineError::Unavailable("the server is stopping".to_owned())
-            }
-        })?;
+        if let Err(error) = queue.try_send(Request::new(command, answer)) {
+            let (request, why) = match error {
+                mpsc::error::TrySendError::Full(request) => (request, EngineError::Overloaded),
+                mpsc::error::TrySendError::Closed(request) => {
+                    (request, EngineError::Unavailable("the server is stopping".to_owned()))
+                }
+            };
+            return Err(self.doubts.told(request.command(), why));
+        }
         match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(EngineError::Unknown),

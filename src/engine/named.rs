@@ -26,6 +26,10 @@ pub(super) struct Named {
     pub methods: Vec<OwnedId>,
     /// The accounts that buy something.
     pub buyers: Vec<i64>,
+    /// The accounts that place an order to be paid later.
+    pub owing: Vec<i64>,
+    /// The accounts that ask for an offer.
+    pub offered: Vec<i64>,
     /// The accounts that pay what is open, or whose money comes in.
     pub payers: Vec<i64>,
     pub transactions: Vec<OwnedId>,
@@ -91,7 +95,11 @@ impl Named {
             Action::Checkout(checkout) => {
                 self.plans.push(checkout.plan.0);
                 self.buyers.push(account);
+                if checkout.pay_later {
+                    self.owing.push(account);
+                }
             }
+            Action::KeepQuote(_) => self.offered.push(account),
             Action::RechargeByCard(recharge) => {
                 self.methods.push(recharge.method.0);
                 self.payers.push(account);
@@ -146,7 +154,6 @@ impl Named {
                 self.suspending.push((account, None));
             }
             Action::TellMonthFailure(_)
-            | Action::KeepQuote(_)
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_)
             | Action::TellInvoiceHeldUp(_)

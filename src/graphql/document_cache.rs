@@ -9,13 +9,17 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 use super::document_cost::require_affordable;
+use super::document_text::Measure;
 use super::operation::Operation;
 
-/// The texts that are kept, over all, in bytes.
-const BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// What is kept, over all, in bytes of memory.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// About what a token takes once it is parsed.
+const TOKEN_BYTES: u64 = 256;
 const DOCUMENTS_EXPECTED: usize = 1_000;
-/// Longer texts are parsed each time: they are rare, and one could push out many.
+/// Longer texts, and those of more tokens, are parsed each time: they are rare, and one could push out many.
 const TEXT_BYTES_MAX: usize = 32 * 1024;
+const TOKENS_MAX: usize = 4_000;
 
 /// Which operation of which document.
 #[derive(PartialEq, Eq, Hash)]
@@ -43,37 +47,44 @@ impl Equivalent<Key> for Asked<'_> {
     }
 }
 
+/// An operation that is kept, with the tokens of its document.
 #[derive(Clone)]
-struct ByText;
+struct Kept {
+    operation: Arc<Operation>,
+    tokens: usize,
+}
 
-impl Weighter<Key, Arc<Operation>> for ByText {
-    fn weight(&self, key: &Key, _: &Arc<Operation>) -> u64 {
-        key.text.len() as u64
+#[derive(Clone)]
+struct ByMemory;
+
+impl Weighter<Key, Kept> for ByMemory {
+    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
+        TOKEN_BYTES.saturating_mul(kept.tokens as u64).saturating_add(key.text.len() as u64)
     }
 }
 
 /// The operations that were run lately.
-pub struct DocumentCache(Cache<Key, Arc<Operation>, ByText>);
+pub struct DocumentCache(Cache<Key, Kept, ByMemory>);
 
 impl Default for DocumentCache {
     fn default() -> Self {
-        Self(Cache::with_weighter(DOCUMENTS_EXPECTED, BYTES_MAX, ByText))
+        Self(Cache::with_weighter(DOCUMENTS_EXPECTED, BYTES_MAX, ByMemory))
     }
 }
 
 impl DocumentCache {
     /// The operation that a request runs, if it was run lately.
     pub fn known(&self, request: &Request) -> Option<Arc<Operation>> {
-        self.0.get(&Asked::by(request))
+        Some(self.0.get(&Asked::by(request))?.operation)
     }
 
-    /// The operation that a request runs; its text is known to be short enough to be parsed.
-    pub fn parsed(&self, request: &Request) -> Result<Arc<Operation>, ServerError> {
+    /// The operation that a request runs; its text was measured, and is short enough to be parsed.
+    pub fn parsed(&self, request: &Request, measure: Measure) -> Result<Arc<Operation>, ServerError> {
         let asked = Asked::by(request);
         let operation = Arc::new(parse(&asked)?);
-        if asked.text.len() <= TEXT_BYTES_MAX {
+        if asked.text.len() <= TEXT_BYTES_MAX && measure.tokens <= TOKENS_MAX {
             let key = Key { text: asked.text.to_owned(), operation: request.operation_name.clone() };
-            self.0.insert(key, Arc::clone(&operation));
+            self.0.insert(key, Kept { operation: Arc::clone(&operation), tokens: measure.tokens });
         }
         Ok(operation)
     }

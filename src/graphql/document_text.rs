@@ -56,7 +56,8 @@ fn measured(mut rest: &str) -> Option<Measure> {
         }
         measure.tokens = measure.tokens.saturating_add(1);
         if is_of_name(first) {
-            let after = rest.trim_start_matches(is_of_name);
+            let is_number = first.is_ascii_digit() || matches!(first, '-' | '+');
+            let after = rest.trim_start_matches(|c| is_of_name(c) || (is_number && c == '.'));
             measure.longest_name = measure.longest_name.max(rest.len().saturating_sub(after.len()));
             rest = after;
             continue;
@@ -64,6 +65,10 @@ fn measured(mut rest: &str) -> Option<Measure> {
         match first {
             '"' => {
                 rest = after_string(rest)?;
+                continue;
+            }
+            '.' => {
+                rest = rest.strip_prefix("...").unwrap_or_else(|| rest.split_at(1).1);
                 continue;
             }
             '{' | '[' | '(' => {
@@ -82,9 +87,9 @@ fn is_ignored(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | ',' | '\u{feff}')
 }
 
-/// Of names, numbers and spreads.
+/// Of names, and of numbers but for their point.
 fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+')
 }
 
 /// What comes after the string at the beginning of `text`.
@@ -137,7 +142,8 @@ mod tests {
         for (text, expected) in [
             ("", 0),
             ("{a a a}", 5),
-            ("{ a(b: -1.5e+3, c: \"a b c\") { ...F } } # a b c", 14),
+            ("{ a(b: -1.5e+3, c: \"a b c\") { ...F } } # a b c", 15),
+            ("{...F...F...on.X}", 10),
             ("query Q($v: [Int!]! = [1]) { a @skip(if: $v) }", 27),
             ("\u{feff}{ü}", 3),
         ] {

@@ -288,7 +288,8 @@ mirrored_enum! {
 
 mirrored_enum! {
     /// Why something that was asked for was not done. Beside these, `extensions.code` of errors[] may be
-    /// UNAUTHENTICATED, FORBIDDEN, OVERLOADED, UNAVAILABLE, BAD_REQUEST or INTERNAL.
+    /// UNAUTHENTICATED, FORBIDDEN, OVERLOADED or UNAVAILABLE (this request has done nothing, nor will it), OUTCOME_UNKNOWN (it
+    /// may have been done, or may still be: ask again with the same key), BAD_REQUEST or INTERNAL.
     UserErrorCode = refusal::RefusalCode {
         /// There is no such thing, or it is not the caller's.
         NotFound,

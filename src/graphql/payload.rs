@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::error::{ApiResult, MutationError, MutationResult};
+use super::error::{ApiError, ApiResult, MutationError, MutationResult, OUTCOME_UNKNOWN};
 use super::lookups::{Key, Value};
 use super::session::Session;
 use super::types::account;
@@ -97,11 +97,20 @@ async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> 
             if let Some(payment) = &outcome.payment {
                 carry_on(session, payment).await;
             }
-            Ok(as_it_is_now(session, account, outcome.as_ref().into()).await?)
+            as_it_is_now(session, account, outcome.as_ref().into()).await.map_err(done_and_not_told)
         }
         Done::Now(outcome) => Ok(now(*outcome)?),
-        Done::Before(answer) => Ok(as_it_is_now(session, account, (&answer).into()).await?),
+        Done::Before(answer) => {
+            as_it_is_now(session, account, (&answer).into()).await.map_err(done_and_not_told)
+        }
     }
+}
+
+/// What was made cannot be read now: "not carried out" would not be true.
+fn done_and_not_told(error: ApiError) -> MutationError {
+    tracing::warn!(code = error.code, message = error.message, "what a command has made could not be read");
+    let message = "it was carried out, and cannot be shown now; ask again with the same key";
+    MutationError::Failed(ApiError::new(OUTCOME_UNKNOWN, message))
 }
 
 /// Refuses what the viewer's own account may not have done, unless its key holds the answer of an earlier time.

@@ -32,7 +32,7 @@ use crate::store::repository::Repository;
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(75);
 
 /// Longer bodies are read, and queries of more tokens parsed, where nobody else waits: both take about a millisecond.
-const LIGHT_BODY_BYTES: usize = 16 * 1024;
+pub(super) const LIGHT_BODY_BYTES: usize = 16 * 1024;
 const LIGHT_TOKENS: usize = 250;
 
 /// Room for a common answer, so that writing it does not grow the buffer step by step.
@@ -203,7 +203,7 @@ async fn answered_long(state: Arc<HttpState>, asker: Asker, read: Read) -> Answe
 
 /// The values that a body may have: those of 10,000 events with their attributes, or more than a customer has to say.
 fn values_max(viewer: &Viewer) -> usize {
-    if viewer.may_report_usage() { 400_000 } else { 20_000 }
+    if viewer.may_report_usage() { 800_000 } else { 20_000 }
 }
 
 /// Only this content type: a foreign page's form cannot send it unasked.
@@ -259,7 +259,7 @@ async fn answered(state: Arc<HttpState>, asker: Asker, request: Request) -> Answ
         Some(operation) => operation.is_light().then_some(Ok(operation)),
         None => match Measure::of(&request.query, &state.app.limits) {
             Ok(measure) if measure.tokens > LIGHT_TOKENS => None,
-            Ok(_) => Some(state.documents.parsed(&request)),
+            Ok(measure) => Some(state.documents.parsed(&request, measure)),
             Err(error) => Some(Err(error)),
         },
     };
@@ -284,8 +284,8 @@ fn operation(state: &HttpState, request: &Request) -> Result<Arc<Operation>, Ser
     if let Some(operation) = state.documents.known(request) {
         return Ok(operation);
     }
-    Measure::of(&request.query, &state.app.limits)?;
-    state.documents.parsed(request)
+    let measure = Measure::of(&request.query, &state.app.limits)?;
+    state.documents.parsed(request, measure)
 }
 
 /// A request that was not executed.

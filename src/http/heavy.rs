@@ -2,6 +2,7 @@
 //! few at once, and for one account one at a time. What it waits for (the database, the engine) goes on where it always does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -16,8 +17,9 @@ const AT_ONCE: usize = 8;
 /// Of one account, and of the provider's own people and machines.
 const OF_ACCOUNT: usize = 1;
 const OF_PROVIDER: usize = 4;
-/// Requests of one account that wait.
+/// Requests of one account that wait, and how long each does: its body is held meanwhile.
 const WAITING_MAX: usize = 64;
+const WAITING_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why something was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +66,16 @@ impl HeavyWork {
         account: Option<AccountId>,
         work: BoxFuture<'static, T>,
     ) -> Result<T, Undone> {
-        let turn = self.turns.turn(account).await?;
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Undone::Lost)?;
+        let waiting = async {
+            let turn = self.turns.turn(account).await?;
+            let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Undone::Lost)?;
+            Ok::<_, Undone>((turn, place))
+        };
+        let waited = tokio::time::timeout(WAITING_TIME_MAX, waiting).await;
+        let held = waited.unwrap_or(Err(Undone::Crowded))?;
         let workers = Handle::current();
         let working = tokio::task::spawn_blocking(move || {
-            let _held = (turn, place);
+            let _held = held;
             workers.block_on(work)
         });
         working.await.map_err(|_| Undone::Lost)

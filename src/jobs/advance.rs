@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments, reconciliation,
 };
+use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 
@@ -115,7 +116,9 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
         let next = stop.unwrap_or(to);
         // Kept first: a clock that was moved and not kept would go back with the next start.
         if let Some(offset) = jobs.clock.offset_at(next) {
-            leases::set_clock_offset(&*jobs.database.connection().await?, offset).await?;
+            let conn = jobs.database.connection().await?;
+            require_right_clock(&conn).await?;
+            leases::set_clock_offset(&conn, offset).await?;
         }
         jobs.clock.move_to(next);
     }

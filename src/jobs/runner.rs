@@ -11,6 +11,7 @@ use super::{
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
+use crate::store::keys;
 use crate::store::leases::{self, Lease};
 
 /// Between two looks at what is due.
@@ -19,6 +20,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const CHAIN_PAUSE: Duration = Duration::from_secs(4);
 /// Between two looks whether it is night.
 const NIGHT_PAUSE: Duration = Duration::from_secs(20);
+/// Between two looks at what has been kept long enough.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// After the database could not be asked.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A pass that is under way when the server stops is waited for so long.
@@ -63,11 +66,13 @@ enum Duty {
     Payments,
     Deposits,
     Reconciliation,
+    /// What is kept for a while only.
+    Sweep,
 }
 
 impl Duty {
     /// Of a server that runs jobs: each follows the clock by itself.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Steps,
         Self::Months,
         Self::Burst,
@@ -75,6 +80,7 @@ impl Duty {
         Self::Payments,
         Self::Deposits,
         Self::Reconciliation,
+        Self::Sweep,
     ];
 
     const fn lease(self) -> Option<Lease> {
@@ -87,6 +93,7 @@ impl Duty {
             Self::Payments => Lease::Payments,
             Self::Deposits => Lease::Deposits,
             Self::Reconciliation => Lease::Reconciliation,
+            Self::Sweep => Lease::Sweep,
         })
     }
 
@@ -94,6 +101,7 @@ impl Duty {
         match self {
             Self::Deposits => CHAIN_PAUSE,
             Self::Reconciliation => NIGHT_PAUSE,
+            Self::Sweep => SWEEP_PAUSE,
             _ => PAUSE,
         }
     }
@@ -126,6 +134,7 @@ impl Duty {
             Self::Payments => carry_payments(jobs, &permit).await?,
             Self::Deposits => deposits::deposit_pass(jobs, &permit).await?,
             Self::Reconciliation => reconciliation::reconciliation_pass(jobs, &permit).await?,
+            Self::Sweep => sweep(jobs, &permit).await?,
         };
         tell(&runs);
         Ok(())
@@ -154,6 +163,16 @@ async fn bill(
     let mut runs = billing::run_pass(jobs, None, Some(stopping)).await?;
     runs.add(&billing::late_pass(jobs, permit).await?.runs);
     Ok(runs)
+}
+
+/// Forgets what was kept for a while, in small steps.
+async fn sweep(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+    while permit.goes_on(jobs).await? {
+        if !keys::refused_forget(&*jobs.database.connection().await?).await? {
+            break;
+        }
+    }
+    Ok(Runs::default())
 }
 
 /// The one is done even if the other cannot be.

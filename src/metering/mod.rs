@@ -21,6 +21,8 @@ use crate::clock::Clock;
 use crate::domain::ids::AccountId;
 use crate::domain::usage::{Allowance, Fault, Outcome};
 use crate::engine::{Engine, LaneKind, LaneState, LaneWatch, Teller};
+use crate::store::clock_check::require_right_clock;
+use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::repository::Store;
 use crate::store::usage::Metered;
@@ -87,7 +89,9 @@ pub enum MeterError {
 impl From<StoreError> for MeterError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(message) | StoreError::Broken(message) => Self::Unavailable(message),
+            StoreError::Unavailable(message)
+            | StoreError::Broken(message)
+            | StoreError::WrongClock(message) => Self::Unavailable(message),
             StoreError::Overloaded | StoreError::Contended(_) => Self::Overloaded,
             error => Self::Failed(error),
         }
@@ -105,6 +109,7 @@ pub struct Meter {
     lanes: Vec<LaneHandle>,
     directory: Directory,
     unburstable: Unburstable,
+    database: Database,
     clock: Clock,
     allowance: Allowance,
     stop: watch::Sender<bool>,
@@ -145,7 +150,8 @@ impl Meter {
         let directory = Directory::new(Arc::clone(store));
         let unburstable = Unburstable::new(store.database.clone(), Arc::clone(engine), clock.clone());
         let running = std::sync::Mutex::new(running);
-        Self { lanes: handles, directory, unburstable, clock: clock.clone(), allowance, stop, running }
+        let (database, clock) = (store.database.clone(), clock.clone());
+        Self { lanes: handles, directory, unburstable, database, clock, allowance, stop, running }
     }
 
     /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
@@ -160,6 +166,10 @@ impl Meter {
             report.and_then(|report| known.metered(report)).and_then(|metered| self.checked(metered, now))
         };
         let mut all: Vec<Result<Metered, Fault>> = reports.into_iter().map(metered).collect();
+        if all.iter().any(|metered| metered.as_ref().is_err_and(Fault::is_of_time)) {
+            // Those that lie too early or too late do so by this machine's clock.
+            require_right_clock(&*self.database.connection().await?).await?;
+        }
         self.unburstable.refuse_beyond(&mut all).await?;
         for (place, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
             match metered {

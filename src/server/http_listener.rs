@@ -26,8 +26,8 @@ use super::connections::{Connections, Place};
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
-/// Who does not read its answer is waited for so long.
-const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Who does not read its answer is waited for so long: longer than what writes it waits by itself.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(75);
 /// What a connection has come that is not looked at yet; a request's head is no longer.
 const BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// Where the system has no more files it is tried again after this.

@@ -20,7 +20,7 @@ pub struct JobServer {
 impl JobServer {
     /// Migrates the database, and runs from then on; with a port it answers /healthz, /readyz and /metrics there.
     pub async fn start(config: ServerConfig, port: Option<Port>) -> Result<Self, StartError> {
-        let (_, jobs) = foundation(&config, config.connections_max).await?;
+        let (_, jobs) = foundation(&config, config.connections_max, false).await?;
         let listener = match port {
             None => None,
             Some(port) => {

@@ -157,7 +157,7 @@ impl Prepared {
     /// Migrates the database, and starts what writes.
     pub async fn new(config: ServerConfig) -> Result<Self, StartError> {
         let tokens = TokenKey::new(&config.secret)?;
-        let (database, jobs) = foundation(&config, JOB_CONNECTIONS).await?;
+        let (database, jobs) = foundation(&config, JOB_CONNECTIONS, true).await?;
         let store = Store::new(database);
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
@@ -236,10 +236,11 @@ fn depository(config: &ServerConfig, database: &Database) -> Result<Option<Arc<D
 const JOB_CONNECTIONS: u32 = 4;
 
 /// Migrates the database and starts the engine, and makes what jobs need, with so many connections of their own. A sandbox
-/// goes on where its clock was.
+/// goes on where its clock was. A server that `founds` says what a new database is.
 async fn foundation(
     config: &ServerConfig,
     job_connections: u32,
+    founds: bool,
 ) -> Result<(Database, JobContext), StartError> {
     let database = Database::new(&config.database_url, config.connections_max)?;
     for migration in migrations::migrate(&database).await? {
@@ -247,11 +248,11 @@ async fn foundation(
     }
     require_english(&database).await?;
     let (clock, providers) = (config.clock.clone(), providers(config)?);
-    let depository = depository(config, &database)?;
-    claim(&database, config).await?;
+    let own = database.beside(job_connections);
+    let depository = depository(config, &own)?;
+    claim(&database, config, founds).await?;
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
-    let own = Database::new(&config.database_url, job_connections)?;
     let jobs = JobContext::new(own, engine, clock, currencies, providers, config.job_lease_seconds);
     let jobs = JobContext { depository, invoice_delay: config.invoice_delay, ..jobs };
     jobs.follow_clock().await?;
@@ -259,10 +260,10 @@ async fn foundation(
 }
 
 /// A database is a sandbox's or not, and keeps its money at the same scales, for ever.
-async fn claim(database: &Database, config: &ServerConfig) -> Result<(), StartError> {
+async fn claim(database: &Database, config: &ServerConfig, notes: bool) -> Result<(), StartError> {
     let kind = if config.sandbox { InstallationKind::Sandbox } else { InstallationKind::Production };
     let connection = database.connection().await?;
-    Ok(installation::claim(&connection, kind, &config.currencies).await??)
+    Ok(installation::claim(&connection, kind, &config.currencies, notes).await??)
 }
 
 /// Says so where PostgreSQL's errors cannot be told apart.

@@ -9,6 +9,7 @@ use super::{ServerConfig, StartError, foundation};
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::jobs::JobContext;
 use crate::jobs::billing::{PlanError, begin_period, run_pass, runs_of};
+use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 
 /// Between two looks at what other servers have taken on, and at the progress.
@@ -33,8 +34,9 @@ pub async fn bill_month(
     stopping: watch::Receiver<bool>,
     tell: impl Fn(&[BillingRun]) + Send,
 ) -> Result<Vec<BillingRun>, BillingError> {
-    let (_, jobs) = foundation(&config, config.connections_max).await?;
+    let (_, jobs) = foundation(&config, config.connections_max, false).await?;
     let outcome = async {
+        require_right_clock(&*jobs.database.connection().await?).await?;
         begin_period(&jobs, period).await?;
         let outcome = tokio::select! {
             outcome = work(&jobs, period, &stopping) => outcome,
@@ -55,6 +57,7 @@ async fn work(
     stopping: &watch::Receiver<bool>,
 ) -> Result<Vec<BillingRun>, StoreError> {
     loop {
+        require_right_clock(&*jobs.database.connection().await?).await?;
         run_pass(jobs, Some(period), Some(stopping)).await?;
         let runs = runs_of(jobs, period).await?;
         if *stopping.borrow() || runs.iter().all(|run| run.state == RunState::Done) {

@@ -17,8 +17,12 @@ use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
 
 /// Locks accounts in the order of their ids and answers them as they are now. Those that another transaction holds are
-/// left out, so that no one waits for them here. Nothing is locked on a machine whose clock is wrong.
-pub async fn account_lock(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
+/// left out, so that no one waits for them here. With the time of the database when the last was locked; where the machine's
+/// clock is wrong it is an error.
+pub async fn account_lock(
+    mut conn: Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<(Vec<Account>, Option<DateTime<Utc>>), StoreError> {
     let statement = Statement::<(<AccountRow as Row>::Sql, Timestamptz)>::new("SELECT ")
         .sql(select_list::<AccountRow>(""))
         .sql(", clock_timestamp() FROM accounts WHERE id = ANY(")
@@ -26,10 +30,12 @@ pub async fn account_lock(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Accou
         .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
     let asked = AskedAt::now();
     let locked: Vec<(AccountRow, DateTime<Utc>)> = statement.load(&mut conn).await?;
-    if let Some((_, time)) = locked.last() {
-        asked.require_right(*time)?;
+    let time = locked.last().map(|(_, time)| *time);
+    if let Some(time) = time {
+        asked.require_right(time)?;
     }
-    locked.into_iter().map(|(row, _)| row.into_domain()).collect()
+    let accounts = locked.into_iter().map(|(row, _)| row.into_domain()).collect::<Result<_, _>>()?;
+    Ok((accounts, time))
 }
 
 /// Waits for an account, and holds it to the end of the transaction.

@@ -69,6 +69,7 @@ pub struct Database {
     pool: Pool<AsyncPgConnection>,
     /// For what is written beside the engine: readers do not leave it without.
     writers: Pool<AsyncPgConnection>,
+    connections_max: u32,
     seen: Arc<Seen>,
 }
 
@@ -80,10 +81,22 @@ const STARVED: Duration = Duration::from_secs(10);
 impl Database {
     /// Makes the pool; connections are opened when they are needed, so the database may come up later.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let config = session_config(url)?;
-        let seen = Arc::<Seen>::default();
+        Ok(Self::with(session_config(url)?, Arc::default(), connections_max))
+    }
+
+    fn with(config: Config, seen: Arc<Seen>, connections_max: u32) -> Self {
         let (pool, writers) = (pool(&config, &seen, connections_max), pool(&config, &seen, WRITERS));
-        Ok(Self { config, pool, writers, seen })
+        Self { config, pool, writers, connections_max, seen }
+    }
+
+    /// The same database with connections of its own, for those who must not be left without by others.
+    pub fn beside(&self, connections_max: u32) -> Self {
+        Self::with(self.config.clone(), Arc::clone(&self.seen), connections_max)
+    }
+
+    /// How many connections its pool has.
+    pub fn connections_max(&self) -> u32 {
+        self.connections_max
     }
 
     /// A connection from the pool, within 5 seconds.

@@ -1,5 +1,5 @@
-//! What a database is: a sandbox's or not, and how exactly its money is kept. The first server that starts on it says so; a
-//! later one that would have it otherwise does not start.
+//! What a database is: a sandbox's or not, and how exactly its money is kept. The first `serve` that starts on it says so; what
+//! would have it otherwise does not start.
 
 use std::fmt;
 
@@ -51,32 +51,50 @@ pub enum OtherInstallation {
     Scales { code: String, is: String, wanted: String },
 }
 
-/// Notes what the database is, if nobody has; the error tells what it is already.
+/// Whether a server of this kind may run on the database. With `notes` what nobody has noted yet is noted: what the database
+/// is, and the scales of further currencies.
 pub async fn claim(
     conn: Conn<'_>,
     kind: InstallationKind,
     currencies: &Currencies,
+    notes: bool,
 ) -> Result<Result<(), OtherInstallation>, StoreError> {
+    if let Err(other) = agrees(conn, kind, currencies).await? {
+        return Ok(Err(other));
+    }
+    if !notes {
+        return Ok(Ok(()));
+    }
     let statement = Statement::new("INSERT INTO installation (kind) VALUES (")
         .text(kind.code().to_owned())
         .sql(") ON CONFLICT DO NOTHING");
     execute(conn, statement).await?;
-    let held = kind_of(conn).await?;
-    if held != kind {
-        return Ok(Err(OtherInstallation::Kind { is: held, wanted: kind }));
-    }
-    let all: Vec<&Currency> = currencies.iter().collect();
-    scales_note(conn, &all).await?;
-    let held = scales_of(conn).await?;
-    Ok(all.into_iter().try_for_each(|currency| agrees(currency, &held)))
+    scales_note(conn, &currencies.iter().collect::<Vec<_>>()).await?;
+    // Another may have noted something else meanwhile.
+    agrees(conn, kind, currencies).await
 }
 
-async fn kind_of(mut conn: Conn<'_>) -> Result<InstallationKind, StoreError> {
+/// Whether what is noted is the same.
+async fn agrees(
+    conn: Conn<'_>,
+    kind: InstallationKind,
+    currencies: &Currencies,
+) -> Result<Result<(), OtherInstallation>, StoreError> {
+    if let Some(held) = kind_of(conn).await?.filter(|held| *held != kind) {
+        return Ok(Err(OtherInstallation::Kind { is: held, wanted: kind }));
+    }
+    let held = scales_of(conn).await?;
+    Ok(currencies.iter().try_for_each(|currency| agrees_on(currency, &held)))
+}
+
+async fn kind_of(mut conn: Conn<'_>) -> Result<Option<InstallationKind>, StoreError> {
     let statement = Statement::<Text>::new("SELECT kind FROM installation");
     let held: Vec<String> = statement.load(&mut conn).await?;
+    let Some(code) = held.into_iter().next() else { return Ok(None) };
     let kind = [InstallationKind::Sandbox, InstallationKind::Production];
-    let known = kind.into_iter().find(|kind| held.iter().any(|code| code == kind.code()));
-    known.ok_or_else(|| StoreError::Corrupt(format!("an installation of the kind {held:?}")))
+    let known = kind.into_iter().find(|kind| kind.code() == code);
+    let unknown = || StoreError::Corrupt(format!("an installation of the kind {code}"));
+    known.map(Some).ok_or_else(unknown)
 }
 
 async fn scales_note(conn: Conn<'_>, currencies: &[&Currency]) -> Result<(), StoreError> {
@@ -103,7 +121,7 @@ async fn scales_of(mut conn: Conn<'_>) -> Result<Vec<(String, String)>, StoreErr
     Ok(held.into_iter().map(|(code, display, ledger)| (code, format!("{display}:{ledger}"))).collect())
 }
 
-fn agrees(currency: &Currency, held: &[(String, String)]) -> Result<(), OtherInstallation> {
+fn agrees_on(currency: &Currency, held: &[(String, String)]) -> Result<(), OtherInstallation> {
     let wanted = format!("{}:{}", currency.display_scale, currency.ledger_scale);
     match held.iter().find(|(code, _)| code == currency.code.as_str()) {
         Some((code, is)) if *is != wanted => {

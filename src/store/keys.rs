@@ -1,5 +1,8 @@
 //! Idempotency keys, with the answers that they hold.
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 
@@ -51,6 +54,62 @@ pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> R
             .column::<Nullable<SqlUuid>, _>("prepayment_id", prepayments);
     }
     execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
+}
+
+/// So long it is known of a key that it was refused: longer than any command waits.
+const REFUSED_MINUTES: i64 = 10;
+/// Rows that are forgotten at once.
+const FORGOTTEN_AT_ONCE: i64 = 5_000;
+
+/// Which of these keys of accounts were refused lately, and when, by the database's clock.
+pub async fn refused_keys(
+    mut conn: Conn<'_>,
+    keys: Vec<(AccountId, String)>,
+) -> Result<Vec<(AccountId, String, DateTime<Utc>)>, StoreError> {
+    let (accounts, keys): (Vec<i64>, Vec<String>) =
+        keys.into_iter().map(|(account, key)| (account.0, key)).unzip();
+    let statement = Statement::<(BigInt, Text, Timestamptz)>::new(
+        "SELECT t.account_id, t.key, t.refused_at FROM UNNEST(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(", ")
+    .value::<Array<Text>, _>(keys)
+    .sql(
+        ") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM refused_keys t \
+         WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t",
+    );
+    let found: Vec<(i64, String, DateTime<Utc>)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(account, key, at)| (AccountId(account), key, at)).collect())
+}
+
+/// Notes that keys are refused now.
+pub async fn refused_note(conn: Conn<'_>, keys: BTreeSet<(AccountId, String)>) -> Result<(), StoreError> {
+    let (accounts, keys): (Vec<i64>, Vec<String>) =
+        keys.into_iter().map(|(account, key)| (account.0, key)).unzip();
+    let statement = Statement::new(
+        "INSERT INTO refused_keys SELECT k.account_id, k.key, clock_timestamp() FROM UNNEST(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(", ")
+    .value::<Array<Text>, _>(keys)
+    .sql(
+        ") k (account_id, key) ON CONFLICT (account_id, key) DO UPDATE SET refused_at = excluded.refused_at",
+    );
+    execute(conn, statement).await.map(drop)
+}
+
+/// Forgets keys that were refused long ago; whether there may be more of them.
+pub async fn refused_forget(conn: Conn<'_>) -> Result<bool, StoreError> {
+    let statement = Statement::new(
+        "DELETE FROM refused_keys WHERE (account_id, key) IN (SELECT account_id, key FROM refused_keys \
+         WHERE refused_at < clock_timestamp() - make_interval(mins => ",
+    )
+    .bigint(REFUSED_MINUTES)
+    .sql("::int) ORDER BY refused_at LIMIT ")
+    .bigint(FORGOTTEN_AT_ONCE)
+    .sql(")");
+    let forgotten = execute(conn, statement).await?;
+    Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= FORGOTTEN_AT_ONCE))
 }
 
 /// The price rules that a key has set or ended.

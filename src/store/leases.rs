@@ -26,6 +26,8 @@ pub enum Lease {
     Invoices,
     /// Holding what payment providers have moved against the ledger.
     Reconciliation,
+    /// Forgetting what is kept for a while only.
+    Sweep,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -40,6 +42,7 @@ impl Lease {
             Self::Deposits => "deposits",
             Self::Invoices => "invoices",
             Self::Reconciliation => "reconciliation",
+            Self::Sweep => "sweep",
             Self::Clock => "clock",
         }
     }

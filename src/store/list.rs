@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Text};
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -295,6 +295,27 @@ pub(super) fn each_key<ST>(select: Statement<ST>, ids: &[OwnedId]) -> Statement<
         .sql(", ")
         .value::<diesel::sql_types::Array<diesel::sql_types::Uuid>, _>(ids)
         .sql(") k (account_id, id) CROSS JOIN LATERAL ")
+}
+
+/// How many rows each account `a` has of what `counted` selects, as far as to `limit`.
+pub async fn few_of_each(
+    mut conn: Conn<'_>,
+    accounts: Vec<i64>,
+    counted: impl FnOnce(Statement<(BigInt, BigInt)>) -> Statement<(BigInt, BigInt)>,
+    limit: usize,
+) -> Result<Vec<(AccountId, usize)>, StoreError> {
+    let statement = Statement::new("SELECT a.id, (SELECT count(*) FROM (").then(counted);
+    let statement = statement
+        .sql(" LIMIT ")
+        .bigint(i64::try_from(limit).unwrap_or(i64::MAX))
+        .sql(") t) FROM (SELECT DISTINCT UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(") AS id) a");
+    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, count)| (AccountId(id), usize::try_from(count).unwrap_or(limit)))
+        .collect())
 }
 
 /// Windows of time of accounts as the outer side of a look-up, each with its place from 1.

@@ -18,7 +18,7 @@ use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
-use crate::domain::order::{Order, OrderHeader, OrderState, OrderType};
+use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, UNPAID_MAX};
 
 pub async fn order_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Order>, StoreError> {
     rows::<OrderRow>(conn, list::by_ids::<OrderRow>("orders", ids)).await
@@ -80,6 +80,15 @@ pub async fn orders_on_demand(
         .bigint(ON_DEMAND_MAX)
         .sql(") t ORDER BY t.account_id, t.id");
     rows::<OrderRow>(conn, statement).await
+}
+
+/// How many orders of each account wait for their first payment, up to as many as may.
+pub async fn order_unpaid_count(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+) -> Result<Vec<(AccountId, usize)>, StoreError> {
+    let counted = "SELECT FROM orders o WHERE o.account_id = a.id AND o.state = 'UNPAID'";
+    list::few_of_each(conn, accounts, |statement| statement.sql(counted), UNPAID_MAX).await
 }
 
 /// The ids of orders whose renewal waits for money.

@@ -13,8 +13,8 @@ use super::rows::{PrepayQuoteRow, ResourcePriceRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL};
-use crate::domain::ids::OwnedId;
-use crate::domain::prepay::{PRICED_IN, PrepayQuote};
+use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::prepay::{PRICED_IN, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX};
 
 /// What resources cost at an instant, for prepayments on a cluster of a chart: what was set for both, or else for the cluster, or
 /// else for the chart, or else for everything.
@@ -46,6 +46,19 @@ pub async fn prices_for_app(
 /// Offers, without their rates.
 pub async fn quote_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<PrepayQuote>, StoreError> {
     rows::<PrepayQuoteRow>(conn, list::by_ids::<PrepayQuoteRow>("prepay_quotes", ids)).await
+}
+
+/// How many offers of each account hold at an instant, up to as many as may.
+pub async fn quote_open_count(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    now: DateTime<Utc>,
+) -> Result<Vec<(AccountId, usize)>, StoreError> {
+    let since = OwnedId::first_at(now.checked_sub_signed(QUOTE_HOLDS).unwrap_or(now)).uuid();
+    let counted = |statement: Statement<(BigInt, BigInt)>| {
+        statement.sql("SELECT FROM prepay_quotes q WHERE q.account_id = a.id AND q.id >= ").uuid(since)
+    };
+    list::few_of_each(conn, accounts, counted, QUOTES_MAX).await
 }
 
 pub async fn quote_insert(conn: Conn<'_>, quotes: &[Arc<PrepayQuote>]) -> Result<(), StoreError> {

@@ -82,7 +82,7 @@ const READS_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A connection for reading, with the account's turn to have one.
 struct Reading {
     connection: Connection,
-    _turn: Option<Turn>,
+    _turn: Turn,
 }
 
 impl Deref for Reading {
@@ -106,7 +106,8 @@ pub struct Store {
 impl Store {
     pub fn new(database: Database) -> Arc<Self> {
         let fetch = Fetchers::start(&database);
-        let reads = Turns::new(READS_OF_ACCOUNT, READS_OF_ACCOUNT, READS_WAITING_MAX);
+        let of_provider = usize::try_from(database.connections_max() / 2).unwrap_or(1).max(READS_OF_ACCOUNT);
+        let reads = Turns::new(READS_OF_ACCOUNT, of_provider, READS_WAITING_MAX);
         Arc::new(Self { database, reads, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
     }
 
@@ -171,15 +172,11 @@ impl Repository {
         &self.viewer
     }
 
-    /// A connection to read with. A customer's requests have few between them, so that none is left without for them.
+    /// A connection to read with. The requests of one customer have few between them, and the provider's half, so that none is
+    /// left without for them.
     async fn connection(&self) -> Result<Reading, StoreError> {
-        let turn = match self.viewer.account {
-            None => None,
-            account => {
-                let turn = tokio::time::timeout(READS_WAIT_MAX, self.store.reads.turn(account)).await;
-                Some(turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?)
-            }
-        };
+        let turn = tokio::time::timeout(READS_WAIT_MAX, self.store.reads.turn(self.viewer.account)).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?;
         Ok(Reading { connection: self.store.database.connection().await?, _turn: turn })
     }
 

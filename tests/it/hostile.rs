@@ -11,8 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use crate::support::life::Life;
 use crate::support::process::{Abacus, Folder};
 use crate::support::sequences::in_full;
+use crate::support::tokens::Buyer;
 use crate::support::{Client, TestServer, server};
 use abacus::domain::viewer::Role;
 
@@ -72,12 +74,12 @@ async fn variables_of_very_many_values_are_refused() {
     let customer = server.customer("acme");
     let (status, answer) = customer.post(query, json!({ "ids": vec![0; 30_000] })).await;
     assert_eq!((status, message(&answer)), (StatusCode::BAD_REQUEST, "the body has more than 20000 values"));
-    let events = format!("[{}{{}}]", "{},".repeat(400_000));
+    let events = format!("[{}{{}}]", "{},".repeat(400_001));
     let request = server.service().request(reqwest::Method::POST, "/usage");
     let request = request.header("content-type", "application/cloudevents-batch+json").body(events);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-    assert!(answer.text().await.unwrap().contains("more than 400000 values"));
+    assert!(answer.text().await.unwrap().contains("more than 800000 values"));
 }
 
 /// One tenant's documents are parsed one at a time, beside the workers: others are answered meanwhile.
@@ -322,4 +324,61 @@ async fn a_tenant_whose_reads_hang_leaves_connections_for_others() {
         );
     }
     hog.data("{ records { nodes { id } } }").await;
+}
+
+#[tokio::test]
+async fn orders_that_are_not_paid_are_few_also_where_many_are_placed_at_once() {
+    let server = TestServer::start().await;
+    server.account("acme", "10").await;
+    let plan = server.plan("Plan", "1.00").await;
+    let acme = server.customer("acme");
+    let place = async |key: String| {
+        let input = json!({ "planId": plan, "payLater": true, "instalments": 12, "idempotencyKey": key });
+        acme.payload("checkout", "CheckoutInput", input, "order { id }").await
+    };
+    let placed = join_all((0..120).map(|number| place(format!("k{number}")))).await;
+    let (made, refused): (Vec<_>, Vec<_>) =
+        placed.iter().partition(|placed| placed["userErrors"] == json!([]));
+    assert_eq!((made.len(), refused.len()), (100, 20));
+    for refused in refused {
+        let error = &refused["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["path"]),
+            (&json!("LIMIT_EXCEEDED"), &json!(["input", "payLater"]))
+        );
+    }
+    let keyed = json!({ "orderId": made[0]["order"]["id"], "idempotencyKey": "pay" });
+    acme.mutate("payOrder", "PayOrderInput", keyed, "order { id }").await;
+    acme.mutate(
+        "cancelOrder",
+        "CancelOrderInput",
+        json!({ "orderId": made[1]["order"]["id"] }),
+        "order { id }",
+    )
+    .await;
+    let placed = join_all((0..3).map(|number| place(format!("again {number}")))).await;
+    assert_eq!(
+        placed.iter().filter(|placed| placed["userErrors"] == json!([])).count(),
+        2,
+        "two have made room"
+    );
+    let now = json!({ "planId": plan, "idempotencyKey": "at once" });
+    acme.mutate("checkout", "CheckoutInput", now, "order { id }").await;
+}
+
+#[tokio::test]
+async fn offers_that_hold_are_few() {
+    let life = Life::begin("2026-03-01T09:00:00Z", "0").await;
+    let buyer = Buyer::of(&life.server, "tenant");
+    let input = json!({ "asset": "USD", "clusterId": "cluster-1", "chartName": "wordpress", "cpuLimit": 1500,
+        "memLimit": 1024, "storageLimit": 2048, "period": 3 });
+    let ask = async || {
+        buyer.customer.payload("quotePrepay", "QuotePrepayInput", input.clone(), "quote { id }").await
+    };
+    let asked = join_all((0..210).map(|_| ask())).await;
+    let made = asked.iter().filter(|asked| asked["userErrors"] == json!([])).count();
+    let refused = asked.iter().filter(|asked| asked["userErrors"][0]["code"] == "LIMIT_EXCEEDED").count();
+    assert_eq!((made, refused), (200, 10));
+    life.advance("2026-03-01T09:15:01Z").await;
+    assert_eq!(ask().await["userErrors"], json!([]), "those have ended");
 }

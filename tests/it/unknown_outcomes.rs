@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use abacus::domain::command::{Action, Command, Recharge};
-use abacus::domain::ids::AccountId;
+use abacus::domain::command::{Action, Checkout, Command, Recharge};
+use abacus::domain::ids::{AccountId, PlanId};
 use abacus::engine::{EngineError, Urgency};
 use reqwest::StatusCode;
 use rust_decimal::Decimal;
@@ -95,4 +95,86 @@ async fn a_command_that_has_waited_too_long_is_overloaded_and_never_done() {
     let made = behind.asked_again("other").await;
     assert_eq!(made["transaction"]["balanceAfter"], "1.00", "of the first, nothing was done");
     assert_eq!(behind.server.assert_ledger_is_healthy().await, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_doubt_is_not_called_undone_by_a_lane_that_is_full() {
+    let proxy = Proxy::before(&cluster::database().await).await;
+    let server = TestServer::on(proxy.url.clone(), |config| {
+        config.engine.lanes = 1;
+        config.engine.queue_max = 1;
+        config.engine.held_time_max = Duration::from_millis(200);
+    })
+    .await;
+    let account = AccountId::parse(&server.account("acme", "0").await).unwrap();
+    let ask = async |key: &str| {
+        let recharge = Recharge { amount: Decimal::ONE, payment_method: "sandbox".to_owned(), reason: None };
+        let action = Action::Recharge(recharge);
+        let command = Command { account, key: Some(key.to_owned()), dry_run: false, action };
+        server.server.app.engine.submit(command, Urgency::Person).await
+    };
+    proxy.cut_commits(1, CommitCut::Late(Duration::from_secs(3)));
+    assert!(matches!(ask("k").await, Err(EngineError::Unknown)));
+    // One is tried again and again, as its account is held; one waits in the queue; there is no room for more.
+    let (first, second, again, other) = tokio::join!(ask("a"), ask("b"), ask("k"), ask("c"));
+    assert!(matches!(again, Err(EngineError::Unknown)), "{again:?}");
+    for outcome in [first, second, other] {
+        let is_right = matches!(outcome, Err(EngineError::Unknown | EngineError::Overloaded) | Ok(_));
+        assert!(is_right, "{outcome:?}");
+    }
+    eventually("the outcome", 30, async || ask("k").await.ok().map(drop)).await;
+    server.assert_ledger_is_healthy().await;
+}
+
+/// Its caller gives a server up that says nothing, is refused by another, and must not be charged by the first one later.
+#[tokio::test]
+async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
+    let direct = cluster::database().await;
+    let proxy = Proxy::before(&direct).await;
+    let slow = TestServer::on(proxy.url.clone(), |_| {}).await;
+    let other = TestServer::on(direct, |_| {}).await;
+    let account = other.account("acme", "0").await;
+    let plan = other.plan("Plan", "1.00").await;
+    let checkout = Checkout {
+        plan: PlanId::parse(&plan).unwrap(),
+        region: None,
+        datacenter: None,
+        quantity: 1,
+        instalments: None,
+        auto_renewal: false,
+        pay_later: false,
+        comment: None,
+        expected_price: None,
+    };
+    let command = || Command {
+        account: AccountId::parse(&account).unwrap(),
+        key: Some("k".to_owned()),
+        dry_run: false,
+        action: Action::Checkout(checkout.clone()),
+    };
+    proxy.set(Way::Stalled);
+    let elsewhere = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let refused = other.server.app.engine.submit(command(), Urgency::Person).await;
+        assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
+        let input = json!({ "accountId": account, "amount": "10", "idempotencyKey": "money" });
+        other.operator().mutate("recharge", "RechargeInput", input, "transaction { id }").await;
+        proxy.set(Way::Open);
+    };
+    let (outcome, ()) = tokio::join!(slow.server.app.engine.submit(command(), Urgency::Person), elsewhere);
+    assert!(matches!(outcome, Err(EngineError::Overloaded)), "{outcome:?}");
+    let orders = other.operator().data("{ orders { totalCount } }").await;
+    assert_eq!(orders["orders"]["totalCount"], 0);
+    // The key itself may be tried again.
+    slow.server.app.engine.submit(command(), Urgency::Person).await.expect("there is money now");
+    let swept = other.sql().await;
+    let count = "SELECT count(*) FROM refused_keys";
+    assert_eq!(swept.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 1);
+    swept
+        .batch_execute("UPDATE refused_keys SET refused_at = refused_at - interval '11 minutes'")
+        .await
+        .unwrap();
+    let conn = other.server.app.store.database.connection().await.unwrap();
+    assert!(!abacus::store::keys::refused_forget(&conn).await.unwrap());
+    assert_eq!(swept.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
 }

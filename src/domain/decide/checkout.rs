@@ -9,7 +9,7 @@ use super::{Made, cancellation, on_demand, payment, periods};
 use crate::domain::command::Checkout;
 use crate::domain::ids::OrderId;
 use crate::domain::money;
-use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX, QUANTITY_MAX};
+use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX, QUANTITY_MAX, UNPAID_MAX};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Plan;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -24,6 +24,11 @@ pub(super) fn decide(draft: &mut Draft<'_>, checkout: &Checkout) -> Result<Made,
     if checkout.pay_later && !replaced.is_empty() {
         let message = "it changes an order that runs, and a change is paid at once";
         return Err(Refusal::new(RefusalCode::Invalid, "payLater", message));
+    }
+    if checkout.pay_later && draft.book.unpaid_orders >= UNPAID_MAX {
+        let message =
+            format!("{UNPAID_MAX} orders wait for their payment already: pay or cancel some of them");
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "payLater", message));
     }
     let order = new_order(draft, plan, checkout, region, periods, replaced.last())?;
     let credit = end_replaced_orders(draft, &replaced)?;

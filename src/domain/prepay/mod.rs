@@ -13,7 +13,7 @@ pub use prepayment::{
     AWAITING_DEPOSITS_MAX, App, Binding, DEPOSIT_TIME_MAX, DepositTo, Means, PrepaidTerm, Prepayment,
     PrepaymentStatus, RENEWAL_GRACE, Wanted,
 };
-pub use quote::{LIMITED, Limits, PrepayQuote, QUOTE_HOLDS, Quoted, price, prices_of};
+pub use quote::{LIMITED, Limits, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX, Quoted, price, prices_of};
 
 /// The currency that prepayments are priced in.
 pub const PRICED_IN: &str = "USD";

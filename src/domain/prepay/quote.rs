@@ -12,6 +12,8 @@ use crate::domain::rating::{Label, Step};
 
 /// An offer holds for so long.
 pub const QUOTE_HOLDS: TimeDelta = TimeDelta::minutes(15);
+/// The most offers of one account that hold at once.
+pub const QUOTES_MAX: usize = 200;
 
 /// The resources that apps are limited in.
 pub const LIMITED: [&str; 3] = ["app_cpu", "app_mem", "app_storage"];

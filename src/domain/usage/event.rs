@@ -84,6 +84,11 @@ impl Fault {
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
         Self { field, message: message.into() }
     }
+
+    /// Whether it may be the clock's that it was held against.
+    pub fn is_of_time(&self) -> bool {
+        self.field == "time"
+    }
 }
 
 impl UsageEvent {

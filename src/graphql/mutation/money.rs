@@ -44,7 +44,7 @@ pub struct CheckoutInput {
     #[graphql(default)]
     auto_renewal: bool,
     /// Make the order and its bills, and pay later with payOrder: within 7 days, or it is cancelled. It begins when it is
-    /// paid.
+    /// paid. At most 100 orders of an account wait for that (LIMIT_EXCEEDED).
     pay_later: Option<bool>,
     /// Refuse (PRICE_CHANGED) if the plan's price is another by now.
     expected_price: Option<Exact>,

@@ -59,7 +59,8 @@ pub struct PrepayMutation;
 #[Object]
 impl PrepayMutation {
     /// Offers what an app of these limits costs for a term, from the prices of app_cpu, app_mem and app_storage: those that were
-    /// set for the cluster and the chart, or else for one of them, or else for everything.
+    /// set for the cluster and the chart, or else for one of them, or else for everything. At most 200 offers of an account hold
+    /// at once (LIMIT_EXCEEDED).
     async fn quote_prepay(
         &self,
         ctx: &Context<'_>,

@@ -15,7 +15,7 @@ pub const CONFIRMATIONS_DEFAULT: NonZeroU64 = NonZeroU64::MIN.saturating_add(11)
 const PLACES_MAX: u32 = 28;
 
 /// The settings as they are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct WrittenSettings<'s> {
     /// An extended public key: `xpub…`.
     pub key: &'s str,
@@ -37,7 +37,7 @@ pub struct TakenToken {
 }
 
 /// The settings as they are used.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DepositSettings {
     pub key: DepositKey,
     pub(super) url: String,

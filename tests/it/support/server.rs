@@ -106,12 +106,12 @@ impl TestServer {
         made["plan"]["id"].as_str().expect("a plan").to_owned()
     }
 
-    /// Everything that the database holds, as a digest of each table (but not how far the last check has come, and who
-    /// runs the jobs).
+    /// Everything that the database holds, as a digest of each table (but not how far the last check has come, who runs the
+    /// jobs, and which keys were refused).
     pub async fn contents(&self) -> Vec<(String, String)> {
         let sql = self.sql().await;
         let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'
-            AND tablename NOT IN ('ledger_check_position', 'leases') ORDER BY 1";
+            AND tablename NOT IN ('ledger_check_position', 'leases', 'refused_keys') ORDER BY 1";
         let mut contents = Vec::new();
         for row in sql.query(tables, &[]).await.unwrap() {
             let table: String = row.get(0);

@@ -7,8 +7,8 @@ use super::super::draft::Draft;
 use crate::domain::command::KeepQuote;
 use crate::domain::ids::QuoteId;
 use crate::domain::money::OutOfRange;
-use crate::domain::prepay::{PrepayQuote, QUOTE_HOLDS};
-use crate::domain::refusal::Refusal;
+use crate::domain::prepay::{PrepayQuote, QUOTE_HOLDS, QUOTES_MAX};
+use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// Keeps what was offered: it holds from now on for a quarter of an hour.
 pub(in crate::domain::decide) fn keep_quote(
@@ -16,6 +16,10 @@ pub(in crate::domain::decide) fn keep_quote(
     offer: &KeepQuote,
 ) -> Result<Made, Refusal> {
     draft.require_open()?;
+    if draft.book.open_quotes >= QUOTES_MAX {
+        let message = format!("{QUOTES_MAX} offers hold already: take one of them, or wait until they end");
+        return Err(Refusal::general(RefusalCode::LimitExceeded, message));
+    }
     let quote = PrepayQuote {
         id: QuoteId(draft.next_id()?),
         currency: offer.currency,

@@ -1,0 +1,114 @@
+//! Keys whose commands may have been carried out, or may still be: whoever asks again with one of them must not be told that
+//! nothing was done.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use super::EngineError;
+use crate::domain::command::Command;
+use crate::domain::ids::AccountId;
+
+/// Keys that are remembered; beyond, those that have been in doubt the longest are forgotten.
+const REMEMBERED: usize = 10_000;
+
+type Key = (AccountId, String);
+
+/// The keys of a server's commands that are in doubt.
+#[derive(Default)]
+pub(super) struct Doubts(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    keys: HashSet<Key>,
+    in_order: VecDeque<Key>,
+}
+
+impl Doubts {
+    /// Nobody knows what became of the command.
+    pub fn begin(&self, command: &Command) {
+        let Some(key) = key_of(command) else { return };
+        self.with(|remembered| {
+            if remembered.keys.insert(key.clone()) {
+                remembered.in_order.push_back(key);
+            }
+            while remembered.in_order.len() > REMEMBERED {
+                if let Some(oldest) = remembered.in_order.pop_front() {
+                    remembered.keys.remove(&oldest);
+                }
+            }
+        });
+    }
+
+    /// It was decided, under the account's lock.
+    pub fn end(&self, command: &Command) {
+        self.with(|remembered| {
+            // As a rule there are none.
+            if remembered.keys.is_empty() {
+                return;
+            }
+            if let Some(key) = key_of(command)
+                && remembered.keys.remove(&key)
+            {
+                remembered.in_order.retain(|held| *held != key);
+            }
+        });
+    }
+
+    /// What is answered of a command that was not carried out because of `error`.
+    pub fn told(&self, command: &Command, error: EngineError) -> EngineError {
+        let is_in_doubt = self.with(|remembered| {
+            !remembered.keys.is_empty() && key_of(command).is_some_and(|key| remembered.keys.contains(&key))
+        });
+        if is_in_doubt { EngineError::Unknown } else { error }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Remembered) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Its key; what is only tried out is never in doubt.
+fn key_of(command: &Command) -> Option<Key> {
+    let key = command.key.as_ref().filter(|_| !command.dry_run)?;
+    Some((command.account, key.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::{Action, Recharge};
+    use rust_decimal::Decimal;
+
+    fn command(key: &str, dry_run: bool) -> Command {
+        let recharge = Recharge { amount: Decimal::ONE, payment_method: "sandbox".to_owned(), reason: None };
+        Command {
+            account: AccountId(1),
+            key: Some(key.to_owned()),
+            dry_run,
+            action: Action::Recharge(recharge),
+        }
+    }
+
+    fn is_unknown(doubts: &Doubts, key: &str) -> bool {
+        matches!(doubts.told(&command(key, false), EngineError::Overloaded), EngineError::Unknown)
+    }
+
+    #[test]
+    fn a_key_is_in_doubt_until_it_is_decided() {
+        let doubts = Doubts::default();
+        doubts.begin(&command("k", false));
+        doubts.begin(&command("tried", true));
+        assert!(is_unknown(&doubts, "k") && !is_unknown(&doubts, "other") && !is_unknown(&doubts, "tried"));
+        doubts.end(&command("k", false));
+        assert!(!is_unknown(&doubts, "k"));
+    }
+
+    #[test]
+    fn those_that_are_in_doubt_the_longest_are_forgotten_first() {
+        let doubts = Doubts::default();
+        for number in 0..=REMEMBERED {
+            doubts.begin(&command(&number.to_string(), false));
+        }
+        assert!(!is_unknown(&doubts, "0") && is_unknown(&doubts, "1"));
+    }
+}
