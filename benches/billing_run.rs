@@ -100,6 +100,8 @@ async fn main() {
     let client = cluster.client("abacus").await;
     let with = |script: &str| script.replace("$ACCOUNTS", &accounts.to_string());
     client.batch_execute(&with(ACCOUNTS)).await.expect("accounts");
+    // As a server would that has begun on it.
+    client.batch_execute("INSERT INTO installation (kind) VALUES ('PRODUCTION')").await.expect("a kind");
     let fifth = if std::env::var("ABACUS_BENCH_GAUGE").is_ok() { GAUGE } else { PEAK };
     let begin = Instant::now();
     for (_, from, to) in MONTHS {

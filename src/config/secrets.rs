@@ -71,9 +71,11 @@ pub(super) fn on_the_command_line(arguments: impl Iterator<Item = OsString>) -> 
 
 /// Whether that is the address of a database with its password.
 fn has_password(given: &str) -> bool {
-    let user = given.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
-    let is_address = given.contains("postgres");
-    is_address && user.is_some_and(|(user, _)| user.contains(':')) || given.contains("password=")
+    let authority = given.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+    let is_address = given.contains("postgres://") || given.contains("postgresql://");
+    let is_named = given.split_once("password").is_some_and(|(_, rest)| rest.trim_start().starts_with('='));
+    (is_address && user.is_some_and(|user| user.contains(':'))) || is_named
 }
 
 /// Reads the secrets that files hold, where they are needed.
@@ -148,6 +150,7 @@ mod tests {
         }
         assert_eq!(said(&["abacus", "serve", "--listen", "127.0.0.1:0"]), None);
         assert_eq!(said(&["abacus", "--database-url", "postgres://abacus@db:5432/abacus"]), None);
+        assert_eq!(said(&["abacus", "--database-url", "postgres://db:5432/abacus?user=me@corp"]), None);
     }
 
     #[test]

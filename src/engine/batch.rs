@@ -73,14 +73,23 @@ pub(super) async fn run(
             let now = clock.now();
             let stale = Stale::of(conn, batch, locked_at, waiting_max).await?;
             let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
-            let decided = |(index, command): (usize, &&Command)| match books.get_mut(&command.account) {
-                None => Verdict::HeldElsewhere,
+            // Keys that were decided against: not to be noted only, but nor carried out further on in the batch.
+            let mut refused = BTreeSet::new();
+            let decided = |(index, command): (usize, &&Command)| {
+                let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
+                let key = kept_key(command);
+                let is_stale = stale.holds(index) || key.as_ref().is_some_and(|key| refused.contains(key));
                 // What its key holds is answered all the same.
-                Some(book) if stale.holds(index) && !is_answered(book, command) => Verdict::TooLate,
-                Some(book) => decide_in(book, &catalogue, command, (clock, now)),
+                if is_stale && !is_answered(book, command) {
+                    return Verdict::TooLate;
+                }
+                let verdict = decide_in(book, &catalogue, command, (clock, now));
+                if matches!(verdict, Verdict::Refused(_)) {
+                    refused.extend(key);
+                }
+                verdict
             };
             let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
-            let refused = refused_keys(commands, &verdicts);
             try_join!(
                 write(conn, books, now),
                 when(!refused.is_empty(), keys::refused_note(conn, refused)),
@@ -92,11 +101,10 @@ pub(super) async fn run(
         .await
 }
 
-/// The keys whose commands were decided against.
-fn refused_keys(commands: &[&Command], verdicts: &[Verdict]) -> BTreeSet<(AccountId, String)> {
-    let refused = commands.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Refused(_)));
-    let kept = refused.filter(|(command, _)| !command.dry_run);
-    kept.filter_map(|(command, _)| Some((command.account, command.key.clone()?))).collect()
+/// A command's key, if the command is to be kept.
+fn kept_key(command: &Command) -> Option<(AccountId, String)> {
+    let key = command.key.as_ref().filter(|_| !command.dry_run)?;
+    Some((command.account, key.clone()))
 }
 
 fn die_before_the_commit(action: &Action) {

@@ -11,7 +11,7 @@ use crate::domain::ids::AccountId;
 /// Keys that are remembered; beyond, those that have been in doubt the longest are forgotten.
 const REMEMBERED: usize = 10_000;
 
-type Key = (AccountId, String);
+pub(super) type Key = (AccountId, String);
 
 /// The keys of a server's commands that are in doubt.
 #[derive(Default)]
@@ -24,9 +24,15 @@ struct Remembered {
 }
 
 impl Doubts {
-    /// Nobody knows what became of the command.
-    pub fn begin(&self, command: &Command) {
-        let Some(key) = key_of(command) else { return };
+    /// The key of a command; what is only tried out is never in doubt.
+    pub fn key_of(command: &Command) -> Option<Key> {
+        let key = command.key.as_ref().filter(|_| !command.dry_run)?;
+        Some((command.account, key.clone()))
+    }
+
+    /// Nobody knows what became of the command with that key.
+    pub fn begin(&self, key: Option<Key>) {
+        let Some(key) = key else { return };
         self.with(|remembered| {
             if remembered.keys.insert(key.clone()) {
                 remembered.in_order.push_back(key);
@@ -46,7 +52,7 @@ impl Doubts {
             if remembered.keys.is_empty() {
                 return;
             }
-            if let Some(key) = key_of(command)
+            if let Some(key) = Self::key_of(command)
                 && remembered.keys.remove(&key)
             {
                 remembered.in_order.retain(|held| *held != key);
@@ -57,7 +63,8 @@ impl Doubts {
     /// What is answered of a command that was not carried out because of `error`.
     pub fn told(&self, command: &Command, error: EngineError) -> EngineError {
         let is_in_doubt = self.with(|remembered| {
-            !remembered.keys.is_empty() && key_of(command).is_some_and(|key| remembered.keys.contains(&key))
+            !remembered.keys.is_empty()
+                && Self::key_of(command).is_some_and(|key| remembered.keys.contains(&key))
         });
         if is_in_doubt { EngineError::Unknown } else { error }
     }
@@ -65,12 +72,6 @@ impl Doubts {
     fn with<T>(&self, look: impl FnOnce(&mut Remembered) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Its key; what is only tried out is never in doubt.
-fn key_of(command: &Command) -> Option<Key> {
-    let key = command.key.as_ref().filter(|_| !command.dry_run)?;
-    Some((command.account, key.clone()))
 }
 
 #[cfg(test)]
@@ -96,8 +97,8 @@ mod tests {
     #[test]
     fn a_key_is_in_doubt_until_it_is_decided() {
         let doubts = Doubts::default();
-        doubts.begin(&command("k", false));
-        doubts.begin(&command("tried", true));
+        doubts.begin(Doubts::key_of(&command("k", false)));
+        doubts.begin(Doubts::key_of(&command("tried", true)));
         assert!(is_unknown(&doubts, "k") && !is_unknown(&doubts, "other") && !is_unknown(&doubts, "tried"));
         doubts.end(&command("k", false));
         assert!(!is_unknown(&doubts, "k"));
@@ -107,7 +108,7 @@ mod tests {
     fn those_that_are_in_doubt_the_longest_are_forgotten_first() {
         let doubts = Doubts::default();
         for number in 0..=REMEMBERED {
-            doubts.begin(&command(&number.to_string(), false));
+            doubts.begin(Doubts::key_of(&command(&number.to_string(), false)));
         }
         assert!(!is_unknown(&doubts, "0") && is_unknown(&doubts, "1"));
     }

@@ -43,8 +43,12 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn new(command: Command, answer: oneshot::Sender<Result<Done, EngineError>>) -> Self {
-        Self { command, answer, arrived: Instant::now(), held_since: None, is_in_doubt: false }
+    pub fn new(
+        command: Command,
+        answer: oneshot::Sender<Result<Done, EngineError>>,
+        arrived: Instant,
+    ) -> Self {
+        Self { command, answer, arrived, held_since: None, is_in_doubt: false }
     }
 
     pub(super) fn command(&self) -> &Command {
@@ -59,7 +63,7 @@ impl Request {
     /// Answers that it was not carried out, unless it may have been, or may still be.
     fn fail(self, error: EngineError, doubts: &Doubts) {
         if self.is_in_doubt {
-            doubts.begin(&self.command);
+            doubts.begin(Doubts::key_of(&self.command));
             return self.answer(Err(EngineError::Unknown));
         }
         let error = doubts.told(&self.command, error);
@@ -158,7 +162,10 @@ impl Lane {
             let commit = AtomicBool::new(false);
             let alone = [Asked { command: &command, arrived: Instant::now() }];
             let asked = (&alone[..], self.waiting_time_max);
-            batch::run(&mut live, settings, &self.clock, asked, &commit).await.map(drop)
+            let verdicts = batch::run(&mut live, settings, &self.clock, asked, &commit).await?;
+            // Of an account that is held by others nothing was written.
+            let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::HeldElsewhere));
+            if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
         };
         let error = still_in_the_way(trying).await;
         self.note(&command, error);

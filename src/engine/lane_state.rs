@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -117,7 +117,8 @@ impl LaneState {
             Teller::Itself(queue) => {
                 let (answer, _) = oneshot::channel();
                 // Where the queue is full, the log and the metric have told.
-                let _ = queue.try_send(Request::new(command(outage.account, message), answer));
+                let _ =
+                    queue.try_send(Request::new(command(outage.account, message), answer, Instant::now()));
             }
         }
     }

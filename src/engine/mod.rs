@@ -13,7 +13,7 @@ mod paid;
 mod stale;
 mod trial;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -155,13 +155,24 @@ impl Engine {
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
     pub async fn submit(&self, command: Command, urgency: Urgency) -> Result<Done, EngineError> {
+        self.submit_of(command, urgency, Instant::now()).await
+    }
+
+    /// The same of a request that arrived then.
+    pub async fn submit_of(
+        &self,
+        command: Command,
+        urgency: Urgency,
+        arrived: Instant,
+    ) -> Result<Done, EngineError> {
         let (answer, answered) = oneshot::channel();
         let lane = self.lanes.get(command.account.lane(self.lanes.len())).ok_or(EngineError::Overloaded)?;
         let queue = match urgency {
             Urgency::Person => &lane.people,
             Urgency::Job => &lane.jobs,
         };
-        if let Err(error) = queue.try_send(Request::new(command, answer)) {
+        let key = Doubts::key_of(&command);
+        if let Err(error) = queue.try_send(Request::new(command, answer, arrived)) {
             let (request, why) = match error {
                 mpsc::error::TrySendError::Full(request) => (request, EngineError::Overloaded),
                 mpsc::error::TrySendError::Closed(request) => {
@@ -172,7 +183,10 @@ impl Engine {
         }
         match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(EngineError::Unknown),
+            Ok(Err(_)) | Err(_) => {
+                self.doubts.begin(key);
+                Err(EngineError::Unknown)
+            }
         }
     }
 

@@ -37,7 +37,7 @@ impl Stale {
         for (index, (asked, waited)) in batch.iter().zip(waited).enumerate() {
             if waited > waiting_max {
                 stale.insert(index);
-            } else if let (true, Some(key)) = (waited > SOON, &asked.command.key) {
+            } else if let (true, Some(key)) = (waited > SOON && !asked.command.dry_run, &asked.command.key) {
                 in_question.push((index, asked.command.account, key.clone(), waited));
             }
         }

@@ -92,7 +92,7 @@ pub(super) async fn submit_repeatable(
 async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> {
     require_stake(session, &command).await?;
     let (account, dry_run) = (command.account, command.dry_run);
-    match session.app.engine.submit(command, Urgency::Person).await? {
+    match session.app.engine.submit_of(command, Urgency::Person, session.arrived).await? {
         Done::Now(outcome) if !dry_run && outcome.payment.is_some() => {
             if let Some(payment) = &outcome.payment {
                 carry_on(session, payment).await;

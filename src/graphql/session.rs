@@ -1,6 +1,7 @@
 //! One request: who asks, and the loaders that look things up for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_graphql::Context;
 use async_graphql::dataloader::Loader;
@@ -21,12 +22,14 @@ pub struct Session {
     pub app: Arc<App>,
     /// The language that labels are answered in.
     pub language: Language,
+    /// When the request arrived.
+    pub arrived: Instant,
     lookups: Arc<Lookups>,
 }
 
 impl Session {
-    pub fn new(app: Arc<App>, language: Language, lookups: Arc<Lookups>) -> Self {
-        Self { app, language, lookups }
+    pub fn new(app: Arc<App>, language: Language, arrived: Instant, lookups: Arc<Lookups>) -> Self {
+        Self { app, language, arrived, lookups }
     }
 
     pub fn repository(&self) -> &Repository {

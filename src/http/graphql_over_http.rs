@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, Variables};
@@ -118,12 +118,13 @@ pub(super) async fn get(
     headers: HeaderMap,
     parameters: Result<Query<GetParameters>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
+    let arrived = Instant::now();
     let Some(format) = Format::accepted(&headers) else { return not_acceptable() };
     let viewer = match auth::viewer(&state, &headers).await {
         Ok(viewer) => viewer,
         Err(error) => return failed(format, status_of(&error), error),
     };
-    let asker = Asker { viewer, language: language(&headers), format, query_only: true };
+    let asker = Asker { viewer, language: language(&headers), format, query_only: true, arrived };
     match parameters
         .map_err(|error| error.body_text())
         .and_then(|Query(parameters)| read_parameters(parameters))
@@ -147,6 +148,7 @@ fn read_parameters(parameters: GetParameters) -> Result<Request, String> {
 
 /// Nothing is read of a body before it is known who sends it.
 pub(super) async fn post(State(state): State<Arc<HttpState>>, headers: HeaderMap, body: Body) -> Answer {
+    let arrived = Instant::now();
     let Some(format) = Format::accepted(&headers) else { return not_acceptable() };
     let viewer = match auth::viewer(&state, &headers).await {
         Ok(viewer) => viewer,
@@ -161,7 +163,7 @@ pub(super) async fn post(State(state): State<Arc<HttpState>>, headers: HeaderMap
         Ok(read) => read,
         Err(unread) => return failed(format, status_of_unread(&unread), unread.into()),
     };
-    let asker = Asker { viewer, language: language(&headers), format, query_only: false };
+    let asker = Asker { viewer, language: language(&headers), format, query_only: false, arrived };
     if read.bytes.len() <= LIGHT_BODY_BYTES {
         return match read_body(&read.bytes) {
             Ok(request) => answered(state, asker, request).await,
@@ -250,6 +252,7 @@ struct Asker {
     language: Language,
     format: Format,
     query_only: bool,
+    arrived: Instant,
 }
 
 /// Answers a request; if that may take longer, where nobody else waits.
@@ -296,7 +299,7 @@ fn refused(format: Format, error: ServerError) -> Answer {
 }
 
 async fn execute(state: &HttpState, asker: Asker, request: Request, operation: Arc<Operation>) -> Answer {
-    let Asker { viewer, language, format, query_only } = asker;
+    let Asker { viewer, language, format, query_only, arrived } = asker;
     if query_only && operation.ty() != OperationType::Query {
         let error = ApiError::bad_request("a GET can only query: send a POST");
         let mut answer = failed(format, StatusCode::METHOD_NOT_ALLOWED, error);
@@ -304,7 +307,7 @@ async fn execute(state: &HttpState, asker: Asker, request: Request, operation: A
         return answer;
     }
     let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
-    let session = Session::new(Arc::clone(&state.app), language, Arc::clone(&lookups));
+    let session = Session::new(Arc::clone(&state.app), language, arrived, Arc::clone(&lookups));
     let request = request.data(session);
     let answered = lookups.drive(state.executor.execute(request, &operation));
     let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {

@@ -40,6 +40,8 @@ impl fmt::Display for InstallationKind {
 /// Why a server does not start on a database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OtherInstallation {
+    #[error("no server has begun on this database yet: start `abacus serve` first, which says whose it is")]
+    None,
     #[error(
         "this database belongs to {is}, and this is {wanted} (ABACUS_SANDBOX): give it a database of its own"
     )]
@@ -52,7 +54,7 @@ pub enum OtherInstallation {
 }
 
 /// Whether a server of this kind may run on the database. With `notes` what nobody has noted yet is noted: what the database
-/// is, and the scales of further currencies.
+/// is, and the scales of further currencies; without, somebody must have.
 pub async fn claim(
     conn: Conn<'_>,
     kind: InstallationKind,
@@ -63,14 +65,18 @@ pub async fn claim(
         return Ok(Err(other));
     }
     if !notes {
-        return Ok(Ok(()));
+        let is_founded = kind_of(conn).await?.is_some();
+        return Ok(if is_founded { Ok(()) } else { Err(OtherInstallation::None) });
     }
     let statement = Statement::new("INSERT INTO installation (kind) VALUES (")
         .text(kind.code().to_owned())
         .sql(") ON CONFLICT DO NOTHING");
     execute(conn, statement).await?;
+    // Another may have noted something else meanwhile: before scales are noted, too.
+    if let Err(other) = agrees(conn, kind, currencies).await? {
+        return Ok(Err(other));
+    }
     scales_note(conn, &currencies.iter().collect::<Vec<_>>()).await?;
-    // Another may have noted something else meanwhile.
     agrees(conn, kind, currencies).await
 }
 

@@ -107,7 +107,8 @@ pub async fn refused_forget(conn: Conn<'_>) -> Result<bool, StoreError> {
     .bigint(REFUSED_MINUTES)
     .sql("::int) ORDER BY refused_at LIMIT ")
     .bigint(FORGOTTEN_AT_ONCE)
-    .sql(")");
+    // One that is being refused again is kept, and not waited for.
+    .sql(" FOR UPDATE SKIP LOCKED)");
     let forgotten = execute(conn, statement).await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= FORGOTTEN_AT_ONCE))
 }

@@ -255,7 +255,8 @@ async fn bill_closes_a_month_in_all_zones_says_so_and_has_nothing_left_to_do_the
     let fill = "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
             SELECT 5000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', CASE WHEN g = 1 THEN 'Asia/Shanghai' ELSE 'UTC' END, 0, 0,
                 '2026-02-10T00:00:00Z' FROM generate_series(1, 300) g;
-        INSERT INTO usage_hours SELECT 5000 + g, 'transfer_out', '2026-03-10T00:00:00Z', '', 3, 1 FROM generate_series(1, 300) g;";
+        INSERT INTO usage_hours SELECT 5000 + g, 'transfer_out', '2026-03-10T00:00:00Z', '', 3, 1 FROM generate_series(1, 300) g;
+        INSERT INTO installation (kind) VALUES ('PRODUCTION');";
     connect(&url).await.batch_execute(fill).await.unwrap();
     let bill = |month: &str| {
         let mut command = command(&["bill", "--month", month]);

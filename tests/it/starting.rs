@@ -259,7 +259,10 @@ async fn readyz_answers_within_a_second_whatever_the_database_does() {
 
 #[tokio::test]
 async fn messages_that_are_not_english_are_told_of_at_the_start() {
-    let proxy = Proxy::before(&cluster::database().await).await;
+    let database = cluster::database().await;
+    let founded = "INSERT INTO installation (kind) VALUES ('PRODUCTION')";
+    connect(&database).await.batch_execute(founded).await.unwrap();
+    let proxy = Proxy::before(&database).await;
     let bill = || {
         let mut bill = command(&["bill", "--month", "2026-01"]);
         bill.env("DATABASE_URL", &proxy.url).env("RUST_LOG", "warn");
@@ -292,6 +295,11 @@ async fn a_sandbox_does_not_start_on_a_production_database_nor_the_other_way_rou
     for args in [&serve[..], &["jobs"], &["bill", "--month", "2026-01"]] {
         let said = refused_on(&sandbox.database_url, args, &[]).await;
         assert!(said.contains("belongs to a sandbox, and this is a production server"), "{args:?}: {said}");
+    }
+    let new = cluster::database().await;
+    for args in [&["jobs"][..], &["bill", "--month", "2026-01"]] {
+        let said = refused_on(&new, args, &[]).await;
+        assert!(said.contains("no server has begun on this database yet"), "{args:?}: {said}");
     }
     let kind = "UPDATE installation SET kind = 'PRODUCTION'";
     let refused = sandbox.sql().await.batch_execute(kind).await.unwrap_err();

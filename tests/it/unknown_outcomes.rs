@@ -178,3 +178,37 @@ async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
     assert!(!abacus::store::keys::refused_forget(&conn).await.unwrap());
     assert_eq!(swept.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
+
+/// Of two requests with one key that are decided together, one must not be done after the other was refused.
+#[tokio::test]
+async fn a_key_that_was_refused_is_not_carried_out_further_on_in_its_batch() {
+    let behind = behind_a_proxy().await;
+    let plan = behind.server.plan("Plan", "1.00").await;
+    let account = AccountId::parse(&behind.account).unwrap();
+    let checkout = Checkout {
+        plan: PlanId::parse(&plan).unwrap(),
+        region: None,
+        datacenter: None,
+        quantity: 1,
+        instalments: None,
+        auto_renewal: false,
+        pay_later: false,
+        comment: None,
+        expected_price: None,
+    };
+    let recharge = Recharge { amount: Decimal::TEN, payment_method: "sandbox".to_owned(), reason: None };
+    let ask = async |key: &str, action: Action| {
+        let command = Command { account, key: Some(key.to_owned()), dry_run: false, action };
+        behind.server.server.app.engine.submit(command, Urgency::Person).await
+    };
+    // The first keeps the lane busy, so that the others are taken together.
+    let (_, refused, money, again) = tokio::join!(
+        ask("before", Action::Recharge(Recharge { amount: Decimal::new(1, 2), ..recharge.clone() })),
+        ask("k", Action::Checkout(checkout.clone())),
+        ask("money", Action::Recharge(recharge)),
+        ask("k", Action::Checkout(checkout)),
+    );
+    assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
+    assert!(money.is_ok(), "{money:?}");
+    assert!(matches!(again, Err(EngineError::Overloaded)), "{again:?}");
+}

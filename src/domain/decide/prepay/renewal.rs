@@ -62,8 +62,7 @@ pub(super) fn renew(
         limits: ending.limits,
         rate: None,
     };
-    let unmade = || Refusal::general(RefusalCode::NotFound, "an offer was not made");
-    let quote = super::keep_quote(draft, &offer)?.prepay_quote.ok_or_else(unmade)?;
+    let quote = super::quote::make_quote(draft, &offer)?;
     let id = PrepaymentId(draft.next_id()?);
     let next =
         Prepayment { previous: Some(ending.id), ..Prepayment::of(id, &quote, Means::Card(method.id), true) };
