@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -11,7 +10,7 @@ use futures_util::try_join;
 
 use super::named::{Named, Standing};
 use super::paid::Paid;
-use super::stale::{Asked, Stale};
+use super::stale::{Asked, Patience, Stale};
 use super::trial::die_at;
 use crate::clock::Clock;
 use crate::domain::account::Account;
@@ -60,7 +59,7 @@ pub(super) async fn run(
     connection: &mut AsyncPgConnection,
     (currencies, policies): (&Arc<Currencies>, Policies),
     clock: &Clock,
-    (batch, waiting_max): (&[Asked<'_>], Duration),
+    (batch, patience): (&[Asked<'_>], Patience),
     commit: &AtomicBool,
 ) -> Result<Vec<Verdict>, StoreError> {
     let commands: Vec<&Command> = batch.iter().map(|asked| asked.command).collect();
@@ -71,21 +70,18 @@ pub(super) async fn run(
             // A statement of its own: what is read before the lock is held may be stale.
             let (accounts, locked_at) = accounts::account_lock(conn, account_numbers(commands)).await?;
             let now = clock.now();
-            let stale = Stale::of(conn, batch, locked_at, waiting_max).await?;
+            let stale = Stale::of(conn, batch, locked_at, patience).await?;
             let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
-            // Keys that were decided against: not to be noted only, but nor carried out further on in the batch.
             let mut refused = BTreeSet::new();
             let decided = |(index, command): (usize, &&Command)| {
                 let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
-                let key = kept_key(command);
-                let is_stale = stale.holds(index) || key.as_ref().is_some_and(|key| refused.contains(key));
                 // What its key holds is answered all the same.
-                if is_stale && !is_answered(book, command) {
+                if stale.holds(index) && !is_answered(book, command) {
                     return Verdict::TooLate;
                 }
                 let verdict = decide_in(book, &catalogue, command, (clock, now));
                 if matches!(verdict, Verdict::Refused(_)) {
-                    refused.extend(key);
+                    refused.extend(kept_key(command));
                 }
                 verdict
             };

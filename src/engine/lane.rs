@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::batch::{self, Verdict};
 use super::doubts::Doubts;
 use super::lane_state::{TRIAL_PAUSE, still_in_the_way};
-use super::stale::Asked;
+use super::stale::{Asked, Patience};
 use super::{EngineError, LaneState};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
@@ -81,7 +81,7 @@ pub(super) struct Lane {
     pub clock: Clock,
     pub batch_max: usize,
     pub held_time_max: Duration,
-    pub waiting_time_max: Duration,
+    pub patience: Patience,
     pub state: LaneState,
     pub doubts: Arc<Doubts>,
     /// A command that could not be written, for no fault of its own.
@@ -161,7 +161,7 @@ impl Lane {
             let settings = (&self.currencies, self.policies);
             let commit = AtomicBool::new(false);
             let alone = [Asked { command: &command, arrived: Instant::now() }];
-            let asked = (&alone[..], self.waiting_time_max);
+            let asked = (&alone[..], self.patience);
             let verdicts = batch::run(&mut live, settings, &self.clock, asked, &commit).await?;
             // Of an account that is held by others nothing was written.
             let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::HeldElsewhere));
@@ -294,7 +294,7 @@ impl Lane {
         let asked = part.iter().map(|request| Asked { command: &request.command, arrived: request.arrived });
         let asked: Vec<Asked<'_>> = asked.collect();
         let settings = (&self.currencies, self.policies);
-        let asked = (asked.as_slice(), self.waiting_time_max);
+        let asked = (asked.as_slice(), self.patience);
         let running = batch::run(&mut live, settings, &self.clock, asked, commit);
         let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
         match outcome {

@@ -29,6 +29,7 @@ use crate::store::error::StoreError;
 use doubts::Doubts;
 use lane::{Lane, Request};
 pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
+pub use stale::Patience;
 use std::sync::Arc;
 pub use trial::die_at;
 
@@ -77,8 +78,7 @@ pub struct EngineConfig {
     pub batch_max: usize,
     /// A command whose account is held by another transaction is tried again with each batch, for so long.
     pub held_time_max: Duration,
-    /// A command that has waited longer is not carried out any more: its caller may have left, and must not be surprised.
-    pub waiting_time_max: Duration,
+    pub patience: Patience,
     /// What the provider has set otherwise.
     pub policies: Policies,
 }
@@ -90,7 +90,7 @@ impl Default for EngineConfig {
             queue_max: 4_096,
             batch_max: 512,
             held_time_max: Duration::from_secs(10),
-            waiting_time_max: Duration::from_secs(45),
+            patience: Patience::default(),
             policies: Policies::default(),
         }
     }
@@ -142,7 +142,7 @@ impl Engine {
                 clock: clock.clone(),
                 batch_max: config.batch_max.max(1),
                 held_time_max: config.held_time_max,
-                waiting_time_max: config.waiting_time_max,
+                patience: config.patience,
                 state,
                 doubts: Arc::clone(&doubts),
                 trial: None,

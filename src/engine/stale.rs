@@ -9,8 +9,20 @@ use crate::domain::command::Command;
 use crate::store::error::StoreError;
 use crate::store::{Conn, keys};
 
-/// Nobody gives a server up, asks another and is refused there within this time.
-const SOON: Duration = Duration::from_millis(100);
+/// How long commands may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// One that has waited longer is not carried out any more: its caller may have left, and must not be surprised.
+    pub waiting_max: Duration,
+    /// Nobody gives a server up, asks another and is refused there within this time.
+    pub elsewhere_after: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { waiting_max: Duration::from_secs(45), elsewhere_after: Duration::from_millis(100) }
+    }
+}
 
 /// A command of a batch.
 #[derive(Clone, Copy)]
@@ -24,20 +36,22 @@ pub(super) struct Stale(HashSet<usize>);
 
 impl Stale {
     /// Of a batch whose accounts were locked at that time of the database: whoever decides the same keys elsewhere waits for
-    /// that. A command is stale that has waited longer than `waiting_max`, or whose key was refused since it arrived.
+    /// that. A command is stale that has waited too long, or whose key was refused since it arrived.
     pub async fn of(
         conn: Conn<'_>,
         batch: &[Asked<'_>],
         locked_at: Option<DateTime<Utc>>,
-        waiting_max: Duration,
+        patience: Patience,
     ) -> Result<Self, StoreError> {
         let waited: Vec<Duration> = batch.iter().map(|asked| asked.arrived.elapsed()).collect();
         let mut stale: HashSet<usize> = HashSet::new();
         let mut in_question = Vec::new();
         for (index, (asked, waited)) in batch.iter().zip(waited).enumerate() {
-            if waited > waiting_max {
+            if waited > patience.waiting_max {
                 stale.insert(index);
-            } else if let (true, Some(key)) = (waited > SOON && !asked.command.dry_run, &asked.command.key) {
+            } else if let (true, Some(key)) =
+                (waited > patience.elsewhere_after && !asked.command.dry_run, &asked.command.key)
+            {
                 in_question.push((index, asked.command.account, key.clone(), waited));
             }
         }

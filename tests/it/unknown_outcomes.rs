@@ -27,7 +27,7 @@ async fn behind_a_proxy() -> Behind {
     let server = TestServer::on(proxy.url.clone(), |config| {
         config.engine.lanes = 1;
         config.engine.held_time_max = Duration::from_secs(1);
-        config.engine.waiting_time_max = Duration::from_secs(1);
+        config.engine.patience.waiting_max = Duration::from_secs(1);
     })
     .await;
     let (operator, account) = (server.operator(), server.account("acme", "0").await);
@@ -47,6 +47,20 @@ impl Behind {
             answer.get("errors").is_none().then(|| answer["data"]["recharge"].clone())
         })
         .await
+    }
+}
+
+fn checkout_of(plan: &str) -> Checkout {
+    Checkout {
+        plan: PlanId::parse(plan).unwrap(),
+        region: None,
+        datacenter: None,
+        quantity: 1,
+        instalments: None,
+        auto_renewal: false,
+        pay_later: false,
+        comment: None,
+        expected_price: None,
     }
 }
 
@@ -135,17 +149,7 @@ async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
     let other = TestServer::on(direct, |_| {}).await;
     let account = other.account("acme", "0").await;
     let plan = other.plan("Plan", "1.00").await;
-    let checkout = Checkout {
-        plan: PlanId::parse(&plan).unwrap(),
-        region: None,
-        datacenter: None,
-        quantity: 1,
-        instalments: None,
-        auto_renewal: false,
-        pay_later: false,
-        comment: None,
-        expected_price: None,
-    };
+    let checkout = checkout_of(&plan);
     let command = || Command {
         account: AccountId::parse(&account).unwrap(),
         key: Some("k".to_owned()),
@@ -177,38 +181,4 @@ async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
     let conn = other.server.app.store.database.connection().await.unwrap();
     assert!(!abacus::store::keys::refused_forget(&conn).await.unwrap());
     assert_eq!(swept.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
-}
-
-/// Of two requests with one key that are decided together, one must not be done after the other was refused.
-#[tokio::test]
-async fn a_key_that_was_refused_is_not_carried_out_further_on_in_its_batch() {
-    let behind = behind_a_proxy().await;
-    let plan = behind.server.plan("Plan", "1.00").await;
-    let account = AccountId::parse(&behind.account).unwrap();
-    let checkout = Checkout {
-        plan: PlanId::parse(&plan).unwrap(),
-        region: None,
-        datacenter: None,
-        quantity: 1,
-        instalments: None,
-        auto_renewal: false,
-        pay_later: false,
-        comment: None,
-        expected_price: None,
-    };
-    let recharge = Recharge { amount: Decimal::TEN, payment_method: "sandbox".to_owned(), reason: None };
-    let ask = async |key: &str, action: Action| {
-        let command = Command { account, key: Some(key.to_owned()), dry_run: false, action };
-        behind.server.server.app.engine.submit(command, Urgency::Person).await
-    };
-    // The first keeps the lane busy, so that the others are taken together.
-    let (_, refused, money, again) = tokio::join!(
-        ask("before", Action::Recharge(Recharge { amount: Decimal::new(1, 2), ..recharge.clone() })),
-        ask("k", Action::Checkout(checkout.clone())),
-        ask("money", Action::Recharge(recharge)),
-        ask("k", Action::Checkout(checkout)),
-    );
-    assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
-    assert!(money.is_ok(), "{money:?}");
-    assert!(matches!(again, Err(EngineError::Overloaded)), "{again:?}");
 }
