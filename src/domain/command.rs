@@ -40,6 +40,14 @@ pub struct Command {
     pub action: Action,
 }
 
+impl Command {
+    /// Its account and key, if it is to be kept: what is only tried out leaves no trace under its key.
+    pub fn kept_key(&self) -> Option<(AccountId, String)> {
+        let key = self.key.as_ref().filter(|_| !self.dry_run)?;
+        Some((self.account, key.clone()))
+    }
+}
+
 coded_enum! {
     /// The mutation that an idempotency key belongs to, by its name in the schema.
     Mutation {

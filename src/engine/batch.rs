@@ -81,7 +81,7 @@ pub(super) async fn run(
                 }
                 let verdict = decide_in(book, &catalogue, command, (clock, now));
                 if matches!(verdict, Verdict::Refused(_)) {
-                    refused.extend(kept_key(command));
+                    refused.extend(command.kept_key());
                 }
                 verdict
             };
@@ -95,12 +95,6 @@ pub(super) async fn run(
             Ok(verdicts)
         })
         .await
-}
-
-/// A command's key, if the command is to be kept.
-fn kept_key(command: &Command) -> Option<(AccountId, String)> {
-    let key = command.key.as_ref().filter(|_| !command.dry_run)?;
-    Some((command.account, key.clone()))
 }
 
 fn die_before_the_commit(action: &Action) {

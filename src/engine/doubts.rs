@@ -11,7 +11,7 @@ use crate::domain::ids::AccountId;
 /// Keys that are remembered; beyond, those that have been in doubt the longest are forgotten.
 const REMEMBERED: usize = 10_000;
 
-pub(super) type Key = (AccountId, String);
+type Key = (AccountId, String);
 
 /// The keys of a server's commands that are in doubt.
 #[derive(Default)]
@@ -24,12 +24,6 @@ struct Remembered {
 }
 
 impl Doubts {
-    /// The key of a command; what is only tried out is never in doubt.
-    pub fn key_of(command: &Command) -> Option<Key> {
-        let key = command.key.as_ref().filter(|_| !command.dry_run)?;
-        Some((command.account, key.clone()))
-    }
-
     /// Nobody knows what became of the command with that key.
     pub fn begin(&self, key: Option<Key>) {
         let Some(key) = key else { return };
@@ -52,7 +46,7 @@ impl Doubts {
             if remembered.keys.is_empty() {
                 return;
             }
-            if let Some(key) = Self::key_of(command)
+            if let Some(key) = command.kept_key()
                 && remembered.keys.remove(&key)
             {
                 remembered.in_order.retain(|held| *held != key);
@@ -64,7 +58,7 @@ impl Doubts {
     pub fn told(&self, command: &Command, error: EngineError) -> EngineError {
         let is_in_doubt = self.with(|remembered| {
             !remembered.keys.is_empty()
-                && Self::key_of(command).is_some_and(|key| remembered.keys.contains(&key))
+                && command.kept_key().is_some_and(|key| remembered.keys.contains(&key))
         });
         if is_in_doubt { EngineError::Unknown } else { error }
     }
@@ -97,8 +91,8 @@ mod tests {
     #[test]
     fn a_key_is_in_doubt_until_it_is_decided() {
         let doubts = Doubts::default();
-        doubts.begin(Doubts::key_of(&command("k", false)));
-        doubts.begin(Doubts::key_of(&command("tried", true)));
+        doubts.begin(command("k", false).kept_key());
+        doubts.begin(command("tried", true).kept_key());
         assert!(is_unknown(&doubts, "k") && !is_unknown(&doubts, "other") && !is_unknown(&doubts, "tried"));
         doubts.end(&command("k", false));
         assert!(!is_unknown(&doubts, "k"));
@@ -108,7 +102,7 @@ mod tests {
     fn those_that_are_in_doubt_the_longest_are_forgotten_first() {
         let doubts = Doubts::default();
         for number in 0..=REMEMBERED {
-            doubts.begin(Doubts::key_of(&command(&number.to_string(), false)));
+            doubts.begin(command(&number.to_string(), false).kept_key());
         }
         assert!(!is_unknown(&doubts, "0") && is_unknown(&doubts, "1"));
     }

@@ -63,7 +63,7 @@ impl Request {
     /// Answers that it was not carried out, unless it may have been, or may still be.
     fn fail(self, error: EngineError, doubts: &Doubts) {
         if self.is_in_doubt {
-            doubts.begin(Doubts::key_of(&self.command));
+            doubts.begin(self.command.kept_key());
             return self.answer(Err(EngineError::Unknown));
         }
         let error = doubts.told(&self.command, error);

@@ -78,6 +78,7 @@ pub struct EngineConfig {
     pub batch_max: usize,
     /// A command whose account is held by another transaction is tried again with each batch, for so long.
     pub held_time_max: Duration,
+    /// How long commands may wait.
     pub patience: Patience,
     /// What the provider has set otherwise.
     pub policies: Policies,
@@ -171,7 +172,7 @@ impl Engine {
             Urgency::Person => &lane.people,
             Urgency::Job => &lane.jobs,
         };
-        let key = Doubts::key_of(&command);
+        let key = command.kept_key();
         if let Err(error) = queue.try_send(Request::new(command, answer, arrived)) {
             let (request, why) = match error {
                 mpsc::error::TrySendError::Full(request) => (request, EngineError::Overloaded),

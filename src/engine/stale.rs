@@ -43,10 +43,10 @@ impl Stale {
         locked_at: Option<DateTime<Utc>>,
         patience: Patience,
     ) -> Result<Self, StoreError> {
-        let waited: Vec<Duration> = batch.iter().map(|asked| asked.arrived.elapsed()).collect();
         let mut stale: HashSet<usize> = HashSet::new();
         let mut in_question = Vec::new();
-        for (index, (asked, waited)) in batch.iter().zip(waited).enumerate() {
+        for (index, asked) in batch.iter().enumerate() {
+            let waited = asked.arrived.elapsed();
             if waited > patience.waiting_max {
                 stale.insert(index);
             } else if let (true, Some(key)) =

@@ -195,10 +195,7 @@ async fn answered_long(state: Arc<HttpState>, asker: Asker, read: Read) -> Answe
     let request =
         require_few_values(&read.bytes, values_max(&asker.viewer)).and_then(|()| read_body(&read.bytes));
     match request {
-        Ok(request) => match operation(&state, &request) {
-            Ok(operation) => execute(&state, asker, request, operation).await,
-            Err(error) => refused(asker.format, error),
-        },
+        Ok(request) => parsed_and_executed(&state, asker, request).await,
         Err(message) => failed(asker.format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
     }
 }
@@ -272,14 +269,16 @@ async fn answered(state: Arc<HttpState>, asker: Asker, request: Request) -> Answ
         None => {
             let account = asker.viewer.account;
             let own = Arc::clone(&state);
-            let answering = async move {
-                match operation(&own, &request) {
-                    Ok(operation) => execute(&own, asker, request, operation).await,
-                    Err(error) => refused(format, error),
-                }
-            };
+            let answering = async move { parsed_and_executed(&own, asker, request).await };
             done_beside(state.heavy.run(account, answering.boxed()).await, format)
         }
+    }
+}
+
+async fn parsed_and_executed(state: &HttpState, asker: Asker, request: Request) -> Answer {
+    match operation(state, &request) {
+        Ok(operation) => execute(state, asker, request, operation).await,
+        Err(error) => refused(asker.format, error),
     }
 }
 

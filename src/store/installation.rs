@@ -118,7 +118,7 @@ async fn scales_note(conn: Conn<'_>, currencies: &[&Currency]) -> Result<(), Sto
     execute(conn, statement).await.map(drop)
 }
 
-/// The scales that are kept, as `code display/ledger`.
+/// The codes of the currencies whose scales are noted, each with them as `DISPLAY_SCALE:LEDGER_SCALE`.
 async fn scales_of(mut conn: Conn<'_>) -> Result<Vec<(String, String)>, StoreError> {
     let statement = Statement::<(Text, Integer, Integer)>::new(
         "SELECT code, display_scale, ledger_scale FROM currency_scales",

@@ -19,17 +19,25 @@ pub async fn answer_by_keys(
     accounts: Vec<i64>,
     keys: Vec<String>,
 ) -> Result<Vec<(AccountId, Answer)>, StoreError> {
-    let statement = Statement::new("SELECT ")
-        .sql(select_list::<AnswerRow>("t."))
+    let select = Statement::new("SELECT ").sql(select_list::<AnswerRow>("t."));
+    rows::<AnswerRow>(conn, of_keys(select, "idempotency_keys", accounts, keys)).await
+}
+
+/// Selects from the rows `t` of a table that these keys of these accounts have.
+fn of_keys<T>(
+    select: Statement<T>,
+    table: &'static str,
+    accounts: Vec<i64>,
+    keys: Vec<String>,
+) -> Statement<T> {
+    select
         .sql(" FROM UNNEST(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(", ")
         .value::<Array<Text>, _>(keys)
-        .sql(
-            ") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM idempotency_keys t \
-             WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t",
-        );
-    rows::<AnswerRow>(conn, statement).await
+        .sql(") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM ")
+        .sql(table)
+        .sql(" t WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t")
 }
 
 pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> Result<(), StoreError> {
@@ -68,16 +76,8 @@ pub async fn refused_keys(
 ) -> Result<Vec<(AccountId, String, DateTime<Utc>)>, StoreError> {
     let (accounts, keys): (Vec<i64>, Vec<String>) =
         keys.into_iter().map(|(account, key)| (account.0, key)).unzip();
-    let statement = Statement::<(BigInt, Text, Timestamptz)>::new(
-        "SELECT t.account_id, t.key, t.refused_at FROM UNNEST(",
-    )
-    .value::<Array<BigInt>, _>(accounts)
-    .sql(", ")
-    .value::<Array<Text>, _>(keys)
-    .sql(
-        ") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM refused_keys t \
-         WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t",
-    );
+    let select = Statement::<(BigInt, Text, Timestamptz)>::new("SELECT t.account_id, t.key, t.refused_at");
+    let statement = of_keys(select, "refused_keys", accounts, keys);
     let found: Vec<(i64, String, DateTime<Utc>)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, key, at)| (AccountId(account), key, at)).collect())
 }

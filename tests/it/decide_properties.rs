@@ -197,10 +197,7 @@ fn no_period_is_missed_or_billed_twice(run: &Run) -> Checked {
         if let Some(next) = order.renewed_by {
             let next = &run.book.orders[&next];
             prop_assert_eq!(next.previous, Some(order.id));
-            // One whose own end is past is ended by its next step, which is due.
-            let is_over = order.expires_at.is_some_and(|end| end <= run.now);
-            let is_right = next.state.is_live() || !order.runs() || is_over;
-            prop_assert!(is_right, "what runs is continued by what is live");
+            prop_assert!(next.state.is_live() || !order.runs(), "what runs is continued by what is live");
         }
     }
     Ok(())
@@ -677,6 +674,57 @@ fn a_pool_by_the_hour_takes_the_place_of_one_whose_period_is_over_and_of_no_othe
         assert_eq!(live.len(), 1, "{live:#?}");
         assert_eq!(live[0].plan, Some(run.plans[expected].id), "after {seconds} s");
     }
+}
+
+/// The jobs have not come by for a month: the order before last still stands as it was when it was renewed.
+#[test]
+fn what_an_ended_order_has_continued_does_not_run_on() {
+    use crate::support::sequences::Expected;
+    use proptest::sample::Index;
+    use proptest::strategy::ValueTree;
+    const PLAN: usize = 6;
+    const DAY: i64 = 86_400;
+    let ask = |days: i64, key: u8, what: What| Step {
+        seconds: days * DAY,
+        event: Event::Ask { key, dry_run: false, what },
+    };
+    let newest = || -> Index {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        loop {
+            let index = proptest::arbitrary::any::<Index>().new_tree(&mut runner).unwrap().current();
+            if index.index(2) == 1 {
+                return index;
+            }
+        }
+    };
+    let bought = What::Checkout {
+        plan: PLAN,
+        region: None,
+        quantity: 1,
+        expected: Expected::Nothing,
+        auto_renewal: false,
+        instalments: None,
+        pay_later: false,
+    };
+    let renew = || What::Renew { which: newest(), periods: 1 };
+    let steps = [
+        ask(0, 1, What::Recharge { units: 1_000_000, places: 0 }),
+        ask(0, 2, bought),
+        ask(20, 3, renew()),
+        ask(40, 4, renew()),
+    ];
+    let run = Run::all(
+        account(
+            1_001,
+            &crate::support::sequences::Tenant { credit_limit: None, time_zone: chrono_tz::Tz::UTC },
+        ),
+        &steps,
+    );
+    let orders: Vec<_> = run.book.gained.orders.iter().collect();
+    assert_eq!(orders.len(), 3, "{orders:#?}");
+    let states: Vec<_> = orders.iter().map(|order| order.state.code()).collect();
+    assert_eq!(states[..2], ["ENDED", "ENDED"], "{states:?}");
+    assert!(orders[2].state.is_live(), "{states:?}");
 }
 
 /// A generator that never comes to a case proves nothing about it.

@@ -57,6 +57,12 @@ async fn a_variable_that_is_malformed_is_named() {
         ("ABACUS_LANES", "0"),
         ("ABACUS_LANES", "two"),
         ("ABACUS_CONNECTIONS", "-1"),
+        ("ABACUS_CLIENTS", "0"),
+        ("ABACUS_CLIENTS_PER_ADDRESS", "many"),
+        ("ABACUS_CLIENT_IDLE", "20"),
+        ("ABACUS_CLIENT_IDLE", "2h"),
+        ("ABACUS_QUERY_BYTES_MAX", "1023"),
+        ("ABACUS_QUERY_BYTES_MAX", "128K"),
         ("ABACUS_CURRENCIES", "CNY"),
         ("ABACUS_USAGE_LATE_DAYS", "x"),
         ("ABACUS_UNBOUND_REFUND_DAYS", "0"),
@@ -255,6 +261,9 @@ async fn readyz_answers_within_a_second_whatever_the_database_does() {
         busy.push(server.server.app.store.database.connection().await.unwrap());
     }
     assert_eq!(ready().await.0, StatusCode::OK);
+    // That somebody waits for one in vain is.
+    assert!(server.server.app.store.database.connection().await.is_err());
+    assert_eq!(ready().await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

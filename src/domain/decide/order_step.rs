@@ -95,7 +95,7 @@ fn try_renewal(draft: &mut Draft<'_>, order: &Order) -> Result<bool, Refusal> {
 }
 
 /// Puts the order where it stands by now, and says when it is to be looked at next.
-fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, Refusal> {
+pub(super) fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, Refusal> {
     let order = draft.named_order(id)?;
     let lapsed = draft.bills_of(id).iter().any(|bill| bill.has_lapsed(draft.instant));
     let state = order.state_at(draft.instant, lapsed);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, payment, periods, subscription};
+use super::{Made, order_step, payment, periods, subscription};
 use crate::domain::account::AccountStatus;
 use crate::domain::command::{RenewOrder, SetAutoRenewal};
 use crate::domain::ids::{OrderId, printed_number};
@@ -36,12 +36,21 @@ pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Resul
     let mut before = Order { state, ..before };
     before.next_step_at = draft.next_step_of(&before)?;
     draft.put_order(before);
+    if state == OrderState::Ended {
+        end_what_it_continues(draft, order)?;
+    }
     let renewal = draft.put_order(renewal);
     let bill = periods::make_bills(draft, &renewal, Decimal::ZERO)?;
     draft.require_available(bill.amount)?;
     let transaction = payment::pay(draft, bill.id, TransactionKind::Renewal)?;
     let bill = draft.bill(bill.id).cloned();
     Ok(Made { order: Some(renewal), bill, transaction, ..Made::default() })
+}
+
+/// What an order continues is over with it at the latest, also where the jobs have not come by yet.
+fn end_what_it_continues(draft: &mut Draft<'_>, order: &Order) -> Result<(), Refusal> {
+    let previous = order.previous.filter(|id| draft.order(*id).is_some_and(|previous| previous.runs()));
+    previous.map_or(Ok(()), |id| order_step::settle_state(draft, id).map(drop))
 }
 
 /// Tries the renewals that wait for money, of what ends first first; what cannot be renewed waits on.
