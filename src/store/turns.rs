@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::ids::AccountId;
 
-/// The turns of all accounts, and of the provider's own people and machines, who have none.
+/// The turns of all accounts; the provider's own people and machines, who have no account, share one.
 pub struct Turns {
     of_account: usize,
     of_provider: usize,
