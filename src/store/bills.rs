@@ -283,6 +283,10 @@ fn of_few_bills(mut columns: Columns, bills: &[Arc<Bill>]) -> Columns {
             .column::<Numeric, _>("replaced_amount", bills.iter().map(|b| b.replaced_amount))
             .column::<Numeric, _>("withheld_amount", bills.iter().map(|b| b.withheld_amount));
     }
+    // A purchase may be changed in the batch that makes it.
+    if bills.iter().any(|b| !b.credited_amount.is_zero()) {
+        columns = columns.column::<Numeric, _>("credited_amount", bills.iter().map(|b| b.credited_amount));
+    }
     columns
 }
 

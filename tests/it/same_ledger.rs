@@ -15,10 +15,12 @@ use abacus::store::repository::{Repository, Store};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
+use rust_decimal::Decimal;
 
 use crate::support::cluster;
 use crate::support::sequences::{
-    Run, Step, Tenant, account, begin, discounts, market, prices, steps, tenant, trials,
+    Event, Expected, Run, Step, Tenant, What, account, begin, discounts, market, prices, steps, tenant,
+    trials,
 };
 
 type Checked = Result<(), TestCaseError>;
@@ -191,6 +193,38 @@ fn batches_of_several_accounts_come_to_the_same_ledgers() {
             bench.compare(run).await?;
         }
         Ok(())
+    });
+}
+
+/// What is bought and changed at once is written as it is after both: a lane that is busy takes them together.
+#[test]
+fn a_purchase_that_is_changed_in_its_own_batch_counts_as_given_back() {
+    let ask = |key, what| Step { seconds: 1, event: Event::Ask { key, dry_run: false, what } };
+    let buy = move |key, plan| {
+        let what = What::Checkout {
+            plan,
+            region: Some("cn-north-1"),
+            quantity: 1,
+            expected: Expected::Nothing,
+            auto_renewal: false,
+            instalments: None,
+            pay_later: false,
+        };
+        ask(key, what)
+    };
+    tried(ProptestConfig::with_cases(8), (tenant(), tenant()), async |bench, (first, second)| {
+        let (mut other, mut run) = (bench.open(&first).await, bench.open(&second).await);
+        let busy = one_round(&mut other, &[ask(0, What::Recharge { units: 1, places: 2 })]);
+        let rich = one_round(&mut run, &[ask(0, What::Recharge { units: 100_000, places: 2 })]);
+        let changed = one_round(&mut run, &[buy(1, 2), buy(2, 3)]);
+        prop_assert!(run.book.gained.bills.iter().any(|bill| bill.credited_amount > Decimal::ZERO));
+        for round in [rich, busy.into_iter().chain(changed).collect()] {
+            let submitted = round.iter().map(|(command, _)| bench.submit(command.clone()));
+            for (actual, (_, expected)) in join_all(submitted).await.iter().zip(&round) {
+                same_outcome(expected, actual.as_ref().map_err(Clone::clone)?)?;
+            }
+        }
+        bench.compare(&run).await
     });
 }
 
