@@ -18,6 +18,7 @@ use crate::demo;
 use crate::documents::{Logo, Provider};
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::policies::Policies;
+use crate::domain::seal::SealKeys;
 use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
@@ -100,6 +101,8 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     if given.is_none() && !sandbox {
         return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
     }
+    let ledger_keys = ledger_keys(global)?;
+    warn_of_known_key(global, sandbox);
     let stripe = stripe(&args.payments, sandbox)?;
     let provider = provider(&args.provider, sandbox)?;
     // Before anything is made.
@@ -136,6 +139,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         },
         stripe,
         stripe_webhook_secrets: exposed(&args.payments.stripe_webhook_secrets),
+        ledger_keys,
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), secret.clone())
     };
     let outcome = run_server(config, port, &db, &secret).await;
@@ -251,6 +255,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
         deposits: deposits(&args.chain)?,
+        ledger_keys: ledger_keys(global)?,
         connections_max: JOB_CONNECTIONS,
         sandbox: args.sandbox,
         engine: EngineConfig { policies: policies(&args.payments), ..EngineConfig::default() },
@@ -264,6 +269,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         Some(listen) => Some(Port::take(&listen.to_string()).await?),
         None => None,
     };
+    warn_of_known_key(global, args.sandbox);
     let jobs = JobServer::start(config, port).await?;
     tracing::info!(listening = ?jobs.address(), "running jobs");
     stop.received().await;
@@ -281,6 +287,7 @@ async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
         clock: clock(sandbox),
         sandbox,
         currencies,
+        ledger_keys: ledger_keys(global)?,
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), Vec::new())
     };
     let outcome = bill_with_progress(config, args.month).await;
@@ -419,6 +426,26 @@ fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {
     let key = TokenKey::new(&token_secret(global)?)?;
     println!("{}", key.issue(&subject, role, namespace, wall(), seconds)?);
     Ok(())
+}
+
+/// What the ledger is sealed with.
+fn ledger_keys(global: &GlobalArgs) -> Result<SealKeys, Failure> {
+    let given = global.ledger_keys.as_ref().map(Secret::expose).filter(|given| !given.is_empty());
+    match given {
+        Some(given) => SealKeys::read(given).map_err(of_setting("ABACUS_LEDGER_KEYS")),
+        None => Ok(SealKeys::of_sandbox()),
+    }
+}
+
+/// Says where real money is sealed with what everybody knows.
+fn warn_of_known_key(global: &GlobalArgs, sandbox: bool) {
+    let given = global.ledger_keys.as_ref().is_some_and(|given| !given.expose().is_empty());
+    if !given && !sandbox {
+        tracing::warn!(
+            "the ledger is sealed with what everybody knows: who can write to the database can alter it unseen. Set \
+             ABACUS_LEDGER_KEYS (docs/LEDGER.md)"
+        );
+    }
 }
 
 /// The secret that was given.

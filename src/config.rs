@@ -72,6 +72,8 @@ pub struct GlobalArgs {
     pub database_url: Option<Secret>,
     #[arg(long, global = true, env = "ABACUS_JWT_SECRET", hide = true, hide_env_values = true)]
     pub jwt_secret: Option<Secret>,
+    #[arg(long, global = true, env = "ABACUS_LEDGER_KEYS", hide = true, hide_env_values = true)]
+    pub ledger_keys: Option<Secret>,
 }
 
 impl GlobalArgs {

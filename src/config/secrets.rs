@@ -13,11 +13,14 @@ use super::{Cli, CliCommand, PaymentArgs};
 pub(super) const HELP: &str = "Secrets are given in the environment, each itself or as a file that holds it:
   DATABASE_URL, DATABASE_URL_FILE                  the PostgreSQL to use; without it a private one is started
   ABACUS_JWT_SECRET, ABACUS_JWT_SECRET_FILE        signs and checks tokens (HS256), at least 32 bytes; a sandbox makes its own
+  ABACUS_LEDGER_KEYS, ABACUS_LEDGER_KEYS_FILE      seals what is posted: VERSION:SECRET, with commas between several; the highest
+                                                   version seals. Without it the ledger is sealed with what everybody knows
   ABACUS_STRIPE_KEY, ABACUS_STRIPE_KEY_FILE        Stripe's secret key, sk_… or rk_…; without it no cards are charged
   ABACUS_STRIPE_WEBHOOK_SECRETS, …_FILE            of Stripe's endpoint /webhooks/stripe, whsec_…, with commas between several";
 
 /// The options that are for the environment alone, with their variables.
-const OPTIONS: [(&str, &str); 3] = [
+const OPTIONS: [(&str, &str); 4] = [
+    ("--ledger-keys", "ABACUS_LEDGER_KEYS"),
     ("--jwt-secret", "ABACUS_JWT_SECRET"),
     ("--stripe-key", "ABACUS_STRIPE_KEY"),
     ("--stripe-webhook-secret", "ABACUS_STRIPE_WEBHOOK_SECRETS"),
@@ -83,6 +86,7 @@ pub(super) fn read_files(cli: &mut Cli, variable: &impl Fn(&str) -> Option<OsStr
     let global = &mut cli.global;
     if !matches!(cli.command, Some(CliCommand::Schema | CliCommand::Token(_))) {
         read_file("DATABASE_URL", &mut global.database_url, variable)?;
+        read_file("ABACUS_LEDGER_KEYS", &mut global.ledger_keys, variable)?;
     }
     if matches!(cli.command, None | Some(CliCommand::Serve(_) | CliCommand::Token(_))) {
         read_file("ABACUS_JWT_SECRET", &mut global.jwt_secret, variable)?;

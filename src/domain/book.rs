@@ -24,6 +24,7 @@ use super::policies::Policies;
 use super::prepay::{Deposit, DepositPlace, PrepayQuote, Prepayment};
 use super::record::Record;
 use super::reversal::{ProviderReference, Reversal};
+use super::seal::SealKeys;
 use super::transaction::Transaction;
 
 /// What belongs to no account.
@@ -31,6 +32,8 @@ use super::transaction::Transaction;
 pub struct Catalogue {
     pub currencies: Arc<Currencies>,
     pub policies: Policies,
+    /// What seals and hashes are made with.
+    pub keys: Arc<SealKeys>,
     pub plans: HashMap<PlanId, Plan>,
     pub capacity: CapacityCatalogue,
 }

@@ -119,6 +119,7 @@ pub enum Action {
     TellInvoiceHeldUp(InvoiceHeldUp),
     TellWritesFailing(WritesFailing),
     TellUnmatched(UnmatchedTold),
+    TellLedgerFault(LedgerFaultFound),
 }
 
 /// Puts money on the balance.
@@ -295,6 +296,15 @@ pub struct InvoiceHeldUp {
 pub struct UnmatchedTold {
     pub name: ProviderReference,
     pub message: String,
+}
+
+/// Tells operators of what the check of the ledger has found of an account.
+#[derive(Debug, Clone, Serialize)]
+pub struct LedgerFaultFound {
+    pub kind: String,
+    pub message: String,
+    /// How many more there are.
+    pub others: usize,
 }
 
 /// Charges a card for the balance.
@@ -533,7 +543,8 @@ impl Action {
             | Self::TellUsageRefused(_)
             | Self::TellInvoiceHeldUp(_)
             | Self::TellWritesFailing(_)
-            | Self::TellUnmatched(_) => return None,
+            | Self::TellUnmatched(_)
+            | Self::TellLedgerFault(_) => return None,
         })
     }
 }

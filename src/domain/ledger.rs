@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 use super::ids::{EntryId, OwnedId, TransactionId};
 use super::money::{self, CurrencyCode, OutOfRange};
+use super::seal::{KeyVersion, SealKeys};
 use super::transaction::{Direction, Transaction};
 
-/// A SHA-256.
+/// A SHA-256, or an HMAC of it.
 pub type Hash = [u8; 32];
 
 /// Where an account's ledger ends.
@@ -42,6 +43,8 @@ pub struct Entry {
     pub resource: Option<String>,
     pub resource_amount: Decimal,
     pub hash: Hash,
+    /// The key of the hash.
+    pub key: KeyVersion,
 }
 
 impl Entry {
@@ -50,8 +53,22 @@ impl Entry {
         TransactionId(self.id.0)
     }
 
+    /// HMAC-SHA-256 over the hash before, every field, and the transaction that made it; None where there is no such key.
+    /// (Entries of before there were keys: SHA-256 over the hash before and every field.)
+    pub fn hash_after(&self, previous: &Hash, transaction: &Transaction, keys: &SealKeys) -> Option<Hash> {
+        let unkeyed = self.unkeyed_hash_after(previous);
+        if self.key == 0 {
+            return Some(unkeyed);
+        }
+        keys.mac(self.key, |to| {
+            to.text("entry");
+            to.bytes(&unkeyed);
+            transaction.tell_of_posting(to);
+        })
+    }
+
     /// SHA-256 over the hash before and every field, each with its length, so that no two entries read alike.
-    pub fn hash_after(&self, previous: &Hash) -> Hash {
+    fn unkeyed_hash_after(&self, previous: &Hash) -> Hash {
         let mut hasher = Sha256::new();
         hasher.update(previous);
         hasher.update(self.id.0.uuid().as_bytes());
@@ -105,6 +122,7 @@ pub fn post(
     account: &mut Account,
     transaction: &mut Transaction,
     posting: Posting,
+    keys: &SealKeys,
 ) -> Result<Entry, OutOfRange> {
     let amount = match transaction.direction() {
         Direction::Debit => transaction.amount,
@@ -128,8 +146,9 @@ pub fn post(
         resource: posting.resource,
         resource_amount: posting.resource_amount,
         hash: Hash::default(),
+        key: keys.newest(),
     };
-    entry.hash = entry.hash_after(&account.head.hash);
+    entry.hash = entry.hash_after(&account.head.hash, transaction, keys).ok_or(OutOfRange)?;
     account.balance = end;
     account.head = Head { seq, hash: entry.hash, time: Some(entry.time) };
     transaction.balance_after = Some(end);
@@ -139,7 +158,9 @@ pub fn post(
 /// Something about a ledger that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// A code: `SEQUENCE`, `CHAIN`, `HASH`, `TIME`, `TRANSACTION`, `BALANCE`, `LIMIT`, `HEAD`.
+    /// A code: `SEQUENCE`, `CHAIN`, `HASH`, `TIME`, `TRANSACTION`, `BALANCE`, `LIMIT`, `HEAD` of the ledger itself; `SEAL` of a row
+    /// that is not what was sealed, `UNREADABLE` of one that cannot be read; `BILL`, `ORDER`, `REFUND`, `PAYMENT`, `KEY` and
+    /// `NUMBER` where rows do not say what was posted; `CHECKPOINT` where the ledger is not what was looked at before.
     pub kind: &'static str,
     pub message: String,
 }
@@ -150,6 +171,7 @@ pub struct Verifier {
     head: Head,
     end: Decimal,
     last_id: Option<OwnedId>,
+    key: KeyVersion,
     faults: Vec<Fault>,
 }
 
@@ -164,7 +186,7 @@ impl Verifier {
     }
 
     /// Takes the next entry, and the transaction of the same id if there is one.
-    pub fn check(&mut self, entry: &Entry, transaction: Option<&Transaction>) {
+    pub fn check(&mut self, entry: &Entry, transaction: Option<&Transaction>, keys: &SealKeys) {
         let seq = entry.seq;
         if seq != self.head.seq.saturating_add(1) {
             self.fault("SEQUENCE", format!("entry {seq} follows entry {}", self.head.seq));
@@ -172,9 +194,7 @@ impl Verifier {
         if entry.initial != self.end || money::subtract(entry.initial, entry.amount) != Ok(entry.end) {
             self.fault("CHAIN", format!("entry {seq} does not continue from {}", self.end));
         }
-        if entry.hash_after(&self.head.hash) != entry.hash {
-            self.fault("HASH", format!("entry {seq} is not what was hashed"));
-        }
+        self.check_hash(entry, transaction, keys);
         if self.head.time.is_some_and(|last| entry.time < last) || self.last_id >= Some(entry.id.0) {
             self.fault("TIME", format!("entry {seq} is older than the one before"));
         }
@@ -186,8 +206,25 @@ impl Verifier {
         self.last_id = Some(entry.id.0);
     }
 
-    /// Compares the end with what the account says; `unposted` counts the finished transactions without an entry.
-    pub fn finish(mut self, account: &Account, unposted: i64) -> Vec<Fault> {
+    fn check_hash(&mut self, entry: &Entry, transaction: Option<&Transaction>, keys: &SealKeys) {
+        let seq = entry.seq;
+        if entry.key == 0 && self.key > 0 {
+            self.fault("HASH", format!("entry {seq} has no key, and those before it have"));
+        }
+        self.key = entry.key;
+        // What has no transaction is a fault already.
+        let Some(transaction) = transaction else { return };
+        match entry.hash_after(&self.head.hash, transaction, keys) {
+            None => {
+                self.fault("HASH", format!("entry {seq} has key {}, which this server does not", entry.key))
+            }
+            Some(hash) if hash == entry.hash => {}
+            Some(_) => self.fault("HASH", format!("entry {seq} is not what was hashed")),
+        }
+    }
+
+    /// Compares the end with what the account says.
+    pub fn finish(mut self, account: &Account) -> Vec<Fault> {
         if account.balance != self.end {
             self.fault(
                 "BALANCE",
@@ -199,9 +236,6 @@ impl Verifier {
         }
         if !account.overdrawn && account.available().is_ok_and(|available| available < Decimal::ZERO) {
             self.fault("LIMIT", format!("the balance {} is below its limit", account.balance));
-        }
-        if unposted > 0 {
-            self.fault("TRANSACTION", format!("{unposted} finished transactions have no entry"));
         }
         self.faults
     }

@@ -34,6 +34,7 @@ pub mod rating;
 pub mod record;
 pub mod refusal;
 pub mod reversal;
+pub mod seal;
 pub mod stake;
 pub mod text;
 pub mod transaction;

@@ -28,6 +28,7 @@ coded_enum! {
         WritesFailing = "WRITES_FAILING",
         PaymentDisputed = "PAYMENT_DISPUTED",
         PaymentUnmatched = "PAYMENT_UNMATCHED",
+        LedgerFault = "LEDGER_FAULT",
     }
 }
 

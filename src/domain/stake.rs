@@ -56,7 +56,8 @@ impl Action {
             | Self::TellUsageRefused(_)
             | Self::TellInvoiceHeldUp(_)
             | Self::TellWritesFailing(_)
-            | Self::TellUnmatched(_) => None,
+            | Self::TellUnmatched(_)
+            | Self::TellLedgerFault(_) => None,
         }
     }
 }

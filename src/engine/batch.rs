@@ -27,9 +27,11 @@ use crate::domain::order::Order;
 use crate::domain::plan::Plan;
 use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
+use crate::domain::seal::SealKeys;
 use crate::store::accounts;
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
+use crate::store::seals::{AltSeals, Sealer};
 use crate::store::{
     Conn, bills, capacity, closings, deposits, keys, late_usage, ledger, notices, open_invoices, orders,
     payment_methods, payments, plans, prepay_quotes, prepayments, reconciliations, records, reversals,
@@ -51,13 +53,22 @@ pub(super) enum Verdict {
 /// So far ahead an account's last entry may be dated: clocks are never quite the same.
 const AHEAD_MAX: TimeDelta = TimeDelta::minutes(1);
 
+/// What decisions stand on, beside what is read for them.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub currencies: Arc<Currencies>,
+    pub policies: Policies,
+    /// What seals and hashes are made with.
+    pub keys: Arc<SealKeys>,
+}
+
 pub(super) type Books = BTreeMap<AccountId, Book>;
 
 /// Runs the commands in their order, but those that are stale by then. When it fails nothing has been done, unless `commit`
 /// says that the commit was sent.
 pub(super) async fn run(
     connection: &mut AsyncPgConnection,
-    (currencies, policies): (&Arc<Currencies>, Policies),
+    ground: &Ground,
     clock: &Clock,
     (batch, patience): (&[Asked<'_>], Patience),
     commit: &AtomicBool,
@@ -68,10 +79,11 @@ pub(super) async fn run(
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
             // A statement of its own: what is read before the lock is held may be stale.
-            let (accounts, locked_at) = accounts::account_lock(conn, account_numbers(commands)).await?;
+            let numbers = account_numbers(commands);
+            let (accounts, others, locked_at) = accounts::account_lock(conn, numbers, &ground.keys).await?;
             let now = clock.now();
             let stale = Stale::of(conn, batch, locked_at, patience).await?;
-            let (mut books, catalogue) = load(conn, accounts, (currencies, policies), now, commands).await?;
+            let (mut books, catalogue) = load(conn, accounts, ground, now, commands).await?;
             let mut refused = BTreeSet::new();
             let decided = |(index, command): (usize, &&Command)| {
                 let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
@@ -87,7 +99,7 @@ pub(super) async fn run(
             };
             let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
             try_join!(
-                write(conn, books, now),
+                write(conn, books, now, (&ground.keys, others)),
                 when(!refused.is_empty(), keys::refused_note(conn, refused)),
             )?;
             commands.iter().for_each(|command| die_before_the_commit(&command.action));
@@ -150,7 +162,7 @@ fn is_to_come(last: DateTime<Utc>, clock: &Clock, now: DateTime<Utc>) -> bool {
 async fn load(
     conn: Conn<'_>,
     accounts: Vec<Account>,
-    (currencies, policies): (&Arc<Currencies>, Policies),
+    ground: &Ground,
     now: DateTime<Utc>,
     commands: &[&Command],
 ) -> Result<(Books, Catalogue), StoreError> {
@@ -194,7 +206,7 @@ async fn load(
         when(!named.card_holders.is_empty(), payment_methods::methods_kept(conn, named.card_holders)),
         when(!named.methods.is_empty(), payment_methods::method_by_ids(conn, &named.methods)),
     )?;
-    let capacity = load_capacity(conn, named.resources, &orders, currencies, now).await?;
+    let capacity = load_capacity(conn, named.resources, &orders, &ground.currencies, now).await?;
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
@@ -249,7 +261,8 @@ async fn load(
         }
     }
     let plans: HashMap<PlanId, _> = plans.into_iter().map(|plan| (plan.id, plan)).collect();
-    Ok((books, Catalogue { currencies: Arc::clone(currencies), policies, plans, capacity }))
+    let Ground { currencies, policies, keys } = ground.clone();
+    Ok((books, Catalogue { currencies, policies, keys, plans, capacity }))
 }
 
 /// What subscriptions cost, where commands are about any.
@@ -340,38 +353,47 @@ pub(super) async fn when<T: Default>(
 }
 
 /// Writes what the books gained: one statement per table, down the wire together.
-async fn write(conn: Conn<'_>, books: Books, now: DateTime<Utc>) -> Result<(), StoreError> {
+async fn write(
+    conn: Conn<'_>,
+    books: Books,
+    now: DateTime<Utc>,
+    (keys, others): (&SealKeys, AltSeals),
+) -> Result<(), StoreError> {
     let (accounts, gain, answers) = collect(books);
     if accounts.is_empty() {
         return Ok(());
     }
+    let seals = &Sealer::of(conn, keys, others, &gain).await?;
     let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
     let paid: Vec<_> = gain.payments.values().cloned().collect();
     let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
     let reversed: Vec<_> = gain.reversals.values().cloned().collect();
     let deposited: Vec<_> = gain.deposits.values().cloned().collect();
     try_join!(
-        accounts::account_post(conn, &accounts, gain.account_settings),
-        write_orders(conn, &gain),
-        when(!gain.bills.is_empty(), bills::bill_insert(conn, &gain.bills)),
-        when(!gain.transactions.is_empty(), transactions::transaction_insert(conn, &gain.transactions)),
+        accounts::account_post(conn, &accounts, gain.account_settings, seals),
+        write_orders(conn, &gain, seals),
+        when(!gain.bills.is_empty(), bills::bill_insert(conn, &gain.bills, seals)),
+        when(
+            !gain.transactions.is_empty(),
+            transactions::transaction_insert(conn, &gain.transactions, seals)
+        ),
         when(!gain.entries.is_empty(), ledger::entry_insert(conn, &gain.entries)),
-        when(!gain.changed_bills.is_empty(), bills::bill_change(conn, &gain.changed_bills)),
+        when(!gain.changed_bills.is_empty(), bills::bill_change(conn, &gain.changed_bills, seals)),
         when(
             !gain.changed_transactions.is_empty(),
-            transactions::transaction_change(conn, &gain.changed_transactions)
+            transactions::transaction_change(conn, &gain.changed_transactions, seals)
         ),
         when(!gain.notices.is_empty(), notices::notice_insert(conn, &gain.notices)),
-        when(!answers.is_empty(), keys::answer_insert(conn, &answers)),
-        when(!gain.records.is_empty(), records::record_insert(conn, &gain.records)),
+        when(!answers.is_empty(), keys::answer_insert(conn, &answers, seals)),
+        when(!gain.records.is_empty(), records::record_insert(conn, &gain.records, seals)),
         when(!gain.prepay_quotes.is_empty(), prepay_quotes::quote_insert(conn, &gain.prepay_quotes)),
         when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
-        when(!paid.is_empty(), payments::payment_put(conn, &paid)),
-        when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid)),
-        when(!reversed.is_empty(), reversals::reversal_put(conn, &reversed)),
+        when(!paid.is_empty(), payments::payment_put(conn, &paid, seals)),
+        when(!prepaid.is_empty(), prepayments::prepayment_put(conn, &prepaid, seals)),
+        when(!reversed.is_empty(), reversals::reversal_put(conn, &reversed, seals)),
         when(!gain.told.is_empty(), reconciliations::unmatched_told(conn, &gain.told)),
         when(!deposited.is_empty(), deposits::deposit_decide(conn, &deposited)),
-        when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months)),
+        when(!gain.closed_months.is_empty(), closings::closed_put(conn, &gain.closed_months, seals)),
         when(!gain.suspended_spans.is_empty(), suspensions::span_insert(conn, &gain.suspended_spans)),
         write_looks(conn, &accounts, &gain, now),
     )?;
@@ -395,12 +417,12 @@ async fn write_looks(
 }
 
 /// Orders give up their places (one of an exclusive plan in a region) before others take them.
-async fn write_orders(conn: Conn<'_>, gain: &Gain) -> Result<(), StoreError> {
+async fn write_orders(conn: Conn<'_>, gain: &Gain, seals: &Sealer<'_>) -> Result<(), StoreError> {
     let gives_up = |order: &Arc<Order>| !order.state.is_live() || order.renewed_by.is_some();
     let (before, after): (Vec<_>, Vec<_>) = gain.changed_orders.iter().cloned().partition(gives_up);
-    when(!before.is_empty(), orders::order_change(conn, &before)).await?;
-    when(!after.is_empty(), orders::order_change(conn, &after)).await?;
-    when(!gain.orders.is_empty(), orders::order_insert(conn, &gain.orders)).await
+    when(!before.is_empty(), orders::order_change(conn, &before, seals)).await?;
+    when(!after.is_empty(), orders::order_change(conn, &after, seals)).await?;
+    when(!gain.orders.is_empty(), orders::order_insert(conn, &gain.orders, seals)).await
 }
 
 fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {

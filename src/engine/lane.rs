@@ -10,15 +10,13 @@ use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::batch::{self, Verdict};
+use super::batch::{self, Ground, Verdict};
 use super::doubts::Doubts;
 use super::lane_state::{TRIAL_PAUSE, still_in_the_way};
 use super::stale::{Asked, Patience};
 use super::{EngineError, LaneState};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
-use crate::domain::money::Currencies;
-use crate::domain::policies::Policies;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 
@@ -76,8 +74,7 @@ pub(super) struct Lane {
     pub jobs: mpsc::Receiver<Request>,
     pub stopping: watch::Receiver<bool>,
     pub database: Database,
-    pub currencies: Arc<Currencies>,
-    pub policies: Policies,
+    pub ground: Ground,
     pub clock: Clock,
     pub batch_max: usize,
     pub held_time_max: Duration,
@@ -158,11 +155,10 @@ impl Lane {
         let Some(command) = self.trial.clone() else { return };
         let trying = async {
             let mut live = self.database.trial_connection().await?;
-            let settings = (&self.currencies, self.policies);
             let commit = AtomicBool::new(false);
             let alone = [Asked { command: &command, arrived: Instant::now() }];
             let asked = (&alone[..], self.patience);
-            let verdicts = batch::run(&mut live, settings, &self.clock, asked, &commit).await?;
+            let verdicts = batch::run(&mut live, &self.ground, &self.clock, asked, &commit).await?;
             // Of an account that is held by others nothing was written.
             let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::HeldElsewhere));
             if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
@@ -293,9 +289,8 @@ impl Lane {
         };
         let asked = part.iter().map(|request| Asked { command: &request.command, arrived: request.arrived });
         let asked: Vec<Asked<'_>> = asked.collect();
-        let settings = (&self.currencies, self.policies);
         let asked = (asked.as_slice(), self.patience);
-        let running = batch::run(&mut live, settings, &self.clock, asked, commit);
+        let running = batch::run(&mut live, &self.ground, &self.clock, asked, commit);
         let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
         match outcome {
             // The connection is put back only when its transaction has come to an end.

@@ -26,6 +26,7 @@ use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
+use batch::Ground;
 use doubts::Doubts;
 use lane::{Lane, Request};
 pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
@@ -125,6 +126,8 @@ impl Engine {
     ) -> Self {
         let (stop, stopping) = watch::channel(false);
         let doubts = Arc::<Doubts>::default();
+        let (currencies, keys) = (Arc::clone(currencies), Arc::clone(database.keys()));
+        let ground = Ground { currencies, policies: config.policies, keys };
         let mut lanes = Vec::new();
         let mut running = Vec::new();
         for number in 0..config.lanes.max(1) {
@@ -138,8 +141,7 @@ impl Engine {
                 jobs: jobs_queue,
                 stopping: stopping.clone(),
                 database: database.clone(),
-                currencies: Arc::clone(currencies),
-                policies: config.policies,
+                ground: ground.clone(),
                 clock: clock.clone(),
                 batch_max: config.batch_max.max(1),
                 held_time_max: config.held_time_max,

@@ -157,7 +157,8 @@ impl Named {
             | Action::TellBurstHeld(_)
             | Action::TellUsageRefused(_)
             | Action::TellInvoiceHeldUp(_)
-            | Action::TellWritesFailing(_) => {}
+            | Action::TellWritesFailing(_)
+            | Action::TellLedgerFault(_) => {}
             Action::TellUnmatched(told) => {
                 self.paid.unmatched.push((AccountId(account), told.name.clone()));
             }

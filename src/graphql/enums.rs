@@ -97,6 +97,8 @@ mirrored_enum! {
         /// For operators: a payment provider has something of the account that is not known here, or otherwise there and here
         /// (`unmatchedPayments`).
         PaymentUnmatched,
+        /// For operators: a check of the account's ledger found what must not be (`ledgerHealth`).
+        LedgerFault,
     }
 }
 

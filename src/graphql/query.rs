@@ -634,7 +634,9 @@ impl Query {
     ) -> Nullable<LedgerHealth> {
         nullable::of(async {
             let account = argument_account(account_id)?;
-            let report = session(ctx)?.repository().ledger_health(account).await.map_err(ApiError::from)?;
+            let session = session(ctx)?;
+            let now = session.app.clock.now();
+            let report = session.repository().ledger_health(account, now).await.map_err(ApiError::from)?;
             Ok(Some(LedgerHealth(report)))
         })
         .await

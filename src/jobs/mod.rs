@@ -10,6 +10,7 @@ pub mod billing;
 pub mod burst;
 pub mod deposits;
 pub mod invoices;
+pub mod ledger_check;
 mod pass;
 mod payments;
 mod prepayments;

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{
-    JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments, reconciliation,
+    JobContext, Permit, Runs, billing, burst, deposits, invoices, ledger_check, pass, payments, prepayments,
+    reconciliation,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
@@ -22,6 +23,8 @@ const CHAIN_PAUSE: Duration = Duration::from_secs(4);
 const NIGHT_PAUSE: Duration = Duration::from_secs(20);
 /// Between two looks at what has been kept long enough.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+/// The check of the ledgers is nothing to begin a server's life with.
+const LEDGER_CHECK_FIRST: Duration = Duration::from_secs(60);
 /// After the database could not be asked.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A pass that is under way when the server stops is waited for so long.
@@ -68,11 +71,13 @@ enum Duty {
     Reconciliation,
     /// What is kept for a while only.
     Sweep,
+    /// Whether all ledgers are as they must be.
+    LedgerCheck,
 }
 
 impl Duty {
     /// Of a server that runs jobs: each follows the clock by itself.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Steps,
         Self::Months,
         Self::Burst,
@@ -81,6 +86,7 @@ impl Duty {
         Self::Deposits,
         Self::Reconciliation,
         Self::Sweep,
+        Self::LedgerCheck,
     ];
 
     const fn lease(self) -> Option<Lease> {
@@ -94,6 +100,7 @@ impl Duty {
             Self::Deposits => Lease::Deposits,
             Self::Reconciliation => Lease::Reconciliation,
             Self::Sweep => Lease::Sweep,
+            Self::LedgerCheck => Lease::LedgerCheck,
         })
     }
 
@@ -101,12 +108,17 @@ impl Duty {
         match self {
             Self::Deposits => CHAIN_PAUSE,
             Self::Reconciliation => NIGHT_PAUSE,
-            Self::Sweep => SWEEP_PAUSE,
+            Self::Sweep | Self::LedgerCheck => SWEEP_PAUSE,
             _ => PAUSE,
         }
     }
 
     async fn run_until(self, jobs: JobContext, mut stopping: watch::Receiver<bool>) {
+        if let Self::LedgerCheck = self
+            && !wait(LEDGER_CHECK_FIRST, Ok(()), &mut stopping).await
+        {
+            return;
+        }
         while !*stopping.borrow() {
             let looked = self.look(&jobs, &stopping).await;
             if !wait(self.pause(), looked, &mut stopping).await {
@@ -135,6 +147,7 @@ impl Duty {
             Self::Deposits => deposits::deposit_pass(jobs, &permit).await?,
             Self::Reconciliation => reconciliation::reconciliation_pass(jobs, &permit).await?,
             Self::Sweep => sweep(jobs, &permit).await?,
+            Self::LedgerCheck => ledger_check::round(jobs, &permit).await?,
         };
         tell(&runs);
         Ok(())

@@ -16,6 +16,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::documents::Provider;
 use crate::domain::money::Currencies;
+use crate::domain::seal::SealKeys;
 use crate::domain::usage::Allowance;
 use crate::engine::{Engine, EngineConfig};
 use crate::graphql::Limits;
@@ -56,6 +57,8 @@ pub const PROVIDER_DEFAULT: &str = "Abacus";
 pub struct ServerConfig {
     pub listen: SocketAddr,
     pub database_url: String,
+    /// What the ledger is sealed with.
+    pub ledger_keys: SealKeys,
     pub connections_max: u32,
     /// The clients that may be connected.
     pub clients: ConnectionLimits,
@@ -92,6 +95,7 @@ impl ServerConfig {
         Self {
             listen,
             database_url,
+            ledger_keys: SealKeys::of_sandbox(),
             connections_max: 10,
             clients: ConnectionLimits::default(),
             engine: EngineConfig::default(),
@@ -243,6 +247,7 @@ async fn foundation(
     founds: bool,
 ) -> Result<(Database, JobContext), StartError> {
     let database = Database::new(&config.database_url, config.connections_max)?;
+    let database = database.sealed_with(Arc::new(config.ledger_keys.clone()));
     for migration in migrations::migrate(&database).await? {
         tracing::info!(%migration, "migrated");
     }
@@ -259,11 +264,12 @@ async fn foundation(
     Ok((database, jobs))
 }
 
-/// A database is a sandbox's or not, and keeps its money at the same scales, for ever.
+/// A database is a sandbox's or not, keeps its money at the same scales, and is sealed with keys that it knows, for ever.
 async fn claim(database: &Database, config: &ServerConfig, notes: bool) -> Result<(), StartError> {
     let kind = if config.sandbox { InstallationKind::Sandbox } else { InstallationKind::Production };
     let connection = database.connection().await?;
-    Ok(installation::claim(&connection, kind, &config.currencies, notes).await??)
+    installation::claim(&connection, kind, &config.currencies, notes).await??;
+    Ok(installation::claim_keys(&connection, database.keys(), notes).await??)
 }
 
 /// Says so where PostgreSQL's errors cannot be told apart.

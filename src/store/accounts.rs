@@ -8,34 +8,43 @@ use super::clock_check::AskedAt;
 use super::error::StoreError;
 use super::list::Page;
 use super::rows::{AccountRow, Row, select_list};
+use super::seals::{self, AltSeals, Sealer};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, open_invoices, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
+use crate::domain::seal::SealKeys;
 use crate::domain::viewer::Scope;
 
 /// Locks accounts in the order of their ids and answers them as they are now. Those that another transaction holds are
-/// left out, so that no one waits for them here. With the time of the database when the last was locked; where the machine's
-/// clock is wrong it is an error.
+/// left out, so that no one waits for them here. With the seals that are not whole, and the time of the database when the last was
+/// locked; where the machine's clock is wrong it is an error.
 pub async fn account_lock(
     mut conn: Conn<'_>,
     ids: Vec<i64>,
-) -> Result<(Vec<Account>, Option<DateTime<Utc>>), StoreError> {
-    let statement = Statement::<(<AccountRow as Row>::Sql, Timestamptz)>::new("SELECT ")
+    keys: &SealKeys,
+) -> Result<(Vec<Account>, AltSeals, Option<DateTime<Utc>>), StoreError> {
+    let statement = Statement::<(<AccountRow as Row>::Sql, Nullable<Binary>, Timestamptz)>::new("SELECT ")
         .sql(select_list::<AccountRow>(""))
-        .sql(", clock_timestamp() FROM accounts WHERE id = ANY(")
+        .sql(", seal, clock_timestamp() FROM accounts WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
         .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
     let asked = AskedAt::now();
-    let locked: Vec<(AccountRow, DateTime<Utc>)> = statement.load(&mut conn).await?;
-    let time = locked.last().map(|(_, time)| *time);
+    let locked: Vec<(AccountRow, Option<Vec<u8>>, DateTime<Utc>)> = statement.load(&mut conn).await?;
+    let time = locked.last().map(|(_, _, time)| *time);
     if let Some(time) = time {
         asked.require_right(time)?;
     }
-    let accounts = locked.into_iter().map(|(row, _)| row.into_domain()).collect::<Result<_, _>>()?;
-    Ok((accounts, time))
+    let (mut accounts, mut others) = (Vec::with_capacity(locked.len()), AltSeals::new());
+    for (row, seal, _) in locked {
+        let account = row.into_domain()?;
+        let other = seals::other_seal(keys, &account, seal.as_deref());
+        others.extend(other.map(|other| (account.id, other)));
+        accounts.push(account);
+    }
+    Ok((accounts, others, time))
 }
 
 /// Waits for an account, and holds it to the end of the transaction.
@@ -50,6 +59,7 @@ pub async fn account_post(
     conn: Conn<'_>,
     accounts: &[Account],
     with_settings: bool,
+    seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("id", accounts.iter().map(|a| a.id.0))
@@ -65,7 +75,8 @@ pub async fn account_post(
         .column::<BigInt, _>("last_entry_seq", accounts.iter().map(|a| a.head.seq))
         .column::<Binary, _>("last_entry_hash", accounts.iter().map(|a| a.head.hash.to_vec()))
         .column::<Nullable<Timestamptz>, _>("last_entry_at", accounts.iter().map(|a| a.head.time))
-        .column::<Nullable<Timestamptz>, _>("closed_until", accounts.iter().map(|a| a.closed_until));
+        .column::<Nullable<Timestamptz>, _>("closed_until", accounts.iter().map(|a| a.closed_until))
+        .column::<Nullable<Binary>, _>("seal", accounts.iter().map(|a| seals.seal(a)));
     // What was never charged for burst has nothing to be written.
     let columns = if accounts.iter().all(|a| a.burst == BurstState::default()) {
         columns
@@ -291,7 +302,11 @@ pub const PARENT_IS_OPEN: &str = "accounts_parent_is_open";
 
 /// Makes an account; its number is given here. A namespace that is taken is a violation of `namespaces_pkey`, a parent that is
 /// closed one of [`PARENT_IS_OPEN`].
-pub async fn account_create(conn: &mut AsyncPgConnection, account: Account) -> Result<Account, StoreError> {
+pub async fn account_create(
+    conn: &mut AsyncPgConnection,
+    account: Account,
+    keys: &SealKeys,
+) -> Result<Account, StoreError> {
     conn.transaction(async |conn| {
         let conn: &AsyncPgConnection = conn;
         if let Some(parent) = account.parent {
@@ -311,7 +326,7 @@ pub async fn account_create(conn: &mut AsyncPgConnection, account: Account) -> R
             .column::<Text, _>("namespace", std::iter::once(account.namespace.clone()))
             .column::<BigInt, _>("account_id", std::iter::once(id));
         execute(conn, namespace.insert_into("namespaces")).await?;
-        execute(conn, account_insert(&account)).await?;
+        execute(conn, account_insert(&account, &Sealer::of_new(keys))).await?;
         let month = Month::of(account.created_at, account.time_zone);
         let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
         open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
@@ -320,7 +335,7 @@ pub async fn account_create(conn: &mut AsyncPgConnection, account: Account) -> R
     .await
 }
 
-fn account_insert(account: &Account) -> Statement {
+fn account_insert(account: &Account, seals: &Sealer<'_>) -> Statement {
     let one = std::iter::once::<String>;
     let maybe = std::iter::once::<Option<String>>;
     Columns::new()
@@ -340,5 +355,6 @@ fn account_insert(account: &Account) -> Statement {
         )
         .column::<Nullable<Numeric>, _>("credit_limit", std::iter::once(account.credit_limit))
         .column::<Timestamptz, _>("created_at", std::iter::once(account.created_at))
+        .column::<Nullable<Binary>, _>("seal", std::iter::once(seals.seal(account)))
         .insert_into("accounts")
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -12,6 +14,7 @@ use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
 use super::numeric::Exact;
 use super::rows::{BillHeaderRow, BillRow, Row, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
@@ -246,7 +249,7 @@ pub async fn bill_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Ve
     list::count_of_each(conn, "bills", accounts).await
 }
 
-pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), StoreError> {
+pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
         .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
@@ -272,7 +275,8 @@ pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
             "correction_of",
             bills.iter().map(|b| b.correction_of.map(BillId::uuid)),
         )
-        .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at));
+        .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at))
+        .column::<Nullable<Binary>, _>("seal", bills.iter().map(|b| seals.seal(&**b)));
     execute(conn, of_few_bills(columns, bills).insert_into("bills")).await.map(drop)
 }
 
@@ -291,7 +295,7 @@ fn of_few_bills(mut columns: Columns, bills: &[Arc<Bill>]) -> Columns {
 }
 
 /// Writes what can change of a bill.
-pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), StoreError> {
+pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
         .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
@@ -303,6 +307,7 @@ pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>]) -> Result<(), Stor
         .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
         .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
         .column::<Numeric, _>("credited_amount", bills.iter().map(|b| b.credited_amount))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at))
+        .column::<Nullable<Binary>, _>("seal", bills.iter().map(|b| seals.seal(&**b)));
     execute(conn, columns.update("bills", 2)).await.map(drop)
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{BigInt, Date, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Date, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
 use super::list::each_window;
 use super::rows::{ClosedMonthRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::closing::{ClosedMonth, Month};
@@ -68,6 +69,7 @@ pub async fn closed_of_period(
 pub async fn closed_put(
     conn: Conn<'_>,
     closed: &BTreeMap<(AccountId, DateTime<Utc>), ClosedMonth>,
+    seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     let months = || closed.values();
     let statement = Columns::new()
@@ -84,6 +86,7 @@ pub async fn closed_put(
         .column::<Numeric, _>("withheld_amount", months().map(|c| c.withheld_amount))
         .column::<Numeric, _>("forgiven_amount", months().map(|c| c.forgiven_amount))
         .column::<Timestamptz, _>("closed_at", months().map(|c| c.closed_at))
+        .column::<Nullable<Binary>, _>("seal", months().map(|c| seals.seal(c)))
         .insert_into("closed_months")
         .sql(
             " ON CONFLICT (account_id, start_time) DO UPDATE SET end_time = excluded.end_time, \
@@ -91,7 +94,8 @@ pub async fn closed_put(
              usage_version = excluded.usage_version, bill_id = excluded.bill_id, \
              usage_amount = excluded.usage_amount, amount = excluded.amount, \
              billed_amount = excluded.billed_amount, withheld_amount = excluded.withheld_amount, \
-             forgiven_amount = excluded.forgiven_amount, closed_at = excluded.closed_at",
+             forgiven_amount = excluded.forgiven_amount, closed_at = excluded.closed_at, \
+             seal = excluded.seal",
         );
     execute(conn, statement).await.map(drop)
 }

@@ -23,6 +23,7 @@ use tokio_postgres::{Config, NoTls};
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::statement::Statement;
+use crate::domain::seal::SealKeys;
 
 /// What every connection sets for itself. Every statement is a look-up through an index, with few parameters that change
 /// its best plan: so it is planned once, for whatever values come, and never as a scan, even while tables are new and
@@ -71,6 +72,8 @@ pub struct Database {
     writers: Pool<AsyncPgConnection>,
     connections_max: u32,
     seen: Arc<Seen>,
+    /// What rows are sealed with.
+    keys: Arc<SealKeys>,
 }
 
 /// Connections for writing beside the engine, which is seldom done.
@@ -79,19 +82,32 @@ const WRITERS: u32 = 2;
 const STARVED: Duration = Duration::from_secs(10);
 
 impl Database {
-    /// Makes the pool; connections are opened when they are needed, so the database may come up later.
+    /// Makes the pool; connections are opened when they are needed, so the database may come up later. Rows are sealed as a sandbox's,
+    /// unless it is said with what.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        Ok(Self::with(session_config(url)?, Arc::default(), connections_max))
+        let keys = Arc::new(SealKeys::of_sandbox());
+        Ok(Self::with(session_config(url)?, Arc::default(), keys, connections_max))
     }
 
-    fn with(config: Config, seen: Arc<Seen>, connections_max: u32) -> Self {
+    fn with(config: Config, seen: Arc<Seen>, keys: Arc<SealKeys>, connections_max: u32) -> Self {
         let (pool, writers) = (pool(&config, &seen, connections_max), pool(&config, &seen, WRITERS));
-        Self { config, pool, writers, connections_max, seen }
+        Self { config, pool, writers, connections_max, seen, keys }
     }
 
     /// The same database with connections of its own, for those who must not be left without by others.
     pub fn beside(&self, connections_max: u32) -> Self {
-        Self::with(self.config.clone(), Arc::clone(&self.seen), connections_max)
+        let (config, seen, keys) = (self.config.clone(), Arc::clone(&self.seen), Arc::clone(&self.keys));
+        Self::with(config, seen, keys, connections_max)
+    }
+
+    /// The same database, whose rows are sealed with these keys; otherwise with a sandbox's.
+    pub fn sealed_with(self, keys: Arc<SealKeys>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// What rows are sealed with.
+    pub fn keys(&self) -> &Arc<SealKeys> {
+        &self.keys
     }
 
     /// How many connections its pool has.

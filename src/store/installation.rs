@@ -3,13 +3,14 @@
 
 use std::fmt;
 
-use diesel::sql_types::{Array, Integer, Text};
+use diesel::sql_types::{Array, Binary, Integer, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
-use super::statement::Statement;
+use super::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::money::{Currencies, Currency};
+use crate::domain::seal::{KeyVersion, SealKeys};
 
 /// Whose money it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,59 @@ pub enum OtherInstallation {
         "this database belongs to {is}, and this is {wanted} (ABACUS_SANDBOX): give it a database of its own"
     )]
     Kind { is: InstallationKind, wanted: InstallationKind },
+    #[error("this database's ledger is sealed with key {0} as well, which ABACUS_LEDGER_KEYS does not have")]
+    NoKey(KeyVersion),
+    #[error("this database's ledger is sealed with another key {0} than that of ABACUS_LEDGER_KEYS")]
+    Key(KeyVersion),
     #[error(
         "{code}: this database keeps it with the scales {is}, and this server would with {wanted} (ABACUS_CURRENCIES): what \
          was posted at one scale does not add up at another"
     )]
     Scales { code: String, is: String, wanted: String },
+}
+
+/// Whether a process has all the keys that the database was ever sealed with. With `notes` further ones are noted; without,
+/// somebody must have.
+pub async fn claim_keys(
+    conn: Conn<'_>,
+    keys: &SealKeys,
+    notes: bool,
+) -> Result<Result<(), OtherInstallation>, StoreError> {
+    let given = keys.marks();
+    // One that was begun before there were keys has none.
+    if notes || keys_of(conn).await?.is_empty() {
+        let statement = Columns::new()
+            .column::<SmallInt, _>("version", given.iter().map(|(version, _)| *version))
+            .column::<Binary, _>("mark", given.iter().map(|(_, mark)| mark.clone()))
+            .insert_into("seal_keys")
+            .sql(" ON CONFLICT DO NOTHING");
+        let held = keys_of(conn).await?;
+        if let Err(other) = has_all(&given, &held) {
+            return Ok(Err(other));
+        }
+        if held.len() < given.len() {
+            execute(conn, statement).await?;
+        }
+    }
+    let held = keys_of(conn).await?;
+    let newest = held.iter().any(|(version, _)| *version == keys.newest());
+    Ok(has_all(&given, &held).and(if newest { Ok(()) } else { Err(OtherInstallation::None) }))
+}
+
+type KeyMark = (KeyVersion, Vec<u8>);
+
+async fn keys_of(mut conn: Conn<'_>) -> Result<Vec<KeyMark>, StoreError> {
+    let statement =
+        Statement::<(SmallInt, Binary)>::new("SELECT version, mark FROM seal_keys ORDER BY version");
+    Ok(statement.load(&mut conn).await?)
+}
+
+fn has_all(given: &[KeyMark], held: &[KeyMark]) -> Result<(), OtherInstallation> {
+    held.iter().try_for_each(|(version, mark)| match given.iter().find(|(other, _)| other == version) {
+        None => Err(OtherInstallation::NoKey(*version)),
+        Some((_, other)) if other != mark => Err(OtherInstallation::Key(*version)),
+        Some(_) => Ok(()),
+    })
 }
 
 /// Whether a server of this kind may run on the database. With `notes` what nobody has noted yet is noted: what the database

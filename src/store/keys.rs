@@ -8,6 +8,7 @@ use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::rows::{AnswerRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::command::Answer;
@@ -40,7 +41,11 @@ fn of_keys<T>(
         .sql(" t WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t")
 }
 
-pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> Result<(), StoreError> {
+pub async fn answer_insert(
+    conn: Conn<'_>,
+    answers: &[(AccountId, Answer)],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let mut columns = Columns::new()
         .column::<BigInt, _>("account_id", answers.iter().map(|(account, _)| account.0))
         .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
@@ -52,7 +57,8 @@ pub async fn answer_insert(conn: Conn<'_>, answers: &[(AccountId, Answer)]) -> R
         )
         .column::<Nullable<SqlUuid>, _>("order_id", answers.iter().map(|(_, a)| a.order.map(OrderId::uuid)))
         .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.bill.map(BillId::uuid)))
-        .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at));
+        .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at))
+        .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
     // Most batches have none.
     if answers.iter().any(|(_, answer)| answer.payment.is_some() || answer.prepayment.is_some()) {
         let payments = answers.iter().map(|(_, a)| a.payment.map(PaymentId::uuid));
@@ -131,9 +137,10 @@ pub async fn price_rules_answer_insert(
     owner: AccountId,
     answer: Answer,
     rules: Vec<i64>,
+    seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     let key = answer.key.clone();
-    answer_insert(conn, &[(owner, answer)]).await?;
+    answer_insert(conn, &[(owner, answer)], seals).await?;
     let statement = Statement::new("UPDATE idempotency_keys SET price_rule_ids = ")
         .value::<Array<BigInt>, _>(rules)
         .sql(" WHERE account_id = ")

@@ -28,6 +28,8 @@ pub enum Lease {
     Reconciliation,
     /// Forgetting what is kept for a while only.
     Sweep,
+    /// Checking all ledgers.
+    LedgerCheck,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -43,6 +45,7 @@ impl Lease {
             Self::Invoices => "invoices",
             Self::Reconciliation => "reconciliation",
             Self::Sweep => "sweep",
+            Self::LedgerCheck => "ledger check",
             Self::Clock => "clock",
         }
     }

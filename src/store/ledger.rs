@@ -1,23 +1,19 @@
-//! Ledger entries, and the check of all of them.
-
-use std::collections::HashMap;
+//! Ledger entries, and what they come to.
 
 use diesel::sql_types::{
-    Array, BigInt, Binary, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Binary, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
-use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
 use super::numeric::Exact;
-use super::rows::{EntryRow, TransactionRow};
+use super::rows::EntryRow;
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
+use super::{Conn, execute, rows};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::ledger::Entry;
-use crate::domain::transaction::Transaction;
 
 pub async fn entry_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Entry>, StoreError> {
     rows::<EntryRow>(conn, list::by_ids::<EntryRow>("ledger_entries", ids)).await
@@ -98,49 +94,9 @@ pub async fn entry_insert(conn: Conn<'_>, entries: &[Entry]) -> Result<(), Store
         .column::<Nullable<Integer>, _>("\"interval\"", entries.iter().map(|e| e.interval))
         .column::<Nullable<Text>, _>("resource_code", entries.iter().map(|e| e.resource.clone()))
         .column::<Numeric, _>("resource_amount", entries.iter().map(|e| e.resource_amount))
-        .column::<Binary, _>("hash", entries.iter().map(|e| e.hash.to_vec()));
+        .column::<Binary, _>("hash", entries.iter().map(|e| e.hash.to_vec()))
+        .column::<SmallInt, _>("key_version", entries.iter().map(|e| e.key));
     execute(conn, columns.insert_into("ledger_entries")).await.map(drop)
-}
-
-/// An account's entries after one of them, oldest first, with the transactions of the same ids.
-pub async fn entries_to_verify(
-    conn: Conn<'_>,
-    account: AccountId,
-    after: Uuid,
-    limit: i64,
-) -> Result<(Vec<Entry>, HashMap<OwnedId, Transaction>), StoreError> {
-    let statement = select_from::<EntryRow>("ledger_entries")
-        .sql(" WHERE account_id = ")
-        .bigint(account.0)
-        .sql(" AND id > ")
-        .uuid(after)
-        .sql(" ORDER BY id LIMIT ")
-        .bigint(limit);
-    let entries = rows::<EntryRow>(conn, statement).await?;
-    let (Some(first), Some(last)) = (entries.as_slice().first(), entries.last()) else {
-        return Ok(Default::default());
-    };
-    let statement = select_from::<TransactionRow>("transactions")
-        .sql(" WHERE account_id = ")
-        .bigint(account.0)
-        .sql(" AND id BETWEEN ")
-        .uuid(first.id.uuid())
-        .sql(" AND ")
-        .uuid(last.id.uuid());
-    let transactions = rows::<TransactionRow>(conn, statement).await?;
-    let by_id = transactions.into_iter().map(|transaction| (transaction.id.0, transaction)).collect();
-    Ok((entries, by_id))
-}
-
-/// How many of an account's finished transactions that touch its balance have no entry.
-pub async fn unposted_count(mut conn: Conn<'_>, account: AccountId) -> Result<i64, StoreError> {
-    let statement = Statement::<BigInt>::new(
-        "SELECT count(*) FROM transactions t LEFT JOIN ledger_entries e ON e.account_id = t.account_id AND e.id = t.id \
-         WHERE t.status IN ('FINISHED', 'REFUNDED') AND 'customer' IN (t.debit_ledger, t.credit_ledger) \
-         AND e.id IS NULL AND t.account_id = ",
-    )
-    .bigint(account.0);
-    Ok(statement.get_result(&mut conn).await?)
 }
 
 /// Over the accounts of a range of numbers: what their balances are, and what the transfers between the other

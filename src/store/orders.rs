@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{
-    Array, BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page, Window};
 use super::order_search;
 use super::rows::{OrderHeaderRow, OrderRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
@@ -206,7 +207,11 @@ fn of_few_orders(mut columns: Columns, orders: &[Arc<Order>]) -> Columns {
     columns
 }
 
-pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), StoreError> {
+pub async fn order_insert(
+    conn: Conn<'_>,
+    orders: &[Arc<Order>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
         .column::<SqlUuid, _>("id", orders.iter().map(|o| o.id.uuid()))
@@ -236,12 +241,17 @@ pub async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
         .column::<Integer, _>("anchor_months", orders.iter().map(|o| o.anchor_months))
         .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
+        .column::<Nullable<Binary>, _>("seal", orders.iter().map(|o| seals.seal(&**o)));
     execute(conn, of_few_orders(columns, orders).insert_into("orders")).await.map(drop)
 }
 
 /// Writes what can change of an order.
-pub async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), StoreError> {
+pub async fn order_change(
+    conn: Conn<'_>,
+    orders: &[Arc<Order>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
         .column::<SqlUuid, _>("id", orders.iter().map(|o| o.id.uuid()))
@@ -253,6 +263,7 @@ pub async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>]) -> Result<(), S
         .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
         .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
         .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
-        .column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at));
+        .column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at))
+        .column::<Nullable<Binary>, _>("seal", orders.iter().map(|o| seals.seal(&**o)));
     execute(conn, columns.update("orders", 2)).await.map(drop)
 }

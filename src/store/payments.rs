@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, DuePage};
 use super::rows::{PaymentRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::ids::{OwnedId, PaymentId, PrepaymentId, TransactionId};
@@ -44,7 +47,11 @@ pub async fn payment_due(
 }
 
 /// Keeps payments, or what has changed of them.
-pub async fn payment_put(conn: Conn<'_>, payments: &[Arc<Payment>]) -> Result<(), StoreError> {
+pub async fn payment_put(
+    conn: Conn<'_>,
+    payments: &[Arc<Payment>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", payments.iter().map(|p| p.account().0))
         .column::<SqlUuid, _>("id", payments.iter().map(|p| p.id.uuid()))
@@ -75,11 +82,12 @@ pub async fn payment_put(conn: Conn<'_>, payments: &[Arc<Payment>]) -> Result<()
         .column::<Nullable<Text>, _>("failure", payments.iter().map(|p| p.failure.clone()))
         .column::<Nullable<Text>, _>("action_url", payments.iter().map(|p| p.action_url.clone()))
         .column::<Integer, _>("attempts", payments.iter().map(|p| p.attempts))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", payments.iter().map(|p| p.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", payments.iter().map(|p| p.next_step_at))
+        .column::<Nullable<Binary>, _>("seal", payments.iter().map(|p| seals.seal(&**p)));
     let statement = columns.insert_into("payments").sql(
         " ON CONFLICT (account_id, id) DO UPDATE SET state = excluded.state, transaction_id = excluded.transaction_id, \
          reference = excluded.reference, failure = excluded.failure, action_url = excluded.action_url, \
-         attempts = excluded.attempts, next_step_at = excluded.next_step_at",
+         attempts = excluded.attempts, next_step_at = excluded.next_step_at, seal = excluded.seal",
     );
     execute(conn, statement).await.map(drop)
 }

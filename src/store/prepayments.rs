@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 
 use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page};
 use super::rows::{PrepaymentRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::ids::{AccountId, OwnedId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
@@ -109,13 +112,17 @@ pub async fn prepayment_count_of_each(
 }
 
 /// Keeps prepayments, or what has changed of them.
-pub async fn prepayment_put(conn: Conn<'_>, prepayments: &[Arc<Prepayment>]) -> Result<(), StoreError> {
+pub async fn prepayment_put(
+    conn: Conn<'_>,
+    prepayments: &[Arc<Prepayment>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     // Offers are given up before others take them.
     let (before, after): (Vec<_>, Vec<_>) =
         prepayments.iter().cloned().partition(|prepayment| !prepayment.status.holds_offer());
     for part in [before, after] {
         if !part.is_empty() {
-            execute(conn, putting(&part)).await?;
+            execute(conn, putting(&part, seals)).await?;
         }
     }
     Ok(())
@@ -130,7 +137,7 @@ pub async fn awaiting_deposits(mut conn: Conn<'_>, account: AccountId) -> Result
     Ok(statement.get_result(&mut conn).await?)
 }
 
-fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
+fn putting(prepayments: &[Arc<Prepayment>], seals: &Sealer<'_>) -> Statement {
     let bindings = || prepayments.iter().map(|p| p.binding.as_ref());
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", prepayments.iter().map(|p| p.account().0))
@@ -182,12 +189,13 @@ fn putting(prepayments: &[Arc<Prepayment>]) -> Statement {
             prepayments.iter().map(|p| p.transaction.map(TransactionId::uuid)),
         )
         .column::<Nullable<Timestamptz>, _>("paid_at", prepayments.iter().map(|p| p.paid_at))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", prepayments.iter().map(|p| p.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", prepayments.iter().map(|p| p.next_step_at))
+        .column::<Nullable<Binary>, _>("seal", prepayments.iter().map(|p| seals.seal(&**p)));
     columns.insert_into("prepayments").sql(
         " ON CONFLICT (account_id, id) DO UPDATE SET status = excluded.status, auto_renewal = excluded.auto_renewal, \
          deposit_again_until = excluded.deposit_again_until, failure = excluded.failure, action_url = excluded.action_url, app_id = excluded.app_id, \
          icon_url = excluded.icon_url, project_name = excluded.project_name, start_time = excluded.start_time, \
          end_time = excluded.end_time, payment_id = excluded.payment_id, transaction_id = excluded.transaction_id, \
-         paid_at = excluded.paid_at, next_step_at = excluded.next_step_at",
+         paid_at = excluded.paid_at, next_step_at = excluded.next_step_at, seal = excluded.seal",
     )
 }

@@ -9,6 +9,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
 use super::rows::{PriceDefinitionRow, PriceRuleRow};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, accounts, execute, keys, rows, select_from};
 use crate::domain::command::{Answer, Mutation};
@@ -19,6 +20,7 @@ use crate::domain::price_rule::{
     NewDefinition, PriceDefinition, PriceRule, RULES_MAX, RuleToEnd, RuleToSet, RulesToSet, Stated, end_of,
 };
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::seal::SealKeys;
 
 /// Whoever sets or ends rules does so alone, so that the order of their numbers is that in which they were set.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
@@ -100,8 +102,13 @@ fn made(outcome: Result<Vec<PriceRule>, Stop>) -> Made {
 }
 
 /// Sets rules, all or none; a key that has set them before answers them as they are now.
-pub async fn rules_set(conn: &mut AsyncPgConnection, wanted: &RulesToSet, asked: Fingerprints) -> Made {
-    let key = Key { account: wanted.account, key: &wanted.key, mutation: Mutation::SetPrices, asked };
+pub async fn rules_set(
+    conn: &mut AsyncPgConnection,
+    wanted: &RulesToSet,
+    asked: Fingerprints,
+    seals: &SealKeys,
+) -> Made {
+    let key = Key { account: wanted.account, key: &wanted.key, mutation: Mutation::SetPrices, asked, seals };
     let outcome = conn
         .transaction(async |conn| {
             let conn: Conn<'_> = conn;
@@ -183,7 +190,12 @@ async fn rule_insert(
 }
 
 /// Ends a rule; a key that has ended it before answers it as it is now.
-pub async fn rule_end(conn: &mut AsyncPgConnection, ending: &RuleToEnd, fingerprint: Hash) -> Made {
+pub async fn rule_end(
+    conn: &mut AsyncPgConnection,
+    ending: &RuleToEnd,
+    fingerprint: Hash,
+    seals: &SealKeys,
+) -> Made {
     let outcome = conn
         .transaction(async |conn| {
             let conn: Conn<'_> = conn;
@@ -196,6 +208,7 @@ pub async fn rule_end(conn: &mut AsyncPgConnection, ending: &RuleToEnd, fingerpr
                 key: &ending.key,
                 mutation: Mutation::EndPriceRule,
                 asked: fingerprint.into(),
+                seals,
             };
             if let Some(ids) = key.held(conn).await? {
                 return Ok(rule_by_ids(conn, ids).await?);
@@ -221,6 +234,7 @@ struct Key<'k> {
     key: &'k str,
     mutation: Mutation,
     asked: Fingerprints,
+    seals: &'k SealKeys,
 }
 
 impl Key<'_> {
@@ -251,6 +265,6 @@ impl Key<'_> {
             prepayment: None,
             created_at: now,
         };
-        keys::price_rules_answer_insert(conn, self.owner(), answer, rules).await
+        keys::price_rules_answer_insert(conn, self.owner(), answer, rules, &Sealer::of_new(self.seals)).await
     }
 }

@@ -1,11 +1,12 @@
 //! Consumption records.
 
-use diesel::sql_types::{BigInt, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
 use super::rows::{RecordRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
@@ -51,7 +52,7 @@ pub async fn record_of_bills(conn: Conn<'_>, bills: &[OwnedId]) -> Result<Vec<Re
 pub const RECORDS_OF_BILL_MAX: i64 = 1_000;
 
 /// Writes records of what was rated afterwards.
-pub async fn record_insert(conn: Conn<'_>, records: &[Record]) -> Result<(), StoreError> {
+pub async fn record_insert(conn: Conn<'_>, records: &[Record], seals: &Sealer<'_>) -> Result<(), StoreError> {
     let lines = |record: &Record| match &record.content {
         Content::Rated(lines) => serde_json::to_value(lines).map_err(|error| error.to_string()),
         Content::Period { .. } => Err("a prepaid period's record is its payment".to_owned()),
@@ -74,7 +75,8 @@ pub async fn record_insert(conn: Conn<'_>, records: &[Record]) -> Result<(), Sto
         .column::<Text, _>("currency", records.iter().map(|r| r.currency.to_string()))
         .column::<Numeric, _>("price", records.iter().map(|r| r.price))
         .column::<Jsonb, _>("lines", lines.into_iter())
-        .column::<Timestamptz, _>("created_at", records.iter().map(|r| r.created_at));
+        .column::<Timestamptz, _>("created_at", records.iter().map(|r| r.created_at))
+        .column::<Nullable<Binary>, _>("seal", records.iter().map(|r| seals.seal(r)));
     execute(conn, columns.insert_into("metered_records")).await.map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may
 //! not see is absent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ use super::fetch::{Fetchers, Newest, Rows};
 use super::group_fetch::GroupFetch;
 use super::invoice_drafts::Draft;
 use super::ledger::{self, EntryFilter};
+use super::ledger_check::standing::{self, Progress};
+use super::ledger_check::{self, Look, Pace, Range};
 use super::list::{Owners, Page};
 use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
@@ -32,7 +34,7 @@ use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::turns::{Turn, Turns};
 use super::{
-    billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
+    Conn, billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
     payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage,
 };
 use crate::domain::account::{Account, SuspendedSpan};
@@ -51,7 +53,7 @@ use crate::domain::ids::{
 };
 use crate::domain::invoice::Invoice;
 use crate::domain::label::{Label, LabelList};
-use crate::domain::ledger::{Entry, Fault, Hash as Digest, Verifier};
+use crate::domain::ledger::{Entry, Fault, Hash as Digest};
 use crate::domain::license::License;
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::Notice;
@@ -143,9 +145,8 @@ pub enum AccessError {
 const RUNS_MAX: i64 = 1_000;
 const UNMATCHED_MAX: i64 = 1_000;
 
-/// How many accounts, and how many entries of one, the check of the whole ledger reads at a time.
+/// How many accounts the check of the whole ledger looks at when it is asked for.
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;
-const CHECK_ENTRIES_MAX: i64 = 5_000;
 
 /// What a check of ledgers found.
 #[derive(Debug, Clone, Default)]
@@ -154,6 +155,15 @@ pub struct HealthReport {
     pub entries_checked: i32,
     pub imbalance: Decimal,
     pub faults: Vec<(Arc<Account>, Fault)>,
+    /// How far the check by and by has come, for operators.
+    pub standing: Option<LedgerStanding>,
+}
+
+/// How far the check of all ledgers has come, and how many faults it knows.
+#[derive(Debug, Clone)]
+pub struct LedgerStanding {
+    pub progress: Progress,
+    pub faults: i64,
 }
 
 /// The store as one viewer sees it.
@@ -307,7 +317,10 @@ impl Repository {
     /// Makes an account.
     pub async fn account_create(&self, account: Account) -> Result<Account, AccessError> {
         self.require_operator()?;
-        Ok(self.write(|conn| accounts::account_create(conn, account).boxed()).await?)
+        let keys = Arc::clone(self.store.database.keys());
+        let made = self
+            .write(move |conn| async move { accounts::account_create(conn, account, &keys).await }.boxed());
+        Ok(made.await?)
     }
 
     pub async fn balances_at(
@@ -605,8 +618,10 @@ impl Repository {
         asked: Fingerprints,
     ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
         self.require_operator()?;
-        let made =
-            self.write(move |conn| async move { price_rules::rules_set(conn, &wanted, asked).await }.boxed());
+        let keys = Arc::clone(self.store.database.keys());
+        let made = self.write(move |conn| {
+            async move { price_rules::rules_set(conn, &wanted, asked, &keys).await }.boxed()
+        });
         Ok(made.await?)
     }
 
@@ -617,8 +632,9 @@ impl Repository {
         fingerprint: Digest,
     ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
         self.require_operator()?;
+        let keys = Arc::clone(self.store.database.keys());
         let made = self.write(move |conn| {
-            async move { price_rules::rule_end(conn, &ending, fingerprint).await }.boxed()
+            async move { price_rules::rule_end(conn, &ending, fingerprint, &keys).await }.boxed()
         });
         Ok(made.await?)
     }
@@ -1178,71 +1194,69 @@ impl Repository {
     // ── the ledger's health ──
 
     /// Checks one account's ledger, or, for operators, those of the next accounts after where the last call stopped.
-    pub async fn ledger_health(&self, account: Option<AccountId>) -> Result<HealthReport, AccessError> {
-        let Some(account) = account else { return self.next_ledgers_health().await };
-        let account = self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
-        let mut report = HealthReport::default();
-        self.check_ledger(&account, &mut report).await?;
-        self.check_books(account.id, account.id, &mut report).await?;
+    pub async fn ledger_health(
+        &self,
+        account: Option<AccountId>,
+        now: DateTime<Utc>,
+    ) -> Result<HealthReport, AccessError> {
+        let Some(account) = account else { return self.next_ledgers_health(now).await };
+        // Operators are told even of an account that cannot be read.
+        if !self.viewer.is_operator() {
+            self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
+        }
+        let report = self.check_ledgers(&*self.connection().await?, Range::one(account), now).await?;
+        if report.accounts_checked == 0 {
+            return Err(AccessError::NoSuchAccount);
+        }
         Ok(report)
     }
 
-    async fn next_ledgers_health(&self) -> Result<HealthReport, AccessError> {
+    async fn next_ledgers_health(&self, now: DateTime<Utc>) -> Result<HealthReport, AccessError> {
         self.require_operator()?;
         let conn = self.connection().await?;
         let position = ledger::check_position(&conn).await?;
-        let next = accounts::account_from(&conn, position, CHECK_ACCOUNTS_MAX).await?;
+        let last = ledger_check::last_of_next(&conn, position, CHECK_ACCOUNTS_MAX).await?;
+        let report = match last {
+            Some(last) => {
+                let first = AccountId(position.0.saturating_add(1));
+                self.check_ledgers(&conn, Range { first, last }, now).await?
+            }
+            None => HealthReport::default(),
+        };
         drop(conn);
-        let mut report = HealthReport::default();
-        for account in &next {
-            self.check_ledger(account, &mut report).await?;
-        }
-        if let (Some(first), Some(last)) = (next.first(), next.last()) {
-            self.check_books(first.id, last.id, &mut report).await?;
-        }
-        let whole = i64::try_from(next.len()) == Ok(CHECK_ACCOUNTS_MAX);
-        let stopped_at = next.last().filter(|_| whole).map_or(AccountId(0), |last| last.id);
+        let whole = i64::from(report.accounts_checked) == CHECK_ACCOUNTS_MAX;
+        let stopped_at = last.filter(|_| whole).unwrap_or(AccountId(0));
         self.write(move |conn| ledger::set_check_position(conn, stopped_at).boxed()).await?;
         Ok(report)
     }
 
-    async fn check_ledger(&self, account: &Account, report: &mut HealthReport) -> Result<(), StoreError> {
-        let conn = self.connection().await?;
-        let mut verifier = Verifier::default();
-        let mut after = uuid::Uuid::nil();
-        loop {
-            let (entries, transactions) =
-                ledger::entries_to_verify(&conn, account.id, after, CHECK_ENTRIES_MAX).await?;
-            // Entries that came after the account was read belong to the next check.
-            let entries: Vec<_> = entries.into_iter().filter(|entry| entry.seq <= account.head.seq).collect();
-            let Some(last) = entries.last() else { break };
-            after = last.id.uuid();
-            for entry in &entries {
-                verifier.check(entry, transactions.get(&entry.id.0));
-            }
-            report.entries_checked =
-                report.entries_checked.saturating_add(i32::try_from(entries.len()).unwrap_or(i32::MAX));
-        }
-        let unposted = ledger::unposted_count(&conn, account.id).await?;
-        report.accounts_checked = report.accounts_checked.saturating_add(1);
-        let faults = verifier.finish(account, unposted);
-        let account = Arc::new(account.clone());
-        report.faults.extend(faults.into_iter().map(|fault| (Arc::clone(&account), fault)));
-        Ok(())
-    }
-
-    async fn check_books(
+    async fn check_ledgers(
         &self,
-        first: AccountId,
-        last: AccountId,
-        report: &mut HealthReport,
-    ) -> Result<(), StoreError> {
-        let conn = self.connection().await?;
-        for (_, balances, transferred) in ledger::books_of(&conn, first, last).await? {
-            let difference = balances.checked_sub(transferred).unwrap_or(Decimal::MAX).abs();
-            report.imbalance = report.imbalance.checked_add(difference).unwrap_or(Decimal::MAX);
-        }
-        Ok(())
+        conn: Conn<'_>,
+        range: Range,
+        now: DateTime<Utc>,
+    ) -> Result<HealthReport, StoreError> {
+        let progress = standing::progress(conn).await?;
+        let all_sealed = progress.all_sealed_at.is_some();
+        let keys = self.store.database.keys();
+        let look = Look { conn, keys, pace: Pace::AT_ONCE, all_sealed, now };
+        let report = ledger_check::check(look, range).await?;
+        let count = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
+        let standing = match self.viewer.is_operator() {
+            true => Some(LedgerStanding { progress, faults: standing::faults_count(conn).await? }),
+            false => None,
+        };
+        let owners: BTreeMap<AccountId, Arc<Account>> =
+            report.accounts.into_iter().map(|(id, account)| (id, Arc::new(account))).collect();
+        let faults = report.faults.into_iter();
+        let faults = faults.filter_map(|(owner, fault)| Some((Arc::clone(owners.get(&owner)?), fault)));
+        Ok(HealthReport {
+            accounts_checked: i32::try_from(owners.len()).unwrap_or(i32::MAX),
+            entries_checked: count(report.entries_checked),
+            imbalance: report.imbalance,
+            faults: faults.collect(),
+            standing,
+        })
     }
 }
 

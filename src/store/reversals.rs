@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
 
 use super::error::StoreError;
 use super::list;
 use super::rows::{ReversalRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::ids::{AccountId, OwnedId, TransactionId};
@@ -50,7 +51,11 @@ pub async fn reversals_to_look_at(
 }
 
 /// Keeps reversals, or what has changed of them.
-pub async fn reversal_put(conn: Conn<'_>, reversals: &[Arc<Reversal>]) -> Result<(), StoreError> {
+pub async fn reversal_put(
+    conn: Conn<'_>,
+    reversals: &[Arc<Reversal>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", reversals.iter().map(|r| r.account().0))
         .column::<Text, _>("provider", reversals.iter().map(|r| r.told.provider.clone()))
@@ -72,11 +77,13 @@ pub async fn reversal_put(conn: Conn<'_>, reversals: &[Arc<Reversal>]) -> Result
         .column::<Nullable<SqlUuid>, _>(
             "returned_by",
             reversals.iter().map(|r| r.returned_by.map(TransactionId::uuid)),
-        );
+        )
+        .column::<Nullable<Binary>, _>("seal", reversals.iter().map(|r| seals.seal(&**r)));
     let statement = columns.insert_into("reversals").sql(
         " ON CONFLICT (account_id, provider, reference) DO UPDATE SET amount = excluded.amount, status = excluded.status, \
          withdrawn = excluded.withdrawn, reinstated = excluded.reinstated, is_open = excluded.is_open, booked = excluded.booked, \
-         beyond = excluded.beyond, taken_by = excluded.taken_by, returned_by = excluded.returned_by",
+         beyond = excluded.beyond, taken_by = excluded.taken_by, returned_by = excluded.returned_by, \
+         seal = excluded.seal",
     );
     execute(conn, statement).await.map(drop)
 }

@@ -533,10 +533,11 @@ pub struct EntryRow {
     resource_code: Option<String>,
     resource_amount: Exact,
     hash: Vec<u8>,
+    key_version: i16,
 }
 
 impl Row for EntryRow {
-    columns!(ledger_entries: id, seq, time, poll_time, currency, amount, initial, end, reason, billing_cycle, interval, resource_code, resource_amount, hash);
+    columns!(ledger_entries: id, seq, time, poll_time, currency, amount, initial, end, reason, billing_cycle, interval, resource_code, resource_amount, hash, key_version);
     type Domain = Entry;
 
     fn into_domain(self) -> Result<Entry, StoreError> {
@@ -555,6 +556,7 @@ impl Row for EntryRow {
             resource: self.resource_code,
             resource_amount: self.resource_amount.0,
             hash: hash(&self.hash)?,
+            key: self.key_version,
         })
     }
 }

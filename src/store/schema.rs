@@ -177,6 +177,7 @@ diesel::table! {
         resource_code -> Nullable<Text>,
         resource_amount -> Numeric,
         hash -> Binary,
+        key_version -> SmallInt,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
 use super::list::{self, Owners, Page, Window};
 use super::rows::{TransactionRow, select_list};
+use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId};
@@ -90,7 +91,11 @@ pub async fn transaction_count_of_each(
     list::count_of_each(conn, "transactions", accounts).await
 }
 
-pub async fn transaction_insert(conn: Conn<'_>, transactions: &[Arc<Transaction>]) -> Result<(), StoreError> {
+pub async fn transaction_insert(
+    conn: Conn<'_>,
+    transactions: &[Arc<Transaction>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", transactions.iter().map(|t| t.account().0))
         .column::<SqlUuid, _>("id", transactions.iter().map(|t| t.id.uuid()))
@@ -111,16 +116,22 @@ pub async fn transaction_insert(conn: Conn<'_>, transactions: &[Arc<Transaction>
         .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount))
         .column::<Nullable<Numeric>, _>("balance_after", transactions.iter().map(|t| t.balance_after))
         .column::<Nullable<Text>, _>("region", transactions.iter().map(|t| t.region.clone()))
-        .column::<Timestamptz, _>("created_at", transactions.iter().map(|t| t.created_at));
+        .column::<Timestamptz, _>("created_at", transactions.iter().map(|t| t.created_at))
+        .column::<Nullable<Binary>, _>("seal", transactions.iter().map(|t| seals.seal(&**t)));
     execute(conn, columns.insert_into("transactions")).await.map(drop)
 }
 
 /// Writes what can change of a transaction.
-pub async fn transaction_change(conn: Conn<'_>, transactions: &[Arc<Transaction>]) -> Result<(), StoreError> {
+pub async fn transaction_change(
+    conn: Conn<'_>,
+    transactions: &[Arc<Transaction>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", transactions.iter().map(|t| t.account().0))
         .column::<SqlUuid, _>("id", transactions.iter().map(|t| t.id.uuid()))
         .column::<Text, _>("status", transactions.iter().map(|t| t.status.code()))
-        .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount));
+        .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount))
+        .column::<Nullable<Binary>, _>("seal", transactions.iter().map(|t| seals.seal(&**t)));
     execute(conn, columns.update("transactions", 2)).await.map(drop)
 }

@@ -596,7 +596,7 @@ impl World {
             "UPDATE accounts SET status = '{status}', suspension = {suspension}, closed_at = {closed_at} WHERE namespace = '{}'",
             tenant.namespace
         );
-        self.server.sql().await.batch_execute(&put).await.unwrap();
+        self.server.make_accounts_so(&put).await;
     }
 
     /// The codes of the refusals of what `viewer` does to `tenant`: of everything that a customer may do.

@@ -53,7 +53,8 @@ fn entries_are_numbered_and_chained(run: &Run) -> Checked {
         prop_assert_eq!(entry.seq, number);
         prop_assert_eq!(entry.initial, end);
         prop_assert_eq!(entry.end, entry.initial - entry.amount);
-        prop_assert_eq!(entry.hash, entry.hash_after(&hash));
+        let transaction = &run.book.transactions[&entry.transaction()];
+        prop_assert_eq!(Some(entry.hash), entry.hash_after(&hash, transaction, &run.catalogue.keys));
         if let Some(last) = last {
             prop_assert!(entry.time >= last.time, "a ledger's times never go back");
             prop_assert!(entry.id > last.id, "a ledger's ids ascend");
@@ -596,9 +597,10 @@ fn check(
 ) -> Vec<Fault> {
     let mut verifier = Verifier::default();
     for entry in entries {
-        verifier.check(entry, transactions.get(&entry.transaction()).map(AsRef::as_ref));
+        let transaction = transactions.get(&entry.transaction());
+        verifier.check(entry, transaction.map(AsRef::as_ref), &run.catalogue.keys);
     }
-    verifier.finish(&run.book.account, 0)
+    verifier.finish(&run.book.account)
 }
 
 type Alteration = (&'static str, fn(&mut Entry));

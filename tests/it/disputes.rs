@@ -385,7 +385,7 @@ async fn what_happens_to_a_closed_account_is_booked_and_it_stays_closed() {
     let shop = Shop::open().await;
     let (_, intent) = shop.recharged_and_spent().await;
     let close = "UPDATE accounts SET status = 'CLOSED', closed_at = now() WHERE namespace = 'tenant'";
-    shop.server.sql().await.batch_execute(close).await.unwrap();
+    shop.server.make_accounts_so(close).await;
     let dispute = shop.stripe.dispute(&intent, 5000, "needs_response");
     shop.stripe.advance(&dispute, "lost", &[-5000]);
     shop.told_of_dispute("closed", &dispute).await;

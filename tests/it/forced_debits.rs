@@ -62,12 +62,8 @@ async fn what_is_forced_is_an_amount_all_the_same() {
 #[tokio::test]
 async fn a_forced_debit_is_posted_on_a_closed_account_which_stays_closed() {
     let life = Life::begin("2026-03-01T00:00:00Z", "10").await;
-    life.server
-        .sql()
-        .await
-        .batch_execute("UPDATE accounts SET status = 'CLOSED', closed_at = now() WHERE namespace = 'tenant'")
-        .await
-        .unwrap();
+    let close = "UPDATE accounts SET status = 'CLOSED', closed_at = now() WHERE namespace = 'tenant'";
+    life.server.make_accounts_so(close).await;
     let unforced =
         json!({ "accountId": life.account, "amount": "-1", "reason": "r", "idempotencyKey": "unforced" });
     let refused = life.operator.refusal("adjustBalance", "AdjustBalanceInput", unforced).await;

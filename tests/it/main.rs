@@ -6,6 +6,7 @@
 mod support;
 
 mod account_closing;
+mod altered_ledger;
 mod authorization;
 mod bad_input;
 mod billing_year;

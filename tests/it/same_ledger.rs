@@ -111,7 +111,7 @@ impl Bench {
             let read = self.repository.answer(id, answer.key.clone()).await.unwrap();
             prop_assert_eq!(read.as_ref(), Some(answer));
         }
-        let health = self.repository.ledger_health(Some(id)).await.unwrap();
+        let health = self.repository.ledger_health(Some(id), run.now).await.unwrap();
         prop_assert_eq!(health.faults.len(), 0, "{:?}", health.faults);
         prop_assert_eq!(i64::from(health.entries_checked), book.account.head.seq);
         Ok(())

@@ -96,6 +96,8 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
             SELECT a, pg_temp.made(g, a, g * 3 + 2), g / {owners} + 1, pg_temp.at(g), 'CNY', 1, 1, 0, 'Plan C', sha256('x'),
                 CASE WHEN {owners} > 1 THEN g / {owners} END
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        UPDATE accounts a SET last_entry_seq = e.seq
+            FROM (SELECT account_id, max(seq) AS seq FROM ledger_entries GROUP BY account_id) e WHERE a.id = e.account_id;
         UPDATE orders SET next_step_at = '2100-01-01T00:00:00Z';
         UPDATE orders SET next_step_at = '2026-01-02T00:00:00Z', expires_at = '2120-01-01T00:00:00Z' WHERE number IN ('O1', 'O2', 'O4');
         UPDATE bills SET status = 'UNPAID', due_at = '2100-01-01T00:00:00Z', next_step_at = '2100-01-01T00:00:00Z' WHERE number LIKE 'B%77';

@@ -274,7 +274,7 @@ impl<'a> Draft<'a> {
         mut transaction: Transaction,
         posting: Posting,
     ) -> Result<Arc<Transaction>, Refusal> {
-        let entry = ledger::post(&mut self.account, &mut transaction, posting)?;
+        let entry = ledger::post(&mut self.account, &mut transaction, posting, &self.catalogue.keys)?;
         if self.account.available()? >= Decimal::ZERO {
             self.account.overdrawn = false;
         }

@@ -15,6 +15,7 @@ mod failing_writes;
 mod forced;
 mod given_back;
 mod held_invoice;
+mod ledger_fault;
 mod month_close;
 mod on_demand;
 mod order_step;
@@ -106,6 +107,7 @@ pub fn decide(
         Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
         Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
         Action::TellWritesFailing(failing) => failing_writes::tell(&mut draft, failing)?,
+        Action::TellLedgerFault(found) => ledger_fault::tell(&mut draft, found)?,
         Action::TellUnmatched(unmatched) => unmatched::tell(&mut draft, unmatched)?,
     };
     Ok(draft.finish(command, made))

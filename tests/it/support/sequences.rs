@@ -33,6 +33,7 @@ use abacus::domain::prepay::{App, DepositTo, Limits, Quoted};
 use abacus::domain::rating::{Charge, Label, Line, Step as ChargeStep, Title};
 use abacus::domain::refusal::Refusal;
 use abacus::domain::reversal::{ReversalKind, ReversalReport};
+use abacus::domain::seal::SealKeys;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
@@ -430,6 +431,7 @@ impl Run {
         let catalogue = Catalogue {
             currencies: Arc::new(Currencies::default()),
             policies: Policies::default(),
+            keys: Arc::new(SealKeys::of_sandbox()),
             plans: plans.iter().map(|plan| (plan.id, plan.clone())).collect(),
             capacity: capacity(),
         };
@@ -784,9 +786,10 @@ impl Run {
     pub fn faults(&self) -> Vec<Fault> {
         let mut verifier = Verifier::default();
         for entry in &self.book.gained.entries {
-            verifier.check(entry, self.book.transactions.get(&entry.transaction()).map(AsRef::as_ref));
+            let transaction = self.book.transactions.get(&entry.transaction());
+            verifier.check(entry, transaction.map(AsRef::as_ref), &self.catalogue.keys);
         }
-        verifier.finish(&self.book.account, 0)
+        verifier.finish(&self.book.account)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use abacus::clock::{Clock, wall};
+use abacus::domain::ids::AccountId;
 use abacus::domain::money::Currencies;
 use abacus::domain::viewer::Role;
 use abacus::engine::{Engine, EngineConfig};
@@ -11,6 +12,8 @@ use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT};
 use abacus::payments::Providers;
 use abacus::server::{Server, ServerConfig};
 use abacus::store::database::Database;
+use abacus::store::seals::seal_what_is_not;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -71,6 +74,21 @@ impl TestServer {
     /// A connection past the server.
     pub async fn sql(&self) -> tokio_postgres::Client {
         cluster::connect(&self.database_url).await
+    }
+
+    /// Makes accounts so, past the server, as if that had written them.
+    pub async fn make_accounts_so(&self, statements: &str) {
+        let statements = format!("{statements}; UPDATE accounts SET seal = NULL");
+        let sql = self.sql().await;
+        sql.batch_execute(&statements).await.unwrap();
+        let database = &self.server.app.store.database;
+        for row in sql.query("SELECT id FROM accounts", &[]).await.unwrap() {
+            let (account, keys) = (AccountId(row.get(0)), Arc::clone(database.keys()));
+            let sealing = database.write(move |connection| {
+                async move { seal_what_is_not(connection, account, &keys).await }.boxed()
+            });
+            sealing.await.unwrap();
+        }
     }
 
     /// Makes an account in CNY with this balance, and answers its id.

@@ -1,0 +1,16 @@
+DROP TABLE ledger_faults;
+DROP TABLE ledger_checkpoints;
+ALTER TABLE ledger_check_position DROP COLUMN checked_to, DROP COLUMN round_began_at, DROP COLUMN round_ended_at, DROP COLUMN all_sealed_at;
+DROP TABLE seal_keys;
+DROP INDEX ledger_entries_numbered;
+ALTER TABLE ledger_entries DROP COLUMN key_version;
+ALTER TABLE metered_records DROP COLUMN seal;
+ALTER TABLE closed_months DROP COLUMN seal;
+ALTER TABLE reversals DROP COLUMN seal;
+ALTER TABLE prepayments DROP COLUMN seal;
+ALTER TABLE payments DROP COLUMN seal;
+ALTER TABLE idempotency_keys DROP COLUMN seal;
+ALTER TABLE transactions DROP COLUMN seal;
+ALTER TABLE bills DROP COLUMN seal;
+ALTER TABLE orders DROP COLUMN seal;
+ALTER TABLE accounts DROP COLUMN seal;

@@ -1,0 +1,217 @@
+//! The check of ledgers: whether the entries are those that were posted, whether rows are those that were sealed, and whether they
+//! say what was posted. A row that is broken is a fault like any other, and ends no check. docs/adr/0026 has the reasons.
+
+mod entries;
+mod posted;
+mod seals;
+pub mod standing;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel_async::RunQueryDsl;
+use futures_util::StreamExt;
+use rust_decimal::Decimal;
+use tokio::time::Instant;
+
+use super::error::StoreError;
+use super::rows::{AccountRow, Row, select_list};
+use super::statement::Statement;
+use super::{Conn, ledger};
+use crate::domain::account::Account;
+use crate::domain::ids::AccountId;
+use crate::domain::ledger::Fault;
+use crate::domain::seal::SealKeys;
+
+/// The accounts of a range of numbers, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    pub first: AccountId,
+    pub last: AccountId,
+}
+
+impl Range {
+    pub fn one(account: AccountId) -> Self {
+        Self { first: account, last: account }
+    }
+
+    /// Goes on with ` BETWEEN first AND last`.
+    pub(super) fn restrict<ST>(self, statement: Statement<ST>) -> Statement<ST> {
+        statement.sql(" BETWEEN ").bigint(self.first.0).sql(" AND ").bigint(self.last.0)
+    }
+}
+
+/// What a check of ledgers found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub accounts: BTreeMap<AccountId, Account>,
+    pub entries_checked: i64,
+    /// The sum over currencies of what the balances and the transfers differ by.
+    pub imbalance: Decimal,
+    /// Of each account the first 20.
+    pub faults: Vec<(AccountId, Fault)>,
+    /// Rows without a seal, where that is no fault yet.
+    pub unsealed: i64,
+    /// The highest numbers that accounts have given.
+    numbers: BTreeMap<AccountId, i64>,
+}
+
+/// More faults of one account than this are not listed: one broken row can break all that follow.
+const FAULTS_MAX: usize = 20;
+
+impl Report {
+    fn fault(&mut self, account: AccountId, kind: &'static str, message: String) {
+        let of_account = self.faults.iter().filter(|(of, _)| *of == account).count();
+        if of_account < FAULTS_MAX {
+            self.faults.push((account, Fault { kind, message }));
+        }
+    }
+
+    /// Whether nothing is wrong with an account.
+    pub fn is_sound(&self, account: AccountId) -> bool {
+        self.faults.iter().all(|(of, _)| *of != account)
+    }
+}
+
+/// How fast a check goes: after each statement it rests so many times as long as that took, so that others have the database.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace(pub u32);
+
+impl Pace {
+    /// For whoever waits for the answer.
+    pub const AT_ONCE: Self = Self(0);
+    /// Longer than this nobody rests: a statement that took so long was not the check's fault.
+    const REST_MAX: Duration = Duration::from_secs(5);
+
+    async fn rest(self, began: Instant) {
+        if self.0 > 0 {
+            tokio::time::sleep(began.elapsed().saturating_mul(self.0).min(Self::REST_MAX)).await;
+        }
+    }
+}
+
+/// How a check reads.
+#[derive(Clone, Copy)]
+pub struct Look<'l> {
+    pub conn: Conn<'l>,
+    pub keys: &'l SealKeys,
+    pub pace: Pace,
+    /// Whether whatever is not sealed is a fault.
+    pub all_sealed: bool,
+    /// By the server's clock, which a sandbox moves.
+    pub now: DateTime<Utc>,
+}
+
+/// Checks the ledgers of a range of accounts. It sees each row at one instant, not all of them at the same: what is written
+/// meanwhile is looked at by the next check.
+pub async fn check(look: Look<'_>, range: Range) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    // Before the accounts: what is noted of them later is ahead of them.
+    let noted = standing::checkpoints(look.conn, range).await?;
+    accounts(look, range, &mut report).await?;
+    entries::check(look, range, noted, &mut report).await?;
+    seals::check(look, range, &mut report).await?;
+    posted::check(look, range, &mut report).await?;
+    books(look, range, &mut report).await?;
+    Ok(report)
+}
+
+/// Whether the balances are what was transferred.
+async fn books(look: Look<'_>, range: Range, report: &mut Report) -> Result<(), StoreError> {
+    let began = Instant::now();
+    let books = match ledger::books_of(look.conn, range.first, range.last).await {
+        Err(StoreError::Corrupt(message)) => {
+            let first = report.accounts.keys().next().copied().unwrap_or(range.first);
+            report.fault(first, "UNREADABLE", format!("the books cannot be added up: {message}"));
+            Vec::new()
+        }
+        books => books?,
+    };
+    for (_, balances, transferred) in books {
+        let difference = balances.checked_sub(transferred).unwrap_or(Decimal::MAX).abs();
+        report.imbalance = report.imbalance.checked_add(difference).unwrap_or(Decimal::MAX);
+    }
+    look.pace.rest(began).await;
+    Ok(())
+}
+
+/// The last of the next accounts after a number, at most so many; None: there are no more.
+pub async fn last_of_next(
+    mut conn: Conn<'_>,
+    after: AccountId,
+    most: i64,
+) -> Result<Option<AccountId>, StoreError> {
+    let statement =
+        Statement::<Nullable<BigInt>>::new("SELECT max(id) FROM (SELECT id FROM accounts WHERE id > ")
+            .bigint(after.0)
+            .sql(" ORDER BY id LIMIT ")
+            .bigint(most)
+            .sql(") a");
+    let last: Option<i64> = statement.get_result(&mut conn).await?;
+    Ok(last.map(AccountId))
+}
+
+/// Reads the accounts, and checks their seals.
+async fn accounts(look: Look<'_>, range: Range, report: &mut Report) -> Result<(), StoreError> {
+    let began = Instant::now();
+    let mut broken = false;
+    for account in read_accounts(look.conn, range, "").await? {
+        match account {
+            Ok((account, seal)) => {
+                seals::check_one(look, account.id, &account, seal.as_deref(), report);
+                report.accounts.insert(account.id, account);
+            }
+            Err(_) => broken = true,
+        }
+    }
+    if broken {
+        unreadable_accounts(look.conn, range, report).await?;
+    }
+    look.pace.rest(began).await;
+    Ok(())
+}
+
+type Read<T> = Result<(T, Option<Vec<u8>>), StoreError>;
+
+async fn read_accounts(
+    mut conn: Conn<'_>,
+    range: Range,
+    shell: &'static str,
+) -> Result<Vec<Read<Account>>, StoreError> {
+    let columns = select_list::<AccountRow>("t.");
+    let source = if shell.is_empty() { "accounts" } else { shell };
+    let statement = Statement::<(<AccountRow as Row>::Sql, Nullable<diesel::sql_types::Binary>)>::new(
+        format!("SELECT {columns}, t.seal FROM {source} t WHERE t.id"),
+    );
+    let statement = range.restrict(statement).sql(" ORDER BY t.id");
+    let rows = statement.load_stream::<(AccountRow, Option<Vec<u8>>)>(&mut conn).await?;
+    let read = rows.map(|row| {
+        let (row, seal) = row.map_err(StoreError::from)?;
+        Ok((row.into_domain()?, seal))
+    });
+    Ok(read.collect().await)
+}
+
+/// Accounts of which only those columns are read that every account has, as they are always readable: to name what is broken.
+const SHELL: &str = "(SELECT id, namespace, external_id, name, 'MAIN'::text AS kind, NULL::bigint AS parent_id, \
+    'ACTIVE'::text AS status, NULL::text AS suspension, 'USD'::text AS currency, 'UTC'::text AS time_zone, \
+    NULL::text AS manager_name, NULL::text AS manager_email, NULL::numeric AS credit_limit, 0::numeric AS balance, \
+    true AS overdrawn, false AS purchased, 0::bigint AS last_no, 0::bigint AS last_entry_seq, NULL::bytea AS last_entry_hash, \
+    NULL::timestamptz AS last_entry_at, NULL::timestamptz AS closed_until, NULL::timestamptz AS closed_at, \
+    NULL::timestamptz AS suspended_at, NULL::timestamptz AS suspension_held_until, 0::numeric AS on_demand_rate, \
+    NULL::integer AS burst_cycle, NULL::numeric AS burst_rate, false AS burst_warned, created_at, seal FROM accounts)";
+
+async fn unreadable_accounts(conn: Conn<'_>, range: Range, report: &mut Report) -> Result<(), StoreError> {
+    for (account, _) in read_accounts(conn, range, SHELL).await?.into_iter().flatten() {
+        if !report.accounts.contains_key(&account.id) {
+            report.fault(account.id, "UNREADABLE", format!("the account {} cannot be read", account.id));
+            report.accounts.insert(account.id, account);
+        }
+    }
+    Ok(())
+}
+
+/// Rows of `(account_id, text)`.
+type Told = (BigInt, Text);

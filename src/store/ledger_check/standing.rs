@@ -1,0 +1,193 @@
+//! How far the check of the whole ledger has come, what it has found, and where ledgers ended when it looked.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+
+use super::{Range, Report};
+use crate::domain::ids::AccountId;
+use crate::domain::ledger::Hash;
+use crate::domain::seal::{SealKeys, Sealed, Sealing};
+use crate::store::error::StoreError;
+use crate::store::statement::{Columns, Statement};
+use crate::store::{Conn, execute};
+
+/// Where an account's ledger ended when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub account: AccountId,
+    pub seq: i64,
+    pub hash: Hash,
+    pub noted_at: DateTime<Utc>,
+}
+
+impl Sealed for Checkpoint {
+    const KIND: &'static str = "checkpoint";
+
+    fn owner(&self) -> AccountId {
+        self.account
+    }
+
+    fn name(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn tell(&self, to: &mut Sealing) {
+        let Self { account, seq, hash, noted_at } = self;
+        to.integer(account.0);
+        to.integer(*seq);
+        to.bytes(hash);
+        to.instant(*noted_at);
+    }
+}
+
+/// The checkpoints of a range of accounts, with their seals.
+pub(super) async fn checkpoints(
+    mut conn: Conn<'_>,
+    range: Range,
+) -> Result<Vec<(Checkpoint, Vec<u8>)>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt, Binary, Timestamptz, Binary)>::new(
+        "SELECT account_id, seq, hash, noted_at, seal FROM ledger_checkpoints WHERE account_id",
+    );
+    type Noted = (i64, i64, Vec<u8>, DateTime<Utc>, Vec<u8>);
+    let found: Vec<Noted> = range.restrict(statement).load(&mut conn).await?;
+    let checkpoint = |(account, seq, hash, noted_at, seal): Noted| {
+        // A hash of another length is none that was sealed.
+        let hash = Hash::try_from(hash.as_slice()).unwrap_or_default();
+        (Checkpoint { account: AccountId(account), seq, hash, noted_at }, seal)
+    };
+    Ok(found.into_iter().map(checkpoint).collect())
+}
+
+/// Notes where the ledgers of accounts end with which nothing is wrong.
+pub async fn note_checkpoints(
+    conn: Conn<'_>,
+    report: &Report,
+    now: DateTime<Utc>,
+    keys: &SealKeys,
+) -> Result<(), StoreError> {
+    let sound =
+        report.accounts.values().filter(|account| account.head.seq > 0 && report.is_sound(account.id));
+    let checkpoint = |account: &crate::domain::account::Account| Checkpoint {
+        account: account.id,
+        seq: account.head.seq,
+        hash: account.head.hash,
+        noted_at: now,
+    };
+    let noted: Vec<Checkpoint> = sound.map(checkpoint).collect();
+    if noted.is_empty() {
+        return Ok(());
+    }
+    let statement = Columns::new()
+        .column::<BigInt, _>("account_id", noted.iter().map(|c| c.account.0))
+        .column::<BigInt, _>("seq", noted.iter().map(|c| c.seq))
+        .column::<Binary, _>("hash", noted.iter().map(|c| c.hash.to_vec()))
+        .column::<Timestamptz, _>("noted_at", noted.iter().map(|c| c.noted_at))
+        .column::<Binary, _>("seal", noted.iter().map(|c| keys.seal(c)))
+        .insert_into("ledger_checkpoints")
+        .sql(
+            " ON CONFLICT (account_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, noted_at = excluded.noted_at, \
+             seal = excluded.seal",
+        );
+    execute(conn, statement).await.map(drop)
+}
+
+/// How far the check by and by has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// All accounts up to this one were looked at in this round; zero between two rounds.
+    pub checked_to: AccountId,
+    pub round_began_at: Option<DateTime<Utc>>,
+    /// When the last whole round ended.
+    pub round_ended_at: Option<DateTime<Utc>>,
+    /// Since when whatever is not sealed is a fault.
+    pub all_sealed_at: Option<DateTime<Utc>>,
+}
+
+pub async fn progress(mut conn: Conn<'_>) -> Result<Progress, StoreError> {
+    let statement =
+        Statement::<(BigInt, Nullable<Timestamptz>, Nullable<Timestamptz>, Nullable<Timestamptz>)>::new(
+            "SELECT checked_to, round_began_at, round_ended_at, all_sealed_at FROM ledger_check_position",
+        );
+    type Row = (i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+    let found: Vec<Row> = statement.load(&mut conn).await?;
+    let progress = |(checked_to, round_began_at, round_ended_at, all_sealed_at): Row| Progress {
+        checked_to: AccountId(checked_to),
+        round_began_at,
+        round_ended_at,
+        all_sealed_at,
+    };
+    Ok(progress(found.into_iter().next().unwrap_or_default()))
+}
+
+/// Whether the last round has ended less than so many minutes ago, and no other has begun.
+pub async fn is_just_over(mut conn: Conn<'_>, minutes: i32) -> Result<bool, StoreError> {
+    let statement = Statement::<Bool>::new(
+        "SELECT checked_to = 0 AND coalesce(round_ended_at > clock_timestamp() - make_interval(mins => ",
+    )
+    .value::<Integer, _>(minutes)
+    .sql("), false) FROM ledger_check_position");
+    let found: Vec<bool> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// Notes that all accounts up to one were looked at; a round begins with the first.
+pub async fn note_progress(conn: Conn<'_>, checked_to: AccountId) -> Result<(), StoreError> {
+    let statement = Statement::new(
+        "UPDATE ledger_check_position SET round_began_at = CASE WHEN checked_to = 0 THEN clock_timestamp() \
+         ELSE round_began_at END, checked_to = ",
+    )
+    .bigint(checked_to.0);
+    execute(conn, statement).await.map(drop)
+}
+
+/// Notes that a round is over: by now all rows are sealed.
+pub async fn note_end_of_round(conn: Conn<'_>) -> Result<(), StoreError> {
+    let statement = Statement::new(
+        "UPDATE ledger_check_position SET checked_to = 0, round_ended_at = clock_timestamp(), \
+         all_sealed_at = coalesce(all_sealed_at, clock_timestamp())",
+    );
+    execute(conn, statement).await.map(drop)
+}
+
+/// Keeps what was found of the accounts of a range in the place of what was found before; says what of it is new.
+pub async fn note_faults(
+    mut conn: Conn<'_>,
+    range: Range,
+    report: &Report,
+) -> Result<Vec<(AccountId, String, String)>, StoreError> {
+    let found = || report.faults.iter();
+    let kinds = || found().map(|(_, fault)| fault.kind.to_owned()).collect::<Vec<String>>();
+    let messages = || found().map(|(_, fault)| fault.message.clone()).collect::<Vec<String>>();
+    let owners = || found().map(|(owner, _)| owner.0).collect::<Vec<i64>>();
+    let gone = range
+        .restrict(Statement::new("DELETE FROM ledger_faults WHERE account_id"))
+        .sql(" AND (account_id, kind, message) NOT IN (SELECT * FROM UNNEST(")
+        .value::<Array<BigInt>, _>(owners())
+        .sql(", ")
+        .value::<Array<Text>, _>(kinds())
+        .sql(", ")
+        .value::<Array<Text>, _>(messages())
+        .sql("))");
+    execute(conn, gone).await?;
+    if report.faults.is_empty() {
+        return Ok(Vec::new());
+    }
+    let new = Statement::<(BigInt, Text, Text)>::new(
+        "INSERT INTO ledger_faults (account_id, kind, message, found_at) SELECT DISTINCT u.a, u.k, u.m, clock_timestamp() \
+         FROM UNNEST(",
+    )
+    .value::<Array<BigInt>, _>(owners())
+    .sql(", ")
+    .value::<Array<Text>, _>(kinds())
+    .sql(", ")
+    .value::<Array<Text>, _>(messages())
+    .sql(") u (a, k, m) ON CONFLICT DO NOTHING RETURNING account_id, kind, message");
+    let new: Vec<(i64, String, String)> = new.load(&mut conn).await?;
+    Ok(new.into_iter().map(|(owner, kind, message)| (AccountId(owner), kind, message)).collect())
+}
+
+/// How many faults are known.
+pub async fn faults_count(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    Ok(Statement::<BigInt>::new("SELECT count(*) FROM ledger_faults").get_result(&mut conn).await?)
+}

@@ -1,0 +1,346 @@
+//! Rows that are sealed: how they are read with their seals, and how they are sealed. docs/adr/0026 has the reasons.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, try_join};
+
+use super::error::StoreError;
+use super::ledger_check::Range;
+use super::rows::{
+    AccountRow, AnswerRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow, RecordRow,
+    ReversalRow, Row, TransactionRow, select_list,
+};
+use super::statement::Statement;
+use super::{Conn, accounts, execute};
+use crate::domain::account::Account;
+use crate::domain::book::Gain;
+use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::seal::{BrokenSeal, SealKeys, Sealed};
+
+/// Rows that are read at a time.
+const PAGE: i64 = 2_000;
+/// Rows that are sealed at a time, while their account is held.
+const SEALED_AT_ONCE: i64 = 500;
+
+/// A table whose rows are sealed.
+pub(super) struct Table {
+    pub name: &'static str,
+    /// Its rows `t` as they are read, with their seal as `t.seal`, and where they stand.
+    source: &'static str,
+    place: &'static str,
+    owner: &'static str,
+    /// What tells the rows of an account apart, its type, and what comes before all.
+    key: &'static str,
+    key_type: &'static str,
+    pub least: &'static str,
+    /// Whether the key is an id that the account has counted.
+    pub is_counted: bool,
+}
+
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
+
+const fn owned(name: &'static str) -> Table {
+    let (owner, key, key_type) = ("account_id", "id", "uuid");
+    Table { name, source: name, place: "t.ctid", owner, key, key_type, least: NIL, is_counted: true }
+}
+
+const ACCOUNTS: Table =
+    Table { owner: "id", key: "id", key_type: "bigint", least: "0", is_counted: false, ..owned("accounts") };
+const ORDERS: Table = owned("orders");
+const BILLS: Table = owned("bills");
+const TRANSACTIONS: Table = owned("transactions");
+const PAYMENTS: Table = owned("payments");
+const PREPAYMENTS: Table = owned("prepayments");
+const RECORDS: Table = Table {
+    source: "(SELECT r.*, m.seal, m.ctid AS place FROM told_metered_records r JOIN metered_records m ON m.account_id = r.account_id AND m.id = r.id)",
+    place: "t.place",
+    ..owned("metered_records")
+};
+const KEYS: Table =
+    Table { key: "key", key_type: "text", least: "", is_counted: false, ..owned("idempotency_keys") };
+const REVERSALS: Table = Table {
+    key: "provider || ' ' || t.reference",
+    key_type: "text",
+    least: "",
+    is_counted: false,
+    ..owned("reversals")
+};
+const CLOSED_MONTHS: Table = Table {
+    key: "start_time",
+    key_type: "timestamptz",
+    least: "-infinity",
+    is_counted: false,
+    ..owned("closed_months")
+};
+
+/// An account, and the key of a row of it.
+pub(super) type Place = (i64, String);
+
+/// A row, where it stands, whose it is, and its seal.
+pub(super) type Found<T> = (T, String, AccountId, Option<Vec<u8>>);
+/// What was read; each row may be one that cannot be.
+pub(super) type Reading<'c, T> = BoxFuture<'c, Result<Vec<Result<Found<T>, StoreError>>, StoreError>>;
+
+/// A row of a table whose rows are sealed.
+pub(super) trait SealedRow: Row<Domain: Sealed> {
+    const TABLE: Table;
+
+    fn read(conn: Conn<'_>, statement: Statement) -> Reading<'_, Self::Domain>;
+}
+
+macro_rules! sealed_rows {
+    ($($row:ty = $table:expr;)*) => {$(
+        impl SealedRow for $row {
+            const TABLE: Table = $table;
+
+            fn read(mut conn: Conn<'_>, statement: Statement) -> Reading<'_, Self::Domain> {
+                async move {
+                    let statement = statement.returning::<(<$row as Row>::Sql, Text, BigInt, Nullable<Binary>)>();
+                    let rows = statement.load_stream::<($row, String, i64, Option<Vec<u8>>)>(&mut conn).await?;
+                    let read = rows.map(|row| {
+                        let (row, place, owner, seal) = row.map_err(StoreError::from)?;
+                        Ok((row.into_domain()?, place, AccountId(owner), seal))
+                    });
+                    Ok(read.collect().await)
+                }
+                .boxed()
+            }
+        }
+    )*};
+}
+sealed_rows! {
+    AccountRow = ACCOUNTS;
+    OrderRow = ORDERS;
+    BillRow = BILLS;
+    TransactionRow = TRANSACTIONS;
+    PaymentRow = PAYMENTS;
+    PrepaymentRow = PREPAYMENTS;
+    RecordRow = RECORDS;
+    AnswerRow = KEYS;
+    ReversalRow = REVERSALS;
+    ClosedMonthRow = CLOSED_MONTHS;
+}
+
+/// The places of the next rows of a range of accounts.
+pub(super) async fn places(
+    mut conn: Conn<'_>,
+    table: &Table,
+    range: Range,
+    after: &Place,
+) -> Result<Vec<Place>, StoreError> {
+    let Table { name, owner, key, .. } = table;
+    let select = format!("SELECT t.{owner}, (t.{key})::text FROM {name} t WHERE t.{owner}");
+    let statement = range.restrict(Statement::<(BigInt, Text)>::new(select)).sql(" AND ");
+    let statement =
+        beyond(statement, table, ">", after).sql(format!(" ORDER BY t.{owner}, t.{key} LIMIT ")).bigint(PAGE);
+    Ok(statement.load(&mut conn).await?)
+}
+
+fn beyond<ST>(statement: Statement<ST>, table: &Table, sign: &str, place: &Place) -> Statement<ST> {
+    let Table { owner, key, key_type, .. } = table;
+    statement
+        .sql(format!("(t.{owner}, t.{key}) {sign} ("))
+        .bigint(place.0)
+        .sql(", ")
+        .text(place.1.clone())
+        .sql(format!("::{key_type})"))
+}
+
+fn selecting<R: SealedRow>() -> Statement {
+    let Table { source, place, owner, .. } = R::TABLE;
+    let columns = select_list::<R>("t.");
+    Statement::new(format!("SELECT {columns}, {place}::text, t.{owner}, t.seal FROM {source} t WHERE "))
+}
+
+/// The rows after one place, up to another.
+pub(super) fn rows_between<R: SealedRow>(after: &Place, upto: &Place) -> Statement {
+    let statement = beyond(selecting::<R>(), &R::TABLE, ">", after).sql(" AND ");
+    beyond(statement, &R::TABLE, "<=", upto).sql(format!(
+        " ORDER BY t.{}, t.{}",
+        R::TABLE.owner,
+        R::TABLE.key
+    ))
+}
+
+/// Seals what the engine writes. A seal goes on only from a whole seal: what is changed of a row that somebody else had altered
+/// before stays marked as that, and what was not sealed is not.
+pub struct Sealer<'k> {
+    keys: &'k SealKeys,
+    /// By kind and name: rows whose seals are not whole, and what those become.
+    others: HashMap<Name, Option<Vec<u8>>>,
+}
+
+impl<'k> Sealer<'k> {
+    /// Of rows that are new.
+    pub fn of_new(keys: &'k SealKeys) -> Self {
+        Self { keys, others: HashMap::new() }
+    }
+
+    /// Of what a batch has gained, after a look at the seals of what it changes.
+    pub async fn of(
+        conn: Conn<'_>,
+        keys: &'k SealKeys,
+        accounts: AltSeals,
+        gain: &Gain,
+    ) -> Result<Self, StoreError> {
+        let ids = |ids: &mut dyn Iterator<Item = OwnedId>| -> Vec<Place> {
+            ids.map(|id| (id.account().0, id.uuid().to_string())).collect()
+        };
+        let reversals = gain.reversals.values().map(|held| (held.account().0, held.name()));
+        let reversals = reversals.map(|(owner, (provider, name))| (owner, format!("{provider} {name}")));
+        let months = gain.closed_months.keys().map(|(owner, start)| (owner.0, start.to_rfc3339()));
+        let looked = try_join!(
+            look::<OrderRow>(conn, keys, ids(&mut gain.changed_orders.iter().map(|row| row.id.0))),
+            look::<BillRow>(conn, keys, ids(&mut gain.changed_bills.iter().map(|row| row.id.0))),
+            look::<TransactionRow>(
+                conn,
+                keys,
+                ids(&mut gain.changed_transactions.iter().map(|row| row.id.0))
+            ),
+            look::<PaymentRow>(conn, keys, ids(&mut gain.payments.keys().map(|id| id.0))),
+            look::<PrepaymentRow>(conn, keys, ids(&mut gain.prepayments.keys().map(|id| id.0))),
+            look::<ReversalRow>(conn, keys, reversals.collect()),
+            look::<ClosedMonthRow>(conn, keys, months.collect()),
+        )?;
+        let (orders, bills, transactions, payments, prepayments, reversals, months) = looked;
+        let accounts =
+            accounts.into_iter().map(|(account, seal)| ((Account::KIND, account.to_string()), seal));
+        let others = accounts.chain(orders).chain(bills).chain(transactions).chain(payments);
+        Ok(Self { keys, others: others.chain(prepayments).chain(reversals).chain(months).collect() })
+    }
+
+    /// What a row is written with.
+    pub fn seal<T: Sealed>(&self, row: &T) -> Option<Vec<u8>> {
+        // Names are made only where there is something to look for.
+        let other = if self.others.is_empty() { None } else { self.others.get(&(T::KIND, row.name())) };
+        other.cloned().unwrap_or_else(|| Some(self.keys.seal(row)))
+    }
+
+    /// What hashes are made with.
+    pub fn keys(&self) -> &SealKeys {
+        self.keys
+    }
+}
+
+/// Looks at the seals of rows that are to be changed; answers those that are not whole.
+async fn look<R: SealedRow>(
+    conn: Conn<'_>,
+    keys: &SealKeys,
+    places: Vec<Place>,
+) -> Result<Vec<(Name, Option<Vec<u8>>)>, StoreError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut others = Vec::new();
+    for found in R::read(conn, rows_at::<R>(places)).await? {
+        let (row, _, _, seal) = found?;
+        let other = other_seal(keys, &row, seal.as_deref());
+        others.extend(other.map(|other| ((R::Domain::KIND, row.name()), other)));
+    }
+    Ok(others)
+}
+
+/// A row's kind, and what it is called.
+type Name = (&'static str, String);
+
+/// Accounts whose seals are not whole, and what those become.
+pub type AltSeals = Vec<(AccountId, Option<Vec<u8>>)>;
+
+/// What becomes of the seal of a row that is changed; None: it is whole, and the row is sealed anew.
+pub(super) fn other_seal<T: Sealed>(
+    keys: &SealKeys,
+    row: &T,
+    seal: Option<&[u8]>,
+) -> Option<Option<Vec<u8>>> {
+    match keys.check(row, seal) {
+        Ok(()) => None,
+        Err(BrokenSeal::None) => Some(None),
+        Err(broken) => {
+            metrics::counter!("abacus_broken_seals_total").increment(1);
+            tracing::error!(kind = T::KIND, name = row.name(), %broken, "a row that is changed was altered before");
+            Some(Some(SealKeys::broken()))
+        }
+    }
+}
+
+/// The rows at these places.
+fn rows_at<R: SealedRow>(places: Vec<Place>) -> Statement {
+    let Table { owner, key, key_type, .. } = R::TABLE;
+    let (owners, keys): (Vec<i64>, Vec<String>) = places.into_iter().unzip();
+    selecting::<R>()
+        .sql(format!("(t.{owner}, t.{key}) IN (SELECT u.owner, u.key::{key_type} FROM UNNEST("))
+        .value::<Array<BigInt>, _>(owners)
+        .sql(", ")
+        .value::<Array<Text>, _>(keys)
+        .sql(") u (owner, key))")
+}
+
+/// Seals the rows of an account that were written before there were seals; says how many there were.
+pub async fn seal_what_is_not(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    keys: &SealKeys,
+) -> Result<i64, StoreError> {
+    let mut sealed = seal_table::<OrderRow>(connection, account, keys).await?;
+    sealed = sealed.saturating_add(seal_table::<BillRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<TransactionRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<PaymentRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<PrepaymentRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<RecordRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<AnswerRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ReversalRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ClosedMonthRow>(connection, account, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<AccountRow>(connection, account, keys).await?);
+    Ok(sealed)
+}
+
+async fn seal_table<R: SealedRow>(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    keys: &SealKeys,
+) -> Result<i64, StoreError> {
+    let mut sealed: i64 = 0;
+    loop {
+        // Held, so that nothing is written of it meanwhile.
+        let page = connection
+            .transaction(async |connection| {
+                let conn: Conn<'_> = connection;
+                accounts::account_hold(conn, account).await?;
+                seal_page::<R>(conn, account, keys).await
+            })
+            .await?;
+        sealed = sealed.saturating_add(page);
+        if page < SEALED_AT_ONCE {
+            return Ok(sealed);
+        }
+    }
+}
+
+async fn seal_page<R: SealedRow>(
+    conn: Conn<'_>,
+    account: AccountId,
+    keys: &SealKeys,
+) -> Result<i64, StoreError> {
+    let Table { name, owner, .. } = R::TABLE;
+    let statement = selecting::<R>()
+        .sql(format!("t.{owner} = "))
+        .bigint(account.0)
+        .sql(" AND t.seal IS NULL LIMIT ")
+        .bigint(SEALED_AT_ONCE);
+    // What cannot be read is not sealed, and found by the check.
+    let rows = R::read(conn, statement).await?.into_iter().flatten();
+    let (places, seals): (Vec<String>, Vec<Vec<u8>>) =
+        rows.map(|(row, place, ..)| (place, keys.seal(&row))).unzip();
+    if places.is_empty() {
+        return Ok(0);
+    }
+    let statement = Statement::new(format!("UPDATE {name} t SET seal = u.seal FROM UNNEST("))
+        .value::<Array<Text>, _>(places)
+        .sql(", ")
+        .value::<Array<Binary>, _>(seals)
+        .sql(") u (place, seal) WHERE t.ctid = u.place::tid");
+    Ok(i64::try_from(execute(conn, statement).await?).unwrap_or(i64::MAX))
+}
