@@ -18,8 +18,6 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use abacus::store::database::Database;
-use abacus::store::migrations;
 use support::{Cluster, median, memory_high};
 
 /// The months that are billed, one after the other.
@@ -94,9 +92,7 @@ async fn main() {
     let accounts: usize =
         std::env::var("ABACUS_BENCH_ACCOUNTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let cluster = Cluster::start().await;
-    cluster.postgres.ensure_database("abacus").await.unwrap();
-    let url = cluster.postgres.url("abacus");
-    migrations::migrate(&Database::new(&url, 1).unwrap()).await.unwrap();
+    let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
     let with = |script: &str| script.replace("$ACCOUNTS", &accounts.to_string());
     client.batch_execute(&with(ACCOUNTS)).await.expect("accounts");

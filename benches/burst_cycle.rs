@@ -24,7 +24,6 @@ use abacus::jobs::burst::burst_pass;
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
 use abacus::payments::Providers;
 use abacus::store::database::Database;
-use abacus::store::migrations;
 use chrono::{DateTime, TimeDelta, Utc};
 use support::{Cluster, median, memory_high};
 
@@ -82,9 +81,7 @@ async fn main() {
     let accounts: i64 =
         std::env::var("ABACUS_BENCH_ACCOUNTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let cluster = Cluster::start().await;
-    cluster.postgres.ensure_database("abacus").await.unwrap();
-    let url = cluster.postgres.url("abacus");
-    migrations::migrate(&Database::new(&url, 1).unwrap()).await.unwrap();
+    let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
     let begin: DateTime<Utc> = BEGIN.parse().unwrap();
     let with = |script: &str| script.replace("$ACCOUNTS", &accounts.to_string()).replace("$BEGIN", BEGIN);

@@ -15,8 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use abacus::store::database::Database;
-use abacus::store::migrations;
 use support::{
     Cluster, HttpClient, ServerProcess, customer_token, find, load, median, rounds, scatter, seconds,
     token_key,
@@ -119,11 +117,8 @@ async fn by_hand(cluster: &Cluster) -> Duration {
 #[tokio::main]
 async fn main() {
     let cluster = Cluster::start().await;
-    for name in ["abacus", "pgbench"] {
-        cluster.postgres.ensure_database(name).await.unwrap();
-    }
-    let database = Database::new(&cluster.postgres.url("abacus"), 1).unwrap();
-    migrations::migrate(&database).await.unwrap();
+    cluster.postgres.ensure_database("pgbench").await.unwrap();
+    let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
     for statement in SEED.split_inclusive(';').filter(|text| !text.trim().is_empty()) {
         client.batch_execute(statement).await.expect("the seed is sown");
@@ -133,7 +128,7 @@ async fn main() {
     let tokens: Vec<String> =
         (0..ACCOUNTS).map(|i| customer_token(&key, &format!("bench-{}", FIRST_ACCOUNT + i))).collect();
     let tokens = Arc::new(tokens);
-    let server = ServerProcess::start(&cluster.postgres.url("abacus"), &[]).await;
+    let server = ServerProcess::start(&url, &[]).await;
 
     let time = seconds().to_string();
     let mut tpcb = Vec::new();

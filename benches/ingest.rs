@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 
 use abacus::clock::wall;
 use abacus::domain::viewer::Role;
-use abacus::store::database::Database;
-use abacus::store::migrations;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::SinkExt;
 use support::{Cluster, ServerProcess, find, median, rounds, scatter, seconds, token_key};
@@ -227,9 +225,7 @@ async fn main() {
     let many: i64 =
         std::env::var("ABACUS_BENCH_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000_000);
     let cluster = Cluster::start().await;
-    cluster.postgres.ensure_database("abacus").await.unwrap();
-    let url = cluster.postgres.url("abacus");
-    migrations::migrate(&Database::new(&url, 1).unwrap()).await.unwrap();
+    let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
     for statement in SEED.split_inclusive(";\n").filter(|text| !text.trim().is_empty()) {
         client.batch_execute(statement).await.expect("the seed is sown");

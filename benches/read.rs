@@ -13,8 +13,6 @@ mod support;
 
 use abacus::clock::wall;
 use abacus::domain::viewer::Role;
-use abacus::store::database::Database;
-use abacus::store::migrations;
 use support::{Cluster, HttpClient, ServerProcess, find, load, median, rounds, scatter, seconds, token_key};
 
 const ACCOUNTS: u64 = 10_000;
@@ -66,9 +64,7 @@ fn check(answer: &[u8]) {
 #[tokio::main]
 async fn main() {
     let cluster = Cluster::start().await;
-    cluster.postgres.ensure_database("abacus").await.unwrap();
-    let url = cluster.postgres.url("abacus");
-    migrations::migrate(&Database::new(&url, 1).unwrap()).await.unwrap();
+    let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
     for statement in SEED.split_inclusive(";\n").filter(|text| !text.trim().is_empty()) {
         client.batch_execute(statement).await.expect("the seed is sown");

@@ -15,8 +15,6 @@ use std::time::Instant;
 
 use abacus::clock::wall;
 use abacus::domain::viewer::Role;
-use abacus::store::database::Database;
-use abacus::store::migrations;
 use support::{Cluster, HttpClient, ServerProcess, find, median, rounds, token_key};
 
 /// Orders a minute apart; a few old ones have a name of their own, and a twelfth belongs to other accounts.
@@ -69,9 +67,7 @@ async fn measure(client: &mut HttpClient, token: &str, body: &str) -> (f64, usiz
 #[tokio::main]
 async fn main() {
     let cluster = Cluster::start().await;
-    cluster.postgres.ensure_database("abacus").await.unwrap();
-    let url = cluster.postgres.url("abacus");
-    migrations::migrate(&Database::new(&url, 1).unwrap()).await.unwrap();
+    let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
     for statement in SEED.split_inclusive(";\n").filter(|text| !text.trim().is_empty()) {
         client.batch_execute(statement).await.expect("the seed is sown");

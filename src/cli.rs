@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, Secret, ServeArgs,
-    TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
+    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, MigrateArgs, PaymentArgs, ProviderArgs,
+    Secret, ServeArgs, TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
 };
 use crate::demo;
 use crate::documents::{Logo, Provider};
@@ -32,7 +32,8 @@ use crate::server::{
     ConnectionLimits, JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month,
 };
 use crate::store::database::Database;
-use crate::store::migrations;
+use crate::store::error::StoreError;
+use crate::store::migrations::{Migrator, Pending};
 use crate::telemetry;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -48,7 +49,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Serve(args)) => serve(&cli.global, &args).await,
         Some(CliCommand::Jobs(args)) => jobs(&cli.global, &args).await,
         Some(CliCommand::Bill(args)) => bill(&cli.global, &args).await,
-        Some(CliCommand::Migrate) => migrate(&cli.global).await,
+        Some(CliCommand::Migrate(args)) => migrate(&cli.global, &args).await,
         Some(CliCommand::Token(args)) => token(&cli.global, &args),
         Some(CliCommand::Schema) => {
             print!("{}", sdl());
@@ -67,19 +68,22 @@ pub async fn run(cli: Cli) -> ExitCode {
 /// The database of a server: given, or private.
 struct Db {
     url: String,
+    /// For who owns its schema, if that is known.
+    owner_url: Option<String>,
     private: Option<PrivatePostgres>,
 }
 
 impl Db {
     async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
         if let Some(url) = global.database_url.as_ref().map(Secret::expose) {
-            return Ok(Self { url: url.to_owned(), private: None });
+            return Ok(Self { url: url.to_owned(), owner_url: owner_url(global), private: None });
         }
         let (data_dir, data_dir_is_default) = global.data_dir();
         let options = private_pg::Options { data_dir, data_dir_is_default, settings: Vec::new(), lock: true };
         let private = PrivatePostgres::start(options).await?;
         private.ensure_database(PRIVATE_DATABASE).await?;
-        Ok(Self { url: private.url(PRIVATE_DATABASE), private: Some(private) })
+        let (url, owner_url) = (private.url(PRIVATE_DATABASE), private.owner_url(PRIVATE_DATABASE));
+        Ok(Self { url, owner_url: Some(owner_url), private: Some(private) })
     }
 
     async fn close(&self) {
@@ -87,6 +91,10 @@ impl Db {
             private.stop().await;
         }
     }
+}
+
+fn owner_url(global: &GlobalArgs) -> Option<String> {
+    global.migrate_url.as_ref().map(|url| url.expose().to_owned())
 }
 
 async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
@@ -113,6 +121,8 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     };
     let db = Db::open(global).await?;
     let config = ServerConfig {
+        owner_url: db.owner_url.clone(),
+        lock_wait: global.migrate_lock_wait,
         sandbox,
         provider,
         public_url: args.public_url.clone(),
@@ -252,6 +262,8 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     };
     let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.to_owned(), Vec::new());
     let config = ServerConfig {
+        owner_url: owner_url(global),
+        lock_wait: global.migrate_lock_wait,
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
         deposits: deposits(&args.chain)?,
@@ -284,6 +296,8 @@ async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
     let db = Db::open(global).await?;
     let sandbox = args.sandbox || db.private.is_some();
     let config = ServerConfig {
+        owner_url: db.owner_url.clone(),
+        lock_wait: global.migrate_lock_wait,
         clock: clock(sandbox),
         sandbox,
         currencies,
@@ -402,19 +416,33 @@ fn print_welcome(server: &Server, private: &PrivatePostgres, secret: &[u8]) -> R
     Ok(())
 }
 
-async fn migrate(global: &GlobalArgs) -> Result<(), Failure> {
+async fn migrate(global: &GlobalArgs, args: &MigrateArgs) -> Result<(), Failure> {
     telemetry::start(false);
     let db = Db::open(global).await?;
-    let outcome = async { migrations::migrate(&Database::new(&db.url, 1)?).await }.await;
+    let outcome = async {
+        let server = Database::new(&db.url, 1)?;
+        let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
+        if args.plan { plan(&migrator).await } else { migrator.migrate().await }
+    }
+    .await;
     db.close().await;
-    let run = outcome?;
-    if run.is_empty() {
+    let lines = outcome?;
+    if lines.is_empty() {
         println!("the schema is current");
     }
-    for migration in run {
-        println!("{migration}");
+    for line in lines {
+        println!("{line}");
     }
     Ok(())
+}
+
+/// A line for each migration that has not run yet.
+async fn plan(migrator: &Migrator) -> Result<Vec<String>, StoreError> {
+    let told = |pending: Pending| match pending.locks() {
+        Some(locks) => format!("{} locks {locks}", pending.name),
+        None => format!("{} does not say what it locks: see migrations/{0}/up.sql", pending.name),
+    };
+    Ok(migrator.pending().await?.into_iter().map(told).collect())
 }
 
 fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {

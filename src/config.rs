@@ -70,6 +70,11 @@ pub struct GlobalArgs {
     /// The PostgreSQL to use; without it a private one is started in the data directory
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
+    #[arg(long, global = true, env = "ABACUS_MIGRATE_URL", hide = true, hide_env_values = true)]
+    pub migrate_url: Option<Secret>,
+    /// How long a migration waits for what others hold in the database, before the command gives up: 30s, 5m
+    #[arg(long, global = true, env = "ABACUS_MIGRATE_LOCK_WAIT", default_value = "2m", value_parser = lock_wait)]
+    pub migrate_lock_wait: Duration,
     #[arg(long, global = true, env = "ABACUS_JWT_SECRET", hide = true, hide_env_values = true)]
     pub jwt_secret: Option<Secret>,
     #[arg(long, global = true, env = "ABACUS_LEDGER_KEYS", hide = true, hide_env_values = true)]
@@ -95,7 +100,7 @@ pub enum CliCommand {
     /// Close a month that is over for all accounts, show the progress, and end; beside servers that do the same
     Bill(BillArgs),
     /// Bring the database's schema up to date
-    Migrate,
+    Migrate(MigrateArgs),
     /// Print a token; it needs no database
     Token(TokenArgs),
     /// Print the GraphQL schema; it needs no database
@@ -274,6 +279,14 @@ pub struct JobsArgs {
     pub log_json: bool,
 }
 
+/// How the schema is brought up to date.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArgs {
+    /// Print what there is to do, and what each migration locks, and do nothing
+    #[arg(long)]
+    pub plan: bool,
+}
+
 /// Which month is closed.
 #[derive(Debug, Clone, Args)]
 pub struct BillArgs {
@@ -310,6 +323,12 @@ fn invoice_delay(text: &str) -> Result<Duration, String> {
     let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let (least, most) = INVOICE_DELAYS;
     if (least..=most).contains(&delay) { Ok(delay) } else { Err("1m to 31d is expected".to_owned()) }
+}
+
+fn lock_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    if allowed.contains(&wait) { Ok(wait) } else { Err("1s to 24h is expected".to_owned()) }
 }
 
 fn client_idle(text: &str) -> Result<Duration, String> {

@@ -12,6 +12,8 @@ use abacus::clock::wall;
 use abacus::domain::viewer::Role;
 use abacus::http::token::TokenKey;
 use abacus::private_pg::{Options, PrivatePostgres};
+use abacus::store::database::Database;
+use abacus::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -66,9 +68,19 @@ impl Cluster {
         std::fs::remove_dir_all(&self.dir).expect("the cluster's directory is removed");
     }
 
+    /// A migrated database; its address is the server's, as in production a role that owns nothing.
+    pub async fn database(&self, name: &str) -> String {
+        self.postgres.ensure_database(name).await.expect("a database");
+        let url = self.postgres.url(name);
+        let server = Database::new(&url, 1).expect("an address");
+        let migrator = Migrator::new(&server, Some(&self.postgres.owner_url(name)), LOCK_WAIT_DEFAULT);
+        migrator.expect("the owner's address").migrate().await.expect("it is migrated");
+        url
+    }
+
     pub async fn client(&self, database: &str) -> tokio_postgres::Client {
         let (client, connection) =
-            tokio_postgres::connect(&self.postgres.url(database), tokio_postgres::NoTls)
+            tokio_postgres::connect(&self.postgres.superuser_url(database), tokio_postgres::NoTls)
                 .await
                 .expect("a connection");
         tokio::spawn(connection);
@@ -79,7 +91,7 @@ impl Cluster {
     pub async fn pgbench(&self, database: &str, arguments: &[&str]) -> f64 {
         let mut command = tokio::process::Command::new(self.postgres.bin_dir().join("pgbench"));
         // pgbench takes no URL for its database before version 16.
-        let url = self.postgres.url(database);
+        let url = self.postgres.superuser_url(database);
         let host = url
             .split('@')
             .nth(1)

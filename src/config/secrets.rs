@@ -12,6 +12,7 @@ use super::{Cli, CliCommand, PaymentArgs};
 /// What is said of them in the help.
 pub(super) const HELP: &str = "Secrets are given in the environment, each itself or as a file that holds it:
   DATABASE_URL, DATABASE_URL_FILE                  the PostgreSQL to use; without it a private one is started
+  ABACUS_MIGRATE_URL, ABACUS_MIGRATE_URL_FILE      the same for the role that owns the schema; without it the server's own role does
   ABACUS_JWT_SECRET, ABACUS_JWT_SECRET_FILE        signs and checks tokens (HS256), at least 32 bytes; a sandbox makes its own
   ABACUS_LEDGER_KEYS, ABACUS_LEDGER_KEYS_FILE      seals what is posted: VERSION:SECRET, with commas between several; the highest
                                                    version seals. Without it the ledger is sealed with what everybody knows
@@ -19,8 +20,9 @@ pub(super) const HELP: &str = "Secrets are given in the environment, each itself
   ABACUS_STRIPE_WEBHOOK_SECRETS, …_FILE            of Stripe's endpoint /webhooks/stripe, whsec_…, with commas between several";
 
 /// The options that are for the environment alone, with their variables.
-const OPTIONS: [(&str, &str); 4] = [
+const OPTIONS: [(&str, &str); 5] = [
     ("--ledger-keys", "ABACUS_LEDGER_KEYS"),
+    ("--migrate-url", "ABACUS_MIGRATE_URL"),
     ("--jwt-secret", "ABACUS_JWT_SECRET"),
     ("--stripe-key", "ABACUS_STRIPE_KEY"),
     ("--stripe-webhook-secret", "ABACUS_STRIPE_WEBHOOK_SECRETS"),
@@ -87,6 +89,10 @@ pub(super) fn read_files(cli: &mut Cli, variable: &impl Fn(&str) -> Option<OsStr
     if !matches!(cli.command, Some(CliCommand::Schema | CliCommand::Token(_))) {
         read_file("DATABASE_URL", &mut global.database_url, variable)?;
         read_file("ABACUS_LEDGER_KEYS", &mut global.ledger_keys, variable)?;
+        read_file("ABACUS_MIGRATE_URL", &mut global.migrate_url, variable)?;
+        if global.migrate_url.is_some() && global.database_url.is_none() {
+            return Err("ABACUS_MIGRATE_URL needs a DATABASE_URL, whose role is given its rights".to_owned());
+        }
     }
     if matches!(cli.command, None | Some(CliCommand::Serve(_) | CliCommand::Token(_))) {
         read_file("ABACUS_JWT_SECRET", &mut global.jwt_secret, variable)?;

@@ -17,7 +17,7 @@ use super::binaries::{self, Binaries};
 use super::error::{PrivatePgError, io_error};
 use super::log::Log;
 use super::postmaster::{Postmaster, Running, find_running};
-use super::{initdb, socket};
+use super::{initdb, roles, socket};
 
 /// How long a new postmaster may give no answer at all.
 const START_SILENCE: Duration = Duration::from_mins(1);
@@ -270,7 +270,7 @@ impl Cluster {
         config
             .host_path(&self.socket_dir)
             .port(socket::PORT)
-            .user("postgres")
+            .user(roles::SUPERUSER)
             .dbname(database)
             .application_name("abacus");
         let (client, connection) = config.connect(NoTls).await?;

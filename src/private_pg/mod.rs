@@ -14,6 +14,7 @@ mod error;
 mod initdb;
 mod log;
 mod postmaster;
+mod roles;
 mod socket;
 mod supervisor;
 
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use cluster::Cluster;
@@ -110,19 +112,35 @@ impl PrivatePostgres {
         *task = None;
     }
 
-    /// The URL of a database in the cluster.
+    /// The URL of a database in the cluster, for the role that serves from it: it owns nothing.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
+        self.url_of(roles::SERVER, database)
+    }
+
+    /// The same for the role that owns the database, and migrates it.
+    #[must_use]
+    pub fn owner_url(&self, database: &str) -> String {
+        self.url_of(roles::OWNER, database)
+    }
+
+    /// The same for the superuser, for people.
+    #[must_use]
+    pub fn superuser_url(&self, database: &str) -> String {
+        self.url_of(roles::SUPERUSER, database)
+    }
+
+    fn url_of(&self, role: &str, database: &str) -> String {
         let host = percent_encode(self.cluster.socket_dir.as_os_str());
         let database = percent_encode(OsStr::new(database));
-        format!("postgres://postgres@{host}/{database}")
+        format!("postgres://{role}@{host}/{database}")
     }
 
     /// A shell command that opens a database in `psql`.
     #[must_use]
     pub fn psql_command(&self, database: &str) -> String {
         let program = self.cluster.psql();
-        format!("'{}' '{}'", shell_quoted(&program), self.url(database))
+        format!("'{}' '{}'", shell_quoted(&program), self.superuser_url(database))
     }
 
     /// The folder of the PostgreSQL programs in use.
@@ -150,7 +168,8 @@ impl PrivatePostgres {
         self.pid.get()
     }
 
-    /// Creates a database if it is not there yet.
+    /// Creates a database if it is not there yet, and the roles that own and serve it. One that an earlier version made is
+    /// handed over to its owner.
     ///
     /// # Errors
     ///
@@ -166,16 +185,22 @@ impl PrivatePostgres {
 
     async fn create_if_absent(&self, name: &str) -> Result<(), tokio_postgres::Error> {
         let client = self.cluster.connect("postgres").await?;
-        let exists = "SELECT 1 FROM pg_database WHERE datname = $1";
-        if client.query_opt(exists, &[&name]).await?.is_some() {
-            return Ok(());
-        }
-        // Nobody can be connected to template0, which would keep it from being copied.
-        let create = format!("CREATE DATABASE \"{name}\" TEMPLATE template0");
-        match client.batch_execute(&create).await {
-            Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
-            outcome => outcome,
-        }
+        roles::make(&client).await?;
+        create(&client, name).await?;
+        roles::hand_over(&self.cluster.connect(name).await?, name).await
+    }
+}
+
+async fn create(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    let exists = "SELECT 1 FROM pg_database WHERE datname = $1";
+    if client.query_opt(exists, &[&name]).await?.is_some() {
+        return Ok(());
+    }
+    // Nobody can be connected to template0, which would keep it from being copied.
+    let create = format!("CREATE DATABASE \"{name}\" TEMPLATE template0");
+    match client.batch_execute(&create).await {
+        Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -7,6 +7,7 @@ mod month_billing;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use chrono::TimeDelta;
@@ -34,8 +35,9 @@ use crate::payments::{
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::installation::{self, InstallationKind, OtherInstallation};
-use crate::store::migrations;
+use crate::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use crate::store::repository::Store;
+use crate::store::rights;
 use crate::store::turns::Turns;
 pub use connections::ConnectionLimits;
 use connections::Connections;
@@ -59,6 +61,10 @@ pub struct ServerConfig {
     pub database_url: String,
     /// What the ledger is sealed with.
     pub ledger_keys: SealKeys,
+    /// For the role that owns the schema and migrates it; None: the server's own does.
+    pub owner_url: Option<String>,
+    /// How long a migration waits for what others hold.
+    pub lock_wait: Duration,
     pub connections_max: u32,
     /// The clients that may be connected.
     pub clients: ConnectionLimits,
@@ -96,6 +102,8 @@ impl ServerConfig {
             listen,
             database_url,
             ledger_keys: SealKeys::of_sandbox(),
+            owner_url: None,
+            lock_wait: LOCK_WAIT_DEFAULT,
             connections_max: 10,
             clients: ConnectionLimits::default(),
             engine: EngineConfig::default(),
@@ -248,9 +256,11 @@ async fn foundation(
 ) -> Result<(Database, JobContext), StartError> {
     let database = Database::new(&config.database_url, config.connections_max)?;
     let database = database.sealed_with(Arc::new(config.ledger_keys.clone()));
-    for migration in migrations::migrate(&database).await? {
-        tracing::info!(%migration, "migrated");
+    let migrator = Migrator::new(&database, config.owner_url.as_deref(), config.lock_wait)?;
+    for migration in migrator.migrate().await? {
+        tracing::info!(migration, "migrated");
     }
+    advise_least_rights(&database).await?;
     require_english(&database).await?;
     let (clock, providers) = (config.clock.clone(), providers(config)?);
     let own = database.beside(job_connections);
@@ -270,6 +280,18 @@ async fn claim(database: &Database, config: &ServerConfig, notes: bool) -> Resul
     let connection = database.connection().await?;
     installation::claim(&connection, kind, &config.currencies, notes).await??;
     Ok(installation::claim_keys(&connection, database.keys(), notes).await??)
+}
+
+/// Says so where the server could switch off what holds its tables.
+async fn advise_least_rights(database: &Database) -> Result<(), StoreError> {
+    if let Some(role) = rights::role_that_owns(database).await? {
+        tracing::warn!(
+            role,
+            "this server's role owns its tables, so it could change what is final. Give DATABASE_URL a role that owns nothing, and \
+             the owner's address in ABACUS_MIGRATE_URL, which grants it what it needs (README.md, Roles)"
+        );
+    }
+    Ok(())
 }
 
 /// Says so where PostgreSQL's errors cannot be told apart.

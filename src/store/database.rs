@@ -78,6 +78,8 @@ pub struct Database {
 
 /// Connections for writing beside the engine, which is seldom done.
 const WRITERS: u32 = 2;
+/// Whoever migrates has one, beside those that it opens for itself.
+const OWNERS: u32 = 1;
 /// So long a pool counts as starved after someone waited in vain for one of its connections.
 const STARVED: Duration = Duration::from_secs(10);
 
@@ -86,7 +88,13 @@ impl Database {
     /// unless it is said with what.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         let keys = Arc::new(SealKeys::of_sandbox());
-        Ok(Self::with(session_config(url)?, Arc::default(), keys, connections_max))
+        Ok(Self::with(session_config(url, "DATABASE_URL")?, Arc::default(), keys, connections_max))
+    }
+
+    /// The same database for who owns its schema, and migrates it.
+    pub fn of_owner(url: &str) -> Result<Self, StoreError> {
+        let keys = Arc::new(SealKeys::of_sandbox());
+        Ok(Self::with(session_config(url, "ABACUS_MIGRATE_URL")?, Arc::default(), keys, OWNERS))
     }
 
     fn with(config: Config, seen: Arc<Seen>, keys: Arc<SealKeys>, connections_max: u32) -> Self {
@@ -257,11 +265,11 @@ async fn establish(config: Config, seen: Arc<Seen>) -> ConnectionResult<AsyncPgC
 }
 
 /// Where to connect to, with the name and the limits of every connection.
-fn session_config(url: &str) -> Result<Config, StoreError> {
+fn session_config(url: &str, setting: &str) -> Result<Config, StoreError> {
     // The parser's own words may repeat a part of the password.
     let malformed = |_| {
         let expected = "an address such as postgres://user:password@host:5432/database is expected";
-        StoreError::Internal(format!("DATABASE_URL: {expected}"))
+        StoreError::Internal(format!("{setting}: {expected}"))
     };
     let mut config = Config::from_str(url).map_err(malformed)?;
     let mut options: Vec<String> = config.get_options().map(str::to_owned).into_iter().collect();

@@ -36,6 +36,11 @@ impl StoreError {
         Self::Unavailable("the database did not answer in time".to_owned())
     }
 
+    /// What PostgreSQL said, where nothing but its words is left.
+    pub fn of_message(message: String) -> Self {
+        of_words(None, message)
+    }
+
     /// Whether the fault is the machinery's, whatever was asked: the same may succeed once that is mended.
     pub fn is_of_the_machinery(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Broken(_) | Self::WrongClock(_))

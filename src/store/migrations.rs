@@ -1,47 +1,183 @@
-//! The database's own schema: brought up to date, and checked.
+//! The database's own schema: brought up to date by who owns it, and checked.
+
+mod in_the_way;
+mod plan;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
-use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_async::RunQueryDsl;
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use super::Conn;
 use super::database::Database;
 use super::error::StoreError;
 use super::statement::Statement;
+use super::{Conn, rights};
+use session::Session;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-/// Servers that start together migrate one after the other. A migration may take its time.
-const PREPARE: &str =
-    "SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(4702394921427289928)";
+/// How long others' locks are waited for, unless something else is said.
+pub const LOCK_WAIT_DEFAULT: Duration = Duration::from_secs(120);
 
 fn failed(error: impl std::fmt::Display) -> StoreError {
     StoreError::Internal(format!("migrating the database: {error}"))
 }
 
-/// Runs the migrations that have not run yet, and answers their versions.
-pub async fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
-    let mut connection = database.dedicated_connection().await?;
-    connection.batch_execute(PREPARE).await?;
-    tokio::task::spawn_blocking(move || {
-        let mut harness = AsyncMigrationHarness::new(connection);
-        let run = harness.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-        Ok(run.iter().map(ToString::to_string).collect())
-    })
-    .await
-    .map_err(failed)?
+/// A migration that has not run yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// As its folder is called.
+    pub name: String,
+    version: String,
+    in_transaction: bool,
 }
 
-fn versions() -> Result<Vec<String>, StoreError> {
-    let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(failed)?;
-    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
+impl Pending {
+    fn of(migration: &dyn Migration<Pg>) -> Self {
+        Self {
+            name: migration.name().to_string(),
+            version: migration.name().version().to_string(),
+            in_transaction: migration.metadata().run_in_transaction(),
+        }
+    }
+
+    /// What it locks, as it says itself; the oldest do not.
+    pub fn locks(&self) -> Option<&'static str> {
+        plan::locks_of(&self.name)
+    }
+}
+
+/// Brings the schema up to date.
+pub struct Migrator {
+    server: Database,
+    /// Who owns the schema, where that is not the server's own role.
+    owner: Option<Database>,
+    lock_wait: Duration,
+}
+
+impl Migrator {
+    /// The server's own role migrates, unless an `owner` does; others' locks are waited for so long.
+    pub fn new(server: &Database, owner_url: Option<&str>, lock_wait: Duration) -> Result<Self, StoreError> {
+        let owner = owner_url.map(Database::of_owner).transpose()?;
+        Ok(Self { server: server.clone(), owner, lock_wait })
+    }
+
+    /// Who may change the schema.
+    pub fn owner(&self) -> &Database {
+        self.owner.as_ref().unwrap_or(&self.server)
+    }
+
+    /// The migrations that have not run yet.
+    pub async fn pending(&self) -> Result<Vec<Pending>, StoreError> {
+        pending(&self.owner().dedicated_connection().await?, &MIGRATIONS).await
+    }
+
+    /// Runs them, and answers their names; the server's role has the rights that this version needs then (rights.rs).
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.migrate_from(MIGRATIONS).await
+    }
+
+    /// The same with the migrations of another version.
+    pub async fn migrate_from<S>(&self, source: S) -> Result<Vec<String>, StoreError>
+    where
+        S: MigrationSource<Pg> + Send + Sync + 'static,
+    {
+        let connection = self.owner().dedicated_connection().await?;
+        let role = self.served_by().await?;
+        // Who has nothing to do waits for nobody; and a role that owns nothing starts on what another has brought up to date.
+        if pending(&connection, &source).await?.is_empty()
+            && is_served(&connection, &source, role.as_deref()).await?
+        {
+            return Ok(Vec::new());
+        }
+        require_creator(&connection).await?;
+        let mut session = Session::open(self.owner(), connection, self.lock_wait).await?;
+        let source = Arc::new(source);
+        let mut run = Vec::new();
+        // Another may have run some meanwhile.
+        for migration in pending(session.conn(), &*source).await? {
+            session = session.run(&source, &migration).await?;
+            run.push(migration.name);
+        }
+        if let Some(role) = role
+            && is_newest(session.conn(), &*source).await?
+        {
+            rights::see_to(session.connection(), &role).await?;
+        }
+        Ok(run)
+    }
+
+    /// The server's role, if it is another than the owner's.
+    async fn served_by(&self) -> Result<Option<String>, StoreError> {
+        let Some(owner) = &self.owner else { return Ok(None) };
+        let role = rights::role_of(&self.server).await?;
+        Ok((role != rights::role_of(owner).await?).then_some(role))
+    }
+}
+
+/// Those of a source that have not run yet, in their order.
+async fn pending<S: MigrationSource<Pg>>(conn: Conn<'_>, source: &S) -> Result<Vec<Pending>, StoreError> {
+    let mut all = migrations_of(source)?;
+    let run = versions_run(conn).await?;
+    all.retain(|migration| !run.contains(&migration.version));
+    all.sort_by(|a, b| a.version.cmp(&b.version));
+    Ok(all)
+}
+
+fn migrations_of<S: MigrationSource<Pg>>(source: &S) -> Result<Vec<Pending>, StoreError> {
+    let migrations: Vec<Box<dyn Migration<Pg>>> = source.migrations().map_err(failed)?;
+    Ok(migrations.iter().map(|migration| Pending::of(migration.as_ref())).collect())
+}
+
+async fn versions_run(mut conn: Conn<'_>) -> Result<Vec<String>, StoreError> {
+    let there = Statement::<Bool>::new("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL");
+    if !there.get_result::<bool>(&mut conn).await? {
+        return Ok(Vec::new());
+    }
+    Ok(Statement::<Text>::new("SELECT version::text FROM __diesel_schema_migrations").load(&mut conn).await?)
+}
+
+/// Whether the server's role has its rights, if it is another than the owner's and they are for this version to judge.
+async fn is_served<S: MigrationSource<Pg>>(
+    conn: Conn<'_>,
+    source: &S,
+    role: Option<&str>,
+) -> Result<bool, StoreError> {
+    let Some(role) = role else { return Ok(true) };
+    Ok(!is_newest(conn, source).await? || rights::are_as_wanted(conn, role).await?)
+}
+
+/// Whether no later version has migrated the database: what rights that has given is not this one's to judge.
+async fn is_newest<S: MigrationSource<Pg>>(conn: Conn<'_>, source: &S) -> Result<bool, StoreError> {
+    let known = migrations_of(source)?;
+    let run = versions_run(conn).await?;
+    Ok(run.iter().all(|version| known.iter().any(|migration| migration.version == *version)))
+}
+
+/// Who may make nothing in the schema is told what to do about it.
+async fn require_creator(mut conn: Conn<'_>) -> Result<(), StoreError> {
+    let asked = Statement::<(Text, Bool)>::new(
+        "SELECT current_user::text, coalesce(has_schema_privilege(current_schema()::text, 'CREATE'), false)",
+    );
+    let (role, may_create): (String, bool) = asked.get_result(&mut conn).await?;
+    if may_create {
+        return Ok(());
+    }
+    Err(StoreError::Broken(format!(
+        "its schema is not current, and the role \"{role}\" may not change it: run `abacus migrate` with the owner's address in \
+         ABACUS_MIGRATE_URL"
+    )))
 }
 
 /// Whether every migration of this server has run, and the database can be written.
 pub async fn is_ready(mut conn: Conn<'_>) -> Result<bool, StoreError> {
-    let versions = versions()?;
+    let versions: Vec<String> =
+        migrations_of(&MIGRATIONS)?.into_iter().map(|migration| migration.version).collect();
     let expected = versions.len();
     let statement = Statement::<(BigInt, Bool)>::new(
         "SELECT count(*), current_setting('transaction_read_only')::bool FROM __diesel_schema_migrations \

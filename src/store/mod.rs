@@ -43,6 +43,7 @@ pub mod reconciliations;
 pub mod records;
 pub mod repository;
 pub mod reversals;
+pub mod rights;
 mod rows;
 mod schema;
 pub mod seals;

@@ -198,15 +198,7 @@ async fn a_chain_that_is_set_in_part_or_wrongly_is_refused_in_one_line() {
 
 #[tokio::test]
 async fn migrations_are_printed_as_they_run_and_then_the_schema_is_current() {
-    let filled = cluster::database().await;
-    let (server, name) = filled.rsplit_once('/').unwrap();
-    let empty = format!("{name}_empty");
-    connect(&filled)
-        .await
-        .batch_execute(&format!("CREATE DATABASE {empty} TEMPLATE template0"))
-        .await
-        .unwrap();
-    let url = format!("{server}/{empty}");
+    let url = cluster::owner_url(&cluster::empty_database().await);
     let migrate = || {
         let mut command = command(&["migrate"]);
         command.env("DATABASE_URL", &url);
@@ -234,15 +226,7 @@ async fn migrations_are_printed_as_they_run_and_then_the_schema_is_current() {
 
 #[tokio::test]
 async fn two_that_migrate_at_once_run_each_migration_once() {
-    let filled = cluster::database().await;
-    let (server, name) = filled.rsplit_once('/').unwrap();
-    let empty = format!("{name}_empty");
-    connect(&filled)
-        .await
-        .batch_execute(&format!("CREATE DATABASE {empty} TEMPLATE template0"))
-        .await
-        .unwrap();
-    let url = format!("{server}/{empty}");
+    let url = cluster::owner_url(&cluster::empty_database().await);
     let migrate = async || success(command(&["migrate"]).env("DATABASE_URL", &url)).await;
     let (first, second) = tokio::join!(migrate(), migrate());
     let current = "the schema is current\n";

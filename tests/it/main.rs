@@ -29,6 +29,7 @@ mod idc_api;
 mod invoices;
 mod jobs;
 mod lanes;
+mod least_rights;
 mod licenses;
 mod load;
 mod monthly_bills;

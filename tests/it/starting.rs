@@ -67,6 +67,7 @@ async fn a_variable_that_is_malformed_is_named() {
         ("ABACUS_USAGE_LATE_DAYS", "x"),
         ("ABACUS_UNBOUND_REFUND_DAYS", "0"),
         ("ABACUS_INVOICE_DELAY", "1s"),
+        ("ABACUS_MIGRATE_LOCK_WAIT", "0s"),
         ("ABACUS_PUBLIC_URL", "ftp://host"),
         ("ABACUS_CHAIN_ID", "one"),
         ("ABACUS_CONFIRMATIONS", "0"),
@@ -112,7 +113,7 @@ async fn a_secret_is_given_in_the_environment_or_in_a_file_and_never_as_an_optio
     let said =
         failure(command(&["token", "--role", "operator"]).env("ABACUS_JWT_SECRET_FILE", "/no/such")).await;
     assert!(said.contains("ABACUS_JWT_SECRET_FILE: /no/such cannot be read"), "{said}");
-    for option in ["--jwt-secret", "--stripe-key", "--stripe-webhook-secret"] {
+    for option in ["--jwt-secret", "--migrate-url", "--stripe-key", "--stripe-webhook-secret"] {
         let said = failure(&mut command(&["serve", option, SECRET])).await;
         assert!(said.contains("is no option") && !said.contains(SECRET), "{said}");
     }
@@ -282,7 +283,7 @@ async fn messages_that_are_not_english_are_told_of_at_the_start() {
     proxy.speak_german();
     let (status, _, said) = outcome(&mut bill()).await;
     assert!(status.success(), "{said}");
-    assert!(said.contains("ALTER ROLE postgres SET lc_messages = 'C'"), "{said}");
+    assert!(said.contains("ALTER ROLE abacus SET lc_messages = 'C'"), "{said}");
 }
 
 /// The one line that a server, or the jobs, says that does not start on a database.

@@ -1,5 +1,5 @@
 //! One private PostgreSQL for all tests of a run; every test gets a database of its own, copied from a template that
-//! was migrated once.
+//! was migrated once. Servers get the address of the role that owns nothing; tests look, and tamper, as the superuser.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use abacus::private_pg::{Options, PrivatePostgres};
 use abacus::store::database::Database;
-use abacus::store::migrations;
+use abacus::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use tokio::sync::Mutex;
 
 const TEMPLATE: &str = "template_abacus";
@@ -45,7 +45,8 @@ async fn start() -> Cluster {
     stop_with_this_process(&postgres, &dir);
     postgres.ensure_database(TEMPLATE).await.expect("the template database");
     let database = Database::new(&postgres.url(TEMPLATE), 1).expect("the template's address");
-    migrations::migrate(&database).await.expect("the template is migrated");
+    let migrator = Migrator::new(&database, Some(&postgres.owner_url(TEMPLATE)), LOCK_WAIT_DEFAULT);
+    migrator.expect("the owner's address").migrate().await.expect("the template is migrated");
     Cluster { postgres, copying: Mutex::new(()) }
 }
 
@@ -66,19 +67,61 @@ fn stop_with_this_process(postgres: &PrivatePostgres, dir: &std::path::Path) {
     std::mem::forget(waiting);
 }
 
-/// Makes a migrated database of one's own and answers where it is.
+/// Makes a migrated database of one's own and answers where it is, for the server.
 pub async fn database() -> String {
+    copy_of(TEMPLATE).await
+}
+
+/// The same with nothing in it.
+pub async fn empty_database() -> String {
+    copy_of("template0").await
+}
+
+/// A copy of a database as it is now. Whoever is connected to it is hung up on.
+pub async fn backup(url: &str) -> String {
+    let (_, name) = url.rsplit_once('/').expect("an address with a database");
+    let others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
+    connect(&cluster().postgres.url("postgres")).await.execute(others, &[&name]).await.expect("they end");
+    copy_of(name).await
+}
+
+async fn copy_of(template: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let cluster = cluster();
     let _copying = cluster.copying.lock().await;
     let admin = connect(&cluster.postgres.url("postgres")).await;
-    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await.expect("a database");
+    for statement in [
+        format!("CREATE DATABASE {name} TEMPLATE {template} OWNER abacus_owner"),
+        format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC"),
+    ] {
+        admin.batch_execute(&statement).await.expect("a database");
+    }
     cluster.postgres.url(&name)
 }
 
-/// A connection of the test's own, past the server.
+/// The address of the same database for the role that owns it.
+pub fn owner_url(url: &str) -> String {
+    url_of("abacus_owner", url)
+}
+
+/// The same for the superuser.
+pub fn superuser_url(url: &str) -> String {
+    url_of("postgres", url)
+}
+
+fn url_of(role: &str, url: &str) -> String {
+    let (_, place) = url.split_once('@').expect("an address with a role");
+    format!("postgres://{role}@{place}")
+}
+
+/// A connection of the test's own, past the server, as the superuser.
 pub async fn connect(url: &str) -> tokio_postgres::Client {
+    connect_as_told(&superuser_url(url)).await
+}
+
+/// A connection of the role in the address.
+pub async fn connect_as_told(url: &str) -> tokio_postgres::Client {
     let (client, connection) =
         tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a connection");
     tokio::spawn(connection);

@@ -58,10 +58,10 @@ impl Folder {
         text.lines().next()?.trim().parse().ok()
     }
 
-    /// Where the server's database is.
+    /// Where the server's database is, for the server's role.
     pub fn database_url(&self) -> String {
         let socket = self.data_dir().join("postgres-socket");
-        format!("postgres://postgres@{}/abacus", socket.to_str().unwrap().replace('/', "%2F"))
+        format!("postgres://abacus@{}/abacus", socket.to_str().unwrap().replace('/', "%2F"))
     }
 
     pub fn log(&self) -> String {

@@ -48,11 +48,11 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy before the database of this address.
     pub async fn before(database_url: &str) -> Self {
-        let (host, database) =
-            database_url.strip_prefix("postgres://postgres@").unwrap().split_once('/').unwrap();
+        let (user, place) = database_url.split_once('@').unwrap();
+        let (host, database) = place.split_once('/').unwrap();
         let socket = format!("{}/.s.PGSQL.5432", decoded(host));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("postgres://postgres@{}/{database}", listener.local_addr().unwrap());
+        let url = format!("{user}@{}/{database}", listener.local_addr().unwrap());
         let state = Arc::new(State {
             way: watch::channel(Way::Open).0,
             socket,

@@ -71,7 +71,7 @@ impl TestServer {
         self.client_with(Some(token(Role::Customer, Some(namespace), 600)))
     }
 
-    /// A connection past the server.
+    /// A connection past the server, of one who may do everything.
     pub async fn sql(&self) -> tokio_postgres::Client {
         cluster::connect(&self.database_url).await
     }
