@@ -34,6 +34,7 @@ use crate::server::{
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations::{Migrator, Pending};
+use crate::store::restorations::{self, Resumed};
 use crate::telemetry;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Jobs(args)) => jobs(&cli.global, &args).await,
         Some(CliCommand::Bill(args)) => bill(&cli.global, &args).await,
         Some(CliCommand::Migrate(args)) => migrate(&cli.global, &args).await,
+        Some(CliCommand::Restored) => restored(&cli.global).await,
         Some(CliCommand::Token(args)) => token(&cli.global, &args),
         Some(CliCommand::Schema) => {
             print!("{}", sdl());
@@ -432,6 +434,34 @@ async fn migrate(global: &GlobalArgs, args: &MigrateArgs) -> Result<(), Failure>
     }
     for line in lines {
         println!("{line}");
+    }
+    Ok(())
+}
+
+async fn restored(global: &GlobalArgs) -> Result<(), Failure> {
+    telemetry::start(false);
+    let db = Db::open(global).await?;
+    let outcome = async {
+        let server = Database::new(&db.url, 1)?;
+        let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
+        migrator.migrate().await?;
+        let mut connection = migrator.owner().dedicated_connection().await?;
+        let before = restorations::restorations(&connection).await?;
+        Ok::<_, StoreError>((before, restorations::resume(&mut connection).await?))
+    }
+    .await;
+    db.close().await;
+    let (before, Resumed { restoration, first_place }) = outcome?;
+    println!("restored at {}", restoration.at);
+    println!(
+        "accounts go on with {}, and deposit addresses with place {first_place}",
+        restoration.first_account
+    );
+    println!(
+        "tokens that were made before are good for accounts of before alone, once servers have started anew"
+    );
+    for earlier in before {
+        println!("restored before, at {}", earlier.at);
     }
     Ok(())
 }

@@ -101,6 +101,8 @@ pub enum CliCommand {
     Bill(BillArgs),
     /// Bring the database's schema up to date
     Migrate(MigrateArgs),
+    /// Go on after a restore from a backup, before any server does: no number that was given out since is given out again
+    Restored,
     /// Print a token; it needs no database
     Token(TokenArgs),
     /// Print the GraphQL schema; it needs no database

@@ -33,6 +33,7 @@ pub mod price_rule;
 pub mod rating;
 pub mod record;
 pub mod refusal;
+pub mod restoration;
 pub mod reversal;
 pub mod seal;
 pub mod stake;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
+use crate::domain::restoration::Restoration;
 use crate::engine::Engine;
 use crate::graphql::invoice_links::InvoiceLinks;
 use crate::graphql::limits::Limits;
@@ -24,6 +25,8 @@ pub struct App {
     pub sandbox: bool,
     pub jobs: JobContext,
     pub invoice_links: InvoiceLinks,
+    /// The restores of the database from backups, as they were known at the start.
+    pub restorations: Vec<Restoration>,
     /// Who may have a forecast made: each reads and rates a month.
     pub forecasts: Arc<Turns>,
 }

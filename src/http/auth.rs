@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use chrono::{DateTime, Utc};
 
 use super::HttpState;
+use crate::domain::ids::AccountId;
 use crate::domain::viewer::{Role, Viewer};
 use crate::graphql::error::ApiError;
 
@@ -18,6 +20,8 @@ pub(super) async fn viewer(state: &HttpState, headers: &HeaderMap) -> Result<Arc
     let account = match (role, claims.namespace) {
         (Role::Customer, Some(namespace)) => {
             let account = state.app.store.account_of_namespace(namespace).await?;
+            // Of an account that a restore has lost, another may have the namespace by now.
+            let account = account.filter(|account| !is_outdated(state, *account, claims.iat));
             let account =
                 account.ok_or_else(|| ApiError::unauthenticated("the token's account does not exist"))?;
             Some(account)
@@ -26,6 +30,11 @@ pub(super) async fn viewer(state: &HttpState, headers: &HeaderMap) -> Result<Arc
         (Role::Operator | Role::Service, _) => None,
     };
     Ok(Arc::new(Viewer { subject: claims.sub, role, account }))
+}
+
+fn is_outdated(state: &HttpState, account: AccountId, made_at: i64) -> bool {
+    let made_at = DateTime::from_timestamp(made_at, 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    state.app.restorations.iter().any(|restoration| restoration.outdates(account, made_at))
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, ApiError> {

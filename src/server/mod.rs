@@ -37,6 +37,7 @@ use crate::store::error::StoreError;
 use crate::store::installation::{self, InstallationKind, OtherInstallation};
 use crate::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use crate::store::repository::Store;
+use crate::store::restorations::restorations;
 use crate::store::rights;
 use crate::store::turns::Turns;
 pub use connections::ConnectionLimits;
@@ -170,6 +171,7 @@ impl Prepared {
     pub async fn new(config: ServerConfig) -> Result<Self, StartError> {
         let tokens = TokenKey::new(&config.secret)?;
         let (database, jobs) = foundation(&config, JOB_CONNECTIONS, true).await?;
+        let restorations = restorations(&*database.connection().await?).await?;
         let store = Store::new(database);
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
@@ -187,6 +189,7 @@ impl Prepared {
             sandbox: config.sandbox,
             jobs,
             invoice_links: InvoiceLinks::new(&config.secret, config.public_url),
+            restorations,
             forecasts: Turns::new(FORECASTS_OF_ACCOUNT, FORECASTS_OF_PROVIDER, FORECASTS_WAITING_MAX),
         });
         let webhook = Webhook::new(config.stripe_webhook_secrets);

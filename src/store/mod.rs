@@ -42,6 +42,7 @@ pub mod price_rules;
 pub mod reconciliations;
 pub mod records;
 pub mod repository;
+pub mod restorations;
 pub mod reversals;
 pub mod rights;
 mod rows;

@@ -192,6 +192,7 @@ pub const TABLES: &[TableRights] = &[
     add("leases").changing(&["holder", "expires_at"]).forgetting(),
     add("sandbox_clock").changing(&["offset_micros"]),
     add("installation"),
+    read("restorations"),
     add("currency_scales"),
     read("__diesel_schema_migrations"),
 ];

@@ -32,6 +32,7 @@ mod lanes;
 mod least_rights;
 mod licenses;
 mod load;
+mod migrations;
 mod monthly_bills;
 mod on_demand;
 mod order_life;
