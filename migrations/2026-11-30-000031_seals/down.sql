@@ -2,7 +2,6 @@ DROP TABLE ledger_faults;
 DROP TABLE ledger_checkpoints;
 ALTER TABLE ledger_check_position DROP COLUMN checked_to, DROP COLUMN round_began_at, DROP COLUMN round_ended_at, DROP COLUMN all_sealed_at;
 DROP TABLE seal_keys;
-DROP INDEX ledger_entries_numbered;
 ALTER TABLE ledger_entries DROP COLUMN key_version;
 ALTER TABLE metered_records DROP COLUMN seal;
 ALTER TABLE closed_months DROP COLUMN seal;

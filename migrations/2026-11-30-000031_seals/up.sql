@@ -1,3 +1,5 @@
+-- Locks: each of eleven tables for a moment, all together. Servers of before write rows without their seals: they stop first.
+--
 -- Rows that say what was posted are sealed with a key that is kept outside the database (docs/adr/0026). What was written before
 -- has no seal: the check of the ledger seals it once.
 ALTER TABLE accounts ADD COLUMN seal bytea;
@@ -13,8 +15,6 @@ ALTER TABLE metered_records ADD COLUMN seal bytea;
 
 -- Which key made an entry's hash; 0: none, as before there were keys.
 ALTER TABLE ledger_entries ADD COLUMN key_version smallint NOT NULL DEFAULT 0;
--- An account's entries are numbered, and no number is given twice.
-CREATE UNIQUE INDEX ledger_entries_numbered ON ledger_entries (account_id, seq);
 
 -- The keys that this database knows, each by what only it makes of a known text. `all_sealed_at`: since when whatever is not sealed
 -- is a fault; nobody seals it any more.

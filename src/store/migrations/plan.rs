@@ -10,7 +10,12 @@ macro_rules! texts {
 }
 
 /// The migrations that say so, from number 27 on.
-const TEXTS: [(&str, &str); 2] = texts!["2026-11-30-000029_least_rights", "2026-11-30-000030_restorations"];
+const TEXTS: [(&str, &str); 4] = texts![
+    "2026-11-30-000029_least_rights",
+    "2026-11-30-000030_restorations",
+    "2026-11-30-000031_seals",
+    "2026-11-30-000032_entries_numbered",
+];
 
 /// What the migration of that name locks, if it says so.
 pub(super) fn locks_of(name: &str) -> Option<&'static str> {
