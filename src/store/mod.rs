@@ -18,6 +18,7 @@ pub mod invoice_drafts;
 mod invoice_json;
 pub mod invoice_movements;
 pub mod invoices;
+mod keyed;
 pub mod keys;
 pub mod labels;
 pub mod late_usage;

@@ -3,16 +3,16 @@
 use std::iter::once;
 
 use chrono::{DateTime, Utc};
-use diesel::result::Error as DieselError;
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
+use super::keyed::{Key, Made, Stop, made};
 use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
-use super::{Conn, accounts, execute, keys, rows, select_from};
-use crate::domain::command::{Answer, Mutation};
+use super::{Conn, execute, keys, rows, select_from};
+use crate::domain::command::Mutation;
 use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{AccountId, PriceDefinitionId};
 use crate::domain::ledger::Hash;
@@ -64,42 +64,8 @@ pub async fn definitions(
     rows::<PriceDefinitionRow>(conn, statement).await
 }
 
-/// Why a transaction is not committed.
-enum Stop {
-    Refused(Refusal),
-    /// A dry run: what would have been.
-    Tried(Vec<PriceRule>),
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<DieselError> for Stop {
-    fn from(error: DieselError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-/// What was set, or why it was not.
-pub type Made = Result<Result<Vec<PriceRule>, Refusal>, StoreError>;
-
-fn made(outcome: Result<Vec<PriceRule>, Stop>) -> Made {
-    match outcome {
-        Ok(rules) | Err(Stop::Tried(rules)) => Ok(Ok(rules)),
-        Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
-        Err(Stop::Failed(error)) => Err(error),
-    }
-}
+/// Rules as they are.
+type Rules = Vec<PriceRule>;
 
 /// Sets rules, all or none; a key that has set them before answers them as they are now.
 pub async fn rules_set(
@@ -107,13 +73,14 @@ pub async fn rules_set(
     wanted: &RulesToSet,
     asked: Fingerprints,
     seals: &SealKeys,
-) -> Made {
-    let key = Key { account: wanted.account, key: &wanted.key, mutation: Mutation::SetPrices, asked, seals };
+) -> Made<Rules> {
+    let owner = wanted.account.unwrap_or(PROVIDER);
+    let key = Key { owner, key: &wanted.key, mutation: Mutation::SetPrices, asked, seals };
     let outcome = conn
         .transaction(async |conn| {
             let conn: Conn<'_> = conn;
             execute(conn, Statement::new(LOCK)).await?;
-            if let Some(ids) = key.held(conn).await? {
+            if let Some(ids) = held(conn, &key).await? {
                 return Ok(rule_by_ids(conn, ids).await?);
             }
             wanted.check_windows()?;
@@ -126,7 +93,7 @@ pub async fn rules_set(
                 };
                 ids.push(rule_insert(conn, rule, definition, wanted).await?);
             }
-            key.keep(conn, ids.clone(), wanted.now).await?;
+            keep(conn, &key, ids.clone(), wanted.now).await?;
             let rules = rule_by_ids(conn, ids).await?;
             if wanted.dry_run { Err(Stop::Tried(rules)) } else { Ok(rules) }
         })
@@ -134,7 +101,7 @@ pub async fn rules_set(
     made(outcome)
 }
 
-async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Stop> {
+async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Stop<Rules>> {
     let statement = Statement::<BigInt>::new("SELECT count(*) FROM price_rules WHERE ");
     let statement = match wanted.account {
         Some(account) => statement.sql("account_id = ").bigint(account.0),
@@ -195,7 +162,7 @@ pub async fn rule_end(
     ending: &RuleToEnd,
     fingerprint: Hash,
     seals: &SealKeys,
-) -> Made {
+) -> Made<Rules> {
     let outcome = conn
         .transaction(async |conn| {
             let conn: Conn<'_> = conn;
@@ -204,13 +171,13 @@ pub async fn rule_end(
             let not_found = || Refusal::new(RefusalCode::NotFound, "ruleId", "there is no such rule");
             let rule = rule_by_ids(conn, vec![id]).await?.pop().ok_or_else(not_found)?;
             let key = Key {
-                account: rule.account,
+                owner: rule.account.unwrap_or(PROVIDER),
                 key: &ending.key,
                 mutation: Mutation::EndPriceRule,
                 asked: fingerprint.into(),
                 seals,
             };
-            if let Some(ids) = key.held(conn).await? {
+            if let Some(ids) = held(conn, &key).await? {
                 return Ok(rule_by_ids(conn, ids).await?);
             }
             let end = end_of(&rule, ending.until.unwrap_or(ending.now), ending.now)?;
@@ -219,7 +186,7 @@ pub async fn rule_end(
                 .sql(" WHERE id = ")
                 .bigint(id);
             execute(conn, statement).await?;
-            key.keep(conn, vec![id], ending.now).await?;
+            keep(conn, &key, vec![id], ending.now).await?;
             let rules = rule_by_ids(conn, vec![id]).await?;
             if ending.dry_run { Err(Stop::Tried(rules)) } else { Ok(rules) }
         })
@@ -227,44 +194,14 @@ pub async fn rule_end(
     made(outcome)
 }
 
-/// A key with what it is used for.
-struct Key<'k> {
-    /// None: of the provider itself.
-    account: Option<AccountId>,
-    key: &'k str,
-    mutation: Mutation,
-    asked: Fingerprints,
-    seals: &'k SealKeys,
+/// The rules that a key has set or ended, if it was used for the same before.
+async fn held(conn: Conn<'_>, key: &Key<'_>) -> Result<Option<Vec<i64>>, Stop<Rules>> {
+    if !key.is_held::<Rules>(conn).await? {
+        return Ok(None);
+    }
+    Ok(Some(keys::price_rules_of_key(conn, key.owner.0, key.key.to_owned()).await?))
 }
 
-impl Key<'_> {
-    fn owner(&self) -> AccountId {
-        self.account.unwrap_or(PROVIDER)
-    }
-
-    /// The rules that the key has set or ended, if it was used for the same before.
-    async fn held(&self, conn: Conn<'_>) -> Result<Option<Vec<i64>>, Stop> {
-        let owner = self.owner();
-        // The engine uses an account's keys while it holds the account.
-        accounts::account_hold(conn, owner).await?;
-        let answers = keys::answer_by_keys(conn, vec![owner.0], vec![self.key.to_owned()]).await?;
-        let Some((_, answer)) = answers.into_iter().next() else { return Ok(None) };
-        answer.require_same(self.mutation, &self.asked)?;
-        Ok(Some(keys::price_rules_of_key(conn, owner.0, self.key.to_owned()).await?))
-    }
-
-    async fn keep(&self, conn: Conn<'_>, rules: Vec<i64>, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let answer = Answer {
-            key: self.key.to_owned(),
-            mutation: self.mutation,
-            fingerprint: self.asked.own,
-            transaction: None,
-            order: None,
-            bill: None,
-            payment: None,
-            prepayment: None,
-            created_at: now,
-        };
-        keys::price_rules_answer_insert(conn, self.owner(), answer, rules, &Sealer::of_new(self.seals)).await
-    }
+async fn keep(conn: Conn<'_>, key: &Key<'_>, rules: Vec<i64>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    keys::price_rules_answer_insert(conn, key.owner, key.answer(now), rules, &Sealer::of_new(key.seals)).await
 }
