@@ -14,9 +14,9 @@ use super::ids::{AccountId, BillId};
 use super::money::{self, Currency, OutOfRange};
 use super::order::Order;
 use super::rating::number::{Number, TooNarrow, Wide};
-use super::rating::{Charge, Label, Line, Step, Stretch, Title, Usage, rate};
+use super::rating::{Charge, Label, Line, Part, Quantity, Step, Stretch, Title, Usage, rate};
 use super::record::RecordOrder;
-use super::usage::{Granularity, bucket_start, next_bucket};
+use super::usage::{Granularity, SUM_MAX, bucket_start, next_bucket};
 
 /// A bill for what was used is due so long after it was made.
 pub const DUE_AFTER: TimeDelta = TimeDelta::days(15);
@@ -53,6 +53,12 @@ impl Month {
         let last = self.end.checked_sub_signed(TimeDelta::microseconds(1)).unwrap_or(self.start);
         let day = last.with_timezone(&zone).date_naive();
         day.with_day(1).unwrap_or(day)
+    }
+
+    /// An instant that lies in no other.
+    pub fn middle(&self) -> DateTime<Utc> {
+        let half = self.end.signed_duration_since(self.start).checked_div(2).unwrap_or_default();
+        self.start.checked_add_signed(half).unwrap_or(self.start)
     }
 
     /// When it is closed.
@@ -127,6 +133,8 @@ pub struct ClosedMonth {
     pub withheld_amount: Decimal,
     /// What bills of it asked for that operators have made void.
     pub forgiven_amount: Decimal,
+    /// The resources that could not be rated when it was rated last, in order.
+    pub unrated: Vec<String>,
     pub closed_at: DateTime<Utc>,
 }
 
@@ -166,32 +174,94 @@ pub struct RatedMonth {
 impl RatedMonth {
     /// The resources that were used and have no price.
     pub fn unpriced(&self) -> Vec<&str> {
-        let lines = self.usage.iter().flat_map(|charge| &charge.lines);
-        let mut unpriced: Vec<&str> = lines
-            .filter_map(|line| match &line.title {
-                Title::Unpriced(resource) => Some(resource.as_str()),
-                _ => None,
-            })
-            .collect();
-        unpriced.sort_unstable();
-        unpriced.dedup();
-        unpriced
+        self.resources(|title| matches!(title, Title::Unpriced(_)))
+    }
+
+    /// The resources that were used and cannot be rated.
+    pub fn unrated(&self) -> Vec<&str> {
+        self.resources(|title| matches!(title, Title::Unrated(_)))
+    }
+
+    /// Whether it leaves unrated what it left when it was closed, and nothing was reported since.
+    pub fn is_still_unrated(&self, closed: &ClosedMonth) -> bool {
+        let is_same = closed.usage_version == self.usage_version && closed.unrated == self.unrated();
+        is_same && !closed.unrated.is_empty()
+    }
+
+    /// The resources of lines, in order, each once.
+    fn resources(&self, of: impl Fn(&Title) -> bool) -> Vec<&str> {
+        let titles = self.usage.iter().flat_map(|charge| &charge.lines).map(|line| &line.title);
+        let mut resources: Vec<&str> = titles.filter(|title| of(title)).filter_map(Title::resource).collect();
+        resources.sort_unstable();
+        resources.dedup();
+        resources
     }
 }
 
 /// What usage costs in a month that is cut where the rules change; at ledger scale. Nothing used, and no package to be
-/// paid, costs nothing and needs no word.
+/// paid, costs nothing and needs no word. What is out of range costs nothing, and says so: it holds up nothing else.
 pub fn rate_usage(
     stretches: &[Stretch],
     usage: &[Usage],
     currency: &Currency,
 ) -> Result<Option<Charge>, OutOfRange> {
     let parts: Vec<_> = stretches.iter().map(Stretch::part).collect();
-    let mut charge = rate(&parts, usage, currency.ledger_scale)?;
+    let mut charge = charge_of(&parts, usage, currency)
+        .or_else(|OutOfRange| charge_of_what_can_be(&parts, usage, currency))?;
     // In which part of the month nothing of a resource was used is no news.
     charge.lines.retain(|line| !line.steps.is_empty() || line.quantity.is_some_and(|used| !used.is_zero()));
     let says_something = !usage.is_empty() || !charge.total.is_zero();
     Ok(says_something.then_some(charge))
+}
+
+/// Whether a quantity of a resource could not be charged for by the rules of a stretch, even if nothing else was used.
+pub fn is_beyond_all_charges(stretch: &Stretch, used: &Usage, currency: &Currency) -> bool {
+    let parts = [stretch.part()];
+    let charge = |usage: &[Usage]| charge_of(&parts, usage, currency);
+    charge(&[]).is_ok() && charge(std::slice::from_ref(used)).is_err()
+}
+
+fn charge_of(parts: &[Part<'_>], usage: &[Usage], currency: &Currency) -> Result<Charge, OutOfRange> {
+    let is_in_range = |quantity: &Decimal| quantity.abs() < SUM_MAX;
+    let all_in_range = usage.iter().all(|used| match &used.quantity {
+        Quantity::Summed(parts) => parts.iter().all(is_in_range),
+        Quantity::Whole(quantity) => is_in_range(quantity),
+    });
+    if !all_in_range {
+        return Err(OutOfRange);
+    }
+    let charge = rate(parts, usage, currency.ledger_scale)?;
+    if charge.total.abs() <= currency.charge_max() { Ok(charge) } else { Err(OutOfRange) }
+}
+
+/// Takes resources into the charge one after the other, and leaves out those with which it is out of range.
+fn charge_of_what_can_be(
+    parts: &[Part<'_>],
+    usage: &[Usage],
+    currency: &Currency,
+) -> Result<Charge, OutOfRange> {
+    let mut charge = charge_of(parts, &[], currency)?;
+    let mut rated = Vec::with_capacity(usage.len());
+    let mut unrated = Vec::new();
+    for used in usage {
+        rated.push(used.clone());
+        match charge_of(parts, &rated, currency) {
+            Ok(with_it) => charge = with_it,
+            Err(OutOfRange) => unrated.extend(rated.pop()),
+        }
+    }
+    charge.lines.extend(unrated.into_iter().map(unrated_line));
+    Ok(charge)
+}
+
+fn unrated_line(used: Usage) -> Line {
+    let quantity = match used.quantity {
+        Quantity::Whole(quantity) => quantity,
+        Quantity::Summed(parts) => parts.into_iter().fold(Decimal::ZERO, Decimal::saturating_add),
+    };
+    let quantity = Some(quantity.clamp(money::negate(SUM_MAX), SUM_MAX));
+    let step = Step { quantity, ..Step::of(Label::Unrated, Decimal::ZERO) };
+    Line { title: Title::Unrated(used.resource), quantity, amount: Decimal::ZERO, steps: vec![step] }
 }
 
 /// When an account's orders on demand do not run, whatever they say themselves.

@@ -66,6 +66,7 @@ coded_enum! {
         EndPriceRule = "endPriceRule",
         Rerate = "rerate",
         VoidBill = "voidBill",
+        VoidUsage = "voidUsage",
         PayOut = "payOut",
     }
 }

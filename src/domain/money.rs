@@ -14,6 +14,9 @@ use serde::Serialize;
 /// The largest ledger scale that a currency may have.
 pub const LEDGER_SCALE_MAX: u32 = 20;
 
+/// In units of the ledger's last place.
+const CHARGE_UNITS_MAX: i128 = 10_i128.pow(28);
+
 /// A result does not fit the 28 significant digits of an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the amount does not fit 28 significant digits")]
@@ -90,6 +93,12 @@ impl Currency {
     /// Rounds to display scale, half away from zero: what bills ask for.
     pub fn round_to_display(&self, amount: Decimal) -> Decimal {
         amount.round_dp_with_strategy(self.display_scale, RoundingStrategy::MidpointAwayFromZero)
+    }
+
+    /// The most that is charged at once: 10^28 of the ledger's units, an eighth of what it can keep, so that what is added to it
+    /// fits as well.
+    pub fn charge_max(&self) -> Decimal {
+        Decimal::try_from_i128_with_scale(CHARGE_UNITS_MAX, self.ledger_scale).unwrap_or(Decimal::ZERO)
     }
 
     /// `amount` as the API writes money: at least the display places, no further trailing zeros, no exponent.

@@ -16,6 +16,7 @@ coded_enum! {
         LimitReached = "LIMIT_REACHED",
         UsageRefused = "USAGE_REFUSED",
         UnpricedUsage = "UNPRICED_USAGE",
+        UnratedUsage = "UNRATED_USAGE",
         PaymentFailed = "PAYMENT_FAILED",
         PrepaymentExpiring = "PREPAYMENT_EXPIRING",
         OrderSuspended = "ORDER_SUSPENDED",

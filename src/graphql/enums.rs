@@ -74,6 +74,8 @@ mirrored_enum! {
         UsageRefused,
         /// Usage has no price.
         UnpricedUsage,
+        /// For operators: usage cannot be rated, as what it comes to is out of range; it is not charged until it can be.
+        UnratedUsage,
         /// A payment did not succeed.
         PaymentFailed,
         /// A prepayment ends soon.

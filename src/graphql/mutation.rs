@@ -19,6 +19,7 @@ mod sandbox;
 mod subscription;
 mod usage;
 mod void_bill;
+mod void_usage;
 
 use async_graphql::MergedObject;
 
@@ -44,5 +45,6 @@ pub struct Mutation(
     void_bill::VoidBillMutation,
     pay_out::PayOutMutation,
     usage::UsageMutation,
+    void_usage::VoidUsageMutation,
     sandbox::SandboxMutation,
 );

@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use super::{Report, Reported};
 use crate::domain::ids::AccountId;
 use crate::domain::license::License;
+use crate::domain::money::CurrencyCode;
 use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::usage::{Fault, Granularity, UsageEvent, bucket_start, hour_of, slot_of};
 use crate::store::error::StoreError;
@@ -210,6 +211,11 @@ impl Named {
         let is_billed = account.closed_until.is_some_and(|until| bucket < until);
         let is_late = is_over || is_billed || account.was_open.is_some();
         Ok(Metered { payload: event.payload(), event, counted, is_limited, aggregation, bucket, is_late })
+    }
+
+    /// What an account pays in.
+    pub fn currency_of(&self, account: AccountId) -> Option<CurrencyCode> {
+        self.accounts.get(&account).map(|account| account.currency)
     }
 
     /// The account that a report of `time` is of. One that is closed takes what was used while it was open.

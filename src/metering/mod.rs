@@ -6,7 +6,9 @@
 
 mod directory;
 mod lane;
+mod refused;
 mod unburstable;
+mod unratable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::domain::ids::AccountId;
+use crate::domain::money::Currencies;
 use crate::domain::usage::{Allowance, Fault, Outcome};
 use crate::engine::{Engine, LaneKind, LaneState, LaneWatch, Teller};
 use crate::store::clock_check::require_right_clock;
@@ -30,6 +33,7 @@ use chrono::{DateTime, Utc};
 use directory::Directory;
 use lane::{Lane, Request};
 use unburstable::Unburstable;
+use unratable::Unratable;
 
 /// Events that a lane keeps waiting.
 const QUEUE_MAX: usize = 100_000;
@@ -109,6 +113,7 @@ pub struct Meter {
     lanes: Vec<LaneHandle>,
     directory: Directory,
     unburstable: Unburstable,
+    unratable: Unratable,
     database: Database,
     clock: Clock,
     allowance: Allowance,
@@ -131,6 +136,7 @@ impl Meter {
         lanes: usize,
         store: &Arc<Store>,
         engine: &Arc<Engine>,
+        currencies: &Arc<Currencies>,
         clock: &Clock,
         allowance: Allowance,
     ) -> Self {
@@ -149,9 +155,10 @@ impl Meter {
         }
         let directory = Directory::new(Arc::clone(store));
         let unburstable = Unburstable::new(store.database.clone(), Arc::clone(engine), clock.clone());
+        let unratable = Unratable::new(store.database.clone(), Arc::clone(currencies), clock.clone());
         let running = std::sync::Mutex::new(running);
         let (database, clock) = (store.database.clone(), clock.clone());
-        Self { lanes: handles, directory, unburstable, database, clock, allowance, stop, running }
+        Self { lanes: handles, directory, unburstable, unratable, database, clock, allowance, stop, running }
     }
 
     /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
@@ -170,6 +177,7 @@ impl Meter {
             // Those that lie too early or too late do so by this machine's clock.
             require_right_clock(&*self.database.connection().await?).await?;
         }
+        self.unratable.refuse(&mut all, &known).await?;
         self.unburstable.refuse_beyond(&mut all).await?;
         for (place, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
             match metered {

@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
 
+use super::refused::{Refused, refuse};
 use crate::clock::Clock;
 use crate::domain::command::{Action, Command, UsageRefused};
 use crate::domain::ids::AccountId;
@@ -19,7 +20,7 @@ use crate::engine::{Engine, Urgency};
 use crate::store::burst;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::usage::{Metered, marked};
+use crate::store::usage::Metered;
 
 /// Refusals that are remembered, so that each owner is told of each licence once a day.
 const TOLD_KEPT: usize = 100_000;
@@ -29,12 +30,6 @@ pub(super) struct Unburstable {
     engine: Arc<Engine>,
     clock: Clock,
     told: Arc<Cache<(AccountId, String), NaiveDate>>,
-}
-
-/// An event that goes beyond: its place in the request, and why.
-struct Refused {
-    place: usize,
-    message: String,
 }
 
 /// Places of events by the slots that they count in.
@@ -57,7 +52,7 @@ impl Unburstable {
         }
         for ((account, resource), by_slot) in licenses {
             let refused = self.beyond_of(events, account, &resource, by_slot).await?;
-            let told = self.refuse(events, refused).await?;
+            let told = refuse(&self.database, events, refused).await?;
             if let Some(message) = told {
                 self.tell(account, resource, message);
             }
@@ -121,31 +116,6 @@ impl Unburstable {
         let subscribed =
             burst::subscribed_until(&conn, vec![account.0], vec![resource.to_owned()], end).await?;
         Ok(subscribed.first().map(|held| held.amount).unwrap_or_default())
-    }
-
-    /// Makes faults of those that have not been counted before; answers why the last one is refused.
-    async fn refuse(
-        &self,
-        events: &mut [Result<Metered, Fault>],
-        refused: Vec<Refused>,
-    ) -> Result<Option<String>, StoreError> {
-        if refused.is_empty() {
-            return Ok(None);
-        }
-        let of_place = |place: &Refused| events.get(place.place).and_then(|event| event.as_ref().ok());
-        let conn = self.database.connection().await?;
-        let counted = marked(&conn, refused.iter().filter_map(of_place)).await?;
-        drop(conn);
-        let mut last = None;
-        for Refused { place, message } in refused {
-            let Some(event) = events.get_mut(place) else { continue };
-            let is_counted = event.as_ref().is_ok_and(|metered| counted.contains(&metered.event.id));
-            if !is_counted {
-                *event = Err(Fault::new("quantity", message.clone()));
-                last = Some(message);
-            }
-        }
-        Ok(last)
     }
 
     /// Tells the account's owner, of each licence once a day. The answer to the report does not wait for that.

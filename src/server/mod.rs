@@ -173,17 +173,19 @@ impl Prepared {
         let (database, jobs) = foundation(&config, JOB_CONNECTIONS, true).await?;
         let restorations = restorations(&*database.connection().await?).await?;
         let store = Store::new(database);
+        let currencies = Arc::new(config.currencies);
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
             meter: Meter::start(
                 config.engine.lanes,
                 &store,
                 &jobs.engine,
+                &currencies,
                 &config.clock,
                 config.usage_allowance,
             ),
             store,
-            currencies: Arc::new(config.currencies),
+            currencies,
             clock: config.clock,
             limits: config.limits,
             sandbox: config.sandbox,

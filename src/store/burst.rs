@@ -1,6 +1,6 @@
 //! Burst: what is declared of capacity, levels as they were published, what accounts use and have, and which cycles have run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz};
@@ -10,13 +10,13 @@ use rust_decimal::Decimal;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
-use super::{Conn, capacity, execute};
+use super::{Conn, capacity, execute, known_currency};
 use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle};
 use crate::domain::capacity::{Prices, by_currency};
 use crate::domain::ids::AccountId;
 use crate::domain::license::LICENSE_LEVEL;
 use crate::domain::money::{Currencies, CurrencyCode};
-use crate::domain::usage::{SLOT, held_from, slot_of};
+use crate::domain::usage::{SLOT, held_from, held_to, slot_of};
 
 // ── capacity ──
 
@@ -355,15 +355,76 @@ pub async fn owed_keep(conn: Conn<'_>, owed: &[Owed]) -> Result<(), StoreError> 
     if owed.is_empty() {
         return Ok(());
     }
-    let beyond = |owed: &Owed| {
-        let amount = |(resource, amount): &(String, Decimal)| (resource.clone(), amount.to_string().into());
-        serde_json::Value::Object(owed.beyond.iter().map(amount).collect())
-    };
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", owed.iter().map(|owed| owed.account.0))
         .column::<Integer, _>("cycle", owed.iter().map(|owed| owed.cycle.number()))
-        .column::<Jsonb, _>("beyond", owed.iter().map(beyond));
+        .column::<Jsonb, _>("beyond", owed.iter().map(|owed| as_json(&owed.beyond)));
     execute(conn, columns.insert_into("burst_owed").sql(" ON CONFLICT DO NOTHING")).await.map(drop)
+}
+
+fn as_json(beyond: &[(String, Decimal)]) -> serde_json::Value {
+    let amount = |(resource, amount): &(String, Decimal)| (resource.clone(), amount.to_string().into());
+    serde_json::Value::Object(beyond.iter().map(amount).collect())
+}
+
+/// Counts anew what an account owes of resources, as some of what it reported in these slots was taken back. That is never more
+/// than before: what came late does not change it.
+pub(super) async fn owed_recount(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    resources: Vec<String>,
+    slots: &BTreeSet<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let held_in = |slot: &DateTime<Utc>| Cycle::of(*slot).number()..=Cycle::of(held_to(*slot)).number();
+    let cycles: BTreeSet<i32> = slots.iter().flat_map(held_in).collect();
+    let statement =
+        Statement::<(Integer, Jsonb)>::new("SELECT cycle, beyond FROM burst_owed WHERE account_id = ")
+            .bigint(account.0)
+            .sql(" AND cycle = ANY(")
+            .value::<Array<Integer>, _>(cycles.into_iter().collect::<Vec<_>>())
+            .sql(") ORDER BY cycle FOR UPDATE");
+    let found: Vec<(i32, serde_json::Value)> = statement.load(&mut conn).await?;
+    let (mut less, mut nothing) = (Vec::new(), Vec::new());
+    for (cycle, beyond) in found {
+        let cycle = Cycle::numbered(cycle);
+        let now = beyond_now(conn, account, &resources, cycle).await?;
+        let mut beyond = amounts_of(beyond)?;
+        for (resource, amount) in beyond.iter_mut().filter(|(resource, _)| resources.contains(resource)) {
+            *amount = now.get(resource).copied().unwrap_or_default().min(*amount);
+        }
+        beyond.retain(|(_, amount)| *amount > Decimal::ZERO);
+        if beyond.is_empty() {
+            nothing.push((account, cycle));
+        } else {
+            less.push(Owed { account, cycle, beyond });
+        }
+    }
+    owed_done(conn, &nothing).await?;
+    if less.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", less.iter().map(|owed| owed.account.0))
+        .column::<Integer, _>("cycle", less.iter().map(|owed| owed.cycle.number()))
+        .column::<Jsonb, _>("beyond", less.iter().map(|owed| as_json(&owed.beyond)));
+    execute(conn, columns.update("burst_owed", 2)).await.map(drop)
+}
+
+/// What an account used of resources in a cycle beyond what it had, as its reports are now.
+async fn beyond_now(
+    conn: Conn<'_>,
+    account: AccountId,
+    resources: &[String],
+    cycle: Cycle,
+) -> Result<HashMap<String, Decimal>, StoreError> {
+    let used = used_in_slot(conn, vec![account.0], resources.to_vec(), cycle.start()).await?;
+    let subscribed = subscribed_until(conn, vec![account.0], resources.to_vec(), cycle.end()).await?;
+    let mut beyond: HashMap<String, Decimal> =
+        used.into_iter().map(|held| (held.resource, held.amount)).collect();
+    for held in subscribed {
+        beyond.entry(held.resource).and_modify(|used| *used = used.saturating_sub(held.amount));
+    }
+    Ok(beyond)
 }
 
 /// The earliest cycle that is owed by each account after a number, and up to another, but for some; in the order of the accounts'
@@ -403,10 +464,6 @@ fn amounts_of(beyond: serde_json::Value) -> Result<Vec<(String, Decimal)>, Store
         Ok((resource, amount.parse().map_err(unreadable)?))
     };
     amounts.into_iter().map(amount).collect()
-}
-
-fn known_currency(code: &str) -> Result<CurrencyCode, StoreError> {
-    CurrencyCode::parse(code).ok_or_else(|| StoreError::Corrupt(format!("currency \"{code}\"")))
 }
 
 /// Says that cycles of accounts were charged.

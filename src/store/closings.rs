@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{BigInt, Binary, Date, Integer, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Date, Integer, Jsonb, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+use serde_json::Value;
 
 use super::error::StoreError;
 use super::list::each_window;
@@ -85,6 +86,7 @@ pub async fn closed_put(
         .column::<Numeric, _>("billed_amount", months().map(|c| c.billed_amount))
         .column::<Numeric, _>("withheld_amount", months().map(|c| c.withheld_amount))
         .column::<Numeric, _>("forgiven_amount", months().map(|c| c.forgiven_amount))
+        .column::<Jsonb, _>("unrated", months().map(|c| Value::from(c.unrated.clone())))
         .column::<Timestamptz, _>("closed_at", months().map(|c| c.closed_at))
         .column::<Nullable<Binary>, _>("seal", months().map(|c| seals.seal(c)))
         .insert_into("closed_months")
@@ -94,8 +96,8 @@ pub async fn closed_put(
              usage_version = excluded.usage_version, bill_id = excluded.bill_id, \
              usage_amount = excluded.usage_amount, amount = excluded.amount, \
              billed_amount = excluded.billed_amount, withheld_amount = excluded.withheld_amount, \
-             forgiven_amount = excluded.forgiven_amount, closed_at = excluded.closed_at, \
-             seal = excluded.seal",
+             forgiven_amount = excluded.forgiven_amount, unrated = excluded.unrated, \
+             closed_at = excluded.closed_at, seal = excluded.seal",
         );
     execute(conn, statement).await.map(drop)
 }

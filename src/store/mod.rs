@@ -54,6 +54,7 @@ pub mod suspensions;
 pub mod transactions;
 pub mod turns;
 pub mod usage;
+pub mod voided_usage;
 
 use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
@@ -64,6 +65,8 @@ use futures_util::future::ready;
 use error::StoreError;
 use rows::{Row, select_list};
 use statement::Statement;
+
+use crate::domain::money::CurrencyCode;
 
 /// A connection, shared: statements that are awaited together go down the wire together.
 pub type Conn<'c> = &'c AsyncPgConnection;
@@ -81,6 +84,10 @@ where
 /// Runs a statement and answers how many rows it touched.
 async fn execute(mut conn: Conn<'_>, statement: Statement) -> Result<usize, StoreError> {
     Ok(statement.execute(&mut conn).await?)
+}
+
+fn known_currency(code: &str) -> Result<CurrencyCode, StoreError> {
+    CurrencyCode::parse(code).ok_or_else(|| StoreError::Corrupt(format!("currency \"{code}\"")))
 }
 
 /// `SELECT` with the row's columns, up to and including `FROM table`.

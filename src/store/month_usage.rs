@@ -13,11 +13,12 @@ use super::error::StoreError;
 use super::list::each_window;
 use super::numeric::Exact;
 use super::statement::Statement;
+use super::usage::SUM;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
 use crate::domain::plan::Aggregation;
-use crate::domain::usage::{Gauge, HOUR};
+use crate::domain::usage::{Gauge, HOUR, SUM_MAX};
 
 /// A part of an account's month, within which the same price rules count.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +36,7 @@ pub struct PartUsage {
     pub part: usize,
     pub resource: String,
     pub aggregation: Aggregation,
-    /// Its sum, or its greatest.
+    /// Its sum, or its greatest; more than fits is `SUM_MAX`.
     pub quantity: Decimal,
     /// How many events went into it.
     pub version: i64,
@@ -47,11 +48,11 @@ pub async fn parts_usage(mut conn: Conn<'_>, parts: &[PartOfMonth]) -> Result<Ve
         "SELECT k.place - 1, r.code, r.aggregation, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END, u.version",
     );
     let windows = parts.iter().map(|part| (part.account, part.limits));
-    let statement = each_window(statement, windows).sql(
-        "(SELECT u.resource_code, sum(u.quantity) AS sum, max(u.quantity) AS greatest, sum(u.version)::bigint AS version \
+    let statement = each_window(statement, windows).sql(format!(
+        "(SELECT u.resource_code, {SUM} AS sum, max(u.quantity) AS greatest, sum(u.version)::bigint AS version \
          FROM usage_hours u WHERE u.account_id = k.account_id AND u.hour >= k.start_time AND u.hour < k.end_time \
-         GROUP BY u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY k.place, r.code",
-    );
+         GROUP BY u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY k.place, r.code"
+    ));
     let found: Vec<(i64, String, String, Exact, i64)> = statement.load(&mut conn).await?;
     let usage =
         |(place, resource, aggregation, Exact(quantity), version): (i64, String, String, Exact, i64)| {
@@ -77,24 +78,38 @@ pub async fn gauge_versions(
         "(SELECT sum(u.version)::bigint AS version FROM usage_samples u WHERE u.account_id = k.account_id \
          AND u.slot >= k.start_time AND u.slot < k.end_time) u WHERE u.version IS NOT NULL",
     );
-    let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
-    Ok(found
-        .into_iter()
-        .map(|(place, version)| (usize::try_from(place).unwrap_or(usize::MAX), version))
-        .collect())
+    placed(statement.load(&mut conn).await?)
+}
+
+/// Versions with the places of their months.
+fn placed(found: Vec<(i64, i64)>) -> Result<Vec<(usize, i64)>, StoreError> {
+    let placed = |(place, version)| (usize::try_from(place).unwrap_or(usize::MAX), version);
+    Ok(found.into_iter().map(placed).collect())
+}
+
+/// What events that were taken back add to the versions of months, whatever rows they went into: one that comes raises a row's
+/// version by one, one that is taken back lowers it, and a month's only rises. To be read before the rows.
+pub async fn voided_versions(
+    mut conn: Conn<'_>,
+    months: &[(AccountId, Month)],
+) -> Result<Vec<(usize, i64)>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt)>::new("SELECT k.place - 1, 2 * u.events");
+    let statement = each_window(statement, with_hour_before(months)).sql(
+        "(SELECT count(*) AS events FROM voided_events u WHERE u.account_id = k.account_id \
+         AND u.bucket >= k.start_time AND u.bucket < k.end_time) u WHERE u.events > 0",
+    );
+    placed(statement.load(&mut conn).await?)
 }
 
 /// What a gauge came to in a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GaugeUsage {
     pub resource: String,
+    /// More than fits is `SUM_MAX`.
     pub quantity: Decimal,
     /// 5-minute slots, after the first report, that nobody reported.
     pub silent: usize,
 }
-
-/// The gauges of a month, or why they cannot be added up.
-pub type Gauges = Result<Vec<GaugeUsage>, OutOfRange>;
 
 /// What the gauges of accounts came to in a month, each with the place of its month among those asked for. The samples are
 /// not kept, however many there are; a value for each slot is.
@@ -102,7 +117,7 @@ pub async fn gauges_usage(
     mut conn: Conn<'_>,
     months: &[(AccountId, Month)],
     kinds: &HashMap<String, Aggregation>,
-) -> Result<Vec<(usize, Gauges)>, StoreError> {
+) -> Result<Vec<(usize, Vec<GaugeUsage>)>, StoreError> {
     let statement = Statement::<(BigInt, Text, Text, Timestamptz, Numeric)>::new("SELECT k.place - 1, u.*");
     let statement = each_window(statement, with_hour_before(months)).sql(
         "(SELECT u.resource_code, u.subject, u.slot, u.quantity FROM usage_samples u WHERE u.account_id = k.account_id \
@@ -127,9 +142,8 @@ pub async fn gauges_usage(
 #[derive(Default)]
 struct AccountGauges {
     place: usize,
-    gauges: BTreeMap<String, (Aggregation, Gauge)>,
+    gauges: BTreeMap<String, (Aggregation, Result<Gauge, OutOfRange>)>,
     last: DateTime<Utc>,
-    out_of_range: Option<OutOfRange>,
 }
 
 impl AccountGauges {
@@ -154,21 +168,23 @@ impl AccountGauges {
             None => {
                 let unknown = || StoreError::Corrupt(format!("a gauge of \"{resource}\""));
                 let kind = kinds.get(&resource).copied().ok_or_else(unknown)?;
-                let new = (kind, Gauge::new(month.start, month.end));
+                let new = (kind, Ok(Gauge::new(month.start, month.end)));
                 &mut self.gauges.entry(resource).or_insert(new).1
             }
         };
-        self.out_of_range = self.out_of_range.or(gauge.add(subject, slot, quantity).err());
+        if let Err(out_of_range) = gauge.as_mut().map_or(Ok(()), |gauge| gauge.add(subject, slot, quantity)) {
+            *gauge = Err(out_of_range);
+        }
         Ok(())
     }
 
-    fn finish(self) -> (usize, Gauges) {
+    fn finish(self) -> (usize, Vec<GaugeUsage>) {
         let finished = self.gauges.into_iter().map(|(resource, (aggregation, gauge))| {
-            let (quantity, silent) = gauge.finish(aggregation)?;
-            Ok(GaugeUsage { resource, quantity, silent })
+            let finished = gauge.and_then(|gauge| gauge.finish(aggregation));
+            let (quantity, silent) = finished.unwrap_or((SUM_MAX, 0));
+            GaugeUsage { resource, quantity, silent }
         });
-        let gauges = finished.collect();
-        (self.place, self.out_of_range.map_or(gauges, Err))
+        (self.place, finished.collect())
     }
 }
 
@@ -192,10 +208,11 @@ pub async fn usage_versions(
          AND u.hour >= k.start_time AND u.hour < k.end_time) u",
     );
     let mut versions = vec![0_i64; months.len()];
+    let of_voided = voided_versions(conn, months).await?;
     let of_hours: Vec<(i64, i64)> = statement.load(&mut conn).await?;
     let of_hours =
         of_hours.into_iter().map(|(place, version)| (usize::try_from(place).unwrap_or(usize::MAX), version));
-    for (place, version) in of_hours.chain(gauge_versions(conn, months).await?) {
+    for (place, version) in of_hours.chain(of_voided).chain(gauge_versions(conn, months).await?) {
         if let Some(sum) = versions.get_mut(place) {
             *sum = sum.saturating_add(version);
         }

@@ -35,7 +35,7 @@ use super::transactions::{self, TransactionFilter};
 use super::turns::{Turn, Turns};
 use super::{
     Conn, billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
-    payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage,
+    payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage, voided_usage,
 };
 use crate::domain::account::{Account, SuspendedSpan};
 use crate::domain::bill::{Bill, BillHeader};
@@ -68,7 +68,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
 use crate::domain::transaction::Transaction;
 use crate::domain::unmatched::Unmatched;
-use crate::domain::usage::{Hour, Reports, Sample};
+use crate::domain::usage::{Hour, Reports, Sample, ToVoid, Voided};
 use crate::domain::viewer::{Role, Scope, Viewer};
 
 /// Namespaces whose accounts are remembered.
@@ -623,6 +623,23 @@ impl Repository {
             async move { price_rules::rules_set(conn, &wanted, asked, &keys).await }.boxed()
         });
         Ok(made.await?)
+    }
+
+    /// Takes back usage that was recorded.
+    pub async fn usage_void(
+        &self,
+        wanted: ToVoid,
+        fingerprint: Digest,
+    ) -> Result<Result<Voided, Refusal>, AccessError> {
+        self.require_operator()?;
+        if self.account(wanted.account).await?.is_none() {
+            return Err(AccessError::NoSuchAccount);
+        }
+        let keys = Arc::clone(self.store.database.keys());
+        let voided = self.write(move |conn| {
+            async move { voided_usage::usage_void(conn, &wanted, fingerprint.into(), &keys).await }.boxed()
+        });
+        Ok(voided.await?)
     }
 
     /// Ends a rule.

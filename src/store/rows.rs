@@ -642,14 +642,16 @@ pub struct ClosedMonthRow {
     billed_amount: Exact,
     withheld_amount: Exact,
     forgiven_amount: Exact,
+    unrated: serde_json::Value,
     closed_at: DateTime<Utc>,
 }
 
 impl Row for ClosedMonthRow {
-    columns!(closed_months: account_id, start_time, end_time, period, revision, usage_version, bill_id, usage_amount, amount, billed_amount, withheld_amount, forgiven_amount, closed_at);
+    columns!(closed_months: account_id, start_time, end_time, period, revision, usage_version, bill_id, usage_amount, amount, billed_amount, withheld_amount, forgiven_amount, unrated, closed_at);
     type Domain = ClosedMonth;
 
     fn into_domain(self) -> Result<ClosedMonth, StoreError> {
+        let unrated = serde_json::from_value(self.unrated);
         Ok(ClosedMonth {
             account: AccountId(self.account_id),
             month: Month { start: self.start_time, end: self.end_time },
@@ -662,6 +664,7 @@ impl Row for ClosedMonthRow {
             billed_amount: self.billed_amount.0,
             withheld_amount: self.withheld_amount.0,
             forgiven_amount: self.forgiven_amount.0,
+            unrated: unrated.map_err(|error| corrupt("unrated resources", &error.to_string()))?,
             closed_at: self.closed_at,
         })
     }

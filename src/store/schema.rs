@@ -224,6 +224,7 @@ diesel::table! {
         billed_amount -> Numeric,
         withheld_amount -> Numeric,
         forgiven_amount -> Numeric,
+        unrated -> Jsonb,
         closed_at -> Timestamptz,
     }
 }

@@ -164,6 +164,14 @@ impl Columns {
         statement.sql(format!(" u ({names}) WHERE {join}"))
     }
 
+    /// `head UNNEST(…) alias (columns…)`, to go on from.
+    pub fn after(self, head: impl Into<Cow<'static, str>>, alias: &'static str) -> Statement {
+        let (names, unnest) = self.unnest();
+        let mut statement = Statement::new(head);
+        statement.pieces.extend(unnest);
+        statement.sql(format!(" {alias} ({names})"))
+    }
+
     fn unnest(self) -> (String, Vec<Piece>) {
         let mut pieces = Vec::with_capacity(self.arrays.len() * 2 + 1);
         for (index, array) in self.arrays.into_iter().enumerate() {

@@ -12,9 +12,10 @@ use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
-use super::{Conn, burst, execute, late_usage};
+use super::{Conn, burst, execute, known_currency, late_usage};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::ids::AccountId;
+use crate::domain::money::CurrencyCode;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
 
@@ -111,7 +112,8 @@ async fn mark(conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreErro
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", sorted.iter().map(|m| m.event.account.0))
         .column::<Text, _>("event_id", sorted.iter().map(|m| m.event.id.clone()))
-        .column::<BigInt, _>("payload", sorted.iter().map(|m| m.payload));
+        .column::<BigInt, _>("payload", sorted.iter().map(|m| m.payload))
+        .column::<Timestamptz, _>("bucket", sorted.iter().map(|m| m.bucket));
     let new = execute(conn, columns.insert_into("usage_marks").sql(" ON CONFLICT DO NOTHING")).await?;
     if new == events.len() {
         return Ok(vec![Mark::New; events.len()]);
@@ -193,7 +195,7 @@ fn attributes(event: &UsageEvent) -> Option<serde_json::Value> {
 }
 
 /// Whose quantity it is: an account's, of a resource, in an hour or slot, of a subject.
-type Place<'e> = (i64, &'e str, DateTime<Utc>, &'e str);
+pub(super) type Place<'e> = (i64, &'e str, DateTime<Utc>, &'e str);
 
 /// What events of one batch come to, by where they count, in the order of the keys.
 #[derive(Default)]
@@ -204,11 +206,11 @@ struct Totals<'e> {
 }
 
 #[derive(Clone, Copy)]
-struct Total {
-    quantity: Decimal,
+pub(super) struct Total {
+    pub quantity: Decimal,
     /// The time of the last event.
-    at: DateTime<Utc>,
-    events: i64,
+    pub at: DateTime<Utc>,
+    pub events: i64,
 }
 
 impl<'e> Totals<'e> {
@@ -260,17 +262,24 @@ impl Totals<'_> {
     }
 }
 
-fn totals_columns(totals: &BTreeMap<Place<'_>, Total>, bucket: &'static str) -> Columns {
+pub(super) fn places_columns<'p>(
+    places: impl Iterator<Item = &'p Place<'p>> + Clone,
+    bucket: &'static str,
+) -> Columns {
     Columns::new()
-        .column::<BigInt, _>("account_id", totals.keys().map(|(account, ..)| *account))
-        .column::<Text, _>("resource_code", totals.keys().map(|(_, resource, ..)| (*resource).to_owned()))
-        .column::<Timestamptz, _>(bucket, totals.keys().map(|(_, _, bucket, _)| *bucket))
-        .column::<Text, _>("subject", totals.keys().map(|(.., subject)| (*subject).to_owned()))
+        .column::<BigInt, _>("account_id", places.clone().map(|(account, ..)| *account))
+        .column::<Text, _>("resource_code", places.clone().map(|(_, resource, ..)| (*resource).to_owned()))
+        .column::<Timestamptz, _>(bucket, places.clone().map(|(_, _, bucket, _)| *bucket))
+        .column::<Text, _>("subject", places.map(|(.., subject)| (*subject).to_owned()))
+}
+
+pub(super) fn totals_columns(totals: &BTreeMap<Place<'_>, Total>, bucket: &'static str) -> Columns {
+    places_columns(totals.keys(), bucket)
         .column::<Numeric, _>("quantity", totals.values().map(|total| total.quantity))
         .column::<BigInt, _>("version", totals.values().map(|total| total.events))
 }
 
-async fn hours_add(
+pub(super) async fn hours_add(
     conn: Conn<'_>,
     totals: &BTreeMap<Place<'_>, Total>,
     quantity: &'static str,
@@ -305,6 +314,7 @@ async fn samples_put(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Res
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeteredAccount {
     pub id: AccountId,
+    pub currency: CurrencyCode,
     pub time_zone: chrono_tz::Tz,
     /// When it was open, of an account that is closed: what was used then may still be reported.
     pub was_open: Option<Month>,
@@ -313,24 +323,28 @@ pub struct MeteredAccount {
 }
 
 pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
-    type Found = (i64, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-    type Asked = (BigInt, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
+    type Found = (i64, String, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+    type Asked = (BigInt, Text, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
     let statement = Statement::<Asked>::new(
-        "SELECT id, time_zone, created_at, \
+        "SELECT id, currency, time_zone, created_at, \
          CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END, closed_until \
          FROM accounts WHERE id = ANY(",
     )
     .value::<Array<BigInt>, _>(ids)
     .sql(")");
     let found: Vec<Found> = statement.load(&mut conn).await?;
-    let account = |(id, zone, start, closed_at, closed_until): Found| {
+    let account = |(id, currency, zone, start, closed_at, closed_until): Found| {
         let unknown = |_| StoreError::Corrupt(format!("time zone \"{zone}\""));
         let was_open = closed_at.map(|end| Month { start, end });
         let time_zone = zone.parse().map_err(unknown)?;
-        Ok(MeteredAccount { id: AccountId(id), time_zone, was_open, closed_until })
+        let currency = known_currency(&currency)?;
+        Ok(MeteredAccount { id: AccountId(id), currency, time_zone, was_open, closed_until })
     };
     found.into_iter().map(account).collect()
 }
+
+/// What quantities come to. More than fits, either way, is 10^19 (`SUM_MAX`).
+pub(super) const SUM: &str = "least(greatest(sum(quantity), -1e19), 1e19)";
 
 /// The hours of a resource in a window, over all subjects, in order.
 pub async fn usage_hours(
@@ -340,9 +354,9 @@ pub async fn usage_hours(
     aggregation: Aggregation,
     window: (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Vec<Hour>, StoreError> {
-    let of_subjects = if aggregation == Aggregation::Max { "max" } else { "sum" };
+    let of_subjects = if aggregation == Aggregation::Max { "max(quantity)" } else { SUM };
     let statement = Statement::<(Timestamptz, Numeric)>::new(format!(
-        "SELECT hour, {of_subjects}(quantity) FROM usage_hours WHERE account_id = "
+        "SELECT hour, {of_subjects} FROM usage_hours WHERE account_id = "
     ))
     .bigint(account.0)
     .sql(" AND resource_code = ")
@@ -393,11 +407,11 @@ pub async fn usage_reports(
             .sql(format!(" AND u.{column} < "))
             .instant(window.1)
     };
-    let hours = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
+    let hours = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(format!(
         "SELECT r.code, r.aggregation, '', u.at, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END \
-         FROM (SELECT u.resource_code, u.hour AS at, sum(u.quantity) AS sum, max(u.quantity) AS greatest FROM usage_hours u \
-         WHERE u.account_id = ",
-    );
+         FROM (SELECT u.resource_code, u.hour AS at, {SUM} AS sum, max(u.quantity) AS greatest FROM usage_hours u \
+         WHERE u.account_id = "
+    ));
     let hours = of_account(hours, window.0, "hour")
         .sql(" GROUP BY u.hour, u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY r.code, u.at");
     let samples = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(

@@ -172,6 +172,8 @@ const MATRIX: &[(&str, About, &str)] = &[
         dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
     ("voidBill", Operators, "mutation($bill: ID!) { voidBill(input: { billId: $bill, reason: \"r\", dryRun: true,
         idempotencyKey: \"try\" }) { bill { number } account { balance { amount } } userErrors { path code message } } }"),
+    ("voidUsage", Operators, "mutation($account: ID) { voidUsage(input: { accountId: $account, eventIds: [\"e\"], reason: \"r\",
+        dryRun: true, idempotencyKey: \"try\" }) { voided unknown userErrors { path code message } } }"),
     ("payOut", Operators, "mutation($account: ID) { payOut(input: { accountId: $account, reference: \"t\", reason: \"r\",
         dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
     ("updatePlan", Operators, "mutation { updatePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),

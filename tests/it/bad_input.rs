@@ -740,6 +740,7 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "setAutoRenewal" => json!({ "orderId": shop.an_id::<OrderId>(), "autoRenewal": true }),
         "adjustBalance" => json!({ "accountId": shop.account, "amount": "-0.01", "reason": "r" }),
         "voidBill" => json!({ "billId": shop.an_id::<BillId>(), "reason": "r" }),
+        "voidUsage" => json!({ "accountId": shop.account, "eventIds": ["e"], "reason": "r" }),
         "payOut" => json!({ "accountId": shop.account, "transactionId": transaction, "reason": "r" }),
         "acknowledgeNotice" => json!({ "noticeId": shop.an_id::<NoticeId>() }),
         "updatePlan" => json!({ "planId": shop.plan }),

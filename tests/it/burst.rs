@@ -891,12 +891,14 @@ async fn a_charge_that_does_not_fit_holds_its_account_whole_and_nobody_else() {
     server.account("small", "10").await;
     // With 20 places a charge of more than eight digits before the point does not fit 28.
     let price = |resource: &str, price: &str, multiplier: &str| json!({ "resource": resource, "currency": "CNY", "level": 1, "price": price, "unit": "count/hour", "multiplier": multiplier });
-    set_prices(&server, &[price("cpu", "1", "3600"), price("mem", "0.123456789", "7")]).await;
+    set_prices(&server, &[price("cpu", "1", "3600")]).await;
     for resource in ["cpu", "mem"] {
         declare(&server, resource, 99_000_000_000_000, &[("0", 1)]).await;
     }
     report(&server, "large", "cpu", 1, "2026-03-01T10:00:00Z").await;
+    // It would be refused if its price was there already.
     report(&server, "large", "mem", 98_765_432_109_876, "2026-03-01T10:00:00Z").await;
+    set_prices(&server, &[price("mem", "0.123456789", "7")]).await;
     report(&server, "small", "cpu", 12, "2026-03-01T10:00:00Z").await;
     let moved = json!({ "to": "2026-03-01T10:10:00Z" });
     server.operator().mutate("advanceClock", "AdvanceClockInput", moved, "now").await;

@@ -34,6 +34,7 @@ mod licenses;
 mod load;
 mod migrations;
 mod monthly_bills;
+mod odd_rows;
 mod on_demand;
 mod order_life;
 mod order_search;

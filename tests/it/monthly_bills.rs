@@ -25,7 +25,7 @@ pub async fn bills(customer: &Client) -> Vec<Value> {
 }
 
 /// The records of a customer, oldest first.
-async fn records(customer: &Client) -> Vec<Value> {
+pub async fn records(customer: &Client) -> Vec<Value> {
     let query = "{ records(first: 100) { nodes { number payWay productName resourceType price { amount } startTime endTime
         order { id } bill { id } details { title resource { code } quantity price { amount } consumeWay
             explanation { label quantity unitPrice factor divisor amount rule { id } } } } } }";
@@ -794,19 +794,28 @@ async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
 async fn a_month_that_cannot_be_rated_is_told_holds_up_nobody_and_is_tried_again() {
     let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
     life.server.account("other", "100").await;
-    price(&life, None, "2026-03-01T00:00:00Z", &[("transfer_out", "99999999")]).await;
-    let huge = event("1", "transfer_out", "100000000000000", "2026-03-04T00:00:00Z");
-    let mut small = event("1", "transfer_out", "0.00000001", "2026-03-04T00:00:00Z");
-    small["namespace"] = json!("other");
-    report(&life, &[huge, small]).await;
+    price(&life, None, "2026-03-01T00:00:00Z", &[("transfer_out", "0.5")]).await;
+    let own = event("1", "transfer_out", "20000", "2026-03-04T00:00:00Z");
+    let mut others = event("1", "transfer_out", "2", "2026-03-04T00:00:00Z");
+    others["namespace"] = json!("other");
+    report(&life, &[own, others]).await;
+    // What is not used as well is out of range: packages for more than can be charged at once.
+    let sql = life.server.sql().await;
+    let broken = "INSERT INTO price_definitions (kind, type, description, currency, terms, created_at) SELECT 'PACKAGE', '', '', 'CNY',
+            '{\"Package\":{\"package_type\":\"NORMAL\",\"money\":\"9999999999999999999999\",\"quotas\":[]}}', '2026-03-01T00:00:00Z';
+        INSERT INTO price_rules (account_id, definition_id, effective_from, created_at, created_by)
+            SELECT substr($1, 5)::bigint, max(id), '2026-03-01T00:00:00Z', '2026-03-01T00:00:00Z', 'test' FROM price_definitions";
+    sql.batch_execute(&broken.replace("$1", &format!("'{}'", life.account))).await.unwrap();
     assert_eq!(life.advance("2026-04-01T01:00:00Z").await, jobs(&[("MONTH_CLOSING", 1, 0)]));
     assert_eq!(life.notices().await, ["JOB_FAILED"]);
     let run = life.operator.data("{ billingRuns { state done total failed } }").await;
     assert_eq!(run["billingRuns"][0], json!({ "state": "DONE", "done": 2, "total": 2, "failed": 1 }));
     assert_eq!(bills(&life.customer).await, Vec::<Value>::new());
     assert_eq!(bills(&life.server.customer("other")).await[0]["amount"]["amount"], "1.00");
-    // Once the price is right, the next day's try bills it.
-    price(&life, Some(&life.account), "2026-03-01T00:00:00Z", &[("transfer_out", "0.0000000001")]).await;
+    // Once the rule is right, the next day's try bills it.
+    sql.batch_execute("UPDATE price_rules SET effective_until = effective_from WHERE account_id IS NOT NULL")
+        .await
+        .unwrap();
     assert_eq!(life.advance("2026-04-02T01:00:00Z").await, jobs(&[("MONTH_CLOSING", 1, 0)]));
     assert_eq!(bills(&life.customer).await[0]["amount"]["amount"], "10000.00");
     life.server.assert_ledger_is_healthy().await;
@@ -901,7 +910,7 @@ async fn a_month_is_found_and_called_as_it_was_when_it_was_closed_whatever_the_z
 }
 
 #[tokio::test]
-async fn gauges_that_are_out_of_range_hold_up_nobody_else() {
+async fn gauges_that_are_out_of_range_hold_up_nobody() {
     let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
     life.server.account("other", "100").await;
     price(&life, None, "2026-03-01T00:00:00Z", &[("space", "744")]).await;
@@ -916,7 +925,10 @@ async fn gauges_that_are_out_of_range_hold_up_nobody_else() {
     report(&life, &[usual]).await;
     life.advance("2026-04-01T01:00:00Z").await;
     assert_eq!(bills(&life.server.customer("other")).await[0]["amount"]["amount"], "1.00");
-    assert_eq!(life.notices().await, ["JOB_FAILED"]);
+    // Theirs is a bill of nothing, which says what is not on it.
+    let [bill] = &bills(&life.customer).await[..] else { panic!("one bill") };
+    assert_eq!(amount(bill), Decimal::ZERO);
+    assert_eq!(records(&life.customer).await[0]["details"][0]["title"], "space (UNRATED)");
     let run = life.operator.data("{ billingRuns { state done total failed } }").await;
-    assert_eq!(run["billingRuns"][0], json!({ "state": "DONE", "done": 2, "total": 2, "failed": 1 }));
+    assert_eq!(run["billingRuns"][0], json!({ "state": "DONE", "done": 2, "total": 2, "failed": 0 }));
 }

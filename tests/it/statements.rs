@@ -30,7 +30,7 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 27] = [
+const TABLES: [&str; 29] = [
     "accounts",
     "account_suspensions",
     "namespaces",
@@ -44,6 +44,8 @@ const TABLES: [&str; 27] = [
     "price_definitions",
     "usage_hours",
     "usage_samples",
+    "usage_events_2026_01",
+    "voided_events",
     "metered_records",
     "closed_months",
     "late_usage",
@@ -131,6 +133,14 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         INSERT INTO usage_hours SELECT a, 'transfer_out', date_trunc('hour', pg_temp.at(g)), g::text, 1, 1
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO usage_samples SELECT a, 'space', date_bin('5 minutes', pg_temp.at(g), '2026-01-01T00:00:00Z'), g::text, 1, pg_temp.at(g), 1
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        SELECT make_usage_month('2026-01-01');
+        INSERT INTO usage_marks SELECT a, 'filled-' || g, 0, date_trunc('hour', pg_temp.at(g))
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO usage_events SELECT a, 'filled-' || g, 'transfer_out', 1, pg_temp.at(g), g::text, NULL, NULL, pg_temp.at(g)
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO voided_events SELECT a, 'voided-' || g, 'transfer_out', 1, pg_temp.at(g), NULL, NULL, NULL, pg_temp.at(g),
+                date_trunc('hour', pg_temp.at(g)), 'k', 'r', 'filled', pg_temp.at(g)
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO metered_records SELECT a, pg_temp.made(g, a, 100000 + g), pg_temp.made(g, a, g * 3 + 1), NULL, 'CLOUD', 'Usage', NULL,
                 pg_temp.at(g), pg_temp.at(g + 43200), 'CNY', 1, '[]', pg_temp.at(g)
@@ -385,6 +395,14 @@ async fn hot_statements_read_little_of_large_tables() {
         assert_eq!(reads.watch("recordUsage", recorded).await["accepted"], 2);
         let again = operator.mutate("recordUsage", "RecordUsageInput", input, "duplicates");
         assert_eq!(reads.watch("recordUsage once more", again).await["duplicates"], 2);
+        let filled = json!([format!("filled-{}", key.parse::<i64>().unwrap() * OWNERS * 20)]);
+        let own = json!([format!("space {key}"), format!("transfer_out {key}")]);
+        for (account, ids) in [(AccountId(MAIN).to_string(), filled), (shopper.clone(), own)] {
+            let input = json!({ "accountId": account, "eventIds": ids, "reason": "r", "idempotencyKey": format!("void usage {key}") });
+            let count = ids.as_array().unwrap().len();
+            let voided = operator.mutate("voidUsage", "VoidUsageInput", input, "voided");
+            assert_eq!(reads.watch("voidUsage", voided).await["voided"], count);
+        }
     }
 
     let app = std::sync::Arc::clone(&reads.server.server.app);

@@ -72,12 +72,14 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
     if before.as_ref().is_none_or(|before| before.usage_version != rated.usage_version) {
         tell(draft, rated)?;
     }
+    tell_unrated(draft, rated, before.as_ref())?;
     let is_first = before.is_none();
     let before = before.unwrap_or_else(|| never_closed(draft, rated));
     let mut closed = ClosedMonth {
         month: rated.month,
         revision: before.revision.checked_add(1).ok_or(OutOfRange)?,
         usage_version: rated.usage_version,
+        unrated: rated.unrated().into_iter().map(str::to_owned).collect(),
         closed_at: draft.instant,
         ..before.clone()
     };
@@ -144,6 +146,7 @@ fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
         billed_amount: Decimal::ZERO,
         withheld_amount: Decimal::ZERO,
         forgiven_amount: Decimal::ZERO,
+        unrated: Vec::new(),
         closed_at: draft.instant,
     }
 }
@@ -330,4 +333,27 @@ fn tell(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<(), Refusal> {
         draft.notify(NoticeKind::GaugeSilent, message, subject.clone())?;
     }
     Ok(())
+}
+
+/// Tells operators, once, of usage that cannot be rated, and has the month looked at again until it can be.
+fn tell_unrated(
+    draft: &mut Draft<'_>,
+    rated: &RatedMonth,
+    before: Option<&ClosedMonth>,
+) -> Result<(), Refusal> {
+    let mut unrated = rated.unrated();
+    if unrated.is_empty() {
+        return Ok(());
+    }
+    draft.look_again_at(rated.month.middle());
+    unrated.retain(|resource| before.is_none_or(|before| before.unrated.iter().all(|told| told != resource)));
+    if unrated.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "What was used in {} of {} cannot be rated, as it is out of range: it is not charged until it can be.",
+        rated.period.format("%Y-%m"),
+        unrated.join(", ")
+    );
+    Ok(draft.notify(NoticeKind::UnratedUsage, message, draft.account.id.to_string())?)
 }

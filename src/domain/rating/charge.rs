@@ -33,6 +33,8 @@ pub enum Title {
     Resource(String),
     /// Used, and without a price in force.
     Unpriced(String),
+    /// Used, and out of range at its price.
+    Unrated(String),
     Discounts,
     Packages,
     /// An order on demand, by the second.
@@ -48,7 +50,7 @@ impl Title {
     /// The code of the resource that it is about.
     pub fn resource(&self) -> Option<&str> {
         match self {
-            Self::Resource(code) | Self::Unpriced(code) => Some(code),
+            Self::Resource(code) | Self::Unpriced(code) | Self::Unrated(code) => Some(code),
             Self::Discounts
             | Self::Packages
             | Self::OnDemand
@@ -64,6 +66,7 @@ impl fmt::Display for Title {
         match self {
             Self::Resource(code) => f.write_str(code),
             Self::Unpriced(code) => write!(f, "{code} (UNPRICED)"),
+            Self::Unrated(code) => write!(f, "{code} (UNRATED)"),
             Self::Discounts => f.write_str("discounts"),
             Self::Packages => f.write_str("packages"),
             Self::OnDemand => f.write_str("on demand"),
@@ -130,6 +133,8 @@ pub enum Label {
     Package,
     /// There is no price for it.
     Unpriced,
+    /// What it comes to is out of range.
+    Unrated,
     /// So many of a plan, at its price.
     Price,
     /// What was paid for the days left of an order that is replaced.
@@ -171,6 +176,7 @@ impl fmt::Display for Label {
             Self::Money => f.write_str("discount"),
             Self::Package => f.write_str("package"),
             Self::Unpriced => f.write_str("no price in force"),
+            Self::Unrated => f.write_str("out of range: not charged until it can be rated"),
             Self::Price => f.write_str("price"),
             Self::Credit => f.write_str("credit for days already paid"),
             Self::Capacity => f.write_str("capacity"),

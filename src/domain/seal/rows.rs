@@ -507,6 +507,7 @@ impl Sealed for ClosedMonth {
             billed_amount,
             withheld_amount,
             forgiven_amount,
+            unrated,
             closed_at,
         } = self;
         to.integer(account.0);
@@ -520,6 +521,7 @@ impl Sealed for ClosedMonth {
             to.number(*part);
         }
         to.instant(*closed_at);
+        unrated.iter().for_each(|code| to.text(code));
     }
 }
 

@@ -18,6 +18,9 @@ pub const ATTRIBUTES_MAX: usize = 20;
 pub const QUANTITY_PLACES: u32 = 9;
 /// The largest quantity of one event, either way: 10^14. Tens of thousands of them are added up without loss.
 pub const QUANTITY_MAX: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
+/// From here on, either way, what events come to is out of range: 10^19, as long as a decimal can be with the places of quantities.
+/// What comes to more is read as this.
+pub const SUM_MAX: Decimal = Decimal::from_parts(2_313_682_944, 2_328_306_436, 0, false, 0);
 
 /// When the time of an event may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +175,8 @@ impl UsageEvent {
     }
 }
 
-fn check_id(id: &str) -> Result<(), Fault> {
+/// Whether an event may have this id.
+pub fn check_id(id: &str) -> Result<(), Fault> {
     if id.is_empty() {
         return Err(Fault::new("id", "must not be empty"));
     }
@@ -197,8 +201,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_quantity_is_what_its_name_says() {
+    fn the_largest_quantities_are_what_their_names_say() {
         assert_eq!(QUANTITY_MAX, Decimal::from(100_000_000_000_000_i64));
+        assert_eq!(SUM_MAX, Decimal::from(10_000_000_000_000_000_000_u64));
+        let longest = SUM_MAX - Decimal::new(1, QUANTITY_PLACES);
+        assert_eq!(longest.to_string(), "9999999999999999999.999999999");
     }
 
     #[test]

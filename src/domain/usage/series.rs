@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
 use super::buckets::SLOT;
+use super::event::SUM_MAX;
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::plan::Aggregation;
 
@@ -46,6 +47,9 @@ pub fn of_hours(
     let mut found: BTreeMap<usize, Decimal> = BTreeMap::new();
     for hour in hours {
         let Some(bucket) = bucket_of(hour.start, starts) else { continue };
+        if hour.quantity.abs() >= SUM_MAX {
+            return Err(OutOfRange);
+        }
         match found.get_mut(&bucket) {
             None => {
                 found.insert(bucket, hour.quantity);
@@ -276,5 +280,7 @@ mod tests {
         let starts = hours("2026-03-01T10:00:00Z", 3);
         assert_eq!(quantities(&of_hours(Aggregation::Sum, &all, &starts).unwrap()), ["6", "0", "3"]);
         assert_eq!(quantities(&of_hours(Aggregation::Max, &all, &starts).unwrap()), ["5", "0", "3"]);
+        let beyond = Hour { quantity: -SUM_MAX, ..hour("2026-03-01T11:00:00Z", 0) };
+        assert_eq!(of_hours(Aggregation::Sum, &[beyond], &starts), Err(OutOfRange));
     }
 }

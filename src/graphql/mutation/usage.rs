@@ -32,8 +32,8 @@ pub struct UsageEventInput {
     namespace: Option<String>,
     /// A resource's code.
     resource: String,
-    /// How much, in the resource's unit; up to 9 decimal places, within 10^14. Negative only where the resource allows
-    /// corrections.
+    /// How much, in the resource's unit; up to 9 decimal places, within 10^14, and no more than its account can be charged for at
+    /// once. Negative only where the resource allows corrections.
     quantity: Exact,
     /// When: from 35 days ago, unless the provider says otherwise, to 15 minutes ahead.
     time: Instant,

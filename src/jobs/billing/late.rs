@@ -13,7 +13,7 @@ use super::plan::no_such_month;
 use super::rate::{ToRate, rate_months};
 use super::run::{NotClosed, close};
 use crate::domain::account::Account;
-use crate::domain::closing::{Month, closed_until, left_open, next_to_close};
+use crate::domain::closing::{ClosedMonth, Month, closed_until, left_open, next_to_close};
 use crate::domain::ids::AccountId;
 use crate::domain::usage::HOUR;
 use crate::store::billing_runs::{self, ZoneRuns};
@@ -48,14 +48,20 @@ pub async fn late_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Pass, S
 enum Looked {
     /// Something else was done with it meanwhile, or has to be done first: to be looked at again at once.
     Again,
-    Failed,
+    /// It cannot be done, or what is left of it cannot be rated: to be looked at again a day later.
+    Later,
+}
+
+/// A month that is to be looked at, with how it was closed, where it was.
+struct Wanted {
+    to_rate: ToRate,
+    closed: Option<ClosedMonth>,
 }
 
 /// The months that days are of.
 #[derive(Default)]
 struct Months {
-    /// With the version of the usage that was billed, where it was.
-    wanted: BTreeMap<(AccountId, Month), (ToRate, Option<i64>)>,
+    wanted: BTreeMap<(AccountId, Month), Wanted>,
     of_days: Vec<(LateDay, Vec<(AccountId, Month)>)>,
     /// Days whose months are being closed, or whose earlier ones have to be closed first.
     again: Vec<LateDay>,
@@ -64,13 +70,42 @@ struct Months {
 async fn look_at(jobs: &JobContext, days: &[LateDay], pass: &mut Pass) -> Result<(), StoreError> {
     let months = months_of(jobs, days).await?;
     let wanted = without_unchanged(jobs, months.wanted).await?;
-    let rated = rate_months(jobs, wanted.clone()).await?;
-    let looking = wanted
-        .into_iter()
-        .zip(rated)
-        .map(async |(wanted, rated)| ((wanted.account.id, wanted.month), close(jobs, wanted, rated).await));
-    let mut looked: BTreeMap<(AccountId, Month), Looked> = BTreeMap::new();
-    for (key, closed) in join_all(looking).await {
+    let looked = rate_again(jobs, wanted, pass).await?;
+    let (mut done, mut later) = (Vec::new(), Vec::new());
+    for (late, months_of_day) in months.of_days {
+        let is = |outcome| months_of_day.iter().any(|month| looked.get(month) == Some(&outcome));
+        if is(Looked::Later) {
+            later.push(late);
+        } else if is(Looked::Again) || months.again.contains(&late) {
+            pass.undone = pass.undone.saturating_add(1);
+        } else {
+            done.push(late);
+        }
+    }
+    settle(jobs, &done, &later).await
+}
+
+/// Rates months, and bills what has changed; answers which of them are not done with.
+async fn rate_again(
+    jobs: &JobContext,
+    wanted: Vec<Wanted>,
+    pass: &mut Pass,
+) -> Result<BTreeMap<(AccountId, Month), Looked>, StoreError> {
+    let to_rate = wanted.iter().map(|wanted| wanted.to_rate.clone()).collect();
+    let rated = rate_months(jobs, to_rate).await?;
+    let mut looked = BTreeMap::new();
+    let mut closing = Vec::with_capacity(wanted.len());
+    for (Wanted { to_rate, closed }, rated) in wanted.into_iter().zip(rated) {
+        let key = (to_rate.account.id, to_rate.month);
+        let is_still_unrated =
+            |closed: &ClosedMonth| rated.as_ref().is_ok_and(|rated| rated.is_still_unrated(closed));
+        if closed.as_ref().is_some_and(is_still_unrated) {
+            looked.insert(key, Looked::Later);
+        } else {
+            closing.push(async move { (key, close(jobs, to_rate, rated).await) });
+        }
+    }
+    for (key, closed) in join_all(closing).await {
         let outcome = match closed {
             Ok(closed) if closed.is_stale => Looked::Again,
             Ok(closed) => {
@@ -81,32 +116,20 @@ async fn look_at(jobs: &JobContext, days: &[LateDay], pass: &mut Pass) -> Result
                 tracing::warn!(%error, "a late month waits for the next look");
                 Looked::Again
             }
-            Err(NotClosed::Failed(..)) => Looked::Failed,
+            Err(NotClosed::Failed(..)) => Looked::Later,
         };
         looked.insert(key, outcome);
     }
-    let mut done = Vec::new();
-    let mut failed = Vec::new();
-    for (late, months_of_day) in months.of_days {
-        let is = |outcome| months_of_day.iter().any(|month| looked.get(month) == Some(&outcome));
-        if is(Looked::Failed) {
-            failed.push(late);
-        } else if is(Looked::Again) || months.again.contains(&late) {
-            pass.undone = pass.undone.saturating_add(1);
-        } else {
-            done.push(late);
-        }
-    }
-    settle(jobs, &done, &failed).await
+    Ok(looked)
 }
 
-/// Leaves out months whose usage is what was billed.
+/// Leaves out months whose usage is what was billed, all of it.
 async fn without_unchanged(
     jobs: &JobContext,
-    wanted: BTreeMap<(AccountId, Month), (ToRate, Option<i64>)>,
-) -> Result<Vec<ToRate>, StoreError> {
+    wanted: BTreeMap<(AccountId, Month), Wanted>,
+) -> Result<Vec<Wanted>, StoreError> {
     let billed: Vec<(AccountId, Month)> =
-        wanted.iter().filter(|(_, (_, version))| version.is_some()).map(|(key, _)| *key).collect();
+        wanted.iter().filter(|(_, wanted)| wanted.closed.is_some()).map(|(key, _)| *key).collect();
     let versions = loop {
         let (conn, was_used) = jobs.readers.take(&jobs.database).await?;
         match usage_versions(&conn, &billed).await {
@@ -120,10 +143,12 @@ async fn without_unchanged(
         }
     };
     let now: BTreeMap<(AccountId, Month), i64> = billed.into_iter().zip(versions).collect();
-    let changed = wanted
-        .into_iter()
-        .filter(|(key, (_, version))| version.is_none() || now.get(key) != version.as_ref());
-    Ok(changed.map(|(_, (wanted, _))| wanted).collect())
+    let is_changed = |(key, wanted): &((AccountId, Month), Wanted)| {
+        let is_as_billed =
+            |closed: &ClosedMonth| closed.unrated.is_empty() && now.get(key) == Some(&closed.usage_version);
+        !wanted.closed.as_ref().is_some_and(is_as_billed)
+    };
+    Ok(wanted.into_iter().filter(is_changed).map(|(_, wanted)| wanted).collect())
 }
 
 async fn months_of(jobs: &JobContext, days: &[LateDay]) -> Result<Months, StoreError> {
@@ -140,17 +165,17 @@ async fn months_of(jobs: &JobContext, days: &[LateDay]) -> Result<Months, StoreE
             let (mut at, end) = limits(late.day);
             let zone = zones.iter().find(|zone| zone.time_zone == account.time_zone);
             while at < end {
-                let (wanted, version) = match month_at(&conn, account, at, zone).await? {
-                    At::Month(wanted, version) => (wanted, version),
+                let wanted = match month_at(&conn, account, at, zone).await? {
+                    At::Month(wanted) => *wanted,
                     At::NotOver => break,
                     At::BeingClosed => {
                         months.again.push(*late);
                         break;
                     }
                 };
-                let month = wanted.month;
+                let month = wanted.to_rate.month;
                 of_day.push((account.id, month));
-                months.wanted.insert((account.id, month), (wanted, version));
+                months.wanted.insert((account.id, month), wanted);
                 if month.end <= at {
                     months.again.push(*late);
                     break;
@@ -172,13 +197,20 @@ fn limits(day: NaiveDate) -> (DateTime<Utc>, DateTime<Utc>) {
 
 /// What there is to look at again for what happened at an instant.
 enum At {
-    /// A month, with the version of its usage that was billed, where it was; where earlier ones have not been closed, the
-    /// first of those.
-    Month(ToRate, Option<i64>),
+    /// A month, with how it was closed, where it was; where earlier ones have not been closed, the first of those.
+    Month(Box<Wanted>),
     /// Its run will look at it.
     NotOver,
     /// Its run is looking at it.
     BeingClosed,
+}
+
+impl At {
+    /// A month that was never closed.
+    fn first(account: &Arc<Account>, month: Month) -> Self {
+        let to_rate = ToRate::first(Arc::clone(account), month);
+        Self::Month(Box::new(Wanted { to_rate, closed: None }))
+    }
 }
 
 /// A month that its run should have closed is closed here only after a run was begun for it, so that whoever records usage
@@ -194,30 +226,31 @@ async fn month_at(
         return Ok(match next_to_close(account, begun).map_err(no_such_month)? {
             None => At::NotOver,
             Some(_) if zone.is_some_and(|zone| zone.is_running) => At::BeingClosed,
-            Some(month) => At::Month(ToRate::first(Arc::clone(account), month), None),
+            Some(month) => At::first(account, month),
         });
     }
     let around = closings::closed_around(conn, account.id, at).await?;
     if let Some(closed) = around.iter().find(|closed| closed.month.holds(at)) {
-        return Ok(At::Month(ToRate::again(Arc::clone(account), closed), Some(closed.usage_version)));
+        let to_rate = ToRate::again(Arc::clone(account), closed);
+        return Ok(At::Month(Box::new(Wanted { to_rate, closed: Some(closed.clone()) })));
     }
     let neighbours: Vec<Month> = around.iter().map(|closed| closed.month).collect();
     let mut month = left_open(at, account.time_zone, &neighbours).map_err(no_such_month)?;
     month.end = month.end.min(closed_until(account));
-    Ok(At::Month(ToRate::first(Arc::clone(account), month), None))
+    Ok(At::first(account, month))
 }
 
-/// Takes days off the list that are done with, and puts off those that failed.
-async fn settle(jobs: &JobContext, done: &[LateDay], failed: &[LateDay]) -> Result<(), StoreError> {
+/// Takes days off the list that are done with, and puts off those that are for later.
+async fn settle(jobs: &JobContext, done: &[LateDay], later: &[LateDay]) -> Result<(), StoreError> {
     let conn = jobs.database.connection().await?;
     // Not in one transaction: each takes its locks in order, as those who note do, and both together would not. A day that is
     // not put off is looked at again.
     if !done.is_empty() {
         late_usage::late_done(&conn, done).await?;
     }
-    if !failed.is_empty() {
+    if !later.is_empty() {
         let due = jobs.clock.now().checked_add_signed(AGAIN_AFTER).unwrap_or_default();
-        late_usage::late_put_off(&conn, failed, due).await?;
+        late_usage::late_put_off(&conn, later, due).await?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::JobContext;
 use super::submit::submit;
-use crate::domain::closing::Month;
+use crate::domain::closing::{Month, RatedMonth};
 use crate::domain::command::{Action, MonthFailure};
 use crate::domain::ids::AccountId;
 
@@ -37,6 +37,16 @@ async fn tell_failure(jobs: &JobContext, account: AccountId, period: NaiveDate, 
     let failure = MonthFailure { period, message: why.to_owned() };
     if let Err(error) = submit(jobs, account, Action::TellMonthFailure(failure)).await {
         tracing::error!(%account, %error, "nor could that be told");
+    }
+}
+
+/// Tells the metrics and the log what of a month cannot be rated; operators are told with its bill.
+fn tell_unrated(account: AccountId, rated: &RatedMonth) {
+    let unrated = rated.unrated();
+    if !unrated.is_empty() {
+        let count = u64::try_from(unrated.len()).unwrap_or(u64::MAX);
+        metrics::counter!("abacus_unrated_resources_total").increment(count);
+        tracing::error!(%account, period = %rated.period, ?unrated, "usage cannot be rated; it is tried again");
     }
 }
 

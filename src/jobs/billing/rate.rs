@@ -20,6 +20,7 @@ use crate::domain::rating::{Quantity, Stretch, Usage, stretches};
 use crate::store::error::StoreError;
 use crate::store::month_usage::{
     GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauge_versions, gauges_usage, parts_usage,
+    voided_versions,
 };
 use crate::store::{Conn, burst, closings, orders, plans, price_rules, suspensions};
 
@@ -207,6 +208,11 @@ async fn gather(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreEr
         gathered.iter().map(|month| (month.wanted.account.id, month.wanted.month)).collect();
     let parts = parts_of(gathered);
     // How many reports there are is read before them: what comes between is seen as a difference later.
+    for (place, version) in voided_versions(conn, &windows).await? {
+        if let Some(month) = gathered.get_mut(place) {
+            month.version = month.version.saturating_add(version);
+        }
+    }
     let (usage, gauges) = try_join!(parts_usage(conn, &parts), gauge_versions(conn, &windows))?;
     add_usage(gathered, &parts, usage);
     add_gauges(conn, gathered, gauges).await?;
@@ -257,11 +263,8 @@ async fn add_gauges(
     }
     let kinds = gauge_kinds(conn).await?;
     for (at, gauges) in gauges_usage(conn, &windows, &kinds).await? {
-        let month = places.get(at).and_then(|place| gathered.get_mut(*place));
-        match (month, gauges) {
-            (None, _) => {}
-            (Some(month), Ok(gauges)) => month.gauges = gauges,
-            (Some(month), Err(OutOfRange)) => month.failed = Some(Unrated::OutOfRange),
+        if let Some(month) = places.get(at).and_then(|place| gathered.get_mut(*place)) {
+            month.gauges = gauges;
         }
     }
     Ok(())

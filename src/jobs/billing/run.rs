@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::super::{JobContext, Runs};
 use super::rate::{ToRate, Unrated, rate_months};
-use super::{AGAIN_AFTER, last_day, submit, tell_failure};
+use super::{AGAIN_AFTER, last_day, submit, tell_failure, tell_unrated};
 use crate::domain::account::Account;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::{Month, RatedMonth, next_to_close};
@@ -146,8 +146,9 @@ pub(super) async fn close(
     rated: Result<RatedMonth, Unrated>,
 ) -> Result<Closed, NotClosed> {
     let (account, month) = (wanted.account.id, wanted.month);
-    if let Err(error) = &rated {
-        tracing::error!(%account, ?error, "a month could not be rated");
+    match &rated {
+        Ok(rated) => tell_unrated(account, rated),
+        Err(error) => tracing::error!(%account, ?error, "a month could not be rated"),
     }
     let outcome = match rated {
         Err(why) => Err(why.to_string()),

@@ -1,0 +1,284 @@
+//! Events that were taken back (docs/adr/0011): they are kept with the reason, and what they went into is as if they had never
+//! been.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Numeric, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use futures_util::try_join;
+use rust_decimal::Decimal;
+
+use super::error::StoreError;
+use super::keyed::{Key, Made, Stop, made};
+use super::numeric::Exact;
+use super::seals::Sealer;
+use super::statement::Statement;
+use super::usage::{Place, Total, hours_add, places_columns, totals_columns};
+use super::{Conn, burst, execute, keys, late_usage, licenses, plans};
+use crate::domain::closing::CORRECTED_AFTER;
+use crate::domain::command::Mutation;
+use crate::domain::fingerprint::Fingerprints;
+use crate::domain::ids::AccountId;
+use crate::domain::license::License;
+use crate::domain::plan::Aggregation;
+use crate::domain::seal::SealKeys;
+use crate::domain::usage::{ToVoid, Voided};
+
+/// Takes events back; a key that has done so before answers what became of them then.
+pub async fn usage_void(
+    conn: &mut AsyncPgConnection,
+    wanted: &ToVoid,
+    asked: Fingerprints,
+    seals: &SealKeys,
+) -> Made<Voided> {
+    let key = Key { owner: wanted.account, key: &wanted.key, mutation: Mutation::VoidUsage, asked, seals };
+    let outcome = conn
+        .transaction(async |conn| {
+            let conn: Conn<'_> = conn;
+            if !key.is_held::<Voided>(conn).await? {
+                let gone = take(conn, wanted).await?;
+                take_off(conn, wanted, &gone).await?;
+                let answer = [(wanted.account, key.answer(wanted.now))];
+                keys::answer_insert(conn, &answer, &Sealer::of_new(seals)).await?;
+            }
+            let voided = voided(conn, wanted).await?;
+            if wanted.dry_run { Err(Stop::Tried(voided)) } else { Ok(voided) }
+        })
+        .await;
+    made(outcome)
+}
+
+/// An event that counts no more.
+struct Gone {
+    resource: String,
+    /// The hour or, of a gauge, the 5-minute slot that it counted in.
+    bucket: DateTime<Utc>,
+    /// '' for none.
+    subject: String,
+    quantity: Decimal,
+}
+
+/// Takes the events from those that count. Their marks say where they are; they stay, so that none comes again.
+async fn take(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Vec<Gone>, StoreError> {
+    let statement = Statement::<(Text, Timestamptz, Text, Numeric)>::new(
+        "WITH gone AS (DELETE FROM usage_events e USING (SELECT m.event_id, m.bucket FROM UNNEST(",
+    )
+    .value::<Array<Text>, _>(wanted.events.clone())
+    .sql(") k (event_id) CROSS JOIN LATERAL (SELECT * FROM usage_marks m WHERE m.account_id = ")
+    .bigint(wanted.account.0)
+    .sql(" AND m.event_id = k.event_id LIMIT 1) m WHERE m.bucket IS NOT NULL) k WHERE e.account_id = ")
+    .bigint(wanted.account.0)
+    .sql(
+        " AND e.event_id = k.event_id AND e.time >= k.bucket AND e.time < k.bucket + interval '1 hour' \
+         RETURNING e.*, k.bucket) INSERT INTO voided_events (account_id, event_id, resource_code, quantity, time, \
+         subject, datacenter, attributes, received_at, bucket, idempotency_key, reason, voided_by, voided_at) \
+         SELECT account_id, event_id, resource_code, quantity, time, subject, datacenter, attributes, received_at, \
+         bucket, ",
+    )
+    .text(wanted.key.clone())
+    .sql(", ")
+    .text(wanted.reason.clone())
+    .sql(", ")
+    .text(wanted.by.clone())
+    .sql(", ")
+    .instant(wanted.now)
+    .sql(" FROM gone RETURNING resource_code, bucket, coalesce(subject, ''), quantity");
+    let found: Vec<(String, DateTime<Utc>, String, Exact)> = statement.load(&mut conn).await?;
+    let gone = |(resource, bucket, subject, Exact(quantity))| Gone { resource, bucket, subject, quantity };
+    Ok(found.into_iter().map(gone).collect())
+}
+
+/// What was asked for, as it is now.
+async fn voided(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Voided, StoreError> {
+    let statement = Statement::<(Text, Bool)>::new("SELECT event_id, idempotency_key = ")
+        .text(wanted.key.clone())
+        .sql(" FROM voided_events WHERE account_id = ")
+        .bigint(wanted.account.0)
+        .sql(" AND event_id = ANY(")
+        .value::<Array<Text>, _>(wanted.events.clone())
+        .sql(")");
+    let found: Vec<(String, bool)> = statement.load(&mut conn).await?;
+    let known: HashSet<&String> = found.iter().map(|(event, _)| event).collect();
+    let unknown = wanted.events.iter().filter(|event| !known.contains(event)).cloned().collect();
+    Ok(Voided { count: found.iter().filter(|(_, by_this)| *by_this).count(), unknown })
+}
+
+/// Where events counted, and what they came to there, to be taken off.
+#[derive(Default)]
+struct TakenOff<'g> {
+    sums: BTreeMap<Place<'g>, Total>,
+    maxima: BTreeMap<Place<'g>, Total>,
+    samples: BTreeMap<Place<'g>, Total>,
+}
+
+impl<'g> TakenOff<'g> {
+    fn of(
+        account: AccountId,
+        gone: &'g [Gone],
+        kinds: &HashMap<String, Aggregation>,
+    ) -> Result<Self, StoreError> {
+        let mut off = Self::default();
+        for event in gone {
+            let unknown = || StoreError::Corrupt(format!("an event of \"{}\"", event.resource));
+            let totals = match kinds.get(&event.resource).ok_or_else(unknown)? {
+                Aggregation::Sum => &mut off.sums,
+                Aggregation::Max => &mut off.maxima,
+                Aggregation::Last | Aggregation::Average | Aggregation::P95 => &mut off.samples,
+            };
+            let place = (account.0, event.resource.as_str(), event.bucket, event.subject.as_str());
+            let nothing = Total { quantity: Decimal::ZERO, at: event.bucket, events: 0 };
+            let total = totals.entry(place).or_insert(nothing);
+            // QUANTITY_MAX leaves room for all that are taken back at once.
+            total.quantity = total.quantity.saturating_sub(event.quantity);
+            total.events = total.events.saturating_sub(1);
+        }
+        Ok(off)
+    }
+}
+
+/// Takes events off what they went into. Sums are less by them; what is greatest or last is found anew among those that are left.
+/// Rows are locked in the order in which recorders do it, and read only then, so that none that comes meanwhile is overlooked.
+async fn take_off(conn: Conn<'_>, wanted: &ToVoid, gone: &[Gone]) -> Result<(), StoreError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let codes: BTreeSet<&String> = gone.iter().map(|event| &event.resource).collect();
+    let codes: Vec<String> = codes.into_iter().cloned().collect();
+    let (resources, licenses) =
+        try_join!(plans::resource_by_codes(conn, codes.clone()), licenses::license_by_names(conn, codes))?;
+    let kinds = resources.into_iter().map(|resource| (resource.code, resource.aggregation)).collect();
+    let off = TakenOff::of(wanted.account, gone, &kinds)?;
+    let days = gone.iter().map(|event| (wanted.account, event.bucket.date_naive())).collect();
+    let due = wanted.now.checked_add_signed(CORRECTED_AFTER).unwrap_or(wanted.now);
+    late_usage::late_note(conn, &days, due).await?;
+    hours_add(conn, &off.sums, "h.quantity + excluded.quantity").await?;
+    hours_add(conn, &off.maxima, "h.quantity").await?;
+    samples_count_down(conn, &off.samples).await?;
+    maxima_find(conn, &off.maxima).await?;
+    samples_find(conn, &off.samples, &licenses).await?;
+    for (totals, table, bucket) in [
+        (&off.sums, "usage_hours", "hour"),
+        (&off.maxima, "usage_hours", "hour"),
+        (&off.samples, "usage_samples", "slot"),
+    ] {
+        remove_empty(conn, totals, table, bucket).await?;
+    }
+    recount_owed(conn, wanted.account, &off.samples).await
+}
+
+async fn samples_count_down(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Result<(), StoreError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let columns = totals_columns(totals, "slot")
+        .column::<Timestamptz, _>("reported_at", totals.values().map(|total| total.at));
+    let statement = columns.insert_into("usage_samples AS s").sql(
+        " ON CONFLICT (account_id, resource_code, slot, subject) DO UPDATE SET version = s.version + excluded.version",
+    );
+    execute(conn, statement).await.map(drop)
+}
+
+/// The greatest of what is left in each hour. One that began otherwise, as the account was in another zone, has marks of its own.
+async fn maxima_find(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Result<(), StoreError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let statement = places_columns(totals.keys(), "hour")
+        .after("UPDATE usage_hours h SET quantity = e.quantity FROM ", "k")
+        .sql(
+            " CROSS JOIN LATERAL (SELECT max(e.quantity) AS quantity FROM usage_events e \
+             WHERE e.account_id = k.account_id AND e.time >= k.hour AND e.time < k.hour + interval '1 hour' \
+             AND e.resource_code = k.resource_code AND coalesce(e.subject, '') = k.subject AND (SELECT m.bucket \
+             FROM usage_marks m WHERE m.account_id = e.account_id AND m.event_id = e.event_id LIMIT 1) = k.hour) e \
+             WHERE h.account_id = k.account_id AND h.hour = k.hour AND h.resource_code = k.resource_code \
+             AND h.subject = k.subject AND e.quantity IS NOT NULL",
+        );
+    execute(conn, statement).await.map(drop)
+}
+
+/// The last of what is left in each slot; of two at the same instant, the greater.
+async fn samples_find(
+    mut conn: Conn<'_>,
+    totals: &BTreeMap<Place<'_>, Total>,
+    licenses: &[License],
+) -> Result<(), StoreError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let statement = places_columns(totals.keys(), "slot")
+        .after("SELECT k.resource_code, k.slot, k.subject, e.time, e.quantity, e.attributes FROM ", "k")
+        .sql(
+            " CROSS JOIN LATERAL (SELECT e.time, e.quantity, e.attributes FROM usage_events e \
+             WHERE e.account_id = k.account_id AND e.time >= k.slot AND e.time < k.slot + interval '5 minutes' \
+             AND e.resource_code = k.resource_code AND coalesce(e.subject, '') = k.subject \
+             ORDER BY e.time DESC FETCH FIRST 1 ROW WITH TIES) e",
+        )
+        .returning::<(Text, Timestamptz, Text, Timestamptz, Numeric, Nullable<Jsonb>)>();
+    type Left = (String, DateTime<Utc>, String, DateTime<Utc>, Exact, Option<serde_json::Value>);
+    let found: Vec<Left> = statement.load(&mut conn).await?;
+    let Some((account, ..)) = totals.keys().next() else { return Ok(()) };
+    let mut left: BTreeMap<Place<'_>, Total> = BTreeMap::new();
+    for (resource, slot, subject, at, Exact(quantity), attributes) in &found {
+        let license = licenses.iter().find(|license| license.name == *resource);
+        let quantity = counted(license, *quantity, attributes.as_ref())?;
+        let total = Total { quantity, at: *at, events: 1 };
+        left.entry((*account, resource.as_str(), *slot, subject.as_str()))
+            .and_modify(|last| last.quantity = last.quantity.max(quantity))
+            .or_insert(total);
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    let columns = places_columns(left.keys(), "slot")
+        .column::<Numeric, _>("quantity", left.values().map(|total| total.quantity))
+        .column::<Timestamptz, _>("reported_at", left.values().map(|total| total.at));
+    execute(conn, columns.update("usage_samples", 4)).await.map(drop)
+}
+
+/// How much an event counts that was checked when it came.
+fn counted(
+    license: Option<&License>,
+    quantity: Decimal,
+    attributes: Option<&serde_json::Value>,
+) -> Result<Decimal, StoreError> {
+    let Some(license) = license else { return Ok(quantity) };
+    let object = attributes.and_then(serde_json::Value::as_object);
+    let attribute = |(name, value): (&String, &serde_json::Value)| {
+        (name.clone(), value.as_str().unwrap_or_default().to_owned())
+    };
+    let attributes: Vec<(String, String)> = object.into_iter().flatten().map(attribute).collect();
+    license.counted(quantity, &attributes).map_err(|fault| StoreError::Corrupt(fault.to_string()))
+}
+
+/// What no event is left of is as if there had never been one.
+async fn remove_empty(
+    conn: Conn<'_>,
+    totals: &BTreeMap<Place<'_>, Total>,
+    table: &'static str,
+    bucket: &'static str,
+) -> Result<(), StoreError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let statement =
+        places_columns(totals.keys(), bucket).after(format!("DELETE FROM {table} t USING "), "k").sql(format!(
+            " WHERE t.account_id = k.account_id AND t.{bucket} = k.{bucket} AND t.resource_code = k.resource_code \
+             AND t.subject = k.subject AND t.version <= 0"
+        ));
+    execute(conn, statement).await.map(drop)
+}
+
+/// What could not be charged by the cycle is less by what was taken back.
+async fn recount_owed(
+    conn: Conn<'_>,
+    account: AccountId,
+    samples: &BTreeMap<Place<'_>, Total>,
+) -> Result<(), StoreError> {
+    let resources: BTreeSet<&str> = samples.keys().map(|(_, resource, ..)| *resource).collect();
+    let slots: BTreeSet<DateTime<Utc>> = samples.keys().map(|(_, _, slot, _)| *slot).collect();
+    if slots.is_empty() {
+        return Ok(());
+    }
+    burst::owed_recount(conn, account, resources.into_iter().map(str::to_owned).collect(), &slots).await
+}
