@@ -35,6 +35,9 @@ mod tests {
 
     use super::*;
 
+    /// Where all partitions have an index, it cannot be built beside those who write.
+    const PARTITIONED: [&str; 1] = ["USAGE_EVENTS"];
+
     /// From this one on.
     const FIRST: u32 = 27;
 
@@ -100,7 +103,7 @@ mod tests {
                 let is_new =
                     statements.iter().any(|made| made.starts_with(&format!("CREATE TABLE {table} ")));
                 assert!(
-                    is_new,
+                    is_new || PARTITIONED.contains(&table),
                     "{name}: {table} may be filled: CREATE INDEX CONCURRENTLY IF NOT EXISTS, in a folder of its own"
                 );
             }
