@@ -385,6 +385,7 @@ pub struct TokenArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RoleArg {
     Operator,
+    Auditor,
     Customer,
     Service,
 }
@@ -393,6 +394,7 @@ impl From<RoleArg> for Role {
     fn from(role: RoleArg) -> Self {
         match role {
             RoleArg::Operator => Self::Operator,
+            RoleArg::Auditor => Self::Auditor,
             RoleArg::Customer => Self::Customer,
             RoleArg::Service => Self::Service,
         }

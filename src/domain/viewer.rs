@@ -9,6 +9,8 @@ coded_enum! {
     Role {
         /// The provider: every account, prices, plans.
         Operator = "OPERATOR",
+        /// The provider, reading only: sees what operators see, and changes nothing.
+        Auditor = "AUDITOR",
         /// An account: its own things, and those of its sub-accounts.
         Customer = "CUSTOMER",
         /// A metering agent: records usage and nothing else.
@@ -30,6 +32,11 @@ impl Viewer {
         self.role == Role::Operator
     }
 
+    /// Whether it is one of the provider's people, who see every account.
+    pub fn is_of_provider(&self) -> bool {
+        matches!(self.role, Role::Operator | Role::Auditor)
+    }
+
     /// Whether it may report what was used, of any account.
     pub fn may_report_usage(&self) -> bool {
         matches!(self.role, Role::Operator | Role::Service)
@@ -38,7 +45,7 @@ impl Viewer {
     /// Which accounts' things it may see.
     pub fn scope(&self) -> Scope {
         match (self.role, self.account) {
-            (Role::Operator, _) => Scope::All,
+            (Role::Operator | Role::Auditor, _) => Scope::All,
             (Role::Customer, Some(own)) => Scope::Family(own),
             (Role::Customer, None) | (Role::Service, _) => Scope::Nothing,
         }

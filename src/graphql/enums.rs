@@ -283,6 +283,8 @@ mirrored_enum! {
     Role = viewer::Role {
         /// The provider: every account, prices and plans.
         Operator,
+        /// The provider, reading only: sees what operators see, and changes nothing.
+        Auditor,
         /// An account: its own things and those of its sub-accounts.
         Customer,
         /// A metering agent: records usage and nothing else.

@@ -20,7 +20,7 @@ use super::loaders::Namespace;
 use super::nullable::{self, Nullable};
 use super::pagination::PageArgs;
 use super::scalars::{Code, Day, Exact, Instant};
-use super::session::{Session, any_session, operator_session, session};
+use super::session::{Session, any_session, provider_session, session};
 use super::types::account::{Account, AccountConnection};
 use super::types::bill::{Bill, BillConnection};
 use super::types::billing_run::BillingRun;
@@ -614,14 +614,14 @@ impl Query {
         >,
     ) -> async_graphql::Result<Vec<BillingRun>> {
         let first = period.map(|Day(day)| day.with_day(1).unwrap_or(day));
-        let runs = operator_session(ctx)?.repository().billing_runs(first).await.map_err(ApiError::from)?;
+        let runs = provider_session(ctx)?.repository().billing_runs(first).await.map_err(ApiError::from)?;
         Ok(runs.into_iter().map(BillingRun::from).collect())
     }
 
     /// Operators: what payment providers have that bears an id of this server's and is not known here, or otherwise there and
     /// here, newest first; at most 1,000. Each was told once by a notice on its account, if that is known.
     async fn unmatched_payments(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<UnmatchedPayment>> {
-        let found = operator_session(ctx)?.repository().unmatched_payments().await.map_err(ApiError::from)?;
+        let found = provider_session(ctx)?.repository().unmatched_payments().await.map_err(ApiError::from)?;
         Ok(found.into_iter().map(UnmatchedPayment).collect())
     }
 

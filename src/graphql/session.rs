@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use async_graphql::Context;
 use async_graphql::dataloader::Loader;
+use async_graphql::parser::types::OperationType;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
@@ -67,9 +68,14 @@ impl Session {
     }
 }
 
-/// The request's session, whoever asks.
+/// The request's session, whoever asks; but who only reads has no mutation done.
 pub(super) fn any_session<'c>(ctx: &Context<'c>) -> ApiResult<&'c Session> {
-    ctx.data::<Session>().map_err(|_| ApiError::internal("a request without a session"))
+    let session = ctx.data::<Session>().map_err(|_| ApiError::internal("a request without a session"))?;
+    let changes = ctx.query_env.operation.node.ty == OperationType::Mutation;
+    if changes && session.viewer().role == Role::Auditor {
+        return Err(ApiError::forbidden("the role AUDITOR reads and nothing else"));
+    }
+    Ok(session)
 }
 
 /// The request's session, for those who may read: everyone but metering agents.
@@ -77,6 +83,15 @@ pub(super) fn session<'c>(ctx: &Context<'c>) -> ApiResult<&'c Session> {
     let session = any_session(ctx)?;
     if session.viewer().role == Role::Service {
         return Err(ApiError::forbidden("the role SERVICE records usage and nothing else"));
+    }
+    Ok(session)
+}
+
+/// The request's session, for the provider's people: operators, and those who only read.
+pub(super) fn provider_session<'c>(ctx: &Context<'c>) -> ApiResult<&'c Session> {
+    let session = session(ctx)?;
+    if !session.viewer().is_of_provider() {
+        return Err(ApiError::forbidden("this takes the role OPERATOR or AUDITOR"));
     }
     Ok(session)
 }

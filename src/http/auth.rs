@@ -27,7 +27,7 @@ pub(super) async fn viewer(state: &HttpState, headers: &HeaderMap) -> Result<Arc
             Some(account)
         }
         (Role::Customer, None) => return Err(ApiError::unauthenticated("the token names no account")),
-        (Role::Operator | Role::Service, _) => None,
+        (Role::Operator | Role::Auditor | Role::Service, _) => None,
     };
     Ok(Arc::new(Viewer { subject: claims.sub, role, account }))
 }

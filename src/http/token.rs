@@ -14,7 +14,7 @@ pub const SECRET_BYTES_MIN: usize = 32;
 pub struct Claims {
     /// Who it was made for.
     pub sub: String,
-    /// OPERATOR, CUSTOMER or SERVICE.
+    /// OPERATOR, AUDITOR, CUSTOMER or SERVICE.
     pub role: String,
     /// The account of a customer.
     #[serde(skip_serializing_if = "Option::is_none")]

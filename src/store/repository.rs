@@ -69,7 +69,7 @@ use crate::domain::stake::Stake;
 use crate::domain::transaction::Transaction;
 use crate::domain::unmatched::Unmatched;
 use crate::domain::usage::{Hour, Reports, Sample, ToVoid, Voided};
-use crate::domain::viewer::{Role, Scope, Viewer};
+use crate::domain::viewer::{Scope, Viewer};
 
 /// Namespaces whose accounts are remembered.
 const NAMESPACES_KEPT: usize = 200_000;
@@ -192,6 +192,10 @@ impl Repository {
 
     fn require_operator(&self) -> Result<(), AccessError> {
         if self.viewer.is_operator() { Ok(()) } else { Err(AccessError::Forbidden("OPERATOR")) }
+    }
+
+    fn require_provider(&self) -> Result<(), AccessError> {
+        if self.viewer.is_of_provider() { Ok(()) } else { Err(AccessError::Forbidden("OPERATOR or AUDITOR")) }
     }
 
     /// Refuses what the viewer's own account is in no state to have done to another, or to itself; operators may do it all.
@@ -334,15 +338,14 @@ impl Repository {
         &self,
         keys: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, Rows<Notice>>, StoreError> {
-        let is_operator = self.viewer.role == Role::Operator;
         let fetch = &self.store.fetch;
-        let notices = if is_operator { &fetch.all_notices } else { &fetch.notices };
+        let notices = if self.viewer.is_of_provider() { &fetch.all_notices } else { &fetch.notices };
         self.owned(notices, keys, |account| *account).await
     }
 
     /// The runs that close a month, or the latest of all months.
     pub async fn billing_runs(&self, period: Option<NaiveDate>) -> Result<Vec<BillingRun>, StoreError> {
-        if self.viewer.role != Role::Operator {
+        if !self.viewer.is_of_provider() {
             return Ok(Vec::new());
         }
         let conn = self.connection().await?;
@@ -351,7 +354,7 @@ impl Repository {
 
     /// What payment providers and this server do not say alike, the newest of it.
     pub async fn unmatched_payments(&self) -> Result<Vec<Unmatched>, StoreError> {
-        if self.viewer.role != Role::Operator {
+        if !self.viewer.is_of_provider() {
             return Ok(Vec::new());
         }
         let conn = self.connection().await?;
@@ -368,7 +371,7 @@ impl Repository {
             return Ok(None);
         }
         self.require_stake(Some(Stake::Setting), id.account()).await?;
-        let by_operator = self.viewer.role == Role::Operator;
+        let by_operator = self.viewer.is_operator();
         Ok(self.write(move |conn| notices::notice_acknowledge(conn, id, at, by_operator).boxed()).await?)
     }
 
@@ -606,7 +609,7 @@ impl Repository {
         &self,
         ids: Vec<PriceDefinitionId>,
     ) -> Result<Vec<PriceDefinition>, AccessError> {
-        self.require_operator()?;
+        self.require_provider()?;
         let conn = self.connection().await?;
         Ok(price_rules::definitions(&conn, ids).await?)
     }
@@ -662,8 +665,8 @@ impl Repository {
     async fn owners(&self, account: Option<AccountId>) -> Result<Option<Owners>, AccessError> {
         if let Some(account) = account {
             let visible = self.visible(std::iter::once(account)).await?.contains(&account);
-            // An operator sees every account there is, and no other.
-            let there = visible && (!self.viewer.is_operator() || self.account(account).await?.is_some());
+            // The provider's people see every account there is, and no other.
+            let there = visible && (!self.viewer.is_of_provider() || self.account(account).await?.is_some());
             return if there { Ok(Some(Owners::One(account))) } else { Err(AccessError::NoSuchAccount) };
         }
         Ok(match self.viewer.scope() {
@@ -1229,7 +1232,7 @@ impl Repository {
     }
 
     async fn next_ledgers_health(&self, now: DateTime<Utc>) -> Result<HealthReport, AccessError> {
-        self.require_operator()?;
+        self.require_provider()?;
         let conn = self.connection().await?;
         let position = ledger::check_position(&conn).await?;
         let last = ledger_check::last_of_next(&conn, position, CHECK_ACCOUNTS_MAX).await?;

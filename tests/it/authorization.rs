@@ -1,12 +1,16 @@
 //! Who may see and do what: every root field, as everyone.
 
+use std::sync::Arc;
+
 use abacus::clock::{Clock, wall};
 use abacus::domain::ids::{
-    AccountId, BillId, EntryId, IdMint, InvoiceId, NoticeId, OrderId, PaymentId, PaymentMethodId,
+    AccountId, BillId, EntryId, IdMint, InvoiceId, NoticeId, OrderId, PaymentId, PaymentMethodId, PlanId,
     PrepaymentId, QuoteId, RecordId, TransactionId, printed_number,
 };
-use abacus::domain::viewer::Role;
+use abacus::domain::stake::Stake;
+use abacus::domain::viewer::{Role, Viewer};
 use abacus::http::token::TokenKey;
+use abacus::store::repository::{AccessError, Repository};
 use chrono::{DateTime, Datelike, NaiveTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -707,6 +711,55 @@ async fn a_metering_agent_reads_no_more_than_it_needs() {
         world.victim.assert_not_told(&body, field);
     }
     world.server.assert_holds_still(&contents).await;
+}
+
+/// Whether it is a mutation, as its text says.
+fn changes(query: &str) -> bool {
+    query.starts_with("mutation")
+}
+
+#[tokio::test]
+async fn who_only_reads_sees_what_operators_see_and_changes_nothing() {
+    let world = World::start().await;
+    let (auditor, operator) = (world.server.auditor(), world.server.operator());
+    // Where the check of the whole ledger goes on is the check's own.
+    let same = |field: &str| !["viewer", "ledgerHealth"].contains(&field);
+    let contents = world.server.contents().await;
+    for tenant in [&world.victim, &world.absent] {
+        for (field, _, query) in MATRIX {
+            let when = format!("{field} of {}\n{query}\n", tenant.namespace);
+            let (status, body) = auditor.raw(query, &tenant.variables).await;
+            assert_eq!(status, StatusCode::OK, "{when}");
+            if changes(query) {
+                assert_eq!(code_of(&body), "FORBIDDEN", "{when}{body}");
+            } else if same(field) {
+                assert_eq!(body, operator.raw(query, &tenant.variables).await.1, "{when}");
+            } else {
+                let expected = if tenant.namespace == "nobody" && query.contains("accountId") { "NOT_FOUND" } else { "none" };
+                assert_eq!(code_of(&body), expected, "{when}{body}");
+            }
+        }
+    }
+    world.server.assert_holds_still(&contents).await;
+    let told = auditor.data("{ viewer { role account { id } } }").await;
+    assert_eq!(told["viewer"], json!({ "role": "AUDITOR", "account": null }));
+}
+
+#[tokio::test]
+async fn who_only_reads_is_refused_by_the_repository_too() {
+    let world = World::start().await;
+    let viewer = Viewer { subject: "reads".to_owned(), role: Role::Auditor, account: None };
+    let repository = Repository::new(Arc::clone(&world.server.server.app.store), Arc::new(viewer));
+    let account = AccountId::parse(world.victim.variables["account"].as_str().unwrap()).unwrap();
+    let is_forbidden = |refused: &AccessError| matches!(refused, AccessError::Forbidden(_));
+    for stake in [Some(Stake::Purchase), Some(Stake::Payment), Some(Stake::Setting), None] {
+        let refused = repository.require_stake(stake, account).await;
+        assert!(refused.as_ref().is_err_and(is_forbidden), "{stake:?}: {refused:?}");
+    }
+    let notice = NoticeId::parse(world.victim.variables["notice"].as_str().unwrap()).unwrap();
+    let refused = repository.notice_acknowledge(notice, wall()).await;
+    assert!(refused.as_ref().is_err_and(is_forbidden), "{refused:?}");
+    assert!(repository.plan_retire(PlanId::new(wall()), wall()).await.is_err_and(|error| is_forbidden(&error)));
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ async fn a_token_says_who_it_is_for_and_how_long() {
     for (args, role, namespace, seconds) in [
         (&["--role", "customer", "--namespace", "demo"][..], "CUSTOMER", Some("demo"), 3_600),
         (&["--role", "operator", "--ttl", "30m"][..], "OPERATOR", None, 1_800),
+        (&["--role", "auditor"], "AUDITOR", None, 3_600),
         (&["--role", "service", "--ttl", "7d"][..], "SERVICE", None, 604_800),
         (&["--role", "operator", "--namespace", "demo"][..], "OPERATOR", None, 3_600),
     ] {

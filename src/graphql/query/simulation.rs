@@ -16,7 +16,7 @@ use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::{input_id, known_currency};
 use crate::graphql::price_input::{Definition, PriceDefinitionInput, unknown_resource};
 use crate::graphql::scalars::{Code, Exact, Instant};
-use crate::graphql::session::{Session, operator_session};
+use crate::graphql::session::{Session, provider_session};
 use crate::graphql::types::charge::Charge;
 
 /// The longest period whose real usage is taken.
@@ -59,7 +59,7 @@ pub async fn simulate(
 ) -> Result<Charge, ApiError> {
     let currency = input.currency.0;
     if input.account_id.is_some() {
-        operator_session(ctx)?;
+        provider_session(ctx)?;
     }
     let (definitions, usage, places) = read(session, input).await.map_err(MutationError::of_query)?;
     // Up to some hundred milliseconds where it takes fractions: not on a thread that others wait for.

@@ -63,6 +63,16 @@ impl TestServer {
         self.client_with(Some(token(Role::Operator, None, 600)))
     }
 
+    /// An operator of that name, as its token has it.
+    pub fn operator_named(&self, subject: &str) -> Client {
+        self.client_with(Some(token_of(subject, Role::Operator, None, 600)))
+    }
+
+    /// One of the provider's people who only reads.
+    pub fn auditor(&self) -> Client {
+        self.client_with(Some(token(Role::Auditor, None, 600)))
+    }
+
     pub fn service(&self) -> Client {
         self.client_with(Some(token(Role::Service, None, 600)))
     }
@@ -158,7 +168,10 @@ impl TestServer {
 }
 
 pub fn token(role: Role, namespace: Option<&str>, seconds: i64) -> String {
-    let subject = namespace.unwrap_or(role.code());
+    token_of(namespace.unwrap_or(role.code()), role, namespace, seconds)
+}
+
+fn token_of(subject: &str, role: Role, namespace: Option<&str>, seconds: i64) -> String {
     TokenKey::new(SECRET).unwrap().issue(subject, role, namespace, wall(), seconds).unwrap()
 }
 
