@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +17,9 @@ use crate::config::{
 };
 use crate::demo;
 use crate::documents::{Logo, Provider};
+use crate::domain::approval::ApprovalPolicy;
 use crate::domain::billing_run::{BillingRun, RunState};
+use crate::domain::money::Currencies;
 use crate::domain::policies::Policies;
 use crate::domain::seal::SealKeys;
 use crate::domain::usage::Allowance;
@@ -105,6 +108,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         return Err("--no-jobs needs a DATABASE_URL, on which `abacus jobs` runs them".into());
     }
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
+    let approvals = approvals(args, &currencies)?;
     let deposits = deposits(&args.chain)?;
     let sandbox = args.sandbox || global.database_url.is_none();
     let given = given_secret(global)?;
@@ -146,7 +150,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         limits: Limits { query_bytes_max: usize::try_from(args.query_bytes_max)?, ..Limits::default() },
         engine: EngineConfig {
             lanes: usize::from(args.lanes),
-            policies: policies(&args.payments),
+            policies: Policies { approvals, ..policies(&args.payments) },
             ..EngineConfig::default()
         },
         stripe,
@@ -164,7 +168,15 @@ fn exposed(secrets: &[Secret]) -> Vec<String> {
 }
 
 fn policies(args: &PaymentArgs) -> Policies {
-    Policies { unbound_refund_after: TimeDelta::days(i64::from(args.unbound_refund_days)) }
+    let unbound_refund_after = TimeDelta::days(i64::from(args.unbound_refund_days));
+    Policies { unbound_refund_after, ..Policies::default() }
+}
+
+/// From which amounts on one operator is not enough, if any are set.
+fn approvals(args: &ServeArgs, currencies: &Currencies) -> Result<Option<Arc<ApprovalPolicy>>, Failure> {
+    let expires_after = TimeDelta::from_std(args.approval_expiry)?;
+    let policy = ApprovalPolicy::read(&args.approve_above, currencies, expires_after);
+    Ok(policy.map_err(of_setting("ABACUS_APPROVE_ABOVE"))?.map(Arc::new))
 }
 
 /// Says which variable a fault is of.

@@ -191,6 +191,13 @@ pub struct ServeArgs {
     pub usage_late_days: u16,
     #[command(flatten)]
     pub chain: ChainArgs,
+    /// Above this amount refunds, adjustments, payouts and credit limits take a second operator, CODE=AMOUNT; may be given again. Of
+    /// a currency that is not named all of them do [default: one operator is always enough]
+    #[arg(long = "approve-above", env = "ABACUS_APPROVE_ABOVE", value_delimiter = ',')]
+    pub approve_above: Vec<String>,
+    /// What waits for a second operator is given up after this: 12h, 7d
+    #[arg(long, env = "ABACUS_APPROVAL_EXPIRY", default_value = "7d", value_parser = approval_expiry)]
+    pub approval_expiry: Duration,
     /// Leave what falls due by itself to `abacus jobs`
     #[arg(long, env = "ABACUS_NO_JOBS", value_parser = BoolishValueParser::new())]
     pub no_jobs: bool,
@@ -331,6 +338,12 @@ fn lock_wait(text: &str) -> Result<Duration, String> {
     let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let allowed = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
     if allowed.contains(&wait) { Ok(wait) } else { Err("1s to 24h is expected".to_owned()) }
+}
+
+fn approval_expiry(text: &str) -> Result<Duration, String> {
+    let expiry = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_secs(60)..=Duration::from_secs(366 * 24 * 60 * 60);
+    if allowed.contains(&expiry) { Ok(expiry) } else { Err("1m to 366d is expected".to_owned()) }
 }
 
 fn client_idle(text: &str) -> Result<Duration, String> {

@@ -385,8 +385,8 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
             reason: Some("Opening balance".to_owned()),
         };
         let action = Action::Recharge(recharge);
-        let command =
-            Command { account, key: Some("demo:opening-balance".to_owned()), dry_run: false, action };
+        let key = Some("demo:opening-balance".to_owned());
+        let command = Command { key, ..Command::by_itself(account, action) };
         app.engine.submit(command, Urgency::Job).await?;
     }
     Ok(())

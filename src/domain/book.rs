@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
 
 use super::account::{Account, SuspendedSpan};
+use super::approval::{Approval, ApprovalState, OperatorMove};
 use super::bill::Bill;
 use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
 use super::command::Answer;
 use super::ids::{
-    AccountId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, TransactionId,
+    AccountId, ApprovalId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
+    TransactionId,
 };
 use super::ledger::Entry;
-use super::money::Currencies;
+use super::money::{Currencies, CurrencyCode};
 use super::notice::Notice;
 use super::order::{Order, OrderState};
 use super::payment::Payment;
@@ -57,7 +60,8 @@ pub struct CapacityCatalogue {
 /// orders; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a
 /// month is closed or corrected, the closed ones that overlap it; of payments and prepayments that are named, each other,
 /// what they renew or give back, their transactions, their reversals, and whatever has taken the same offer; the
-/// prepayments of the addresses that are named.
+/// prepayments of the addresses that are named; of what waits for another operator, what is named, or held by a key that is, and
+/// before an operator's command is weighed all of it, with what operators have moved within a day.
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
@@ -78,6 +82,9 @@ pub struct Book {
     pub untold: BTreeSet<ProviderReference>,
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
+    pub approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    /// What operators have moved without another within a day.
+    pub moved_alone: HashMap<(String, CurrencyCode), Decimal>,
     /// How many of its orders wait for their first payment; read before one is placed that will.
     pub unpaid_orders: usize,
     /// How many offers hold; read before one is made.
@@ -101,6 +108,11 @@ pub struct Gain {
     pub entries: Vec<Entry>,
     pub notices: Vec<Arc<Notice>>,
     pub answers: Vec<Answer>,
+    /// Those that hold something else by now.
+    pub changed_answers: Vec<Answer>,
+    /// New or changed.
+    pub approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    pub operator_moves: Vec<OperatorMove>,
     pub records: Vec<Record>,
     pub prepay_quotes: Vec<Arc<PrepayQuote>>,
     /// New or changed.
@@ -151,6 +163,8 @@ impl Book {
             reversals: BTreeMap::new(),
             untold: BTreeSet::new(),
             deposits: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            moved_alone: HashMap::new(),
             unpaid_orders: 0,
             open_quotes: 0,
             has_open_subs: false,
@@ -159,11 +173,21 @@ impl Book {
         }
     }
 
+    /// What waits for another operator.
+    pub fn pending_approvals(&self) -> impl Iterator<Item = &Arc<Approval>> {
+        self.approvals.values().filter(|held| held.state == ApprovalState::Pending)
+    }
+
+    /// How much of a currency an operator has moved without another within a day.
+    pub fn moved_alone(&self, by: &str, currency: CurrencyCode) -> Decimal {
+        self.moved_alone.get(&(by.to_owned(), currency)).copied().unwrap_or_default()
+    }
+
     /// Makes a decided change true in the book.
     pub fn apply(&mut self, change: Change) {
         let Change { account, gain } = change;
         self.account = account;
-        for answer in &gain.answers {
+        for answer in gain.answers.iter().chain(&gain.changed_answers) {
             self.answers.insert(answer.key.clone(), answer.clone());
         }
         for transaction in gain.changed_transactions.iter().chain(&gain.transactions) {
@@ -186,6 +210,11 @@ impl Book {
         self.prepay_quotes.extend(quotes.map(|quote| (quote.id, Arc::clone(quote))));
         self.prepayments.extend(gain.prepayments.iter().map(|(id, held)| (*id, Arc::clone(held))));
         self.payments.extend(gain.payments.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        self.approvals.extend(gain.approvals.iter().map(|(id, held)| (*id, Arc::clone(held))));
+        for OperatorMove { by, money, .. } in &gain.operator_moves {
+            let moved = self.moved_alone.entry((by.clone(), money.currency)).or_default();
+            *moved = moved.checked_add(money.amount).unwrap_or(Decimal::MAX);
+        }
         self.untold.retain(|name| !gain.told.contains(name));
         self.reversals.extend(gain.reversals.iter().map(|(name, held)| (name.clone(), Arc::clone(held))));
         let deposits = gain.deposits.iter();
@@ -205,7 +234,7 @@ impl Gain {
         let prepaid = self.prepay_quotes.len().saturating_add(self.payment_methods.len());
         let paid = self.payments.len().saturating_add(self.prepayments.len());
         let deposits = self.deposits.len().saturating_add(self.reversals.len());
-        let told = self.told.len();
+        let told = self.told.len().saturating_add(self.approvals.len());
         let spans = self.suspended_spans.len().saturating_add(self.late_days.len());
         [orders, bills, transactions, others, months, prepaid, paid, deposits, told, spans]
             .iter()
@@ -229,6 +258,9 @@ impl Gain {
         self.entries.extend(later.entries);
         self.notices.extend(later.notices);
         self.answers.extend(later.answers);
+        self.changed_answers.extend(later.changed_answers);
+        self.approvals.extend(later.approvals);
+        self.operator_moves.extend(later.operator_moves);
         self.records.extend(later.records);
         self.prepay_quotes.extend(later.prepay_quotes);
         self.payment_methods.extend(later.payment_methods);

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::account::{Account, AccountStatus, Manager};
+use super::approval::Approval;
 use super::bill::Bill;
 use super::burst::{Cycle, CycleCharge};
 use super::capacity::Quote;
@@ -16,7 +17,8 @@ use super::codes::coded_enum;
 use super::exchange_rate::ExchangeRate;
 use super::fingerprint::Fingerprints;
 use super::ids::{
-    AccountId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId, TransactionId,
+    AccountId, ApprovalId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
+    TransactionId,
 };
 use super::ledger::Hash;
 use super::money::CurrencyCode;
@@ -37,10 +39,18 @@ pub struct Command {
     pub key: Option<String>,
     /// Decided like any other, and not kept.
     pub dry_run: bool,
+    /// The operator who asks for it, as its token names it: what is above an amount another has to allow. None: whoever asks is no
+    /// operator, or nobody asks.
+    pub asked_by: Option<String>,
     pub action: Action,
 }
 
 impl Command {
+    /// What nobody asks for, and does nothing more when it comes again.
+    pub fn by_itself(account: AccountId, action: Action) -> Self {
+        Self { account, key: None, dry_run: false, asked_by: None, action }
+    }
+
     /// Its account and key, if it is to be kept: what is only tried out leaves no trace under its key.
     pub fn kept_key(&self) -> Option<(AccountId, String)> {
         let key = self.key.as_ref().filter(|_| !self.dry_run)?;
@@ -49,7 +59,7 @@ impl Command {
 }
 
 coded_enum! {
-    /// The mutation that an idempotency key belongs to, by its name in the schema.
+    /// A mutation that an idempotency key belongs to, or that may wait for another operator, by its name in the schema.
     Mutation {
         Recharge = "recharge",
         Prepay = "prepay",
@@ -68,6 +78,8 @@ coded_enum! {
         VoidBill = "voidBill",
         VoidUsage = "voidUsage",
         PayOut = "payOut",
+        UpdateAccount = "updateAccount",
+        DecideApproval = "decideApproval",
     }
 }
 
@@ -88,6 +100,8 @@ pub enum Action {
     VoidBill(VoidBill),
     PayOut(PayOut),
     UpdateAccount(#[serde(skip)] Box<UpdateAccount>),
+    DecideApproval(Box<DecideApproval>),
+    ExpireApproval(ApprovalStep),
     OrderStep(OrderStep),
     BillStep(BillStep),
     /// The time is over for which a suspension was lifted by hand; it says until when that was.
@@ -259,6 +273,27 @@ pub struct Closing {
     pub at: DateTime<Utc>,
     /// All that are not closed yet, oldest first; the last one ends with the account.
     pub months: Vec<RatedMonth>,
+}
+
+/// Says whether what waits for another operator is carried out.
+#[derive(Debug, Clone, Serialize)]
+pub struct DecideApproval {
+    pub approval: ApprovalId,
+    pub approve: bool,
+    pub reason: Option<String>,
+    /// The operator who decides; whoever repeats it with the key may be another.
+    #[serde(skip)]
+    pub by: String,
+    /// What waits, as the approval says.
+    #[serde(skip)]
+    pub asked: Action,
+}
+
+/// Gives up what nobody has decided on; `due` as in [`OrderStep`].
+#[derive(Debug, Clone, Serialize)]
+pub struct ApprovalStep {
+    pub approval: ApprovalId,
+    pub due: DateTime<Utc>,
 }
 
 /// Does what is due of an order. `due` is what the order said when it was read: once the step is done it says something
@@ -480,6 +515,8 @@ coded_enum! {
         Deposit = "DEPOSIT",
         /// A month's invoice is issued.
         Invoice = "INVOICE",
+        /// What waits for another operator is given up.
+        ApprovalExpiry = "APPROVAL_EXPIRY",
     }
 }
 
@@ -523,7 +560,9 @@ impl Action {
             Self::Rerate(_) => Mutation::Rerate,
             Self::VoidBill(_) => Mutation::VoidBill,
             Self::PayOut(_) => Mutation::PayOut,
-            Self::UpdateAccount(_)
+            Self::UpdateAccount(_) => Mutation::UpdateAccount,
+            Self::DecideApproval(_) => Mutation::DecideApproval,
+            Self::ExpireApproval(_)
             | Self::OrderStep(_)
             | Self::BillStep(_)
             | Self::EndHold(_)
@@ -561,6 +600,8 @@ pub struct Answer {
     pub bill: Option<BillId>,
     pub payment: Option<PaymentId>,
     pub prepayment: Option<PrepaymentId>,
+    /// What waits for another operator, or has waited; of a decision, what was decided on.
+    pub approval: Option<ApprovalId>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -596,6 +637,8 @@ pub struct Outcome {
     /// What a card is, or was, charged or given back.
     pub payment: Option<Arc<Payment>>,
     pub prepayment: Option<Arc<Prepayment>>,
+    /// What was decided on.
+    pub approval: Option<Arc<Approval>>,
     /// What a job's step did.
     pub jobs: Vec<JobDone>,
 }
@@ -607,4 +650,6 @@ pub enum Done {
     Now(Box<Outcome>),
     /// Its key holds the answer of an earlier time.
     Before(Answer),
+    /// Another operator has to allow it; until then nothing of it is done.
+    Awaits(Arc<Approval>),
 }

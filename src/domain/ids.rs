@@ -190,6 +190,8 @@ owned_ids! {
     /// An invoice's id: made of its account and the instant at which its month begins, and so the same before and after it is
     /// issued.
     InvoiceId = "inv";
+    /// The id of what waits for another operator, or has waited.
+    ApprovalId = "apr";
 }
 
 impl InvoiceId {
@@ -278,6 +280,7 @@ pub enum NodeId {
     Prepayment(PrepaymentId),
     Payment(PaymentId),
     Invoice(InvoiceId),
+    Approval(ApprovalId),
 }
 
 impl NodeId {
@@ -301,6 +304,7 @@ impl NodeId {
             "ppy" => PrepaymentId::parse(text).map(Self::Prepayment),
             "pay" => PaymentId::parse(text).map(Self::Payment),
             "inv" => InvoiceId::parse(text).map(Self::Invoice),
+            "apr" => ApprovalId::parse(text).map(Self::Approval),
             "ent" => EntryId::parse(text).map(Self::Entry),
             _ => None,
         }

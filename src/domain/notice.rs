@@ -30,6 +30,8 @@ coded_enum! {
         PaymentDisputed = "PAYMENT_DISPUTED",
         PaymentUnmatched = "PAYMENT_UNMATCHED",
         LedgerFault = "LEDGER_FAULT",
+        ApprovalNeeded = "APPROVAL_NEEDED",
+        ApprovalExpired = "APPROVAL_EXPIRED",
     }
 }
 

@@ -1,16 +1,22 @@
 //! What a provider may set otherwise.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
+use super::approval::ApprovalPolicy;
+
 /// Settings that decide what is charged, given back or waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policies {
     /// A prepayment by card that is not bound to an app for so long is given back.
     pub unbound_refund_after: TimeDelta,
+    /// From which amounts on one operator is not enough; None: he always is.
+    pub approvals: Option<Arc<ApprovalPolicy>>,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { unbound_refund_after: TimeDelta::days(7) }
+        Self { unbound_refund_after: TimeDelta::days(7), approvals: None }
     }
 }

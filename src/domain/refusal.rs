@@ -28,6 +28,7 @@ coded_enum! {
         RuleStarted = "RULE_STARTED",
         AccountSuspended = "ACCOUNT_SUSPENDED",
         RateStale = "RATE_STALE",
+        ApprovalNeeded = "APPROVAL_NEEDED",
     }
 }
 

@@ -42,6 +42,8 @@ impl Action {
             | Self::VoidBill(_)
             | Self::PayOut(_)
             | Self::UpdateAccount(_)
+            | Self::DecideApproval(_)
+            | Self::ExpireApproval(_)
             | Self::EndHold(_)
             | Self::OrderStep(_)
             | Self::BillStep(_)

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 
+use super::approvals::Approvals;
 use super::named::{Named, Standing};
 use super::paid::Paid;
 use super::stale::{Asked, Patience, Stale};
@@ -33,9 +34,9 @@ use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::seals::{AltSeals, Sealer};
 use crate::store::{
-    Conn, bills, capacity, closings, deposits, keys, late_usage, ledger, notices, open_invoices, orders,
-    payment_methods, payments, plans, prepay_quotes, prepayments, reconciliations, records, reversals,
-    suspensions, transactions,
+    Conn, approvals, bills, capacity, closings, deposits, keys, late_usage, ledger, notices, open_invoices,
+    operator_moves, orders, payment_methods, payments, plans, prepay_quotes, prepayments, reconciliations,
+    records, reversals, suspensions, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -114,6 +115,7 @@ fn die_before_the_commit(action: &Action) {
         Action::SettlePayment(_) => die_at("payment-before-the-commit"),
         Action::BookReversal(_) => die_at("reversal-before-the-commit"),
         Action::CountDeposits(_) => die_at("deposit-before-the-commit"),
+        Action::DecideApproval(_) => die_at("approval-before-the-commit"),
         _ => {}
     }
 }
@@ -183,6 +185,10 @@ async fn load(
         when(!named.owing.is_empty(), orders::order_unpaid_count(conn, named.owing)),
         when(!named.offered.is_empty(), prepay_quotes::quote_open_count(conn, named.offered, now)),
     )?;
+    let of_keys = answers.iter().filter_map(|(_, answer)| answer.approval).map(|approval| approval.0);
+    let waiting: Vec<OwnedId> = of_keys.chain(named.approvals).collect();
+    let weighed = if ground.policies.approvals.is_some() { named.weighed } else { Vec::new() };
+    let approvals = Approvals::load(conn, &waiting, weighed, now).await?;
     let opened = standing.opening.iter().map(|(account, _)| account.0).collect();
     let (waiting, on_demand, live, with_open_subs, open_bills, last_months, with_closed_parents) = try_join!(
         when(!named.payers.is_empty(), orders::order_awaiting_renewal(conn, named.payers)),
@@ -214,6 +220,7 @@ async fn load(
         }
     }
     paid.enter(&mut books);
+    approvals.enter(&mut books);
     for method in kept.into_iter().chain(removed) {
         if let Some(book) = books.get_mut(&method.account()) {
             book.payment_methods.insert(method.id, Arc::new(method));
@@ -363,12 +370,13 @@ async fn write(
     if accounts.is_empty() {
         return Ok(());
     }
-    let seals = &Sealer::of(conn, keys, others, &gain).await?;
+    let seals = &Sealer::of(conn, keys, others, &gain, &answers.changed).await?;
     let methods: Vec<_> = gain.payment_methods.values().cloned().collect();
     let paid: Vec<_> = gain.payments.values().cloned().collect();
     let prepaid: Vec<_> = gain.prepayments.values().cloned().collect();
     let reversed: Vec<_> = gain.reversals.values().cloned().collect();
     let deposited: Vec<_> = gain.deposits.values().cloned().collect();
+    let approved: Vec<_> = gain.approvals.values().cloned().collect();
     try_join!(
         accounts::account_post(conn, &accounts, gain.account_settings, seals),
         write_orders(conn, &gain, seals),
@@ -384,7 +392,10 @@ async fn write(
             transactions::transaction_change(conn, &gain.changed_transactions, seals)
         ),
         when(!gain.notices.is_empty(), notices::notice_insert(conn, &gain.notices)),
-        when(!answers.is_empty(), keys::answer_insert(conn, &answers, seals)),
+        when(!answers.new.is_empty(), keys::answer_insert(conn, &answers.new, seals)),
+        when(!answers.changed.is_empty(), keys::answer_change(conn, &answers.changed, seals)),
+        when(!approved.is_empty(), approvals::approval_put(conn, &approved)),
+        when(!gain.operator_moves.is_empty(), operator_moves::move_insert(conn, &gain.operator_moves)),
         when(!gain.records.is_empty(), records::record_insert(conn, &gain.records, seals)),
         when(!gain.prepay_quotes.is_empty(), prepay_quotes::quote_insert(conn, &gain.prepay_quotes)),
         when(!gain.payment_methods.is_empty(), payment_methods::method_put(conn, &methods)),
@@ -425,10 +436,17 @@ async fn write_orders(conn: Conn<'_>, gain: &Gain, seals: &Sealer<'_>) -> Result
     when(!gain.orders.is_empty(), orders::order_insert(conn, &gain.orders, seals)).await
 }
 
-fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
+/// What keys of accounts hold: those that held nothing, and those that held something else.
+#[derive(Default)]
+struct Answers {
+    new: Vec<(AccountId, Answer)>,
+    changed: Vec<(AccountId, Answer)>,
+}
+
+fn collect(books: Books) -> (Vec<Account>, Gain, Answers) {
     let mut accounts = Vec::with_capacity(books.len());
     let mut all = Gain::default();
-    let mut answers = Vec::new();
+    let mut answers = Answers::default();
     for (id, book) in books {
         let gained = book.gained;
         if !gained.changed {
@@ -456,7 +474,10 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Vec<(AccountId, Answer)>) {
         all.late_days.extend(gained.late_days);
         all.moved.extend(gained.moved);
         all.account_settings |= gained.account_settings;
-        answers.extend(gained.answers.into_iter().map(|answer| (id, answer)));
+        all.approvals.extend(gained.approvals);
+        all.operator_moves.extend(gained.operator_moves);
+        answers.new.extend(gained.answers.into_iter().map(|answer| (id, answer)));
+        answers.changed.extend(gained.changed_answers.into_iter().map(|answer| (id, answer)));
     }
     (accounts, all, answers)
 }

@@ -80,6 +80,7 @@ mod tests {
             account: AccountId(1),
             key: Some(key.to_owned()),
             dry_run,
+            asked_by: None,
             action: Action::Recharge(recharge),
         }
     }

@@ -144,7 +144,7 @@ fn instant(at: DateTime<Utc>) -> impl std::fmt::Display {
 
 fn command(account: AccountId, message: String) -> Command {
     let action = Action::TellWritesFailing(WritesFailing { message });
-    Command { account, key: None, dry_run: false, action }
+    Command::by_itself(account, action)
 }
 
 /// Tells operators of an outage once; the lane does not wait for that.

@@ -4,6 +4,7 @@
 //! way and runs it as one transaction of a few statements, so that many commands share one commit, and the commands
 //! of one account never wait for each other's locks. docs/adr/0003 tells why; batch.rs is the transaction.
 
+mod approvals;
 mod batch;
 mod doubts;
 mod lane;
@@ -127,7 +128,7 @@ impl Engine {
         let (stop, stopping) = watch::channel(false);
         let doubts = Arc::<Doubts>::default();
         let (currencies, keys) = (Arc::clone(currencies), Arc::clone(database.keys()));
-        let ground = Ground { currencies, policies: config.policies, keys };
+        let ground = Ground { currencies, policies: config.policies.clone(), keys };
         let mut lanes = Vec::new();
         let mut running = Vec::new();
         for number in 0..config.lanes.max(1) {

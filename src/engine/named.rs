@@ -38,6 +38,10 @@ pub(super) struct Named {
     pub bills: Vec<OwnedId>,
     /// The months that are closed or corrected.
     pub months: Vec<(AccountId, Month)>,
+    /// What waits for another operator, and is decided on.
+    pub approvals: Vec<OwnedId>,
+    /// The accounts of commands that are weighed, as an operator asks for them.
+    pub weighed: Vec<i64>,
     /// The accounts that are closed.
     pub closing: Vec<i64>,
     /// The accounts of which all that is open counts.
@@ -57,6 +61,9 @@ impl Named {
             if let Some(key) = &command.key {
                 named.key_accounts.push(command.account.0);
                 named.keys.push(key.clone());
+            }
+            if command.asked_by.is_some() && command.action.is_weighed() {
+                named.weighed.push(command.account.0);
             }
             named.take(command.account.0, &command.action);
         }
@@ -149,6 +156,13 @@ impl Named {
                 }
             }
             Action::UpdateAccount(update) => self.take_update(account, update),
+            Action::DecideApproval(decision) => {
+                self.approvals.push(decision.approval.0);
+                if decision.approve {
+                    self.take(account, &decision.asked);
+                }
+            }
+            Action::ExpireApproval(step) => self.approvals.push(step.approval.0),
             Action::EndHold(_) => {
                 self.payers.push(account);
                 self.suspending.push((account, None));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
+use crate::domain::policies::Policies;
 use crate::domain::restoration::Restoration;
 use crate::engine::Engine;
 use crate::graphql::invoice_links::InvoiceLinks;
@@ -19,6 +20,7 @@ pub struct App {
     pub engine: Arc<Engine>,
     pub meter: Meter,
     pub currencies: Arc<Currencies>,
+    pub policies: Policies,
     pub clock: Clock,
     pub limits: Limits,
     /// Whether customers may recharge without a payment method, and the clock can be moved.

@@ -3,8 +3,8 @@
 use async_graphql::Enum;
 
 use crate::domain::{
-    account, bill, invoice, notice, order, payment, period, plan, prepay, price_rule, refusal, transaction,
-    unmatched, usage, viewer,
+    account, approval, bill, invoice, notice, order, payment, period, plan, prepay, price_rule, refusal,
+    transaction, unmatched, usage, viewer,
 };
 
 macro_rules! mirrored_enum {
@@ -101,6 +101,24 @@ mirrored_enum! {
         PaymentUnmatched,
         /// For operators: a check of the account's ledger found what must not be (`ledgerHealth`).
         LedgerFault,
+        /// For operators: one of them has asked for something that another has to allow (`approvals`).
+        ApprovalNeeded,
+        /// For operators: nobody has decided in time on what one of them has asked for.
+        ApprovalExpired,
+    }
+}
+
+mirrored_enum! {
+    /// Where what one operator has asked for stands, and another has to allow.
+    ApprovalState = approval::ApprovalState {
+        /// Another operator has to decide.
+        Pending,
+        /// Another has allowed it, and it was carried out with that.
+        Done,
+        /// It was rejected, or taken back.
+        Rejected,
+        /// Nobody has decided in time.
+        Expired,
     }
 }
 
@@ -337,6 +355,9 @@ mirrored_enum! {
         AccountSuspended,
         /// There is no exchange rate that is recent enough.
         RateStale,
+        /// Another operator has to allow it (`decideApproval`); the message names the approval that waits. Nothing of it is done
+        /// until then.
+        ApprovalNeeded,
     }
 }
 

@@ -91,7 +91,9 @@ impl From<Crowded> for ApiError {
 impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
         match error {
-            AccessError::Forbidden(_) => Self::forbidden(error.to_string()),
+            AccessError::Forbidden(_) | AccessError::Nameless | AccessError::OwnApproval => {
+                Self::forbidden(error.to_string())
+            }
             AccessError::NoSuchAccount => {
                 Self::of_argument(RefusalCode::NotFound, "accountId", error.to_string())
             }

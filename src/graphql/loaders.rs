@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::domain::account::Account;
+use crate::domain::approval::Approval;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, InvoiceId, LicenseId, OrderId, PaymentId, PaymentMethodId, PlanId,
-    PrepaymentId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, OrderId, PaymentId, PaymentMethodId,
+    PlanId, PrepaymentId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
 };
 use crate::domain::invoice::Invoice;
 use crate::domain::ledger::Entry;
@@ -130,6 +131,7 @@ loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.t
 loader!(PaymentMethodId => Arc<PaymentMethod>, |repository, keys| repository.payment_methods(keys));
 loader!(PaymentId => Arc<Payment>, |repository, keys| repository.payments(keys));
 loader!(PrepaymentId => Arc<Prepayment>, |repository, keys| repository.prepayments(keys));
+loader!(ApprovalId => Arc<Approval>, |repository, keys| repository.approvals(keys));
 loader!(InvoiceId => Arc<Invoice>, |repository, keys| repository.invoices(keys));
 loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
 loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));

@@ -1,6 +1,7 @@
 //! The root fields that change something.
 
 mod accounts;
+mod approvals;
 mod billing;
 mod burst;
 mod capacity;
@@ -42,6 +43,7 @@ pub struct Mutation(
     prepayments::PrepaymentMutation,
     exchange_rates::ExchangeRateMutation,
     accounts::AccountMutation,
+    approvals::ApprovalMutation,
     void_bill::VoidBillMutation,
     pay_out::PayOutMutation,
     usage::UsageMutation,

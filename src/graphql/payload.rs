@@ -11,10 +11,11 @@ use super::types::account;
 use super::types::order::{self, ScheduledDebit};
 use super::types::user_error::UserError;
 use crate::domain::account::Account;
+use crate::domain::approval::Approval;
 use crate::domain::bill::Bill;
 use crate::domain::capacity::Quote;
 use crate::domain::command::{Action, Answer, Command, Done, Outcome};
-use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
+use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 use crate::domain::money::OutOfRange;
 use crate::domain::order::Order;
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
@@ -56,6 +57,8 @@ pub(super) struct Made {
     /// What a card is, or was, charged or given back.
     pub payment: Option<Arc<Payment>>,
     pub prepayment: Option<Arc<Prepayment>>,
+    /// What was decided on.
+    pub approval: Option<Arc<Approval>>,
 }
 
 impl Made {
@@ -77,7 +80,11 @@ pub(super) async fn submit(
     dry_run: bool,
     action: Action,
 ) -> MutationResult<Made> {
-    carry_out(session, Command { account, key: Some(idempotency_key(key)?), dry_run, action }).await
+    carry_out(
+        session,
+        Command { key: Some(idempotency_key(key)?), dry_run, ..asked(session, account, action) },
+    )
+    .await
 }
 
 /// Has the engine do what can be asked for again without harm.
@@ -86,7 +93,13 @@ pub(super) async fn submit_repeatable(
     account: AccountId,
     action: Action,
 ) -> MutationResult<Made> {
-    carry_out(session, Command { account, key: None, dry_run: false, action }).await
+    carry_out(session, asked(session, account, action)).await
+}
+
+fn asked(session: &Session, account: AccountId, action: Action) -> Command {
+    let viewer = session.viewer();
+    let asked_by = viewer.is_operator().then(|| viewer.subject.clone());
+    Command { asked_by, ..Command::by_itself(account, action) }
 }
 
 async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> {
@@ -100,6 +113,10 @@ async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> 
             as_it_is_now(session, account, outcome.as_ref().into()).await.map_err(done_and_not_told)
         }
         Done::Now(outcome) => Ok(now(*outcome)?),
+        Done::Awaits(approval) => {
+            tracing::info!(approval = %approval.id, operator = %approval.asked_by, "another operator has to allow it");
+            Err(approval.refusal().into())
+        }
         Done::Before(answer) => {
             as_it_is_now(session, account, (&answer).into()).await.map_err(done_and_not_told)
         }
@@ -146,6 +163,7 @@ fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
         payment_method: outcome.payment_method,
         payment: outcome.payment,
         prepayment: outcome.prepayment,
+        approval: outcome.approval,
     })
 }
 
@@ -156,12 +174,13 @@ struct MadeIds {
     transaction: Option<TransactionId>,
     payment: Option<PaymentId>,
     prepayment: Option<PrepaymentId>,
+    approval: Option<ApprovalId>,
 }
 
 impl From<&Answer> for MadeIds {
     fn from(answer: &Answer) -> Self {
-        let Answer { order, bill, transaction, payment, prepayment, .. } = *answer;
-        Self { order, bill, transaction, payment, prepayment }
+        let Answer { order, bill, transaction, payment, prepayment, approval, .. } = *answer;
+        Self { order, bill, transaction, payment, prepayment, approval }
     }
 }
 
@@ -173,6 +192,7 @@ impl From<&Outcome> for MadeIds {
             transaction: outcome.transaction.as_ref().map(|transaction| transaction.id),
             payment: outcome.payment.as_ref().map(|payment| payment.id),
             prepayment: outcome.prepayment.as_ref().map(|prepayment| prepayment.id),
+            approval: outcome.approval.as_ref().map(|approval| approval.id),
         }
     }
 }
@@ -184,6 +204,7 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: MadeIds) -> A
     let paid = payment.as_ref().and_then(|payment| payment.transaction);
     let transaction = load(session, made.transaction.or(paid)).await?;
     let prepayment = load(session, made.prepayment).await?;
+    let approval = load(session, made.approval).await?;
     let given_back = transaction.as_ref().and_then(|transaction| transaction.refund_of);
     let refunded = load(session, given_back).await?;
     let schedule = match &order {
@@ -203,6 +224,7 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: MadeIds) -> A
         payment_method: None,
         payment,
         prepayment,
+        approval,
     })
 }
 

@@ -13,7 +13,7 @@ use async_graphql::{Context, ID, Object};
 use chrono::Datelike;
 use futures_util::future::join_all;
 
-use super::enums::Granularity;
+use super::enums::{ApprovalState, Granularity};
 use super::error::{ApiError, ApiResult};
 use super::input::{argument_account, argument_id, may_be_kept};
 use super::loaders::Namespace;
@@ -22,6 +22,7 @@ use super::pagination::PageArgs;
 use super::scalars::{Code, Day, Exact, Instant};
 use super::session::{Session, any_session, provider_session, session};
 use super::types::account::{Account, AccountConnection};
+use super::types::approval::ApprovalConnection;
 use super::types::bill::{Bill, BillConnection};
 use super::types::billing_run::BillingRun;
 use super::types::charge::Charge;
@@ -616,6 +617,25 @@ impl Query {
         let first = period.map(|Day(day)| day.with_day(1).unwrap_or(day));
         let runs = provider_session(ctx)?.repository().billing_runs(first).await.map_err(ApiError::from)?;
         Ok(runs.into_iter().map(BillingRun::from).collect())
+    }
+
+    /// Operators: what one of them has asked for and another has to allow, or had to, newest first.
+    #[allow(clippy::too_many_arguments)]
+    async fn approvals(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that stand so; absent: all.")] state: Option<ApprovalState>,
+        #[graphql(
+            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+    ) -> async_graphql::Result<ApprovalConnection> {
+        let args = PageArgs { first, after, last, before, offset };
+        Ok(Box::pin(lists::approvals(provider_session(ctx)?, state.map(Into::into), &args)).await?)
     }
 
     /// Operators: what payment providers have that bears an id of this server's and is not known here, or otherwise there and

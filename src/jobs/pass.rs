@@ -7,13 +7,13 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::JobContext;
-use crate::domain::command::{Action, BillStep, Command, Done, JobDone, JobKind, OrderStep};
-use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId};
+use crate::domain::command::{Action, ApprovalStep, BillStep, Command, Done, JobDone, JobKind, OrderStep};
+use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, OwnedId};
 use crate::engine::{EngineError, Urgency};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 use crate::store::list::DuePage;
-use crate::store::{accounts, bills, orders};
+use crate::store::{accounts, approvals, bills, orders};
 
 /// Steps that are under way at once: what one page reads.
 const PAGE: i64 = 256;
@@ -117,6 +117,18 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
             _ => break,
         }
     }
+    let mut after = None;
+    while permit.goes_on(jobs).await? {
+        let due = approvals::approval_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
+        let step = |(approval, due): &(ApprovalId, DateTime<Utc>)| {
+            (approval.account(), Action::ExpireApproval(ApprovalStep { approval: *approval, due: *due }))
+        };
+        have_done(jobs, due.iter().map(step), &mut done).await;
+        match due.last() {
+            Some((approval, at)) if is_full(due.len()) => after = Some((*at, approval.0)),
+            _ => break,
+        }
+    }
     Ok(done)
 }
 
@@ -133,13 +145,13 @@ pub(super) fn is_full(rows: usize) -> bool {
 async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Action)>, pass: &mut Pass) {
     let submitted = steps.map(|(account, action)| async move {
         let subject = subject_of(&action);
-        let command = Command { account, key: None, dry_run: false, action };
+        let command = Command::by_itself(account, action);
         (subject, jobs.engine.submit(command, Urgency::Job).await)
     });
     for (subject, outcome) in join_all(submitted).await {
         match outcome {
             Ok(Done::Now(outcome)) => outcome.jobs.into_iter().for_each(|done| pass.runs.count(done)),
-            Ok(Done::Before(_)) => {}
+            Ok(Done::Before(_) | Done::Awaits(_)) => {}
             Err(error) => {
                 let is_refused = matches!(error, EngineError::Refused(_));
                 pass.undone = pass.undone.saturating_add(usize::from(!is_refused));
@@ -153,6 +165,7 @@ fn subject_of(action: &Action) -> String {
     match action {
         Action::OrderStep(step) => step.order.to_string(),
         Action::BillStep(step) => step.bill.to_string(),
+        Action::ExpireApproval(step) => step.approval.to_string(),
         Action::EndHold(_) => "a suspension that was held off".to_owned(),
         _ => String::new(),
     }

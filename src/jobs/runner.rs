@@ -12,8 +12,8 @@ use super::{
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
-use crate::store::keys;
 use crate::store::leases::{self, Lease};
+use crate::store::{keys, operator_moves};
 
 /// Between two looks at what is due.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -182,6 +182,12 @@ async fn bill(
 async fn sweep(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
     while permit.goes_on(jobs).await? {
         if !keys::refused_forget(&*jobs.database.connection().await?).await? {
+            break;
+        }
+    }
+    while permit.goes_on(jobs).await? {
+        let conn = jobs.database.connection().await?;
+        if !operator_moves::moves_forget(&conn, jobs.clock.now()).await? {
             break;
         }
     }

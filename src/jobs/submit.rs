@@ -19,10 +19,10 @@ pub(super) async fn submit(
 ) -> Result<Box<Outcome>, EngineError> {
     let mut tries = TRIES;
     loop {
-        let command = Command { account, key: None, dry_run: false, action: action.clone() };
+        let command = Command::by_itself(account, action.clone());
         match jobs.engine.submit(command, Urgency::Job).await {
             Ok(Done::Now(outcome)) => return Ok(outcome),
-            Ok(Done::Before(_)) => {
+            Ok(Done::Before(_) | Done::Awaits(_)) => {
                 return Err(EngineError::Unavailable("a job's command has no key".to_owned()));
             }
             Err(EngineError::Overloaded) if tries > 0 => {

@@ -127,7 +127,7 @@ impl Unburstable {
         }
         self.told.insert(key.clone(), today);
         let action = Action::TellUsageRefused(UsageRefused { resource, message });
-        let command = Command { account, key: None, dry_run: false, action };
+        let command = Command::by_itself(account, action);
         let (engine, told) = (Arc::clone(&self.engine), Arc::clone(&self.told));
         tokio::spawn(async move {
             if let Err(error) = engine.submit(command, Urgency::Job).await {

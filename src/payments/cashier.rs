@@ -95,10 +95,12 @@ impl Cashier {
         action: Action,
         urgency: Urgency,
     ) -> Result<Box<Outcome>, EngineError> {
-        let command = Command { account: payment.account(), key: None, dry_run: false, action };
+        let command = Command::by_itself(payment.account(), action);
         match self.engine.submit(command, urgency).await? {
             Done::Now(outcome) => Ok(outcome),
-            Done::Before(_) => Err(EngineError::Unavailable("a payment's step has no key".to_owned())),
+            Done::Before(_) | Done::Awaits(_) => {
+                Err(EngineError::Unavailable("a payment's step has no key".to_owned()))
+            }
         }
     }
 

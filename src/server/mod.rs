@@ -186,6 +186,7 @@ impl Prepared {
             ),
             store,
             currencies,
+            policies: config.engine.policies,
             clock: config.clock,
             limits: config.limits,
             sandbox: config.sandbox,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{BigInt, Binary, Date, Integer, Jsonb, Nullable, Numeric, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Binary, Date, Integer, Jsonb, Nullable, Numeric, Timestamptz, Uuid as SqlUuid,
+};
 use serde_json::Value;
 
 use super::error::StoreError;

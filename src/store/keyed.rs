@@ -80,6 +80,7 @@ impl Key<'_> {
             bill: None,
             payment: None,
             prepayment: None,
+            approval: None,
             created_at: now,
         }
     }

@@ -12,7 +12,7 @@ use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::command::Answer;
-use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
+use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 
 /// The answers that these keys of these accounts hold; the two arrays go together.
 pub async fn answer_by_keys(
@@ -60,14 +60,42 @@ pub async fn answer_insert(
         .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at))
         .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
     // Most batches have none.
-    if answers.iter().any(|(_, answer)| answer.payment.is_some() || answer.prepayment.is_some()) {
+    let is_rare = |a: &Answer| a.payment.is_some() || a.prepayment.is_some() || a.approval.is_some();
+    if answers.iter().any(|(_, answer)| is_rare(answer)) {
         let payments = answers.iter().map(|(_, a)| a.payment.map(PaymentId::uuid));
         let prepayments = answers.iter().map(|(_, a)| a.prepayment.map(PrepaymentId::uuid));
+        let approvals = answers.iter().map(|(_, a)| a.approval.map(ApprovalId::uuid));
         columns = columns
             .column::<Nullable<SqlUuid>, _>("payment_id", payments)
-            .column::<Nullable<SqlUuid>, _>("prepayment_id", prepayments);
+            .column::<Nullable<SqlUuid>, _>("prepayment_id", prepayments)
+            .column::<Nullable<SqlUuid>, _>("approval_id", approvals);
     }
     execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
+}
+
+/// Writes what keys hold instead of what they held: what has come of what waited.
+pub async fn answer_change(
+    conn: Conn<'_>,
+    answers: &[(AccountId, Answer)],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", answers.iter().map(|(account, _)| account.0))
+        .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
+        .column::<Nullable<SqlUuid>, _>(
+            "transaction_id",
+            answers.iter().map(|(_, a)| a.transaction.map(TransactionId::uuid)),
+        )
+        .column::<Nullable<SqlUuid>, _>(
+            "payment_id",
+            answers.iter().map(|(_, a)| a.payment.map(PaymentId::uuid)),
+        )
+        .column::<Nullable<SqlUuid>, _>(
+            "prepayment_id",
+            answers.iter().map(|(_, a)| a.prepayment.map(PrepaymentId::uuid)),
+        )
+        .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
+    execute(conn, columns.update("idempotency_keys", 2)).await.map(drop)
 }
 
 /// So long it is known of a key that it was refused: longer than any command waits.

@@ -93,9 +93,10 @@ pub async fn next_due(mut conn: Conn<'_>, now: DateTime<Utc>) -> Result<Option<D
     let bills: Option<DateTime<Utc>> = list::next_due("bills", now).get_result(&mut conn).await?;
     let payments: Option<DateTime<Utc>> = list::next_due("payments", now).get_result(&mut conn).await?;
     let prepayments: Option<DateTime<Utc>> = list::next_due("prepayments", now).get_result(&mut conn).await?;
+    let approvals: Option<DateTime<Utc>> = list::next_due("approvals", now).get_result(&mut conn).await?;
     let late = late_usage::late_next_due(conn, now).await?;
     let holds = accounts::hold_next_due(conn, now).await?;
-    Ok([orders, bills, payments, prepayments, late, holds].into_iter().flatten().min())
+    Ok([orders, bills, payments, prepayments, approvals, late, holds].into_iter().flatten().min())
 }
 
 /// How far the sandbox's clock is ahead of the machines', in microseconds.

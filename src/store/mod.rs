@@ -1,6 +1,7 @@
 //! The only place with SQL: rows, statements, repositories that answer domain values, and batched fetches.
 
 pub mod accounts;
+pub mod approvals;
 pub mod billing_runs;
 pub mod bills;
 pub mod burst;
@@ -32,6 +33,7 @@ pub mod month_usage;
 pub mod notices;
 mod numeric;
 pub mod open_invoices;
+pub mod operator_moves;
 mod order_search;
 pub mod orders;
 pub mod payment_methods;

@@ -13,7 +13,8 @@ use crate::domain::notice::Notice;
 
 /// What the provider has to look at: customers are not told.
 const FOR_OPERATORS: &str = " AND t.kind NOT IN ('UNPRICED_USAGE', 'UNRATED_USAGE', 'INVOICE_HELD_UP', 'WRITES_FAILING', \
-    'PAYMENT_DISPUTED', 'PAYMENT_UNMATCHED', 'LEDGER_FAULT')";
+    'PAYMENT_DISPUTED', 'PAYMENT_UNMATCHED', 'LEDGER_FAULT', \
+    'APPROVAL_NEEDED', 'APPROVAL_EXPIRED')";
 /// What customers are told of, and the provider has to do: they cannot take it off the list.
 const DONE_BY_OPERATORS: &str = " AND t.kind <> 'DEPOSIT_UNUSED'";
 

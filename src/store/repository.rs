@@ -34,10 +34,11 @@ use super::records::{self, RecordFilter};
 use super::transactions::{self, TransactionFilter};
 use super::turns::{Turn, Turns};
 use super::{
-    Conn, billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses, notices,
-    payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage, voided_usage,
+    Conn, approvals, billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses,
+    notices, payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage, voided_usage,
 };
 use crate::domain::account::{Account, SuspendedSpan};
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::billing_run::BillingRun;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
@@ -47,9 +48,9 @@ use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId,
-    PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
-    account_of_number,
+    AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
+    PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
+    ResourcePriceId, TransactionId, account_of_number,
 };
 use crate::domain::invoice::Invoice;
 use crate::domain::label::{Label, LabelList};
@@ -66,6 +67,7 @@ use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSe
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
+use crate::domain::text;
 use crate::domain::transaction::Transaction;
 use crate::domain::unmatched::Unmatched;
 use crate::domain::usage::{Hour, Reports, Sample, ToVoid, Voided};
@@ -131,6 +133,10 @@ impl Store {
 pub enum AccessError {
     #[error("this takes the role {0}")]
     Forbidden(&'static str),
+    #[error("your token does not say who you are: it has no subject")]
+    Nameless,
+    #[error("another operator than the one who has asked for it has to allow it")]
+    OwnApproval,
     /// It is not there, or not the viewer's: the answer is the same.
     #[error("there is no such account")]
     NoSuchAccount,
@@ -1048,6 +1054,54 @@ impl Repository {
         let found = payment_methods::method_by_ids(&conn, &ids).await?;
         Ok(found.into_iter().map(|method| (method.id, Arc::new(method))).collect())
     }
+
+    // ── what operators ask each other for ──
+
+    pub async fn approvals(
+        &self,
+        ids: &[ApprovalId],
+    ) -> Result<HashMap<ApprovalId, Arc<Approval>>, StoreError> {
+        if !self.viewer.is_of_provider() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<OwnedId> = ids.iter().map(|id| id.0).collect();
+        let found = approvals::approval_by_ids(&*self.connection().await?, &ids).await?;
+        Ok(found.into_iter().map(|approval| (approval.id, Arc::new(approval))).collect())
+    }
+
+    pub async fn approval_list(
+        &self,
+        state: Option<ApprovalState>,
+        page: &Page,
+    ) -> Result<Vec<Approval>, AccessError> {
+        self.require_provider()?;
+        Ok(approvals::approval_list(&*self.connection().await?, state, page).await?)
+    }
+
+    pub async fn approval_count(&self, state: Option<ApprovalState>) -> Result<i64, AccessError> {
+        self.require_provider()?;
+        Ok(approvals::approval_count(&*self.connection().await?, state).await?)
+    }
+
+    /// What the viewer may decide on: an operator with a name, and to approve it another one than has asked. Whoever has asked may
+    /// take it back.
+    pub async fn approval_to_decide(
+        &self,
+        id: ApprovalId,
+        approve: bool,
+    ) -> Result<Option<Approval>, AccessError> {
+        self.require_operator()?;
+        if text::name("subject", &self.viewer.subject).is_err() {
+            return Err(AccessError::Nameless);
+        }
+        let found = approvals::approval_by_ids(&*self.connection().await?, &[id.0]).await?.pop();
+        match &found {
+            Some(held) if approve && held.asked_by == self.viewer.subject => Err(AccessError::OwnApproval),
+            _ => Ok(found),
+        }
+    }
+
+    // ── what was paid for beforehand ──
 
     pub async fn payments(&self, ids: &[PaymentId]) -> Result<HashMap<PaymentId, Arc<Payment>>, StoreError> {
         self.owned_by_id(&self.store.fetch.payments, ids, |id| id.0).await

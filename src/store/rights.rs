@@ -191,7 +191,15 @@ pub const TABLES: &[TableRights] = &[
     add("burst_owed").forgetting(),
     read("burst_progress").changing(&["next_cycle"]),
     // What the server keeps for itself.
-    add("idempotency_keys").changing(&["price_rule_ids", "seal"]),
+    add("idempotency_keys").changing(&[
+        "transaction_id",
+        "payment_id",
+        "prepayment_id",
+        "price_rule_ids",
+        "seal",
+    ]),
+    add("approvals").changing(&["state", "decided_by", "decided_at", "reason", "next_step_at"]),
+    add("operator_moves").forgetting(),
     add("refused_keys").changing(&["refused_at"]).forgetting(),
     add("notices").changing(&["acknowledged_at"]),
     read("ledger_check_position").changing(&[

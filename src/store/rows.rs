@@ -15,6 +15,7 @@ use super::error::StoreError;
 use super::numeric::Exact;
 use super::{invoice_json, schema};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::burst::{BurstState, Cycle};
@@ -23,13 +24,14 @@ use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::{Answer, Mutation};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{
-    AccountId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId, PaymentMethodId,
-    PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
+    PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
+    ResourcePriceId, TransactionId,
 };
 use crate::domain::invoice::{Contents, Invoice, Issue};
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::license::{License, LicenseType};
-use crate::domain::money::CurrencyCode;
+use crate::domain::money::{CurrencyCode, Money};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription};
 use crate::domain::payment::{ChargedCard, Payment, PaymentPurpose, PaymentState};
@@ -94,6 +96,7 @@ codes!(
     AccountKind,
     AccountStatus,
     Aggregation,
+    ApprovalState,
     BillPeriod,
     BillStatus,
     DepositState,
@@ -715,10 +718,11 @@ pub struct AnswerRow {
     created_at: DateTime<Utc>,
     payment_id: Option<Uuid>,
     prepayment_id: Option<Uuid>,
+    approval_id: Option<Uuid>,
 }
 
 impl Row for AnswerRow {
-    columns!(idempotency_keys: account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at, payment_id, prepayment_id);
+    columns!(idempotency_keys: account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at, payment_id, prepayment_id, approval_id);
     type Domain = (AccountId, Answer);
 
     fn into_domain(self) -> Result<(AccountId, Answer), StoreError> {
@@ -731,9 +735,49 @@ impl Row for AnswerRow {
             bill: self.bill_id.map(|id| BillId(owned(id))),
             payment: self.payment_id.map(|id| PaymentId(owned(id))),
             prepayment: self.prepayment_id.map(|id| PrepaymentId(owned(id))),
+            approval: self.approval_id.map(|id| ApprovalId(owned(id))),
             created_at: self.created_at,
         };
         Ok((AccountId(self.account_id), answer))
+    }
+}
+
+#[derive(Queryable)]
+pub struct ApprovalRow {
+    id: Uuid,
+    mutation: Coded<Mutation>,
+    input: String,
+    currency: Coded<CurrencyCode>,
+    amount: Exact,
+    key: Option<String>,
+    asked_by: String,
+    asked_at: DateTime<Utc>,
+    state: Coded<ApprovalState>,
+    decided_by: Option<String>,
+    decided_at: Option<DateTime<Utc>>,
+    reason: Option<String>,
+    next_step_at: Option<DateTime<Utc>>,
+}
+
+impl Row for ApprovalRow {
+    columns!(approvals: id, mutation, input, currency, amount, key, asked_by, asked_at, state, decided_by, decided_at, reason, next_step_at);
+    type Domain = Approval;
+
+    fn into_domain(self) -> Result<Approval, StoreError> {
+        Ok(Approval {
+            id: ApprovalId(owned(self.id)),
+            mutation: self.mutation.0,
+            input: self.input,
+            money: Money::new(self.amount.0, self.currency.0),
+            key: self.key,
+            asked_by: self.asked_by,
+            asked_at: self.asked_at,
+            state: self.state.0,
+            decided_by: self.decided_by,
+            decided_at: self.decided_at,
+            reason: self.reason,
+            next_step_at: self.next_step_at,
+        })
     }
 }
 

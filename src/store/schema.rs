@@ -256,6 +256,26 @@ diesel::table! {
         created_at -> Timestamptz,
         payment_id -> Nullable<Uuid>,
         prepayment_id -> Nullable<Uuid>,
+        approval_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    approvals (account_id, id) {
+        account_id -> BigInt,
+        id -> Uuid,
+        mutation -> Text,
+        input -> Text,
+        currency -> Text,
+        amount -> Numeric,
+        key -> Nullable<Text>,
+        asked_by -> Text,
+        asked_at -> Timestamptz,
+        state -> Text,
+        decided_by -> Nullable<Text>,
+        decided_at -> Nullable<Timestamptz>,
+        reason -> Nullable<Text>,
+        next_step_at -> Nullable<Timestamptz>,
     }
 }
 

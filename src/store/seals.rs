@@ -17,6 +17,7 @@ use super::statement::Statement;
 use super::{Conn, accounts, execute};
 use crate::domain::account::Account;
 use crate::domain::book::Gain;
+use crate::domain::command::Answer;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::seal::{BrokenSeal, SealKeys, Sealed};
 
@@ -185,6 +186,7 @@ impl<'k> Sealer<'k> {
         keys: &'k SealKeys,
         accounts: AltSeals,
         gain: &Gain,
+        changed_keys: &[(AccountId, Answer)],
     ) -> Result<Self, StoreError> {
         let ids = |ids: &mut dyn Iterator<Item = OwnedId>| -> Vec<Place> {
             ids.map(|id| (id.account().0, id.uuid().to_string())).collect()
@@ -192,6 +194,7 @@ impl<'k> Sealer<'k> {
         let reversals = gain.reversals.values().map(|held| (held.account().0, held.name()));
         let reversals = reversals.map(|(owner, (provider, name))| (owner, format!("{provider} {name}")));
         let months = gain.closed_months.keys().map(|(owner, start)| (owner.0, start.to_rfc3339()));
+        let changed_keys = changed_keys.iter().map(|(owner, answer)| (owner.0, answer.key.clone()));
         let looked = try_join!(
             look::<OrderRow>(conn, keys, ids(&mut gain.changed_orders.iter().map(|row| row.id.0))),
             look::<BillRow>(conn, keys, ids(&mut gain.changed_bills.iter().map(|row| row.id.0))),
@@ -204,12 +207,16 @@ impl<'k> Sealer<'k> {
             look::<PrepaymentRow>(conn, keys, ids(&mut gain.prepayments.keys().map(|id| id.0))),
             look::<ReversalRow>(conn, keys, reversals.collect()),
             look::<ClosedMonthRow>(conn, keys, months.collect()),
+            look::<AnswerRow>(conn, keys, changed_keys.collect()),
         )?;
-        let (orders, bills, transactions, payments, prepayments, reversals, months) = looked;
+        let (orders, bills, transactions, payments, prepayments, reversals, months, answers) = looked;
         let accounts =
             accounts.into_iter().map(|(account, seal)| ((Account::KIND, account.to_string()), seal));
         let others = accounts.chain(orders).chain(bills).chain(transactions).chain(payments);
-        Ok(Self { keys, others: others.chain(prepayments).chain(reversals).chain(months).collect() })
+        Ok(Self {
+            keys,
+            others: others.chain(prepayments).chain(reversals).chain(months).chain(answers).collect(),
+        })
     }
 
     /// What a row is written with.

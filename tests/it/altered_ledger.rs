@@ -112,7 +112,8 @@ async fn dispute(life: &Life) {
         is_open: true,
     };
     let action = Action::BookReversal(Box::new(told));
-    let command = Command { account: payment.account(), key: None, dry_run: false, action };
+    let account = payment.account();
+    let command = Command { account, key: None, dry_run: false, asked_by: None, action };
     life.server.server.app.engine.submit(command, Urgency::Job).await.unwrap();
 }
 

@@ -180,6 +180,9 @@ const MATRIX: &[(&str, About, &str)] = &[
         dryRun: true, idempotencyKey: \"try\" }) { voided unknown userErrors { path code message } } }"),
     ("payOut", Operators, "mutation($account: ID) { payOut(input: { accountId: $account, reference: \"t\", reason: \"r\",
         dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("approvals", Operators, "{ approvals { totalCount nodes { id mutation input askedBy state account { namespace } } } }"),
+    ("decideApproval", Operators, "mutation { decideApproval(input: { approvalId: \"none\", approve: true, idempotencyKey: \"try\" }) {
+        approval { id } userErrors { path code message } } }"),
     ("updatePlan", Operators, "mutation { updatePlan(input: { planId: \"none\" }) { plan { id } userErrors { path code message } } }"),
     ("advanceClock", Operators, "mutation { advanceClock(input: { to: \"2020-01-01T00:00:00Z\" }) {
         now userErrors { path code message } } }"),
@@ -735,7 +738,11 @@ async fn who_only_reads_sees_what_operators_see_and_changes_nothing() {
             } else if same(field) {
                 assert_eq!(body, operator.raw(query, &tenant.variables).await.1, "{when}");
             } else {
-                let expected = if tenant.namespace == "nobody" && query.contains("accountId") { "NOT_FOUND" } else { "none" };
+                let expected = if tenant.namespace == "nobody" && query.contains("accountId") {
+                    "NOT_FOUND"
+                } else {
+                    "none"
+                };
                 assert_eq!(code_of(&body), expected, "{when}{body}");
             }
         }
@@ -759,7 +766,9 @@ async fn who_only_reads_is_refused_by_the_repository_too() {
     let notice = NoticeId::parse(world.victim.variables["notice"].as_str().unwrap()).unwrap();
     let refused = repository.notice_acknowledge(notice, wall()).await;
     assert!(refused.as_ref().is_err_and(is_forbidden), "{refused:?}");
-    assert!(repository.plan_retire(PlanId::new(wall()), wall()).await.is_err_and(|error| is_forbidden(&error)));
+    assert!(
+        repository.plan_retire(PlanId::new(wall()), wall()).await.is_err_and(|error| is_forbidden(&error))
+    );
 }
 
 #[tokio::test]

@@ -584,7 +584,7 @@ async fn the_published_ledger_is_reproduced_entry_by_entry() {
             });
             let action = Action::ChargeBurst(Arc::new(all.unwrap()));
             let account = AccountId::parse(&account).unwrap();
-            let command = Command { account, key: None, dry_run: false, action };
+            let command = Command::by_itself(account, action);
             jobs.engine.submit(command, Urgency::Job).await.expect("charged");
         }
         rest = &rest[together..];

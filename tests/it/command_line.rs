@@ -149,10 +149,22 @@ async fn what_cannot_be_used_is_refused_in_one_line() {
         let said = one_line_failure(wrong.env("DATABASE_URL", &url).env("ABACUS_PROVIDER_NAME", "P")).await;
         assert!(said.contains(logo) && said.contains(why), "{said}");
     }
-    for (option, value) in [("--public-url", "ftp://host"), ("--public-url", "x"), ("--invoice-delay", "1s")]
-    {
+    for (option, value) in [
+        ("--public-url", "ftp://host"),
+        ("--public-url", "x"),
+        ("--invoice-delay", "1s"),
+        ("--approval-expiry", "1s"),
+    ] {
         let said = failure(serve(&[option, value]).env("DATABASE_URL", &url)).await;
         assert!(said.contains(option) && said.contains("expected"), "{said}");
+    }
+    for (amounts, why) in
+        [("CNY", "CODE=AMOUNT"), ("CNY=-1", "CODE=AMOUNT"), ("XXX=1", "XXX"), ("CNY=1,CNY=2", "twice")]
+    {
+        let mut wrong = serve(&["--listen", "127.0.0.1:0"]);
+        wrong.env("DATABASE_URL", &url).env("ABACUS_APPROVE_ABOVE", amounts);
+        let said = one_line_failure(&mut wrong).await;
+        assert!(said.contains("ABACUS_APPROVE_ABOVE") && said.contains(why), "{said}");
     }
     let nobody = format!("postgres://postgres:hunter2@{address}/abacus");
     drop(taken);

@@ -367,6 +367,7 @@ fn made_by(done: &Done) -> (Option<TransactionId>, Option<OrderId>, Option<BillI
             outcome.bill.as_ref().map(|b| b.id),
         ),
         Done::Before(answer) => (answer.transaction, answer.order, answer.bill),
+        Done::Awaits(_) => (None, None, None),
     }
 }
 
@@ -511,11 +512,11 @@ proptest! {
         run.book.account.balance = balance;
         let amount = Decimal::new(units, 2);
         let recharge = Recharge { amount, payment_method: "sandbox".to_owned(), reason: None };
-        let command = Command { account: run.book.account.id, key: Some("k".to_owned()), dry_run: false, action: Action::Recharge(recharge) };
+        let command = Command { key: Some("k".to_owned()), ..Command::by_itself(run.book.account.id, Action::Recharge(recharge)) };
         let decided = decide(&run.book, &run.catalogue, &command, run.now);
         match decided.map(|decision| decision.done) {
             Ok(Done::Now(outcome)) => prop_assert_eq!(outcome.account.balance.checked_sub(amount), Some(balance)),
-            Ok(Done::Before(_)) => prop_assert!(false),
+            Ok(Done::Before(_) | Done::Awaits(_)) => prop_assert!(false),
             Err(refusal) => prop_assert_eq!(refusal.code, RefusalCode::OutOfRange),
         }
     }
@@ -743,6 +744,7 @@ fn the_sequences_come_to_every_kind_of_outcome() {
             let outcome = match &asked.outcome {
                 Err(refusal) => refusal.code.code(),
                 Ok(Done::Before(_)) => "repeated",
+                Ok(Done::Awaits(_)) => "waits for another operator",
                 Ok(Done::Now(_)) if asked.command.dry_run => "dry run",
                 Ok(Done::Now(outcome)) => match (&outcome.transaction, &outcome.order, &outcome.bill) {
                     (Some(paid), _, _) if paid.kind == TransactionKind::Renewal => "RENEWAL",

@@ -49,7 +49,7 @@ fn command(account: &str, key: &str, cents: i64) -> Command {
     let recharge =
         Recharge { amount: Decimal::new(cents, 2), payment_method: "sandbox".to_owned(), reason: None };
     let action = Action::Recharge(recharge);
-    Command { account: number(account), key: Some(key.to_owned()), dry_run: false, action }
+    Command { key: Some(key.to_owned()), ..Command::by_itself(number(account), action) }
 }
 
 async fn status(client: &Client, path: &str) -> StatusCode {

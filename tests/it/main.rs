@@ -7,6 +7,7 @@ mod support;
 
 mod account_closing;
 mod altered_ledger;
+mod approvals;
 mod authorization;
 mod bad_input;
 mod billing_year;

@@ -15,8 +15,7 @@ use rust_decimal::Decimal;
 use crate::support::sequences::{Run, Tenant, account, reversal, trials};
 
 fn done(run: &mut Run, action: Action, key: Option<&str>) {
-    let command =
-        Command { account: run.book.account.id, key: key.map(str::to_owned), dry_run: false, action };
+    let command = Command { key: key.map(str::to_owned), ..Command::by_itself(run.book.account.id, action) };
     let decision = decide(&run.book, &run.catalogue, &command, run.now).expect("it is done");
     if let Some(change) = decision.change {
         run.book.apply(change);

@@ -19,6 +19,7 @@ use abacus::store::deposits::{ScanRows, chain_blocks, chain_progress, scan_write
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::approvals::two_people;
 use crate::support::cluster::{self, connect};
 use crate::support::{Client, TestServer};
 
@@ -30,8 +31,10 @@ const MAIN: i64 = 5_001;
 /// No hot statement has a reason to look at more rows of a table than this: a search walks 2,000, and looks at a page.
 const READ_MAX: u64 = 2_200;
 
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 31] = [
     "accounts",
+    "approvals",
+    "operator_moves",
     "account_suspensions",
     "namespaces",
     "orders",
@@ -121,6 +124,12 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO notices (account_id, id, kind, message, at)
             SELECT a, pg_temp.made(g, a, g * 3 + 2), 'LOW_BALANCE', 'filled', pg_temp.at(g)
+            FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO approvals SELECT a, pg_temp.made(g, a, 600000 + g), 'adjustBalance', '{{}}', 'CNY', 1, NULL, 'ann', pg_temp.at(g),
+                CASE WHEN waits THEN 'PENDING' ELSE 'REJECTED' END, NULL, CASE WHEN NOT waits THEN pg_temp.at(g) END, NULL,
+                CASE WHEN g < 4 THEN '2026-01-02T00:00:00Z'::timestamptz WHEN waits THEN '2100-01-01T00:00:00Z' END
+            FROM (SELECT g, {owner} AS a, g % 10 = 0 OR g < 4 AS waits FROM generate_series(1, {ROWS}) g) r;
+        INSERT INTO operator_moves SELECT a, pg_temp.made(g, a, 700000 + g), 'ann', 'CNY', 1
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
         INSERT INTO idempotency_keys SELECT a, 'filled-' || g, 'checkout', sha256('x'), pg_temp.made(g, a, g * 3 + 2), NULL, NULL, pg_temp.at(g)
             FROM (SELECT g, {owner} AS a FROM generate_series(1, {ROWS}) g) r;
@@ -240,7 +249,7 @@ async fn explained(owners: i64) -> Option<(TestServer, PathBuf)> {
     }
     let data: String = sql.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
     let log = PathBuf::from(data).parent().unwrap().join("postgres.log");
-    Some((TestServer::on(url, |_| {}).await, log))
+    Some((TestServer::on(url, two_people).await, log))
 }
 
 /// The plans that the log holds from `begin` on, with their statements.
@@ -366,6 +375,7 @@ async fn hot_statements_read_little_of_large_tables() {
         reads.watch("refund", operator.mutate("refund", "RefundInput", input, "refund { id }")).await;
         life_of_an_order(&mut reads, &operator, &shopper, &plan, key).await;
         life_of_an_account(&mut reads, &operator, &shopper, &plan, key).await;
+        life_of_an_approval(&mut reads, &operator, &shopper, key).await;
         prepaid_app(&mut reads, &operator, &shopper, key).await;
         let discount = json!({ "discount": { "payablePercent": "90" } });
         let input = json!({ "accountId": shopper, "infos": [{ "definition": discount }], "idempotencyKey": format!("set {key}") });
@@ -545,6 +555,10 @@ async fn hot_statements_read_little_of_large_tables() {
             assert_eq!(found["invoices"]["nodes"].as_array().unwrap().len(), 10, "{query}");
         }
     }
+    for page in ["first: 10", "last: 10", "state: REJECTED", "state: PENDING, last: 10", "state: EXPIRED"] {
+        let query = format!("{{ approvals({page}) {{ nodes {{ id account {{ namespace }} }} }} }}");
+        reads.query(&query, &operator, &query).await;
+    }
     for (what, word) in
         [("common", "plan c"), ("rare", "nowhere"), ("number", "O777"), ("short", "x9"), ("digits", "77")]
     {
@@ -657,6 +671,21 @@ async fn life_of_an_account(reads: &mut Reads, operator: &Client, account: &str,
         let input_type = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
         let asked = operator.mutate(mutation, &input_type, input, "__typename");
         reads.watch(mutation, asked).await;
+    }
+}
+
+/// What one operator asks for and another decides on.
+async fn life_of_an_approval(reads: &mut Reads, operator: &Client, account: &str, key: &str) {
+    let other = reads.server.operator_named("other");
+    for (approve, what) in [(true, "allowed"), (false, "rejected")] {
+        let input = json!({ "accountId": account, "amount": "2000", "reason": "r", "idempotencyKey": format!("{what} {key}") });
+        let asked = operator.payload("adjustBalance", "AdjustBalanceInput", input, "__typename");
+        reads.watch("what waits for another operator", asked).await;
+        let waiting = other.data("{ approvals(state: PENDING, first: 1) { nodes { id } } }");
+        let waiting = reads.watch("approvals", waiting).await["approvals"]["nodes"][0]["id"].clone();
+        let input = json!({ "approvalId": waiting, "approve": approve, "idempotencyKey": format!("decide {what} {key}") });
+        let decided = other.mutate("decideApproval", "DecideApprovalInput", input, "approval { state }");
+        reads.watch("decideApproval", decided).await;
     }
 }
 

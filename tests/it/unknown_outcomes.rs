@@ -97,12 +97,9 @@ async fn a_command_that_has_waited_too_long_is_overloaded_and_never_done() {
     };
     // Past what reads before it.
     let recharge = Recharge { amount: Decimal::ONE, payment_method: "sandbox".to_owned(), reason: None };
-    let command = Command {
-        account: AccountId::parse(&behind.account).unwrap(),
-        key: Some("k".to_owned()),
-        dry_run: false,
-        action: Action::Recharge(recharge),
-    };
+    let account = AccountId::parse(&behind.account).unwrap();
+    let command =
+        Command { key: Some("k".to_owned()), ..Command::by_itself(account, Action::Recharge(recharge)) };
     let submitted = behind.server.server.app.engine.submit(command, Urgency::Person);
     let (outcome, ()) = tokio::join!(submitted, opening);
     assert!(matches!(outcome, Err(EngineError::Overloaded)), "{outcome:?}");
@@ -124,7 +121,7 @@ async fn a_key_that_is_in_doubt_is_not_called_undone_by_a_lane_that_is_full() {
     let ask = async |key: &str| {
         let recharge = Recharge { amount: Decimal::ONE, payment_method: "sandbox".to_owned(), reason: None };
         let action = Action::Recharge(recharge);
-        let command = Command { account, key: Some(key.to_owned()), dry_run: false, action };
+        let command = Command { key: Some(key.to_owned()), ..Command::by_itself(account, action) };
         server.server.app.engine.submit(command, Urgency::Person).await
     };
     proxy.cut_commits(1, CommitCut::Late(Duration::from_secs(3)));
@@ -150,12 +147,9 @@ async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
     let account = other.account("acme", "0").await;
     let plan = other.plan("Plan", "1.00").await;
     let checkout = checkout_of(&plan);
-    let command = || Command {
-        account: AccountId::parse(&account).unwrap(),
-        key: Some("k".to_owned()),
-        dry_run: false,
-        action: Action::Checkout(checkout.clone()),
-    };
+    let buyer = AccountId::parse(&account).unwrap();
+    let buying = || Command::by_itself(buyer, Action::Checkout(checkout.clone()));
+    let command = || Command { key: Some("k".to_owned()), ..buying() };
     proxy.set(Way::Stalled);
     let elsewhere = async {
         tokio::time::sleep(Duration::from_millis(300)).await;

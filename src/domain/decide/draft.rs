@@ -9,10 +9,11 @@ use rust_decimal::Decimal;
 
 use super::{Decision, Made, renewal, require_payable_in};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
+use crate::domain::approval::{Approval, OperatorMove};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain};
 use crate::domain::closing::ClosedMonth;
-use crate::domain::command::{Answer, Command, Done, Outcome};
+use crate::domain::command::{Action, Command, Done, Outcome};
 use crate::domain::ids::{
     BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
 };
@@ -237,6 +238,25 @@ impl<'a> Draft<'a> {
         self.gain.deposits.insert(deposit.place.clone(), Arc::new(deposit));
     }
 
+    pub fn put_approval(&mut self, approval: Approval) -> Arc<Approval> {
+        let approval = Arc::new(approval);
+        self.gain.approvals.insert(approval.id, Arc::clone(&approval));
+        approval
+    }
+
+    /// Notes what an operator has moved without another.
+    pub fn note_move(&mut self, moved: OperatorMove) {
+        self.gain.operator_moves.push(moved);
+    }
+
+    /// Has the key of what waited hold what has come of it.
+    pub fn answer_key_of(&mut self, waited: &Approval, asked: &Action, made: &Made) {
+        if let Some(key) = &waited.key {
+            let answer = made.answer(key.clone(), waited.mutation, asked, waited.asked_at);
+            self.gain.changed_answers.push(answer);
+        }
+    }
+
     /// Keeps what has changed of a transaction.
     pub fn put_transaction(&mut self, transaction: Transaction) -> Arc<Transaction> {
         let transaction = Arc::new(transaction);
@@ -338,9 +358,15 @@ impl<'a> Draft<'a> {
 
     // ── the end ──
 
+    /// Another operator has to decide; until then the command's key holds that.
+    pub fn wait(mut self, command: &Command, approval: Arc<Approval>) -> Decision {
+        let made = Made { approval: Some(Arc::clone(&approval)), ..Made::default() };
+        self.conclude(command, &made);
+        Decision { done: Done::Awaits(approval), change: self.into_change() }
+    }
+
     pub fn finish(mut self, command: &Command, made: Made) -> Decision {
-        self.account.last_no = self.mint.last_number();
-        self.gain.answers.extend(self.answer(command, &made));
+        self.conclude(command, &made);
         let open_bills = made.order.as_ref().map_or_else(Vec::new, |order| {
             let mut bills = self.bills_of(order.id);
             bills.retain(|bill| bill.is_open());
@@ -360,23 +386,17 @@ impl<'a> Draft<'a> {
             payment_method: made.payment_method,
             payment: made.payment,
             prepayment: made.prepayment,
+            approval: made.approval,
             jobs: made.jobs,
         };
         Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }
     }
 
-    fn answer(&self, command: &Command, made: &Made) -> Option<Answer> {
-        Some(Answer {
-            key: command.key.clone()?,
-            mutation: command.action.mutation()?,
-            fingerprint: command.action.fingerprint(),
-            transaction: made.transaction.as_ref().map(|transaction| transaction.id),
-            order: made.order.as_ref().map(|order| order.id),
-            bill: made.bill.as_ref().map(|bill| bill.id),
-            payment: made.payment.as_ref().map(|payment| payment.id),
-            prepayment: made.prepayment.as_ref().map(|prepayment| prepayment.id),
-            created_at: self.instant,
-        })
+    fn conclude(&mut self, command: &Command, made: &Made) {
+        self.account.last_no = self.mint.last_number();
+        if let (Some(key), Some(mutation)) = (&command.key, command.action.mutation()) {
+            self.gain.answers.push(made.answer(key.clone(), mutation, &command.action, self.instant));
+        }
     }
 
     fn into_change(mut self) -> Option<Change> {

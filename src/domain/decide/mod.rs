@@ -5,6 +5,7 @@
 mod account_closing;
 mod account_update;
 mod adjustment;
+mod approval;
 mod bill_step;
 mod burst;
 mod cancellation;
@@ -39,10 +40,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::approval::{Approval, ApprovalState};
 use super::bill::Bill;
 use super::book::{Book, Catalogue, Change};
 use super::capacity::Quote;
-use super::command::{Action, Answer, Command, Done, JobDone};
+use super::command::{Action, Answer, Command, Done, JobDone, Mutation};
 use super::money::{self, Currency};
 use super::order::Order;
 use super::payment::Payment;
@@ -67,53 +69,68 @@ pub fn decide(
     now: DateTime<Utc>,
 ) -> Result<Decision, Refusal> {
     if let Some(answer) = command.key.as_ref().and_then(|key| book.answers.get(key)) {
-        return repeat(answer, command, catalogue);
+        return repeat(book, answer, command, catalogue);
     }
-    let mut draft = Draft::begin(book, catalogue, command.dry_run, now)?;
-    let made = match &command.action {
-        Action::Recharge(recharge) => recharge::decide(&mut draft, recharge)?,
-        Action::Checkout(checkout) => checkout::decide(&mut draft, checkout)?,
-        Action::Subscribe(subscribe) => subscription::decide(&mut draft, subscribe)?,
-        Action::Refund(refund) => refund::decide(&mut draft, refund)?,
-        Action::PayOrder(order) => payment::pay_order(&mut draft, *order)?,
-        Action::PayBill(bill) => payment::pay_bill(&mut draft, *bill)?,
-        Action::RenewOrder(renewal) => renewal::decide(&mut draft, renewal)?,
-        Action::CancelOrder(cancellation) => cancellation::decide(&mut draft, cancellation)?,
-        Action::SetAutoRenewal(setting) => renewal::set_auto_renewal(&mut draft, setting)?,
-        Action::AdjustBalance(adjustment) => adjustment::decide(&mut draft, adjustment)?,
-        Action::VoidBill(void) => void_bill::decide(&mut draft, void)?,
-        Action::PayOut(pay_out) => pay_out::decide(&mut draft, pay_out)?,
-        Action::UpdateAccount(update) => account_update::decide(&mut draft, update)?,
-        Action::EndHold(due) => suspension::end_hold(&mut draft, *due)?,
-        Action::OrderStep(step) => order_step::decide(&mut draft, step)?,
-        Action::BillStep(step) => bill_step::decide(&mut draft, step)?,
-        Action::CloseMonth(rated) => month_close::decide(&mut draft, rated)?,
-        Action::TellMonthFailure(failure) => month_close::tell_failure(&mut draft, failure)?,
-        Action::Rerate(rerate) => month_close::rerate(&mut draft, rerate)?,
-        Action::AddPaymentMethod(adding) => payment_method::add(&mut draft, adding)?,
-        Action::RemovePaymentMethod(id) => payment_method::remove(&mut draft, *id)?,
-        Action::KeepQuote(offer) => prepay::keep_quote(&mut draft, offer)?,
-        Action::RechargeByCard(recharge) => card::recharge(&mut draft, recharge)?,
-        Action::ClaimPayment(claim) => card::claim(&mut draft, claim)?,
-        Action::SettlePayment(report) => card::settle(&mut draft, report)?,
-        Action::BookReversal(report) => card::book_reversal(&mut draft, report)?,
-        Action::Prepay(wanted) => prepay::prepay(&mut draft, wanted)?,
-        Action::BindApp(wanted) => prepay::bind(&mut draft, wanted)?,
-        Action::SetPrepaymentRenewal(setting) => prepay::set_auto_renewal(&mut draft, setting)?,
-        Action::PrepaymentStep(step) => prepay::step(&mut draft, step)?,
-        Action::CountDeposits(address) => prepay::count_deposits(&mut draft, address)?,
-        Action::ChargeBurst(charged) => burst::decide(&mut draft, charged)?,
-        Action::TellBurstHeld(held) => burst::tell_held(&mut draft, held)?,
-        Action::TellUsageRefused(refused) => refused_usage::tell(&mut draft, refused)?,
-        Action::TellInvoiceHeldUp(held) => held_invoice::tell(&mut draft, held)?,
-        Action::TellWritesFailing(failing) => failing_writes::tell(&mut draft, failing)?,
-        Action::TellLedgerFault(found) => ledger_fault::tell(&mut draft, found)?,
-        Action::TellUnmatched(unmatched) => unmatched::tell(&mut draft, unmatched)?,
-    };
-    Ok(draft.finish(command, made))
+    let begin = || Draft::begin(book, catalogue, command.dry_run, now);
+    let mut draft = begin()?;
+    let made = carry_out(&mut draft, &command.action)?;
+    match approval::weigh(&mut draft, command, &made)? {
+        Some(excess) => approval::ask(begin()?, command, &excess),
+        None => Ok(draft.finish(command, made)),
+    }
 }
 
-fn repeat(answer: &Answer, command: &Command, catalogue: &Catalogue) -> Result<Decision, Refusal> {
+fn carry_out(draft: &mut Draft<'_>, action: &Action) -> Result<Made, Refusal> {
+    match action {
+        Action::Recharge(recharge) => recharge::decide(draft, recharge),
+        Action::Checkout(checkout) => checkout::decide(draft, checkout),
+        Action::Subscribe(subscribe) => subscription::decide(draft, subscribe),
+        Action::Refund(refund) => refund::decide(draft, refund),
+        Action::PayOrder(order) => payment::pay_order(draft, *order),
+        Action::PayBill(bill) => payment::pay_bill(draft, *bill),
+        Action::RenewOrder(renewal) => renewal::decide(draft, renewal),
+        Action::CancelOrder(cancellation) => cancellation::decide(draft, cancellation),
+        Action::SetAutoRenewal(setting) => renewal::set_auto_renewal(draft, setting),
+        Action::AdjustBalance(adjustment) => adjustment::decide(draft, adjustment),
+        Action::VoidBill(void) => void_bill::decide(draft, void),
+        Action::PayOut(pay_out) => pay_out::decide(draft, pay_out),
+        Action::UpdateAccount(update) => account_update::decide(draft, update),
+        Action::DecideApproval(decision) => approval::decide(draft, decision),
+        Action::ExpireApproval(step) => approval::expire(draft, step),
+        Action::EndHold(due) => suspension::end_hold(draft, *due),
+        Action::OrderStep(step) => order_step::decide(draft, step),
+        Action::BillStep(step) => bill_step::decide(draft, step),
+        Action::CloseMonth(rated) => month_close::decide(draft, rated),
+        Action::TellMonthFailure(failure) => month_close::tell_failure(draft, failure),
+        Action::Rerate(rerate) => month_close::rerate(draft, rerate),
+        Action::AddPaymentMethod(adding) => payment_method::add(draft, adding),
+        Action::RemovePaymentMethod(id) => payment_method::remove(draft, *id),
+        Action::KeepQuote(offer) => prepay::keep_quote(draft, offer),
+        Action::RechargeByCard(recharge) => card::recharge(draft, recharge),
+        Action::ClaimPayment(claim) => card::claim(draft, claim),
+        Action::SettlePayment(report) => card::settle(draft, report),
+        Action::BookReversal(report) => card::book_reversal(draft, report),
+        Action::Prepay(wanted) => prepay::prepay(draft, wanted),
+        Action::BindApp(wanted) => prepay::bind(draft, wanted),
+        Action::SetPrepaymentRenewal(setting) => prepay::set_auto_renewal(draft, setting),
+        Action::PrepaymentStep(step) => prepay::step(draft, step),
+        Action::CountDeposits(address) => prepay::count_deposits(draft, address),
+        Action::ChargeBurst(charged) => burst::decide(draft, charged),
+        Action::TellBurstHeld(held) => burst::tell_held(draft, held),
+        Action::TellUsageRefused(refused) => refused_usage::tell(draft, refused),
+        Action::TellInvoiceHeldUp(held) => held_invoice::tell(draft, held),
+        Action::TellWritesFailing(failing) => failing_writes::tell(draft, failing),
+        Action::TellLedgerFault(found) => ledger_fault::tell(draft, found),
+        Action::TellUnmatched(unmatched) => unmatched::tell(draft, unmatched),
+    }
+}
+
+fn repeat(
+    book: &Book,
+    answer: &Answer,
+    command: &Command,
+    catalogue: &Catalogue,
+) -> Result<Decision, Refusal> {
     if let Some(mutation) = command.action.mutation() {
         let sold_in = match &command.action {
             Action::Checkout(checkout) => {
@@ -123,7 +140,13 @@ fn repeat(answer: &Answer, command: &Command, catalogue: &Catalogue) -> Result<D
         };
         answer.require_same(mutation, &command.action.fingerprints(sold_in))?;
     }
-    Ok(Decision { done: Done::Before(answer.clone()), change: None })
+    let waited = answer.approval.and_then(|id| book.approvals.get(&id));
+    let done = match waited.filter(|waited| waited.mutation == answer.mutation) {
+        Some(waiting) if waiting.state == ApprovalState::Pending => Done::Awaits(Arc::clone(waiting)),
+        Some(given_up) if !given_up.is_done() => return Err(given_up.refusal()),
+        _ => Done::Before(answer.clone()),
+    };
+    Ok(Decision { done, change: None })
 }
 
 /// What a command made, for its answer.
@@ -139,6 +162,25 @@ struct Made {
     payment_method: Option<Arc<PaymentMethod>>,
     payment: Option<Arc<Payment>>,
     prepayment: Option<Arc<Prepayment>>,
+    approval: Option<Arc<Approval>>,
+}
+
+impl Made {
+    /// What a key holds from then on.
+    fn answer(&self, key: String, mutation: Mutation, action: &Action, created_at: DateTime<Utc>) -> Answer {
+        Answer {
+            key,
+            mutation,
+            fingerprint: action.fingerprint(),
+            transaction: self.transaction.as_ref().map(|transaction| transaction.id),
+            order: self.order.as_ref().map(|order| order.id),
+            bill: self.bill.as_ref().map(|bill| bill.id),
+            payment: self.payment.as_ref().map(|payment| payment.id),
+            prepayment: self.prepayment.as_ref().map(|prepayment| prepayment.id),
+            approval: self.approval.as_ref().map(|approval| approval.id),
+            created_at,
+        }
+    }
 }
 
 /// The largest amount that can be paid at once, and the highest price: 99,999,999.99.

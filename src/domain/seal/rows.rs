@@ -298,7 +298,7 @@ impl Sealed for (AccountId, Answer) {
 
     fn tell(&self, to: &mut Sealing) {
         let (account, Answer { key, mutation, fingerprint, .. }) = self;
-        let Answer { transaction, order, bill, payment, prepayment, created_at, .. } = &self.1;
+        let Answer { transaction, order, bill, payment, prepayment, approval, created_at, .. } = &self.1;
         to.integer(account.0);
         to.text(key);
         to.text(mutation.code());
@@ -309,6 +309,9 @@ impl Sealed for (AccountId, Answer) {
         to.maybe(payment.map(PaymentId::uuid), Sealing::uuid);
         to.maybe(prepayment.map(PrepaymentId::uuid), Sealing::uuid);
         to.instant(*created_at);
+        if let Some(approval) = approval {
+            to.uuid(approval.uuid());
+        }
     }
 }
 

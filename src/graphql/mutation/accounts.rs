@@ -51,7 +51,8 @@ pub struct CreateAccountInput {
     parent_id: Option<ID>,
     /// IANA zone, for example Asia/Shanghai; default UTC.
     time_zone: Option<String>,
-    /// How far the balance may go below zero; default not at all.
+    /// How far the balance may go below zero; default not at all. What another operator has to allow (APPROVAL_NEEDED) is asked for
+    /// with updateAccount, once the account is there.
     credit_limit: Option<Exact>,
     /// The provider's person for it.
     manager: Option<CustomerManagerInput>,
@@ -79,7 +80,8 @@ pub struct UpdateAccountInput {
     external_id: MaybeUndefined<String>,
     /// IANA zone, for example Asia/Shanghai; it has one.
     time_zone: MaybeUndefined<String>,
-    /// How far the balance may go below zero; null: not at all. What a higher limit makes payable is paid at once.
+    /// How far the balance may go below zero; null: not at all. What a higher limit makes payable is paid at once. One that another
+    /// operator has to allow (APPROVAL_NEEDED) is asked for without other changes, and waits once however often it is asked for.
     credit_limit: MaybeUndefined<Exact>,
     /// What it may do. CLOSED ends whatever runs and makes the last bill at once, which is paid from the balance; what is left
     /// can be paid out. An account with SUB accounts that are not closed cannot be closed.
@@ -153,7 +155,10 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         currency: currency.code,
         time_zone: input.time_zone.as_deref().map_or(Ok(Tz::UTC), time_zone)?,
         manager: input.manager.map(manager).transpose()?,
-        credit_limit: input.credit_limit.map(|limit| credit_limit(&currency, limit.value)).transpose()?,
+        credit_limit: input
+            .credit_limit
+            .map(|limit| first_limit(session, &currency, limit.value))
+            .transpose()?,
         balance: Decimal::ZERO,
         overdrawn: false,
         purchased: false,
@@ -213,6 +218,22 @@ fn credit_limit(currency: &Currency, limit: Decimal) -> Result<Decimal, Refusal>
     require_display_places(currency, "creditLimit", limit)?;
     require_not_above_largest("creditLimit", limit)?;
     Ok(limit)
+}
+
+/// The limit that an account begins with: there is nothing yet that a higher one could wait for.
+fn first_limit(session: &Session, currency: &Currency, limit: Decimal) -> Result<Decimal, Refusal> {
+    let limit = credit_limit(currency, limit)?;
+    let policy = session.app.policies.approvals.as_ref();
+    match policy.map(|policy| policy.alone_up_to(currency.code)).filter(|alone| limit > *alone) {
+        Some(alone) => {
+            let (alone, code) = (currency.format(alone), currency.code);
+            let message = format!(
+                "above {alone} {code} another operator has to allow it: make the account without it, and ask for it with updateAccount"
+            );
+            Err(Refusal::new(RefusalCode::ApprovalNeeded, "creditLimit", message))
+        }
+        None => Ok(limit),
+    }
 }
 
 /// While an account is being closed, usage or orders may come; it is read and rated again so often.

@@ -214,7 +214,8 @@ impl MoneyMutation {
     /// Operators: gives back what was paid from a balance or by card, whole or in part; never more than is
     /// left of the thing that was paid for: a period of an order, a month of the account, a prepayment, a recharge. What a change
     /// has credited, and corrections, count as given back. An order stays as it is, a prepayment ends with its whole. What had
-    /// recharged the balance must be there. Tokens cannot be sent back.
+    /// recharged the balance must be there. Tokens cannot be sent back. Above amounts that the provider has set another operator has
+    /// to allow it (APPROVAL_NEEDED).
     async fn refund(
         &self,
         ctx: &Context<'_>,
@@ -232,7 +233,7 @@ impl MoneyMutation {
     }
 
     /// Operators: corrects a balance, either way. What it gives then pays the open bills that are due. What it takes away must
-    /// be there, unless it is forced.
+    /// be there, unless it is forced. Above amounts that the provider has set another operator has to allow it (APPROVAL_NEEDED).
     async fn adjust_balance(
         &self,
         ctx: &Context<'_>,

@@ -59,7 +59,8 @@ pub struct PayOutMutation;
 /// The mutation of what is paid out.
 #[Object]
 impl PayOutMutation {
-    /// Operators: pays out what is on a balance, also of an account that is closed. Credit is not paid out.
+    /// Operators: pays out what is on a balance, also of an account that is closed. Credit is not paid out. Above amounts that the
+    /// provider has set another operator has to allow it (APPROVAL_NEEDED).
     async fn pay_out(
         &self,
         ctx: &Context<'_>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_graphql::Context;
 use futures_util::FutureExt;
 
+use crate::domain::approval::ApprovalState;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Entry;
 use crate::domain::prepay::Prepayment;
@@ -20,6 +21,7 @@ use crate::graphql::loaders::{
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::account::AccountConnection;
+use crate::graphql::types::approval::ApprovalConnection;
 use crate::graphql::types::bill::{Bill, BillConnection, BillsOf};
 use crate::graphql::types::invoice::{InvoiceConnection, InvoicesOf};
 use crate::graphql::types::ledger_entry::LedgerEntryConnection;
@@ -74,6 +76,19 @@ pub async fn licenses(session: &Session, args: &PageArgs) -> ApiResult<LicenseCo
     let total: TotalCount =
         Box::new(|repository| async move { Ok(repository.license_count().await?) }.boxed());
     Ok(LicenseConnection(Slice::new(&page, rows, total)))
+}
+
+pub async fn approvals(
+    session: &Session,
+    state: Option<ApprovalState>,
+    args: &PageArgs,
+) -> ApiResult<ApprovalConnection> {
+    let page = args.page()?;
+    let rows = session.repository().approval_list(state, &page).await?;
+    let rows = rows.into_iter().map(Arc::new).collect();
+    let total: TotalCount =
+        Box::new(move |repository| async move { Ok(repository.approval_count(state).await?) }.boxed());
+    Ok(ApprovalConnection(Slice::new(&page, rows, total)))
 }
 
 /// Whose things a list is of.

@@ -1,6 +1,7 @@
 //! The schema's types, one file each. A type wraps what the domain says, and looks up what hangs on it.
 
 pub mod account;
+pub mod approval;
 pub mod bill;
 pub mod billing_run;
 pub mod charge;

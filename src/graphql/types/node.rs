@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Interface};
 
 use super::account::Account;
+use super::approval::Approval;
 use super::bill::Bill;
 use super::invoice::Invoice;
 use super::ledger_entry::LedgerEntry;
@@ -41,6 +42,7 @@ pub enum Node {
     Prepayment(Prepayment),
     Payment(Payment),
     Invoice(Invoice),
+    Approval(Approval),
 }
 
 /// The thing of that id, if the viewer may see it.
@@ -69,6 +71,7 @@ pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: NodeId) -> ApiResult
         NodeId::Prepayment(id) => session.load(id).await?.map(|row| Node::Prepayment(Prepayment(row))),
         NodeId::Payment(id) => session.load(id).await?.map(|row| Node::Payment(Payment(row))),
         NodeId::Invoice(id) => session.load(id).await?.map(|row| Node::Invoice(Invoice(row))),
+        NodeId::Approval(id) => session.load(id).await?.map(|row| Node::Approval(Approval(row))),
         NodeId::Entry(id) => session.load(id).await?.map(|row| Node::LedgerEntry(LedgerEntry(row))),
     })
 }

@@ -127,9 +127,11 @@ const QUESTIONS: &[Question] = &[
               LEFT JOIN bills b ON b.account_id = k.account_id AND b.id = k.bill_id \
               LEFT JOIN payments p ON p.account_id = k.account_id AND p.id = k.payment_id \
               LEFT JOIN prepayments y ON y.account_id = k.account_id AND y.id = k.prepayment_id \
+              LEFT JOIN approvals a ON a.account_id = k.account_id AND a.id = k.approval_id \
               WHERE k.account_id{range} AND ((t.id IS NULL AND k.transaction_id IS NOT NULL) \
               OR (o.id IS NULL AND k.order_id IS NOT NULL) OR (b.id IS NULL AND k.bill_id IS NOT NULL) \
-              OR (p.id IS NULL AND k.payment_id IS NOT NULL) OR (y.id IS NULL AND k.prepayment_id IS NOT NULL))",
+              OR (p.id IS NULL AND k.payment_id IS NOT NULL) OR (y.id IS NULL AND k.prepayment_id IS NOT NULL) \
+              OR (a.id IS NULL AND k.approval_id IS NOT NULL))",
     },
     // Keys are kept for 90 days at least.
     Question {

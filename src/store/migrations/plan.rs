@@ -10,8 +10,9 @@ macro_rules! texts {
 }
 
 /// The migrations that say so, from number 27 on.
-const TEXTS: [(&str, &str); 5] = texts![
+const TEXTS: [(&str, &str); 6] = texts![
     "2026-11-30-000027_odd_rows",
+    "2026-11-30-000028_approvals",
     "2026-11-30-000029_least_rights",
     "2026-11-30-000030_restorations",
     "2026-11-30-000031_seals",

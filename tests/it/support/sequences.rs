@@ -598,7 +598,7 @@ impl Run {
     }
 
     fn command(&self, action: Action) -> Command {
-        Command { account: self.book.account.id, key: None, dry_run: false, action }
+        Command::by_itself(self.book.account.id, action)
     }
 
     fn a_card(&self, which: &Index) -> PaymentMethodId {

@@ -1,0 +1,87 @@
+//! What one operator asks for and another has to allow.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::list::{self, DuePage, Owners, Page};
+use super::rows::{ApprovalRow, select_list};
+use super::statement::{Columns, Statement};
+use super::{Conn, execute, rows};
+use crate::domain::approval::{Approval, ApprovalState, PENDING_MAX};
+use crate::domain::ids::{ApprovalId, OwnedId};
+
+pub async fn approval_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Approval>, StoreError> {
+    rows::<ApprovalRow>(conn, list::by_ids::<ApprovalRow>("approvals", ids)).await
+}
+
+/// What waits of each account: no more of it does.
+pub async fn approval_pending(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Approval>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<ApprovalRow>("t."))
+        .sql(" FROM (SELECT DISTINCT UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(") AS id) a CROSS JOIN LATERAL (SELECT * FROM approvals t WHERE t.account_id = a.id AND t.state = 'PENDING' LIMIT ")
+        .bigint(i64::try_from(PENDING_MAX).unwrap_or(i64::MAX))
+        .sql(") t");
+    rows::<ApprovalRow>(conn, statement).await
+}
+
+/// What expires by `due.now`, what has waited longest first.
+pub async fn approval_due(
+    mut conn: Conn<'_>,
+    due: &DuePage,
+) -> Result<Vec<(ApprovalId, DateTime<Utc>)>, StoreError> {
+    let found: Vec<(Uuid, DateTime<Utc>)> = list::due("approvals", due).load(&mut conn).await?;
+    Ok(found.into_iter().map(|(id, at)| (ApprovalId(OwnedId::from_uuid(id)), at)).collect())
+}
+
+fn in_state<ST>(statement: Statement<ST>, state: Option<ApprovalState>) -> Statement<ST> {
+    match state {
+        Some(state) => statement.sql(" AND t.state = ").value::<Text, _>(state.code()),
+        None => statement,
+    }
+}
+
+/// Everybody's, newest first.
+pub async fn approval_list(
+    conn: Conn<'_>,
+    state: Option<ApprovalState>,
+    page: &Page,
+) -> Result<Vec<Approval>, StoreError> {
+    let everyone = Owners::Everyone;
+    list::page::<ApprovalRow, _>(conn, "approvals", everyone, page, |statement| in_state(statement, state))
+        .await
+}
+
+pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Result<i64, StoreError> {
+    list::count(conn, "approvals", Owners::Everyone, |statement| in_state(statement, state)).await
+}
+
+/// Keeps approvals, or what has become of them.
+pub async fn approval_put(conn: Conn<'_>, approvals: &[Arc<Approval>]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", approvals.iter().map(|a| a.account().0))
+        .column::<SqlUuid, _>("id", approvals.iter().map(|a| a.id.uuid()))
+        .column::<Text, _>("mutation", approvals.iter().map(|a| a.mutation.code()))
+        .column::<Text, _>("input", approvals.iter().map(|a| a.input.clone()))
+        .column::<Text, _>("currency", approvals.iter().map(|a| a.money.currency.to_string()))
+        .column::<Numeric, _>("amount", approvals.iter().map(|a| a.money.amount))
+        .column::<Nullable<Text>, _>("key", approvals.iter().map(|a| a.key.clone()))
+        .column::<Text, _>("asked_by", approvals.iter().map(|a| a.asked_by.clone()))
+        .column::<Timestamptz, _>("asked_at", approvals.iter().map(|a| a.asked_at))
+        .column::<Text, _>("state", approvals.iter().map(|a| a.state.code()))
+        .column::<Nullable<Text>, _>("decided_by", approvals.iter().map(|a| a.decided_by.clone()))
+        .column::<Nullable<Timestamptz>, _>("decided_at", approvals.iter().map(|a| a.decided_at))
+        .column::<Nullable<Text>, _>("reason", approvals.iter().map(|a| a.reason.clone()))
+        .column::<Nullable<Timestamptz>, _>("next_step_at", approvals.iter().map(|a| a.next_step_at));
+    let statement = columns.insert_into("approvals").sql(
+        " ON CONFLICT (account_id, id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, \
+         decided_at = excluded.decided_at, reason = excluded.reason, next_step_at = excluded.next_step_at",
+    );
+    execute(conn, statement).await.map(drop)
+}

@@ -1,0 +1,65 @@
+//! What operators have moved without another's approval, as long as it counts together with what they move next.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::sql_types::{Array, BigInt, Numeric, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
+
+use super::error::StoreError;
+use super::numeric::Exact;
+use super::statement::{Columns, Statement};
+use super::{Conn, execute};
+use crate::domain::approval::OperatorMove;
+use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::money::CurrencyCode;
+
+/// Longer than moves count together.
+const KEPT_FOR: TimeDelta = TimeDelta::days(2);
+/// Rows that are forgotten at once.
+const FORGOTTEN_AT_ONCE: i64 = 5_000;
+
+/// What each operator has moved of each of the accounts since then, by currency.
+pub async fn moved_since(
+    mut conn: Conn<'_>,
+    accounts: Vec<i64>,
+    since: DateTime<Utc>,
+) -> Result<Vec<(AccountId, String, CurrencyCode, Decimal)>, StoreError> {
+    let statement = Statement::<(BigInt, Text, Text, Numeric)>::new(
+        "SELECT account_id, moved_by, currency, sum(amount) FROM operator_moves WHERE account_id = ANY(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(") AND id >= ")
+    .uuid(OwnedId::first_at(since).uuid())
+    .sql(" GROUP BY account_id, moved_by, currency");
+    let found: Vec<(i64, String, String, Exact)> = statement.load(&mut conn).await?;
+    let moved = found.into_iter().map(|(account, by, currency, Exact(amount))| {
+        let currency = CurrencyCode::parse(&currency)
+            .ok_or_else(|| StoreError::Corrupt(format!("operator_moves: the currency {currency}")))?;
+        Ok((AccountId(account), by, currency, amount))
+    });
+    moved.collect()
+}
+
+pub async fn move_insert(conn: Conn<'_>, moves: &[OperatorMove]) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .column::<BigInt, _>("account_id", moves.iter().map(|m| m.transaction.account().0))
+        .column::<SqlUuid, _>("id", moves.iter().map(|m| m.transaction.uuid()))
+        .column::<Text, _>("moved_by", moves.iter().map(|m| m.by.clone()))
+        .column::<Text, _>("currency", moves.iter().map(|m| m.money.currency.to_string()))
+        .column::<Numeric, _>("amount", moves.iter().map(|m| m.money.amount));
+    execute(conn, columns.insert_into("operator_moves")).await.map(drop)
+}
+
+/// Forgets what counts no longer at `now`; whether there may be more of it.
+pub async fn moves_forget(conn: Conn<'_>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let before = OwnedId::first_at(now.checked_sub_signed(KEPT_FOR).unwrap_or_default());
+    let statement = Statement::new(
+        "DELETE FROM operator_moves WHERE (account_id, id) IN (SELECT account_id, id FROM operator_moves WHERE id < ",
+    )
+    .uuid(before.uuid())
+    .sql(" ORDER BY id LIMIT ")
+    .bigint(FORGOTTEN_AT_ONCE)
+    .sql(")");
+    let forgotten = execute(conn, statement).await?;
+    Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= FORGOTTEN_AT_ONCE))
+}
