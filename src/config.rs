@@ -94,9 +94,9 @@ impl GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Run the server (also without any command)
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Run what falls due by itself (renewals, due bills, suspensions), and serve nobody; beside `serve --no-jobs`
-    Jobs(JobsArgs),
+    Jobs(Box<JobsArgs>),
     /// Close a month that is over for all accounts, show the progress, and end; beside servers that do the same
     Bill(BillArgs),
     /// Bring the database's schema up to date

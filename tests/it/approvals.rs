@@ -358,7 +358,7 @@ async fn what_nobody_decides_on_expires_with_a_notice() {
     let office = Office::open().await;
     let id = office.waits(&office.first, "2000", "k").await;
     office.advance("2026-03-17T07:59:59Z").await;
-    assert_eq!(office.listed("PENDING").await, [id.clone()]);
+    assert_eq!(office.listed("PENDING").await, [id.as_str()]);
     let jobs = office.advance("2026-03-18T00:00:00Z").await;
     assert_eq!(jobs, json!([{ "kind": "APPROVAL_EXPIRY", "ran": 1, "failed": 0 }]));
     let expired = office.approval(&id).await;
@@ -432,7 +432,7 @@ async fn what_cannot_be_carried_out_any_more_stays_pending_and_says_why() {
             (&json!("INSUFFICIENT_BALANCE"), &json!(["input", "approvalId"]))
         );
     }
-    assert_eq!(office.listed("PENDING").await, [id.clone()]);
+    assert_eq!(office.listed("PENDING").await, [id.as_str()]);
     let input = json!({ "amount": "100", "idempotencyKey": "money" });
     office.customer.mutate("recharge", "RechargeInput", input, "transaction { id }").await;
     let made = office.decide(&office.second, &id, true, "d").await;
