@@ -188,7 +188,7 @@ pub const TABLES: &[TableRights] = &[
     add("late_usage").changing(&["batch", "due_at"]).forgetting(),
     add("burst_capacities"),
     add("burst_levels"),
-    add("burst_owed").forgetting(),
+    add("burst_owed").changing(&["beyond"]).forgetting(),
     read("burst_progress").changing(&["next_cycle"]),
     // What the server keeps for itself.
     add("idempotency_keys").changing(&[

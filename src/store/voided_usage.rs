@@ -157,12 +157,10 @@ async fn take_off(conn: Conn<'_>, wanted: &ToVoid, gone: &[Gone]) -> Result<(), 
     samples_count_down(conn, &off.samples).await?;
     maxima_find(conn, &off.maxima).await?;
     samples_find(conn, &off.samples, &licenses).await?;
-    for (totals, table, bucket) in [
-        (&off.sums, "usage_hours", "hour"),
-        (&off.maxima, "usage_hours", "hour"),
-        (&off.samples, "usage_samples", "slot"),
-    ] {
-        remove_empty(conn, totals, table, bucket).await?;
+    let of_hours = ("DELETE FROM usage_hours t USING ", "hour");
+    let of_samples = ("DELETE FROM usage_samples t USING ", "slot");
+    for (totals, empty) in [(&off.sums, of_hours), (&off.maxima, of_hours), (&off.samples, of_samples)] {
+        remove_empty(conn, totals, empty).await?;
     }
     recount_owed(conn, wanted.account, &off.samples).await
 }
@@ -255,17 +253,15 @@ fn counted(
 async fn remove_empty(
     conn: Conn<'_>,
     totals: &BTreeMap<Place<'_>, Total>,
-    table: &'static str,
-    bucket: &'static str,
+    (deleting, bucket): (&'static str, &'static str),
 ) -> Result<(), StoreError> {
     if totals.is_empty() {
         return Ok(());
     }
-    let statement =
-        places_columns(totals.keys(), bucket).after(format!("DELETE FROM {table} t USING "), "k").sql(format!(
-            " WHERE t.account_id = k.account_id AND t.{bucket} = k.{bucket} AND t.resource_code = k.resource_code \
-             AND t.subject = k.subject AND t.version <= 0"
-        ));
+    let statement = places_columns(totals.keys(), bucket).after(deleting, "k").sql(format!(
+        " WHERE t.account_id = k.account_id AND t.{bucket} = k.{bucket} AND t.resource_code = k.resource_code \
+         AND t.subject = k.subject AND t.version <= 0"
+    ));
     execute(conn, statement).await.map(drop)
 }
 

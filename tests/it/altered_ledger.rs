@@ -177,7 +177,7 @@ fn other_value(kind: &str, column: &str) -> String {
         "date" => format!("\"{column}\" + 31"),
         "uuid" => "gen_random_uuid()".to_owned(),
         "bytea" => "'\\x01'".to_owned(),
-        "jsonb" => "'[]'".to_owned(),
+        "jsonb" => "'[\"x\"]'".to_owned(),
         "_int8" => "'{1}'".to_owned(),
         other => panic!("a column of the type {other} is new here"),
     }
@@ -192,7 +192,7 @@ fn some_value(kind: &str) -> &'static str {
         "timestamptz" | "date" => "now()",
         "uuid" => "gen_random_uuid()",
         "bytea" => "'\\x01'",
-        "jsonb" => "'[]'",
+        "jsonb" => "'[\"x\"]'",
         "_int8" => "'{1}'",
         other => panic!("a column of the type {other} is new here"),
     }

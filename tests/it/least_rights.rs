@@ -113,7 +113,8 @@ async fn the_role_has_the_rights_on_the_list_to_every_table_and_no_table_is_on_n
     assert_eq!(sql.query_one(partitions, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
-/// What can be told from the tables' names alone: these are never changed, whatever the list of rights says.
+/// What can be told from the tables' names alone: these are never changed, whatever the list of rights says, but for a seal that is
+/// missing.
 const FINAL: [&str; 14] = [
     "ledger_entries",
     "invoices",
@@ -131,24 +132,31 @@ const FINAL: [&str; 14] = [
     "currency_scales",
 ];
 /// Rows of these are taken away; of all others none are.
-const FORGOTTEN: [&str; 8] = [
+const FORGOTTEN: [&str; 13] = [
     "billing_pages",
     "burst_owed",
     "chain_blocks",
     "late_usage",
     "leases",
+    "ledger_faults",
     "open_invoices",
+    "operator_moves",
     "refused_keys",
     "term_discounts",
+    "usage_events",
+    "usage_hours",
+    "usage_samples",
 ];
 
 /// The code of src/store, without the list itself and without white space that is more than a space.
 fn statements() -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let files =
-        files.filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("rights.rs"));
-    let texts: Vec<String> = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let texts: Vec<String> = [store.clone(), store.join("ledger_check")]
+        .iter()
+        .flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("rights.rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
     texts.join("\n").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -172,7 +180,9 @@ fn the_list_allows_what_statements_do_and_no_more() {
         names_after(&code, one).union(&names_after(&code, other)).copied().collect::<BTreeSet<_>>()
     };
     let added = either("INSERT INTO ", "insert_into(\"");
-    let changed: BTreeSet<_> = either("UPDATE ", ".update(\"").union(&upserted(&code)).copied().collect();
+    let mut changed: BTreeSet<_> = either("UPDATE ", ".update(\"").union(&upserted(&code)).copied().collect();
+    // What was not sealed when it was written is sealed later (src/store/seals.rs).
+    changed.extend(names_after(&code, "owned(\""));
     let deleted = names_after(&code, "DELETE FROM ");
     for rights in TABLES {
         let table = rights.table;
@@ -184,7 +194,9 @@ fn the_list_allows_what_statements_do_and_no_more() {
     }
     let all: BTreeMap<&str, _> = TABLES.iter().map(|rights| (rights.table, rights)).collect();
     assert_eq!(all.len(), TABLES.len(), "each table once");
-    assert!(FINAL.iter().all(|table| all[table].update.is_empty() && !all[table].delete));
+    let is_final =
+        |table: &&str| all[table].update.iter().all(|column| *column == "seal") && !all[table].delete;
+    assert!(FINAL.iter().all(is_final));
     let forgotten: Vec<&str> =
         all.values().filter(|rights| rights.delete).map(|rights| rights.table).collect();
     assert_eq!(forgotten, FORGOTTEN);

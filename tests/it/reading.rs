@@ -643,7 +643,8 @@ async fn every_kind_of_id_is_a_node() {
     ];
     let possible = customer.data("{ __type(name: \"Node\") { possibleTypes { name } } }").await;
     let possible = possible["__type"]["possibleTypes"].as_array().unwrap().clone();
-    for kind in &possible {
+    // Operators' alone: tests/it/approvals.rs.
+    for kind in possible.iter().filter(|kind| kind["name"] != "Approval") {
         assert!(ids.iter().any(|(name, _)| kind["name"] == *name), "give an id of {kind}");
     }
     for (kind, id) in ids {
