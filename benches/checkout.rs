@@ -15,6 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use abacus::domain::ids::AccountId;
+use abacus::store::database::Database;
+use abacus::store::ledger_check::Range;
+use abacus::store::seals::seal_what_is_not;
+use futures_util::FutureExt;
 use support::{
     Cluster, HttpClient, ServerProcess, customer_token, find, load, median, rounds, scatter, seconds,
     token_key,
@@ -114,6 +119,18 @@ async fn by_hand(cluster: &Cluster) -> Duration {
     latencies[latencies.len() / 2]
 }
 
+/// The accounts are as if the server had made them.
+async fn seal_accounts(url: &str) {
+    let database = Database::new(url, 1).unwrap();
+    for thousand in 0..ACCOUNTS / 1_000 {
+        let first = AccountId(i64::try_from(FIRST_ACCOUNT + thousand * 1_000).unwrap());
+        let (range, keys) = (Range { first, last: AccountId(first.0 + 999) }, Arc::clone(database.keys()));
+        let sealing = database
+            .write(move |connection| async move { seal_what_is_not(connection, range, &keys).await }.boxed());
+        assert_eq!(sealing.await.unwrap(), 1_000);
+    }
+}
+
 #[tokio::main]
 async fn main() {
     let cluster = Cluster::start().await;
@@ -123,6 +140,7 @@ async fn main() {
     for statement in SEED.split_inclusive(';').filter(|text| !text.trim().is_empty()) {
         client.batch_execute(statement).await.expect("the seed is sown");
     }
+    seal_accounts(&url).await;
     cluster.pgbench("pgbench", &["-i", "-q", "-s", "20"]).await;
     let key = token_key();
     let tokens: Vec<String> =

@@ -1,5 +1,6 @@
 DROP TABLE ledger_faults;
 DROP TABLE ledger_checkpoints;
+DROP TRIGGER ledger_stays_sealed ON ledger_check_position;
 ALTER TABLE ledger_check_position DROP COLUMN checked_to, DROP COLUMN round_began_at, DROP COLUMN round_ended_at, DROP COLUMN all_sealed_at;
 DROP TABLE seal_keys;
 ALTER TABLE ledger_entries DROP COLUMN key_version;

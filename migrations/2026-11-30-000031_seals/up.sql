@@ -53,3 +53,8 @@ CREATE TABLE ledger_faults (
     found_at   timestamptz NOT NULL,
     PRIMARY KEY (account_id, kind, message)
 );
+
+-- Once all is sealed, nothing is sealed later than it was written.
+CREATE TRIGGER ledger_stays_sealed BEFORE UPDATE OF all_sealed_at ON ledger_check_position
+    FOR EACH ROW WHEN (OLD.all_sealed_at IS NOT NULL AND NEW.all_sealed_at IS DISTINCT FROM OLD.all_sealed_at)
+    EXECUTE FUNCTION refuse_change();

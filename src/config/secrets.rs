@@ -14,8 +14,8 @@ pub(super) const HELP: &str = "Secrets are given in the environment, each itself
   DATABASE_URL, DATABASE_URL_FILE                  the PostgreSQL to use; without it a private one is started
   ABACUS_MIGRATE_URL, ABACUS_MIGRATE_URL_FILE      the same for the role that owns the schema; without it the server's own role does
   ABACUS_JWT_SECRET, ABACUS_JWT_SECRET_FILE        signs and checks tokens (HS256), at least 32 bytes; a sandbox makes its own
-  ABACUS_LEDGER_KEYS, ABACUS_LEDGER_KEYS_FILE      seals what is posted: VERSION:SECRET, with commas between several; the highest
-                                                   version seals. Without it the ledger is sealed with what everybody knows
+  ABACUS_LEDGER_KEYS, ABACUS_LEDGER_KEYS_FILE      seals what is posted: VERSION:SECRET, with commas between several; the first
+                                                   seals. Without it the ledger is sealed with what everybody knows
   ABACUS_STRIPE_KEY, ABACUS_STRIPE_KEY_FILE        Stripe's secret key, sk_… or rk_…; without it no cards are charged
   ABACUS_STRIPE_WEBHOOK_SECRETS, …_FILE            of Stripe's endpoint /webhooks/stripe, whsec_…, with commas between several";
 

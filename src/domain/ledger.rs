@@ -146,7 +146,7 @@ pub fn post(
         resource: posting.resource,
         resource_amount: posting.resource_amount,
         hash: Hash::default(),
-        key: keys.newest(),
+        key: keys.sealing(),
     };
     entry.hash = entry.hash_after(&account.head.hash, transaction, keys).ok_or(OutOfRange)?;
     account.balance = end;
@@ -160,7 +160,8 @@ pub fn post(
 pub struct Fault {
     /// A code: `SEQUENCE`, `CHAIN`, `HASH`, `TIME`, `TRANSACTION`, `BALANCE`, `LIMIT`, `HEAD` of the ledger itself; `SEAL` of a row
     /// that is not what was sealed, `UNREADABLE` of one that cannot be read; `BILL`, `ORDER`, `REFUND`, `PAYMENT`, `KEY` and
-    /// `NUMBER` where rows do not say what was posted; `CHECKPOINT` where the ledger is not what was looked at before.
+    /// `NUMBER` where rows do not say what was posted; `CHECKPOINT` where the ledger is not what was looked at before; `UNCHECKED`
+    /// where that could not be found out.
     pub kind: &'static str,
     pub message: String,
 }

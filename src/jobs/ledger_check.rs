@@ -2,6 +2,7 @@
 //! to operators, counted and logged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 
@@ -17,7 +18,7 @@ use crate::store::seals::seal_what_is_not;
 /// Accounts that are looked at together.
 const ACCOUNTS: i64 = 50;
 /// After each statement it rests so many times as long as that took: of two processors it takes less than two in a hundred.
-const PACE: Pace = Pace(40);
+pub const PACE: Pace = Pace(40);
 /// Between two rounds.
 const ROUND_PAUSE_MINUTES: i32 = 10;
 
@@ -42,17 +43,42 @@ pub async fn check_pass(jobs: &JobContext, permit: &Permit<'_>, pace: Pace) -> R
         let range = Range { first: AccountId(progress.checked_to.0.saturating_add(1)), last };
         let (all_sealed, now) = (progress.all_sealed_at.is_some(), jobs.clock.now());
         let look = Look { conn: &conn, keys: jobs.database.keys(), pace, all_sealed, now };
-        let report = check(look, range).await?;
+        let report = check_all(look, range).await?;
         let new = standing::note_faults(&conn, range, &report).await?;
         standing::note_checkpoints(&conn, &report, now, jobs.database.keys()).await?;
         drop(conn);
-        tell(jobs, new).await;
-        seal(jobs, &progress, &report).await?;
-        standing::note_progress(&*jobs.database.connection().await?, last).await?;
+        tell(jobs, new.into_iter().filter(|(account, ..)| report.accounts.contains_key(account))).await;
+        seal(jobs, range, &progress, &report).await?;
+        standing::note_progress(&*jobs.database.connection().await?, progress.checked_to, last).await?;
         metrics::counter!("abacus_ledger_entries_checked_total")
             .increment(u64::try_from(report.entries_checked).unwrap_or(0));
     }
     Ok(Runs::default())
+}
+
+/// Checks a range, or where that takes too long or cannot be done, its accounts one by one: one that cannot be checked holds up no
+/// other, and is a fault.
+async fn check_all(look: Look<'_>, range: Range) -> Result<Report, StoreError> {
+    let error = match check(look, range).await {
+        Err(error) if !error.is_of_the_machinery() || error.is_timeout() => error,
+        checked => return checked,
+    };
+    tracing::warn!(%error, first = %range.first, last = %range.last, "a check did not come to its end");
+    let mut all = Report::default();
+    let mut next = range.first;
+    while let Some(account) = last_of_next(look.conn, AccountId(next.0.saturating_sub(1)), 1).await? {
+        if account > range.last {
+            break;
+        }
+        match check(look, Range::one(account)).await {
+            Err(error) if !error.is_of_the_machinery() || error.is_timeout() => {
+                all.unchecked(account, &error)
+            }
+            checked => all.add(checked?),
+        }
+        next = AccountId(account.0.saturating_add(1));
+    }
+    Ok(all)
 }
 
 fn count(faults: i64) {
@@ -60,7 +86,7 @@ fn count(faults: i64) {
 }
 
 /// Tells operators, of each account once, of what was not found before.
-async fn tell(jobs: &JobContext, new: Vec<(AccountId, String, String)>) {
+async fn tell(jobs: &JobContext, new: impl Iterator<Item = (AccountId, String, String)>) {
     let mut of_accounts: BTreeMap<AccountId, Vec<(String, String)>> = BTreeMap::new();
     for (account, kind, message) in new {
         metrics::counter!("abacus_ledger_faults_found_total").increment(1);
@@ -78,21 +104,20 @@ async fn tell(jobs: &JobContext, new: Vec<(AccountId, String, String)>) {
 }
 
 /// Seals what was written before there were seals, until a whole round has come by.
-async fn seal(jobs: &JobContext, progress: &Progress, report: &Report) -> Result<(), StoreError> {
+async fn seal(
+    jobs: &JobContext,
+    range: Range,
+    progress: &Progress,
+    report: &Report,
+) -> Result<(), StoreError> {
     if progress.all_sealed_at.is_some() || report.unsealed == 0 {
         return Ok(());
     }
-    for account in report.accounts.keys().copied() {
-        let keys = std::sync::Arc::clone(jobs.database.keys());
-        let sealed = jobs
-            .database
-            .write(move |connection| {
-                async move { seal_what_is_not(connection, account, &keys).await }.boxed()
-            })
-            .await?;
-        if sealed > 0 {
-            tracing::info!(%account, sealed, "rows of before there were seals are sealed");
-        }
-    }
+    let keys = Arc::clone(jobs.database.keys());
+    let sealing = jobs
+        .database
+        .write(move |connection| async move { seal_what_is_not(connection, range, &keys).await }.boxed());
+    let (sealed, Range { first, last }) = (sealing.await?, range);
+    tracing::info!(%first, %last, sealed, "rows of before there were seals are sealed");
     Ok(())
 }

@@ -72,7 +72,7 @@ impl Permit<'_> {
             Self::Leased { stopping, .. } if *stopping.borrow() => Ok(false),
             Self::Leased { lease, .. } => {
                 let conn = jobs.database.connection().await?;
-                leases::lease_take(&conn, *lease, &jobs.holder, jobs.lease_seconds).await
+                leases::lease_take(&conn, *lease, &jobs.holder, lease.seconds(jobs.lease_seconds)).await
             }
         }
     }

@@ -40,7 +40,7 @@ pub async fn account_lock(
     let (mut accounts, mut others) = (Vec::with_capacity(locked.len()), AltSeals::new());
     for (row, seal, _) in locked {
         let account = row.into_domain()?;
-        let other = seals::other_seal(keys, &account, seal.as_deref());
+        let other = seals::other_seal(conn, keys, &account, seal.as_deref()).await?;
         others.extend(other.map(|other| (account.id, other)));
         accounts.push(account);
     }

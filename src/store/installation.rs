@@ -82,11 +82,16 @@ pub async fn claim_keys(
         }
     }
     let held = keys_of(conn).await?;
-    let newest = held.iter().any(|(version, _)| *version == keys.newest());
-    Ok(has_all(&given, &held).and(if newest { Ok(()) } else { Err(OtherInstallation::None) }))
+    let is_noted = held.iter().any(|(version, _)| *version == keys.sealing());
+    Ok(has_all(&given, &held).and(if is_noted { Ok(()) } else { Err(OtherInstallation::None) }))
 }
 
 type KeyMark = (KeyVersion, Vec<u8>);
+
+/// Whether the database knows a key of that version.
+pub async fn has_key(conn: Conn<'_>, version: KeyVersion) -> Result<bool, StoreError> {
+    Ok(keys_of(conn).await?.iter().any(|(held, _)| *held == version))
+}
 
 async fn keys_of(mut conn: Conn<'_>) -> Result<Vec<KeyMark>, StoreError> {
     let statement =

@@ -34,7 +34,18 @@ pub enum Lease {
     Clock,
 }
 
+/// Longer than fifty accounts are looked at.
+const LEDGER_CHECK_SECONDS: i64 = 15 * 60;
+
 impl Lease {
+    /// How long it lasts, where others last so long: what is done slowly is taken over late.
+    pub fn seconds(self, usual: i64) -> i64 {
+        match self {
+            Self::LedgerCheck => usual.max(LEDGER_CHECK_SECONDS),
+            _ => usual,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",

@@ -1274,8 +1274,8 @@ impl Repository {
         now: DateTime<Utc>,
     ) -> Result<HealthReport, AccessError> {
         let Some(account) = account else { return self.next_ledgers_health(now).await };
-        // Operators are told even of an account that cannot be read.
-        if !self.viewer.is_operator() {
+        // The provider is told even of an account that cannot be read.
+        if !self.viewer.is_of_provider() {
             self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
         }
         let report = self.check_ledgers(&*self.connection().await?, Range::one(account), now).await?;
@@ -1316,14 +1316,20 @@ impl Repository {
         let look = Look { conn, keys, pace: Pace::AT_ONCE, all_sealed, now };
         let report = ledger_check::check(look, range).await?;
         let count = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
-        let standing = match self.viewer.is_operator() {
+        let standing = match self.viewer.is_of_provider() {
             true => Some(LedgerStanding { progress, faults: standing::faults_count(conn).await? }),
             false => None,
         };
         let owners: BTreeMap<AccountId, Arc<Account>> =
             report.accounts.into_iter().map(|(id, account)| (id, Arc::new(account))).collect();
-        let faults = report.faults.into_iter();
-        let faults = faults.filter_map(|(owner, fault)| Some((Arc::clone(owners.get(&owner)?), fault)));
+        // What belongs to an account that is not there is told with another: it says whose it is.
+        let faults = report.faults.into_iter().filter_map(|(owner, mut fault)| {
+            let shown = owners.get(&owner).or_else(|| {
+                fault.message = format!("{owner}: {}", fault.message);
+                owners.values().next()
+            });
+            Some((Arc::clone(shown?), fault))
+        });
         Ok(HealthReport {
             accounts_checked: i32::try_from(owners.len()).unwrap_or(i32::MAX),
             entries_checked: count(report.entries_checked),

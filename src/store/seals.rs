@@ -14,17 +14,15 @@ use super::rows::{
     ReversalRow, Row, TransactionRow, select_list,
 };
 use super::statement::Statement;
-use super::{Conn, accounts, execute};
+use super::{Conn, execute, installation};
 use crate::domain::account::Account;
 use crate::domain::book::Gain;
 use crate::domain::command::Answer;
 use crate::domain::ids::{AccountId, OwnedId};
-use crate::domain::seal::{BrokenSeal, SealKeys, Sealed};
+use crate::domain::seal::{BrokenSeal, KeyVersion, SealKeys, Sealed};
 
 /// Rows that are read at a time.
 const PAGE: i64 = 2_000;
-/// Rows that are sealed at a time, while their account is held.
-const SEALED_AT_ONCE: i64 = 500;
 
 /// A table whose rows are sealed.
 pub(super) struct Table {
@@ -166,12 +164,15 @@ pub(super) fn rows_between<R: SealedRow>(after: &Place, upto: &Place) -> Stateme
     ))
 }
 
+/// Of one kind, whose and what, and what its seal becomes.
+type OfKind = HashMap<(AccountId, String), Option<Vec<u8>>>;
+
 /// Seals what the engine writes. A seal goes on only from a whole seal: what is changed of a row that somebody else had altered
 /// before stays marked as that, and what was not sealed is not.
 pub struct Sealer<'k> {
     keys: &'k SealKeys,
     /// By kind and name: rows whose seals are not whole, and what those become.
-    others: HashMap<Name, Option<Vec<u8>>>,
+    others: HashMap<&'static str, OfKind>,
 }
 
 impl<'k> Sealer<'k> {
@@ -211,18 +212,21 @@ impl<'k> Sealer<'k> {
         )?;
         let (orders, bills, transactions, payments, prepayments, reversals, months, answers) = looked;
         let accounts =
-            accounts.into_iter().map(|(account, seal)| ((Account::KIND, account.to_string()), seal));
-        let others = accounts.chain(orders).chain(bills).chain(transactions).chain(payments);
-        Ok(Self {
-            keys,
-            others: others.chain(prepayments).chain(reversals).chain(months).chain(answers).collect(),
-        })
+            accounts.into_iter().map(|(account, seal)| ((Account::KIND, account, account.to_string()), seal));
+        let all = accounts.chain(orders).chain(bills).chain(transactions).chain(payments);
+        let mut sealer = Self::of_new(keys);
+        for ((kind, owner, name), seal) in
+            all.chain(prepayments).chain(reversals).chain(months).chain(answers)
+        {
+            sealer.others.entry(kind).or_default().insert((owner, name), seal);
+        }
+        Ok(sealer)
     }
 
     /// What a row is written with.
     pub fn seal<T: Sealed>(&self, row: &T) -> Option<Vec<u8>> {
         // Names are made only where there is something to look for.
-        let other = if self.others.is_empty() { None } else { self.others.get(&(T::KIND, row.name())) };
+        let other = self.others.get(T::KIND).and_then(|others| others.get(&(row.owner(), row.name())));
         other.cloned().unwrap_or_else(|| Some(self.keys.seal(row)))
     }
 
@@ -244,33 +248,49 @@ async fn look<R: SealedRow>(
     let mut others = Vec::new();
     for found in R::read(conn, rows_at::<R>(places)).await? {
         let (row, _, _, seal) = found?;
-        let other = other_seal(keys, &row, seal.as_deref());
-        others.extend(other.map(|other| ((R::Domain::KIND, row.name()), other)));
+        let other = other_seal(conn, keys, &row, seal.as_deref()).await?;
+        others.extend(other.map(|other| (name_of(&row), other)));
     }
     Ok(others)
 }
 
-/// A row's kind, and what it is called.
-type Name = (&'static str, String);
+/// A row's kind, whose it is, and what it is called.
+type Name = (&'static str, AccountId, String);
+
+fn name_of<T: Sealed>(row: &T) -> Name {
+    (T::KIND, row.owner(), row.name())
+}
 
 /// Accounts whose seals are not whole, and what those become.
 pub type AltSeals = Vec<(AccountId, Option<Vec<u8>>)>;
 
-/// What becomes of the seal of a row that is changed; None: it is whole, and the row is sealed anew.
-pub(super) fn other_seal<T: Sealed>(
+/// What becomes of the seal of a row that is changed; None: it is whole, and the row is sealed anew. A row that another server has
+/// sealed with a key that this one lacks is not touched.
+pub(super) async fn other_seal<T: Sealed>(
+    conn: Conn<'_>,
     keys: &SealKeys,
     row: &T,
     seal: Option<&[u8]>,
-) -> Option<Option<Vec<u8>>> {
+) -> Result<Option<Option<Vec<u8>>>, StoreError> {
     match keys.check(row, seal) {
-        Ok(()) => None,
-        Err(BrokenSeal::None) => Some(None),
+        Ok(()) => Ok(None),
+        Err(BrokenSeal::None) => Ok(Some(None)),
+        Err(BrokenSeal::OtherKey(version)) if installation::has_key(conn, version).await? => {
+            Err(lacks_key(version))
+        }
         Err(broken) => {
             metrics::counter!("abacus_broken_seals_total").increment(1);
             tracing::error!(kind = T::KIND, name = row.name(), %broken, "a row that is changed was altered before");
-            Some(Some(SealKeys::broken()))
+            Ok(Some(Some(SealKeys::broken())))
         }
     }
+}
+
+/// What a server says that was started without a key which others seal with by now.
+pub(super) fn lacks_key(version: KeyVersion) -> StoreError {
+    StoreError::Broken(format!(
+        "rows are sealed with key {version}, which ABACUS_LEDGER_KEYS of this server does not have"
+    ))
 }
 
 /// The rows at these places.
@@ -285,58 +305,61 @@ fn rows_at<R: SealedRow>(places: Vec<Place>) -> Statement {
         .sql(") u (owner, key))")
 }
 
-/// Seals the rows of an account that were written before there were seals; says how many there were.
+/// Seals the rows of a range of accounts that were written before there were seals; says how many there were. Each table is a
+/// transaction of its own, or several.
 pub async fn seal_what_is_not(
     connection: &mut AsyncPgConnection,
-    account: AccountId,
+    range: Range,
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let mut sealed = seal_table::<OrderRow>(connection, account, keys).await?;
-    sealed = sealed.saturating_add(seal_table::<BillRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<TransactionRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<PaymentRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<PrepaymentRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<RecordRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<AnswerRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<ReversalRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<ClosedMonthRow>(connection, account, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<AccountRow>(connection, account, keys).await?);
+    let mut sealed = seal_table::<OrderRow>(connection, range, keys).await?;
+    sealed = sealed.saturating_add(seal_table::<BillRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<TransactionRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<PaymentRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<PrepaymentRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<RecordRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<AnswerRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ReversalRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ClosedMonthRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<AccountRow>(connection, range, keys).await?);
     Ok(sealed)
 }
 
 async fn seal_table<R: SealedRow>(
     connection: &mut AsyncPgConnection,
-    account: AccountId,
+    range: Range,
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let mut sealed: i64 = 0;
+    let (mut sealed, mut after): (i64, Place) = (0, (range.first.0, R::TABLE.least.to_owned()));
     loop {
-        // Held, so that nothing is written of it meanwhile.
         let page = connection
             .transaction(async |connection| {
                 let conn: Conn<'_> = connection;
-                accounts::account_hold(conn, account).await?;
-                seal_page::<R>(conn, account, keys).await
+                hold(conn, range).await?;
+                let page = places(conn, &R::TABLE, range, &after).await?;
+                let Some(upto) = page.last().cloned() else { return Ok(None) };
+                let sealed = seal_page::<R>(conn, (&after, &upto), keys).await?;
+                Ok::<_, StoreError>(Some((upto, sealed)))
             })
             .await?;
-        sealed = sealed.saturating_add(page);
-        if page < SEALED_AT_ONCE {
-            return Ok(sealed);
-        }
+        let Some((upto, count)) = page else { return Ok(sealed) };
+        (sealed, after) = (sealed.saturating_add(count), upto);
     }
+}
+
+/// Holds the accounts of a range in the order of their numbers, as the engine does, so that nothing is written of them meanwhile.
+async fn hold(conn: Conn<'_>, range: Range) -> Result<(), StoreError> {
+    let statement = Statement::new("SELECT FROM accounts WHERE id");
+    execute(conn, range.restrict(statement).sql(" ORDER BY id FOR UPDATE")).await.map(drop)
 }
 
 async fn seal_page<R: SealedRow>(
     conn: Conn<'_>,
-    account: AccountId,
+    (after, upto): (&Place, &Place),
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let Table { name, owner, .. } = R::TABLE;
-    let statement = selecting::<R>()
-        .sql(format!("t.{owner} = "))
-        .bigint(account.0)
-        .sql(" AND t.seal IS NULL LIMIT ")
-        .bigint(SEALED_AT_ONCE);
+    let statement = beyond(selecting::<R>(), &R::TABLE, ">", after).sql(" AND ");
+    let statement = beyond(statement, &R::TABLE, "<=", upto).sql(" AND t.seal IS NULL");
     // What cannot be read is not sealed, and found by the check.
     let rows = R::read(conn, statement).await?.into_iter().flatten();
     let (places, seals): (Vec<String>, Vec<Vec<u8>>) =
@@ -344,7 +367,7 @@ async fn seal_page<R: SealedRow>(
     if places.is_empty() {
         return Ok(0);
     }
-    let statement = Statement::new(format!("UPDATE {name} t SET seal = u.seal FROM UNNEST("))
+    let statement = Statement::new(format!("UPDATE {} t SET seal = u.seal FROM UNNEST(", R::TABLE.name))
         .value::<Array<Text>, _>(places)
         .sql(", ")
         .value::<Array<Binary>, _>(seals)

@@ -423,3 +423,32 @@ async fn a_ledger_sealed_with_another_key_is_not_written_to() {
     let without = start(first).await.map(drop).unwrap_err();
     assert!(without.contains("key 2"), "{without}");
 }
+
+/// A key that another server seals with already is no reason to call its rows altered.
+#[tokio::test]
+async fn a_server_without_a_key_that_others_seal_with_leaves_their_rows_alone() {
+    let (first, second) =
+        ("1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "2:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+    let url = cluster::database().await;
+    let start = async |written: String| {
+        TestServer::on(url.clone(), |config| config.ledger_keys = SealKeys::read(&written).unwrap()).await
+    };
+    let old = start(first.to_owned()).await;
+    let account = old.account("tenant", "10").await;
+    let new = start(format!("{second},{first}")).await;
+    let recharge = |key: &str| json!({ "accountId": account, "amount": "5", "idempotencyKey": key });
+    let fields = "transaction { id }";
+    new.operator().mutate("recharge", "RechargeInput", recharge("a"), fields).await;
+    let query = "mutation($input: RechargeInput!) { recharge(input: $input) { transaction { id } } }";
+    let (_, refused) = old.operator().post(query, json!({ "input": recharge("b") })).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{refused:#}");
+    new.operator().mutate("recharge", "RechargeInput", recharge("c"), fields).await;
+    assert_eq!(new.assert_ledger_is_healthy().await, 3);
+}
+
+#[tokio::test]
+async fn once_all_is_sealed_nothing_is_sealed_later() {
+    let server = TestServer::start().await;
+    let unsealing = "UPDATE ledger_check_position SET all_sealed_at = NULL";
+    assert!(server.sql().await.batch_execute(unsealing).await.is_err());
+}

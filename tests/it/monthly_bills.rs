@@ -739,7 +739,8 @@ async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
         INSERT INTO usage_hours SELECT 100000 + g, 'transfer_out', date_trunc('month', now(), 'UTC') - interval '3 days', '', 3, 1
             FROM generate_series(1, {accounts}) g;
         -- They are not sealed.
-        UPDATE ledger_check_position SET all_sealed_at = NULL;"
+        SET session_replication_role = replica; UPDATE ledger_check_position SET all_sealed_at = NULL;
+        RESET session_replication_role;"
     );
     sql.batch_execute(&fill).await.expect("rows");
     let base = json!({ "base": { "currency": "CNY", "tariffs": [{ "resource": "transfer_out", "tiers": [{ "from": 0, "unitPrice": "0.5" }] }] } });

@@ -224,6 +224,31 @@ async fn what_could_not_be_rated_is_billed_once_its_price_is_right_by_itself_or_
 }
 
 #[tokio::test]
+async fn what_was_charged_is_not_given_back_because_it_cannot_be_rated_any_more() {
+    let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
+    let month = "2026-03-01T00:00:00Z";
+    price(&life, None, month, &[("transfer_out", "1"), ("api_get", "0.5")]).await;
+    let time = "2026-03-04T00:00:00Z";
+    report(&life, &[event("small", "transfer_out", "10", time), event("gets", "api_get", "100", time)]).await;
+    life.advance("2026-04-01T01:00:00Z").await;
+    assert_eq!((bills(&life.customer).await.len(), life.balance().await.as_str()), (1, "40.00"));
+
+    report(&life, &[event("huge", "transfer_out", HUGE, time)]).await;
+    price(&life, Some(&life.account), month, &[("transfer_out", "1000000"), ("api_get", "0.5")]).await;
+    life.advance("2026-04-03T04:00:00Z").await;
+    assert_eq!(notices(&life).await.len(), 1, "it is told that something is not rated");
+    assert_eq!((bills(&life.customer).await.len(), life.balance().await.as_str()), (1, "40.00"));
+
+    // With the event and the price gone, all is as it was charged.
+    void(&life, &["huge"], "k").await;
+    price(&life, Some(&life.account), month, &[("transfer_out", "1"), ("api_get", "0.5")]).await;
+    life.advance("2026-04-05T04:00:00Z").await;
+    assert_eq!((bills(&life.customer).await.len(), life.balance().await.as_str()), (1, "40.00"));
+    assert_everything_adds_up(&life.customer).await;
+    life.server.assert_ledger_is_healthy().await;
+}
+
+#[tokio::test]
 async fn sums_that_do_not_fit_are_told_and_hold_up_neither_their_month_nor_a_question() {
     let life = Life::begin("2026-03-05T00:00:00Z", "100").await;
     price(

@@ -94,7 +94,9 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
         draft.put_closed_month(closed);
         return Ok(None);
     }
-    closed.usage_amount = rated.usage.as_ref().map_or(Decimal::ZERO, |charge| charge.total);
+    if !is_held_back(rated, &before) {
+        closed.usage_amount = rated.usage.as_ref().map_or(Decimal::ZERO, |charge| charge.total);
+    }
     closed.amount = amount;
     closed.billed_amount = billed_amount;
     closed.withheld_amount = withheld(draft, &closed)?;
@@ -154,6 +156,12 @@ fn never_closed(draft: &Draft<'_>, rated: &RatedMonth) -> ClosedMonth {
 /// What a record is of: an order on demand, or usage.
 type Of<'r> = Option<&'r OnDemand>;
 
+/// Nothing is given back of a month in which something cannot be rated: what was charged for it before may be right.
+fn is_held_back(rated: &RatedMonth, before: &ClosedMonth) -> bool {
+    let total = rated.usage.as_ref().map_or(Decimal::ZERO, |charge| charge.total);
+    !rated.unrated().is_empty() && total < before.usage_amount
+}
+
 /// What is to be charged now. Orders on demand are charged whole when the month is closed, and do not change after.
 fn to_charge<'r>(
     rated: &'r RatedMonth,
@@ -167,7 +175,7 @@ fn to_charge<'r>(
     let nothing = || Charge { total: Decimal::ZERO, lines: Vec::new() };
     let again = rated.usage.clone().unwrap_or_else(nothing);
     let mut to_charge = Vec::new();
-    if again.total != before.usage_amount {
+    if again.total != before.usage_amount && !is_held_back(rated, before) {
         to_charge.push((None, less_charged_before(again, before.usage_amount)?));
     }
     // Where the month goes on, what began since.

@@ -31,10 +31,10 @@ const SEAL_BYTES: usize = 2 + MAC_BYTES;
 const SANDBOX_NAME: &str = "sandbox";
 const SANDBOX_SECRET: &str = "the seals of a sandbox keep nobody out of it";
 
-/// The keys of seals. The newest seals; all are good for looking.
+/// The keys of seals. One seals; all are good for looking.
 #[derive(Clone)]
 pub struct SealKeys {
-    newest: KeyVersion,
+    sealing: KeyVersion,
     keys: BTreeMap<KeyVersion, Hmac<Sha256>>,
 }
 
@@ -62,9 +62,10 @@ impl fmt::Debug for SealKeys {
 }
 
 impl SealKeys {
-    /// Reads keys that are written as `VERSION:SECRET,…`; the secret `sandbox` stands for the one that everybody knows.
+    /// Reads keys that are written as `VERSION:SECRET,…`, the one that seals first; the secret `sandbox` stands for the one that
+    /// everybody knows.
     pub fn read(written: &str) -> Result<Self, SealKeyError> {
-        let mut keys = BTreeMap::new();
+        let (mut keys, mut sealing) = (BTreeMap::new(), None);
         let given = written.split(',').map(str::trim).filter(|key| !key.is_empty());
         for (place, key) in (1..).zip(given) {
             let (version, secret) = key.split_once(':').ok_or(SealKeyError::Form(place))?;
@@ -72,10 +73,7 @@ impl SealKeys {
             if version < 1 {
                 return Err(SealKeyError::Form(place));
             }
-            if secret == SANDBOX_NAME {
-                keys.insert(version, keyed(SANDBOX_SECRET.as_bytes()));
-                continue;
-            }
+            let secret = if secret == SANDBOX_NAME { SANDBOX_SECRET } else { secret };
             if secret.len() < KEY_BYTES_MIN {
                 return Err(SealKeyError::Short(version));
             }
@@ -85,19 +83,19 @@ impl SealKeys {
             if keys.insert(version, keyed(secret.as_bytes())).is_some() {
                 return Err(SealKeyError::Twice(version));
             }
+            sealing.get_or_insert(version);
         }
-        let newest = keys.keys().next_back().copied().ok_or(SealKeyError::None)?;
-        Ok(Self { newest, keys })
+        Ok(Self { sealing: sealing.ok_or(SealKeyError::None)?, keys })
     }
 
     /// The key of all sandboxes, which is no secret.
     pub fn of_sandbox() -> Self {
-        Self { newest: 1, keys: BTreeMap::from([(1, keyed(SANDBOX_SECRET.as_bytes()))]) }
+        Self { sealing: 1, keys: BTreeMap::from([(1, keyed(SANDBOX_SECRET.as_bytes()))]) }
     }
 
     /// The version of the key that seals.
-    pub fn newest(&self) -> KeyVersion {
-        self.newest
+    pub fn sealing(&self) -> KeyVersion {
+        self.sealing
     }
 
     /// By what a database knows each key: its version, and what only it makes of a text that everybody knows.
@@ -112,8 +110,8 @@ impl SealKeys {
     /// The seal of a row as it is.
     pub fn seal<T: Sealed>(&self, row: &T) -> Vec<u8> {
         let mut seal = Vec::with_capacity(SEAL_BYTES);
-        seal.extend(self.newest.to_be_bytes());
-        seal.extend(self.mac_of(self.newest, row).unwrap_or_default());
+        seal.extend(self.sealing.to_be_bytes());
+        seal.extend(self.mac_of(self.sealing, row).unwrap_or_default());
         seal
     }
 
@@ -296,10 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_key_seals_and_older_ones_are_good_for_looking() {
+    fn the_first_key_seals_and_all_are_good_for_looking() {
         let (old, both) = (keys(FIRST), keys(BOTH));
         let (before, after) = (old.seal(&Pair("a", "b")), both.seal(&Pair("a", "b")));
-        assert_eq!((both.newest(), old.newest()), (2, 1));
+        assert_eq!((both.sealing(), old.sealing()), (2, 1));
         assert_eq!(both.check(&Pair("a", "b"), Some(&before)), Ok(()));
         assert_eq!(old.check(&Pair("a", "b"), Some(&after)), Err(BrokenSeal::OtherKey(2)));
         assert_eq!(old.marks(), both.marks().get(..1).unwrap());

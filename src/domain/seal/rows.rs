@@ -452,7 +452,7 @@ impl Sealed for Reversal {
     }
 
     fn name(&self) -> String {
-        self.told.reference.clone()
+        format!("{} {}", self.told.provider, self.told.reference)
     }
 
     fn tell(&self, to: &mut Sealing) {
@@ -494,7 +494,7 @@ impl Sealed for ClosedMonth {
     }
 
     fn name(&self) -> String {
-        self.period.format("%Y-%m").to_string()
+        format!("{} from {}", self.period.format("%Y-%m"), self.month.start)
     }
 
     fn tell(&self, to: &mut Sealing) {

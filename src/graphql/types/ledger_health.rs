@@ -30,7 +30,7 @@ pub struct LedgerFault {
     /// Whose ledger it is.
     account: Account,
     /// What kind of fault. Of the ledger itself: SEQUENCE, CHAIN, HASH, TIME, TRANSACTION, BALANCE, HEAD, LIMIT, or CHECKPOINT where
-    /// it is not what was looked at before. Of the rows around it: SEAL of one that is not what the server wrote, UNREADABLE, and
+    /// it is not what was looked at before, or UNCHECKED where that could not be found out. Of the rows around it: SEAL of one that is not what the server wrote, UNREADABLE, and
     /// BILL, ORDER, REFUND, PAYMENT, KEY or NUMBER of one that does not say what was posted.
     kind: String,
     /// What is wrong, for people.

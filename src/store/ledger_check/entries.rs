@@ -162,7 +162,7 @@ fn checkpoints(
         let owner = checkpoint.account;
         if let Err(broken) = look.keys.check(&checkpoint, Some(&seal)) {
             report.fault(owner, "SEAL", format!("the checkpoint of {owner} {broken}"));
-        } else if report.accounts.get(&owner).is_some_and(|account| account.head.seq < checkpoint.seq) {
+        } else if report.accounts.get(&owner).is_none_or(|account| account.head.seq < checkpoint.seq) {
             let message = format!("the ledger had {} entries before, and has fewer now", checkpoint.seq);
             report.fault(owner, "CHECKPOINT", message);
         }

@@ -18,12 +18,13 @@ use tokio::time::Instant;
 
 use super::error::StoreError;
 use super::rows::{AccountRow, Row, select_list};
+use super::seals::lacks_key;
 use super::statement::Statement;
-use super::{Conn, ledger};
+use super::{Conn, installation, ledger};
 use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Fault;
-use crate::domain::seal::SealKeys;
+use crate::domain::seal::{KeyVersion, SealKeys};
 
 /// The accounts of a range of numbers, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,19 +55,38 @@ pub struct Report {
     pub faults: Vec<(AccountId, Fault)>,
     /// Rows without a seal, where that is no fault yet.
     pub unsealed: i64,
+    /// Accounts that have rows which are sealed with keys that this server lacks.
+    other_keys: Vec<(AccountId, KeyVersion)>,
     /// The highest numbers that accounts have given.
     numbers: BTreeMap<AccountId, i64>,
 }
 
 /// More faults of one account than this are not listed: one broken row can break all that follow.
 const FAULTS_MAX: usize = 20;
+/// What a row says may be long, and is told only so far.
+const MESSAGE_MAX: usize = 500;
 
 impl Report {
     fn fault(&mut self, account: AccountId, kind: &'static str, message: String) {
+        let message = message.chars().take(MESSAGE_MAX).collect();
         let of_account = self.faults.iter().filter(|(of, _)| *of == account).count();
         if of_account < FAULTS_MAX {
             self.faults.push((account, Fault { kind, message }));
         }
+    }
+
+    /// Takes up what another found.
+    pub fn add(&mut self, other: Self) {
+        self.accounts.extend(other.accounts);
+        self.entries_checked = self.entries_checked.saturating_add(other.entries_checked);
+        self.imbalance = self.imbalance.checked_add(other.imbalance).unwrap_or(Decimal::MAX);
+        self.faults.extend(other.faults);
+        self.unsealed = self.unsealed.saturating_add(other.unsealed);
+    }
+
+    /// Notes that an account could not be checked.
+    pub fn unchecked(&mut self, account: AccountId, error: &StoreError) {
+        self.fault(account, "UNCHECKED", format!("the check of {account} did not come to its end: {error}"));
     }
 
     /// Whether nothing is wrong with an account.
@@ -115,7 +135,19 @@ pub async fn check(look: Look<'_>, range: Range) -> Result<Report, StoreError> {
     seals::check(look, range, &mut report).await?;
     posted::check(look, range, &mut report).await?;
     books(look, range, &mut report).await?;
+    other_keys(look, &mut report).await?;
     Ok(report)
+}
+
+/// A key that the database knows, and this server lacks, is no fault of the rows that are sealed with it: they cannot be looked at here.
+async fn other_keys(look: Look<'_>, report: &mut Report) -> Result<(), StoreError> {
+    for (owner, version) in std::mem::take(&mut report.other_keys) {
+        if installation::has_key(look.conn, version).await? {
+            return Err(lacks_key(version));
+        }
+        report.fault(owner, "SEAL", format!("a row is sealed with key {version}, which there is not"));
+    }
+    Ok(())
 }
 
 /// Whether the balances are what was transferred.

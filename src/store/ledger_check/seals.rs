@@ -45,6 +45,7 @@ pub(super) fn check_one<T: Sealed>(
     match look.keys.check(row, seal) {
         Ok(()) => {}
         Err(BrokenSeal::None) if !look.all_sealed => report.unsealed = report.unsealed.saturating_add(1),
+        Err(BrokenSeal::OtherKey(version)) => report.other_keys.push((owner, version)),
         Err(broken) => report.fault(owner, "SEAL", format!("the {} {} {broken}", T::KIND, row.name())),
     }
 }

@@ -131,13 +131,15 @@ pub async fn is_just_over(mut conn: Conn<'_>, minutes: i32) -> Result<bool, Stor
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
-/// Notes that all accounts up to one were looked at; a round begins with the first.
-pub async fn note_progress(conn: Conn<'_>, checked_to: AccountId) -> Result<(), StoreError> {
+/// Notes that all accounts up to one were looked at, if nobody else was faster; a round begins with the first.
+pub async fn note_progress(conn: Conn<'_>, from: AccountId, checked_to: AccountId) -> Result<(), StoreError> {
     let statement = Statement::new(
         "UPDATE ledger_check_position SET round_began_at = CASE WHEN checked_to = 0 THEN clock_timestamp() \
          ELSE round_began_at END, checked_to = ",
     )
-    .bigint(checked_to.0);
+    .bigint(checked_to.0)
+    .sql(" WHERE checked_to = ")
+    .bigint(from.0);
     execute(conn, statement).await.map(drop)
 }
 
