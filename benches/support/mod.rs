@@ -140,6 +140,10 @@ impl ServerProcess {
         }
         panic!("the server does not listen");
     }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for ServerProcess {

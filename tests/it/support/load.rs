@@ -117,7 +117,8 @@ impl Load {
         (0..count).map(deed).collect()
     }
 
-    fn request(&self, deed: &Deed) -> Value {
+    /// What is sent to have it done.
+    pub fn request(&self, deed: &Deed) -> Value {
         match deed.recharge {
             Some(cents) => json!({
                 "query": "mutation($input: RechargeInput!) { made: recharge(input: $input) { transaction { id } userErrors { code message } } }",
@@ -194,7 +195,8 @@ impl Load {
     }
 }
 
-fn told(deed: &Deed, answer: &Value) -> Told {
+/// What an answer without errors tells of it.
+pub fn told(deed: &Deed, answer: &Value) -> Told {
     let made = &answer["data"]["made"];
     assert_eq!(made["userErrors"], json!([]), "{deed:?}");
     let id = |value: &Value| value.as_str().map(str::to_owned);

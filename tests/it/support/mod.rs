@@ -4,6 +4,7 @@ pub mod client;
 pub mod cluster;
 pub mod evm;
 pub mod fake_stripe;
+pub mod hostile;
 pub mod introspection;
 pub mod life;
 pub mod load;

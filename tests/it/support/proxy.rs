@@ -1,4 +1,4 @@
-//! A way to the database that can be cut, stalled or closed: a proxy on TCP before PostgreSQL's unix socket.
+//! A way to the database that can be cut, stalled, closed or a black hole: a proxy on TCP before PostgreSQL's unix socket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +16,8 @@ pub enum Way {
     Closed,
     /// Nothing is passed on.
     Stalled,
+    /// What is sent is lost, and neither side is told; where something was lost the connection ends with this.
+    Swallowing,
 }
 
 /// Where a connection is cut when a transaction commits.
@@ -27,6 +29,8 @@ pub enum CommitCut {
     After,
     /// The connection is lost at once, and the commit is carried out so much later.
     Late(Duration),
+    /// The commit arrives so much later, and is answered then.
+    Held(Duration),
 }
 
 struct State {
@@ -105,21 +109,29 @@ fn decoded(host: &str) -> String {
 /// Passes bytes on both ways until one side ends, or the connection is cut.
 async fn pass(mut client: TcpStream, state: Arc<State>) {
     let mut way = state.way.subscribe();
-    if *way.borrow_and_update() == Way::Closed {
-        return;
+    // The database does not hear of whoever does not come through.
+    let Ok(found) = way.wait_for(|now| *now != Way::Stalled).await.map(|now| *now) else { return };
+    if found != Way::Open {
+        return ended(&mut way).await;
     }
     let Ok(mut server) = UnixStream::connect(&state.socket).await else { return };
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut has_lost = false;
     loop {
         let now = *way.borrow_and_update();
-        if now == Way::Closed {
+        let swallows = now == Way::Swallowing;
+        if now == Way::Closed || (has_lost && !swallows) {
             return;
         }
-        let open = now == Way::Open;
+        let reads = now != Way::Stalled;
         tokio::select! {
             changed = way.changed() => if changed.is_err() { return },
-            read = client.read(&mut asked), if open => {
-                let Ok(length @ 1..) = read else { return };
+            read = client.read(&mut asked), if reads => {
+                let Ok(length @ 1..) = read else { return ended(&mut way).await };
+                if swallows {
+                    has_lost = true;
+                    continue;
+                }
                 let bytes = &asked[..length];
                 match cut_of(&state, bytes) {
                     None => if server.write_all(bytes).await.is_err() { return },
@@ -137,10 +149,18 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
                         let _ = server.read(&mut answered).await;
                         return;
                     }
+                    Some(CommitCut::Held(delay)) => {
+                        tokio::time::sleep(delay).await;
+                        if server.write_all(bytes).await.is_err() { return }
+                    }
                 }
             }
-            read = server.read(&mut answered), if open => {
-                let Ok(length @ 1..) = read else { return };
+            read = server.read(&mut answered), if reads => {
+                let Ok(length @ 1..) = read else { return ended(&mut way).await };
+                if swallows {
+                    has_lost = true;
+                    continue;
+                }
                 if state.is_german.load(Ordering::SeqCst) {
                     translate(&mut answered[..length]);
                 }
@@ -148,6 +168,11 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
             }
         }
     }
+}
+
+/// Whoever sent something into a black hole may be gone: the other side does not learn of it before that is over.
+async fn ended(way: &mut watch::Receiver<Way>) {
+    let _ = way.wait_for(|now| *now != Way::Swallowing).await;
 }
 
 /// Both are as long.

@@ -1,0 +1,147 @@
+//! How long a check of a million entries takes, and what it takes from checkouts when it is made by and by.
+#![allow(
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use abacus::clock::Clock;
+use abacus::domain::command::{Action, Command, Recharge};
+use abacus::domain::ids::AccountId;
+use abacus::domain::money::Currencies;
+use abacus::engine::{Engine, EngineConfig, Urgency};
+use abacus::jobs::ledger_check::{PACE, check_pass};
+use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
+use abacus::payments::Providers;
+use abacus::store::database::Database;
+use abacus::store::ledger_check::{Pace, Range};
+use abacus::store::seals::seal_what_is_not;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use rust_decimal::Decimal;
+use support::{
+    Cluster, HttpClient, ServerProcess, customer_token, find, load, median, rounds, scatter, token_key,
+};
+
+const ACCOUNTS: i64 = 10_000;
+const FIRST_ACCOUNT: i64 = 1_000_000;
+const TOGETHER: i64 = 500;
+const PLAN: &str = "01a1fcafc01673008bfc8bbffe0c23f8";
+
+const SEED: &str = "
+INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, created_at)
+    SELECT i, 'bench-' || i, 'Bench', 'MAIN', 'ACTIVE', 'CNY', 'Asia/Shanghai', 0, now() FROM generate_series(1000000, 1009999) i;
+INSERT INTO namespaces SELECT namespace, id FROM accounts;
+INSERT INTO plans (id, name, type, region, resource_type, currency, price, bill_period, description, created_at)
+    VALUES ('01a1fcafc01673008bfc8bbffe0c23f8', 'Plan A', 'C', 'cn-north-1', 'CLOUD', 'CNY', 0.12, 'MONTH', '', now());";
+
+static KEYS: AtomicU64 = AtomicU64::new(0);
+
+async fn checkouts(server: &ServerProcess, tokens: &Arc<Vec<String>>) -> f64 {
+    let tokens = Arc::clone(tokens);
+    let next = move |client: usize, sequence: u64| {
+        let key = KEYS.fetch_add(1, Ordering::Relaxed);
+        let account = scatter(client as u64 * 1_000_003 + sequence * 7_919 + key) % tokens.len() as u64;
+        let body = format!(
+            r#"{{"query":"mutation Buy($input: CheckoutInput!) {{ checkout(input: $input) {{ order {{ id }} userErrors {{ code }} }} }}","variables":{{"input":{{"planId":"pln_{PLAN}","region":"cn-north-1","idempotencyKey":"bench-{key}"}}}}}}"#
+        );
+        HttpClient::request(&tokens[account as usize], &body)
+    };
+    let check = |answer: &[u8]| assert!(find(answer, br#""userErrors":[]"#).is_some());
+    load(server.port, 256, next, check).await.per_second
+}
+
+/// Has recharges of all accounts carried out, so many of each.
+async fn fill(jobs: &JobContext, of_each: i64) {
+    for number in 0..of_each {
+        for first in (0..ACCOUNTS).step_by(TOGETHER as usize) {
+            let recharges = (first..first + TOGETHER).map(|place| {
+                let recharge =
+                    Recharge { amount: Decimal::TEN, payment_method: "offline".to_owned(), reason: None };
+                let command = Command {
+                    account: AccountId(FIRST_ACCOUNT + place),
+                    key: Some(format!("fill-{number}")),
+                    dry_run: false,
+                    asked_by: None,
+                    action: Action::Recharge(recharge),
+                };
+                jobs.engine.submit(command, Urgency::Person)
+            });
+            for outcome in join_all(recharges).await {
+                outcome.expect("it is carried out");
+            }
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let entries: i64 =
+        std::env::var("ABACUS_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let cluster = Cluster::start().await;
+    let url = cluster.database("abacus").await;
+    let client = cluster.client("abacus").await;
+    client.batch_execute(SEED).await.expect("the seed is sown");
+    let (clock, database) = (Clock::system(), Database::new(&url, 4).unwrap());
+    let currencies = Arc::new(Currencies::default());
+    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, &clock));
+    let providers = Providers::default();
+    let jobs = JobContext::new(database, engine, clock, currencies, providers, LEASE_SECONDS_DEFAULT);
+    let (all, keys) = (
+        Range { first: AccountId(FIRST_ACCOUNT), last: AccountId(FIRST_ACCOUNT + ACCOUNTS) },
+        Arc::clone(jobs.database.keys()),
+    );
+    let sealing = jobs
+        .database
+        .write(move |connection| async move { seal_what_is_not(connection, all, &keys).await }.boxed());
+    assert_eq!(sealing.await.unwrap(), ACCOUNTS);
+    fill(&jobs, entries / ACCOUNTS).await;
+    client.batch_execute("VACUUM ANALYZE").await.unwrap();
+
+    let begin = Instant::now();
+    check_pass(&jobs, &Permit::Always, Pace::AT_ONCE).await.expect("a round");
+    let faults: i64 = client.query_one("SELECT count(*) FROM ledger_faults", &[]).await.unwrap().get(0);
+    assert_eq!(faults, 0);
+    println!(
+        "{entries} entries of {ACCOUNTS} accounts are checked in {:.0} s at once",
+        begin.elapsed().as_secs_f64()
+    );
+
+    let key = token_key();
+    let tokens: Vec<String> =
+        (0..ACCOUNTS).map(|i| customer_token(&key, &format!("bench-{}", FIRST_ACCOUNT + i))).collect();
+    let tokens = Arc::new(tokens);
+    let server = ServerProcess::start(&url, &["--no-jobs"]).await;
+    checkouts(&server, &tokens).await;
+    let mut ratios = Vec::new();
+    for round in 1..=rounds() {
+        cluster.settle("abacus").await;
+        let alone = checkouts(&server, &tokens).await;
+        cluster.settle("abacus").await;
+        let checking = jobs.clone();
+        let check = tokio::spawn(async move {
+            loop {
+                check_pass(&checking, &Permit::Always, PACE).await.expect("a round");
+            }
+        });
+        let beside = checkouts(&server, &tokens).await;
+        check.abort();
+        ratios.push(beside / alone);
+        println!(
+            "round {round}: checkouts alone {alone:>8.0}/s, beside the check {beside:>8.0}/s: {:.3}",
+            beside / alone
+        );
+    }
+    println!("\nmedian of {} rounds: {:.3} (at least 0.98)", rounds(), median(ratios));
+    drop(server);
+    cluster.stop().await;
+}
