@@ -1,5 +1,7 @@
 //! What the commands do.
 
+mod schema_commands;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use url::Url;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, MigrateArgs, PaymentArgs, ProviderArgs,
-    Secret, ServeArgs, TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
+    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, Secret, ServeArgs,
+    TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
 };
 use crate::demo;
 use crate::documents::{Logo, Provider};
@@ -34,10 +36,6 @@ use crate::secret::{kept_secret, signing_secret};
 use crate::server::{
     ConnectionLimits, JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month,
 };
-use crate::store::database::Database;
-use crate::store::error::StoreError;
-use crate::store::migrations::{Migrator, Pending};
-use crate::store::restorations::{self, Resumed};
 use crate::telemetry;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,8 +51,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Serve(args)) => serve(&cli.global, &args).await,
         Some(CliCommand::Jobs(args)) => jobs(&cli.global, &args).await,
         Some(CliCommand::Bill(args)) => bill(&cli.global, &args).await,
-        Some(CliCommand::Migrate(args)) => migrate(&cli.global, &args).await,
-        Some(CliCommand::Restored) => restored(&cli.global).await,
+        Some(CliCommand::Migrate(args)) => schema_commands::migrate(&cli.global, &args).await,
+        Some(CliCommand::Restored) => schema_commands::restored(&cli.global).await,
         Some(CliCommand::Token(args)) => token(&cli.global, &args),
         Some(CliCommand::Schema) => {
             print!("{}", sdl());
@@ -428,63 +426,6 @@ fn print_welcome(server: &Server, private: &PrivatePostgres, secret: &[u8]) -> R
         psql = private.psql_command(PRIVATE_DATABASE),
     );
     Ok(())
-}
-
-async fn migrate(global: &GlobalArgs, args: &MigrateArgs) -> Result<(), Failure> {
-    telemetry::start(false);
-    let db = Db::open(global).await?;
-    let outcome = async {
-        let server = Database::new(&db.url, 1)?;
-        let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
-        if args.plan { plan(&migrator).await } else { migrator.migrate().await }
-    }
-    .await;
-    db.close().await;
-    let lines = outcome?;
-    if lines.is_empty() {
-        println!("the schema is current");
-    }
-    for line in lines {
-        println!("{line}");
-    }
-    Ok(())
-}
-
-async fn restored(global: &GlobalArgs) -> Result<(), Failure> {
-    telemetry::start(false);
-    let db = Db::open(global).await?;
-    let outcome = async {
-        let server = Database::new(&db.url, 1)?;
-        let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
-        migrator.migrate().await?;
-        let mut connection = migrator.owner().dedicated_connection().await?;
-        let before = restorations::restorations(&connection).await?;
-        Ok::<_, StoreError>((before, restorations::resume(&mut connection).await?))
-    }
-    .await;
-    db.close().await;
-    let (before, Resumed { restoration, first_place }) = outcome?;
-    println!("restored at {}", restoration.at);
-    println!(
-        "accounts go on with {}, and deposit addresses with place {first_place}",
-        restoration.first_account
-    );
-    println!(
-        "tokens that were made before are good for accounts of before alone, once servers have started anew"
-    );
-    for earlier in before {
-        println!("restored before, at {}", earlier.at);
-    }
-    Ok(())
-}
-
-/// A line for each migration that has not run yet.
-async fn plan(migrator: &Migrator) -> Result<Vec<String>, StoreError> {
-    let told = |pending: Pending| match pending.locks() {
-        Some(locks) => format!("{} locks {locks}", pending.name),
-        None => format!("{} does not say what it locks: see migrations/{0}/up.sql", pending.name),
-    };
-    Ok(migrator.pending().await?.into_iter().map(told).collect())
 }
 
 fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {

@@ -16,8 +16,7 @@ ALTER TABLE metered_records ADD COLUMN seal bytea;
 -- Which key made an entry's hash; 0: none, as before there were keys.
 ALTER TABLE ledger_entries ADD COLUMN key_version smallint NOT NULL DEFAULT 0;
 
--- The keys that this database knows, each by what only it makes of a known text. `all_sealed_at`: since when whatever is not sealed
--- is a fault; nobody seals it any more.
+-- The keys that this database knows, each by what only it makes of a known text.
 CREATE TABLE seal_keys (
     version       smallint    PRIMARY KEY CHECK (version > 0),
     mark          bytea       NOT NULL,
@@ -26,7 +25,7 @@ CREATE TABLE seal_keys (
 CREATE TRIGGER seal_keys_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON seal_keys
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- How far the check of the whole ledger has come, and what it has found.
+-- How far the check of the whole ledger has come. `all_sealed_at`: since when whatever is not sealed is a fault.
 ALTER TABLE ledger_check_position
     -- Of the check by and by; last_account_id is of those that were asked for.
     ADD COLUMN checked_to     bigint      NOT NULL DEFAULT 0,

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::batch::{Books, when};
-use crate::domain::approval::Approval;
+use crate::domain::approval::{Approval, COUNTED_TOGETHER};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::money::CurrencyCode;
 use crate::store::error::StoreError;
 use crate::store::{Conn, approvals, operator_moves};
-
-/// What an operator moves of an account within so long counts together.
-const COUNTED_TOGETHER: TimeDelta = TimeDelta::hours(24);
 
 /// Approvals, and what operators have moved without any.
 #[derive(Default)]

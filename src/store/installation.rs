@@ -52,6 +52,10 @@ pub enum OtherInstallation {
     #[error("this database's ledger is sealed with another key {0} than that of ABACUS_LEDGER_KEYS")]
     Key(KeyVersion),
     #[error(
+        "key {0} of ABACUS_LEDGER_KEYS is new to this database: start `abacus serve` with it first, which notes it"
+    )]
+    NewKey(KeyVersion),
+    #[error(
         "{code}: this database keeps it with the scales {is}, and this server would with {wanted} (ABACUS_CURRENCIES): what \
          was posted at one scale does not add up at another"
     )]
@@ -65,25 +69,24 @@ pub async fn claim_keys(
     keys: &SealKeys,
     notes: bool,
 ) -> Result<Result<(), OtherInstallation>, StoreError> {
-    let given = keys.marks();
+    let (given, held) = (keys.marks(), keys_of(conn).await?);
+    if let Err(other) = has_all(&given, &held) {
+        return Ok(Err(other));
+    }
     // One that was begun before there were keys has none.
-    if notes || keys_of(conn).await?.is_empty() {
+    if held.len() < given.len() && (notes || held.is_empty()) {
         let statement = Columns::new()
             .column::<SmallInt, _>("version", given.iter().map(|(version, _)| *version))
             .column::<Binary, _>("mark", given.iter().map(|(_, mark)| mark.clone()))
             .insert_into("seal_keys")
             .sql(" ON CONFLICT DO NOTHING");
-        let held = keys_of(conn).await?;
-        if let Err(other) = has_all(&given, &held) {
-            return Ok(Err(other));
-        }
-        if held.len() < given.len() {
-            execute(conn, statement).await?;
-        }
+        execute(conn, statement).await?;
+        // Another may have noted another meanwhile.
+        return Ok(has_all(&given, &keys_of(conn).await?));
     }
-    let held = keys_of(conn).await?;
-    let is_noted = held.iter().any(|(version, _)| *version == keys.sealing());
-    Ok(has_all(&given, &held).and(if is_noted { Ok(()) } else { Err(OtherInstallation::None) }))
+    let sealing = keys.sealing();
+    let is_noted = held.iter().any(|(version, _)| *version == sealing);
+    Ok(if is_noted { Ok(()) } else { Err(OtherInstallation::NewKey(sealing)) })
 }
 
 type KeyMark = (KeyVersion, Vec<u8>);

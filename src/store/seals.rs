@@ -229,11 +229,6 @@ impl<'k> Sealer<'k> {
         let other = self.others.get(T::KIND).and_then(|others| others.get(&(row.owner(), row.name())));
         other.cloned().unwrap_or_else(|| Some(self.keys.seal(row)))
     }
-
-    /// What hashes are made with.
-    pub fn keys(&self) -> &SealKeys {
-        self.keys
-    }
 }
 
 /// Looks at the seals of rows that are to be changed; answers those that are not whole.

@@ -9,6 +9,8 @@ use abacus::domain::seal::SealKeys;
 use abacus::engine::Urgency;
 use abacus::jobs::Permit;
 use abacus::jobs::ledger_check::check_pass;
+use abacus::store::database::Database;
+use abacus::store::installation::{OtherInstallation, claim_keys};
 use abacus::store::ledger_check::Pace;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -422,6 +424,11 @@ async fn a_ledger_sealed_with_another_key_is_not_written_to() {
     start(&both).await.unwrap().stop().await;
     let without = start(first).await.map(drop).unwrap_err();
     assert!(without.contains("key 2"), "{without}");
+    // Jobs do not begin a key.
+    let third = SealKeys::read(&format!("3:dddddddddddddddddddddddddddddddddddddddd,{both}")).unwrap();
+    let database = Database::new(&url, 1).unwrap();
+    let claimed = claim_keys(&database.connection().await.unwrap(), &third, false).await.unwrap();
+    assert_eq!(claimed, Err(OtherInstallation::NewKey(3)));
 }
 
 /// A key that another server seals with already is no reason to call its rows altered.

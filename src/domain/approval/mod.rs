@@ -13,7 +13,7 @@ use super::money::Money;
 use super::refusal::{Refusal, RefusalCode};
 
 pub use asked::{input_of, weighed_field};
-pub use policy::{ApprovalPolicy, ApprovalSettingError};
+pub use policy::{ApprovalPolicy, ApprovalSettingError, COUNTED_TOGETHER};
 
 /// So many of an account wait at once.
 pub const PENDING_MAX: usize = 100;

@@ -7,6 +7,9 @@ use rust_decimal::Decimal;
 
 use crate::domain::money::{Currencies, CurrencyCode, parse_decimal};
 
+/// What an operator moves of an account within so long counts together.
+pub const COUNTED_TOGETHER: TimeDelta = TimeDelta::hours(24);
+
 /// From which amounts on one operator is not enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApprovalPolicy {

@@ -1,6 +1,7 @@
 //! Seals: what a row says, and who wrote it. A seal is a MAC under a key that is kept outside the database, so whoever can change
 //! rows there cannot make one. docs/adr/0026 has the reasons.
 
+mod payments;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -126,7 +127,7 @@ impl SealKeys {
         let (version, mac) = seal.split_first_chunk::<2>().ok_or(BrokenSeal::NoSeal)?;
         let version = KeyVersion::from_be_bytes(*version);
         if seal == Self::broken() {
-            return Err(BrokenSeal::Before);
+            return Err(BrokenSeal::Differs);
         }
         if mac.len() != MAC_BYTES {
             return Err(BrokenSeal::NoSeal);
@@ -166,11 +167,9 @@ pub enum BrokenSeal {
     None,
     #[error("bears something that is no seal")]
     NoSeal,
-    /// Nor was it when the server changed it.
-    #[error("is not what was sealed")]
-    Before,
     #[error("is sealed with key {0}, which this server does not have")]
     OtherKey(KeyVersion),
+    /// Or was not when the server changed it.
     #[error("is not what was sealed")]
     Differs,
 }

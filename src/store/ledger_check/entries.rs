@@ -34,10 +34,9 @@ pub(super) async fn check(
     noted: Vec<(Checkpoint, Vec<u8>)>,
     report: &mut Report,
 ) -> Result<(), StoreError> {
-    let readable =
-        report.accounts.values().filter(|account| report.is_sound(account.id) || account.head.seq > 0);
+    let readable = report.accounts.keys().filter(|account| !report.is_unreadable(**account));
     let mut verifiers: BTreeMap<AccountId, Verifier> =
-        readable.map(|account| (account.id, Verifier::default())).collect();
+        readable.map(|account| (*account, Verifier::default())).collect();
     let checkpoints = checkpoints(look, noted, report);
     let mut after: Place = (range.first.0, Uuid::nil());
     loop {

@@ -89,6 +89,11 @@ impl Report {
         self.fault(account, "UNCHECKED", format!("the check of {account} did not come to its end: {error}"));
     }
 
+    /// Whether an account's own row says nothing that could be compared.
+    fn is_unreadable(&self, account: AccountId) -> bool {
+        self.faults.iter().any(|(of, fault)| *of == account && fault.kind == "UNREADABLE")
+    }
+
     /// Whether nothing is wrong with an account.
     pub fn is_sound(&self, account: AccountId) -> bool {
         self.faults.iter().all(|(of, _)| *of != account)
