@@ -83,6 +83,8 @@ pub struct Book {
     /// All to the addresses that are named, and of the prepayments that wait for some.
     pub deposits: BTreeMap<DepositPlace, Arc<Deposit>>,
     pub approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    /// Those of them that are not what a server has sealed.
+    pub altered_approvals: BTreeSet<ApprovalId>,
     /// What operators have moved without another within a day.
     pub moved_alone: HashMap<(String, CurrencyCode), Decimal>,
     /// How many of its orders wait for their first payment; read before one is placed that will.
@@ -164,6 +166,7 @@ impl Book {
             untold: BTreeSet::new(),
             deposits: BTreeMap::new(),
             approvals: BTreeMap::new(),
+            altered_approvals: BTreeSet::new(),
             moved_alone: HashMap::new(),
             unpaid_orders: 0,
             open_quotes: 0,

@@ -8,8 +8,9 @@ use rust_decimal::Decimal;
 
 use super::batch::{Books, when};
 use crate::domain::approval::{Approval, COUNTED_TOGETHER};
-use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::ids::{AccountId, ApprovalId, OwnedId};
 use crate::domain::money::CurrencyCode;
+use crate::domain::seal::SealKeys;
 use crate::store::error::StoreError;
 use crate::store::{Conn, approvals, operator_moves};
 
@@ -17,6 +18,7 @@ use crate::store::{Conn, approvals, operator_moves};
 #[derive(Default)]
 pub(super) struct Approvals {
     held: Vec<Approval>,
+    altered: Vec<ApprovalId>,
     moved: Vec<(AccountId, String, CurrencyCode, Decimal)>,
 }
 
@@ -26,20 +28,21 @@ impl Approvals {
         conn: Conn<'_>,
         named: &[OwnedId],
         weighed: Vec<i64>,
-        now: DateTime<Utc>,
+        (now, keys): (DateTime<Utc>, &SealKeys),
     ) -> Result<Self, StoreError> {
         if named.is_empty() && weighed.is_empty() {
             return Ok(Self::default());
         }
         let since = now.checked_sub_signed(COUNTED_TOGETHER).unwrap_or(now);
         let is_weighed = !weighed.is_empty();
-        let (mut held, pending, moved) = try_join!(
+        let (mut held, altered, pending, moved) = try_join!(
             when(!named.is_empty(), approvals::approval_by_ids(conn, named)),
+            when(!named.is_empty(), approvals::approval_altered(conn, named, keys)),
             when(is_weighed, approvals::approval_pending(conn, weighed.clone())),
             when(is_weighed, operator_moves::moved_since(conn, weighed, since)),
         )?;
         held.extend(pending);
-        Ok(Self { held, moved })
+        Ok(Self { held, altered, moved })
     }
 
     /// Puts each into the book of its account.
@@ -47,6 +50,11 @@ impl Approvals {
         for approval in self.held {
             if let Some(book) = books.get_mut(&approval.account()) {
                 book.approvals.insert(approval.id, Arc::new(approval));
+            }
+        }
+        for id in self.altered {
+            if let Some(book) = books.get_mut(&id.account()) {
+                book.altered_approvals.insert(id);
             }
         }
         for (account, by, currency, amount) in self.moved {

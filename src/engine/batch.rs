@@ -188,7 +188,7 @@ async fn load(
     let of_keys = answers.iter().filter_map(|(_, answer)| answer.approval).map(|approval| approval.0);
     let waiting: Vec<OwnedId> = of_keys.chain(named.approvals).collect();
     let weighed = if ground.policies.approvals.is_some() { named.weighed } else { Vec::new() };
-    let approvals = Approvals::load(conn, &waiting, weighed, now).await?;
+    let approvals = Approvals::load(conn, &waiting, weighed, (now, &ground.keys)).await?;
     let opened = standing.opening.iter().map(|(account, _)| account.0).collect();
     let (waiting, on_demand, live, with_open_subs, open_bills, last_months, with_closed_parents) = try_join!(
         when(!named.payers.is_empty(), orders::order_awaiting_renewal(conn, named.payers)),
@@ -394,7 +394,7 @@ async fn write(
         when(!gain.notices.is_empty(), notices::notice_insert(conn, &gain.notices)),
         when(!answers.new.is_empty(), keys::answer_insert(conn, &answers.new, seals)),
         when(!answers.changed.is_empty(), keys::answer_change(conn, &answers.changed, seals)),
-        when(!approved.is_empty(), approvals::approval_put(conn, &approved)),
+        when(!approved.is_empty(), approvals::approval_put(conn, &approved, seals)),
         when(!gain.operator_moves.is_empty(), operator_moves::move_insert(conn, &gain.operator_moves)),
         when(!gain.records.is_empty(), records::record_insert(conn, &gain.records, seals)),
         when(!gain.prepay_quotes.is_empty(), prepay_quotes::quote_insert(conn, &gain.prepay_quotes)),

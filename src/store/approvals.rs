@@ -3,20 +3,32 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, DuePage, Owners, Page};
 use super::rows::{ApprovalRow, select_list};
+use super::seals::{self, Sealer};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::approval::{Approval, ApprovalState, PENDING_MAX};
 use crate::domain::ids::{ApprovalId, OwnedId};
+use crate::domain::seal::SealKeys;
 
 pub async fn approval_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Approval>, StoreError> {
     rows::<ApprovalRow>(conn, list::by_ids::<ApprovalRow>("approvals", ids)).await
+}
+
+/// Which of them are not what a server has sealed.
+pub async fn approval_altered(
+    conn: Conn<'_>,
+    ids: &[OwnedId],
+    keys: &SealKeys,
+) -> Result<Vec<ApprovalId>, StoreError> {
+    let altered = seals::not_whole::<ApprovalRow>(conn, keys, ids).await?;
+    Ok(altered.into_iter().map(|approval| approval.id).collect())
 }
 
 /// What waits of each account: no more of it does.
@@ -63,7 +75,11 @@ pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Res
 }
 
 /// Keeps approvals, or what has become of them.
-pub async fn approval_put(conn: Conn<'_>, approvals: &[Arc<Approval>]) -> Result<(), StoreError> {
+pub async fn approval_put(
+    conn: Conn<'_>,
+    approvals: &[Arc<Approval>],
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", approvals.iter().map(|a| a.account().0))
         .column::<SqlUuid, _>("id", approvals.iter().map(|a| a.id.uuid()))
@@ -78,10 +94,12 @@ pub async fn approval_put(conn: Conn<'_>, approvals: &[Arc<Approval>]) -> Result
         .column::<Nullable<Text>, _>("decided_by", approvals.iter().map(|a| a.decided_by.clone()))
         .column::<Nullable<Timestamptz>, _>("decided_at", approvals.iter().map(|a| a.decided_at))
         .column::<Nullable<Text>, _>("reason", approvals.iter().map(|a| a.reason.clone()))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", approvals.iter().map(|a| a.next_step_at));
+        .column::<Nullable<Timestamptz>, _>("next_step_at", approvals.iter().map(|a| a.next_step_at))
+        .column::<Nullable<Binary>, _>("seal", approvals.iter().map(|a| seals.seal(&**a)));
     let statement = columns.insert_into("approvals").sql(
         " ON CONFLICT (account_id, id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, \
-         decided_at = excluded.decided_at, reason = excluded.reason, next_step_at = excluded.next_step_at",
+         decided_at = excluded.decided_at, reason = excluded.reason, next_step_at = excluded.next_step_at, \
+         seal = excluded.seal",
     );
     execute(conn, statement).await.map(drop)
 }

@@ -198,7 +198,7 @@ pub const TABLES: &[TableRights] = &[
         "price_rule_ids",
         "seal",
     ]),
-    add("approvals").changing(&["state", "decided_by", "decided_at", "reason", "next_step_at"]),
+    add("approvals").changing(&["state", "decided_by", "decided_at", "reason", "next_step_at", "seal"]),
     add("operator_moves").forgetting(),
     add("refused_keys").changing(&["refused_at"]).forgetting(),
     add("notices").changing(&["acknowledged_at"]),

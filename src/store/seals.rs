@@ -10,8 +10,8 @@ use futures_util::{FutureExt, StreamExt, try_join};
 use super::error::StoreError;
 use super::ledger_check::Range;
 use super::rows::{
-    AccountRow, AnswerRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow, RecordRow,
-    ReversalRow, Row, TransactionRow, select_list,
+    AccountRow, AnswerRow, ApprovalRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow,
+    RecordRow, ReversalRow, Row, TransactionRow, select_list,
 };
 use super::statement::Statement;
 use super::{Conn, execute, installation};
@@ -60,6 +60,7 @@ const RECORDS: Table = Table {
 };
 const KEYS: Table =
     Table { key: "key", key_type: "text", least: "", is_counted: false, ..owned("idempotency_keys") };
+const APPROVALS: Table = owned("approvals");
 const REVERSALS: Table = Table {
     key: "provider || ' ' || t.reference",
     key_type: "text",
@@ -119,6 +120,7 @@ sealed_rows! {
     PrepaymentRow = PREPAYMENTS;
     RecordRow = RECORDS;
     AnswerRow = KEYS;
+    ApprovalRow = APPROVALS;
     ReversalRow = REVERSALS;
     ClosedMonthRow = CLOSED_MONTHS;
 }
@@ -209,14 +211,16 @@ impl<'k> Sealer<'k> {
             look::<ReversalRow>(conn, keys, reversals.collect()),
             look::<ClosedMonthRow>(conn, keys, months.collect()),
             look::<AnswerRow>(conn, keys, changed_keys.collect()),
+            look::<ApprovalRow>(conn, keys, ids(&mut gain.approvals.keys().map(|id| id.0))),
         )?;
-        let (orders, bills, transactions, payments, prepayments, reversals, months, answers) = looked;
+        let (orders, bills, transactions, payments, prepayments, reversals, months, answers, approvals) =
+            looked;
         let accounts =
             accounts.into_iter().map(|(account, seal)| ((Account::KIND, account, account.to_string()), seal));
         let all = accounts.chain(orders).chain(bills).chain(transactions).chain(payments);
         let mut sealer = Self::of_new(keys);
         for ((kind, owner, name), seal) in
-            all.chain(prepayments).chain(reversals).chain(months).chain(answers)
+            all.chain(prepayments).chain(reversals).chain(months).chain(answers).chain(approvals)
         {
             sealer.others.entry(kind).or_default().insert((owner, name), seal);
         }
@@ -247,6 +251,23 @@ async fn look<R: SealedRow>(
         others.extend(other.map(|other| (name_of(&row), other)));
     }
     Ok(others)
+}
+
+/// Those of the rows with these ids that do not bear a whole seal.
+pub(super) async fn not_whole<R: SealedRow>(
+    conn: Conn<'_>,
+    keys: &SealKeys,
+    ids: &[OwnedId],
+) -> Result<Vec<R::Domain>, StoreError> {
+    let places = ids.iter().map(|id| (id.account().0, id.uuid().to_string())).collect();
+    let mut broken = Vec::new();
+    for found in R::read(conn, rows_at::<R>(places)).await? {
+        let (row, _, _, seal) = found?;
+        if other_seal(conn, keys, &row, seal.as_deref()).await?.is_some() {
+            broken.push(row);
+        }
+    }
+    Ok(broken)
 }
 
 /// A row's kind, whose it is, and what it is called.
@@ -314,6 +335,7 @@ pub async fn seal_what_is_not(
     sealed = sealed.saturating_add(seal_table::<PrepaymentRow>(connection, range, keys).await?);
     sealed = sealed.saturating_add(seal_table::<RecordRow>(connection, range, keys).await?);
     sealed = sealed.saturating_add(seal_table::<AnswerRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ApprovalRow>(connection, range, keys).await?);
     sealed = sealed.saturating_add(seal_table::<ReversalRow>(connection, range, keys).await?);
     sealed = sealed.saturating_add(seal_table::<ClosedMonthRow>(connection, range, keys).await?);
     sealed = sealed.saturating_add(seal_table::<AccountRow>(connection, range, keys).await?);

@@ -15,13 +15,14 @@ use abacus::store::ledger_check::Pace;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use crate::approvals::two_people;
 use crate::monthly_bills::{event, price, report};
 use crate::support::life::Life;
 use crate::support::server::SECRET;
 use crate::support::{TestServer, cluster};
 
 /// The tables that say what was posted.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "accounts",
     "orders",
     "bills",
@@ -33,6 +34,7 @@ const TABLES: [&str; 11] = [
     "reversals",
     "closed_months",
     "metered_records",
+    "approvals",
 ];
 
 /// Alterations that are not found, and why that is no loss.
@@ -56,9 +58,10 @@ const NOT_FOUND: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// One customer with everything that there is: orders of all kinds, a month with usage, cards, a prepayment, a dispute.
+/// One customer with everything that there is: orders of all kinds, a month with usage, cards, a prepayment, a dispute, and what
+/// waited for a second operator.
 async fn rich_life() -> Life {
-    let life = Life::begin("2026-01-20T10:00:00Z", "500").await;
+    let life = Life::on("2026-01-20T10:00:00Z", "500", json!({}), two_people).await;
     price(&life, None, "2026-01-01T00:00:00Z", &[("transfer_out", "0.5")]).await;
     let plan = life.plan("Monthly", "C", "30", "MONTH").await;
     life.buy(&plan, json!({ "comment": "paid" })).await;
@@ -81,7 +84,24 @@ async fn rich_life() -> Life {
     life.operator.mutate("refund", "RefundInput", give_back, "refund { id }").await;
     prepay(&life, &card).await;
     dispute(&life).await;
+    wait_for_another(&life).await;
     life
+}
+
+/// Of what is too much for one operator one is rejected, and two wait: one with a key, one without.
+async fn wait_for_another(life: &Life) {
+    let (first, second) = (life.server.operator_named("ann"), life.server.operator_named("ben"));
+    let give = |key: &str| json!({ "accountId": life.account, "amount": "5000", "reason": "goodwill", "idempotencyKey": key });
+    for key in ["rejected", "waiting"] {
+        first.payload("adjustBalance", "AdjustBalanceInput", give(key), "transaction { id }").await;
+    }
+    let raise = json!({ "accountId": life.account, "creditLimit": "5000" });
+    first.payload("updateAccount", "UpdateAccountInput", raise, "account { id }").await;
+    let oldest = "SELECT id::text FROM approvals ORDER BY id LIMIT 1";
+    let id: String = life.server.sql().await.query_one(oldest, &[]).await.unwrap().get(0);
+    let id = format!("apr_{}", id.replace('-', ""));
+    let reject = json!({ "approvalId": id, "approve": false, "reason": "no", "idempotencyKey": "rejection" });
+    second.mutate("decideApproval", "DecideApprovalInput", reject, "approval { state }").await;
 }
 
 async fn prepay(life: &Life, card: &Value) {
@@ -256,6 +276,7 @@ const ALTERATIONS: &[(&str, &str)] = &[
     ("a prepayment is gone", "DELETE FROM prepayments"),
     ("a dispute is gone", "DELETE FROM reversals"),
     ("a closed month is gone", "DELETE FROM closed_months"),
+    ("what waits for another operator says that he is somebody else", "UPDATE approvals SET asked_by = 'eve'"),
     ("a record is gone", "DELETE FROM metered_records WHERE ctid = (SELECT min(ctid) FROM metered_records)"),
     ("a refund's transaction is gone", "DELETE FROM transactions WHERE kind = 'REFUND'"),
     (

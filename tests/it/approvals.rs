@@ -291,6 +291,43 @@ async fn the_database_takes_no_approval_that_one_person_gives_himself_nor_one_th
     assert!(sql.batch_execute(reopened).await.is_err(), "what is decided stays so");
 }
 
+/// Whoever has a server's connection to the database, and one operator's token, is still one.
+#[tokio::test]
+async fn an_approval_that_no_server_has_written_can_only_be_rejected() {
+    let office = Office::open().await;
+    office.waits(&office.first, "2000", "a").await;
+    let forging = "INSERT INTO approvals (account_id, id, mutation, input, currency, amount, key, asked_by, asked_at, state,
+        next_step_at, seal) SELECT account_id, overlay(id::text placing '0000' from 33)::uuid, mutation, replace(input, '2000', '9000'),
+        currency, 9000, NULL, 'nobody', asked_at, state, next_step_at, seal FROM approvals RETURNING id::text";
+    let forged: String = office.server.sql().await.query_one(forging, &[]).await.unwrap().get(0);
+    let forged = format!("apr_{}", forged.replace('-', ""));
+    let refused = office.decide(&office.second, &forged, true, "d").await;
+    assert_eq!(refused["userErrors"][0]["code"], "CONFLICT", "{refused:#}");
+    assert_eq!(office.balance().await, "10000.00");
+    let rejected = office.decide(&office.second, &forged, false, "e").await;
+    assert_eq!(rejected["approval"]["state"], "REJECTED", "{rejected:#}");
+}
+
+#[tokio::test]
+async fn what_an_operator_has_moved_counts_whoever_would_forget_it() {
+    let office = Office::open().await;
+    office.adjust(&office.first, "600", "a").await;
+    let sql = office.server.sql().await;
+    let altering = "UPDATE operator_moves SET amount = 1";
+    sql.batch_execute(altering).await.unwrap_err();
+    // A sandbox's clock may be anywhere, and its moves are forgotten by that.
+    let id =
+        "SELECT moved_lately(id), moved_lately('ffffffff-ffff-7000-8000-000000000001') FROM operator_moves";
+    let row = sql.query_one(id, &[]).await.unwrap();
+    assert_eq!((row.get(0), row.get(1)), (false, false));
+    let production = "SET session_replication_role = replica; UPDATE installation SET kind = 'PRODUCTION';
+        INSERT INTO operator_moves SELECT account_id, 'ffffffff-ffff-7000-8000-000000000001', moved_by, currency, amount FROM operator_moves;
+        SET session_replication_role = origin";
+    sql.batch_execute(production).await.unwrap();
+    sql.batch_execute("DELETE FROM operator_moves WHERE id::text LIKE 'f%'").await.unwrap_err();
+    assert_eq!(sql.execute("DELETE FROM operator_moves WHERE id::text NOT LIKE 'f%'", &[]).await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn an_operator_without_a_name_asks_for_nothing_that_another_would_have_to_allow() {
     let office = Office::open().await;

@@ -139,6 +139,11 @@ pub(super) fn decide(draft: &mut Draft<'_>, decision: &DecideApproval) -> Result
         let rejected = ended(ApprovalState::Rejected);
         return Ok(Made { approval: Some(draft.put_approval(rejected)), ..Made::default() });
     }
+    if draft.book.altered_approvals.contains(&held.id) {
+        let message =
+            "it is not what a server has written, so it can only be rejected: have it asked for anew";
+        return Err(Refusal::new(RefusalCode::Conflict, "approvalId", message));
+    }
     let done = ended(ApprovalState::Done);
     let made = carry_out(draft, &decision.asked).map_err(|refusal| refusal.about("approvalId"))?;
     require_no_more(draft, &held, weight(draft, &decision.asked, &made))?;

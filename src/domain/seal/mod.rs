@@ -1,6 +1,7 @@
 //! Seals: what a row says, and who wrote it. A seal is a MAC under a key that is kept outside the database, so whoever can change
 //! rows there cannot make one. docs/adr/0026 has the reasons.
 
+mod approvals;
 mod payments;
 mod rows;
 

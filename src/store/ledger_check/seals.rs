@@ -10,8 +10,8 @@ use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::seal::{BrokenSeal, Sealed};
 use crate::store::error::StoreError;
 use crate::store::rows::{
-    AnswerRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow, RecordRow, ReversalRow,
-    TransactionRow,
+    AnswerRow, ApprovalRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow, RecordRow,
+    ReversalRow, TransactionRow,
 };
 use crate::store::seals::{Place, SealedRow, places, rows_between};
 use crate::store::statement::Statement;
@@ -25,6 +25,7 @@ pub(super) async fn check(look: Look<'_>, range: Range, report: &mut Report) -> 
     check_table::<PrepaymentRow>(look, range, report).await?;
     check_table::<RecordRow>(look, range, report).await?;
     check_table::<AnswerRow>(look, range, report).await?;
+    check_table::<ApprovalRow>(look, range, report).await?;
     check_table::<ReversalRow>(look, range, report).await?;
     check_table::<ClosedMonthRow>(look, range, report).await?;
     check_numbers(look, range, report).await

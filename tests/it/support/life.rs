@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use abacus::clock::Clock;
+use abacus::server::ServerConfig;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -30,8 +31,22 @@ impl Life {
     }
 
     pub async fn with(now: &str, balance: &str, account: Value) -> Self {
+        Self::on(now, balance, account, |_| {}).await
+    }
+
+    /// On a server that is set up so.
+    pub async fn on(
+        now: &str,
+        balance: &str,
+        account: Value,
+        set_up: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
         let clock = Clock::standing_at(at(now));
-        let server = TestServer::with(|config| config.clock = clock.clone()).await;
+        let server = TestServer::with(|config| {
+            config.clock = clock.clone();
+            set_up(config);
+        })
+        .await;
         let mut input = json!({ "namespace": "tenant", "name": "Tenant", "currency": "CNY" });
         input.as_object_mut().unwrap().extend(account.as_object().unwrap().clone());
         let account = server.account_from(input, balance).await;
