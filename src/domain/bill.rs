@@ -98,6 +98,12 @@ impl Bill {
         matches!(self.status, BillStatus::Unpaid | BillStatus::Overdue)
     }
 
+    /// What it asks for; one that waits for its order to be begun asks for nothing yet.
+    pub fn asked_for(&self) -> Decimal {
+        let is_asked = self.status == BillStatus::Overdue || self.next_step_at.is_some();
+        if self.is_open() && is_asked { self.amount } else { Decimal::ZERO }
+    }
+
     /// Whether it is to be paid by now.
     pub fn is_due(&self, instant: DateTime<Utc>) -> bool {
         self.is_open() && self.due_at <= instant
@@ -114,6 +120,11 @@ impl Bill {
             return None;
         }
         next_of_series(self.due_at, LOOKED_AT_EVERY, DateTime::<Utc>::MAX_UTC, instant)
+    }
+
+    /// The same, for the jobs to pay at once, as the money is there and it is the next one.
+    pub fn next_to_pay(&self, instant: DateTime<Utc>) -> Self {
+        Self { next_step_at: Some(instant), ..self.clone() }
     }
 
     /// The bill that the others of its month correct; None of an order's.

@@ -55,9 +55,10 @@ pub struct CapacityCatalogue {
 ///
 /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
 /// orders' bills and predecessors with theirs; before a purchase, all live orders of exclusive plans with their bills; before
-/// money comes in or a bill is paid, all open bills that are due, with their orders, and the orders whose renewal waits for
-/// money; before the account may be suspended or not any more, all live orders on demand; before it is closed, all live
-/// orders; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a
+/// money comes in or a bill is paid, the open bills that are due up to `due_horizon`, with their orders, beyond that the next
+/// ones of those orders and of months, and some of the orders whose renewal waits for money, those that end first; before the
+/// account may be suspended or not any more, all live orders on demand; before it is closed, all live orders and open bills, if
+/// they are not too many; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a
 /// month is closed or corrected, the closed ones that overlap it; of payments and prepayments that are named, each other,
 /// what they renew or give back, their transactions, their reversals, and whatever has taken the same offer; the
 /// prepayments of the addresses that are named; of what waits for another operator, what is named, or held by a key that is, and
@@ -95,7 +96,24 @@ pub struct Book {
     pub has_open_subs: bool,
     /// Whether its MAIN account is closed; read before it is opened again.
     pub has_closed_parent: bool,
+    /// Where more bills are due than are paid at once, the first that is not paid now; None: the book holds all that are due.
+    pub due_horizon: Option<DueAt>,
+    /// What its open bills ask for in all, where that counts and the book does not hold them; None: it does.
+    pub open_bills: Option<OpenBills>,
+    /// Whether more runs and is open than can be ended at once; read before it is closed.
+    pub is_too_large_to_close: bool,
     pub gained: Gain,
+}
+
+/// A bill's place among those that are due.
+pub type DueAt = (DateTime<Utc>, BillId);
+
+/// What open bills ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenBills {
+    pub amount: Decimal,
+    /// Whether these are all; where they are too many, they are the oldest.
+    pub is_all: bool,
 }
 
 /// Rows that came to be, and rows that changed.
@@ -172,6 +190,9 @@ impl Book {
             open_quotes: 0,
             has_open_subs: false,
             has_closed_parent: false,
+            due_horizon: None,
+            open_bills: None,
+            is_too_large_to_close: false,
             gained: Gain::default(),
         }
     }
@@ -203,7 +224,13 @@ impl Book {
         self.unpaid_orders = self.unpaid_orders.saturating_add(unpaid);
         self.open_quotes = self.open_quotes.saturating_add(gain.prepay_quotes.len());
         for bill in gain.changed_bills.iter().chain(&gain.bills) {
-            self.bills.insert(bill.id, Arc::clone(bill));
+            let before = self.bills.insert(bill.id, Arc::clone(bill));
+            if let Some(open) = &mut self.open_bills {
+                let change =
+                    bill.asked_for().checked_sub(before.map_or(Decimal::ZERO, |bill| bill.asked_for()));
+                let amount = change.and_then(|change| open.amount.checked_add(change));
+                open.amount = amount.unwrap_or(Decimal::MAX);
+            }
         }
         let closed = gain.closed_months.values();
         self.closed_months.extend(closed.map(|closed| (closed.month.start, closed.clone())));

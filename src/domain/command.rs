@@ -641,6 +641,8 @@ pub struct Outcome {
     pub approval: Option<Arc<Approval>>,
     /// What a job's step did.
     pub jobs: Vec<JobDone>,
+    /// Whether money has paid as many bills as it pays at once, and the jobs go on with the next.
+    pub goes_on: bool,
 }
 
 /// A command that was not refused.

@@ -254,6 +254,12 @@ impl Order {
         self.runs() && self.renewed_by.is_none() && self.expires_at.is_some_and(near)
     }
 
+    /// Whether it renews itself, and could not be renewed yet.
+    pub fn awaits_renewal(&self) -> bool {
+        let was_tried = matches!(self.state, OrderState::Expiring | OrderState::Suspended);
+        was_tried && self.auto_renewal && self.renewed_by.is_none()
+    }
+
     /// The period of a new order that `instant` lies in, from 1, as its periods are going to be cut in `zone`.
     pub fn seq_to_begin_with(&self, instant: DateTime<Utc>, zone: Tz) -> Result<i32, OutOfRange> {
         let mut seq = 1;

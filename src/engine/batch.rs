@@ -16,12 +16,12 @@ use super::trial::die_at;
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, CapacityCatalogue, Catalogue, Gain};
+use crate::domain::book::{Book, CapacityCatalogue, Catalogue, DueAt, Gain};
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
 use crate::domain::closing::{CORRECTED_AFTER, ClosedMonth, Month};
 use crate::domain::command::{Action, Answer, Command, Done};
-use crate::domain::decide::decide;
-use crate::domain::ids::{AccountId, OwnedId, PlanId};
+use crate::domain::decide::{BILLS_MADE_DUE_MAX, ORDERS_ENDED_MAX, decide};
+use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::Currencies;
 use crate::domain::order::Order;
@@ -110,6 +110,33 @@ pub(super) async fn run(
         .await
 }
 
+/// Decides what would become of a command, on what is read at one instant without any lock.
+pub(super) async fn try_out(
+    connection: &mut AsyncPgConnection,
+    ground: &Ground,
+    clock: &Clock,
+    (asked, patience): (Asked<'_>, Patience),
+) -> Result<Verdict, StoreError> {
+    let command = asked.command;
+    connection
+        .build_transaction()
+        .repeatable_read()
+        .read_only()
+        .run(async |connection: &mut AsyncPgConnection| {
+            let conn: Conn<'_> = connection;
+            let account = accounts::account_as_is(conn, command.account).await?;
+            let now = clock.now();
+            let accounts: Vec<Account> = account.into_iter().collect();
+            let (mut books, catalogue) = load(conn, accounts, ground, now, &[command]).await?;
+            let Some(book) = books.get_mut(&command.account) else { return Ok(Verdict::HeldElsewhere) };
+            if asked.arrived.elapsed() > patience.waiting_max && !is_answered(book, command) {
+                return Ok(Verdict::TooLate);
+            }
+            Ok(decide_in(book, &catalogue, command, (clock, now)))
+        })
+        .await
+}
+
 fn die_before_the_commit(action: &Action) {
     match action {
         Action::SettlePayment(_) => die_at("payment-before-the-commit"),
@@ -171,6 +198,8 @@ async fn load(
     let named = Named::by(commands);
     let standing = Standing::of(&accounts, &named);
     let paid = Paid::load(conn, &named.paid, &named.transactions).await?;
+    // What is named may be paid beside what money pays by itself.
+    let spare = named.bills.len().saturating_add(named.orders.len());
     let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills, closed) = try_join!(
         when(!named.keys.is_empty(), keys::answer_by_keys(conn, named.key_accounts, named.keys)),
         when(!named.plans.is_empty(), plans::plan_by_ids(conn, named.plans)),
@@ -178,7 +207,7 @@ async fn load(
         when(!named.buyers.is_empty(), bills::bill_of_exclusive_orders(conn, named.buyers)),
         when(!named.transactions.is_empty(), transactions::transaction_by_ids(conn, &named.transactions)),
         when(!named.bills.is_empty(), bills::bill_by_ids(conn, &named.bills)),
-        when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now)),
+        when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now, spare)),
         when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
     )?;
     let (unpaid, offers) = try_join!(
@@ -190,18 +219,22 @@ async fn load(
     let weighed = if ground.policies.approvals.is_some() { named.weighed } else { Vec::new() };
     let approvals = Approvals::load(conn, &waiting, weighed, (now, &ground.keys)).await?;
     let opened = standing.opening.iter().map(|(account, _)| account.0).collect();
-    let (waiting, on_demand, live, with_open_subs, open_bills, last_months, with_closed_parents) = try_join!(
+    let due = Due::load(conn, &due_bills, now, spare);
+    let (due, waiting, on_demand, closing, with_open_subs, open_sums, last_months, with_closed_parents) = try_join!(
+        due,
         when(!named.payers.is_empty(), orders::order_awaiting_renewal(conn, named.payers)),
         when(!standing.on_demand.is_empty(), orders::order_on_demand_live(conn, standing.on_demand)),
-        when(!named.closing.is_empty(), orders::order_live(conn, named.closing.clone())),
-        when(!named.closing.is_empty(), accounts::account_with_open_subs(conn, named.closing)),
-        when(!standing.settling.is_empty(), bills::bill_open_due(conn, standing.settling, WHENEVER)),
+        when(!named.closing.is_empty(), Closing::load(conn, &named.closing)),
+        when(!named.closing.is_empty(), accounts::account_with_open_subs(conn, named.closing.clone())),
+        when(!standing.settling.is_empty(), bills::bill_open_sums(conn, standing.settling)),
         when(!standing.opening.is_empty(), closings::closed_overlapping(conn, &standing.opening)),
         when(!standing.opening.is_empty(), accounts::account_of_closed_parents(conn, opened)),
     )?;
-    let mut wanted: BTreeSet<OwnedId> = named.orders.into_iter().chain(waiting).chain(live).collect();
-    let bills = named_bills.iter().chain(&due_bills).chain(&open_bills);
-    wanted.extend(bills.filter_map(|bill| bill.order).map(|order| order.0));
+    let named_orders = named.orders.into_iter().chain(waiting).chain(closing.live);
+    let mut wanted: BTreeSet<OwnedId> = named_orders.collect();
+    wanted.extend(named_bills.iter().filter_map(|bill| bill.order).map(|order| order.0));
+    // Whose renewal waits may be renewed.
+    wanted.extend(due.orders.iter().filter(|order| order.awaits_renewal()).map(|order| order.id.0));
     let paid_bills: Vec<OwnedId> =
         transactions.iter().filter_map(|paid| paid.bill).map(|bill| bill.0).collect();
     let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
@@ -256,13 +289,28 @@ async fn load(
             book.transactions.insert(transaction.id, Arc::new(transaction));
         }
     }
-    for order in exclusive.into_iter().chain(on_demand).chain(orders) {
+    for (account, open) in open_sums {
+        if let Some(book) = books.get_mut(&account) {
+            book.open_bills = Some(open);
+        }
+    }
+    for (account, horizon) in due.horizons {
+        if let Some(book) = books.get_mut(&account) {
+            book.due_horizon = Some(horizon);
+        }
+    }
+    for account in closing.too_large {
+        if let Some(book) = books.get_mut(&account) {
+            book.is_too_large_to_close = true;
+        }
+    }
+    for order in exclusive.into_iter().chain(on_demand).chain(due.orders).chain(orders) {
         if let Some(book) = books.get_mut(&order.account()) {
             book.orders.insert(order.id, Arc::new(order));
         }
     }
-    let bills = exclusive_bills.into_iter().chain(named_bills).chain(due_bills).chain(open_bills);
-    for bill in bills.chain(refunded_bills).chain(months.bills).chain(order_bills) {
+    let bills = exclusive_bills.into_iter().chain(named_bills).chain(due_bills).chain(due.next);
+    for bill in bills.chain(closing.bills).chain(refunded_bills).chain(months.bills).chain(order_bills) {
         if let Some(book) = books.get_mut(&bill.account()) {
             book.bills.insert(bill.id, Arc::new(bill));
         }
@@ -296,9 +344,80 @@ async fn load_capacity(
     Ok(CapacityCatalogue { resources, prices: by_currency(prices), discounts })
 }
 
-/// Bills that are due by then are all that are open.
-const WHENEVER: DateTime<Utc> =
-    DateTime::from_timestamp(253_402_300_799, 0).expect("the last second of the year 9999");
+/// What belongs to the bills that are due.
+#[derive(Default)]
+struct Due {
+    /// Of the accounts that have more of them than are paid at once.
+    horizons: Vec<(AccountId, DueAt)>,
+    /// Without all of their bills: of those that may be paid, or are the next ones.
+    orders: Vec<Order>,
+    /// Beyond the horizon, the next of each of these orders, and of months: what is late keeps its order, or the account,
+    /// suspended.
+    next: Vec<Bill>,
+}
+
+impl Due {
+    async fn load(
+        conn: Conn<'_>,
+        bills: &[Bill],
+        now: DateTime<Utc>,
+        spare: usize,
+    ) -> Result<Self, StoreError> {
+        if bills.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut of_each: BTreeMap<AccountId, Vec<&Bill>> = BTreeMap::new();
+        bills.iter().for_each(|bill| of_each.entry(bill.account()).or_default().push(bill));
+        let paid_at_once = usize::try_from(bills::PAID_AT_ONCE).unwrap_or(usize::MAX);
+        let mut horizons = BTreeMap::new();
+        for (account, due) in &mut of_each {
+            due.sort_unstable_by_key(|bill| (bill.due_at, bill.id));
+            horizons.extend(due.get(paid_at_once).map(|next| (*account, (next.due_at, next.id))));
+        }
+        let orders: BTreeSet<OrderId> = bills.iter().filter_map(|bill| bill.order).collect();
+        let ids: Vec<OwnedId> = orders.iter().map(|order| order.0).collect();
+        let beyond = |order: &OrderId| Some((*order, *horizons.get(&order.0.account())?));
+        let beyond: Vec<(OrderId, DueAt)> = orders.iter().filter_map(beyond).collect();
+        let accounts: Vec<i64> = horizons.keys().map(|account| account.0).collect();
+        let (orders, next, of_months) = try_join!(
+            when(!ids.is_empty(), orders::order_by_ids(conn, &ids)),
+            when(!beyond.is_empty(), bills::bill_open_due_after(conn, &beyond)),
+            when(!accounts.is_empty(), bills::bill_open_due_of_months(conn, accounts, now, spare)),
+        )?;
+        let next = next.into_iter().chain(of_months).collect();
+        Ok(Self { horizons: horizons.into_iter().collect(), orders, next })
+    }
+}
+
+/// What ends with the accounts that are closed.
+#[derive(Default)]
+struct Closing {
+    live: Vec<OwnedId>,
+    /// The open bills of months.
+    bills: Vec<Bill>,
+    /// The accounts that have too much of either.
+    too_large: BTreeSet<AccountId>,
+}
+
+impl Closing {
+    async fn load(conn: Conn<'_>, accounts: &[i64]) -> Result<Self, StoreError> {
+        let (mut live, mut bills) = try_join!(
+            orders::order_live(conn, accounts.to_vec(), ORDERS_ENDED_MAX),
+            bills::bill_open_of_months(conn, accounts.to_vec(), BILLS_MADE_DUE_MAX),
+        )?;
+        let mut too_large = BTreeSet::new();
+        for account in accounts.iter().map(|id| AccountId(*id)) {
+            let orders = live.iter().filter(|order| order.account() == account).count();
+            let open = bills.iter().filter(|bill| bill.account() == account).count();
+            if orders > ORDERS_ENDED_MAX || open > BILLS_MADE_DUE_MAX {
+                too_large.insert(account);
+            }
+        }
+        live.retain(|order| !too_large.contains(&order.account()));
+        bills.retain(|bill| !too_large.contains(&bill.account()));
+        Ok(Self { live, bills, too_large })
+    }
+}
 
 /// The months of bills that are given back of or made void: all their bills, and what they were closed with.
 #[derive(Default)]

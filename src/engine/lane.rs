@@ -1,6 +1,6 @@
 //! A lane: takes what has queued, runs it as a batch, answers, and starts over.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::batch::{self, Ground, Verdict};
 use super::doubts::Doubts;
+use super::held::Held;
 use super::lane_state::{TRIAL_PAUSE, still_in_the_way};
+use super::queue::{Queue, Whose};
 use super::stale::{Asked, Patience};
-use super::{EngineError, LaneState};
+use super::{EngineError, LaneState, Urgency};
 use crate::clock::Clock;
 use crate::domain::command::{Command, Done};
 use crate::store::database::Database;
@@ -26,16 +28,13 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
-/// How soon, where nothing else makes a batch.
-const HELD_PAUSE: Duration = Duration::from_millis(5);
 
 /// A command with the one who waits for it.
 pub struct Request {
     command: Command,
+    urgency: Urgency,
     answer: oneshot::Sender<Result<Done, EngineError>>,
     arrived: Instant,
-    /// Since when its account was found held.
-    held_since: Option<Instant>,
     /// Whether a commit with it was sent, and nobody knows what became of that.
     is_in_doubt: bool,
 }
@@ -43,14 +42,23 @@ pub struct Request {
 impl Request {
     pub fn new(
         command: Command,
+        urgency: Urgency,
         answer: oneshot::Sender<Result<Done, EngineError>>,
         arrived: Instant,
     ) -> Self {
-        Self { command, answer, arrived, held_since: None, is_in_doubt: false }
+        Self { command, urgency, answer, arrived, is_in_doubt: false }
     }
 
-    pub(super) fn command(&self) -> &Command {
+    pub(super) const fn command(&self) -> &Command {
         &self.command
+    }
+
+    pub(super) const fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
+    const fn whose(&self) -> Whose {
+        (self.command.account, self.urgency)
     }
 
     fn answer(self, outcome: Result<Done, EngineError>) {
@@ -70,8 +78,8 @@ impl Request {
 }
 
 pub(super) struct Lane {
-    pub people: mpsc::Receiver<Request>,
-    pub jobs: mpsc::Receiver<Request>,
+    pub queue: Arc<Queue>,
+    pub held: Held,
     pub stopping: watch::Receiver<bool>,
     pub database: Database,
     pub ground: Ground,
@@ -85,68 +93,111 @@ pub(super) struct Lane {
     pub trial: Option<Command>,
 }
 
+impl Drop for Lane {
+    /// Whoever waits for a lane that is gone is told.
+    fn drop(&mut self) {
+        self.queue.abandon();
+    }
+}
+
 impl Lane {
     /// Runs until the engine stops and nothing waits any more.
     pub async fn run(mut self) {
         let mut connection = None;
-        let mut held = VecDeque::new();
-        while let Some(batch) = self.next_batch(&mut held).await {
+        while let Some(batch) = self.next_batch().await {
             metrics::histogram!("abacus_batch_commands")
                 .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-            let carried_out =
-                AssertUnwindSafe(self.carry_out(batch, &mut connection, &mut held)).catch_unwind().await;
+            let carried_out = AssertUnwindSafe(self.carry_out(batch, &mut connection)).catch_unwind().await;
             if carried_out.is_err() {
                 // Its callers are told that the outcome is unknown; the lane goes on.
                 tracing::error!("a batch panicked");
                 connection = None;
             }
+            for whose in self.held.end_tried() {
+                self.queue.resume(whose);
+            }
         }
     }
 
     /// What has queued, waiting for the first if there is none. None: the engine stops, and all is done.
-    async fn next_batch(&mut self, held: &mut VecDeque<Request>) -> Option<Vec<Request>> {
-        let mut batch: Vec<Request> = held.drain(..).collect();
-        if batch.is_empty() {
-            batch.push(self.first().await?);
-        } else if self.people.is_empty() && self.jobs.is_empty() {
-            tokio::time::sleep(HELD_PAUSE).await;
-        }
-        while batch.len() < self.batch_max {
-            let Ok(request) = self.people.try_recv() else { break };
-            batch.push(request);
-        }
-        // Jobs take a quarter of a batch while people wait, and whatever is free when none do.
-        let people_wait = !self.people.is_empty() || batch.len() > 1;
-        let share = if people_wait { self.batch_max / 4 } else { self.batch_max };
-        for _ in 0..share.min(self.batch_max.saturating_sub(batch.len())) {
-            let Ok(request) = self.jobs.try_recv() else { break };
-            batch.push(request);
-        }
-        Some(batch)
-    }
-
-    async fn first(&mut self) -> Option<Request> {
+    async fn next_batch(&mut self) -> Option<Vec<Request>> {
+        let mut trial_at = tokio::time::Instant::now() + TRIAL_PAUSE;
         loop {
-            if *self.stopping.borrow() {
-                self.people.close();
-                self.jobs.close();
-                return match self.people.recv().await {
-                    Some(request) => Some(request),
-                    None => self.jobs.recv().await,
-                };
+            let mut batch = self.try_held();
+            self.queue.fill(&mut batch, self.batch_max);
+            if !batch.is_empty() {
+                return Some(batch);
             }
+            let is_stopping = *self.stopping.borrow();
+            if is_stopping {
+                self.queue.close();
+                if self.queue.is_empty() {
+                    return None;
+                }
+            }
+            let held_next = self.held.next();
+            let held_due = async {
+                match held_next {
+                    Some(next) => tokio::time::sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
-                Some(request) = self.people.recv() => return Some(request),
-                Some(request) = self.jobs.recv() => return Some(request),
-                changed = self.stopping.changed() => {
+                () = self.queue.changed() => {}
+                changed = self.stopping.changed(), if !is_stopping => {
                     // An engine that is gone without a word stops its lanes too.
                     if changed.is_err() {
                         return None;
                     }
                 }
-                () = tokio::time::sleep(TRIAL_PAUSE), if self.trial.is_some() => self.try_again().await,
+                () = held_due => {}
+                () = tokio::time::sleep_until(trial_at), if self.trial.is_some() => {
+                    self.try_again().await;
+                    trial_at = tokio::time::Instant::now() + TRIAL_PAUSE;
+                }
             }
+        }
+    }
+
+    /// The first command of each account that was held and is to be tried again: together a quarter of a batch at most. Those that
+    /// have waited too long are answered.
+    fn try_held(&mut self) -> Vec<Request> {
+        let mut batch = Vec::new();
+        for (whose, since) in self.held.due() {
+            let since = since.into_std();
+            let has_expired = |request: &Request| since.max(request.arrived).elapsed() >= self.held_time_max;
+            while let Some(mut request) = self.queue.pop_aside_if(whose, has_expired) {
+                // Who holds it may be another server that carries out the same key.
+                request.is_in_doubt |= request.command.key.is_some() && !request.command.dry_run;
+                request.fail(EngineError::Overloaded, &self.doubts);
+            }
+            match self.queue.pop_aside_if(whose, |_| true) {
+                Some(request) => {
+                    self.held.tried(whose);
+                    batch.push(request);
+                }
+                None => {
+                    self.held.forget(whose);
+                    self.queue.resume(whose);
+                }
+            }
+            if batch.len() >= (self.batch_max / 4).max(1) {
+                break;
+            }
+        }
+        batch
+    }
+
+    /// Has the commands of accounts that are held wait, in their order.
+    fn set_aside(&mut self, found: Vec<Request>) {
+        let mut of_each: BTreeMap<Whose, Vec<Request>> = BTreeMap::new();
+        for request in found {
+            of_each.entry(request.whose()).or_default().push(request);
+        }
+        for (whose, requests) in of_each {
+            self.held.found(whose);
+            self.queue.set_aside(whose, requests);
         }
     }
 
@@ -182,22 +233,22 @@ impl Lane {
     }
 
     /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
-    async fn carry_out(
-        &mut self,
-        batch: Vec<Request>,
-        connection: &mut Option<AsyncPgConnection>,
-        held: &mut VecDeque<Request>,
-    ) {
+    async fn carry_out(&mut self, batch: Vec<Request>, connection: &mut Option<AsyncPgConnection>) {
         let mut attempts_max = ATTEMPTS_MAX;
         let mut parts = vec![batch];
+        let mut held = Vec::new();
         // What could not be written, and whether anything could.
         let (mut unwritten, mut has_written) = (None, false);
         while let Some(mut part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
             match self.run_whole(&mut part, connection, attempts_max).await {
                 Ok(verdicts) => {
                     // Of accounts that others hold nothing was written.
                     has_written |= !verdicts.iter().all(|verdict| matches!(verdict, Verdict::HeldElsewhere));
-                    self.answer_all(part, verdicts, held);
+                    self.answer_all(part, verdicts, &mut held);
+                    move_what_follows(&mut parts, &mut held);
                 }
                 Err(StoreError::Contended(_)) => self.fail_all(part, &EngineError::Overloaded),
                 Err(error) if part.len() > 1 && !is_of_the_machine(&error) => {
@@ -220,6 +271,7 @@ impl Lane {
                 }
             }
         }
+        self.set_aside(held);
         match unwritten {
             Some((command, error)) if !has_written => self.note(&command, Some(error)),
             _ if has_written => {
@@ -302,8 +354,8 @@ impl Lane {
         }
     }
 
-    fn answer_all(&self, part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut VecDeque<Request>) {
-        for (mut request, verdict) in part.into_iter().zip(verdicts) {
+    fn answer_all(&self, part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut Vec<Request>) {
+        for (request, verdict) in part.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Done(done) => {
                     metrics::counter!("abacus_commands_done_total").increment(1);
@@ -316,20 +368,11 @@ impl Lane {
                     self.doubts.end(&request.command);
                     request.answer(Err(EngineError::Refused(refusal)));
                 }
-                Verdict::HeldElsewhere => {
-                    let since = *request.held_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() < self.held_time_max {
-                        held.push_back(request);
-                    } else {
-                        // Who holds it may be another server that carries out the same key.
-                        request.is_in_doubt |= request.command.key.is_some() && !request.command.dry_run;
-                        request.fail(EngineError::Overloaded, &self.doubts);
-                    }
-                }
+                Verdict::HeldElsewhere => held.push(request),
                 Verdict::AheadOfTime(last) => {
-                    let why = format!("the account's last entry is dated {last}, which is still to come");
-                    tracing::error!(account = %request.command.account, %why, "a command was not carried out");
-                    request.fail(EngineError::Unavailable(why), &self.doubts);
+                    let error = EngineError::ahead_of_time(last);
+                    tracing::error!(account = %request.command.account, %error, "a command was not carried out");
+                    request.fail(error, &self.doubts);
                 }
                 Verdict::TooLate => request.fail(EngineError::Overloaded, &self.doubts),
             }
@@ -340,6 +383,22 @@ impl Lane {
         for request in part {
             request.fail(error.clone(), &self.doubts);
         }
+    }
+}
+
+/// What follows on commands of accounts that are held, in the parts of a batch that are still to come, waits with them: an account's
+/// commands keep their order.
+fn move_what_follows(parts: &mut [Vec<Request>], held: &mut Vec<Request>) {
+    let accounts: Vec<Whose> = held.iter().map(Request::whose).collect();
+    if accounts.is_empty() {
+        return;
+    }
+    // The next part is the last.
+    for part in parts.iter_mut().rev() {
+        let (follows, others) =
+            std::mem::take(part).into_iter().partition(|request| accounts.contains(&request.whose()));
+        *part = others;
+        held.extend::<Vec<Request>>(follows);
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::lane::Request;
+use super::queue::Queue;
 use super::{Engine, Urgency};
 use crate::clock::Clock;
 use crate::domain::command::{Action, Command, WritesFailing};
@@ -59,7 +60,7 @@ impl LaneWatch {
 /// Who writes a lane's notices.
 pub enum Teller {
     /// The lane itself, once it can write again.
-    Itself(mpsc::Sender<Request>),
+    Itself(Arc<Queue>),
     Engine(Arc<Engine>),
 }
 
@@ -117,8 +118,8 @@ impl LaneState {
             Teller::Itself(queue) => {
                 let (answer, _) = oneshot::channel();
                 // Where the queue is full, the log and the metric have told.
-                let _ =
-                    queue.try_send(Request::new(command(outage.account, message), answer, Instant::now()));
+                let telling = command(outage.account, message);
+                let _ = queue.push(Request::new(telling, Urgency::Job, answer, Instant::now()));
             }
         }
     }

@@ -7,17 +7,22 @@
 mod approvals;
 mod batch;
 mod doubts;
+mod dry_runs;
+mod fair_queue;
+mod held;
 mod lane;
 mod lane_state;
 mod named;
 mod paid;
+mod queue;
 mod stale;
 mod trial;
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -29,8 +34,11 @@ use crate::store::database::Database;
 use crate::store::error::StoreError;
 use batch::Ground;
 use doubts::Doubts;
+use dry_runs::DryRuns;
+use held::Held;
 use lane::{Lane, Request};
 pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
+use queue::{NoPlace, Queue};
 pub use stale::Patience;
 use std::sync::Arc;
 pub use trial::die_at;
@@ -56,6 +64,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The account's last entry is dated so, by a machine whose clock was wrong.
+    fn ahead_of_time(last: DateTime<Utc>) -> Self {
+        Self::Unavailable(format!("the account's last entry is dated {last}, which is still to come"))
+    }
+
     /// Whether the same may be done later, for no fault of its own.
     pub fn is_of_the_moment(&self) -> bool {
         matches!(self, Self::Overloaded | Self::Unavailable(_) | Self::Unknown)
@@ -63,7 +76,7 @@ impl EngineError {
 }
 
 /// Who waits for a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     Person,
     Job,
@@ -74,11 +87,11 @@ pub enum Urgency {
 pub struct EngineConfig {
     /// Lanes, each with a connection of its own.
     pub lanes: usize,
-    /// Commands of people that a lane keeps waiting.
+    /// Commands of people that a lane keeps waiting; an account holds as many places at most as it leaves free.
     pub queue_max: usize,
     /// Commands of one batch.
     pub batch_max: usize,
-    /// A command whose account is held by another transaction is tried again with each batch, for so long.
+    /// The commands of an account that is held by another transaction wait for so long.
     pub held_time_max: Duration,
     /// How long commands may wait.
     pub patience: Patience,
@@ -105,14 +118,14 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 
 struct LaneHandle {
-    people: mpsc::Sender<Request>,
-    jobs: mpsc::Sender<Request>,
+    queue: Arc<Queue>,
     state: LaneWatch,
 }
 
 /// Takes commands and answers what became of them.
 pub struct Engine {
     lanes: Vec<LaneHandle>,
+    dry_runs: DryRuns,
     doubts: Arc<Doubts>,
     stop: watch::Sender<bool>,
     running: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -132,14 +145,13 @@ impl Engine {
         let mut lanes = Vec::new();
         let mut running = Vec::new();
         for number in 0..config.lanes.max(1) {
-            let (people, people_queue) = mpsc::channel(config.queue_max.max(1));
-            let (jobs, jobs_queue) = mpsc::channel((config.queue_max / 4).max(1));
-            let state =
-                LaneState::new(LaneKind::Commands, number, Teller::Itself(jobs.clone()), clock.clone());
+            let queue = Arc::new(Queue::new(config.queue_max));
+            let teller = Teller::Itself(Arc::clone(&queue));
+            let state = LaneState::new(LaneKind::Commands, number, teller, clock.clone());
             let watch = state.watch();
             let lane = Lane {
-                people: people_queue,
-                jobs: jobs_queue,
+                queue: Arc::clone(&queue),
+                held: Held::default(),
                 stopping: stopping.clone(),
                 database: database.clone(),
                 ground: ground.clone(),
@@ -151,10 +163,11 @@ impl Engine {
                 doubts: Arc::clone(&doubts),
                 trial: None,
             };
-            lanes.push(LaneHandle { people, jobs, state: watch });
+            lanes.push(LaneHandle { queue, state: watch });
             running.push(tokio::spawn(lane.run()));
         }
-        Self { lanes, doubts, stop, running: std::sync::Mutex::new(running) }
+        let dry_runs = DryRuns::new(database, ground, clock.clone(), config.patience);
+        Self { lanes, dry_runs, doubts, stop, running: std::sync::Mutex::new(running) }
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
@@ -169,19 +182,17 @@ impl Engine {
         urgency: Urgency,
         arrived: Instant,
     ) -> Result<Done, EngineError> {
+        if command.dry_run {
+            let is_stopping = *self.stop.borrow();
+            return if is_stopping { Err(stopping()) } else { self.dry_runs.run(command, arrived).await };
+        }
         let (answer, answered) = oneshot::channel();
         let lane = self.lanes.get(command.account.lane(self.lanes.len())).ok_or(EngineError::Overloaded)?;
-        let queue = match urgency {
-            Urgency::Person => &lane.people,
-            Urgency::Job => &lane.jobs,
-        };
         let key = command.kept_key();
-        if let Err(error) = queue.try_send(Request::new(command, answer, arrived)) {
-            let (request, why) = match error {
-                mpsc::error::TrySendError::Full(request) => (request, EngineError::Overloaded),
-                mpsc::error::TrySendError::Closed(request) => {
-                    (request, EngineError::Unavailable("the server is stopping".to_owned()))
-                }
+        if let Err(error) = lane.queue.push(Request::new(command, urgency, answer, arrived)) {
+            let (request, why) = match *error {
+                NoPlace::Full(request) => (request, EngineError::Overloaded),
+                NoPlace::Closed(request) => (request, stopping()),
             };
             return Err(self.doubts.told(request.command(), why));
         }
@@ -210,4 +221,8 @@ impl Engine {
             tracing::error!("commands were still waiting when the server stopped");
         }
     }
+}
+
+fn stopping() -> EngineError {
+    EngineError::Unavailable("the server is stopping".to_owned())
 }

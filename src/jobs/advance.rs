@@ -130,6 +130,9 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
         billing::begin_runs(jobs, None).await?;
         let done = pass(jobs, Permit::Always).await?;
         runs.add(&done.runs);
+        if done.goes_on {
+            continue;
+        }
         // Before what waits for them is given up.
         runs.add(&deposits::deposit_pass(jobs, &Permit::Always).await?);
         runs.add(&prepayments::prepayment_pass(jobs, &Permit::Always).await?);

@@ -18,6 +18,9 @@ use crate::store::{accounts, approvals, bills, orders};
 /// Steps that are under way at once: what one page reads.
 const PAGE: i64 = 256;
 
+/// So often a pass has money pay as many bills of an account as it does at once, before it sees to others.
+const BILL_ROUNDS: u32 = 20;
+
 /// How many jobs of each kind were done, and how many could not do what they are for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs(pub BTreeMap<JobKind, Counts>);
@@ -53,6 +56,8 @@ pub struct Pass {
     pub runs: Runs,
     /// Steps that could not be carried out now, and can be later. They stay due.
     pub undone: usize,
+    /// Whether money was about to pay more bills than it does in a pass; the next one goes on.
+    pub goes_on: bool,
 }
 
 /// Whether a pass goes on with its next page.
@@ -93,16 +98,11 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
             _ => break,
         }
     }
-    let mut after = None;
-    while permit.goes_on(jobs).await? {
-        let due = bills::bill_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
-        let step = |(bill, due): &(BillId, DateTime<Utc>)| {
-            (bill.account(), Action::BillStep(BillStep { bill: *bill, due: *due }))
-        };
-        have_done(jobs, due.iter().map(step), &mut done).await;
-        match due.last() {
-            Some((bill, at)) if is_full(due.len()) => after = Some((*at, bill.0)),
-            _ => break,
+    for _ in 0..BILL_ROUNDS {
+        done.goes_on = false;
+        bill_round(jobs, &permit, &mut done).await?;
+        if !done.goes_on {
+            break;
         }
     }
     let mut after = None;
@@ -132,6 +132,23 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
     Ok(done)
 }
 
+/// Has everything done that is due of bills. Where money pays more of them than it does at once, `done` says that it goes on.
+async fn bill_round(jobs: &JobContext, permit: &Permit<'_>, done: &mut Pass) -> Result<(), StoreError> {
+    let mut after = None;
+    while permit.goes_on(jobs).await? {
+        let due = bills::bill_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
+        let step = |(bill, due): &(BillId, DateTime<Utc>)| {
+            (bill.account(), Action::BillStep(BillStep { bill: *bill, due: *due }))
+        };
+        have_done(jobs, due.iter().map(step), done).await;
+        match due.last() {
+            Some((bill, at)) if is_full(due.len()) => after = Some((*at, bill.0)),
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
 /// The page of what is due that begins after another.
 pub(super) fn page(jobs: &JobContext, after: Option<(DateTime<Utc>, OwnedId)>) -> DuePage {
     DuePage { now: jobs.clock.now(), after, limit: PAGE }
@@ -150,7 +167,10 @@ async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Ac
     });
     for (subject, outcome) in join_all(submitted).await {
         match outcome {
-            Ok(Done::Now(outcome)) => outcome.jobs.into_iter().for_each(|done| pass.runs.count(done)),
+            Ok(Done::Now(outcome)) => {
+                pass.goes_on |= outcome.goes_on;
+                outcome.jobs.into_iter().for_each(|done| pass.runs.count(done));
+            }
             Ok(Done::Before(_) | Done::Awaits(_)) => {}
             Err(error) => {
                 let is_refused = matches!(error, EngineError::Refused(_));

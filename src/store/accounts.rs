@@ -47,6 +47,19 @@ pub async fn account_lock(
     Ok((accounts, others, time))
 }
 
+/// An account as it is, whoever holds it; None: there is none. Where the machine's clock is wrong it is an error.
+pub async fn account_as_is(mut conn: Conn<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
+    let statement = Statement::<(<AccountRow as Row>::Sql, Timestamptz)>::new("SELECT ")
+        .sql(select_list::<AccountRow>(""))
+        .sql(", clock_timestamp() FROM accounts WHERE id = ")
+        .bigint(id.0);
+    let asked = AskedAt::now();
+    let mut found: Vec<(AccountRow, DateTime<Utc>)> = statement.load(&mut conn).await?;
+    let Some((row, time)) = found.pop() else { return Ok(None) };
+    asked.require_right(time)?;
+    row.into_domain().map(Some)
+}
+
 /// Waits for an account, and holds it to the end of the transaction.
 pub async fn account_hold(conn: Conn<'_>, id: AccountId) -> Result<(), StoreError> {
     let statement = Statement::new("SELECT FROM accounts WHERE id = ").bigint(id.0).sql(" FOR UPDATE");

@@ -18,7 +18,8 @@ use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
-use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
+use crate::domain::book::OpenBills;
+use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::{CurrencyCode, Money};
 
 pub async fn bill_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
@@ -110,30 +111,131 @@ pub async fn bill_of_orders(conn: Conn<'_>, orders: &[OwnedId]) -> Result<Vec<Bi
     bill_newest_of_orders(conn, orders, BILLS_OF_ORDER_MAX).await
 }
 
-/// An account pays no more open bills than this at once.
-const OPEN_BILLS_MAX: i64 = 1_000;
+/// Money pays so many bills at once; the jobs have it pay the others.
+pub const PAID_AT_ONCE: i64 = 50;
+/// The bills of an account that are counted as open, at most.
+const OPEN_COUNTED: i64 = 1_000;
 
-/// The open bills of each account that are due by `now`, the oldest of each. Those that wait for their order to be begun
-/// are left out: they are not overdue, and no job looks at them.
+/// What asks for money. What waits for its order to be begun does not: it is not overdue, and no job looks at it.
+const ASKED: &str =
+    "t.status IN ('UNPAID', 'OVERDUE') AND (t.status = 'OVERDUE' OR t.next_step_at IS NOT NULL)";
+
+/// The open bills of each account that are due by `now`, in the order in which they are paid: those that are paid at once, and
+/// the next ones, of which there is at least one if there are any, and `spare` more.
 pub async fn bill_open_due(
     conn: Conn<'_>,
     accounts: Vec<i64>,
     now: DateTime<Utc>,
+    spare: usize,
 ) -> Result<Vec<Bill>, StoreError> {
+    let which = (Asking::All, next_after_those(spare));
+    oldest_of_each(conn, accounts, now, which).await
+}
+
+/// The same of the bills of months alone.
+pub async fn bill_open_due_of_months(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    now: DateTime<Utc>,
+    spare: usize,
+) -> Result<Vec<Bill>, StoreError> {
+    let which = (Asking::OfMonths, next_after_those(spare));
+    oldest_of_each(conn, accounts, now, which).await
+}
+
+/// The open bills of months of each account, whenever they are due, one more than `most` at most.
+pub async fn bill_open_of_months(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    most: usize,
+) -> Result<Vec<Bill>, StoreError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    oldest_of_each(conn, accounts, WHENEVER, (Asking::OfMonths, limit)).await
+}
+
+fn next_after_those(spare: usize) -> i64 {
+    PAID_AT_ONCE.saturating_add(1).saturating_add(i64::try_from(spare).unwrap_or_default())
+}
+
+/// Bills that are due by then are all that are open.
+const WHENEVER: DateTime<Utc> =
+    DateTime::from_timestamp(253_402_300_799, 0).expect("the last second of the year 9999");
+
+/// Which bills, as the index of each has them: of those that are due at the same instant, any may come first.
+#[derive(Clone, Copy)]
+enum Asking {
+    All,
+    OfMonths,
+}
+
+async fn oldest_of_each(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    due_by: DateTime<Utc>,
+    (which, limit): (Asking, i64),
+) -> Result<Vec<Bill>, StoreError> {
+    let (restriction, order) = match which {
+        Asking::All => ("", "t.due_at"),
+        Asking::OfMonths => (" AND t.order_id IS NULL", "t.due_at, t.id"),
+    };
     let statement = Statement::new("SELECT ")
         .sql(select_list::<BillRow>("t."))
-        .sql(
+        .sql(format!(
             " FROM accounts a CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = a.id \
-             AND t.status IN ('UNPAID', 'OVERDUE') AND (t.status = 'OVERDUE' OR t.next_step_at IS NOT NULL) \
-             AND t.due_at <= ",
-        )
-        .instant(now)
-        .sql(" ORDER BY t.due_at LIMIT ")
-        .bigint(OPEN_BILLS_MAX)
+             AND {ASKED}{restriction} AND t.due_at <= "
+        ))
+        .instant(due_by)
+        .sql(format!(" ORDER BY {order} LIMIT "))
+        .bigint(limit)
         .sql(") t WHERE a.id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
     rows::<BillRow>(conn, statement).await
+}
+
+/// Of each order the next open bill that is due after a place among those that are due. An order has few bills, and an account may
+/// have very many that are open: so the order's are looked through (OFFSET 0 keeps PostgreSQL from the others).
+pub async fn bill_open_due_after(
+    conn: Conn<'_>,
+    orders: &[(OrderId, (DateTime<Utc>, BillId))],
+) -> Result<Vec<Bill>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<BillRow>("t."))
+        .sql(" FROM UNNEST(")
+        .value::<Array<BigInt>, _>(orders.iter().map(|(order, _)| order.0.account().0).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<SqlUuid>, _>(orders.iter().map(|(order, _)| order.uuid()).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<Timestamptz>, _>(orders.iter().map(|(_, (due, _))| *due).collect::<Vec<_>>())
+        .sql(", ")
+        .value::<Array<SqlUuid>, _>(orders.iter().map(|(_, (_, bill))| bill.uuid()).collect::<Vec<_>>())
+        .sql(format!(
+            ") k (account_id, order_id, due_at, bill_id) CROSS JOIN LATERAL (SELECT * FROM \
+             (SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.order_id OFFSET 0) t \
+             WHERE {ASKED} AND (t.due_at, t.id) >= (k.due_at, k.bill_id) ORDER BY t.due_at, t.id LIMIT 1) t"
+        ));
+    rows::<BillRow>(conn, statement).await
+}
+
+/// What the open bills of each account ask for in all; of very many, the oldest.
+pub async fn bill_open_sums(
+    mut conn: Conn<'_>,
+    accounts: Vec<i64>,
+) -> Result<Vec<(AccountId, OpenBills)>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt, Numeric)>::new(
+        "SELECT a.id, s.count, s.amount FROM (SELECT DISTINCT UNNEST(",
+    )
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(format!(
+        ") AS id) a CROSS JOIN LATERAL (SELECT count(*) AS count, coalesce(sum(t.amount), 0) AS amount FROM \
+             (SELECT t.amount FROM bills t WHERE t.account_id = a.id AND {ASKED} ORDER BY t.due_at LIMIT "
+    ))
+    .bigint(OPEN_COUNTED.saturating_add(1))
+    .sql(") t) s");
+    let found: Vec<(i64, i64, Exact)> = statement.load(&mut conn).await?;
+    let open =
+        |(id, count, Exact(amount))| (AccountId(id), OpenBills { amount, is_all: count <= OPEN_COUNTED });
+    Ok(found.into_iter().map(open).collect())
 }
 
 /// The bills of months: those that are named, and all that correct them.

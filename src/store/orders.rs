@@ -92,24 +92,34 @@ pub async fn order_unpaid_count(
     list::few_of_each(conn, accounts, |statement| statement.sql(counted), UNPAID_MAX).await
 }
 
-/// The ids of orders whose renewal waits for money.
+/// Money that comes in renews so many orders at once; the others are tried when the jobs look at them, within a day.
+const RENEWED_AT_ONCE: i64 = 50;
+
+/// The ids of orders of each account whose renewal waits for money, those that end first.
 pub async fn order_awaiting_renewal(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OwnedId>, StoreError> {
-    let statement = Statement::<SqlUuid>::new(
-        "SELECT id FROM orders WHERE auto_renewal AND renewed_by IS NULL AND state IN ('EXPIRING', 'SUSPENDED') \
-         AND account_id = ANY(",
-    )
-    .value::<Array<BigInt>, _>(accounts)
-    .sql(")");
-    ids(conn, statement).await
+    let waiting =
+        "auto_renewal AND renewed_by IS NULL AND state IN ('EXPIRING', 'SUSPENDED') ORDER BY expires_at";
+    ids_of_each(conn, accounts, (waiting, RENEWED_AT_ONCE)).await
 }
 
-/// The ids of all live orders of accounts.
-pub async fn order_live(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OwnedId>, StoreError> {
-    let statement = Statement::<SqlUuid>::new(
-        "SELECT id FROM orders WHERE state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
-    )
-    .value::<Array<BigInt>, _>(accounts)
-    .sql(")");
+/// The ids of live orders of each account, one more than `most` at most.
+pub async fn order_live(conn: Conn<'_>, accounts: Vec<i64>, most: usize) -> Result<Vec<OwnedId>, StoreError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    ids_of_each(conn, accounts, ("state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED')", limit)).await
+}
+
+async fn ids_of_each(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    (which, limit): (&'static str, i64),
+) -> Result<Vec<OwnedId>, StoreError> {
+    let statement = Statement::<SqlUuid>::new("SELECT t.id FROM (SELECT DISTINCT UNNEST(")
+        .value::<Array<BigInt>, _>(accounts)
+        .sql(format!(
+            ") AS id) a CROSS JOIN LATERAL (SELECT id FROM orders WHERE account_id = a.id AND {which} LIMIT "
+        ))
+        .bigint(limit)
+        .sql(") t");
     ids(conn, statement).await
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use abacus::domain::account::{AccountStatus, Suspension};
 use abacus::domain::bill::{Bill, BillStatus};
-use abacus::domain::command::{Action, Command, Done, Recharge};
+use abacus::domain::command::{Action, BillStep, Command, Done, Recharge};
 use abacus::domain::decide::decide;
 use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, TransactionId};
 use abacus::domain::ledger::{Entry, Fault, Verifier};
@@ -371,6 +371,65 @@ fn made_by(done: &Done) -> (Option<TransactionId>, Option<OrderId>, Option<BillI
     }
 }
 
+/// Gives an account bills of months that were due so many hours ago: cents, hours, and whether each has suspended it.
+fn put_due_bills(run: &mut Run, bills: &[(i64, i64, bool)]) {
+    let now = run.now;
+    let mut mint = IdMint::new(run.book.account.id, now, run.book.account.last_no, false);
+    for (cents, hours, is_late) in bills {
+        let due_at = now
+            - TimeDelta::hours(*hours)
+            - TimeDelta::days(if *is_late { 10 } else { 0 })
+            - TimeDelta::seconds(1);
+        let bill = Bill {
+            id: BillId(mint.next_id().unwrap()),
+            order: None,
+            status: BillStatus::Overdue,
+            currency: run.book.account.currency,
+            amount: Decimal::new(*cents, 2),
+            once_amount: Decimal::ZERO,
+            cycle_amount: Decimal::new(*cents, 2),
+            credit_amount: Decimal::ZERO,
+            replaced_amount: Decimal::ZERO,
+            withheld_amount: Decimal::ZERO,
+            start_time: due_at,
+            end_time: due_at,
+            seq: 1,
+            seq_count: 1,
+            due_at,
+            last_paid_at: None,
+            paid_by: None,
+            refunded_amount: Decimal::ZERO,
+            credited_amount: Decimal::ZERO,
+            next_step_at: Some(now + TimeDelta::hours(1)),
+            datacenter: None,
+            correction_of: None,
+            created_at: due_at,
+        };
+        run.book.bills.insert(bill.id, Arc::new(bill));
+        if *is_late {
+            let account = &mut run.book.account;
+            account.status = AccountStatus::Suspended;
+            account.suspension = Some(Suspension::OverdueBill);
+            account.suspended_at = Some(now);
+        }
+    }
+    run.book.account.last_no = mint.last_number();
+}
+
+/// Where so many bills are paid at once and more are due, the next one, as what reads a book says it.
+fn horizon(run: &Run, at_once: usize) -> Option<(chrono::DateTime<chrono::Utc>, BillId)> {
+    let due = run.book.bills.values().filter(|bill| bill.is_due(run.now));
+    let mut due: Vec<_> = due.map(|bill| (bill.due_at, bill.id)).collect();
+    due.sort();
+    due.get(at_once).copied()
+}
+
+/// The bills that were paid, in the order in which they were.
+fn paid(run: &Run) -> Vec<Option<BillId>> {
+    let made = run.book.gained.transactions.iter();
+    made.filter(|made| made.kind == TransactionKind::BillPayment).map(|made| made.bill).collect()
+}
+
 proptest! {
     #![proptest_config(trials(256, 100_000))]
 
@@ -440,6 +499,46 @@ proptest! {
             }
         }
         prop_assert_eq!(first.len(), run.book.answers.len());
+    }
+
+    #[test]
+    fn money_that_pays_in_steps_pays_what_it_would_pay_at_once(
+        tenant in tenant(),
+        bills in proptest::collection::vec((1i64..500, 0i64..40, any::<bool>()), 0..40),
+        cents in 1i64..12_000,
+        at_once in 1usize..6,
+    ) {
+        let mut in_steps = Run::new(account(1_001, &tenant));
+        put_due_bills(&mut in_steps, &bills);
+        let recharge = Action::Recharge(Recharge {
+            amount: Decimal::new(cents, 2), payment_method: "sandbox".to_owned(), reason: None,
+        });
+        let recharge = Command::by_itself(in_steps.book.account.id, recharge);
+        let mut whole = Run::new(account(1_001, &tenant));
+        whole.book = in_steps.book.clone();
+        whole.carry_out(&recharge);
+
+        in_steps.book.due_horizon = horizon(&in_steps, at_once);
+        let mut command = recharge;
+        for _ in 0..=bills.len() {
+            let before = paid(&in_steps).len();
+            let done = in_steps.carry_out(&command).outcome.clone();
+            prop_assert!(paid(&in_steps).len() - before <= at_once + 1, "no more than a step");
+            let Ok(Done::Now(outcome)) = done else { return Err(TestCaseError::fail("refused")) };
+            if !outcome.goes_on {
+                break;
+            }
+            in_steps.book.due_horizon = horizon(&in_steps, at_once);
+            let next = in_steps.book.bills.values().find(|bill| {
+                bill.is_open() && bill.next_step_at.is_some_and(|at| at <= in_steps.now)
+            });
+            let next = next.expect("the jobs look at the next one");
+            let step = BillStep { bill: next.id, due: next.next_step_at.expect("it is due") };
+            command = Command::by_itself(in_steps.book.account.id, Action::BillStep(step));
+        }
+        prop_assert_eq!(in_steps.book.account.balance, whole.book.account.balance);
+        prop_assert_eq!(in_steps.book.account.status, whole.book.account.status);
+        prop_assert_eq!(paid(&in_steps), paid(&whole), "the same ones, in the same order");
     }
 
     #[test]

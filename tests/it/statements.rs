@@ -397,6 +397,13 @@ async fn hot_statements_read_little_of_large_tables() {
             .await;
     }
 
+    owe_much(&reads.server, MAIN + 60).await;
+    for key in ["1", "2", "3"] {
+        let input = json!({ "accountId": AccountId(MAIN + 60).to_string(), "amount": "0.55", "idempotencyKey": format!("owing {key}") });
+        let recharged = operator.mutate("recharge", "RechargeInput", input, "transaction { id }");
+        reads.watch("recharge of who owes much", recharged).await;
+    }
+
     for key in ["1", "2"] {
         let now = reads.server.server.app.clock.now().to_rfc3339();
         let event = |resource: &str| json!({ "id": format!("{resource} {key}"), "accountId": shopper, "resource": resource, "quantity": 1, "time": now });
@@ -575,6 +582,26 @@ async fn hot_statements_read_little_of_large_tables() {
     }
     assert!(reads.wrong.is_empty(), "{}", reads.wrong.join("\n"));
     drop(reads.server);
+}
+
+/// Has an account owe 30 bills of each of 100 orders that it has, and of 80 months after those.
+async fn owe_much(server: &TestServer, account: i64) {
+    let script = format!(
+        r#"
+        CREATE FUNCTION pg_temp.made(due timestamptz, number bigint) RETURNS uuid LANGUAGE sql AS $$
+            SELECT (lpad(to_hex((extract(epoch FROM due) * 1000)::bigint), 12, '0') || '7000'
+                || to_hex((-9223372036854775808) + {account}::bigint * 536870912 + number))::uuid $$;
+        INSERT INTO bills (account_id, id, number, order_id, status, currency, amount, once_amount, cycle_amount, credit_amount,
+                start_time, end_time, seq, seq_count, due_at, next_step_at, created_at)
+            SELECT {account}, pg_temp.made(due, 800000 + g), 'Bowed' || g, o.id, 'OVERDUE', 'CNY', 0.01, 0, 0.01, 0,
+                due, due, 1, 1, due, '2100-01-01T00:00:00Z', due
+            FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM orders WHERE account_id = {account}) o
+            RIGHT JOIN (SELECT g, '2025-01-01T00:00:00Z'::timestamptz + g * interval '1 minute' AS due
+                FROM generate_series(1, 3080) g) b ON o.place = 1 + g % 100 AND g <= 3000;
+        UPDATE accounts SET last_no = 100000000, balance = 0, seal = NULL WHERE id = {account};
+        ANALYZE bills"#
+    );
+    server.sql().await.batch_execute(&script).await.unwrap();
 }
 
 /// Writes down a scan that takes back the newest five blocks, and remembers others.

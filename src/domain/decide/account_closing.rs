@@ -13,10 +13,21 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::order::Order;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
+/// So many orders that run are ended at once …
+pub const ORDERS_ENDED_MAX: usize = 500;
+/// … and so many bills of months, that are open, made due.
+pub const BILLS_MADE_DUE_MAX: usize = 500;
+
 pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal> {
     if draft.book.has_open_subs {
         let message = "it has SUB accounts that are not closed";
         return Err(Refusal::new(RefusalCode::Conflict, "status", message));
+    }
+    if draft.book.is_too_large_to_close {
+        let message = format!(
+            "more than {ORDERS_ENDED_MAX} of its orders run, or more than {BILLS_MADE_DUE_MAX} of its bills are open, which is more than can be ended at once: cancel some, or have some paid or made void, first"
+        );
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "status", message));
     }
     let closing =
         update.closing.as_ref().filter(|closing| is_up_to_date(draft, closing)).ok_or_else(|| {
@@ -88,7 +99,7 @@ fn end_orders(draft: &mut Draft<'_>, closing: &Closing) -> Result<(), Refusal> {
 /// What is open is due at once.
 fn make_due(draft: &mut Draft<'_>) -> Result<(), OutOfRange> {
     let now = draft.instant;
-    for bill in draft.all_bills().into_iter().filter(|bill| bill.is_open() && !bill.is_due(now)) {
+    for bill in draft.bills_that(|bill| bill.is_open() && !bill.is_due(now)) {
         let due = Bill { due_at: now, ..Bill::clone(&bill) };
         draft.put_bill(Bill { next_step_at: due.next_step_after(now), ..due });
     }

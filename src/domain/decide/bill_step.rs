@@ -16,7 +16,7 @@ pub(super) fn decide(draft: &mut Draft<'_>, step: &BillStep) -> Result<Made, Ref
     let still_due = |bill: &&Arc<Bill>| bill.next_step_at == Some(step.due) && step.due <= draft.instant;
     let Some(bill) = draft.bill(step.bill).filter(still_due).cloned() else { return Ok(Made::default()) };
     let mut attempt = draft.clone();
-    let (transaction, jobs) = match pay_or_remind(&mut attempt, &bill) {
+    let (transaction, jobs) = match pay_or_remind(&mut attempt, &bill, step) {
         Ok(outcome) => {
             *draft = attempt;
             outcome
@@ -29,11 +29,20 @@ pub(super) fn decide(draft: &mut Draft<'_>, step: &BillStep) -> Result<Made, Ref
 fn pay_or_remind(
     draft: &mut Draft<'_>,
     bill: &Bill,
+    step: &BillStep,
 ) -> Result<(Option<Arc<Transaction>>, Vec<JobDone>), Refusal> {
     if !draft.has(bill.amount)? {
         return Ok((None, remain_unpaid(draft, bill)?));
     }
     let transaction = payment::pay(draft, bill.id, TransactionKind::BillPayment)?;
+    // It was due before, and is payable now: money has come in, and may pay for more than this.
+    if step.due != bill.due_at {
+        let mut attempt = draft.clone();
+        // What is in the way of another bill is told when that one is looked at.
+        if payment::settle(&mut attempt).is_ok() {
+            *draft = attempt;
+        }
+    }
     Ok((transaction, vec![JobDone { kind: JobKind::BillPayment, succeeded: true }]))
 }
 

@@ -11,14 +11,14 @@ use super::{Decision, Made, renewal, require_payable_in};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::approval::{Approval, OperatorMove};
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Change, Gain};
+use crate::domain::book::{Book, Catalogue, Change, Gain, OpenBills};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Action, Command, Done, Outcome};
 use crate::domain::ids::{
     BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
 };
 use crate::domain::ledger::{self, Posting};
-use crate::domain::money::{Currency, OutOfRange};
+use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
@@ -43,6 +43,8 @@ pub(super) struct Draft<'a> {
     orders: BTreeMap<OrderId, Arc<Order>>,
     bills: BTreeMap<BillId, Arc<Bill>>,
     gain: Gain,
+    /// Whether the jobs go on with what money has begun to pay.
+    pub goes_on: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -60,7 +62,7 @@ impl<'a> Draft<'a> {
         let instant = account.decision_instant(now);
         let mint = IdMint::new(account.id, instant, account.last_no, dry_run);
         let (orders, bills, gain) = (BTreeMap::new(), BTreeMap::new(), Gain::default());
-        Ok(Self { book, catalogue, account, currency, instant, mint, orders, bills, gain })
+        Ok(Self { book, catalogue, account, currency, instant, mint, orders, bills, gain, goes_on: false })
     }
 
     pub fn next_id(&mut self) -> Result<OwnedId, OutOfRange> {
@@ -122,20 +124,34 @@ impl<'a> Draft<'a> {
         all.into_iter().filter_map(|id| self.order(id).cloned()).collect()
     }
 
-    /// All bills that the book holds and the draft has made, oldest first.
-    pub fn all_bills(&self) -> Vec<Arc<Bill>> {
-        let held = self.book.bills.keys().filter(|id| !self.bills.contains_key(id));
-        let mut all: Vec<BillId> = held.chain(self.bills.keys()).copied().collect();
-        all.sort_unstable();
-        all.into_iter().filter_map(|id| self.bill(id).cloned()).collect()
+    /// Those bills that are as they have to be, oldest first.
+    pub fn bills_that(&self, are_so: impl Fn(&Bill) -> bool) -> Vec<Arc<Bill>> {
+        let held = self.book.bills.iter().filter(|(id, _)| !self.bills.contains_key(id));
+        let all = held.map(|(_, bill)| bill).chain(self.bills.values());
+        let mut bills: Vec<Arc<Bill>> = all.filter(|bill| are_so(bill)).cloned().collect();
+        bills.sort_unstable_by_key(|bill| bill.id);
+        bills
     }
 
     /// An order's bills, by period.
     pub fn bills_of(&self, order: OrderId) -> Vec<Arc<Bill>> {
-        let mut bills = self.all_bills();
-        bills.retain(|bill| bill.order == Some(order));
+        let mut bills = self.bills_that(|bill| bill.order == Some(order));
         bills.sort_by_key(|bill| bill.seq);
         bills
+    }
+
+    /// What the account's open bills ask for in all.
+    pub fn open_bills(&self) -> Result<OpenBills, OutOfRange> {
+        let Some(mut open) = self.book.open_bills else {
+            let all = self.bills_that(Bill::is_open);
+            let amount = all.iter().try_fold(Decimal::ZERO, |sum, bill| money::add(sum, bill.asked_for()))?;
+            return Ok(OpenBills { amount, is_all: true });
+        };
+        for (id, bill) in &self.bills {
+            let before = self.book.bills.get(id).map_or(Decimal::ZERO, |before| before.asked_for());
+            open.amount = money::add(open.amount, money::subtract(bill.asked_for(), before)?)?;
+        }
+        Ok(open)
     }
 
     /// The closed months that the book holds.
@@ -388,6 +404,7 @@ impl<'a> Draft<'a> {
             prepayment: made.prepayment,
             approval: made.approval,
             jobs: made.jobs,
+            goes_on: self.goes_on,
         };
         Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }
     }

@@ -42,9 +42,7 @@ fn left_of_period(bill: &Bill) -> Result<Decimal, OutOfRange> {
 
 /// The bills of a month, by the one that the others correct.
 pub(super) fn bills_of_month(draft: &Draft<'_>, original: BillId) -> Vec<Arc<Bill>> {
-    let mut bills = draft.all_bills();
-    bills.retain(|bill| bill.original() == Some(original));
-    bills
+    draft.bills_that(|bill| bill.original() == Some(original))
 }
 
 pub(super) fn sums_of_month(draft: &Draft<'_>, original: BillId) -> Result<MonthSums, OutOfRange> {

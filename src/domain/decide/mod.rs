@@ -52,6 +52,7 @@ use super::payment_method::PaymentMethod;
 use super::prepay::{PrepayQuote, Prepayment};
 use super::refusal::{Refusal, RefusalCode};
 use super::transaction::Transaction;
+pub use account_closing::{BILLS_MADE_DUE_MAX, ORDERS_ENDED_MAX};
 use draft::Draft;
 
 /// What was decided: the answer, and the change that makes it true (none if there is nothing to change).

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use crate::domain::command::{PayOut, PayOutWay};
 use crate::domain::ids::TransactionId;
 use crate::domain::ledger::Posting;
-use crate::domain::money::{self, Money, OutOfRange};
+use crate::domain::money::{self, Money};
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
@@ -26,10 +26,12 @@ pub(super) fn decide(draft: &mut Draft<'_>, pay_out: &PayOut) -> Result<Made, Re
 }
 
 /// What can be paid out: what is on the balance and not asked for by open bills.
-fn free(draft: &Draft<'_>) -> Result<Decimal, OutOfRange> {
-    let mut free = draft.account.balance;
-    for bill in draft.all_bills().iter().filter(|bill| bill.is_open() && bill.next_step_at.is_some()) {
-        free = money::subtract(free, bill.amount)?;
+fn free(draft: &Draft<'_>) -> Result<Decimal, Refusal> {
+    let open = draft.open_bills()?;
+    let free = money::subtract(draft.account.balance, open.amount)?;
+    if !open.is_all && free > Decimal::ZERO {
+        let message = "more bills are open than can be counted at once: have them paid or made void first";
+        return Err(Refusal::new(RefusalCode::LimitExceeded, "accountId", message));
     }
     Ok(draft.currency.truncate_to_display(free.max(Decimal::ZERO)))
 }

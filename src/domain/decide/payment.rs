@@ -77,16 +77,17 @@ pub(super) fn require_taken(draft: &Draft<'_>, amount: Decimal) -> Result<(), Re
     if draft.account.status != AccountStatus::Closed {
         return Ok(());
     }
-    let mut open = money::negate(draft.account.balance);
-    for bill in draft.all_bills().iter().filter(|bill| bill.is_open()) {
-        open = money::add(open, bill.amount)?;
-    }
+    let asked = draft.open_bills()?;
+    let open = money::subtract(asked.amount, draft.account.balance)?;
     if open <= Decimal::ZERO {
         return draft.require_open();
     }
     let open = draft.currency.round_up_to_display(open)?;
     if amount > open {
-        let message = format!("the account is closed, and {} is open", draft.currency.format(open));
+        // Where they are very many, the rest can be paid when these are.
+        let at_once = if asked.is_all { "" } else { " at once" };
+        let open = draft.currency.format(open);
+        let message = format!("the account is closed, and {open} is open{at_once}");
         return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
     }
     Ok(())
@@ -94,25 +95,33 @@ pub(super) fn require_taken(draft: &Draft<'_>, amount: Decimal) -> Result<(), Re
 
 /// The open bills that are due, oldest first, but for those that wait for their order to be begun.
 pub(super) fn due_bills(draft: &Draft<'_>) -> Vec<Arc<Bill>> {
-    let mut due = draft.all_bills();
-    due.retain(|bill| bill.is_due(draft.instant));
+    let mut due = draft.bills_that(|bill| bill.is_due(draft.instant));
     due.retain(|bill| order_of(draft, bill).is_none_or(|order| order.state != OrderState::Unpaid));
     due.sort_by_key(|bill| (bill.due_at, bill.id));
     due
 }
 
 /// Does all that money can do by itself: pays, oldest first, the open bills that are due, and stops at the first that it does
-/// not cover; then tries the renewals that wait. The first bill of an order that is not paid yet waits for its owner.
+/// not cover; then tries the renewals that wait. The first bill of an order that is not paid yet waits for its owner. Where more
+/// are due than are paid at once, the jobs go on with the next one, and whatever else is to be done is done after the last.
 pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let horizon = draft.book.due_horizon;
     for bill in due_bills(draft) {
         if !draft.has(bill.amount)? {
             suspension::restore(draft);
             return Ok(());
         }
+        if horizon.is_some_and(|horizon| (bill.due_at, bill.id) >= horizon) {
+            draft.put_bill(bill.next_to_pay(draft.instant));
+            draft.goes_on = true;
+            break;
+        }
         pay(draft, bill.id, TransactionKind::BillPayment)?;
     }
     suspension::restore(draft);
-    renewal::renew_waiting(draft);
+    if horizon.is_none() {
+        renewal::renew_waiting(draft);
+    }
     Ok(())
 }
 

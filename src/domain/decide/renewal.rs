@@ -59,10 +59,7 @@ pub(super) fn renew_waiting(draft: &mut Draft<'_>) {
         return;
     }
     let mut waiting = draft.all_orders();
-    waiting.retain(|order| {
-        let was_tried = matches!(order.state, OrderState::Expiring | OrderState::Suspended);
-        was_tried && order.auto_renewal && order.wants_renewal(draft.instant)
-    });
+    waiting.retain(|order| order.awaits_renewal() && order.wants_renewal(draft.instant));
     waiting.sort_by_key(|order| (order.expires_at, order.id));
     for order in waiting {
         let mut attempt = draft.clone();

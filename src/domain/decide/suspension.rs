@@ -78,8 +78,7 @@ pub(super) fn restore(draft: &mut Draft<'_>) {
 
 /// The oldest bill that suspends the account.
 fn lapsed_bill(draft: &Draft<'_>) -> Option<Arc<Bill>> {
-    let mut lapsed = draft.all_bills();
-    lapsed.retain(|bill| bill.order.is_none() && bill.has_lapsed(draft.instant));
+    let lapsed = draft.bills_that(|bill| bill.order.is_none() && bill.has_lapsed(draft.instant));
     lapsed.into_iter().min_by_key(|bill| (bill.due_at, bill.id))
 }
 

@@ -754,6 +754,11 @@ impl Run {
     }
 
     /// Carries a deed out, as the engine would.
+    /// What would become of a command.
+    pub fn foretold(&self, command: &Command) -> Result<Done, Refusal> {
+        decide(&self.book, &self.catalogue, command, self.now).map(|decision| decision.done)
+    }
+
     pub fn carry_out(&mut self, command: &Command) -> &Asked {
         let outcome = decide(&self.book, &self.catalogue, command, self.now).map(|decision| {
             if let Some(change) = decision.change.filter(|_| !command.dry_run) {

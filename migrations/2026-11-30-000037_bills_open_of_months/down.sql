@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS bills_open_of_months;

@@ -1,0 +1,127 @@
+//! What waits for a lane: people's commands and jobs', each account's in its order.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::Urgency;
+use super::fair_queue::FairQueue;
+use super::lane::Request;
+use crate::domain::ids::AccountId;
+
+/// Shared by those who ask and the lane, so that whoever has no place is told at once. The lock is held for as long as a command
+/// is put in or taken out.
+pub struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Something has come, or was closed.
+    changed: Notify,
+}
+
+struct Waiting {
+    people: FairQueue<AccountId, Request>,
+    jobs: FairQueue<AccountId, Request>,
+    is_closed: bool,
+}
+
+impl Waiting {
+    const fn of(&mut self, urgency: Urgency) -> &mut FairQueue<AccountId, Request> {
+        match urgency {
+            Urgency::Person => &mut self.people,
+            Urgency::Job => &mut self.jobs,
+        }
+    }
+}
+
+/// Why a command was not taken on.
+pub(super) enum NoPlace {
+    Full(Request),
+    Closed(Request),
+}
+
+impl Queue {
+    /// With so many places for people's commands, and a quarter as many for jobs'.
+    pub(super) fn new(places: usize) -> Self {
+        let (people, jobs) = (FairQueue::new(places), FairQueue::new(places / 4));
+        let waiting = Mutex::new(Waiting { people, jobs, is_closed: false });
+        Self { waiting, changed: Notify::new() }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, request: Request) -> Result<(), Box<NoPlace>> {
+        let mut waiting = self.waiting();
+        if waiting.is_closed {
+            return Err(Box::new(NoPlace::Closed(request)));
+        }
+        let pushed = waiting.of(request.urgency()).push(request.command().account, request);
+        drop(waiting);
+        self.changed.notify_one();
+        pushed.map_err(|request| Box::new(NoPlace::Full(request)))
+    }
+
+    /// Fills a batch up to `batch_max`, people first. Of it, jobs have a quarter while people wait, and whatever is free when none
+    /// do.
+    pub(super) fn fill(&self, batch: &mut Vec<Request>, batch_max: usize) {
+        let mut waiting = self.waiting();
+        let quarter = batch_max / 4;
+        let of_people = batch_max.saturating_sub(quarter.min(waiting.jobs.ready()));
+        while batch.len() < of_people {
+            let Some(request) = waiting.people.pop() else { break };
+            batch.push(request);
+        }
+        let people_wait = waiting.people.ready() > 0 || batch.len() > 1;
+        let share = if people_wait { quarter.max(1) } else { batch_max };
+        for _ in 0..share.min(batch_max.saturating_sub(batch.len())) {
+            let Some(request) = waiting.jobs.pop() else { break };
+            batch.push(request);
+        }
+    }
+
+    /// Keeps an account's commands out of the turns; those that were taken come first again.
+    pub(super) fn set_aside(&self, (account, urgency): Whose, taken: Vec<Request>) {
+        self.waiting().of(urgency).set_aside(account, taken);
+    }
+
+    /// The first of the commands of an account that is aside, if it is as it has to be.
+    pub(super) fn pop_aside_if(
+        &self,
+        (account, urgency): Whose,
+        is_so: impl FnOnce(&Request) -> bool,
+    ) -> Option<Request> {
+        self.waiting().of(urgency).pop_aside_if(account, is_so)
+    }
+
+    pub(super) fn resume(&self, (account, urgency): Whose) {
+        self.waiting().of(urgency).resume(account);
+    }
+
+    /// Waits until something has come since it was last waited for.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Takes no more.
+    pub(super) fn close(&self) {
+        self.waiting().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.people.is_empty() && waiting.jobs.is_empty()
+    }
+
+    /// Takes no more, and forgets what waits: whoever asked learns that the outcome is unknown.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let mut waiting = self.waiting();
+        let left = (waiting.people.drain(), waiting.jobs.drain());
+        drop(waiting);
+        drop(left);
+    }
+}
+
+/// Whose commands, and of which kind.
+pub(super) type Whose = (AccountId, Urgency);
