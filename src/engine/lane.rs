@@ -317,6 +317,7 @@ impl Lane {
                 StoreError::Rejected { .. }
                 | StoreError::Corrupt(_)
                 | StoreError::Overloaded
+                | StoreError::TooMuch { .. }
                 | StoreError::WrongClock(_) => 1,
             };
             if attempt >= attempts_max {

@@ -75,6 +75,9 @@ impl From<StoreError> for ApiError {
             StoreError::Contended(_) | StoreError::Overloaded => {
                 Self::new("OVERLOADED", "too much is waiting; try again later")
             }
+            StoreError::TooMuch { argument, message } => {
+                Self::of_argument(RefusalCode::LimitExceeded, argument, message)
+            }
             StoreError::Rejected { .. } | StoreError::Corrupt(_) | StoreError::Internal(_) => {
                 Self::internal(error)
             }

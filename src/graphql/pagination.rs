@@ -134,8 +134,17 @@ pub(super) struct Slice<R, M = ()> {
     pub rows: Vec<R>,
     pub has_next: bool,
     pub has_previous: bool,
+    /// Where the walk for it ended before it was full, as a cursor: its beginning if it is counted from the end of the list.
+    pub stopped: Option<Stopped>,
     pub total: TotalCount,
     pub more: M,
+}
+
+/// Which end of a page a walk for it ended at, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stopped {
+    AtEnd(String),
+    AtBeginning(String),
 }
 
 impl<R> Slice<R> {
@@ -155,13 +164,36 @@ impl<R> Slice<R> {
         } else {
             (at_end || more, at_beginning || skipped)
         };
-        Self { rows, has_next, has_previous, total, more: () }
+        Self { rows, has_next, has_previous, stopped: None, total, more: () }
+    }
+
+    /// The same of a page that may have ended before it was full: there may be more from there on.
+    pub fn stopped_at<C: Cursor>(self, page: &Page<C>, stopped_at: Option<C>) -> Self {
+        let Some(cursor) = stopped_at.map(C::print) else { return self };
+        if page.from_oldest {
+            Self { has_previous: true, stopped: Some(Stopped::AtBeginning(cursor)), ..self }
+        } else {
+            Self { has_next: true, stopped: Some(Stopped::AtEnd(cursor)), ..self }
+        }
     }
 
     /// The same page, of a connection that can tell more.
     pub fn with<M>(self, more: M) -> Slice<R, M> {
-        let Self { rows, has_next, has_previous, total, more: () } = self;
-        Slice { rows, has_next, has_previous, total, more }
+        let Self { rows, has_next, has_previous, stopped, total, more: () } = self;
+        Slice { rows, has_next, has_previous, stopped, total, more }
+    }
+}
+
+impl<R: Row, M> Slice<R, M> {
+    pub fn page_info(&self) -> async_graphql::connection::PageInfo {
+        let (first, last) = (self.rows.first().map(Row::cursor), self.rows.last().map(Row::cursor));
+        let (start_cursor, end_cursor) = match &self.stopped {
+            None => (first, last),
+            Some(Stopped::AtBeginning(cursor)) => (Some(cursor.clone()), last),
+            Some(Stopped::AtEnd(cursor)) => (first, Some(cursor.clone())),
+        };
+        let (has_next_page, has_previous_page) = (self.has_next, self.has_previous);
+        async_graphql::connection::PageInfo { has_previous_page, has_next_page, start_cursor, end_cursor }
     }
 }
 
@@ -234,18 +266,15 @@ macro_rules! connection_of {
                 $crate::graphql::at_hand::InlineList(self.0.rows.iter().map(|row| row.node()).collect())
             }
 
-            /// Whether there are more, and the cursors to continue from.
+            /// Whether there are more, and the cursors to continue from. For a page of a list that is narrowed by a filter no more
+            /// than 10,000 are looked at: if it has fewer items than were asked for, or none, and `hasNextPage` is true (of `last`:
+            /// `hasPreviousPage`), go on from its `endCursor` (`startCursor`).
             async fn page_info(&self) -> async_graphql::connection::PageInfo {
-                use $crate::graphql::pagination::Row;
-                async_graphql::connection::PageInfo {
-                    has_previous_page: self.0.has_previous,
-                    has_next_page: self.0.has_next,
-                    start_cursor: self.0.rows.first().map(|row| row.cursor()),
-                    end_cursor: self.0.rows.last().map(|row| row.cursor()),
-                }
+                self.0.page_info()
             }
 
-            /// How many there are over all pages.
+            /// How many there are over all pages. LIMIT_EXCEEDED where more than 5,000,000 would have to be counted, or, to find those
+            /// that a filter matches, more than 100,000 looked at.
             async fn total_count(&self, ctx: &async_graphql::Context<'_>) -> async_graphql::Result<i64> {
                 let session = $crate::graphql::session::session(ctx)?;
                 Ok((self.0.total)(session.repository().clone()).await?)

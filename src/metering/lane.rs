@@ -315,6 +315,7 @@ impl Lane {
                 StoreError::Rejected { .. }
                 | StoreError::Corrupt(_)
                 | StoreError::Overloaded
+                | StoreError::TooMuch { .. }
                 | StoreError::WrongClock(_) => false,
             };
             if !retry || attempt >= ATTEMPTS_MAX {

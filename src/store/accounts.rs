@@ -6,7 +6,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::clock_check::AskedAt;
 use super::error::StoreError;
-use super::list::Page;
+use super::list::{COUNTED_MAX, Found, LOOKED_AT_MAX, Page, WALKED_FIRST, WALKED_MAX, countable};
 use super::rows::{AccountRow, Row, select_list};
 use super::seals::{self, AltSeals, Sealer};
 use super::statement::{Columns, Statement};
@@ -222,6 +222,10 @@ pub struct AccountFilter {
 }
 
 impl AccountFilter {
+    fn is_walked(&self) -> bool {
+        self.status.is_some() || self.kind.is_some() || self.search.is_some()
+    }
+
     fn restrict<ST>(&self, scope: Scope, mut statement: Statement<ST>) -> Statement<ST> {
         statement = match scope {
             Scope::All => statement.sql(" WHERE true"),
@@ -266,8 +270,50 @@ pub async fn account_list(
     scope: Scope,
     filter: &AccountFilter,
     page: &Page<AccountCursor>,
-) -> Result<Vec<Account>, StoreError> {
-    let mut statement = filter.restrict(scope, select_from::<AccountRow>("accounts"));
+) -> Result<Found<Account, AccountCursor>, StoreError> {
+    // A family is not large.
+    if scope != Scope::All || !filter.is_walked() {
+        return Ok(Found::whole(account_page(conn, scope, filter, page).await?));
+    }
+    let mut found = Found::whole(Vec::new());
+    for walk in [WALKED_FIRST, WALKED_MAX] {
+        let last = last_walked(conn, filter, page, walk).await?;
+        let within = match (last, page.from_oldest) {
+            (None, _) => page.clone(),
+            (Some((at, AccountId(id))), true) => {
+                Page { after: Some((at, AccountId(id.saturating_add(1)))), ..page.clone() }
+            }
+            (Some((at, AccountId(id))), false) => {
+                Page { before: Some((at, AccountId(id.saturating_sub(1)))), ..page.clone() }
+            }
+        };
+        found = Found::whole(account_page(conn, scope, filter, &within).await?);
+        if last.is_none() || i64::try_from(found.rows.len()).is_ok_and(|count| count >= page.limit) {
+            return Ok(found);
+        }
+        found.stopped_at = last;
+    }
+    Ok(found)
+}
+
+/// The account at which a walk of so many ends, if there are as many.
+async fn last_walked(
+    mut conn: Conn<'_>,
+    filter: &AccountFilter,
+    page: &Page<AccountCursor>,
+    walk: i64,
+) -> Result<Option<AccountCursor>, StoreError> {
+    let all = AccountFilter { parent: filter.parent, ..AccountFilter::default() };
+    let from = Statement::<(Timestamptz, BigInt)>::new("SELECT created_at, id FROM accounts");
+    let statement = within_page(all.restrict(Scope::All, from), page)
+        .sql(in_order(page))
+        .sql("1 OFFSET ")
+        .bigint(walk.saturating_sub(1));
+    let found: Vec<(DateTime<Utc>, i64)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().next().map(|(at, id)| (at, AccountId(id))))
+}
+
+fn within_page<ST>(mut statement: Statement<ST>, page: &Page<AccountCursor>) -> Statement<ST> {
     for (cursor, older) in [(page.after, true), (page.before, false)] {
         if let Some((created_at, id)) = cursor {
             statement = statement
@@ -278,12 +324,25 @@ pub async fn account_list(
                 .sql(")");
         }
     }
-    let order = if page.from_oldest {
+    statement
+}
+
+fn in_order(page: &Page<AccountCursor>) -> &'static str {
+    if page.from_oldest {
         " ORDER BY created_at, id LIMIT "
     } else {
         " ORDER BY created_at DESC, id DESC LIMIT "
-    };
-    let statement = statement.sql(order).bigint(page.limit).sql(" OFFSET ").bigint(page.offset);
+    }
+}
+
+async fn account_page(
+    conn: Conn<'_>,
+    scope: Scope,
+    filter: &AccountFilter,
+    page: &Page<AccountCursor>,
+) -> Result<Vec<Account>, StoreError> {
+    let statement = within_page(filter.restrict(scope, select_from::<AccountRow>("accounts")), page);
+    let statement = statement.sql(in_order(page)).bigint(page.limit).sql(" OFFSET ").bigint(page.offset);
     let mut found = rows::<AccountRow>(conn, statement).await?;
     if page.from_oldest {
         found.reverse();
@@ -296,6 +355,12 @@ pub async fn account_count(
     scope: Scope,
     filter: &AccountFilter,
 ) -> Result<i64, StoreError> {
+    let most = if filter.is_walked() { LOOKED_AT_MAX } else { COUNTED_MAX };
+    let all = AccountFilter { parent: filter.parent, ..AccountFilter::default() };
+    let looked_at =
+        all.restrict(scope, Statement::<BigInt>::new("SELECT count(*) FROM (SELECT FROM accounts"));
+    let looked_at = looked_at.sql(" LIMIT ").bigint(most.saturating_add(1)).sql(") t");
+    countable(looked_at.get_result(&mut conn).await?, most)?;
     let statement = filter.restrict(scope, Statement::<BigInt>::new("SELECT count(*) FROM accounts"));
     Ok(statement.get_result(&mut conn).await?)
 }

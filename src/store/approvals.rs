@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::list::{self, DuePage, Owners, Page};
+use super::list::{self, DuePage, Found, Narrow, Owners, Page};
 use super::rows::{ApprovalRow, select_list};
 use super::seals::{self, Sealer};
 use super::statement::{Columns, Statement};
@@ -52,10 +52,16 @@ pub async fn approval_due(
     Ok(found.into_iter().map(|(id, at)| (ApprovalId(OwnedId::from_uuid(id)), at)).collect())
 }
 
-fn in_state<ST>(statement: Statement<ST>, state: Option<ApprovalState>) -> Statement<ST> {
-    match state {
-        Some(state) => statement.sql(" AND t.state = ").value::<Text, _>(state.code()),
-        None => statement,
+impl Narrow for Option<ApprovalState> {
+    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+        match self {
+            Some(state) => statement.sql(" AND t.state = ").value::<Text, _>(state.code()),
+            None => statement,
+        }
+    }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        false
     }
 }
 
@@ -64,14 +70,12 @@ pub async fn approval_list(
     conn: Conn<'_>,
     state: Option<ApprovalState>,
     page: &Page,
-) -> Result<Vec<Approval>, StoreError> {
-    let everyone = Owners::Everyone;
-    list::page::<ApprovalRow, _>(conn, "approvals", everyone, page, |statement| in_state(statement, state))
-        .await
+) -> Result<Found<Approval>, StoreError> {
+    list::page::<ApprovalRow, _>(conn, "approvals", Owners::Everyone, page, &state).await
 }
 
 pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Result<i64, StoreError> {
-    list::count(conn, "approvals", Owners::Everyone, |statement| in_state(statement, state)).await
+    list::count(conn, "approvals", Owners::Everyone, &state).await
 }
 
 /// Keeps approvals, or what has become of them.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, DuePage, Owners, Page, Window};
+use super::list::{self, DuePage, Found, Narrow, Owners, Page, Window};
 use super::numeric::Exact;
 use super::rows::{BillHeaderRow, BillRow, Row, select_list};
 use super::seals::Sealer;
@@ -266,18 +266,49 @@ pub struct BillFilter {
 }
 
 impl BillFilter {
-    fn restrict<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+    /// Whether everybody's are narrowed by when they begin: those have an index of it.
+    fn is_by_start(&self, owners: Owners) -> bool {
+        owners == Owners::Everyone && self.start != Window::default()
+    }
+
+    /// Keeps those that begin in the window.
+    fn begun<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(from) = self.start.from {
             statement = statement.sql(" AND t.start_time >= ").instant(from);
         }
         if let Some(to) = self.start.to {
             statement = statement.sql(" AND t.start_time < ").instant(to);
         }
-        if let Some(status) = self.status {
-            statement = statement.sql(" AND t.status = ").value::<Text, _>(status.code());
-        }
+        statement
+    }
+
+    fn is_of_open_ones(&self) -> bool {
+        matches!(self.status, Some(BillStatus::Unpaid | BillStatus::Overdue))
+    }
+}
+
+impl Narrow for BillFilter {
+    fn along<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(order) = self.order {
             statement = statement.sql(" AND t.order_id = ").uuid(order.uuid());
+        }
+        if self.is_of_open_ones() {
+            statement.sql(" AND t.status IN ('UNPAID', 'OVERDUE')")
+        } else {
+            statement
+        }
+    }
+
+    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
+        // Written so that the index is out of the question: rows are walked in their order.
+        if let Some(from) = self.start.from {
+            statement = statement.sql(" AND t.start_time + interval '0' >= ").instant(from);
+        }
+        if let Some(to) = self.start.to {
+            statement = statement.sql(" AND t.start_time + interval '0' < ").instant(to);
+        }
+        if let Some(status) = self.status {
+            statement = statement.sql(" AND t.status = ").value::<Text, _>(status.code());
         }
         if let Some(search) = &self.search {
             let pattern = like_anywhere(search);
@@ -292,6 +323,12 @@ impl BillFilter {
         }
         statement
     }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        let Self { start, status, search, order } = self;
+        // An order has few.
+        order.is_none() && (*start != Window::default() || status.is_some() || search.is_some())
+    }
 }
 
 pub async fn bill_list(
@@ -299,12 +336,42 @@ pub async fn bill_list(
     owners: Owners,
     filter: &BillFilter,
     page: &Page,
-) -> Result<Vec<Bill>, StoreError> {
-    list::page::<BillRow, _>(conn, "bills", owners, page, |statement| filter.restrict(statement)).await
+) -> Result<Found<Bill>, StoreError> {
+    if filter.is_by_start(owners) {
+        // By itself, so that it is planned for that index.
+        let select = Statement::new("WITH found AS MATERIALIZED (SELECT t.id, (true");
+        let kept = filter.kept(owners, list::restrict_to_page(select, page));
+        let from = list::of_owners(kept.sql(") AS kept FROM bills t WHERE "), owners);
+        let statement = filter.begun(from).sql(") SELECT id, kept FROM found");
+        if let Some(ids) = list::found_by_index(conn, statement).await? {
+            let mut bills = bill_by_ids(conn, &list::part_of_found(ids, page)).await?;
+            bills.sort_unstable_by_key(|bill| std::cmp::Reverse(bill.id));
+            return Ok(Found::whole(bills));
+        }
+    }
+    list::page::<BillRow, _>(conn, "bills", owners, page, filter).await
 }
 
 pub async fn bill_count(conn: Conn<'_>, owners: Owners, filter: &BillFilter) -> Result<i64, StoreError> {
-    list::count(conn, "bills", owners, |statement| filter.restrict(statement)).await
+    list::count(conn, "bills", owners, &Counted(filter)).await
+}
+
+/// Bills as they are counted: in whatever order.
+struct Counted<'f>(&'f BillFilter);
+
+impl Narrow for Counted<'_> {
+    fn along<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
+        let statement = self.0.along(owners, statement);
+        if self.0.is_by_start(owners) { self.0.begun(statement) } else { statement }
+    }
+
+    fn kept<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
+        self.0.kept(owners, statement)
+    }
+
+    fn is_walked(&self, owners: Owners) -> bool {
+        self.0.is_walked(owners)
+    }
 }
 
 /// What a filter's bills come to: counts that leave its status out, and the sums of what it matches, by currency.
@@ -315,12 +382,25 @@ pub struct BillSums {
     pub amounts: Vec<Money>,
 }
 
+/// So many bills are looked at for what they come to.
+const SUMMED_MAX: i64 = 100_000;
+
 pub async fn bill_sums(
     mut conn: Conn<'_>,
     owners: Owners,
     filter: &BillFilter,
 ) -> Result<BillSums, StoreError> {
     let any_status = BillFilter { status: None, ..filter.clone() };
+    let all = Statement::<BigInt>::new("SELECT count(*) FROM (SELECT FROM bills t WHERE ");
+    let all = Counted(&any_status)
+        .along(owners, list::of_owners(all, owners))
+        .sql(" LIMIT ")
+        .bigint(SUMMED_MAX.saturating_add(1));
+    if all.sql(") t").get_result::<i64>(&mut conn).await? > SUMMED_MAX {
+        let message =
+            format!("more than {SUMMED_MAX} bills would have to be added up: ask for less, or without it");
+        return Err(StoreError::TooMuch { argument: "summary", message });
+    }
     let statement = Statement::<(Text, BigInt, BigInt, BigInt, Numeric)>::new(
         "SELECT t.currency, count(*) FILTER (WHERE t.status = 'PAID'), \
          count(*) FILTER (WHERE t.status IN ('UNPAID', 'OVERDUE')), \
@@ -331,7 +411,7 @@ pub async fn bill_sums(
     .value::<Nullable<Text>, _>(filter.status.map(BillStatus::code))
     .sql("::text AS status) w WHERE ")
     .then(|statement| list::of_owners(statement, owners))
-    .then(|statement| any_status.restrict(statement))
+    .then(|statement| any_status.kept(owners, Counted(&any_status).along(owners, statement)))
     .sql(" GROUP BY t.currency ORDER BY t.currency");
     let found: Vec<(String, i64, i64, i64, Exact)> = statement.load(&mut conn).await?;
     let mut sums = BillSums::default();

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// More is waiting than the server takes on.
     #[error("too much is waiting")]
     Overloaded,
+    /// More would have to be read than is read for one answer.
+    #[error("{message}")]
+    TooMuch { argument: &'static str, message: String },
     #[error("{0}")]
     Internal(String),
 }

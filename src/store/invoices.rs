@@ -30,11 +30,11 @@ pub async fn invoice_newest(
 }
 
 pub async fn invoice_list(conn: Conn<'_>, owners: Owners, page: &Page) -> Result<Vec<Invoice>, StoreError> {
-    list::page::<InvoiceRow, _>(conn, "invoices", owners, page, |statement| statement).await
+    Ok(list::page::<InvoiceRow, _>(conn, "invoices", owners, page, &()).await?.rows)
 }
 
 pub async fn invoice_count(conn: Conn<'_>, owners: Owners) -> Result<i64, StoreError> {
-    list::count(conn, "invoices", owners, |statement| statement).await
+    list::count(conn, "invoices", owners, &()).await
 }
 
 pub async fn invoice_count_of_each(

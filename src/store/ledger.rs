@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::list::{self, Owners, Page, Window};
+use super::list::{self, Found, Narrow, Owners, Page, Window};
 use super::numeric::Exact;
 use super::rows::EntryRow;
 use super::statement::{Columns, Statement};
@@ -31,13 +31,17 @@ pub struct EntryFilter {
     pub billing_cycle: Option<i32>,
 }
 
-impl EntryFilter {
-    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
+impl Narrow for EntryFilter {
+    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
         let statement = self.window.restrict(statement);
         match self.billing_cycle {
             Some(cycle) => statement.sql(" AND t.billing_cycle = ").value::<Integer, _>(cycle),
             None => statement,
         }
+    }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        false
     }
 }
 
@@ -46,13 +50,12 @@ pub async fn entry_list(
     owners: Owners,
     filter: &EntryFilter,
     page: &Page,
-) -> Result<Vec<Entry>, StoreError> {
-    list::page::<EntryRow, _>(conn, "ledger_entries", owners, page, |statement| filter.restrict(statement))
-        .await
+) -> Result<Found<Entry>, StoreError> {
+    list::page::<EntryRow, _>(conn, "ledger_entries", owners, page, filter).await
 }
 
 pub async fn entry_count(conn: Conn<'_>, owners: Owners, filter: &EntryFilter) -> Result<i64, StoreError> {
-    list::count(conn, "ledger_entries", owners, |statement| filter.restrict(statement)).await
+    list::count(conn, "ledger_entries", owners, filter).await
 }
 
 pub async fn entry_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {

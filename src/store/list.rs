@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use diesel::expression::QueryMetadata;
 use diesel::pg::Pg;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -112,26 +112,279 @@ pub(super) fn numbered_page<ST, C: Copy>(
 /// What only lists over everybody's rows say: their indexes serve nobody else (docs/adr/0010).
 pub(super) const OF_EVERYONE: &str = "t.account_id > 0";
 
-/// A page of `table`, whose rows are `t` to the filter. The rows come newest first in any case.
-pub(super) async fn page<R, F>(
+/// What a list is narrowed by, as conditions on rows `t` that begin with AND.
+pub(super) trait Narrow {
+    /// What the index serves along which the rows are walked.
+    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+        statement
+    }
+
+    /// What each row on the way is looked at for.
+    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+        statement
+    }
+
+    /// Whether rows are looked at that are not kept.
+    fn is_walked(&self, owners: Owners) -> bool;
+}
+
+/// A list as it is.
+impl Narrow for () {
+    fn is_walked(&self, _: Owners) -> bool {
+        false
+    }
+}
+
+/// What was found for a page, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T, C = Uuid> {
+    pub rows: Vec<T>,
+    /// Where the walk ended before the page was full: a cursor to go on from.
+    pub stopped_at: Option<C>,
+}
+
+impl<T, C> Found<T, C> {
+    /// What is all that there is for the page.
+    pub fn whole(rows: Vec<T>) -> Self {
+        Self { rows, stopped_at: None }
+    }
+}
+
+/// So many rows are looked at for a page that is narrowed by more than an index serves: at first few, as most pages are full soon.
+pub(super) const WALKED_FIRST: i64 = 2_000;
+pub(super) const WALKED_MAX: i64 = 10_000;
+/// Of the accounts of a family each is walked so far at least.
+const WALKED_OF_EACH_MIN: i64 = 100;
+/// So many are passed over at most.
+const OFFSET_MAX: i64 = 100_000;
+/// So many are counted at most, and so many looked at to count those that match.
+pub const COUNTED_MAX: i64 = 5_000_000;
+pub(super) const LOOKED_AT_MAX: i64 = 100_000;
+
+/// Tables, or views, of the same columns whose rows a list shows, each with the table that it is walked along.
+pub(super) type Sources = [(&'static str, &'static str)];
+
+/// A page of a table.
+pub(super) async fn page<R, N>(
     conn: Conn<'_>,
     table: &'static str,
     owners: Owners,
     page: &Page,
-    filter: F,
+    narrow: &N,
+) -> Result<Found<R::Domain>, StoreError>
+where
+    R: Row,
+    N: Narrow,
+    Pg: QueryMetadata<R::Sql>,
+{
+    page_of::<R, N>(conn, &[(table, table)], owners, page, narrow).await
+}
+
+/// A page of several tables: a page of each, merged.
+pub(super) async fn page_of<R, N>(
+    conn: Conn<'_>,
+    sources: &Sources,
+    owners: Owners,
+    page: &Page,
+    narrow: &N,
+) -> Result<Found<R::Domain>, StoreError>
+where
+    R: Row,
+    N: Narrow,
+    Pg: QueryMetadata<R::Sql>,
+{
+    if !narrow.is_walked(owners) {
+        if page.offset > OFFSET_MAX {
+            return beyond_all::<R, N>(conn, sources, owners, page, narrow).await.map(Found::whole);
+        }
+        return page_rows::<R, N>(conn, sources, owners, page, narrow).await.map(Found::whole);
+    }
+    let found = walked::<R, N>(conn, sources, owners, page, narrow, WALKED_FIRST).await?;
+    match found.stopped_at {
+        None => Ok(found),
+        Some(_) => walked_far::<R, N>(conn, sources, owners, page, narrow).await,
+    }
+}
+
+/// A page for which as much is looked at as ever is.
+pub(super) async fn walked_far<R, N>(
+    conn: Conn<'_>,
+    sources: &Sources,
+    owners: Owners,
+    page: &Page,
+    narrow: &N,
+) -> Result<Found<R::Domain>, StoreError>
+where
+    R: Row,
+    N: Narrow,
+    Pg: QueryMetadata<R::Sql>,
+{
+    let found = walked::<R, N>(conn, sources, owners, page, narrow, WALKED_MAX).await?;
+    if found.stopped_at.is_some() && found.rows.is_empty() && page.offset > 0 {
+        return Err(too_far(format!("{WALKED_MAX} were looked at and not so many of them match")));
+    }
+    Ok(found)
+}
+
+/// A page of what is among the first `walk` rows from where it begins.
+pub(super) async fn walked<R, N>(
+    conn: Conn<'_>,
+    sources: &Sources,
+    owners: Owners,
+    page: &Page,
+    narrow: &N,
+    walk: i64,
+) -> Result<Found<R::Domain>, StoreError>
+where
+    R: Row,
+    N: Narrow,
+    Pg: QueryMetadata<R::Sql>,
+{
+    let last = last_walked(conn, sources, owners, page, narrow, walk).await?;
+    let Some(last) = last else {
+        return page_rows::<R, N>(conn, sources, owners, page, narrow).await.map(Found::whole);
+    };
+    // It is looked at itself.
+    let within = match page.from_oldest {
+        true => Page { after: Some(Uuid::from_u128(last.as_u128().saturating_add(1))), ..page.clone() },
+        false => Page { before: Some(Uuid::from_u128(last.as_u128().saturating_sub(1))), ..page.clone() },
+    };
+    let rows = page_rows::<R, N>(conn, sources, owners, &within, narrow).await?;
+    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= page.limit);
+    Ok(Found { rows, stopped_at: (!is_full).then_some(last) })
+}
+
+/// So many rows are found by another index than the list's order: all of them are read and sorted.
+const FOUND_MAX: i64 = 10_000;
+
+/// The ids that a statement finds by an index and that are kept; None where there are too many.
+pub(super) async fn found_by_index(
+    mut conn: Conn<'_>,
+    statement: Statement<(SqlUuid, Bool)>,
+) -> Result<Option<Vec<OwnedId>>, StoreError> {
+    let statement = statement.sql(" LIMIT ").bigint(FOUND_MAX.saturating_add(1));
+    let rows: Vec<(Uuid, bool)> = statement.load(&mut conn).await?;
+    if i64::try_from(rows.len()).is_ok_and(|count| count > FOUND_MAX) {
+        return Ok(None);
+    }
+    let kept = rows.into_iter().filter(|(_, kept)| *kept);
+    Ok(Some(kept.map(|(id, _)| OwnedId::from_uuid(id)).collect()))
+}
+
+/// Those of the ids that are a page's.
+pub(super) fn part_of_found(mut ids: Vec<OwnedId>, page: &Page) -> Vec<OwnedId> {
+    ids.sort_unstable();
+    if !page.from_oldest {
+        ids.reverse();
+    }
+    let size = |number: i64| usize::try_from(number).unwrap_or(0);
+    ids.into_iter().skip(size(page.offset)).take(size(page.limit)).collect()
+}
+
+/// The row at which a walk of so many rows ends, if there are as many. Of a family, or of several tables, each is walked a part
+/// of it, and the walk ends where the first of them does.
+async fn last_walked<N: Narrow>(
+    mut conn: Conn<'_>,
+    sources: &Sources,
+    owners: Owners,
+    page: &Page,
+    narrow: &N,
+    walk: i64,
+) -> Result<Option<Uuid>, StoreError> {
+    let order = page.order();
+    let walk = walk.checked_div(i64::try_from(sources.len()).unwrap_or(1)).unwrap_or(walk).max(1);
+    let mut statement = Statement::<SqlUuid>::new("SELECT l.id FROM (");
+    for (index, (_, base)) in sources.iter().enumerate() {
+        let begin = if index == 0 { "(SELECT t.id FROM " } else { " UNION ALL (SELECT t.id FROM " };
+        statement = match owners {
+            Owners::Family(main) => {
+                let each = statement.sql(begin).sql(format!(
+                    "accounts a CROSS JOIN LATERAL (SELECT t.id FROM {base} t WHERE t.account_id = a.id"
+                ));
+                restrict_to_page(narrow.along(owners, each), page)
+                    .sql(format!(" ORDER BY t.id {order} OFFSET (SELECT greatest("))
+                    .bigint(walk)
+                    .sql(format!(" / count(*), {WALKED_OF_EACH_MIN}) - 1 FROM accounts WHERE id = "))
+                    .bigint(main.0)
+                    .sql(" OR parent_id = ")
+                    .bigint(main.0)
+                    .sql(") LIMIT 1) t WHERE a.id = ")
+                    .bigint(main.0)
+                    .sql(" OR a.parent_id = ")
+                    .bigint(main.0)
+                    .sql(")")
+            }
+            Owners::None | Owners::Everyone | Owners::One(_) => {
+                let own = of_owners(statement.sql(begin).sql(*base).sql(" t WHERE "), owners);
+                restrict_to_page(narrow.along(owners, own), page)
+                    .sql(format!(" ORDER BY t.id {order} OFFSET "))
+                    .bigint(walk.saturating_sub(1))
+                    .sql(" LIMIT 1)")
+            }
+        };
+    }
+    let statement = statement.sql(format!(") l ORDER BY l.id {order} LIMIT 1"));
+    let found: Vec<Uuid> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().next())
+}
+
+/// Nothing, if the list has no more rows than are ever passed over.
+async fn beyond_all<R, N>(
+    conn: Conn<'_>,
+    sources: &Sources,
+    owners: Owners,
+    page: &Page,
+    narrow: &N,
 ) -> Result<Vec<R::Domain>, StoreError>
 where
     R: Row,
-    F: Fn(Statement<R::Sql>) -> Statement<R::Sql>,
+    N: Narrow,
     Pg: QueryMetadata<R::Sql>,
 {
+    let beyond = Page { offset: OFFSET_MAX, limit: 1, ..page.clone() };
+    if page_rows::<R, N>(conn, sources, owners, &beyond, narrow).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    Err(too_far(format!("at most {OFFSET_MAX} are passed over")))
+}
+
+fn too_far(message: String) -> StoreError {
+    StoreError::TooMuch { argument: "offset", message: format!("{message}: go on from a cursor") }
+}
+
+/// The rows of a page.
+async fn page_rows<R, N>(
+    conn: Conn<'_>,
+    sources: &Sources,
+    owners: Owners,
+    page: &Page,
+    narrow: &N,
+) -> Result<Vec<R::Domain>, StoreError>
+where
+    R: Row,
+    N: Narrow,
+    Pg: QueryMetadata<R::Sql>,
+{
+    let filter = |statement| narrow.kept(owners, narrow.along(owners, statement));
     let order = page.order();
     let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
-    let statement = rows_of(select, table, owners, page, &filter)
-        .sql(format!(" ORDER BY t.id {order} LIMIT "))
-        .bigint(page.limit)
-        .sql(" OFFSET ")
-        .bigint(page.offset);
+    let statement = match sources {
+        [(table, _)] => {
+            rows_of(select, table, owners, page, &filter).sql(format!(" ORDER BY t.id {order} LIMIT "))
+        }
+        _ => {
+            let mut statement = select.sql("(");
+            for (index, (table, _)) in sources.iter().enumerate() {
+                let begin = if index == 0 { "(SELECT t.* FROM " } else { " UNION ALL (SELECT t.* FROM " };
+                statement = rows_of(statement.sql(begin), table, owners, page, &filter)
+                    .sql(format!(" ORDER BY t.id {order} LIMIT "))
+                    .bigint(page.limit.saturating_add(page.offset))
+                    .sql(")");
+            }
+            statement.sql(format!(") t ORDER BY t.id {order} LIMIT "))
+        }
+    };
+    let statement = statement.bigint(page.limit).sql(" OFFSET ").bigint(page.offset);
     Ok(newest_first(rows::<R>(conn, statement).await?, page))
 }
 
@@ -160,36 +413,6 @@ pub(super) fn newest_first<T, C>(mut rows: Vec<T>, page: &Page<C>) -> Vec<T> {
     rows
 }
 
-/// A page of several tables (or views) of the same columns: a page of each, merged.
-pub(super) async fn merged_page<R, F>(
-    conn: Conn<'_>,
-    tables: &[&'static str],
-    owners: Owners,
-    page: &Page,
-    filter: F,
-) -> Result<Vec<R::Domain>, StoreError>
-where
-    R: Row,
-    F: Fn(Statement<R::Sql>) -> Statement<R::Sql>,
-    Pg: QueryMetadata<R::Sql>,
-{
-    let order = page.order();
-    let mut statement = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM (");
-    for (index, table) in tables.iter().enumerate() {
-        let begin = if index == 0 { "(SELECT t.* FROM " } else { " UNION ALL (SELECT t.* FROM " };
-        statement = rows_of(statement.sql(begin), table, owners, page, &filter)
-            .sql(format!(" ORDER BY t.id {order} LIMIT "))
-            .bigint(page.limit.saturating_add(page.offset))
-            .sql(")");
-    }
-    let statement = statement
-        .sql(format!(") t ORDER BY t.id {order} LIMIT "))
-        .bigint(page.limit)
-        .sql(" OFFSET ")
-        .bigint(page.offset);
-    Ok(newest_first(rows::<R>(conn, statement).await?, page))
-}
-
 /// The first rows of each account of the family, by its own index, and then the first of those.
 fn of_family<ST>(
     select: Statement<ST>,
@@ -211,18 +434,32 @@ fn of_family<ST>(
         .sql(") t")
 }
 
-/// How many rows of `table` the filter leaves, over all pages.
-pub(super) async fn count<F>(
+/// How many rows of `table` a list has, over all pages.
+pub(super) async fn count<N: Narrow>(
     mut conn: Conn<'_>,
     table: &'static str,
     owners: Owners,
-    filter: F,
-) -> Result<i64, StoreError>
-where
-    F: Fn(Statement<BigInt>) -> Statement<BigInt>,
-{
-    let select = Statement::new(format!("SELECT count(*) FROM {table} t WHERE "));
-    Ok(of_owners(select, owners).then(filter).get_result(&mut conn).await?)
+    narrow: &N,
+) -> Result<i64, StoreError> {
+    let most = if narrow.is_walked(owners) { LOOKED_AT_MAX } else { COUNTED_MAX };
+    let counted = Statement::<(BigInt, BigInt)>::new("SELECT count(*) FILTER (WHERE true");
+    let counted = narrow.kept(owners, counted);
+    let from = counted.sql(format!("), count(*) FROM (SELECT t.* FROM {table} t WHERE "));
+    let statement =
+        narrow.along(owners, of_owners(from, owners)).sql(" LIMIT ").bigint(most.saturating_add(1));
+    let (count, looked_at): (i64, i64) = statement.sql(") t").get_result(&mut conn).await?;
+    countable(looked_at, most)?;
+    Ok(count)
+}
+
+/// Refuses to say how many there are where more would have to be looked at than ever is.
+pub fn countable(looked_at: i64, most: i64) -> Result<(), StoreError> {
+    if looked_at <= most {
+        return Ok(());
+    }
+    let message =
+        format!("more than {most} would have to be looked at to count them: ask for less, or without it");
+    Err(StoreError::TooMuch { argument: "totalCount", message })
 }
 
 /// The condition that rows `t` are of these owners.
@@ -343,17 +580,19 @@ pub(super) fn by_ids<R: Row>(table: &'static str, ids: &[OwnedId]) -> Statement<
         .sql(format!("(SELECT * FROM {table} t WHERE t.account_id = k.account_id AND t.id = k.id LIMIT 1) t"))
 }
 
-/// How many rows of `table` each of the accounts has.
+/// How many rows of `table` each of the accounts has, as far as they are counted and one more.
 pub(super) async fn count_of_each(
     mut conn: Conn<'_>,
     table: &'static str,
     accounts: Vec<i64>,
 ) -> Result<Vec<(i64, i64)>, StoreError> {
     let statement = Statement::<(BigInt, BigInt)>::new(format!(
-        "SELECT t.account_id, count(*) FROM {table} t WHERE t.account_id = ANY("
+        "SELECT a.id, (SELECT count(*) FROM (SELECT FROM {table} t WHERE t.account_id = a.id LIMIT "
     ))
-    .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
-    .sql(") GROUP BY t.account_id");
+    .bigint(COUNTED_MAX.saturating_add(1))
+    .sql(") t) FROM (SELECT DISTINCT UNNEST(")
+    .value::<Array<BigInt>, _>(accounts)
+    .sql(") AS id) a");
     Ok(statement.load(&mut conn).await?)
 }
 

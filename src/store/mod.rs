@@ -1,5 +1,6 @@
 //! The only place with SQL: rows, statements, repositories that answer domain values, and batched fetches.
 
+pub mod account_usage;
 pub mod accounts;
 pub mod approvals;
 pub mod billing_runs;

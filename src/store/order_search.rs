@@ -2,25 +2,28 @@
 //!
 //! A common word is found soonest by walking from the newest order on, a rare one through an index; which of the two a
 //! word is, nobody knows beforehand. So the newest orders are walked, and only if they do not fill the page the index is
-//! asked for the older ones: by the names with the word among those that orders can have, which are few, and by the
-//! trigrams of numbers. Words shorter than a trigram that could be a part of a number are in so many that the walk finds
-//! them (docs/adr/0010).
+//! asked: by the names with the word among those that orders can have, which are few, and by the trigrams of numbers. Of a word
+//! that too many have for the index, and of one shorter than a trigram that could be a part of a number, the walk goes on for as long
+//! as that of any list (docs/adr/0010).
 
+use diesel::sql_types::{Bool, Uuid as SqlUuid};
+
+use super::Conn;
 use super::accounts::like_anywhere;
-use super::list::{OF_EVERYONE, Owners, Page, restrict_to_page};
-use super::orders::OrderFilter;
-use super::rows::{OrderRow, Row, select_list};
+use super::error::StoreError;
+use super::list::{self, Found, Owners, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
+use super::orders::{OrderFilter, order_by_ids};
+use super::rows::OrderRow;
 use super::statement::Statement;
+use crate::domain::ids::OwnedId;
+use crate::domain::order::Order;
 
-/// At least, and at most, so many of an account's orders are walked, from where the page begins.
-const WALKED_MIN: i64 = 2_000;
-const WALKED_MAX: i64 = 200_000;
-/// So many are walked for each that the page needs: one behind many others needs a longer walk.
+/// So many orders are walked at first for each that the page needs: one behind many others needs a longer walk.
 const WALKED_FOR_EACH: i64 = 20;
 /// The index knows parts of so many characters.
 const TRIGRAM: usize = 3;
 
-type Orders = Statement<<OrderRow as Row>::Sql>;
+type Candidates = Statement<(SqlUuid, Bool)>;
 
 /// How older orders are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,150 +56,92 @@ fn older(word: &str) -> Option<Older> {
     has_trigram(word).then_some(Older::NumbersAndNames)
 }
 
-/// Keeps the orders with the word, of a list that is read from end to end: to count it, say.
-pub(super) fn restrict<ST>(statement: Statement<ST>, word: &str) -> Statement<ST> {
+/// Keeps the orders with the word.
+pub(super) fn matching<ST>(statement: Statement<ST>, word: &str) -> Statement<ST> {
     let pattern = like_anywhere(word);
-    let statement = match older(word) {
-        Some(Older::Names) => statement.sql(" AND ("),
-        Some(Older::NumbersAndNames) => {
-            statement.sql(" AND (t.number ILIKE ").text(pattern.clone()).sql(" OR ")
-        }
-        // Written so that the index, which would be read whole, is out of the question.
-        None => statement.sql(" AND (t.number || '' ILIKE ").text(pattern.clone()).sql(" OR "),
-    };
+    // Written so that the index is out of the question: rows are walked in their order.
     statement
-        .sql("t.name = ANY(ARRAY(SELECT p.name FROM product_names p WHERE p.name ILIKE ")
+        .sql(" AND (t.number || '' ILIKE ")
+        .text(pattern.clone())
+        .sql(" OR t.name || '' ILIKE ")
         .text(pattern)
-        .sql(")))")
+        .sql(")")
 }
 
-/// Whose orders a part of the statement is about.
-#[derive(Debug, Clone, Copy)]
-enum Of {
-    Everyone,
-    One(i64),
-    /// Of the account in the outer query.
-    Outer,
-}
-
-impl Of {
-    /// Their orders in their order.
-    fn walked(self, statement: Orders) -> Orders {
-        match self {
-            Self::Everyone => statement.sql(OF_EVERYONE),
-            Self::One(_) | Self::Outer => self.found(statement),
-        }
+/// A page of the orders that a filter with a word matches.
+pub(super) async fn page(
+    conn: Conn<'_>,
+    owners: Owners,
+    filter: &OrderFilter,
+    word: &str,
+    page: &Page,
+) -> Result<Found<Order>, StoreError> {
+    let sources = [("orders", "orders")];
+    let needed = page.limit.saturating_add(page.offset).saturating_mul(WALKED_FOR_EACH);
+    let walk = needed.clamp(WALKED_FIRST, WALKED_MAX);
+    let near = list::walked::<OrderRow, _>(conn, &sources, owners, page, filter, walk).await?;
+    if near.stopped_at.is_none() {
+        return Ok(near);
     }
-
-    /// Their orders, found by words.
-    fn found(self, statement: Orders) -> Orders {
-        match self {
-            Self::Everyone => statement.sql("true"),
-            Self::One(account) => statement.sql("t.account_id = ").bigint(account),
-            Self::Outer => statement.sql("t.account_id = a.id"),
-        }
-    }
+    let Some(ids) = found(conn, owners, filter, word, page).await? else {
+        return list::walked_far::<OrderRow, _>(conn, &sources, owners, page, filter).await;
+    };
+    let mut orders = order_by_ids(conn, &list::part_of_found(ids, page)).await?;
+    orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.id));
+    Ok(Found::whole(orders))
 }
 
-/// A page of the orders that a filter with a word matches; None where an ordinary list finds them as well.
-pub(super) fn page(owners: Owners, filter: &OrderFilter, page: &Page) -> Option<Orders> {
-    let word = filter.search.as_deref()?;
-    let search = Search { older: older(word)?, pattern: like_anywhere(word), filter, page };
-    let select = Statement::new("SELECT ").sql(select_list::<OrderRow>("t.")).sql(" FROM ");
-    let found = match owners {
-        Owners::None | Owners::Everyone => search.ids(select.sql("("), Of::Everyone).sql(") f"),
-        Owners::One(account) => search.ids(select.sql("("), Of::One(account.0)).sql(") f"),
+/// The ids of the orders with a word, of the part of the list that a page leaves, as the index finds them; None where it does not
+/// know the word, or too many have it.
+pub(super) async fn found(
+    conn: Conn<'_>,
+    owners: Owners,
+    filter: &OrderFilter,
+    word: &str,
+    page: &Page,
+) -> Result<Option<Vec<OwnedId>>, StoreError> {
+    let Some(older) = older(word) else { return Ok(None) };
+    let pattern = like_anywhere(word);
+    // By itself, so that it is planned for the index, whatever is left of it.
+    let select = Candidates::new("WITH found AS MATERIALIZED (SELECT t.id, (true");
+    let select = filter.restrict_others(restrict_to_page(filter.window.restrict(select), page));
+    let statement = match owners {
+        Owners::None | Owners::Everyone => {
+            let all = |statement: Candidates| statement.sql("true");
+            candidates(select.sql(") AS kept FROM ("), older, &pattern, all).sql(") t")
+        }
+        Owners::One(account) => {
+            let own = |statement: Candidates| statement.sql("t.account_id = ").bigint(account.0);
+            candidates(select.sql(") AS kept FROM ("), older, &pattern, own).sql(") t")
+        }
         Owners::Family(main) => {
-            let ids = search.ids(select.sql("(SELECT f.* FROM accounts a CROSS JOIN LATERAL ("), Of::Outer);
-            let family = ids.sql(") f WHERE a.id = ").bigint(main.0).sql(" OR a.parent_id = ").bigint(main.0);
-            family.sql(") f")
+            let each = |statement: Candidates| statement.sql("t.account_id = a.id");
+            let select = select.sql(") AS kept FROM accounts a CROSS JOIN LATERAL (");
+            let family = candidates(select, older, &pattern, each).sql(") t WHERE a.id = ").bigint(main.0);
+            family.sql(" OR a.parent_id = ").bigint(main.0)
         }
     };
-    let found = found
-        .sql(" JOIN orders t ON t.account_id = f.account_id AND t.id = f.id ORDER BY t.id ")
-        .sql(page.order())
-        .sql(" LIMIT ")
-        .bigint(page.limit)
-        .sql(" OFFSET ")
-        .bigint(page.offset);
-    Some(found)
+    list::found_by_index(conn, statement.sql(") SELECT id, kept FROM found")).await
 }
 
-struct Search<'f> {
+/// What the index finds: each condition has a part of the statement for itself, so that it is planned by itself.
+fn candidates(
+    statement: Candidates,
     older: Older,
-    pattern: String,
-    filter: &'f OrderFilter,
-    page: &'f Page,
-}
-
-impl Search<'_> {
-    /// As many ids as the page needs.
-    fn ids(&self, statement: Orders, of: Of) -> Orders {
-        let (order, back, beyond) = match self.page.from_oldest {
-            true => ("ASC", "DESC", ">"),
-            false => ("DESC", "ASC", "<"),
-        };
-        let needed = self.page.limit.saturating_add(self.page.offset);
-        let walk = needed.saturating_mul(WALKED_FOR_EACH).clamp(WALKED_MIN, WALKED_MAX);
-        let walked = statement.sql("WITH walked AS MATERIALIZED (SELECT t.* FROM orders t WHERE ");
-        let walked = self.within(of.walked(walked));
-        let near = walked
-            .sql(format!(" ORDER BY t.id {order} LIMIT "))
-            .bigint(walk)
-            .sql("), near AS MATERIALIZED (SELECT t.account_id, t.id FROM walked t WHERE ");
-        let near = self.filter.restrict_others(self.matching(near));
-        let far = near
-            .sql(format!(" ORDER BY t.id {order} LIMIT "))
-            .bigint(needed)
-            .sql("), far AS (SELECT t.account_id, t.id FROM (");
-        // Only if there are older ones and they are needed. OFFSET 0 keeps the planner from walking in order once more:
-        // what the index finds is sorted.
-        let if_needed = |statement: Orders| {
-            of.found(statement.sql(" AND "))
-                .sql(" AND (SELECT count(*) FROM near) < ")
-                .bigint(needed)
-                .sql(" AND (SELECT count(*) FROM walked) = ")
-                .bigint(walk)
-                .sql(" OFFSET 0)")
-        };
-        let far = self
-            .older_rows(far, if_needed)
-            .sql(format!(") t WHERE t.id {beyond} (SELECT id FROM walked ORDER BY id {back} LIMIT 1)"));
-        self.filter
-            .restrict_others(self.within(far))
-            .sql(format!(" ORDER BY t.id {order} LIMIT "))
-            .bigint(needed)
-            .sql(format!(") SELECT * FROM near UNION ALL SELECT * FROM far ORDER BY id {order} LIMIT "))
-            .bigint(needed)
-    }
-
-    /// What the index finds: each condition has a part of the statement for itself, so that it is planned by itself.
-    fn older_rows(&self, statement: Orders, if_needed: impl Fn(Orders) -> Orders) -> Orders {
-        let named = statement
-            .sql("(SELECT t.* FROM product_names p JOIN orders t ON t.name = p.name WHERE p.name ILIKE ")
-            .text(self.pattern.clone());
-        match self.older {
-            Older::Names => if_needed(named),
-            Older::NumbersAndNames => {
-                let named = if_needed(named.sql(" AND t.number NOT ILIKE ").text(self.pattern.clone()));
-                let numbered = named.sql(" UNION ALL (SELECT t.* FROM orders t WHERE t.number ILIKE ");
-                if_needed(numbered.text(self.pattern.clone()))
-            }
+    pattern: &str,
+    owned: impl Fn(Candidates) -> Candidates,
+) -> Candidates {
+    let named = statement
+        .sql("(SELECT t.* FROM product_names p JOIN orders t ON t.name = p.name WHERE p.name ILIKE ")
+        .text(pattern.to_owned());
+    match older {
+        Older::Names => owned(named.sql(" AND ")).sql(" OFFSET 0)"),
+        Older::NumbersAndNames => {
+            let named = named.sql(" AND t.number NOT ILIKE ").text(pattern.to_owned()).sql(" AND ");
+            let numbered =
+                owned(named).sql(" OFFSET 0) UNION ALL (SELECT t.* FROM orders t WHERE t.number ILIKE ");
+            owned(numbered.text(pattern.to_owned()).sql(" AND ")).sql(" OFFSET 0)")
         }
-    }
-
-    /// The part of the list that the page and the window leave.
-    fn within(&self, statement: Orders) -> Orders {
-        restrict_to_page(self.filter.window.restrict(statement), self.page)
-    }
-
-    fn matching(&self, statement: Orders) -> Orders {
-        statement
-            .sql("(t.number ILIKE ")
-            .text(self.pattern.clone())
-            .sql(" OR t.name ILIKE ")
-            .text(self.pattern.clone())
-            .sql(")")
     }
 }
 

@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::list::{self, DuePage, Owners, Page, Window};
+use super::list::{self, DuePage, Found, Narrow, Owners, Page, Window};
 use super::order_search;
 use super::rows::{OrderHeaderRow, OrderRow, select_list};
 use super::seals::Sealer;
@@ -154,14 +154,6 @@ pub struct OrderFilter {
 }
 
 impl OrderFilter {
-    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
-        let mut statement = self.restrict_others(self.window.restrict(statement));
-        if let Some(search) = &self.search {
-            statement = order_search::restrict(statement, search);
-        }
-        statement
-    }
-
     /// All conditions but those of the window and the word.
     pub(super) fn restrict_others<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(order_type) = self.order_type {
@@ -180,21 +172,48 @@ impl OrderFilter {
     }
 }
 
+impl Narrow for OrderFilter {
+    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+        self.window.restrict(statement)
+    }
+
+    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+        let statement = self.restrict_others(statement);
+        match &self.search {
+            Some(word) => order_search::matching(statement, word),
+            None => statement,
+        }
+    }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        let Self { window: _, order_type, search, resource_type, account_kind, state } = self;
+        order_type.is_some()
+            || search.is_some()
+            || resource_type.is_some()
+            || account_kind.is_some()
+            || state.is_some()
+    }
+}
+
 pub async fn order_list(
     conn: Conn<'_>,
     owners: Owners,
     filter: &OrderFilter,
     page: &Page,
-) -> Result<Vec<Order>, StoreError> {
-    let Some(search) = order_search::page(owners, filter, page) else {
-        let restrict = |statement| filter.restrict(statement);
-        return list::page::<OrderRow, _>(conn, "orders", owners, page, restrict).await;
-    };
-    Ok(list::newest_first(rows::<OrderRow>(conn, search).await?, page))
+) -> Result<Found<Order>, StoreError> {
+    match &filter.search {
+        Some(word) => order_search::page(conn, owners, filter, word, page).await,
+        None => list::page::<OrderRow, _>(conn, "orders", owners, page, filter).await,
+    }
 }
 
 pub async fn order_count(conn: Conn<'_>, owners: Owners, filter: &OrderFilter) -> Result<i64, StoreError> {
-    list::count(conn, "orders", owners, |statement| filter.restrict(statement)).await
+    if let Some(word) = &filter.search
+        && let Some(ids) = order_search::found(conn, owners, filter, word, &Page::first(1)).await?
+    {
+        return Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX));
+    }
+    list::count(conn, "orders", owners, filter).await
 }
 
 pub async fn order_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::list::{self, Owners, Page};
+use super::list::{self, Found, Narrow, Owners, Page};
 use super::numeric::Exact;
 use super::rows::{PlanRow, ResourceRow, select_list};
 use super::statement::{Columns, Statement};
@@ -39,8 +39,8 @@ pub struct PlanFilter {
     pub include_retired: bool,
 }
 
-impl PlanFilter {
-    fn restrict<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+impl Narrow for PlanFilter {
+    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
         for (column, value) in [
             (" AND type = ", &self.plan_type),
             (" AND region = ", &self.region),
@@ -52,14 +52,18 @@ impl PlanFilter {
         }
         if self.include_retired { statement } else { statement.sql(" AND retired_at IS NULL") }
     }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        *self != Self { include_retired: true, ..Self::default() }
+    }
 }
 
-pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Vec<Plan>, StoreError> {
-    list::page::<PlanRow, _>(conn, "plans", Owners::None, page, |statement| filter.restrict(statement)).await
+pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Found<Plan>, StoreError> {
+    list::page::<PlanRow, _>(conn, "plans", Owners::None, page, filter).await
 }
 
 pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, StoreError> {
-    list::count(conn, "plans", Owners::None, |statement| filter.restrict(statement)).await
+    list::count(conn, "plans", Owners::None, filter).await
 }
 
 /// Makes a plan with what it includes. A resource that there is not is a violation of
@@ -160,14 +164,21 @@ pub async fn plan_resources(
     Ok(found.into_iter().map(included).collect())
 }
 
+/// So many orders of an account are looked at for the plans that it uses.
+const ORDERS_IN_USE_MAX: i64 = 100_000;
+
 /// The plans of accounts' live orders, each plan once.
 pub async fn plans_in_use(mut conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, PlanId)>, StoreError> {
     let statement = Statement::<(BigInt, SqlUuid)>::new(
-        "SELECT DISTINCT account_id, plan_id FROM orders WHERE plan_id IS NOT NULL AND \
-         state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
+        "SELECT DISTINCT a.id, o.plan_id FROM accounts a CROSS JOIN LATERAL (SELECT o.plan_id, o.state FROM orders o \
+         WHERE o.account_id = a.id ORDER BY o.id DESC LIMIT ",
+    )
+    .bigint(ORDERS_IN_USE_MAX)
+    .sql(
+        ") o WHERE o.plan_id IS NOT NULL AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND a.id = ANY(",
     )
     .value::<Array<BigInt>, _>(accounts)
-    .sql(") ORDER BY account_id, plan_id");
+    .sql(") ORDER BY a.id, o.plan_id");
     let found: Vec<(i64, Uuid)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, plan)| (account, PlanId(plan))).collect())
 }

@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 
 use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
-use super::list::{self, DuePage, Owners, Page};
+use super::list::{self, DuePage, Found, Narrow, Owners, Page};
 use super::rows::{PrepaymentRow, select_list};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
@@ -77,12 +77,16 @@ pub struct PrepaymentFilter {
     pub status: Option<PrepaymentStatus>,
 }
 
-impl PrepaymentFilter {
-    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
+impl Narrow for PrepaymentFilter {
+    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
         match self.status {
             Some(status) => statement.sql(" AND t.status = ").value::<Text, _>(status.code()),
             None => statement,
         }
+    }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        self.status.is_some()
     }
 }
 
@@ -91,9 +95,8 @@ pub async fn prepayment_list(
     owners: Owners,
     filter: &PrepaymentFilter,
     page: &Page,
-) -> Result<Vec<Prepayment>, StoreError> {
-    list::page::<PrepaymentRow, _>(conn, "prepayments", owners, page, |statement| filter.restrict(statement))
-        .await
+) -> Result<Found<Prepayment>, StoreError> {
+    list::page::<PrepaymentRow, _>(conn, "prepayments", owners, page, filter).await
 }
 
 pub async fn prepayment_count(
@@ -101,7 +104,7 @@ pub async fn prepayment_count(
     owners: Owners,
     filter: &PrepaymentFilter,
 ) -> Result<i64, StoreError> {
-    list::count(conn, "prepayments", owners, |statement| filter.restrict(statement)).await
+    list::count(conn, "prepayments", owners, filter).await
 }
 
 pub async fn prepayment_count_of_each(

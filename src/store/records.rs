@@ -4,7 +4,7 @@ use diesel::sql_types::{BigInt, Binary, Jsonb, Nullable, Numeric, Text, Timestam
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Owners, Page, Window};
+use super::list::{self, Found, Narrow, Owners, Page, Window};
 use super::rows::{RecordRow, select_list};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
@@ -16,8 +16,10 @@ use crate::domain::record::{Content, Record};
 
 /// All records.
 const RECORDS: &str = "told_records";
-/// They are of two kinds, each in its own order.
+/// They are of two kinds, each in its own order, and walked along what they are told of.
 const KINDS: [&str; 2] = ["told_prepaid_records", "told_metered_records"];
+const SOURCES: [(&str, &str); 2] =
+    [("told_prepaid_records", "transactions"), ("told_metered_records", "metered_records")];
 
 pub async fn record_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Record>, StoreError> {
     rows::<RecordRow>(conn, list::by_ids::<RecordRow>(RECORDS, ids)).await
@@ -93,8 +95,8 @@ pub struct RecordFilter {
     pub order_type: Option<OrderType>,
 }
 
-impl RecordFilter {
-    fn restrict<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+impl Narrow for RecordFilter {
+    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(from) = self.consumed.from {
             statement = statement.sql(" AND t.start_time >= ").instant(from);
         }
@@ -129,6 +131,16 @@ impl RecordFilter {
         }
         statement
     }
+
+    fn is_walked(&self, _: Owners) -> bool {
+        let Self { consumed, account_kind, search, resource_type, datacenter, order_type } = self;
+        *consumed != Window::default()
+            || account_kind.is_some()
+            || search.is_some()
+            || resource_type.is_some()
+            || datacenter.is_some()
+            || order_type.is_some()
+    }
 }
 
 pub async fn record_list(
@@ -136,13 +148,12 @@ pub async fn record_list(
     owners: Owners,
     filter: &RecordFilter,
     page: &Page,
-) -> Result<Vec<Record>, StoreError> {
-    list::merged_page::<RecordRow, _>(conn, &KINDS, owners, page, |statement| filter.restrict(statement))
-        .await
+) -> Result<Found<Record>, StoreError> {
+    list::page_of::<RecordRow, _>(conn, &SOURCES, owners, page, filter).await
 }
 
 pub async fn record_count(conn: Conn<'_>, owners: Owners, filter: &RecordFilter) -> Result<i64, StoreError> {
-    list::count(conn, RECORDS, owners, |statement| filter.restrict(statement)).await
+    list::count(conn, RECORDS, owners, filter).await
 }
 
 pub async fn record_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {

@@ -7,13 +7,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::account_usage::{self, GaugeSlot, GaugesOf};
 use super::accounts::{self, AccountCursor, AccountFilter};
 use super::bills::{self, BillFilter, BillSums};
 use super::capacity::ResourcePriceFilter;
@@ -26,7 +28,7 @@ use super::invoice_drafts::Draft;
 use super::ledger::{self, EntryFilter};
 use super::ledger_check::standing::{self, Progress};
 use super::ledger_check::{self, Look, Pace, Range};
-use super::list::{Owners, Page};
+use super::list::{Found, Owners, Page};
 use super::orders::{self, OrderFilter};
 use super::plans::{self, PlanFilter, PlanPatch};
 use super::prepayments::{self, PrepaymentFilter};
@@ -35,7 +37,7 @@ use super::transactions::{self, TransactionFilter};
 use super::turns::{Turn, Turns};
 use super::{
     Conn, approvals, billing_runs, burst, capacity, exchange_rates, invoices, keys, labels, licenses,
-    notices, payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, usage, voided_usage,
+    notices, payment_methods, prepay_quotes, price_rules, reconciliations, suspensions, voided_usage,
 };
 use crate::domain::account::{Account, SuspendedSpan};
 use crate::domain::approval::{Approval, ApprovalState};
@@ -56,7 +58,7 @@ use crate::domain::invoice::Invoice;
 use crate::domain::label::{Label, LabelList};
 use crate::domain::ledger::{Entry, Fault, Hash as Digest};
 use crate::domain::license::License;
-use crate::domain::money::CurrencyCode;
+use crate::domain::money::{CurrencyCode, OutOfRange};
 use crate::domain::notice::Notice;
 use crate::domain::order::{Order, OrderHeader};
 use crate::domain::payment::Payment;
@@ -70,7 +72,7 @@ use crate::domain::stake::Stake;
 use crate::domain::text;
 use crate::domain::transaction::Transaction;
 use crate::domain::unmatched::Unmatched;
-use crate::domain::usage::{Hour, Reports, Sample, ToVoid, Voided};
+use crate::domain::usage::{Gathering, Gauge, HOUR, Hour, Reports, ToVoid, Voided};
 use crate::domain::viewer::{Scope, Viewer};
 
 /// Namespaces whose accounts are remembered.
@@ -83,10 +85,34 @@ const READS_WAITING_MAX: usize = 10_000;
 /// A request waits for its account's others so long.
 const READS_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// So much of what adds up is read by one statement, and so much of gauges, which have twelve samples an hour.
+const HOURS_READ_AT_ONCE: TimeDelta = TimeDelta::days(7);
+const GAUGES_READ_AT_ONCE: TimeDelta = TimeDelta::days(1);
+/// The most samples that are looked at for one answer: those of 2,200 things that report all month.
+const SAMPLES_MAX: i64 = 20_000_000;
+
+/// A window in parts, in their order.
+fn parts(window: Month, length: TimeDelta) -> impl Iterator<Item = Month> {
+    let end_of = move |start: DateTime<Utc>| {
+        start.checked_add_signed(length).map_or(window.end, |end| end.min(window.end))
+    };
+    let first = (window.start < window.end).then(|| Month { start: window.start, end: end_of(window.start) });
+    std::iter::successors(first, move |part| {
+        (part.end < window.end).then(|| Month { start: part.end, end: end_of(part.end) })
+    })
+}
+
+fn with_hour_before(window: Month) -> Month {
+    let start = window.start.checked_sub_signed(HOUR).unwrap_or(window.start);
+    Month { start, ..window }
+}
+
 /// A connection for reading, with the account's turn to have one.
 struct Reading {
     connection: Connection,
     _turn: Turn,
+    /// Of what takes long: a share of all connections.
+    _share: Option<OwnedSemaphorePermit>,
 }
 
 impl Deref for Reading {
@@ -102,6 +128,8 @@ pub struct Store {
     pub database: Database,
     /// Of the connections for reading, beside those of the look-ups that requests share.
     reads: Arc<Turns>,
+    /// Of these, those that what takes long may have, whoever asks for it.
+    slow_reads: Arc<Semaphore>,
     fetch: Fetchers,
     /// Which account a namespace is: neither ever changes, and no account goes away. It says nothing of who may see what.
     namespaces: Cache<String, AccountId>,
@@ -110,9 +138,13 @@ pub struct Store {
 impl Store {
     pub fn new(database: Database) -> Arc<Self> {
         let fetch = Fetchers::start(&database);
-        let of_provider = usize::try_from(database.connections_max() / 2).unwrap_or(1).max(READS_OF_ACCOUNT);
-        let reads = Turns::new(READS_OF_ACCOUNT, of_provider, READS_WAITING_MAX);
-        Arc::new(Self { database, reads, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
+        let all = usize::try_from(database.connections_max()).unwrap_or(1);
+        let half = all / 2;
+        let reads = Turns::new(READS_OF_ACCOUNT, half.max(READS_OF_ACCOUNT), READS_WAITING_MAX);
+        // More than one account holds, where there are few.
+        let slow = half.max(READS_OF_ACCOUNT.saturating_add(1)).min(all.saturating_sub(1)).max(1);
+        let slow_reads = Arc::new(Semaphore::new(slow));
+        Arc::new(Self { database, reads, slow_reads, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
     }
 
     /// The account of that namespace, whoever asks: for the token of a viewer.
@@ -150,6 +182,8 @@ pub enum AccessError {
 /// Billing runs of one answer: more than there are time zones in a month.
 const RUNS_MAX: i64 = 1_000;
 const UNMATCHED_MAX: i64 = 1_000;
+/// Drafts stand among invoices: those that a page passes over are read.
+const INVOICES_PASSED_OVER_MAX: i64 = 1_000;
 
 /// How many accounts the check of the whole ledger looks at when it is asked for.
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;
@@ -191,9 +225,27 @@ impl Repository {
     /// A connection to read with. The requests of one customer have few between them, and the provider's half, so that none is
     /// left without for them.
     async fn connection(&self) -> Result<Reading, StoreError> {
-        let turn = tokio::time::timeout(READS_WAIT_MAX, self.store.reads.turn(self.viewer.account)).await;
+        let turn = self.store.reads.turn(self.viewer.account);
+        let turn = tokio::time::timeout(READS_WAIT_MAX, turn).await;
         let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?;
-        Ok(Reading { connection: self.store.database.connection().await?, _turn: turn })
+        Ok(Reading { connection: self.store.database.connection().await?, _turn: turn, _share: None })
+    }
+
+    /// A connection for what may take long: all that do have half of the connections between them, so that what is quick finds one.
+    async fn slow_connection(&self) -> Result<Reading, StoreError> {
+        let share = async {
+            let turn = self.store.reads.turn(self.viewer.account).await.ok()?;
+            // Who waits here holds up none but its own account's.
+            Some((turn, Arc::clone(&self.store.slow_reads).acquire_owned().await.ok()?))
+        };
+        let share = tokio::time::timeout(READS_WAIT_MAX, share).await;
+        let (turn, share) = share.ok().flatten().ok_or(StoreError::Overloaded)?;
+        Ok(Reading { connection: self.store.database.connection().await?, _turn: turn, _share: Some(share) })
+    }
+
+    /// A connection for a page of a list: of one that is narrowed more than the page shows may be read.
+    async fn list_connection(&self, is_narrowed: bool) -> Result<Reading, StoreError> {
+        if is_narrowed { self.slow_connection().await } else { self.connection().await }
     }
 
     fn require_operator(&self) -> Result<(), AccessError> {
@@ -314,13 +366,13 @@ impl Repository {
         &self,
         filter: &AccountFilter,
         page: &Page<AccountCursor>,
-    ) -> Result<Vec<Account>, StoreError> {
-        let conn = self.connection().await?;
+    ) -> Result<Found<Account, AccountCursor>, StoreError> {
+        let conn = self.list_connection(*filter != AccountFilter::default()).await?;
         accounts::account_list(&conn, self.viewer.scope(), filter, page).await
     }
 
     pub async fn account_count(&self, filter: &AccountFilter) -> Result<i64, StoreError> {
-        let conn = self.connection().await?;
+        let conn = self.slow_connection().await?;
         accounts::account_count(&conn, self.viewer.scope(), filter).await
     }
 
@@ -387,7 +439,7 @@ impl Repository {
         self.store.fetch.plans.get(ids).await
     }
 
-    pub async fn plan_list(&self, filter: &PlanFilter, page: &Page) -> Result<Vec<Plan>, StoreError> {
+    pub async fn plan_list(&self, filter: &PlanFilter, page: &Page) -> Result<Found<Plan>, StoreError> {
         plans::plan_list(&*self.connection().await?, filter, page).await
     }
 
@@ -717,9 +769,15 @@ impl Repository {
         account: Option<AccountId>,
         filter: &OrderFilter,
         page: &Page,
-    ) -> Result<Vec<Order>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(orders::order_list(&*self.connection().await?, owners, filter, page).await?)
+    ) -> Result<Found<Order>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        Ok(orders::order_list(
+            &*self.list_connection(*filter != OrderFilter::default()).await?,
+            owners,
+            filter,
+            page,
+        )
+        .await?)
     }
 
     pub async fn order_count(
@@ -728,7 +786,7 @@ impl Repository {
         filter: &OrderFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(orders::order_count(&*self.connection().await?, owners, filter).await?)
+        Ok(orders::order_count(&*self.slow_connection().await?, owners, filter).await?)
     }
 
     pub async fn bills(&self, ids: &[BillId]) -> Result<HashMap<BillId, Arc<Bill>>, StoreError> {
@@ -787,9 +845,15 @@ impl Repository {
         account: Option<AccountId>,
         filter: &BillFilter,
         page: &Page,
-    ) -> Result<Vec<Bill>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(bills::bill_list(&*self.connection().await?, owners, filter, page).await?)
+    ) -> Result<Found<Bill>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        Ok(bills::bill_list(
+            &*self.list_connection(*filter != BillFilter::default()).await?,
+            owners,
+            filter,
+            page,
+        )
+        .await?)
     }
 
     pub async fn bill_count(
@@ -798,7 +862,7 @@ impl Repository {
         filter: &BillFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(bills::bill_count(&*self.connection().await?, owners, filter).await?)
+        Ok(bills::bill_count(&*self.slow_connection().await?, owners, filter).await?)
     }
 
     /// What the bills that a filter matches come to.
@@ -808,7 +872,7 @@ impl Repository {
         filter: &BillFilter,
     ) -> Result<BillSums, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(BillSums::default()) };
-        Ok(bills::bill_sums(&*self.connection().await?, owners, filter).await?)
+        Ok(bills::bill_sums(&*self.slow_connection().await?, owners, filter).await?)
     }
 
     pub async fn records(&self, ids: &[RecordId]) -> Result<HashMap<RecordId, Arc<Record>>, StoreError> {
@@ -847,9 +911,15 @@ impl Repository {
         account: Option<AccountId>,
         filter: &RecordFilter,
         page: &Page,
-    ) -> Result<Vec<Record>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(records::record_list(&*self.connection().await?, owners, filter, page).await?)
+    ) -> Result<Found<Record>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        Ok(records::record_list(
+            &*self.list_connection(*filter != RecordFilter::default()).await?,
+            owners,
+            filter,
+            page,
+        )
+        .await?)
     }
 
     pub async fn record_count(
@@ -858,7 +928,7 @@ impl Repository {
         filter: &RecordFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(records::record_count(&*self.connection().await?, owners, filter).await?)
+        Ok(records::record_count(&*self.slow_connection().await?, owners, filter).await?)
     }
 
     /// What an account used of a resource by the hour; nothing of an account that the viewer may not see.
@@ -866,13 +936,18 @@ impl Repository {
         &self,
         account: AccountId,
         resource: &Resource,
-        window: (DateTime<Utc>, DateTime<Utc>),
+        window: Month,
     ) -> Result<Vec<Hour>, StoreError> {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        let conn = self.connection().await?;
-        usage::usage_hours(&conn, account, &resource.code, resource.aggregation, window).await
+        let mut hours = Vec::new();
+        for part in parts(window, HOURS_READ_AT_ONCE) {
+            let conn = self.slow_connection().await?;
+            let (code, kind) = (&resource.code, resource.aggregation);
+            hours.extend(account_usage::usage_hours(&conn, account, code, kind, part).await?);
+        }
+        Ok(hours)
     }
 
     /// The orders on demand of an account that ran within a window; none of an account that the viewer may not see.
@@ -901,29 +976,80 @@ impl Repository {
         suspensions::spans_overlapping(&conn, &[(account, window)]).await
     }
 
-    /// What was reported of all resources of an account; nothing of an account that the viewer may not see.
-    pub async fn usage_reports(
-        &self,
-        account: AccountId,
-        window: (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Vec<Reports>, StoreError> {
+    /// What was reported of all resources of an account; nothing of an account that the viewer may not see. Each statement reads
+    /// a part of the window, and leaves its connection to others before the next.
+    pub async fn usage_reports(&self, account: AccountId, window: Month) -> Result<Vec<Reports>, StoreError> {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        usage::usage_reports(&*self.connection().await?, account, window).await
+        let mut gathering = Gathering::new(window.start, window.end);
+        for part in parts(window, HOURS_READ_AT_ONCE) {
+            let conn = self.slow_connection().await?;
+            for (resource, kind, hour) in account_usage::all_usage_hours(&conn, account, part).await? {
+                gathering.hour(resource, kind, hour);
+            }
+        }
+        let take = |slot: GaugeSlot| gathering.slot(slot.resource, slot.aggregation, &slot.reports);
+        self.each_gauge_slot(account, GaugesOf::All, window, take).await?;
+        Ok(gathering.finish())
     }
 
-    /// An account's samples of a gauge; nothing of an account that the viewer may not see.
-    pub async fn usage_samples(
+    /// A gauge of an account, from the first of the stretches in which it was reported on, until `end`; none where nothing was
+    /// reported, and of an account that the viewer may not see.
+    pub async fn gauge(
         &self,
         account: AccountId,
         resource: &str,
-        window: (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Vec<Sample>, StoreError> {
+        starts: &[DateTime<Utc>],
+        end: DateTime<Utc>,
+    ) -> Result<Option<Result<Gauge, OutOfRange>>, StoreError> {
+        let Some(start) = starts.first().copied() else { return Ok(None) };
         if self.account(account).await?.is_none() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        usage::usage_samples(&*self.connection().await?, account, resource, window).await
+        let window = with_hour_before(Month { start, end });
+        let conn = self.slow_connection().await?;
+        let Some(first) = account_usage::first_slot(&conn, account, resource, window).await? else {
+            return Ok(None);
+        };
+        drop(conn);
+        let begun = starts.partition_point(|start| *start <= first);
+        let start = begun.checked_sub(1).and_then(|begun| starts.get(begun)).copied().unwrap_or(start);
+        let mut gauge = Ok(Gauge::new(start, end));
+        let take = |slot: GaugeSlot| {
+            if let Err(error) =
+                gauge.as_mut().map_or(Ok(()), |gauge: &mut Gauge| gauge.add_slot(&slot.reports))
+            {
+                gauge = Err(error);
+            }
+        };
+        self.each_gauge_slot(account, GaugesOf::One(resource), Month { start, end }, take).await?;
+        Ok(Some(gauge))
+    }
+
+    /// Reads what gauges came to, part by part; what was reported in the hour before is held.
+    async fn each_gauge_slot(
+        &self,
+        account: AccountId,
+        gauges: GaugesOf<'_>,
+        window: Month,
+        mut take: impl FnMut(GaugeSlot),
+    ) -> Result<(), StoreError> {
+        let mut samples: i64 = 0;
+        for part in parts(with_hour_before(window), GAUGES_READ_AT_ONCE) {
+            let conn = self.slow_connection().await?;
+            let slots = account_usage::gauge_slots(&conn, account, gauges, part).await?;
+            drop(conn);
+            for slot in slots {
+                samples = samples.saturating_add(slot.samples);
+                take(slot);
+            }
+            if samples > SAMPLES_MAX {
+                let message = format!("there are more than {SAMPLES_MAX} samples of gauges in that time");
+                return Err(StoreError::TooMuch { argument: "startTime", message });
+            }
+        }
+        Ok(())
     }
 
     pub async fn transactions(
@@ -960,9 +1086,9 @@ impl Repository {
         account: Option<AccountId>,
         filter: &TransactionFilter,
         page: &Page,
-    ) -> Result<Vec<Transaction>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        let conn = self.connection().await?;
+    ) -> Result<Found<Transaction>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        let conn = self.list_connection(*filter != TransactionFilter::default()).await?;
         Ok(transactions::transaction_list(&conn, owners, filter, page).await?)
     }
 
@@ -972,7 +1098,7 @@ impl Repository {
         filter: &TransactionFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        let conn = self.connection().await?;
+        let conn = self.slow_connection().await?;
         Ok(transactions::transaction_count(&conn, owners, filter).await?)
     }
 
@@ -996,9 +1122,15 @@ impl Repository {
         account: Option<AccountId>,
         filter: &EntryFilter,
         page: &Page,
-    ) -> Result<Vec<Entry>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        Ok(ledger::entry_list(&*self.connection().await?, owners, filter, page).await?)
+    ) -> Result<Found<Entry>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        Ok(ledger::entry_list(
+            &*self.list_connection(*filter != EntryFilter::default()).await?,
+            owners,
+            filter,
+            page,
+        )
+        .await?)
     }
 
     pub async fn entry_count(
@@ -1007,7 +1139,7 @@ impl Repository {
         filter: &EntryFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(ledger::entry_count(&*self.connection().await?, owners, filter).await?)
+        Ok(ledger::entry_count(&*self.slow_connection().await?, owners, filter).await?)
     }
 
     /// The answer that a key of an account holds.
@@ -1073,7 +1205,7 @@ impl Repository {
         &self,
         state: Option<ApprovalState>,
         page: &Page,
-    ) -> Result<Vec<Approval>, AccessError> {
+    ) -> Result<Found<Approval>, AccessError> {
         self.require_provider()?;
         Ok(approvals::approval_list(&*self.connection().await?, state, page).await?)
     }
@@ -1133,9 +1265,9 @@ impl Repository {
         account: Option<AccountId>,
         filter: &PrepaymentFilter,
         page: &Page,
-    ) -> Result<Vec<Prepayment>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        let conn = self.connection().await?;
+    ) -> Result<Found<Prepayment>, AccessError> {
+        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        let conn = self.list_connection(*filter != PrepaymentFilter::default()).await?;
         Ok(prepayments::prepayment_list(&conn, owners, filter, page).await?)
     }
 
@@ -1145,7 +1277,7 @@ impl Repository {
         filter: &PrepaymentFilter,
     ) -> Result<i64, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        let conn = self.connection().await?;
+        let conn = self.slow_connection().await?;
         Ok(prepayments::prepayment_count(&conn, owners, filter).await?)
     }
 
@@ -1240,9 +1372,15 @@ impl Repository {
     ) -> Result<Vec<Arc<Invoice>>, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
         let drafts = self.shown_drafts(owners).await?;
-        let whole = Page { limit: page.limit.saturating_add(page.offset), offset: 0, ..page.clone() };
         let conn = self.connection().await?;
+        let passed_over = page.offset.min(INVOICES_PASSED_OVER_MAX);
+        let whole = Page { limit: page.limit.saturating_add(passed_over), offset: 0, ..page.clone() };
         let issued = invoices::invoice_list(&conn, owners, &whole).await?;
+        let is_cut = i64::try_from(issued.len()).is_ok_and(|count| count >= whole.limit);
+        if is_cut && page.offset > passed_over {
+            let message = format!("at most {INVOICES_PASSED_OVER_MAX} are passed over: go on from a cursor");
+            return Err(StoreError::TooMuch { argument: "offset", message }.into());
+        }
         Ok(merged(drafts, issued.into_iter().map(Arc::new).collect(), page))
     }
 
@@ -1278,7 +1416,7 @@ impl Repository {
         if !self.viewer.is_of_provider() {
             self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
         }
-        let report = self.check_ledgers(&*self.connection().await?, Range::one(account), now).await?;
+        let report = self.check_ledgers(&*self.slow_connection().await?, Range::one(account), now).await?;
         if report.accounts_checked == 0 {
             return Err(AccessError::NoSuchAccount);
         }
@@ -1287,7 +1425,7 @@ impl Repository {
 
     async fn next_ledgers_health(&self, now: DateTime<Utc>) -> Result<HealthReport, AccessError> {
         self.require_provider()?;
-        let conn = self.connection().await?;
+        let conn = self.slow_connection().await?;
         let position = ledger::check_position(&conn).await?;
         let last = ledger_check::last_of_next(&conn, position, CHECK_ACCOUNTS_MAX).await?;
         let report = match last {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::sql_types::{BigInt, Binary, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 
 use super::error::StoreError;
-use super::list::{self, Owners, Page, Window};
+use super::list::{self, Found, Narrow, Owners, Page, Window};
 use super::rows::{TransactionRow, select_list};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
@@ -49,9 +49,20 @@ pub struct TransactionFilter {
 }
 
 impl TransactionFilter {
-    fn restrict<ST>(&self, statement: Statement<ST>) -> Statement<ST> {
-        let mut statement = self.window.restrict(statement);
-        if let Some(kind) = self.kind {
+    /// Recharges are few among many purchases: accounts have an index of theirs.
+    fn is_of_recharges_of(&self, owners: Owners) -> bool {
+        self.kind == Some(TransactionKind::Recharge) && matches!(owners, Owners::One(_) | Owners::Family(_))
+    }
+}
+
+impl Narrow for TransactionFilter {
+    fn along<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
+        let statement = self.window.restrict(statement);
+        if self.is_of_recharges_of(owners) { statement.sql(" AND t.kind = 'RECHARGE'") } else { statement }
+    }
+
+    fn kept<ST>(&self, owners: Owners, mut statement: Statement<ST>) -> Statement<ST> {
+        if let Some(kind) = self.kind.filter(|_| !self.is_of_recharges_of(owners)) {
             statement = statement.sql(" AND t.kind = ").value::<Text, _>(kind.code());
         }
         if let Some(status) = self.status {
@@ -62,6 +73,11 @@ impl TransactionFilter {
         }
         statement
     }
+
+    fn is_walked(&self, owners: Owners) -> bool {
+        let Self { window: _, kind, status, region } = self;
+        (kind.is_some() && !self.is_of_recharges_of(owners)) || status.is_some() || region.is_some()
+    }
 }
 
 pub async fn transaction_list(
@@ -69,11 +85,8 @@ pub async fn transaction_list(
     owners: Owners,
     filter: &TransactionFilter,
     page: &Page,
-) -> Result<Vec<Transaction>, StoreError> {
-    list::page::<TransactionRow, _>(conn, "transactions", owners, page, |statement| {
-        filter.restrict(statement)
-    })
-    .await
+) -> Result<Found<Transaction>, StoreError> {
+    list::page::<TransactionRow, _>(conn, "transactions", owners, page, filter).await
 }
 
 pub async fn transaction_count(
@@ -81,7 +94,7 @@ pub async fn transaction_count(
     owners: Owners,
     filter: &TransactionFilter,
 ) -> Result<i64, StoreError> {
-    list::count(conn, "transactions", owners, |statement| filter.restrict(statement)).await
+    list::count(conn, "transactions", owners, filter).await
 }
 
 pub async fn transaction_count_of_each(

@@ -10,14 +10,13 @@ use rust_decimal::Decimal;
 
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
-use super::numeric::Exact;
 use super::statement::{Columns, Statement};
 use super::{Conn, burst, execute, known_currency, late_usage};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::plan::Aggregation;
-use crate::domain::usage::{HOUR, Hour, Reports, Sample, UsageEvent};
+use crate::domain::usage::UsageEvent;
 
 /// An event with where it is counted.
 #[derive(Debug, Clone)]
@@ -345,100 +344,3 @@ pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<M
 
 /// What quantities come to. More than fits, either way, is 10^19 (`SUM_MAX`).
 pub(super) const SUM: &str = "least(greatest(sum(quantity), -1e19), 1e19)";
-
-/// The hours of a resource in a window, over all subjects, in order.
-pub async fn usage_hours(
-    mut conn: Conn<'_>,
-    account: AccountId,
-    resource: &str,
-    aggregation: Aggregation,
-    window: (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Vec<Hour>, StoreError> {
-    let of_subjects = if aggregation == Aggregation::Max { "max(quantity)" } else { SUM };
-    let statement = Statement::<(Timestamptz, Numeric)>::new(format!(
-        "SELECT hour, {of_subjects} FROM usage_hours WHERE account_id = "
-    ))
-    .bigint(account.0)
-    .sql(" AND resource_code = ")
-    .text(resource.to_owned())
-    .sql(" AND hour >= ")
-    .instant(window.0)
-    .sql(" AND hour < ")
-    .instant(window.1)
-    .sql(" GROUP BY hour ORDER BY hour");
-    let found: Vec<(DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().map(|(start, Exact(quantity))| Hour { start, quantity }).collect())
-}
-
-/// The samples of a gauge in a window, by slot.
-pub async fn usage_samples(
-    mut conn: Conn<'_>,
-    account: AccountId,
-    resource: &str,
-    window: (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Vec<Sample>, StoreError> {
-    let statement = Statement::<(Text, Timestamptz, Numeric)>::new(
-        "SELECT subject, slot, quantity FROM usage_samples WHERE account_id = ",
-    )
-    .bigint(account.0)
-    .sql(" AND resource_code = ")
-    .text(resource.to_owned())
-    .sql(" AND slot >= ")
-    .instant(window.0)
-    .sql(" AND slot < ")
-    .instant(window.1)
-    .sql(" ORDER BY slot");
-    let found: Vec<(String, DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
-    let sample = |(subject, slot, Exact(quantity))| Sample { subject, slot, quantity };
-    Ok(found.into_iter().map(sample).collect())
-}
-
-/// What was reported of all resources of an account in a window; of gauges also in the hour before.
-pub async fn usage_reports(
-    mut conn: Conn<'_>,
-    account: AccountId,
-    window: (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Vec<Reports>, StoreError> {
-    let of_account = |statement: Statement<_>, from, column: &'static str| {
-        statement
-            .bigint(account.0)
-            .sql(format!(" AND u.{column} >= "))
-            .instant(from)
-            .sql(format!(" AND u.{column} < "))
-            .instant(window.1)
-    };
-    let hours = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(format!(
-        "SELECT r.code, r.aggregation, '', u.at, CASE r.aggregation WHEN 'MAX' THEN u.greatest ELSE u.sum END \
-         FROM (SELECT u.resource_code, u.hour AS at, {SUM} AS sum, max(u.quantity) AS greatest FROM usage_hours u \
-         WHERE u.account_id = "
-    ));
-    let hours = of_account(hours, window.0, "hour")
-        .sql(" GROUP BY u.hour, u.resource_code) u JOIN resources r ON r.code = u.resource_code ORDER BY r.code, u.at");
-    let samples = Statement::<(Text, Text, Text, Timestamptz, Numeric)>::new(
-        "SELECT r.code, r.aggregation, u.subject, u.slot, u.quantity FROM usage_samples u \
-         JOIN resources r ON r.code = u.resource_code WHERE u.account_id = ",
-    );
-    let before = window.0.checked_sub_signed(HOUR).unwrap_or(window.0);
-    let samples = of_account(samples, before, "slot").sql(" ORDER BY r.code, u.slot");
-    let mut reports: BTreeMap<String, Reports> = BTreeMap::new();
-    for statement in [hours, samples] {
-        let rows: Vec<(String, String, String, DateTime<Utc>, Exact)> = statement.load(&mut conn).await?;
-        for (resource, aggregation, subject, at, Exact(quantity)) in rows {
-            let unknown = || StoreError::Corrupt(format!("aggregation \"{aggregation}\""));
-            let aggregation = Aggregation::from_code(&aggregation).ok_or_else(unknown)?;
-            let empty = || Reports {
-                resource: resource.clone(),
-                aggregation,
-                hours: Vec::new(),
-                samples: Vec::new(),
-            };
-            let report = reports.entry(resource.clone()).or_insert_with(empty);
-            if aggregation.is_gauge() {
-                report.samples.push(Sample { subject, slot: at, quantity });
-            } else {
-                report.hours.push(Hour { start: at, quantity });
-            }
-        }
-    }
-    Ok(reports.into_values().collect())
-}

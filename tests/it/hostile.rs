@@ -326,6 +326,32 @@ async fn a_tenant_whose_reads_hang_leaves_connections_for_others() {
     hog.data("{ records { nodes { id } } }").await;
 }
 
+/// However many tenants have slow reads, what is quick finds a connection.
+#[tokio::test]
+async fn slow_reads_of_many_tenants_leave_connections_for_quick_ones() {
+    let server = TestServer::start().await;
+    let hogs = ["one", "two", "three", "four", "five"];
+    for name in hogs.into_iter().chain(["neighbour"]) {
+        server.account(name, "0").await;
+    }
+    let mut sql = server.sql().await;
+    let lock = sql.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE metered_records IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let hanging = hogs.into_iter().flat_map(|name| (0..2).map(move |_| name)).map(|name| {
+        let hog = server.customer(name);
+        async move { hog.answer(r#"{ records(filter: { searchWord: "x" }) { nodes { id } } }"#).await }
+    });
+    let hanging = tokio::spawn(join_all(hanging.collect::<Vec<_>>()));
+    let neighbour = server.customer("neighbour");
+    for _ in 0..20 {
+        let asked = Instant::now();
+        neighbour.data("{ orders { nodes { id } } account { name bills { nodes { id } } } }").await;
+        assert!(asked.elapsed() < Duration::from_secs(3), "a quick read waited for {:?}", asked.elapsed());
+    }
+    lock.rollback().await.unwrap();
+    hanging.await.unwrap();
+}
+
 #[tokio::test]
 async fn orders_that_are_not_paid_are_few_also_where_many_are_placed_at_once() {
     let server = TestServer::start().await;

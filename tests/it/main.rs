@@ -11,6 +11,7 @@ mod approvals;
 mod authorization;
 mod bad_input;
 mod billing_year;
+mod bounded_reads;
 mod burst;
 mod capacity;
 mod coming_back;

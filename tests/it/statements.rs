@@ -237,6 +237,12 @@ async fn explained(owners: i64) -> Option<(TestServer, PathBuf)> {
         return None;
     }
     fill(&sql, owners).await;
+    let log = explain_all(&sql).await;
+    Some((TestServer::on(url, two_people).await, log))
+}
+
+/// Has the database's sessions, from now on, log the plans of what they run; answers where the log is.
+pub async fn explain_all(sql: &tokio_postgres::Client) -> PathBuf {
     let name: String = sql.query_one("SELECT current_database()", &[]).await.unwrap().get(0);
     for setting in [
         "session_preload_libraries = 'auto_explain'",
@@ -248,12 +254,11 @@ async fn explained(owners: i64) -> Option<(TestServer, PathBuf)> {
         sql.batch_execute(&format!("ALTER DATABASE {name} SET {setting}")).await.expect(setting);
     }
     let data: String = sql.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
-    let log = PathBuf::from(data).parent().unwrap().join("postgres.log");
-    Some((TestServer::on(url, two_people).await, log))
+    PathBuf::from(data).parent().unwrap().join("postgres.log")
 }
 
 /// The plans that the log holds from `begin` on, with their statements.
-async fn plans(log: &PathBuf, begin: u64) -> Vec<Value> {
+pub async fn plans(log: &PathBuf, begin: u64) -> Vec<Value> {
     let written = async {
         loop {
             match plans_written(log, begin) {

@@ -12,7 +12,7 @@ pub use event::{
     ATTRIBUTES_MAX, Allowance, EVENT_ID_MAX, EVENTS_MAX, Fault, Outcome, QUANTITY_MAX, QUANTITY_PLACES,
     SUM_MAX, UsageEvent, check_id,
 };
-pub use month::{Reports, at_this_pace, still_to_come, usage_in};
-pub use series::{Gauge, Hour, Point, Sample, held_from, held_to, of_hours, of_samples};
+pub use month::{Gathering, Reports, at_this_pace, still_to_come, usage_in};
+pub use series::{Gauge, Hour, Point, SlotReports, held_from, held_to, of_hours};
 pub use together::Together;
 pub use voiding::{ToVoid, VOIDED_AT_ONCE_MAX, Voided};

@@ -1,9 +1,11 @@
 //! What an account used in a period, as it is rated: in parts where it adds up, as one quantity where it does not.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::series::{Hour, Sample, of_hours, of_samples};
+use super::series::{Gauge, Hour, SlotReports, of_hours};
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::plan::Aggregation;
 use crate::domain::rating::{Part, Quantity, Usage};
@@ -15,16 +17,63 @@ pub struct Reports {
     pub aggregation: Aggregation,
     /// Of what adds up, or of which the greatest counts: by the hour, over all subjects.
     pub hours: Vec<Hour>,
-    /// Of a gauge; they reach an hour further back.
-    pub samples: Vec<Sample>,
+    /// What a gauge came to in the whole period.
+    pub held: Result<Decimal, OutOfRange>,
 }
 
-/// The usage of a period whose parts begin and end at `cuts`, up to `now`. An hour belongs to the part that it begins in.
-pub fn usage_in(
-    reports: &[Reports],
-    cuts: &[DateTime<Utc>],
-    now: DateTime<Utc>,
-) -> Result<Vec<Usage>, OutOfRange> {
+/// The reports of a period, as they are read part by part.
+#[derive(Debug)]
+pub struct Gathering {
+    period: (DateTime<Utc>, DateTime<Utc>),
+    resources: BTreeMap<String, Gathered>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    aggregation: Aggregation,
+    hours: Vec<Hour>,
+    gauge: Result<Gauge, OutOfRange>,
+}
+
+impl Gathering {
+    pub fn new(start: DateTime<Utc>, end: DateTime<Utc>) -> Self {
+        Self { period: (start, end), resources: BTreeMap::new() }
+    }
+
+    fn resource(&mut self, code: String, aggregation: Aggregation) -> &mut Gathered {
+        let (start, end) = self.period;
+        self.resources.entry(code).or_insert_with(|| {
+            let end = if aggregation.is_gauge() { end } else { start };
+            Gathered { aggregation, hours: Vec::new(), gauge: Ok(Gauge::new(start, end)) }
+        })
+    }
+
+    /// Takes an hour of what adds up, or of which the greatest counts.
+    pub fn hour(&mut self, resource: String, aggregation: Aggregation, hour: Hour) {
+        self.resource(resource, aggregation).hours.push(hour);
+    }
+
+    /// Takes a slot of a gauge; slots come in their order.
+    pub fn slot(&mut self, resource: String, aggregation: Aggregation, reports: &SlotReports) {
+        let gathered = self.resource(resource, aggregation);
+        if let Err(error) = gathered.gauge.as_mut().map_or(Ok(()), |gauge| gauge.add_slot(reports)) {
+            gathered.gauge = Err(error);
+        }
+    }
+
+    /// What was reported of each resource.
+    pub fn finish(self) -> Vec<Reports> {
+        let finished = self.resources.into_iter().map(|(resource, gathered)| {
+            let Gathered { aggregation, hours, gauge } = gathered;
+            let held = gauge.and_then(|gauge| gauge.finish(aggregation)).map(|(quantity, _)| quantity);
+            Reports { resource, aggregation, hours, held }
+        });
+        finished.collect()
+    }
+}
+
+/// The usage of a period whose parts begin and end at `cuts`. An hour belongs to the part that it begins in.
+pub fn usage_in(reports: &[Reports], cuts: &[DateTime<Utc>]) -> Result<Vec<Usage>, OutOfRange> {
     let whole: Vec<DateTime<Utc>> = [cuts.first(), cuts.last()].into_iter().flatten().copied().collect();
     let mut usage = Vec::with_capacity(reports.len());
     for report in reports {
@@ -35,9 +84,7 @@ pub fn usage_in(
                 Quantity::Summed(parts.into_iter().map(|point| point.quantity).collect())
             }
             Aggregation::Max => Quantity::Whole(only(of_hours(report.aggregation, &report.hours, &whole)?)),
-            Aggregation::Last | Aggregation::Average | Aggregation::P95 => {
-                Quantity::Whole(only(of_samples(report.aggregation, &report.samples, &whole, now)?))
-            }
+            Aggregation::Last | Aggregation::Average | Aggregation::P95 => Quantity::Whole(report.held?),
         };
         usage.push(Usage { resource: report.resource.clone(), quantity });
     }
@@ -104,12 +151,12 @@ mod tests {
             resource: resource.to_owned(),
             aggregation,
             hours: hours.to_vec(),
-            samples: Vec::new(),
+            held: Ok(Decimal::ZERO),
         };
         let hours = [hour(0, 1), hour(9, 2), hour(10, 4), hour(11, 8)];
         let reports = [of("a", Aggregation::Sum, &hours), of("b", Aggregation::Max, &hours)];
         let cuts = [start, start + TimeDelta::minutes(570), start + TimeDelta::hours(11)];
-        let usage = usage_in(&reports, &cuts, at("2026-04-01T00:00:00Z")).unwrap();
+        let usage = usage_in(&reports, &cuts).unwrap();
         assert_eq!(usage[0].quantity, summed(&["3", "4"]));
         assert_eq!(usage[1].quantity, Quantity::Whole(Decimal::from(4)));
     }

@@ -22,12 +22,16 @@ pub struct Hour {
     pub quantity: Decimal,
 }
 
-/// The last report of a subject in a 5-minute slot.
+/// What a gauge's subjects reported in a 5-minute slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
-    pub subject: String,
+pub struct SlotReports {
     pub slot: DateTime<Utc>,
+    /// The sum over all of them.
     pub quantity: Decimal,
+    /// Whether just these subjects report in the next slot, too: what they hold ends there.
+    pub again: bool,
+    /// Who reported what, unless just these subjects did in the slot before and will in the next: then their sum is enough.
+    pub each: Option<Vec<(String, Decimal)>>,
 }
 
 /// A quantity for a stretch of time.
@@ -70,29 +74,6 @@ fn bucket_of(instant: DateTime<Utc>, starts: &[DateTime<Utc>]) -> Option<usize> 
     after.checked_sub(1).filter(|bucket| bucket.checked_add(1).is_some_and(|next| next < starts.len()))
 }
 
-/// Points of a gauge: the last, the average or the 95th percentile of its slots, summed over subjects. Slots that lie
-/// ahead of `now` count for nothing. `samples` reach an hour further back than the first bucket.
-pub fn of_samples(
-    aggregation: Aggregation,
-    samples: &[Sample],
-    starts: &[DateTime<Utc>],
-    now: DateTime<Utc>,
-) -> Result<Vec<Point>, OutOfRange> {
-    let (Some(from), Some(until)) = (starts.first().copied(), starts.last().copied()) else {
-        return Ok(Vec::new());
-    };
-    let levels = levels(samples, from, until.min(now))?;
-    let mut points = Vec::with_capacity(starts.len());
-    for limits in starts.windows(2) {
-        let [start, end] = limits else { continue };
-        let (start, end) = (*start, *end);
-        let slots = slots_between(from, start)..slots_between(from, end);
-        let of_bucket = levels.get(slots.start.min(levels.len())..slots.end.min(levels.len())).unwrap_or(&[]);
-        points.push(Point { start, quantity: summary(aggregation, of_bucket)? });
-    }
-    Ok(points)
-}
-
 fn slots_between(from: DateTime<Utc>, until: DateTime<Utc>) -> usize {
     let seconds = until.signed_duration_since(from).num_seconds().max(0);
     let slot = SLOT.num_seconds().max(1);
@@ -100,42 +81,67 @@ fn slots_between(from: DateTime<Utc>, until: DateTime<Utc>) -> usize {
     usize::try_from(slots).unwrap_or(0)
 }
 
-/// The gauge's value in each slot from `from` on: what each subject has reported last, an hour ago at the most.
-fn levels(samples: &[Sample], from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Decimal>, OutOfRange> {
-    let mut sorted: Vec<&Sample> = samples.iter().collect();
-    sorted.sort_by_key(|sample| sample.slot);
-    let mut gauge = Gauge::new(from, until);
-    for sample in sorted {
-        gauge.add(&sample.subject, sample.slot, sample.quantity)?;
-    }
-    gauge.hold_last()?;
-    Ok(gauge.levels)
-}
-
 /// A gauge over a period, from its samples in the order of their slots: it keeps a value for each slot, and the last sample
-/// of each subject.
+/// of each subject that is still held.
 #[derive(Debug, Clone)]
 pub struct Gauge {
     from: DateTime<Utc>,
     levels: Vec<Decimal>,
     reported: Vec<bool>,
     last: HashMap<String, (DateTime<Utc>, Decimal)>,
+    /// When those are looked for next that are held no more.
+    next_lapse: DateTime<Utc>,
 }
 
 impl Gauge {
     pub fn new(from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         let slots = slots_between(from, until);
         let (levels, reported) = (vec![Decimal::ZERO; slots], vec![false; slots]);
-        Self { from, levels, reported, last: HashMap::new() }
+        Self { from, levels, reported, last: HashMap::new(), next_lapse: DateTime::<Utc>::MIN_UTC }
     }
 
     /// Takes a sample; those before the period count for as long as they hold.
     pub fn add(&mut self, subject: &str, slot: DateTime<Utc>, quantity: Decimal) -> Result<(), OutOfRange> {
+        if slot >= self.next_lapse {
+            self.drop_lapsed(slot)?;
+        }
         let before = match self.last.get_mut(subject) {
             Some(last) => Some(std::mem::replace(last, (slot, quantity))),
             None => self.last.insert(subject.to_owned(), (slot, quantity)),
         };
         before.map_or(Ok(()), |held| self.hold(held, Some(slot)))
+    }
+
+    /// Takes what all subjects reported in a slot.
+    pub fn add_slot(&mut self, reports: &SlotReports) -> Result<(), OutOfRange> {
+        if reports.quantity.abs() >= SUM_MAX {
+            return Err(OutOfRange);
+        }
+        let next = reports.slot.checked_add_signed(SLOT).ok_or(OutOfRange)?;
+        let Some(each) = &reports.each else {
+            return self.hold((reports.slot, reports.quantity), Some(next));
+        };
+        for (subject, quantity) in each {
+            self.add(subject, reports.slot, *quantity)?;
+        }
+        if reports.again {
+            for (subject, _) in each {
+                if let Some(held) = self.last.remove(subject) {
+                    self.hold(held, Some(next))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts, once an hour, those that are not held by `slot` any more, and forgets them: subjects come and go.
+    fn drop_lapsed(&mut self, slot: DateTime<Utc>) -> Result<(), OutOfRange> {
+        let since = slot.checked_sub_signed(held_time()).ok_or(OutOfRange)?;
+        self.next_lapse = slot.checked_add_signed(held_time()).ok_or(OutOfRange)?;
+        let (held, lapsed) = std::mem::take(&mut self.last).into_iter().partition(|(_, (at, _))| *at > since);
+        self.last = held;
+        let lapsed: HashMap<String, (DateTime<Utc>, Decimal)> = lapsed;
+        lapsed.into_values().try_for_each(|last| self.hold(last, None))
     }
 
     /// Counts what a subject reported, until it reported again or an hour has passed. What was reported before the first
@@ -161,6 +167,25 @@ impl Gauge {
             self.hold(last, None)?;
         }
         Ok(())
+    }
+
+    /// What stretches of the period come to: the last, the average or the 95th percentile of their slots. `starts` are their
+    /// beginnings, in order, and the end of the last; what lies before or after the period counts for nothing.
+    pub fn points(
+        mut self,
+        aggregation: Aggregation,
+        starts: &[DateTime<Utc>],
+    ) -> Result<Vec<Point>, OutOfRange> {
+        self.hold_last()?;
+        let mut points = Vec::with_capacity(starts.len());
+        for limits in starts.windows(2) {
+            let [start, end] = limits else { continue };
+            let slots = slots_between(self.from, *start)..slots_between(self.from, *end);
+            let count = self.levels.len();
+            let of_stretch = self.levels.get(slots.start.min(count)..slots.end.min(count)).unwrap_or(&[]);
+            points.push(Point { start: *start, quantity: summary(aggregation, of_stretch)? });
+        }
+        Ok(points)
     }
 
     /// What the period comes to, and how many of its slots, after the first report, nobody reported: they count as zero.
@@ -226,8 +251,38 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// A subject, a slot, and what it reported.
+    type Sample = (String, DateTime<Utc>, Decimal);
+
     fn sample(subject: &str, slot: &str, quantity: i64) -> Sample {
-        Sample { subject: subject.to_owned(), slot: at(slot), quantity: Decimal::from(quantity) }
+        (subject.to_owned(), at(slot), Decimal::from(quantity))
+    }
+
+    /// As a gauge takes them one by one.
+    fn of_samples(samples: &[Sample], starts: &[DateTime<Utc>], now: DateTime<Utc>) -> Gauge {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by_key(|(_, slot, _)| *slot);
+        let mut gauge = Gauge::new(starts[0], starts[starts.len() - 1].min(now));
+        for (subject, slot, quantity) in &sorted {
+            gauge.add(subject, *slot, *quantity).unwrap();
+        }
+        gauge
+    }
+
+    /// The same as they are read together: by slots, cut where `cut` says.
+    fn by_slots(samples: &[Sample], cut: impl Fn(DateTime<Utc>) -> bool) -> Vec<SlotReports> {
+        let mut slots: BTreeMap<DateTime<Utc>, BTreeMap<String, Decimal>> = BTreeMap::new();
+        for (subject, slot, quantity) in samples {
+            slots.entry(*slot).or_default().insert(subject.clone(), *quantity);
+        }
+        let subjects = |slot: DateTime<Utc>| slots.get(&slot).map(|each| each.keys().collect::<Vec<_>>());
+        let reports = slots.iter().map(|(slot, each)| {
+            let again = !cut(*slot + SLOT) && subjects(*slot + SLOT) == subjects(*slot);
+            let as_before = !cut(*slot) && subjects(*slot - SLOT) == subjects(*slot);
+            let told = (!again || !as_before).then(|| each.clone().into_iter().collect());
+            SlotReports { slot: *slot, quantity: each.values().sum(), again, each: told }
+        });
+        reports.collect()
     }
 
     fn hours(from: &str, count: i64) -> Vec<DateTime<Utc>> {
@@ -247,7 +302,9 @@ mod tests {
         ];
         let starts = hours("2026-03-01T10:00:00Z", 3);
         let later = at("2026-03-02T00:00:00Z");
-        let points = |aggregation, now| quantities(&of_samples(aggregation, &samples, &starts, now).unwrap());
+        let points = |aggregation, now| {
+            quantities(&of_samples(&samples, &starts, now).points(aggregation, &starts).unwrap())
+        };
         // 10:00 to 10:30 four (held since 9:30), to 11:30 two of b, from 11:00 to 12:00 ten of a.
         assert_eq!(points(Aggregation::Average, later), ["3", "11", "0"]);
         assert_eq!(points(Aggregation::Last, later), ["2", "10", "0"]);
@@ -282,5 +339,49 @@ mod tests {
         assert_eq!(quantities(&of_hours(Aggregation::Max, &all, &starts).unwrap()), ["5", "0", "3"]);
         let beyond = Hour { quantity: -SUM_MAX, ..hour("2026-03-01T11:00:00Z", 0) };
         assert_eq!(of_hours(Aggregation::Sum, &[beyond], &starts), Err(OutOfRange));
+    }
+
+    proptest::proptest! {
+        /// Whoever reports when: a gauge that is told sums comes to what one comes to that is told every sample.
+        #[test]
+        fn slots_that_are_read_together_come_to_what_their_samples_do(
+            reported in proptest::collection::vec((0_usize..4, 0_i64..60, -9_i64..100), 0..160),
+            cut in 1_i64..20,
+            now in 20_i64..60,
+        ) {
+            let begin = at("2026-03-01T09:00:00Z");
+            let slot = |number: i64| begin + SLOT * i32::try_from(number).unwrap();
+            // Two that report nearly always, and two that come and go.
+            let always = (0..60).flat_map(|number| [("a", number), ("b", number)]);
+            let mut samples: BTreeMap<(DateTime<Utc>, String), Decimal> = always
+                .filter(|(subject, number)| *subject == "a" || number % 17 != 0)
+                .map(|(subject, number)| ((slot(number), subject.to_owned()), Decimal::from(number)))
+                .collect();
+            for (subject, number, quantity) in reported {
+                let subject = ["a", "b", "c", "d"][subject].to_owned();
+                samples.insert((slot(number), subject), Decimal::from(quantity));
+            }
+            let samples: Vec<Sample> =
+                samples.into_iter().map(|((slot, subject), quantity)| (subject, slot, quantity)).collect();
+            let starts: Vec<DateTime<Utc>> = (0..5).map(|hour| slot(12) + TimeDelta::hours(hour)).collect();
+            let now = slot(now);
+            let mut together = Gauge::new(starts[0], starts[4].min(now));
+            for reports in by_slots(&samples, |at| (at - begin).num_minutes() % (5 * cut) == 0) {
+                together.add_slot(&reports).unwrap();
+            }
+            let one_by_one = of_samples(&samples, &starts, now);
+            for aggregation in [Aggregation::Last, Aggregation::Average, Aggregation::P95] {
+                let (one, other) = (one_by_one.clone(), together.clone());
+                proptest::prop_assert_eq!(
+                    one.points(aggregation, &starts).unwrap(),
+                    other.points(aggregation, &starts).unwrap()
+                );
+                let (one, other) = (one_by_one.clone(), together.clone());
+                proptest::prop_assert_eq!(
+                    one.finish(aggregation).unwrap(),
+                    other.finish(aggregation).unwrap()
+                );
+            }
+        }
     }
 }

@@ -35,6 +35,7 @@ use crate::store::accounts::AccountFilter;
 use crate::store::bills::BillFilter;
 use crate::store::fetch::Newest;
 use crate::store::ledger::EntryFilter;
+use crate::store::list::{COUNTED_MAX, countable};
 use crate::store::orders::OrderFilter;
 use crate::store::plans::PlanFilter;
 use crate::store::prepayments::PrepaymentFilter;
@@ -47,26 +48,26 @@ pub async fn accounts(
     args: &PageArgs,
 ) -> ApiResult<AccountConnection> {
     let page = args.page()?;
-    let rows = session.repository().account_list(&filter, &page).await?;
-    let rows = rows.into_iter().map(Arc::new).collect();
+    let found = session.repository().account_list(&filter, &page).await?;
+    let rows = found.rows.into_iter().map(Arc::new).collect();
     let filter = Arc::new(filter);
     let total: TotalCount = Box::new(move |repository| {
         let filter = Arc::clone(&filter);
         async move { Ok(repository.account_count(&filter).await?) }.boxed()
     });
-    Ok(AccountConnection(Slice::new(&page, rows, total)))
+    Ok(AccountConnection(Slice::new(&page, rows, total).stopped_at(&page, found.stopped_at)))
 }
 
 pub async fn plans(session: &Session, filter: PlanFilter, args: &PageArgs) -> ApiResult<PlanConnection> {
     let page = args.page()?;
-    let rows = session.repository().plan_list(&filter, &page).await?;
-    let rows = rows.into_iter().map(Arc::new).collect();
+    let found = session.repository().plan_list(&filter, &page).await?;
+    let rows = found.rows.into_iter().map(Arc::new).collect();
     let filter = Arc::new(filter);
     let total: TotalCount = Box::new(move |repository| {
         let filter = Arc::clone(&filter);
         async move { Ok(repository.plan_count(&filter).await?) }.boxed()
     });
-    Ok(PlanConnection(Slice::new(&page, rows, total)))
+    Ok(PlanConnection(Slice::new(&page, rows, total).stopped_at(&page, found.stopped_at)))
 }
 
 pub async fn licenses(session: &Session, args: &PageArgs) -> ApiResult<LicenseConnection> {
@@ -84,11 +85,11 @@ pub async fn approvals(
     args: &PageArgs,
 ) -> ApiResult<ApprovalConnection> {
     let page = args.page()?;
-    let rows = session.repository().approval_list(state, &page).await?;
-    let rows = rows.into_iter().map(Arc::new).collect();
+    let found = session.repository().approval_list(state, &page).await?;
+    let rows = found.rows.into_iter().map(Arc::new).collect();
     let total: TotalCount =
         Box::new(move |repository| async move { Ok(repository.approval_count(state).await?) }.boxed());
-    Ok(ApprovalConnection(Slice::new(&page, rows, total)))
+    Ok(ApprovalConnection(Slice::new(&page, rows, total).stopped_at(&page, found.stopped_at)))
 }
 
 /// Whose things a list is of.
@@ -154,11 +155,11 @@ macro_rules! owned_list {
             let page = args.page()?;
             let account = of.account();
             let together = of.seen().filter(|_| is_newest(&page) && filter == <$filter>::default());
-            let rows = match together {
-                Some(account) => $newest(ctx, (account, page.limit)).await?,
+            let (rows, stopped_at) = match together {
+                Some(account) => ($newest(ctx, (account, page.limit)).await?, None),
                 None => {
-                    let rows = session(ctx)?.repository().$list(account, &filter, &page).await?;
-                    rows.into_iter().map(|row| Arc::new(row).into()).collect()
+                    let found = session(ctx)?.repository().$list(account, &filter, &page).await?;
+                    (found.rows.into_iter().map(|row| Arc::new(row).into()).collect(), found.stopped_at)
                 }
             };
             let filter = Arc::new(filter);
@@ -168,14 +169,16 @@ macro_rules! owned_list {
                 async move {
                     match together {
                         Some(account) => {
-                            Ok(repository.$counts(vec![account]).await?.remove(&account).unwrap_or(0))
+                            let count = repository.$counts(vec![account]).await?.remove(&account).unwrap_or(0);
+                            countable(count, COUNTED_MAX)?;
+                            Ok(count)
                         }
                         None => Ok(repository.$count(account, &filter).await?),
                     }
                 }
                 .boxed()
             });
-            let slice = Slice::new(&page, rows, total);
+            let slice = Slice::new(&page, rows, total).stopped_at(&page, stopped_at);
             $(let slice = slice.with($with(account, filter));)?
             Ok($connection(slice))
         }

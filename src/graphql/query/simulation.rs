@@ -6,6 +6,7 @@ use async_graphql::{ID, InputObject};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
+use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::domain::price_rule::{ENTRIES_MAX, RULES_AT_ONCE_MAX};
 use crate::domain::rating::{self, Part, Quantity, RuleInForce, Usage};
@@ -181,6 +182,7 @@ async fn real_usage(
     }
     let not_found = || Refusal::new(RefusalCode::NotFound, "accountId", "there is no such account");
     let account = session.load(id).await?.ok_or_else(not_found)?;
-    let reports = session.repository().usage_reports(account.id, (start, end)).await?;
-    Ok(usage_in(&reports, &[start, end], end)?)
+    let _turn = session.app.forecasts.turn(session.viewer().account).await.map_err(ApiError::from)?;
+    let reports = session.repository().usage_reports(account.id, Month { start, end }).await?;
+    Ok(usage_in(&reports, &[start, end])?)
 }

@@ -3,8 +3,9 @@
 use async_graphql::ID;
 use chrono::{DateTime, Utc};
 
+use crate::domain::closing::Month;
 use crate::domain::refusal::RefusalCode;
-use crate::domain::usage::{Granularity, HOUR, Point, buckets, of_hours, of_samples};
+use crate::domain::usage::{Granularity, Point, buckets, of_hours};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::{argument_account, may_be_kept};
 use crate::graphql::loaders::ResourceCode;
@@ -48,11 +49,14 @@ pub async fn usage(session: &Session, asked: UsageQuestion) -> ApiResult<Vec<Poi
     };
     let repository = session.repository();
     if !resource.aggregation.is_gauge() {
-        let hours = repository.usage_hours(account.id, &resource, (from, until)).await?;
+        let hours = repository.usage_hours(account.id, &resource, Month { start: from, end: until }).await?;
         return Ok(of_hours(resource.aggregation, &hours, &starts)?);
     }
-    // What was reported in the hour before is held.
-    let before = from.checked_sub_signed(HOUR).unwrap_or(from);
-    let samples = repository.usage_samples(account.id, &resource.code, (before, until)).await?;
-    Ok(of_samples(resource.aggregation, &samples, &starts, session.app.clock.now())?)
+    let _turn = session.app.forecasts.turn(session.viewer().account).await?;
+    // Slots that lie ahead count for nothing.
+    let until = until.min(session.app.clock.now());
+    match repository.gauge(account.id, &resource.code, &starts, until).await? {
+        Some(gauge) => Ok(gauge?.points(resource.aggregation, &starts)?),
+        None => Ok(of_hours(resource.aggregation, &[], &starts)?),
+    }
 }

@@ -244,7 +244,7 @@ impl Account {
         Ok(methods.unwrap_or_default().iter().cloned().map(PaymentMethod).collect())
     }
 
-    /// The plans of its live orders, each once.
+    /// The plans of its live orders, among the newest 100,000, each once.
     async fn plans(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Plan>> {
         let session = session(ctx)?;
         let ids = session.load(PlansOf(self.0.id)).await?;

@@ -85,7 +85,7 @@ impl From<Arc<domain::bill::Bill>> for Listed<Bill> {
 }
 
 connection_of!(BillConnection, BillEdge, Listed<Bill>, "bills", BillsOf, {
-    /// What these bills come to.
+    /// What these bills come to. LIMIT_EXCEEDED where more than 100,000 would have to be added up.
     async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
         Ok(summary(session(ctx)?, &self.0.rows, &self.0.more).await?)
     }

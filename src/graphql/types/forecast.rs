@@ -40,7 +40,8 @@ pub async fn of_account(session: &Session, account: &Account) -> ApiResult<Forec
         .map_err(|refusal| ApiError::internal(refusal.message))?;
     let start = bucket_start(now, Granularity::Month, account.time_zone);
     let end = next_bucket(start, Granularity::Month, account.time_zone)?;
-    let reading = async { Ok(session.repository().usage_reports(account.id, (start, now)).await?) };
+    let reading =
+        async { Ok(session.repository().usage_reports(account.id, Month { start, end: now }).await?) };
     let month = Month { start, end };
     let running = async { Ok(session.repository().orders_on_demand(account.id, month).await?) };
     let suspending = async { Ok(session.repository().suspensions(account.id, month).await?) };
@@ -83,7 +84,7 @@ impl RunningMonth {
         let (past, ahead) = (stretches(start, now), stretches(now, end));
         let cuts: Vec<DateTime<Utc>> =
             past.iter().map(|stretch| stretch.from).chain(past.last().map(|last| last.to)).collect();
-        let so_far = usage_in(&self.reports, &cuts, now)?;
+        let so_far = usage_in(&self.reports, &cuts)?;
         let seconds = |from: DateTime<Utc>, to: DateTime<Utc>| to.signed_duration_since(from).num_seconds();
         let mut parts: Vec<_> = past.iter().map(|stretch| stretch.part()).collect();
         parts.push(still_to_come(seconds(now, end)));

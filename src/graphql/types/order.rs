@@ -535,8 +535,8 @@ async fn bills_of(ctx: &Context<'_>, order: OrderId, args: &PageArgs) -> ApiResu
         listed::load(ctx, NewestBillHeadersOfOrder(newest), NewestBillsOfOrder(newest)).await?
     } else {
         let filter = BillFilter { order: Some(order), ..BillFilter::default() };
-        let rows = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
-        rows.into_iter().map(Arc::new).map(Listed::from).collect()
+        let found = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
+        found.rows.into_iter().map(Arc::new).map(Listed::from).collect()
     };
     let total: TotalCount = Box::new(move |repository| {
         async move { Ok(repository.bill_counts_of_orders(vec![order]).await?.remove(&order).unwrap_or(0)) }

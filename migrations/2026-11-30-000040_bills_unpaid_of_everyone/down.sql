@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS bills_unpaid_of_everyone;
