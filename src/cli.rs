@@ -108,6 +108,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let approvals = approvals(args, &currencies)?;
     let deposits = deposits(&args.chain)?;
+    let retention = args.retention.ages()?;
     let sandbox = args.sandbox || global.database_url.is_none();
     let given = given_secret(global)?;
     if given.is_none() && !sandbox {
@@ -135,9 +136,10 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         deposits,
         run_jobs: !args.no_jobs,
         usage_allowance: Allowance {
-            late: TimeDelta::days(i64::from(args.usage_late_days)),
+            late: TimeDelta::days(i64::from(args.retention.usage_late_days)),
             ..Allowance::default()
         },
+        retention,
         currencies,
         connections_max: args.connections,
         clients: ConnectionLimits {
@@ -148,7 +150,11 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         limits: Limits { query_bytes_max: usize::try_from(args.query_bytes_max)?, ..Limits::default() },
         engine: EngineConfig {
             lanes: usize::from(args.lanes),
-            policies: Policies { approvals, ..policies(&args.payments) },
+            policies: Policies {
+                approvals,
+                books_kept: args.retention.books_kept,
+                ..policies(&args.payments)
+            },
             ..EngineConfig::default()
         },
         stripe,
@@ -282,6 +288,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         ledger_keys: ledger_keys(global)?,
         connections_max: JOB_CONNECTIONS,
         sandbox: args.sandbox,
+        retention: args.retention.ages()?,
         engine: EngineConfig { policies: policies(&args.payments), ..EngineConfig::default() },
         stripe: stripe(&args.payments, args.sandbox)?,
         job_lease_seconds: args.lease_seconds.unwrap_or(usual.job_lease_seconds),

@@ -1,6 +1,7 @@
 //! The command line and the environment.
 
 mod environment;
+mod retention;
 mod secrets;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use url::Url;
 
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
+pub use retention::RetentionArgs;
 pub use secrets::Secret;
 
 /// Where data is kept unless something else is said.
@@ -186,9 +188,8 @@ pub struct ServeArgs {
     /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
     #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
     pub currencies: Vec<String>,
-    /// How many days ago usage may be that is still reported
-    #[arg(long, env = "ABACUS_USAGE_LATE_DAYS", default_value_t = 35, value_parser = clap::value_parser!(u16).range(1..=400))]
-    pub usage_late_days: u16,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     #[command(flatten)]
     pub chain: ChainArgs,
     /// Above this amount refunds, adjustments, payouts and credit limits take a second operator, CODE=AMOUNT; may be given again. Of
@@ -283,6 +284,8 @@ pub struct JobsArgs {
     pub currencies: Vec<String>,
     #[command(flatten)]
     pub payments: PaymentArgs,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// Log as JSON lines
     #[arg(long, env = "ABACUS_LOG_JSON", value_parser = BoolishValueParser::new())]
     pub log_json: bool,

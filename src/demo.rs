@@ -368,6 +368,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        erased_at: None,
         suspended_at: None,
         suspension_held_until: None,
         on_demand_rate: Decimal::ZERO,

@@ -76,6 +76,8 @@ pub struct Account {
     pub closed_until: Option<DateTime<Utc>>,
     /// When it was closed as an account, if it is.
     pub closed_at: Option<DateTime<Utc>>,
+    /// When what names a person was blanked, if it was: nothing is done for it any more.
+    pub erased_at: Option<DateTime<Utc>>,
     /// What an hour of all its live orders on demand costs.
     pub on_demand_rate: Decimal,
     /// What it is charged for capacity beyond its subscriptions.
@@ -96,7 +98,7 @@ pub struct SuspendedSpan {
 impl Account {
     /// Whether something differs that few commands change: its settings, and what hangs on suspensions and orders on demand.
     pub fn differs_seldom(&self, before: &Self) -> bool {
-        let settings = |of: &Self| (of.time_zone, of.credit_limit, of.closed_at);
+        let settings = |of: &Self| (of.time_zone, of.credit_limit, of.closed_at, of.erased_at);
         let standing = |of: &Self| (of.suspended_at, of.suspension_held_until, of.on_demand_rate);
         settings(self) != settings(before)
             || standing(self) != standing(before)

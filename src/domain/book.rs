@@ -12,6 +12,7 @@ use super::bill::Bill;
 use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
 use super::command::Answer;
+use super::erasure::Erasure;
 use super::ids::{
     AccountId, ApprovalId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
     TransactionId,
@@ -58,7 +59,8 @@ pub struct CapacityCatalogue {
 /// money comes in or a bill is paid, the open bills that are due up to `due_horizon`, with their orders, beyond that the next
 /// ones of those orders and of months, and some of the orders whose renewal waits for money, those that end first; before the
 /// account may be suspended or not any more, all live orders on demand; before it is closed, all live orders and open bills, if
-/// they are not too many; before it is opened again, its last month; of a month's bill that is named, all bills of that month; before a
+/// they are not too many; before it is opened again, its last month; before it is erased, whether anything of it is open; of a
+/// month's bill that is named, all bills of that month; before a
 /// month is closed or corrected, the closed ones that overlap it; of payments and prepayments that are named, each other,
 /// what they renew or give back, their transactions, their reversals, and whatever has taken the same offer; the
 /// prepayments of the addresses that are named; of what waits for another operator, what is named, or held by a key that is, and
@@ -102,6 +104,8 @@ pub struct Book {
     pub open_bills: Option<OpenBills>,
     /// Whether more runs and is open than can be ended at once; read before it is closed.
     pub is_too_large_to_close: bool,
+    /// What of it is still open or waits for something, for people; read before it is erased.
+    pub unsettled: Option<String>,
     pub gained: Gain,
 }
 
@@ -156,6 +160,8 @@ pub struct Gain {
     pub moved: Vec<AccountId>,
     /// Whether what few commands change of accounts has changed.
     pub account_settings: bool,
+    /// Accounts that are erased from now on.
+    pub erasures: Vec<Erasure>,
     /// Whether anything was decided that must be kept.
     pub changed: bool,
 }
@@ -193,6 +199,7 @@ impl Book {
             due_horizon: None,
             open_bills: None,
             is_too_large_to_close: false,
+            unsettled: None,
             gained: Gain::default(),
         }
     }
@@ -303,6 +310,7 @@ impl Gain {
         self.suspended_spans.extend(later.suspended_spans);
         self.late_days.extend(later.late_days);
         self.moved.extend(later.moved);
+        self.erasures.extend(later.erasures);
         self.account_settings |= later.account_settings;
         self.changed |= later.changed;
     }

@@ -80,6 +80,7 @@ coded_enum! {
         PayOut = "payOut",
         UpdateAccount = "updateAccount",
         DecideApproval = "decideApproval",
+        EraseAccount = "eraseAccount",
     }
 }
 
@@ -135,6 +136,8 @@ pub enum Action {
     TellWritesFailing(WritesFailing),
     TellUnmatched(UnmatchedTold),
     TellLedgerFault(LedgerFaultFound),
+    EraseAccount(EraseAccount),
+    TellRetentionFailed(RetentionFailed),
 }
 
 /// Puts money on the balance.
@@ -341,6 +344,22 @@ pub struct LedgerFaultFound {
     pub message: String,
     /// How many more there are.
     pub others: usize,
+}
+
+/// Blanks what names a person.
+#[derive(Debug, Clone, Serialize)]
+pub struct EraseAccount {
+    pub reason: String,
+    /// The operator who asks; whoever repeats it with the key may be another.
+    #[serde(skip)]
+    pub by: String,
+}
+
+/// Tells operators of what is kept for a while only, or is to be blanked, and could not be.
+#[derive(Debug, Clone, Serialize)]
+pub struct RetentionFailed {
+    pub what: String,
+    pub message: String,
 }
 
 /// Charges a card for the balance.
@@ -562,6 +581,7 @@ impl Action {
             Self::PayOut(_) => Mutation::PayOut,
             Self::UpdateAccount(_) => Mutation::UpdateAccount,
             Self::DecideApproval(_) => Mutation::DecideApproval,
+            Self::EraseAccount(_) => Mutation::EraseAccount,
             Self::ExpireApproval(_)
             | Self::OrderStep(_)
             | Self::BillStep(_)
@@ -584,7 +604,8 @@ impl Action {
             | Self::TellInvoiceHeldUp(_)
             | Self::TellWritesFailing(_)
             | Self::TellUnmatched(_)
-            | Self::TellLedgerFault(_) => return None,
+            | Self::TellLedgerFault(_)
+            | Self::TellRetentionFailed(_) => return None,
         })
     }
 }

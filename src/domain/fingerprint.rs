@@ -35,7 +35,7 @@ pub fn fingerprint(asked: &impl Serialize) -> Hash {
 
 impl Action {
     /// A digest of the action as values: `5` and `5.00` are the same amount, and a default that is named is not another
-    /// input than one that is left out. Keys are kept for ever, so what is asked for must keep its digest: a field that
+    /// input than one that is left out. Keys are kept for long, so what is asked for must keep its digest: a field that
     /// comes later is left out where it says what was true before it came.
     pub fn fingerprint(&self) -> Hash {
         match self {

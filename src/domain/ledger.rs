@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
 use super::account::Account;
+use super::erasure::ErasedEntry;
 use super::ids::{EntryId, OwnedId, TransactionId};
 use super::money::{self, CurrencyCode, OutOfRange};
 use super::seal::{KeyVersion, SealKeys};
@@ -68,7 +69,7 @@ impl Entry {
     }
 
     /// SHA-256 over the hash before and every field, each with its length, so that no two entries read alike.
-    fn unkeyed_hash_after(&self, previous: &Hash) -> Hash {
+    pub(in crate::domain) fn unkeyed_hash_after(&self, previous: &Hash) -> Hash {
         let mut hasher = Sha256::new();
         hasher.update(previous);
         hasher.update(self.id.0.uuid().as_bytes());
@@ -186,8 +187,15 @@ impl Verifier {
         }
     }
 
-    /// Takes the next entry, and the transaction of the same id if there is one.
-    pub fn check(&mut self, entry: &Entry, transaction: Option<&Transaction>, keys: &SealKeys) {
+    /// Takes the next entry, and the transaction of the same id if there is one; of an entry whose words were blanked, what says that
+    /// its hash was right.
+    pub fn check(
+        &mut self,
+        entry: &Entry,
+        transaction: Option<&Transaction>,
+        erased: Option<&[u8]>,
+        keys: &SealKeys,
+    ) {
         let seq = entry.seq;
         if seq != self.head.seq.saturating_add(1) {
             self.fault("SEQUENCE", format!("entry {seq} follows entry {}", self.head.seq));
@@ -195,7 +203,7 @@ impl Verifier {
         if entry.initial != self.end || money::subtract(entry.initial, entry.amount) != Ok(entry.end) {
             self.fault("CHAIN", format!("entry {seq} does not continue from {}", self.end));
         }
-        self.check_hash(entry, transaction, keys);
+        self.check_hash(entry, transaction, erased, keys);
         if self.head.time.is_some_and(|last| entry.time < last) || self.last_id >= Some(entry.id.0) {
             self.fault("TIME", format!("entry {seq} is older than the one before"));
         }
@@ -207,7 +215,13 @@ impl Verifier {
         self.last_id = Some(entry.id.0);
     }
 
-    fn check_hash(&mut self, entry: &Entry, transaction: Option<&Transaction>, keys: &SealKeys) {
+    fn check_hash(
+        &mut self,
+        entry: &Entry,
+        transaction: Option<&Transaction>,
+        erased: Option<&[u8]>,
+        keys: &SealKeys,
+    ) {
         let seq = entry.seq;
         if entry.key == 0 && self.key > 0 {
             self.fault("HASH", format!("entry {seq} has no key, and those before it have"));
@@ -215,6 +229,13 @@ impl Verifier {
         self.key = entry.key;
         // What has no transaction is a fault already.
         let Some(transaction) = transaction else { return };
+        if erased.is_some() {
+            let erased_entry = ErasedEntry { previous: self.head.hash, entry, transaction };
+            if let Err(broken) = keys.check(&erased_entry, erased) {
+                self.fault("HASH", format!("entry {seq}, whose words were blanked, {broken}"));
+            }
+            return;
+        }
         match entry.hash_after(&self.head.hash, transaction, keys) {
             None => {
                 self.fault("HASH", format!("entry {seq} has key {}, which this server does not", entry.key))

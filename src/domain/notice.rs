@@ -32,6 +32,7 @@ coded_enum! {
         LedgerFault = "LEDGER_FAULT",
         ApprovalNeeded = "APPROVAL_NEEDED",
         ApprovalExpired = "APPROVAL_EXPIRED",
+        RetentionFailed = "RETENTION_FAILED",
     }
 }
 

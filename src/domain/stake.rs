@@ -59,7 +59,9 @@ impl Action {
             | Self::TellInvoiceHeldUp(_)
             | Self::TellWritesFailing(_)
             | Self::TellUnmatched(_)
-            | Self::TellLedgerFault(_) => None,
+            | Self::TellLedgerFault(_)
+            | Self::EraseAccount(_)
+            | Self::TellRetentionFailed(_) => None,
         }
     }
 }
@@ -124,6 +126,7 @@ mod tests {
             last_no: 0,
             closed_until: None,
             closed_at: None,
+            erased_at: None,
             on_demand_rate: rust_decimal::Decimal::ZERO,
             burst: BurstState::default(),
             head: Head::default(),

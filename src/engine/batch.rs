@@ -34,9 +34,9 @@ use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::seals::{AltSeals, Sealer};
 use crate::store::{
-    Conn, approvals, bills, capacity, closings, deposits, keys, late_usage, ledger, notices, open_invoices,
-    operator_moves, orders, payment_methods, payments, plans, prepay_quotes, prepayments, reconciliations,
-    records, reversals, suspensions, transactions,
+    Conn, approvals, bills, capacity, closings, deposits, erasures, keys, late_usage, ledger, notices,
+    open_invoices, operator_moves, orders, payment_methods, payments, plans, prepay_quotes, prepayments,
+    reconciliations, records, reversals, suspensions, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -210,9 +210,10 @@ async fn load(
         when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now, spare)),
         when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
     )?;
-    let (unpaid, offers) = try_join!(
+    let (unpaid, offers, unsettled) = try_join!(
         when(!named.owing.is_empty(), orders::order_unpaid_count(conn, named.owing)),
         when(!named.offered.is_empty(), prepay_quotes::quote_open_count(conn, named.offered, now)),
+        when(!named.erasing.is_empty(), erasures::unsettled(conn, named.erasing)),
     )?;
     let of_keys = answers.iter().filter_map(|(_, answer)| answer.approval).map(|approval| approval.0);
     let waiting: Vec<OwnedId> = of_keys.chain(named.approvals).collect();
@@ -272,6 +273,11 @@ async fn load(
     for account in with_open_subs {
         if let Some(book) = books.get_mut(&account) {
             book.has_open_subs = true;
+        }
+    }
+    for (account, what) in unsettled {
+        if let Some(book) = books.get_mut(&account) {
+            book.unsettled = Some(what);
         }
     }
     for account in with_closed_parents {
@@ -527,7 +533,8 @@ async fn write(
         when(!gain.suspended_spans.is_empty(), suspensions::span_insert(conn, &gain.suspended_spans)),
         write_looks(conn, &accounts, &gain, now),
     )?;
-    Ok(())
+    // An account gives its namespace up once it says that it is erased.
+    when(!gain.erasures.is_empty(), erasures::erasure_begin(conn, &gain.erasures)).await
 }
 
 /// Has months and invoices looked at again whose limits are others by now.
@@ -595,6 +602,7 @@ fn collect(books: Books) -> (Vec<Account>, Gain, Answers) {
         all.account_settings |= gained.account_settings;
         all.approvals.extend(gained.approvals);
         all.operator_moves.extend(gained.operator_moves);
+        all.erasures.extend(gained.erasures);
         answers.new.extend(gained.answers.into_iter().map(|answer| (id, answer)));
         answers.changed.extend(gained.changed_answers.into_iter().map(|answer| (id, answer)));
     }

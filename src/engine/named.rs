@@ -44,6 +44,8 @@ pub(super) struct Named {
     pub weighed: Vec<i64>,
     /// The accounts that are closed.
     pub closing: Vec<i64>,
+    /// The accounts that are erased.
+    pub erasing: Vec<i64>,
     /// The accounts of which all that is open counts.
     pub settling: Vec<i64>,
     /// The accounts that are opened again, if they are closed.
@@ -172,7 +174,9 @@ impl Named {
             | Action::TellUsageRefused(_)
             | Action::TellInvoiceHeldUp(_)
             | Action::TellWritesFailing(_)
-            | Action::TellLedgerFault(_) => {}
+            | Action::TellLedgerFault(_)
+            | Action::TellRetentionFailed(_) => {}
+            Action::EraseAccount(_) => self.erasing.push(account),
             Action::TellUnmatched(told) => {
                 self.paid.unmatched.push((AccountId(account), told.name.clone()));
             }

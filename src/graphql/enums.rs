@@ -105,6 +105,8 @@ mirrored_enum! {
         ApprovalNeeded,
         /// For operators: nobody has decided in time on what one of them has asked for.
         ApprovalExpired,
+        /// For operators: what was kept for long enough could not be removed, or blanked; it is tried again.
+        RetentionFailed,
     }
 }
 

@@ -5,6 +5,7 @@ mod approvals;
 mod billing;
 mod burst;
 mod capacity;
+mod erasure;
 mod exchange_rates;
 mod licenses;
 mod money;
@@ -44,6 +45,7 @@ pub struct Mutation(
     exchange_rates::ExchangeRateMutation,
     accounts::AccountMutation,
     approvals::ApprovalMutation,
+    erasure::ErasureMutation,
     void_bill::VoidBillMutation,
     pay_out::PayOutMutation,
     usage::UsageMutation,

@@ -9,12 +9,14 @@ mod advance;
 pub mod billing;
 pub mod burst;
 pub mod deposits;
+pub mod erasures;
 pub mod invoices;
 pub mod ledger_check;
 mod pass;
 mod payments;
 mod prepayments;
 pub mod reconciliation;
+pub mod retention;
 mod runner;
 mod submit;
 
@@ -40,6 +42,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::domain::money::Currencies;
+use crate::domain::retention::Retention;
 use crate::engine::Engine;
 use crate::payments::{Cashier, Depository, Providers};
 use crate::store::database::Database;
@@ -67,6 +70,8 @@ pub struct JobContext {
     pub lease_seconds: i64,
     /// How long after a month's end its invoices are issued.
     pub invoice_delay: TimeDelta,
+    /// How long what is no part of the books is kept.
+    pub retention: Retention,
 }
 
 /// More than there are time zones.
@@ -104,6 +109,7 @@ impl JobContext {
             readers: Readers::default(),
             lease_seconds,
             invoice_delay,
+            retention: Retention::default(),
         }
     }
 

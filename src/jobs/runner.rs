@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{
-    JobContext, Permit, Runs, billing, burst, deposits, invoices, ledger_check, pass, payments, prepayments,
-    reconciliation,
+    JobContext, Permit, Runs, billing, burst, deposits, erasures, invoices, ledger_check, pass, payments,
+    prepayments, reconciliation, retention,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
@@ -23,8 +23,10 @@ const CHAIN_PAUSE: Duration = Duration::from_secs(4);
 const NIGHT_PAUSE: Duration = Duration::from_secs(20);
 /// Between two looks at what has been kept long enough.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
-/// The check of the ledgers is nothing to begin a server's life with.
-const LEDGER_CHECK_FIRST: Duration = Duration::from_secs(60);
+/// Between two looks at what has been kept for years.
+const RETENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// The check of the ledgers, and what takes long, is nothing to begin a server's life with.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// After the database could not be asked.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A pass that is under way when the server stops is waited for so long.
@@ -73,11 +75,15 @@ enum Duty {
     Sweep,
     /// Whether all ledgers are as they must be.
     LedgerCheck,
+    /// What is no part of the books, and was kept for long enough.
+    Retention,
+    /// Accounts that are erased.
+    Erasures,
 }
 
 impl Duty {
     /// Of a server that runs jobs: each follows the clock by itself.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Steps,
         Self::Months,
         Self::Burst,
@@ -87,6 +93,8 @@ impl Duty {
         Self::Reconciliation,
         Self::Sweep,
         Self::LedgerCheck,
+        Self::Retention,
+        Self::Erasures,
     ];
 
     const fn lease(self) -> Option<Lease> {
@@ -101,6 +109,8 @@ impl Duty {
             Self::Reconciliation => Lease::Reconciliation,
             Self::Sweep => Lease::Sweep,
             Self::LedgerCheck => Lease::LedgerCheck,
+            Self::Retention => Lease::Retention,
+            Self::Erasures => Lease::Erasures,
         })
     }
 
@@ -108,14 +118,15 @@ impl Duty {
         match self {
             Self::Deposits => CHAIN_PAUSE,
             Self::Reconciliation => NIGHT_PAUSE,
-            Self::Sweep | Self::LedgerCheck => SWEEP_PAUSE,
+            Self::Sweep | Self::LedgerCheck | Self::Erasures => SWEEP_PAUSE,
+            Self::Retention => RETENTION_PAUSE,
             _ => PAUSE,
         }
     }
 
     async fn run_until(self, jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-        if let Self::LedgerCheck = self
-            && !wait(LEDGER_CHECK_FIRST, Ok(()), &mut stopping).await
+        if let Self::LedgerCheck | Self::Retention = self
+            && !wait(FIRST_PAUSE, Ok(()), &mut stopping).await
         {
             return;
         }
@@ -148,6 +159,8 @@ impl Duty {
             Self::Reconciliation => reconciliation::reconciliation_pass(jobs, &permit).await?,
             Self::Sweep => sweep(jobs, &permit).await?,
             Self::LedgerCheck => ledger_check::round(jobs, &permit).await?,
+            Self::Retention => retention::retention_pass(jobs, &permit).await?,
+            Self::Erasures => erasures::erasure_pass(jobs, &permit).await?,
         };
         tell(&runs);
         Ok(())

@@ -14,7 +14,7 @@ use crate::domain::usage::{Fault, Outcome};
 use crate::engine::{LaneState, TRIAL_PAUSE, still_in_the_way};
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
-use crate::store::usage::{Mark, Metered, refused_columns, usage_month_make, usage_write};
+use crate::store::usage::{EVENTS_ARE_KEPT, Mark, Metered, refused_columns, usage_month_make, usage_write};
 
 /// Events of one transaction; a request that begins within it is taken whole.
 const BATCH_MAX: usize = 8_192;
@@ -278,6 +278,9 @@ impl Lane {
 
     /// What the database does not take of an event, as far as it tells.
     async fn fault(&self, error: &StoreError) -> Fault {
+        if error.is_violation_of(EVENTS_ARE_KEPT) {
+            return Fault::new("time", "it is so long ago that its month's events are kept no more");
+        }
         let columns = match self.database.connection().await {
             Ok(conn) => refused_columns(&conn, error).await.unwrap_or_default(),
             Err(_) => Vec::new(),

@@ -17,6 +17,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::documents::Provider;
 use crate::domain::money::Currencies;
+use crate::domain::retention::Retention;
 use crate::domain::seal::SealKeys;
 use crate::domain::usage::Allowance;
 use crate::engine::{Engine, EngineConfig};
@@ -94,6 +95,8 @@ pub struct ServerConfig {
     pub public_url: Option<Url>,
     /// How long after a month's end its invoices are issued.
     pub invoice_delay: TimeDelta,
+    /// How long what is no part of the books is kept.
+    pub retention: Retention,
 }
 
 impl ServerConfig {
@@ -127,6 +130,7 @@ impl ServerConfig {
             },
             public_url: None,
             invoice_delay: INVOICE_DELAY_DEFAULT,
+            retention: Retention::default(),
         }
     }
 }
@@ -275,7 +279,8 @@ async fn foundation(
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
     let jobs = JobContext::new(own, engine, clock, currencies, providers, config.job_lease_seconds);
-    let jobs = JobContext { depository, invoice_delay: config.invoice_delay, ..jobs };
+    let jobs =
+        JobContext { depository, invoice_delay: config.invoice_delay, retention: config.retention, ..jobs };
     jobs.follow_clock().await?;
     Ok((database, jobs))
 }

@@ -10,7 +10,7 @@ use super::list::{COUNTED_MAX, Found, LOOKED_AT_MAX, Page, WALKED_FIRST, WALKED_
 use super::rows::{AccountRow, Row, select_list};
 use super::seals::{self, AltSeals, Sealer};
 use super::statement::{Columns, Statement};
-use super::{Conn, execute, open_invoices, rows, select_from};
+use super::{Conn, erasures, execute, open_invoices, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::closing::Month;
@@ -122,6 +122,7 @@ fn settings(columns: Columns, accounts: &[Account]) -> Columns {
         )
         .column::<Nullable<Numeric>, _>("credit_limit", accounts.iter().map(|a| a.credit_limit))
         .column::<Nullable<Timestamptz>, _>("closed_at", accounts.iter().map(|a| a.closed_at))
+        .column::<Nullable<Timestamptz>, _>("erased_at", accounts.iter().map(|a| a.erased_at))
         .column::<Nullable<Timestamptz>, _>("suspended_at", accounts.iter().map(|a| a.suspended_at))
         .column::<Nullable<Timestamptz>, _>(
             "suspension_held_until",
@@ -378,6 +379,9 @@ pub async fn account_from(conn: Conn<'_>, after: AccountId, limit: i64) -> Resul
 /// What a SUB account of a MAIN account that is closed would be a violation of.
 pub const PARENT_IS_OPEN: &str = "accounts_parent_is_open";
 
+/// What a namespace that is taken is a violation of.
+pub const NAMESPACE_IS_FREE: &str = "namespaces_pkey";
+
 /// Makes an account; its number is given here. A namespace that is taken is a violation of `namespaces_pkey`, a parent that is
 /// closed one of [`PARENT_IS_OPEN`].
 pub async fn account_create(
@@ -404,6 +408,11 @@ pub async fn account_create(
             .column::<Text, _>("namespace", std::iter::once(account.namespace.clone()))
             .column::<BigInt, _>("account_id", std::iter::once(id));
         execute(conn, namespace.insert_into("namespaces")).await?;
+        // Asked for after it is taken: an erasure that is under way has come to its end by then.
+        if erasures::is_given_up(conn, &account.namespace, keys).await? {
+            let message = "it was an account's that was erased".to_owned();
+            return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
+        }
         execute(conn, account_insert(&account, &Sealer::of_new(keys))).await?;
         let month = Month::of(account.created_at, account.time_zone);
         let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;

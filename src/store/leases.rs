@@ -30,6 +30,10 @@ pub enum Lease {
     Sweep,
     /// Checking all ledgers.
     LedgerCheck,
+    /// Removing what was kept for long enough.
+    Retention,
+    /// Blanking accounts that are erased.
+    Erasures,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -57,6 +61,8 @@ impl Lease {
             Self::Reconciliation => "reconciliation",
             Self::Sweep => "sweep",
             Self::LedgerCheck => "ledger check",
+            Self::Retention => "retention",
+            Self::Erasures => "erasures",
             Self::Clock => "clock",
         }
     }

@@ -131,7 +131,8 @@ pub struct Store {
     /// Of these, those that what takes long may have, whoever asks for it.
     slow_reads: Arc<Semaphore>,
     fetch: Fetchers,
-    /// Which account a namespace is: neither ever changes, and no account goes away. It says nothing of who may see what.
+    /// Which account a namespace is: that never changes, no account goes away, and the namespace of one that is erased is nobody's again.
+    /// It says nothing of who may see what.
     namespaces: Cache<String, AccountId>,
 }
 
@@ -157,6 +158,11 @@ impl Store {
             self.namespaces.insert(namespace, account);
         }
         Ok(found)
+    }
+
+    /// An account has given its namespace up: its tokens are good for nothing.
+    pub fn forget_namespace(&self, namespace: &str) {
+        self.namespaces.remove(namespace);
     }
 }
 

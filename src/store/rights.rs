@@ -65,6 +65,7 @@ pub const TABLES: &[TableRights] = &[
         "last_entry_at",
         "closed_until",
         "closed_at",
+        "erased_at",
         "burst_cycle",
         "burst_rate",
         "burst_warned",
@@ -130,7 +131,7 @@ pub const TABLES: &[TableRights] = &[
         "next_step_at",
         "seal",
     ]),
-    add("prepay_quotes"),
+    add("prepay_quotes").forgetting(),
     add("prepayments").changing(&[
         "status",
         "auto_renewal",
@@ -184,7 +185,7 @@ pub const TABLES: &[TableRights] = &[
     add("voided_events"),
     add("usage_hours").changing(&["quantity", "version"]).forgetting(),
     add("usage_samples").changing(&["quantity", "reported_at", "version"]).forgetting(),
-    add("gauge_slots"),
+    add("gauge_slots").forgetting(),
     add("late_usage").changing(&["batch", "due_at"]).forgetting(),
     add("burst_capacities"),
     add("burst_levels"),
@@ -201,7 +202,12 @@ pub const TABLES: &[TableRights] = &[
     add("approvals").changing(&["state", "decided_by", "decided_at", "reason", "next_step_at", "seal"]),
     add("operator_moves").forgetting(),
     add("refused_keys").changing(&["refused_at"]).forgetting(),
-    add("notices").changing(&["acknowledged_at"]),
+    add("notices").changing(&["acknowledged_at"]).forgetting(),
+    // What is blanked, and which keys and months of events are removed, is done by the owner's functions within their bounds.
+    add("erasures").changing(&["stage", "after_id", "next_step_at"]),
+    read("erased_entries"),
+    read("given_up_namespaces"),
+    read("usage_events_kept"),
     read("ledger_check_position").changing(&[
         "last_account_id",
         "checked_to",
@@ -228,7 +234,15 @@ pub const VIEWS: [&str; 4] =
     ["told_price_rules", "told_prepaid_records", "told_metered_records", "told_records"];
 /// Numbers are taken, and never put back.
 const SEQUENCES: [&str; 3] = ["account_numbers", "deposit_address_places", "late_usage_batches"];
-const FUNCTIONS: [&str; 1] = ["make_usage_month(date)"];
+const FUNCTIONS: [&str; 7] = [
+    "make_usage_month(date)",
+    "drop_usage_month(date)",
+    "forget_keys(timestamp with time zone,integer)",
+    "give_up_namespace(bigint,bytea)",
+    "blank_rows(text,bigint,uuid[],bytea[])",
+    "blank_entries(bigint,uuid[],bytea[])",
+    "erase_rest(bigint,integer)",
+];
 
 /// One right, as GRANT and REVOKE name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -168,6 +168,7 @@ pub struct AccountRow {
     last_entry_at: Option<DateTime<Utc>>,
     closed_until: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
+    erased_at: Option<DateTime<Utc>>,
     suspended_at: Option<DateTime<Utc>>,
     suspension_held_until: Option<DateTime<Utc>>,
     on_demand_rate: Exact,
@@ -178,7 +179,7 @@ pub struct AccountRow {
 }
 
 impl Row for AccountRow {
-    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, suspended_at, suspension_held_until, on_demand_rate, burst_cycle, burst_rate, burst_warned, created_at);
+    columns!(accounts: id, namespace, external_id, name, kind, parent_id, status, suspension, currency, time_zone, manager_name, manager_email, credit_limit, balance, overdrawn, purchased, last_no, last_entry_seq, last_entry_hash, last_entry_at, closed_until, closed_at, erased_at, suspended_at, suspension_held_until, on_demand_rate, burst_cycle, burst_rate, burst_warned, created_at);
     type Domain = Account;
 
     fn into_domain(self) -> Result<Account, StoreError> {
@@ -208,6 +209,7 @@ impl Row for AccountRow {
             last_no: self.last_no,
             closed_until: self.closed_until,
             closed_at: self.closed_at,
+            erased_at: self.erased_at,
             on_demand_rate: self.on_demand_rate.0,
             burst: BurstState {
                 cycle: self.burst_cycle.map(Cycle::numbered),

@@ -24,6 +24,7 @@ diesel::table! {
         last_entry_at -> Nullable<Timestamptz>,
         closed_until -> Nullable<Timestamptz>,
         closed_at -> Nullable<Timestamptz>,
+        erased_at -> Nullable<Timestamptz>,
         suspended_at -> Nullable<Timestamptz>,
         suspension_held_until -> Nullable<Timestamptz>,
         on_demand_rate -> Numeric,

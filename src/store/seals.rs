@@ -127,16 +127,27 @@ sealed_rows! {
 
 /// The places of the next rows of a range of accounts.
 pub(super) async fn places(
+    conn: Conn<'_>,
+    table: &Table,
+    range: Range,
+    after: &Place,
+) -> Result<Vec<Place>, StoreError> {
+    places_up_to(conn, table, range, after, PAGE).await
+}
+
+/// The same, at most so many.
+pub(super) async fn places_up_to(
     mut conn: Conn<'_>,
     table: &Table,
     range: Range,
     after: &Place,
+    most: i64,
 ) -> Result<Vec<Place>, StoreError> {
     let Table { name, owner, key, .. } = table;
     let select = format!("SELECT t.{owner}, (t.{key})::text FROM {name} t WHERE t.{owner}");
     let statement = range.restrict(Statement::<(BigInt, Text)>::new(select)).sql(" AND ");
     let statement =
-        beyond(statement, table, ">", after).sql(format!(" ORDER BY t.{owner}, t.{key} LIMIT ")).bigint(PAGE);
+        beyond(statement, table, ">", after).sql(format!(" ORDER BY t.{owner}, t.{key} LIMIT ")).bigint(most);
     Ok(statement.load(&mut conn).await?)
 }
 

@@ -44,6 +44,9 @@ pub enum Mark {
     Held(i64),
 }
 
+/// What events of a month whose events were removed would be a violation of.
+pub const EVENTS_ARE_KEPT: &str = "usage_events_are_kept_no_more";
+
 /// Makes the partition of the events of a month (UTC).
 pub async fn usage_month_make(conn: Conn<'_>, month: NaiveDate) -> Result<(), StoreError> {
     let statement = Statement::new("SELECT make_usage_month(").value::<Date, _>(month).sql(")");

@@ -59,7 +59,8 @@ struct Gone {
     quantity: Decimal,
 }
 
-/// Takes the events from those that count. Their marks say where they are; they stay, so that none comes again.
+/// Takes the events from those that count. Their marks say where they are; they stay, so that none comes again. Where a part of the
+/// hour's events is kept no more the rest stays, too: what is greatest could not be told.
 async fn take(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Vec<Gone>, StoreError> {
     let statement = Statement::<(Text, Timestamptz, Text, Numeric)>::new(
         "WITH gone AS (DELETE FROM usage_events e USING (SELECT m.event_id, m.bucket FROM UNNEST(",
@@ -67,7 +68,10 @@ async fn take(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Vec<Gone>, StoreErr
     .value::<Array<Text>, _>(wanted.events.clone())
     .sql(") k (event_id) CROSS JOIN LATERAL (SELECT * FROM usage_marks m WHERE m.account_id = ")
     .bigint(wanted.account.0)
-    .sql(" AND m.event_id = k.event_id LIMIT 1) m WHERE m.bucket IS NOT NULL) k WHERE e.account_id = ")
+    .sql(
+        " AND m.event_id = k.event_id LIMIT 1) m WHERE m.bucket >= (SELECT since::timestamp AT TIME ZONE 'UTC' \
+         FROM usage_events_kept)) k WHERE e.account_id = ",
+    )
     .bigint(wanted.account.0)
     .sql(
         " AND e.event_id = k.event_id AND e.time >= k.bucket AND e.time < k.bucket + interval '1 hour' \

@@ -180,6 +180,8 @@ const MATRIX: &[(&str, About, &str)] = &[
         dryRun: true, idempotencyKey: \"try\" }) { voided unknown userErrors { path code message } } }"),
     ("payOut", Operators, "mutation($account: ID) { payOut(input: { accountId: $account, reference: \"t\", reason: \"r\",
         dryRun: true, idempotencyKey: \"try\" }) { account { balance { amount } } userErrors { path code message } } }"),
+    ("eraseAccount", Operators, "mutation($account: ID!) { eraseAccount(input: { accountId: $account, reason: \"r\", dryRun: true,
+        idempotencyKey: \"try\" }) { account { name } userErrors { path code message } } }"),
     ("approvals", Operators, "{ approvals { totalCount nodes { id mutation input askedBy state account { namespace } } } }"),
     ("decideApproval", Operators, "mutation { decideApproval(input: { approvalId: \"none\", approve: true, idempotencyKey: \"try\" }) {
         approval { id } userErrors { path code message } } }"),

@@ -742,6 +742,7 @@ fn good_input(shop: &Shop, mutation: &str, transaction: &Value) -> Value {
         "voidBill" => json!({ "billId": shop.an_id::<BillId>(), "reason": "r" }),
         "voidUsage" => json!({ "accountId": shop.account, "eventIds": ["e"], "reason": "r" }),
         "payOut" => json!({ "accountId": shop.account, "transactionId": transaction, "reason": "r" }),
+        "eraseAccount" => json!({ "accountId": shop.account, "reason": "r" }),
         "decideApproval" => json!({ "approvalId": shop.an_id::<ApprovalId>(), "approve": true }),
         "acknowledgeNotice" => json!({ "noticeId": shop.an_id::<NoticeId>() }),
         "updatePlan" => json!({ "planId": shop.plan }),

@@ -698,7 +698,7 @@ fn check(
     let mut verifier = Verifier::default();
     for entry in entries {
         let transaction = transactions.get(&entry.transaction());
-        verifier.check(entry, transaction.map(AsRef::as_ref), &run.catalogue.keys);
+        verifier.check(entry, transaction.map(AsRef::as_ref), None, &run.catalogue.keys);
     }
     verifier.finish(&run.book.account)
 }

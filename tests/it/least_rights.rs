@@ -132,15 +132,18 @@ const FINAL: [&str; 14] = [
     "currency_scales",
 ];
 /// Rows of these are taken away; of all others none are.
-const FORGOTTEN: [&str; 13] = [
+const FORGOTTEN: [&str; 16] = [
     "billing_pages",
     "burst_owed",
     "chain_blocks",
+    "gauge_slots",
     "late_usage",
     "leases",
     "ledger_faults",
+    "notices",
     "open_invoices",
     "operator_moves",
+    "prepay_quotes",
     "refused_keys",
     "term_discounts",
     "usage_events",

@@ -54,6 +54,8 @@ mod rating_cases;
 mod rating_properties;
 mod reading;
 mod requests;
+mod retention;
+mod retention_columns;
 mod reversal_properties;
 mod same_ledger;
 mod schema;

@@ -12,7 +12,9 @@ use abacus::domain::ids::{AccountId, InvoiceId};
 use abacus::jobs::billing::{begin_runs, late_pass, run_pass};
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::deposits::deposit_pass;
+use abacus::jobs::erasures::erasure_pass;
 use abacus::jobs::invoices::invoice_pass;
+use abacus::jobs::retention::retention_pass;
 use abacus::jobs::{Permit, pass, payment_pass, prepayment_pass};
 use abacus::store::database::Database;
 use abacus::store::deposits::{ScanRows, chain_blocks, chain_progress, scan_write};
@@ -250,6 +252,8 @@ pub async fn explain_all(sql: &tokio_postgres::Client) -> PathBuf {
         "auto_explain.log_analyze = on",
         "auto_explain.log_timing = off",
         "auto_explain.log_format = 'json'",
+        // What functions do, too.
+        "auto_explain.log_nested_statements = on",
     ] {
         sql.batch_execute(&format!("ALTER DATABASE {name} SET {setting}")).await.expect(setting);
     }
@@ -465,6 +469,10 @@ async fn hot_statements_read_little_of_large_tables() {
     reads.watch("simulateDeposit", sent).await;
     for when in ["invoices", "invoices, when none is due"] {
         reads.watch(when, invoice_pass(&app.jobs, &Permit::Always)).await.unwrap();
+    }
+    for when in ["retention", "retention, when nothing is left"] {
+        reads.watch(when, retention_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch("erasures", erasure_pass(&app.jobs, &Permit::Always)).await.unwrap();
     }
     let issued = "SELECT count(*) FROM invoices WHERE number LIKE 'INV-%'";
     assert!(sql.query_one(issued, &[]).await.unwrap().get::<_, i64>(0) >= 3);

@@ -14,6 +14,7 @@ use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain, OpenBills};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::{Action, Command, Done, Outcome};
+use crate::domain::erasure::Erasure;
 use crate::domain::ids::{
     BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
 };
@@ -320,6 +321,12 @@ impl<'a> Draft<'a> {
         self.gain.entries.push(entry);
         self.gain.transactions.push(Arc::clone(&transaction));
         Ok(transaction)
+    }
+
+    /// Its name and all that it is called go at once, and the rest step by step.
+    pub fn erase(&mut self, erasure: Erasure) {
+        self.account = self.account.erased(erasure.at);
+        self.gain.erasures.push(erasure);
     }
 
     // ── what must hold ──

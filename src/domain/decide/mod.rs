@@ -12,6 +12,7 @@ mod cancellation;
 mod card;
 mod checkout;
 mod draft;
+mod erasure;
 mod failing_writes;
 mod forced;
 mod given_back;
@@ -74,6 +75,7 @@ pub fn decide(
     }
     let begin = || Draft::begin(book, catalogue, command.dry_run, now);
     let mut draft = begin()?;
+    erasure::require_not_erased(&draft, &command.action)?;
     let made = carry_out(&mut draft, &command.action)?;
     match approval::weigh(&mut draft, command, &made)? {
         Some(excess) => approval::ask(begin()?, command, &excess),
@@ -123,6 +125,8 @@ fn carry_out(draft: &mut Draft<'_>, action: &Action) -> Result<Made, Refusal> {
         Action::TellWritesFailing(failing) => failing_writes::tell(draft, failing),
         Action::TellLedgerFault(found) => ledger_fault::tell(draft, found),
         Action::TellUnmatched(unmatched) => unmatched::tell(draft, unmatched),
+        Action::EraseAccount(erase) => erasure::decide(draft, erase),
+        Action::TellRetentionFailed(failed) => erasure::tell(draft, failed),
     }
 }
 

@@ -122,6 +122,24 @@ impl SealKeys {
         vec![0; SEAL_BYTES]
     }
 
+    /// A text as the key that seals knows it: who has no key cannot tell which it was.
+    pub fn digest(&self, text: &str) -> Vec<u8> {
+        self.digest_by(self.sealing, text).unwrap_or_default()
+    }
+
+    /// A text as each of the keys knows it.
+    pub fn digests(&self, text: &str) -> Vec<Vec<u8>> {
+        self.keys.keys().filter_map(|version| self.digest_by(*version, text)).collect()
+    }
+
+    fn digest_by(&self, version: KeyVersion, text: &str) -> Option<Vec<u8>> {
+        let mac = self.mac(version, |sealing| {
+            sealing.text("a text that was given up");
+            sealing.text(text);
+        })?;
+        Some(mac.to_vec())
+    }
+
     /// Whether a row is what was sealed.
     pub fn check<T: Sealed>(&self, row: &T, seal: Option<&[u8]>) -> Result<(), BrokenSeal> {
         let seal = seal.ok_or(BrokenSeal::None)?;

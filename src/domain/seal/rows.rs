@@ -46,6 +46,7 @@ impl Sealed for Account {
             last_no,
             closed_until,
             closed_at,
+            erased_at,
             on_demand_rate,
             burst: BurstState { cycle, rate, warned },
             head: Head { seq, hash, time },
@@ -82,6 +83,7 @@ impl Sealed for Account {
         to.bytes(hash);
         to.maybe(*time, Sealing::instant);
         to.instant(*created_at);
+        erased_at.iter().for_each(|at| to.instant(*at));
     }
 }
 

@@ -165,6 +165,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        erased_at: None,
         on_demand_rate: Decimal::ZERO,
         burst: BurstState::default(),
         head: Head::default(),

@@ -27,7 +27,8 @@ pub struct DecideApprovalInput {
     approve: bool,
     /// Why, for people.
     reason: Option<String>,
-    /// The caller's name for this decision, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this decision, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]

@@ -28,7 +28,8 @@ pub struct RerateInput {
     account_id: ID,
     /// A day of the month, as a rule its first.
     period: Day,
-    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]

@@ -48,7 +48,8 @@ pub struct CheckoutInput {
     pay_later: Option<bool>,
     /// Refuse (PRICE_CHANGED) if the plan's price is another by now.
     expected_price: Option<Exact>,
-    /// The caller's name for this purchase, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this purchase, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]
@@ -84,7 +85,8 @@ pub struct RechargeInput {
     payment_method_id: Option<ID>,
     /// Why, for people: the transaction's description.
     reason: Option<String>,
-    /// The caller's name for this recharge, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this recharge, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]
@@ -113,7 +115,8 @@ pub struct RefundInput {
     amount: Option<Exact>,
     /// Why, for people.
     reason: String,
-    /// The caller's name for this refund, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this refund, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]
@@ -148,7 +151,8 @@ pub struct AdjustBalanceInput {
     /// suspended by it, and may be closed.
     #[graphql(default)]
     force: bool,
-    /// The caller's name for this adjustment, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this adjustment, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]

@@ -21,7 +21,8 @@ use crate::graphql::types::user_error::UserError;
 pub struct PayOrderInput {
     /// The order.
     order_id: ID,
-    /// The caller's name for this payment, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this payment, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]
@@ -46,7 +47,8 @@ pub struct PayOrderPayload {
 pub struct PayBillInput {
     /// The bill.
     bill_id: ID,
-    /// The caller's name for this payment, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this payment, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]
@@ -74,7 +76,8 @@ pub struct RenewOrderInput {
     /// How many periods more, each with its own bill: 1 to 60. The first is paid now, the others when they begin.
     #[graphql(default = 1)]
     periods: i32,
-    /// The caller's name for this renewal, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this renewal, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]

@@ -33,7 +33,8 @@ pub struct PrepayInput {
     /// Whether the card is charged for another term when this one ends; not for tokens, which cannot be.
     #[graphql(default)]
     auto_renewal: bool,
-    /// The caller's name for this payment, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this payment, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing; the card is not charged.
     #[graphql(default)]

@@ -33,7 +33,8 @@ pub struct SubscribeInput {
     /// Whether it is renewed, for another such term, when it ends.
     #[graphql(default)]
     auto_renewal: bool,
-    /// The caller's name for this purchase, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this purchase, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing: what it would cost.
     #[graphql(default)]

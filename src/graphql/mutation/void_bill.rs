@@ -20,7 +20,8 @@ pub struct VoidBillInput {
     bill_id: ID,
     /// Why, for people: told to the account's owner.
     reason: String,
-    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once.
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as
+    /// keys count (`serviceConfig.idempotencyKeyDays`).
     idempotency_key: String,
     /// Decide, answer, and keep nothing.
     #[graphql(default)]

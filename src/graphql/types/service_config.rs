@@ -35,6 +35,8 @@ pub struct ServiceConfig {
     query_tokens_max: i32,
     /// How many errors an answer tells; the last says how many more there are.
     errors_max: i32,
+    /// For how many days an idempotency key counts at least, from when it was used first: what is asked for with it later is done anew.
+    idempotency_key_days: i32,
     /// Whether this is a sandbox: its money is play money, and customers may recharge without paying.
     sandbox: bool,
     /// The currencies that the server knows.
@@ -117,6 +119,7 @@ impl From<&App> for ServiceConfig {
             query_bytes_max: clamped(app.limits.query_bytes_max),
             query_tokens_max: clamped(app.limits.query_tokens_max),
             errors_max: clamped(ERRORS_MAX),
+            idempotency_key_days: clamped(app.jobs.retention.keys.num_days()),
             sandbox: app.sandbox,
             currencies: app.currencies.iter().map(CurrencyInfo::from).collect(),
         }

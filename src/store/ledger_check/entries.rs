@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -42,10 +42,10 @@ pub(super) async fn check(
     loop {
         let began = Instant::now();
         let Some(upto) = end_of_page(look.conn, range, after).await? else { break };
-        let (found, transactions) = read(look.conn, after, upto).await?;
+        let (found, posted) = read(look.conn, after, upto).await?;
         for entry in found {
             match entry {
-                Ok(entry) => take(look, &entry, &transactions, (&mut verifiers, &checkpoints), report),
+                Ok(entry) => take(look, &entry, &posted, (&mut verifiers, &checkpoints), report),
                 Err(error) => report.fault(
                     AccountId(after.0),
                     "UNREADABLE",
@@ -66,7 +66,7 @@ fn named((account, id): Place) -> String {
 fn take(
     look: Look<'_>,
     entry: &Entry,
-    transactions: &BTreeMap<OwnedId, Transaction>,
+    posted: &Posted,
     (verifiers, checkpoints): (&mut BTreeMap<AccountId, Verifier>, &BTreeMap<AccountId, Checkpoint>),
     report: &mut Report,
 ) {
@@ -79,7 +79,8 @@ fn take(
         return;
     }
     report.entries_checked = report.entries_checked.saturating_add(1);
-    verifier.check(entry, transactions.get(&entry.id.0), look.keys);
+    let erased = posted.erased.get(&entry.id.0).map(Vec::as_slice);
+    verifier.check(entry, posted.transactions.get(&entry.id.0), erased, look.keys);
     let noted = checkpoints.get(&owner).filter(|noted| noted.seq == entry.seq);
     if noted.is_some_and(|noted| noted.hash != entry.hash) {
         report.fault(
@@ -121,18 +122,34 @@ fn between<ST>(statement: Statement<ST>, after: Place, upto: Place) -> Statement
         .sql(") ORDER BY account_id, id")
 }
 
+/// What made the entries of a page, and what says of those whose words were blanked that their hashes were right.
+struct Posted {
+    transactions: BTreeMap<OwnedId, Transaction>,
+    erased: BTreeMap<OwnedId, Vec<u8>>,
+}
+
+async fn erased(
+    mut conn: Conn<'_>,
+    after: Place,
+    upto: Place,
+) -> Result<BTreeMap<OwnedId, Vec<u8>>, StoreError> {
+    let statement = Statement::<(SqlUuid, Binary)>::new("SELECT id, seal FROM erased_entries");
+    let found: Vec<(Uuid, Vec<u8>)> = between(statement, after, upto).load(&mut conn).await?;
+    Ok(found.into_iter().map(|(id, seal)| (OwnedId::from_uuid(id), seal)).collect())
+}
+
 /// The entries of a page as far as they can be read, with the transactions of the same ids.
 async fn read(
     conn: Conn<'_>,
     after: Place,
     upto: Place,
-) -> Result<(Vec<Result<Entry, StoreError>>, BTreeMap<OwnedId, Transaction>), StoreError> {
+) -> Result<(Vec<Result<Entry, StoreError>>, Posted), StoreError> {
     let entries = rows_of::<EntryRow>(conn, "ledger_entries", after, upto).await?;
     // Those that cannot be read are found by their seals.
     let transactions = rows_of::<TransactionRow>(conn, POSTED, after, upto).await?;
-    let by_id =
+    let transactions =
         transactions.into_iter().flatten().map(|transaction| (transaction.id.0, transaction)).collect();
-    Ok((entries, by_id))
+    Ok((entries, Posted { transactions, erased: erased(conn, after, upto).await? }))
 }
 
 async fn rows_of<R: Row>(

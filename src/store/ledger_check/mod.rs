@@ -236,7 +236,7 @@ const SHELL: &str = "(SELECT id, namespace, external_id, name, 'MAIN'::text AS k
     'ACTIVE'::text AS status, NULL::text AS suspension, 'USD'::text AS currency, 'UTC'::text AS time_zone, \
     NULL::text AS manager_name, NULL::text AS manager_email, NULL::numeric AS credit_limit, 0::numeric AS balance, \
     true AS overdrawn, false AS purchased, 0::bigint AS last_no, 0::bigint AS last_entry_seq, NULL::bytea AS last_entry_hash, \
-    NULL::timestamptz AS last_entry_at, NULL::timestamptz AS closed_until, NULL::timestamptz AS closed_at, \
+    NULL::timestamptz AS last_entry_at, NULL::timestamptz AS closed_until, NULL::timestamptz AS closed_at, NULL::timestamptz AS erased_at, \
     NULL::timestamptz AS suspended_at, NULL::timestamptz AS suspension_held_until, 0::numeric AS on_demand_rate, \
     NULL::integer AS burst_cycle, NULL::numeric AS burst_rate, false AS burst_warned, created_at, seal FROM accounts)";
 

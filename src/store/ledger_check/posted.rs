@@ -133,7 +133,7 @@ const QUESTIONS: &[Question] = &[
               OR (p.id IS NULL AND k.payment_id IS NOT NULL) OR (y.id IS NULL AND k.prepayment_id IS NOT NULL) \
               OR (a.id IS NULL AND k.approval_id IS NOT NULL))",
     },
-    // Keys are kept for 90 days at least.
+    // Keys are kept for 90 days at least (KEYS_KEPT_LEAST).
     Question {
         kind: "KEY",
         sql: "SELECT m.account_id, 'transaction ' || m.id || ' was asked for, and its key is gone' FROM (\
@@ -187,4 +187,21 @@ fn asking(question: &Question, range: Range, now: DateTime<Utc>) -> Statement<To
         };
     }
     whole.sql(") f (owner, message) LIMIT ").bigint(FOUND_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::retention::KEYS_KEPT_LEAST;
+
+    #[test]
+    fn keys_are_asked_for_as_long_as_none_is_removed() {
+        let days = format!("interval '{} days'", KEYS_KEPT_LEAST.num_days());
+        let of_keys = QUESTIONS.iter().filter(|question| question.kind == "KEY");
+        assert!(of_keys.clone().any(|question| question.sql.contains(&days)));
+        assert!(of_keys.filter(|question| question.sql.contains("interval")).count() == 1);
+        // As the database has it.
+        let migration = include_str!("../../../migrations/2026-11-30-000035_retention/up.sql");
+        assert!(migration.contains(&format!("before > abacus_now() - {days}")));
+    }
 }

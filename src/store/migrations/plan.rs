@@ -10,7 +10,7 @@ macro_rules! texts {
 }
 
 /// The migrations that say so, from number 27 on.
-const TEXTS: [(&str, &str); 12] = texts![
+const TEXTS: [(&str, &str); 14] = texts![
     "2026-11-30-000027_odd_rows",
     "2026-11-30-000028_approvals",
     "2026-11-30-000029_least_rights",
@@ -18,11 +18,13 @@ const TEXTS: [(&str, &str); 12] = texts![
     "2026-11-30-000031_seals",
     "2026-11-30-000032_entries_numbered",
     "2026-11-30-000033_payments_refunds",
+    "2026-11-30-000034_approvals_sealed",
+    "2026-11-30-000035_retention",
+    "2026-11-30-000036_keys_oldest",
     "2026-11-30-000037_bills_open_of_months",
     "2026-11-30-000038_bills_unpaid",
     "2026-11-30-000039_transactions_recharges",
     "2026-11-30-000040_bills_unpaid_of_everyone",
-    "2026-11-30-000043_approvals_sealed",
 ];
 
 /// What the migration of that name locks, if it says so.

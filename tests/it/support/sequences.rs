@@ -398,6 +398,7 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         last_no: 0,
         closed_until: None,
         closed_at: None,
+        erased_at: None,
         suspended_at: None,
         suspension_held_until: None,
         on_demand_rate: Decimal::ZERO,
@@ -792,7 +793,7 @@ impl Run {
         let mut verifier = Verifier::default();
         for entry in &self.book.gained.entries {
             let transaction = self.book.transactions.get(&entry.transaction());
-            verifier.check(entry, transaction.map(AsRef::as_ref), &self.catalogue.keys);
+            verifier.check(entry, transaction.map(AsRef::as_ref), None, &self.catalogue.keys);
         }
         verifier.finish(&self.book.account)
     }

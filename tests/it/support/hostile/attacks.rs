@@ -42,6 +42,7 @@ pub const NOT_FOR_CUSTOMERS: &[&str] = &[
     "createAccount",
     "updateAccount",
     "decideApproval",
+    "eraseAccount",
     "voidBill",
     "payOut",
     "voidUsage",

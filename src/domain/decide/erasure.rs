@@ -1,0 +1,73 @@
+//! An account that is closed for longer than its books must be kept is erased: from then on it is called nothing, and its rows are
+//! blanked step by step.
+
+use rust_decimal::Decimal;
+
+use super::Made;
+use super::draft::Draft;
+use crate::domain::account::AccountStatus;
+use crate::domain::command::{Action, EraseAccount, RetentionFailed};
+use crate::domain::erasure::Erasure;
+use crate::domain::notice::NoticeKind;
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::stake::Stake;
+
+pub(super) fn decide(draft: &mut Draft<'_>, erase: &EraseAccount) -> Result<Made, Refusal> {
+    require_over(draft)?;
+    let namespace = draft.catalogue.keys.digest(&draft.account.namespace);
+    draft.erase(Erasure {
+        account: draft.account.id,
+        reason: erase.reason.clone(),
+        by: erase.by.clone(),
+        at: draft.instant,
+        namespace,
+    });
+    Ok(Made::default())
+}
+
+/// Refuses to erase what may still be needed.
+fn require_over(draft: &Draft<'_>) -> Result<(), Refusal> {
+    let conflict = |message: String| Err(Refusal::new(RefusalCode::Conflict, "accountId", message));
+    let closed_at = draft.account.closed_at.filter(|_| draft.account.status == AccountStatus::Closed);
+    let Some(closed_at) = closed_at else { return conflict("the account is not closed".to_owned()) };
+    let kept_until = closed_at.checked_add_signed(draft.catalogue.policies.books_kept);
+    if kept_until.is_none_or(|until| until > draft.instant) {
+        let until =
+            kept_until.map_or_else(|| "for ever".to_owned(), |until| format!("until {}", until.to_rfc3339()));
+        return conflict(format!("its books are kept {until}"));
+    }
+    // What is less than can be paid out stays.
+    let left = draft.currency.truncate_to_display(draft.account.balance);
+    if left > Decimal::ZERO {
+        let left = draft.currency.format(left);
+        return conflict(format!(
+            "{left} {} is left on its balance: it is paid out first",
+            draft.currency.code
+        ));
+    }
+    match &draft.book.unsettled {
+        Some(what) => conflict(format!("it has {what}: it is settled, decided or made void first")),
+        None => Ok(()),
+    }
+}
+
+/// Of an account that was erased nothing is done any more that anybody asks for; what comes in by itself is never lost.
+pub(super) fn require_not_erased(draft: &Draft<'_>, action: &Action) -> Result<(), Refusal> {
+    let is_asked_for = action.mutation().is_some() || action.stake() == Some(Stake::Setting);
+    // What its months were rated from is gone.
+    let is_rated = matches!(action, Action::CloseMonth(_));
+    if draft.account.erased_at.is_some() && (is_asked_for || is_rated) {
+        return Err(Refusal::general(
+            RefusalCode::AccountSuspended,
+            "the account is erased: nothing is done for it any more",
+        ));
+    }
+    Ok(())
+}
+
+/// Operators are told of what cannot be removed, or blanked.
+pub(super) fn tell(draft: &mut Draft<'_>, failed: &RetentionFailed) -> Result<Made, Refusal> {
+    let message = format!("{} could not be removed: {}. It is tried again.", failed.what, failed.message);
+    draft.notify(NoticeKind::RetentionFailed, message, draft.account.id.to_string())?;
+    Ok(Made::default())
+}

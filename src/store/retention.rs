@@ -1,0 +1,103 @@
+//! What is kept for a while only is removed: so many rows at a time, each a short transaction, found by their age through an index
+//! (docs/RETENTION.md). Notices have a file of their own.
+
+use chrono::{DateTime, Months, NaiveDate, NaiveTime, Utc};
+use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+
+use super::error::StoreError;
+use super::statement::Statement;
+use super::{Conn, execute};
+use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::prepay::QUOTE_HOLDS;
+
+/// Removes the oldest keys that were first used before an instant; how many. The database keeps those of 90 days.
+pub async fn keys_forget(mut conn: Conn<'_>, before: DateTime<Utc>, most: i64) -> Result<i64, StoreError> {
+    let statement = Statement::<BigInt>::new("SELECT forget_keys(")
+        .instant(before)
+        .sql(", ")
+        .bigint(most)
+        .sql("::integer)");
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+/// Removes offers of the accounts that follow a number which had expired before an instant; answers the last of these accounts, if
+/// there may be more after it, and how many offers were removed.
+pub async fn quotes_forget(
+    mut conn: Conn<'_>,
+    after: AccountId,
+    before: DateTime<Utc>,
+    (accounts, most): (i64, i64),
+) -> Result<(Option<AccountId>, i64), StoreError> {
+    let made_before = before.checked_sub_signed(QUOTE_HOLDS).unwrap_or(before);
+    let statement = Statement::<(Nullable<BigInt>, BigInt, BigInt)>::new(
+        "WITH page AS MATERIALIZED (SELECT id FROM accounts WHERE id > ",
+    )
+    .bigint(after.0)
+    .sql(" ORDER BY id LIMIT ")
+    .bigint(accounts)
+    .sql(
+        "), old AS MATERIALIZED (SELECT o.place FROM page a CROSS JOIN LATERAL (SELECT t.ctid AS place FROM prepay_quotes t \
+         WHERE t.account_id = a.id AND t.id < ",
+    )
+    // Ids begin with the instant of their rows.
+    .uuid(OwnedId::first_at(made_before).uuid())
+    .sql(" AND t.expires_at < ")
+    .instant(before)
+    .sql(") o LIMIT ")
+    .bigint(most)
+    .sql(
+        "), gone AS (DELETE FROM prepay_quotes WHERE ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1) \
+         SELECT (SELECT max(id) FROM page), (SELECT count(*) FROM page), (SELECT count(*) FROM gone)",
+    );
+    let (last, seen, gone): (Option<i64>, i64, i64) = statement.get_result(&mut conn).await?;
+    // Of the same accounts there may be more.
+    let next = if gone >= most { Some(after) } else { last.map(AccountId).filter(|_| seen >= accounts) };
+    Ok((next, gone))
+}
+
+/// Removes slots in which gauges were reported before an instant, but none that a cycle which has not been run may ask for; how many.
+pub async fn gauge_slots_forget(conn: Conn<'_>, before: DateTime<Utc>, most: i64) -> Result<i64, StoreError> {
+    let statement = Statement::new(
+        "DELETE FROM gauge_slots WHERE slot = ANY(ARRAY(SELECT slot FROM gauge_slots WHERE slot < least(",
+    )
+    .instant(before)
+    // A report holds for an hour. Before burst began, no cycle is run that was over when it did.
+    .sql(
+        ", (SELECT CASE WHEN next_cycle > 0 THEN to_timestamp(next_cycle * 300.0) \
+         ELSE (SELECT min(effective_from) FROM burst_capacities) END - interval '2 hours' FROM burst_progress)) \
+         ORDER BY slot LIMIT ",
+    )
+    .bigint(most)
+    .sql("))");
+    Ok(i64::try_from(execute(conn, statement).await?).unwrap_or(i64::MAX))
+}
+
+/// The oldest month (UTC) of which there are events, if it ended before an instant and is billed.
+pub async fn usage_month_over(
+    mut conn: Conn<'_>,
+    before: DateTime<Utc>,
+) -> Result<Option<NaiveDate>, StoreError> {
+    let statement = Statement::<Text>::new(
+        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = 'usage_events'::regclass AND c.relname ~ '^usage_events_[0-9]{4}_[0-9]{2}$' \
+         ORDER BY c.relname LIMIT 1",
+    );
+    let found: Vec<String> = statement.load(&mut conn).await?;
+    let month = found.into_iter().next().and_then(|name| {
+        let (year, month) = name.strip_prefix("usage_events_")?.split_once('_')?;
+        NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)
+    });
+    let Some(month) = month else { return Ok(None) };
+    let billed = Statement::<Timestamptz>::new("SELECT closed_before FROM billing_horizon");
+    let billed: DateTime<Utc> = billed.get_result(&mut conn).await?;
+    let end = month.checked_add_months(Months::new(1)).map(|end| end.and_time(NaiveTime::MIN).and_utc());
+    Ok(Some(month).filter(|_| end.is_some_and(|end| end < before && end <= billed)))
+}
+
+/// Removes the events of a month (UTC), unless somebody is writing events just now; whether there were any. From then on none of that
+/// month is taken.
+pub async fn usage_month_drop(mut conn: Conn<'_>, month: NaiveDate) -> Result<bool, StoreError> {
+    let statement = Statement::<Bool>::new("SELECT drop_usage_month(").value::<Date, _>(month).sql(")");
+    Ok(statement.get_result(&mut conn).await?)
+}
