@@ -103,9 +103,18 @@ async fn what_is_long_to_parse_holds_up_nobody_else() {
         answered += 1;
     }
     assert!(answered > 10, "only {answered} of a neighbour's requests");
+    let mut parsed = 0;
     for (_, answer) in hogging.await.unwrap() {
-        assert_eq!(answer["errors"].as_array().unwrap().len(), 50);
+        let errors = answer["errors"].as_array().unwrap();
+        if errors.len() == 1 {
+            // On a slow machine the last ones wait for too long.
+            assert_eq!(errors[0]["extensions"]["code"], "OVERLOADED", "{answer:#}");
+        } else {
+            assert_eq!(errors.len(), 50);
+            parsed += 1;
+        }
     }
+    assert!(parsed > 2, "only {parsed} documents were parsed");
 }
 
 /// The head of a POST whose body has that length.
