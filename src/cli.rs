@@ -1,6 +1,8 @@
 //! What the commands do.
 
+mod doctor;
 mod schema_commands;
+mod wrong_clock;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,6 +55,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(CliCommand::Bill(args)) => bill(&cli.global, &args).await,
         Some(CliCommand::Migrate(args)) => schema_commands::migrate(&cli.global, &args).await,
         Some(CliCommand::Restored) => schema_commands::restored(&cli.global).await,
+        Some(CliCommand::Doctor(args)) => doctor::doctor(&cli.global, &args).await,
+        Some(CliCommand::TakeBack(args)) => wrong_clock::take_back(&cli.global, &args).await,
+        Some(CliCommand::AcceptFuture(args)) => wrong_clock::accept_future(&cli.global, &args).await,
         Some(CliCommand::Token(args)) => token(&cli.global, &args),
         Some(CliCommand::Schema) => {
             print!("{}", sdl());

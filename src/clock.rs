@@ -19,6 +19,15 @@ enum Kind {
     Standing(Arc<AtomicI64>),
 }
 
+/// By whose time what only goes forward is held: how far months were closed, burst was charged, movements were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBy {
+    /// The database's clock, as far ahead as a sandbox's was moved.
+    Database,
+    /// A clock that stands is all the time that there is.
+    Itself,
+}
+
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
@@ -60,6 +69,14 @@ impl Clock {
     /// Whether it can be moved at all.
     pub fn is_movable(&self) -> bool {
         !matches!(self.0, Kind::System)
+    }
+
+    /// By whose time marks are held that jobs set by this clock.
+    pub fn held_by(&self) -> HeldBy {
+        match self.0 {
+            Kind::Standing(_) => HeldBy::Itself,
+            Kind::System | Kind::Ahead(_) => HeldBy::Database,
+        }
     }
 
     /// How far a sandbox's clock is ahead of the machine's, in microseconds; None for any other.

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
 pub use retention::RetentionArgs;
@@ -105,6 +106,13 @@ pub enum CliCommand {
     Migrate(MigrateArgs),
     /// Go on after a restore from a backup, before any server does: no number that was given out since is given out again
     Restored,
+    /// Look at clocks and at marks that only go forward, change nothing, and say what is wrong and what to do about it; ends with 1
+    /// where anything is
+    Doctor(DoctorArgs),
+    /// Take back what a machine whose clock was wrong has done ahead of time; without --yes only say what that would be
+    TakeBack(TakeBackArgs),
+    /// Work with accounts that are dated into the future: what is decided is dated there, too, until that time has come
+    AcceptFuture(AcceptFutureArgs),
     /// Print a token; it needs no database
     Token(TokenArgs),
     /// Print the GraphQL schema; it needs no database
@@ -297,6 +305,59 @@ pub struct MigrateArgs {
     /// Print what there is to do, and what each migration locks, and do nothing
     #[arg(long)]
     pub plan: bool,
+}
+
+/// What a database is looked at for.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// It is a sandbox's
+    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
+    pub sandbox: bool,
+    /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
+    #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
+    pub currencies: Vec<String>,
+}
+
+/// What is taken back.
+#[derive(Debug, Clone, Args)]
+pub struct TakeBackArgs {
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+    /// From when on burst is charged once more, 2026-11-30T10:00:00Z [default: from the last cycle on that anybody was charged for]
+    #[arg(long, value_parser = instant)]
+    pub burst_since: Option<DateTime<Utc>>,
+    /// Follow the sandbox's clock
+    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
+    pub sandbox: bool,
+    /// A currency to add or change, CODE:DISPLAY_SCALE:LEDGER_SCALE; may be given again
+    #[arg(long = "currency", env = "ABACUS_CURRENCIES", value_delimiter = ',')]
+    pub currencies: Vec<String>,
+}
+
+/// Which accounts are worked with although they are dated into the future.
+#[derive(Debug, Clone, Args)]
+pub struct AcceptFutureArgs {
+    /// An account, acc_1001; may be given again
+    #[arg(long = "account", value_parser = account, required_unless_present = "all", conflicts_with = "all")]
+    pub accounts: Vec<AccountId>,
+    /// All that are
+    #[arg(long)]
+    pub all: bool,
+    /// Why, for whoever looks later
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub reason: String,
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).ok_or_else(|| "an account such as acc_1001 is expected".to_owned())
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    text.parse().map_err(|_| "a time such as 2026-11-30T10:00:00Z is expected".to_owned())
 }
 
 /// Which month is closed.

@@ -138,6 +138,32 @@ pub struct ClosedMonth {
     pub closed_at: DateTime<Utc>,
 }
 
+/// What is left of a month that was closed before it was over, once that is taken back: nothing else is as short.
+const TAKEN_BACK: TimeDelta = TimeDelta::microseconds(1);
+
+impl ClosedMonth {
+    /// As if nothing of it had been charged: what it cost is taken back with a bill, and it is closed once it is over.
+    pub fn taken_back(&self, closed_at: DateTime<Utc>) -> Result<Self, OutOfRange> {
+        let end = self.month.start.checked_add_signed(TAKEN_BACK).ok_or(OutOfRange)?;
+        Ok(Self {
+            month: Month { end, ..self.month },
+            revision: self.revision.checked_add(1).ok_or(OutOfRange)?,
+            usage_version: 0,
+            usage_amount: Decimal::ZERO,
+            amount: Decimal::ZERO,
+            billed_amount: Decimal::ZERO,
+            unrated: Vec::new(),
+            closed_at,
+            ..self.clone()
+        })
+    }
+
+    /// Whether it is to be charged whole.
+    pub fn is_taken_back(&self) -> bool {
+        self.month.end.signed_duration_since(self.month.start) == TAKEN_BACK
+    }
+}
+
 /// What an order on demand costs in a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnDemand {
@@ -195,6 +221,29 @@ impl RatedMonth {
         resources.sort_unstable();
         resources.dedup();
         resources
+    }
+}
+
+impl RatedMonth {
+    /// A closed month of which nothing is charged.
+    pub fn nothing_of(closed: &ClosedMonth) -> Self {
+        let ClosedMonth { month, period, revision, bill, .. } = *closed;
+        Self { bill, revision, ..Self::empty(month, period) }
+    }
+
+    /// A month in which nothing was used.
+    pub fn empty(month: Month, period: NaiveDate) -> Self {
+        Self {
+            month,
+            period,
+            bill: None,
+            revision: 0,
+            usage_version: 0,
+            resource_type: String::new(),
+            usage: None,
+            on_demand: Vec::new(),
+            silent: Vec::new(),
+        }
     }
 }
 

@@ -109,6 +109,8 @@ pub enum Action {
     EndHold(DateTime<Utc>),
     /// Bills a month that is over, or corrects its bill.
     CloseMonth(#[serde(skip)] Arc<RatedMonth>),
+    /// Takes back a month that was closed before it was over, as it was closed, with nothing of it charged.
+    TakeBackMonth(#[serde(skip)] Arc<RatedMonth>),
     Rerate(Box<Rerate>),
     TellMonthFailure(MonthFailure),
     AddPaymentMethod(#[serde(skip)] Box<AddPaymentMethod>),
@@ -587,6 +589,7 @@ impl Action {
             | Self::BillStep(_)
             | Self::EndHold(_)
             | Self::CloseMonth(_)
+            | Self::TakeBackMonth(_)
             | Self::TellMonthFailure(_)
             | Self::AddPaymentMethod(_)
             | Self::RemovePaymentMethod(_)

@@ -48,6 +48,7 @@ impl Action {
             | Self::OrderStep(_)
             | Self::BillStep(_)
             | Self::CloseMonth(_)
+            | Self::TakeBackMonth(_)
             | Self::TellMonthFailure(_)
             | Self::ClaimPayment(_)
             | Self::SettlePayment(_)

@@ -34,9 +34,9 @@ use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::seals::{AltSeals, Sealer};
 use crate::store::{
-    Conn, approvals, bills, capacity, closings, deposits, erasures, keys, late_usage, ledger, notices,
-    open_invoices, operator_moves, orders, payment_methods, payments, plans, prepay_quotes, prepayments,
-    reconciliations, records, reversals, suspensions, transactions,
+    Conn, accepted_futures, approvals, bills, capacity, closings, deposits, erasures, keys, late_usage,
+    ledger, notices, open_invoices, operator_moves, orders, payment_methods, payments, plans, prepay_quotes,
+    prepayments, reconciliations, records, reversals, suspensions, transactions,
 };
 
 /// What a batch did with one of its commands.
@@ -84,6 +84,7 @@ pub(super) async fn run(
             let (accounts, others, locked_at) = accounts::account_lock(conn, numbers, &ground.keys).await?;
             let now = clock.now();
             let stale = Stale::of(conn, batch, locked_at, patience).await?;
+            let followed = followed(conn, &accounts, (clock, now)).await?;
             let (mut books, catalogue) = load(conn, accounts, ground, now, commands).await?;
             let mut refused = BTreeSet::new();
             let decided = |(index, command): (usize, &&Command)| {
@@ -92,7 +93,10 @@ pub(super) async fn run(
                 if stale.holds(index) && !is_answered(book, command) {
                     return Verdict::TooLate;
                 }
-                let verdict = decide_in(book, &catalogue, command, (clock, now));
+                let is_to_come = |last: DateTime<Utc>| {
+                    is_to_come(last, clock, now) && !followed.contains(&(command.account, last))
+                };
+                let verdict = decide_in(book, &catalogue, command, (is_to_come, now));
                 if matches!(verdict, Verdict::Refused(_)) {
                     refused.extend(command.kept_key());
                 }
@@ -127,12 +131,16 @@ pub(super) async fn try_out(
             let account = accounts::account_as_is(conn, command.account).await?;
             let now = clock.now();
             let accounts: Vec<Account> = account.into_iter().collect();
+            let followed = followed(conn, &accounts, (clock, now)).await?;
             let (mut books, catalogue) = load(conn, accounts, ground, now, &[command]).await?;
             let Some(book) = books.get_mut(&command.account) else { return Ok(Verdict::HeldElsewhere) };
             if asked.arrived.elapsed() > patience.waiting_max && !is_answered(book, command) {
                 return Ok(Verdict::TooLate);
             }
-            Ok(decide_in(book, &catalogue, command, (clock, now)))
+            let is_to_come = |last: DateTime<Utc>| {
+                is_to_come(last, clock, now) && !followed.contains(&(command.account, last))
+            };
+            Ok(decide_in(book, &catalogue, command, (is_to_come, now)))
         })
         .await
 }
@@ -158,9 +166,9 @@ fn decide_in(
     book: &mut Book,
     catalogue: &Catalogue,
     command: &Command,
-    (clock, now): (&Clock, DateTime<Utc>),
+    (is_to_come, now): (impl Fn(DateTime<Utc>) -> bool, DateTime<Utc>),
 ) -> Verdict {
-    if let Some(last) = book.account.head.time.filter(|last| is_to_come(*last, clock, now))
+    if let Some(last) = book.account.head.time.filter(|last| is_to_come(*last))
         && !is_answered(book, command)
     {
         return Verdict::AheadOfTime(last);
@@ -184,6 +192,26 @@ fn is_answered(book: &Book, command: &Command) -> bool {
 /// Whether that is still to come. A sandbox's clock may be moved by another server, and is followed.
 fn is_to_come(last: DateTime<Utc>, clock: &Clock, now: DateTime<Utc>) -> bool {
     !clock.is_movable() && last.signed_duration_since(now) > AHEAD_MAX
+}
+
+/// The accounts that are followed to where their last entries are dated, as an operator has said so, with these dates.
+async fn followed(
+    conn: Conn<'_>,
+    accounts: &[Account],
+    (clock, now): (&Clock, DateTime<Utc>),
+) -> Result<BTreeSet<(AccountId, DateTime<Utc>)>, StoreError> {
+    let ahead = accounts.iter().filter_map(|account| Some((account.id, account.head.time?)));
+    let ahead: Vec<(AccountId, DateTime<Utc>)> =
+        ahead.filter(|(_, last)| is_to_come(*last, clock, now)).collect();
+    if ahead.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let until =
+        accepted_futures::accepted_until(conn, ahead.iter().map(|(account, _)| account.0).collect()).await?;
+    let is_followed = |(account, last): &(AccountId, DateTime<Utc>)| {
+        until.iter().any(|(followed, until)| followed == account && last <= until)
+    };
+    Ok(ahead.into_iter().filter(is_followed).collect())
 }
 
 /// Reads, under the locks, what the commands need (what a [`Book`] must hold). Statements that do not wait for each

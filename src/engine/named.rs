@@ -180,7 +180,7 @@ impl Named {
             Action::TellUnmatched(told) => {
                 self.paid.unmatched.push((AccountId(account), told.name.clone()));
             }
-            Action::CloseMonth(rated) => self.take_month(account, rated),
+            Action::CloseMonth(rated) | Action::TakeBackMonth(rated) => self.take_month(account, rated),
             Action::Rerate(rerate) => rerate.rated.iter().for_each(|rated| self.take_month(account, rated)),
             Action::PayBill(bill) => {
                 self.bills.push(bill.0);

@@ -65,7 +65,7 @@ async fn run_due(
             Err(Halt::Failed(error)) => return Err(error),
         }
     }
-    burst::progress(&*jobs.database.connection().await?, due.next).await?;
+    burst::progress(&*jobs.database.connection().await?, jobs.clock.held_by(), due.next).await?;
     let behind = Cycle::of(jobs.clock.now()).number().saturating_sub(due.next.number());
     metrics::gauge!("abacus_burst_cycles_behind").set(f64::from(behind));
     Ok(true)

@@ -139,17 +139,18 @@ async fn settle_all(
     months: &[Decided],
     now: DateTime<Utc>,
 ) -> Result<Settling, StoreError> {
+    let held_by = jobs.clock.held_by();
     let mut connection = jobs.database.connection().await?;
     let all = months.iter().map(|month| month.to_settle.clone()).collect();
     let is_of_a_month =
         |error: &StoreError| can_be_asked(error) && !matches!(error, StoreError::Contended(_));
-    match settle(&mut connection, all, now).await {
+    match settle(&mut connection, all, held_by, now).await {
         Err(error) if is_of_a_month(&error) => {}
         settled => return settled,
     }
     let mut settled = Settling::default();
     for month in months {
-        let one = match settle(&mut connection, vec![month.to_settle.clone()], now).await {
+        let one = match settle(&mut connection, vec![month.to_settle.clone()], held_by, now).await {
             Err(error) if is_of_a_month(&error) => {
                 let (account, period) = (month.to_settle.open.account, month.period);
                 metrics::counter!("abacus_job_errors_total").increment(1);
@@ -159,8 +160,8 @@ async fn settle_all(
                     Settled::Runs { .. } => Settled::Runs { until },
                     _ => Settled::HeldUp { until, told: month.to_settle.open.told },
                 };
-                settle(&mut connection, vec![ToSettle { settled: held, ..month.to_settle.clone() }], now)
-                    .await?
+                let held = ToSettle { settled: held, ..month.to_settle.clone() };
+                settle(&mut connection, vec![held], held_by, now).await?
             }
             one => one?,
         };

@@ -19,6 +19,7 @@ pub mod reconciliation;
 pub mod retention;
 mod runner;
 mod submit;
+pub mod taking_back;
 
 pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
 pub use pass::{Counts, Pass, Permit, Runs, pass};

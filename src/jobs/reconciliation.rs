@@ -71,7 +71,9 @@ pub async fn reconciliation_pass(jobs: &JobContext, permit: &Permit<'_>) -> Resu
                 Reconciled { next_at, ..held }
             }
         };
-        reconciliations::set_reconciled(&*connection(jobs).await?, provider.name(), reconciled).await?;
+        let conn = connection(jobs).await?;
+        reconciliations::set_reconciled(&conn, jobs.clock.held_by(), provider.name(), reconciled).await?;
+        drop(conn);
         runs.count(JobDone { kind: JobKind::Reconciliation, succeeded: outcome.is_ok() });
     }
     Ok(runs)
@@ -102,7 +104,7 @@ async fn begun(
         return Ok(held);
     }
     let first = Reconciled { next_at: next_night(now), held_until: wall(), own_from: now };
-    reconciliations::set_reconciled(&conn, provider.name(), first).await?;
+    reconciliations::set_reconciled(&conn, jobs.clock.held_by(), provider.name(), first).await?;
     Ok(first)
 }
 

@@ -200,7 +200,7 @@ async fn sweep(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreErro
     }
     while permit.goes_on(jobs).await? {
         let conn = jobs.database.connection().await?;
-        if !operator_moves::moves_forget(&conn, jobs.clock.now()).await? {
+        if !operator_moves::moves_forget(&conn, jobs.clock.held_by(), jobs.clock.now()).await? {
             break;
         }
     }

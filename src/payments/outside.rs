@@ -15,6 +15,7 @@ use crate::domain::reversal::{ReversalKind, ReversalReport};
 use crate::domain::transaction::Ledger;
 use crate::domain::unmatched::{OutsideKind, Unmatched};
 use crate::engine::Urgency;
+use crate::store::clock_check::require_right_clock;
 use crate::store::{accounts, reconciliations, transactions};
 
 /// What became of a look at something.
@@ -227,6 +228,7 @@ impl Cashier {
         why: &str,
     ) -> Result<Looked, CarryError> {
         let conn = self.database.connection().await?;
+        require_right_clock(&conn).await?;
         let account = accounts::account_by_ids(&conn, vec![payment.account().0]).await?.pop();
         let unmatched = Unmatched {
             provider: provider.to_owned(),

@@ -4,6 +4,7 @@ mod connections;
 mod http_listener;
 mod job_server;
 mod month_billing;
+mod taking_back;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -47,6 +48,7 @@ use http_listener::HttpListener;
 pub use http_listener::Port;
 pub use job_server::JobServer;
 pub use month_billing::{BillingError, bill_month};
+pub use taking_back::take_back;
 
 /// Forecasts that are made at once: for one account, and for the provider's people.
 const FORECASTS_OF_ACCOUNT: usize = 1;

@@ -5,10 +5,12 @@ use chrono_tz::Tz;
 use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
+use super::clock_check::require_past;
 use super::error::StoreError;
 use super::rows::{AccountRow, BillingRunRow};
 use super::statement::Statement;
 use super::{Conn, execute, rows, select_from};
+use crate::clock::HeldBy;
 use crate::domain::account::Account;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::Month;
@@ -55,14 +57,16 @@ pub async fn first_account_of(mut conn: Conn<'_>, zone: Tz) -> Result<Option<Dat
     Ok(statement.get_result(&mut conn).await?)
 }
 
-/// Begins a run, unless it has begun before.
+/// Begins a run for a month that is over, unless it has begun before.
 pub async fn run_begin(
     conn: Conn<'_>,
+    held_by: HeldBy,
     period: NaiveDate,
     zone: Tz,
     month: Month,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    require_past(conn, held_by, month.end, "closed months").await?;
     let statement = Statement::new(
         "INSERT INTO billing_runs (period, time_zone, start_time, end_time, state, total, started_at) SELECT ",
     )
@@ -111,9 +115,10 @@ pub struct RunPage {
 }
 
 /// Takes on the next accounts of a run, or those that another server has left; None if there are none now. A run of which
-/// nothing is left is done.
+/// nothing is left is done. Of a month that is not over it is an error.
 pub async fn page_take(
     connection: &mut AsyncPgConnection,
+    held_by: HeldBy,
     run: &BillingRun,
     accounts: i64,
     now: DateTime<Utc>,
@@ -121,6 +126,7 @@ pub async fn page_take(
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
+            require_past(conn, held_by, run.month.end, "closed months").await?;
             let Some(last) = hold(conn, run).await? else { return Ok(None) };
             if let Some(page) = page_left(conn, run).await? {
                 return Ok(Some(page));
@@ -159,7 +165,11 @@ async fn page_left(mut conn: Conn<'_>, run: &BillingRun) -> Result<Option<RunPag
         "UPDATE billing_pages p SET expires_at = clock_timestamp() + make_interval(secs => ",
     )
     .bigint(PAGE_SECONDS)
-    .sql(") FROM (SELECT period, time_zone, after_account FROM billing_pages WHERE expires_at < clock_timestamp() AND ");
+    .sql(") FROM (SELECT period, time_zone, after_account FROM billing_pages WHERE (expires_at < clock_timestamp() \
+         OR expires_at > clock_timestamp() + make_interval(secs => ")
+    // The database had another clock.
+    .bigint(PAGE_SECONDS.saturating_mul(2))
+    .sql(")) AND ");
     let statement = of_run(statement, run).sql(
         " ORDER BY after_account LIMIT 1) l WHERE p.period = l.period AND p.time_zone = l.time_zone \
          AND p.after_account = l.after_account RETURNING p.after_account, p.last_account",

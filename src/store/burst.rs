@@ -7,10 +7,12 @@ use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Numeric, Text, 
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
+use super::clock_check::require_past;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
 use super::{Conn, capacity, execute, known_currency};
+use crate::clock::HeldBy;
 use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle};
 use crate::domain::capacity::{Prices, by_currency};
 use crate::domain::ids::AccountId;
@@ -331,8 +333,9 @@ pub async fn next_cycle(mut conn: Conn<'_>) -> Result<Option<Cycle>, StoreError>
     Ok(first.map(|first| Cycle::of(first).max(Cycle::numbered(next))))
 }
 
-/// Says that every cycle before this one has been run; it never goes back.
-pub async fn progress(conn: Conn<'_>, next: Cycle) -> Result<(), StoreError> {
+/// Says that every cycle before this one has been run; it never goes back, nor beyond the present.
+pub async fn progress(conn: Conn<'_>, held_by: HeldBy, next: Cycle) -> Result<(), StoreError> {
+    require_past(conn, held_by, next.start(), "what was charged for burst").await?;
     let statement = Statement::new("UPDATE burst_progress SET next_cycle = greatest(next_cycle, ")
         .value::<Integer, _>(next.number())
         .sql(")");

@@ -8,10 +8,10 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use super::error::StoreError;
 use super::statement::Statement;
-use crate::clock::wall;
+use crate::clock::{HeldBy, wall};
 
 /// How far both may be apart, beside what asking takes.
-const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
+pub const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
 
 /// The machine's clock when the database was asked for its own.
 pub struct AskedAt(DateTime<Utc>);
@@ -40,6 +40,43 @@ pub async fn require_right_clock(mut conn: Conn<'_>) -> Result<(), StoreError> {
     asked.require_right(database)
 }
 
+/// What time it is by the database: in a sandbox, as far ahead as that was moved.
+pub(super) const PRESENT: &str = "abacus_now()";
+
+/// What time it is by the database.
+pub async fn present(mut conn: Conn<'_>) -> Result<DateTime<Utc>, StoreError> {
+    let statement = Statement::<Timestamptz>::new("SELECT ").sql(PRESENT);
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+/// Refuses to set a mark that only goes forward to what is still to come by the database's clock, whatever the machine's says
+/// by now.
+pub(super) async fn require_past(
+    conn: Conn<'_>,
+    held_by: HeldBy,
+    instant: DateTime<Utc>,
+    what: &'static str,
+) -> Result<(), StoreError> {
+    if held_by == HeldBy::Itself {
+        return Ok(());
+    }
+    let present = present(conn).await?;
+    if instant.signed_duration_since(present) <= SKEW_MAX {
+        return Ok(());
+    }
+    metrics::counter!("abacus_marks_refused_total", "mark" => what).increment(1);
+    Err(StoreError::WrongClock(format!(
+        "{what} would go up to {instant}, and it is {present} by the database's clock"
+    )))
+}
+
+/// How far the machine's clock is ahead of the database's, and what that says.
+pub async fn machine_ahead(mut conn: Conn<'_>) -> Result<(TimeDelta, DateTime<Utc>), StoreError> {
+    let asked = AskedAt::now();
+    let database = Statement::<Timestamptz>::new("SELECT clock_timestamp()").get_result(&mut conn).await?;
+    Ok((ahead(asked.0, wall(), database), database))
+}
+
 /// How far the machine's clock is ahead, at least: the database's was read at some time between.
 fn ahead(before: DateTime<Utc>, after: DateTime<Utc>, database: DateTime<Utc>) -> TimeDelta {
     if database < before {
@@ -53,14 +90,19 @@ fn ahead(before: DateTime<Utc>, after: DateTime<Utc>, database: DateTime<Utc>) -
 
 fn told(ahead: TimeDelta) -> String {
     let way = if ahead < TimeDelta::zero() { "behind" } else { "ahead of" };
-    let apart = ahead.abs();
+    format!("this machine's clock is {} {way} the database's", length(ahead))
+}
+
+/// A length of time in words, without its sign.
+pub fn length(of: TimeDelta) -> String {
+    let apart = of.abs();
     let (count, unit) = match apart.num_seconds() {
         ..=119 => (apart.num_seconds(), "seconds"),
         120..=7_199 => (apart.num_minutes(), "minutes"),
         7_200..=172_799 => (apart.num_hours(), "hours"),
         _ => (apart.num_days(), "days"),
     };
-    format!("this machine's clock is {count} {unit} {way} the database's")
+    format!("{count} {unit}")
 }
 
 #[cfg(test)]

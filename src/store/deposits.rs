@@ -5,6 +5,7 @@ use std::sync::Arc;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Numeric, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
+use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::rows::{DepositRow, select_list};
 use super::statement::{Columns, Statement};
@@ -127,7 +128,7 @@ pub async fn chain_blocks(mut conn: Conn<'_>, chain: i64) -> Result<Vec<(i64, St
 }
 
 /// Writes down what a scan found that began where `progress` says, and remembers so many blocks; false, and nothing is written,
-/// where another scan was written meanwhile.
+/// where another scan was written meanwhile. Where the machine's clock is wrong it is an error.
 pub async fn scan_write(
     conn: &mut AsyncPgConnection,
     chain: i64,
@@ -137,6 +138,7 @@ pub async fn scan_write(
 ) -> Result<bool, StoreError> {
     conn.transaction(async |conn| {
         let conn: Conn<'_> = conn;
+        require_right_clock(conn).await?;
         let next = Statement::new("UPDATE chains SET scans = scans + 1 WHERE chain_id = ")
             .bigint(chain)
             .sql(" AND scans = ")

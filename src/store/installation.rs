@@ -89,6 +89,14 @@ pub async fn claim_keys(
     Ok(if is_noted { Ok(()) } else { Err(OtherInstallation::NewKey(sealing)) })
 }
 
+/// Whether a process has all the keys that the database was ever sealed with; nothing is noted.
+pub async fn check_keys(
+    conn: Conn<'_>,
+    keys: &SealKeys,
+) -> Result<Result<(), OtherInstallation>, StoreError> {
+    Ok(has_all(&keys.marks(), &keys_of(conn).await?))
+}
+
 type KeyMark = (KeyVersion, Vec<u8>);
 
 /// Whether the database knows a key of that version.

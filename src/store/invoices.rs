@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use diesel::sql_types::{BigInt, Date, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
+use super::clock_check::require_past;
 use super::error::StoreError;
 use super::invoice_json;
 use super::list::{self, Owners, Page};
@@ -13,6 +14,7 @@ use super::open_invoices::{self, OpenInvoice};
 use super::rows::InvoiceRow;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
+use crate::clock::HeldBy;
 use crate::domain::ids::OwnedId;
 use crate::domain::invoice::{Invoice, Issue, number};
 
@@ -72,17 +74,22 @@ pub struct Settling {
     pub issued: usize,
 }
 
-/// Settles months, all or none of them; those that another has settled meanwhile are passed over.
+/// Settles months, all or none of them; those that another has settled meanwhile are passed over. None that is not over is taken
+/// for it.
 ///
 /// The counters of their years are locked until the end, and nothing that others write to.
 pub async fn settle(
     connection: &mut AsyncPgConnection,
     months: Vec<ToSettle>,
+    held_by: HeldBy,
     now: DateTime<Utc>,
 ) -> Result<Settling, StoreError> {
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
+            if let Some(newest) = newest_over(&months, now) {
+                require_past(conn, held_by, newest, "invoices").await?;
+            }
             let read: Vec<OpenInvoice> = months.iter().map(|month| month.open).collect();
             let still_open = open_invoices::open_lock(conn, &read).await?;
             let mut months: Vec<ToSettle> =
@@ -93,6 +100,12 @@ pub async fn settle(
             Ok(Settling { months: settled, issued: issue(conn, months, now).await? })
         })
         .await
+}
+
+/// When the last of the months ended that are taken for over, or now where they are issued later.
+fn newest_over(months: &[ToSettle], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let over = months.iter().filter(|month| !matches!(month.settled, Settled::Runs { .. }));
+    over.map(|month| month.end.max(now)).max()
 }
 
 /// Writes what the list of open months says from now on.

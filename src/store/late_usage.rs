@@ -9,9 +9,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{Array, BigInt, Date, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
+use super::clock_check::require_past;
 use super::error::StoreError;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute};
+use crate::clock::HeldBy;
 use crate::domain::ids::AccountId;
 
 /// The room, as an advisory lock.
@@ -29,8 +31,9 @@ pub(super) async fn horizon(mut conn: Conn<'_>) -> Result<DateTime<Utc>, StoreEr
     Ok(statement.get_result(&mut conn).await?)
 }
 
-/// Says that months that end by `end` are going to be closed. To be committed before [`wait_for_recorders`].
-pub async fn horizon_move(conn: Conn<'_>, end: DateTime<Utc>) -> Result<(), StoreError> {
+/// Says that months that end by `end`, which is past, are going to be closed. To be committed before [`wait_for_recorders`].
+pub async fn horizon_move(conn: Conn<'_>, held_by: HeldBy, end: DateTime<Utc>) -> Result<(), StoreError> {
+    require_past(conn, held_by, end, "closed months").await?;
     let statement = Statement::new("UPDATE billing_horizon SET closed_before = ")
         .instant(end)
         .sql(" WHERE closed_before < ")

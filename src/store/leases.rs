@@ -2,9 +2,10 @@
 //! nothing relies on it. Its time is the database's own, which no sandbox moves.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
+use super::clock_check::AskedAt;
 use super::error::StoreError;
 use super::statement::Statement;
 use super::{Conn, accounts, execute, late_usage, list};
@@ -42,6 +43,19 @@ pub enum Lease {
 const LEDGER_CHECK_SECONDS: i64 = 15 * 60;
 
 impl Lease {
+    /// What runners hold.
+    pub const OF_RUNNERS: [Self; 9] = [
+        Self::Jobs,
+        Self::LateUsage,
+        Self::Burst,
+        Self::Payments,
+        Self::Deposits,
+        Self::Invoices,
+        Self::Reconciliation,
+        Self::Sweep,
+        Self::LedgerCheck,
+    ];
+
     /// How long it lasts, where others last so long: what is done slowly is taken over late.
     pub fn seconds(self, usual: i64) -> i64 {
         match self {
@@ -68,16 +82,29 @@ impl Lease {
     }
 }
 
-/// Takes a lease, or keeps it for so many seconds more; false while another holds it.
+/// None lasts longer: one that ends later was taken when the database had another clock.
+pub const LEASE_SECONDS_MAX: i64 = 60 * 60;
+
+/// Takes a lease, or keeps it for so many seconds more; false while another holds it. Where the machine's clock is wrong it is an
+/// error: whoever goes on page by page compares at each.
 pub async fn lease_take(
-    conn: Conn<'_>,
+    mut conn: Conn<'_>,
     lease: Lease,
     holder: &str,
     seconds: i64,
 ) -> Result<bool, StoreError> {
     let statement = taking(lease, holder, seconds)
-        .sql(" WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()");
-    Ok(execute(conn, statement).await? > 0)
+        .sql(
+            " WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp() \
+             OR l.expires_at > clock_timestamp() + make_interval(secs => ",
+        )
+        .bigint(LEASE_SECONDS_MAX)
+        .sql(") RETURNING clock_timestamp()")
+        .returning::<Timestamptz>();
+    let asked = AskedAt::now();
+    let taken: Vec<DateTime<Utc>> = statement.load(&mut conn).await?;
+    let Some(time) = taken.into_iter().next() else { return Ok(false) };
+    asked.require_right(time).map(|()| true)
 }
 
 /// Takes a lease away from whoever holds it.

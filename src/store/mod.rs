@@ -1,5 +1,6 @@
 //! The only place with SQL: rows, statements, repositories that answer domain values, and batched fetches.
 
+pub mod accepted_futures;
 pub mod account_usage;
 pub mod accounts;
 pub mod approvals;
@@ -30,6 +31,7 @@ pub mod ledger;
 pub mod ledger_check;
 pub mod licenses;
 pub mod list;
+pub mod marks;
 pub mod migrations;
 pub mod month_usage;
 pub mod notices;
@@ -56,6 +58,7 @@ mod schema;
 pub mod seals;
 mod statement;
 pub mod suspensions;
+pub mod taking_back;
 pub mod transactions;
 pub mod turns;
 pub mod usage;

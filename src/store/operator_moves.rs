@@ -5,10 +5,12 @@ use diesel::sql_types::{Array, BigInt, Numeric, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
+use super::clock_check::require_past;
 use super::error::StoreError;
 use super::numeric::Exact;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute};
+use crate::clock::HeldBy;
 use crate::domain::approval::OperatorMove;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::money::CurrencyCode;
@@ -50,8 +52,9 @@ pub async fn move_insert(conn: Conn<'_>, moves: &[OperatorMove]) -> Result<(), S
     execute(conn, columns.insert_into("operator_moves")).await.map(drop)
 }
 
-/// Forgets what counts no longer at `now`; whether there may be more of it.
-pub async fn moves_forget(conn: Conn<'_>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+/// Forgets what counts no longer at `now`, which is not still to come; whether there may be more of it.
+pub async fn moves_forget(conn: Conn<'_>, held_by: HeldBy, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    require_past(conn, held_by, now, "what operators' moves are forgotten by").await?;
     let before = OwnedId::first_at(now.checked_sub_signed(KEPT_FOR).unwrap_or_default());
     let statement = Statement::new(
         "DELETE FROM operator_moves WHERE (account_id, id) IN (SELECT account_id, id FROM operator_moves WHERE id < ",

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
+use super::clock_check::require_past;
 use super::error::StoreError;
 use super::rows::{PaymentRow, UnmatchedRow};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
+use crate::clock::HeldBy;
 use crate::domain::ids::{OwnedId, PaymentId};
 use crate::domain::payment::Payment;
 use crate::domain::reversal::ProviderReference;
@@ -125,12 +127,19 @@ pub async fn reconciled(mut conn: Conn<'_>, provider: &str) -> Result<Option<Rec
     Ok(found.into_iter().next().map(reconciled))
 }
 
-/// Keeps how far it was done.
+/// The next time is within a day.
+const NEXT_WITHIN: TimeDelta = TimeDelta::days(1);
+
+/// Keeps how far it was done, which is not beyond the present.
 pub async fn set_reconciled(
     conn: Conn<'_>,
+    held_by: HeldBy,
     provider: &str,
     reconciled: Reconciled,
 ) -> Result<(), StoreError> {
+    let latest = reconciled.next_at.checked_sub_signed(NEXT_WITHIN).unwrap_or(reconciled.next_at);
+    let latest = latest.max(reconciled.held_until).max(reconciled.own_from);
+    require_past(conn, held_by, latest, "what was held against payment providers").await?;
     let statement =
         Statement::new("INSERT INTO reconciliations (provider, next_at, held_until, own_from) VALUES (")
             .text(provider.to_owned())

@@ -225,6 +225,7 @@ pub const TABLES: &[TableRights] = &[
     add("sandbox_clock").changing(&["offset_micros"]),
     add("installation"),
     read("restorations"),
+    read("accepted_futures"),
     add("currency_scales"),
     read("__diesel_schema_migrations"),
 ];

@@ -9,7 +9,7 @@ use abacus::clock::Clock;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::statements::{explain_all, plans};
+use crate::statements::{EXPLAINING, explain_all, plans};
 use crate::support::cluster::{self, connect};
 use crate::support::sequences::in_full;
 use crate::support::{Client, TestServer};
@@ -273,6 +273,7 @@ fn looked_at(plan: &Value, indexes: &mut BTreeSet<String>) -> u64 {
 /// What matches nothing, or little that is far away, is looked for in no more than 10,000 rows, by everybody and by whose it is.
 #[tokio::test]
 async fn what_matches_nothing_is_not_looked_for_for_ever() {
+    let _alone = EXPLAINING.lock().await;
     let url = cluster::database().await;
     let sql = connect(&url).await;
     if sql.batch_execute("LOAD 'auto_explain'").await.is_err() {
@@ -496,6 +497,7 @@ fn memory_mib() -> i64 {
 /// Two hundred servers, a month of them in full.
 #[tokio::test]
 async fn a_forecast_of_many_servers_takes_little_and_leaves_its_connection_to_others() {
+    let _alone = EXPLAINING.lock().await;
     let days = if in_full() { 28 } else { 4 };
     let (servers, gauges) = (200, 3);
     let url = cluster::database().await;

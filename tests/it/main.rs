@@ -21,6 +21,7 @@ mod decide_properties;
 mod deposits;
 mod deposits_on_chain;
 mod disputes;
+mod doctor;
 mod exactly_once;
 mod faults;
 mod forced_debits;

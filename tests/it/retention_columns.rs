@@ -24,6 +24,7 @@ const CHAIN: Fate = Nobody("what is on a public chain, by which a deposit counts
 
 /// Of each table its columns of words.
 const COLUMNS: &[(&str, &[(&str, Fate)])] = &[
+    ("accepted_futures", &[("reason", OPERATOR)]),
     ("__diesel_schema_migrations", &[("version", CODE)]),
     (
         "accounts",

@@ -20,6 +20,7 @@ use abacus::store::database::Database;
 use abacus::store::deposits::{ScanRows, chain_blocks, chain_progress, scan_write};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::approvals::two_people;
 use crate::support::cluster::{self, connect};
@@ -317,6 +318,9 @@ fn excesses(plan: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// All that have plans told read the same log: one at a time.
+pub static EXPLAINING: Mutex<()> = Mutex::const_new(());
+
 struct Reads {
     server: TestServer,
     log: PathBuf,
@@ -348,6 +352,7 @@ impl Reads {
 
 #[tokio::test]
 async fn hot_statements_read_little_of_large_tables() {
+    let _alone = EXPLAINING.lock().await;
     let Some((server, log)) = explained(OWNERS).await else { return };
     let operator = server.operator();
     let main = server.customer("filled-0");
@@ -634,6 +639,7 @@ async fn scanned(database: &Database) {
 /// Whatever the statistics say of accounts: that nearly every row is the account's is true of one account only.
 #[tokio::test]
 async fn lists_of_a_small_account_read_nothing_of_a_large_one() {
+    let _alone = EXPLAINING.lock().await;
     let Some((server, log)) = explained(1).await else { return };
     let (operator, main, small) =
         (server.operator(), server.customer("filled-0"), server.customer("filled-3"));
@@ -859,6 +865,7 @@ fn rows_read(plan: &Value, read: &mut BTreeMap<String, u64>) {
 
 #[tokio::test]
 async fn a_billing_run_reads_each_row_of_its_month_once() {
+    let _alone = EXPLAINING.lock().await;
     let Some((server, log)) = explained(OWNERS).await else { return };
     let after = TestServer::on(server.database_url.clone(), |config| {
         config.clock = Clock::standing_at("2026-02-01T02:00:00Z".parse().unwrap());

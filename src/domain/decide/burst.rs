@@ -10,7 +10,7 @@ use crate::domain::command::BurstHeld;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
 use crate::domain::notice::NoticeKind;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
 
 /// The owner is warned so long before the money runs out …
@@ -22,6 +22,10 @@ const LASTS_AGAIN: TimeDelta = TimeDelta::days(2);
 pub(super) fn decide(draft: &mut Draft<'_>, charged: &CycleCharge) -> Result<Made, Refusal> {
     if draft.account.burst.cycle.is_some_and(|last| last >= charged.cycle) {
         return Ok(Made::default());
+    }
+    if charged.cycle.end() > draft.now {
+        let message = format!("the cycle is not over: it ends at {}", charged.cycle.end());
+        return Err(Refusal::general(RefusalCode::Conflict, message));
     }
     for charge in &charged.charges {
         let transaction = transaction_of(draft, charge)?;

@@ -39,6 +39,8 @@ pub(super) struct Draft<'a> {
     pub account: Account,
     pub currency: Currency,
     pub instant: DateTime<Utc>,
+    /// The time that it is, which the last entry may be ahead of: what is over is judged by it.
+    pub now: DateTime<Utc>,
     mint: IdMint,
     /// Those that are new or have changed.
     orders: BTreeMap<OrderId, Arc<Order>>,
@@ -63,7 +65,19 @@ impl<'a> Draft<'a> {
         let instant = account.decision_instant(now);
         let mint = IdMint::new(account.id, instant, account.last_no, dry_run);
         let (orders, bills, gain) = (BTreeMap::new(), BTreeMap::new(), Gain::default());
-        Ok(Self { book, catalogue, account, currency, instant, mint, orders, bills, gain, goes_on: false })
+        Ok(Self {
+            book,
+            catalogue,
+            account,
+            currency,
+            instant,
+            now,
+            mint,
+            orders,
+            bills,
+            gain,
+            goes_on: false,
+        })
     }
 
     pub fn next_id(&mut self) -> Result<OwnedId, OutOfRange> {

@@ -104,6 +104,7 @@ fn carry_out(draft: &mut Draft<'_>, action: &Action) -> Result<Made, Refusal> {
         Action::OrderStep(step) => order_step::decide(draft, step),
         Action::BillStep(step) => bill_step::decide(draft, step),
         Action::CloseMonth(rated) => month_close::decide(draft, rated),
+        Action::TakeBackMonth(rated) => month_close::take_back(draft, rated),
         Action::TellMonthFailure(failure) => month_close::tell_failure(draft, failure),
         Action::Rerate(rerate) => month_close::rerate(draft, rerate),
         Action::AddPaymentMethod(adding) => payment_method::add(draft, adding),

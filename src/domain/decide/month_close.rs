@@ -61,6 +61,10 @@ pub(super) fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
 /// Bills a month, or what has changed of one that was billed; what comes to less than can be paid is carried to the next
 /// correction.
 pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<Arc<Bill>>, Refusal> {
+    if rated.month.end > draft.now {
+        let message = format!("the month is not over: it ends at {}", rated.month.end);
+        return Err(Refusal::new(RefusalCode::Conflict, "period", message));
+    }
     let was_closed_until = draft.account.closed_until;
     let closed_until = was_closed_until.map_or(rated.month.end, |until| until.max(rated.month.end));
     draft.account.closed_until = Some(closed_until);
@@ -108,6 +112,33 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
     closed.bill = before.bill.or(Some(bill.id));
     draft.put_closed_month(closed);
     Ok(Some(bill))
+}
+
+/// Takes back a month that was closed before it was over: what its bills ask for is credited or asked for no longer, and it is closed
+/// once it is over. Of several the last goes first.
+pub(super) fn take_back(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Made, Refusal> {
+    let is_last = draft.account.closed_until == Some(rated.month.end);
+    if rated.month.end <= draft.now || !is_last || !is_as_it_was_read(draft, rated) {
+        return Ok(Made::default());
+    }
+    draft.account.closed_until = Some(rated.month.start);
+    let before = draft.closed_months().find(|closed| closed.month.start == rated.month.start).cloned();
+    let Some(before) = before else { return Ok(Made::default()) };
+    let mut closed = before.taken_back(draft.instant)?;
+    closed.withheld_amount = withheld(draft, &closed)?;
+    let ask = Ask {
+        cycle: money::subtract(closed.billed_amount, before.billed_amount)?,
+        withheld: money::subtract(closed.withheld_amount, before.withheld_amount)?,
+    };
+    draft.put_closed_month(closed);
+    let is_billed = before.bill.is_some() && !(before.amount.is_zero() && before.billed_amount.is_zero());
+    if !is_billed {
+        return Ok(Made::default());
+    }
+    let nothing = Charge { total: Decimal::ZERO, lines: Vec::new() };
+    let charge = less_charged_before(nothing, before.amount)?;
+    let bill = bill(draft, rated, ask, before.bill, vec![(None, charge)])?;
+    Ok(Made { bill: Some(bill), ..Made::default() })
 }
 
 /// What bills of a month do not credit: whatever it costs by now, no more comes back than was paid and not given back.
@@ -167,7 +198,7 @@ fn to_charge<'r>(
     rated: &'r RatedMonth,
     before: Option<&ClosedMonth>,
 ) -> Result<Vec<(Of<'r>, Charge)>, OutOfRange> {
-    let Some(before) = before else {
+    let Some(before) = before.filter(|before| !before.is_taken_back()) else {
         let usage = rated.usage.iter().map(|charge| (None, charge.clone()));
         let orders = rated.on_demand.iter().map(|order| (Some(order), order.charge.clone()));
         return Ok(usage.chain(orders).collect());

@@ -68,9 +68,9 @@ pub async fn begin_runs(jobs: &JobContext, period: Option<NaiveDate>) -> Result<
 
 async fn begin(jobs: &JobContext, zone: Tz, month: Month, now: DateTime<Utc>) -> Result<(), StoreError> {
     let conn = jobs.database.connection().await?;
-    late_usage::horizon_move(&conn, month.end).await?;
+    late_usage::horizon_move(&conn, jobs.clock.held_by(), month.end).await?;
     late_usage::wait_for_recorders(&conn).await?;
-    billing_runs::run_begin(&conn, month.period(zone), zone, month, now).await?;
+    billing_runs::run_begin(&conn, jobs.clock.held_by(), month.period(zone), zone, month, now).await?;
     tracing::info!(period = %month.period(zone), %zone, "a month is being closed");
     Ok(())
 }

@@ -61,7 +61,8 @@ async fn work(
     let mut runs = Runs::default();
     while !stopping.is_some_and(|stopping| *stopping.borrow()) {
         let mut conn = jobs.database.connection().await?;
-        let Some(page) = billing_runs::page_take(&mut conn, run, PAGE, jobs.clock.now()).await? else {
+        let (held_by, now) = (jobs.clock.held_by(), jobs.clock.now());
+        let Some(page) = billing_runs::page_take(&mut conn, held_by, run, PAGE, now).await? else {
             break;
         };
         let accounts = billing_runs::page_accounts(&conn, run, page).await?;

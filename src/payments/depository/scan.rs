@@ -42,6 +42,10 @@ pub enum ScanFailure {
     OtherChain { found: u64, wanted: i64 },
     #[error("other servers take the token {0}, which this one is not told of (ABACUS_TOKENS)")]
     OtherTokens(String),
+    #[error(
+        "the chain has come to block {head} yet: block {after}, after which deposits are to count (ABACUS_CHAIN_AFTER_BLOCK), is still to come"
+    )]
+    NotThere { after: i64, head: i64 },
     #[error("what is in the database of the chain is not readable: {0}")]
     Corrupt(String),
 }
@@ -49,7 +53,7 @@ pub enum ScanFailure {
 impl ScanFailure {
     /// Whether this process was told wrongly of the chain.
     pub fn is_of_settings(&self) -> bool {
-        matches!(self, Self::OtherChain { .. } | Self::OtherTokens(_))
+        matches!(self, Self::OtherChain { .. } | Self::OtherTokens(_) | Self::NotThere { .. })
     }
 }
 
@@ -176,7 +180,14 @@ impl Scanner {
         let mut progress = deposits::chain_progress(&conn, self.chain_id).await?;
         if progress.is_none() {
             let begin_after = match self.begin_after {
-                Some(number) => number,
+                // What comes before it would not be looked for, once it is there.
+                Some(after) => {
+                    let head = signed(self.rpc.head().await?)?;
+                    if after > head {
+                        return Err(ScanFailure::NotThere { after, head });
+                    }
+                    after
+                }
                 // The newest that has its confirmations: no re-organisation puts a deposit into it.
                 None => {
                     let confirming = self.confirmations.get().saturating_sub(1);
