@@ -7,7 +7,7 @@ DROP TRIGGER approvals_are_decided_once ON approvals;
 CREATE TRIGGER approvals_are_decided_once
     BEFORE UPDATE OF state, decided_by, decided_at, reason, next_step_at ON approvals
     FOR EACH ROW WHEN (OLD.state <> 'PENDING') EXECUTE FUNCTION refuse_change();
--- What is there already is sealed by the next round of the check.
+-- What is there already is sealed by the next round of the check; until then what waits can only be rejected.
 ALTER TABLE ledger_check_position DISABLE TRIGGER ledger_stays_sealed;
 UPDATE ledger_check_position SET all_sealed_at = NULL, checked_to = 0 WHERE EXISTS (SELECT FROM approvals);
 ALTER TABLE ledger_check_position ENABLE TRIGGER ledger_stays_sealed;

@@ -20,8 +20,9 @@ DROP TRIGGER ledger_entries_keep_their_figures ON ledger_entries;
 DROP TRIGGER ledger_entries_are_final ON ledger_entries;
 CREATE TRIGGER ledger_entries_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+DROP TRIGGER accounts_are_closed_now ON accounts;
 DROP TRIGGER accounts_are_erased_late ON accounts;
-DROP FUNCTION only_of_the_erased_go(), only_words_of_invoices_go(), only_words_go(), accounts_are_erased_late(),
+DROP FUNCTION only_of_the_erased_go(), only_words_of_invoices_go(), only_words_go(), accounts_are_erased_late(), accounts_are_closed_now(),
     without_words(jsonb), require_erased(bigint), is_erased(bigint);
 CREATE OR REPLACE FUNCTION make_usage_month(month date) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE

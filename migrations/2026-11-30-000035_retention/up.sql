@@ -79,6 +79,17 @@ END $$;
 CREATE TRIGGER accounts_are_erased_late BEFORE UPDATE OF erased_at ON accounts
     FOR EACH ROW WHEN (NEW.erased_at IS DISTINCT FROM OLD.erased_at) EXECUTE FUNCTION accounts_are_erased_late();
 
+-- Nor is one closed long ago that was open just now.
+CREATE FUNCTION accounts_are_closed_now() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.closed_at < abacus_now() - interval '1 day' AND EXISTS (SELECT FROM installation WHERE kind = 'PRODUCTION') THEN
+        RAISE EXCEPTION 'account % is not closed at %', OLD.id, NEW.closed_at USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER accounts_are_closed_now BEFORE UPDATE OF closed_at ON accounts
+    FOR EACH ROW WHEN (NEW.closed_at IS DISTINCT FROM OLD.closed_at) EXECUTE FUNCTION accounts_are_closed_now();
+
 -- Of rows that never change the words go, those that the trigger names, where their account is erased; and nothing else but the
 -- row's seal.
 CREATE FUNCTION only_words_go() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -269,7 +280,7 @@ BEGIN
     GET DIAGNOSTICS more = ROW_COUNT;
     erased := erased + more;
     UPDATE invoices SET customer = '(erased)', groups = without_words(groups) WHERE ctid = ANY(ARRAY(SELECT t.ctid FROM invoices t
-        WHERE t.account_id = account AND t.customer <> '(erased)' LIMIT most));
+        WHERE t.account_id = account AND (t.customer <> '(erased)' OR t.groups <> without_words(t.groups)) LIMIT most));
     GET DIAGNOSTICS more = ROW_COUNT;
     erased := erased + more;
     DELETE FROM voided_events WHERE ctid = ANY(ARRAY(SELECT t.ctid FROM voided_events t WHERE t.account_id = account LIMIT most));
@@ -300,7 +311,7 @@ DO $$
 DECLARE
     own text;
 BEGIN
-    FOREACH own IN ARRAY ARRAY['abacus_now()', 'is_erased(bigint)', 'require_erased(bigint)', 'accounts_are_erased_late()',
+    FOREACH own IN ARRAY ARRAY['abacus_now()', 'is_erased(bigint)', 'require_erased(bigint)', 'accounts_are_erased_late()', 'accounts_are_closed_now()',
         'only_words_go()', 'only_words_of_invoices_go()', 'only_of_the_erased_go()', 'forget_keys(timestamptz, integer)',
         'drop_usage_month(date)', 'make_usage_month(date)', 'give_up_namespace(bigint, bytea)',
         'blank_rows(text, bigint, uuid[], bytea[])', 'blank_entries(bigint, uuid[], bytea[])', 'erase_rest(bigint, integer)']

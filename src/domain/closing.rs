@@ -160,8 +160,13 @@ impl ClosedMonth {
 
     /// Whether it is to be charged whole.
     pub fn is_taken_back(&self) -> bool {
-        self.month.end.signed_duration_since(self.month.start) == TAKEN_BACK
+        is_taken_back(&self.month)
     }
+}
+
+/// Whether that is what is left of a month that was taken back.
+pub fn is_taken_back(month: &Month) -> bool {
+    month.end.signed_duration_since(month.start) == TAKEN_BACK
 }
 
 /// What an order on demand costs in a month.

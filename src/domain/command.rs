@@ -564,6 +564,19 @@ fn by_optional_value<S: serde::Serializer>(
 }
 
 impl Action {
+    /// Whether it is carried out of an account whose last entry is dated into the future, where that is accepted. What falls due by
+    /// itself is judged by the instant of its decision, and would end, suspend and ask for too early: it waits.
+    pub fn is_followed(&self) -> bool {
+        !matches!(
+            self,
+            Self::OrderStep(_)
+                | Self::BillStep(_)
+                | Self::EndHold(_)
+                | Self::ExpireApproval(_)
+                | Self::PrepaymentStep(_)
+        )
+    }
+
     /// The mutation that asks for it; None for what only jobs do.
     pub fn mutation(&self) -> Option<Mutation> {
         Some(match self {

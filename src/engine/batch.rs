@@ -94,7 +94,8 @@ pub(super) async fn run(
                     return Verdict::TooLate;
                 }
                 let is_to_come = |last: DateTime<Utc>| {
-                    is_to_come(last, clock, now) && !followed.contains(&(command.account, last))
+                    is_to_come(last, clock, now)
+                        && !(command.action.is_followed() && followed.contains(&(command.account, last)))
                 };
                 let verdict = decide_in(book, &catalogue, command, (is_to_come, now));
                 if matches!(verdict, Verdict::Refused(_)) {
@@ -138,7 +139,8 @@ pub(super) async fn try_out(
                 return Ok(Verdict::TooLate);
             }
             let is_to_come = |last: DateTime<Utc>| {
-                is_to_come(last, clock, now) && !followed.contains(&(command.account, last))
+                is_to_come(last, clock, now)
+                    && !(command.action.is_followed() && followed.contains(&(command.account, last)))
             };
             Ok(decide_in(book, &catalogue, command, (is_to_come, now)))
         })
@@ -410,12 +412,13 @@ impl Due {
         }
         let orders: BTreeSet<OrderId> = bills.iter().filter_map(|bill| bill.order).collect();
         let ids: Vec<OwnedId> = orders.iter().map(|order| order.0).collect();
-        let beyond = |order: &OrderId| Some((*order, *horizons.get(&order.0.account())?));
-        let beyond: Vec<(OrderId, DueAt)> = orders.iter().filter_map(beyond).collect();
+        let beyond = |order: &OrderId| Some((*order, horizons.get(&order.0.account())?.0));
+        let beyond: Vec<(OrderId, DateTime<Utc>)> = orders.iter().filter_map(beyond).collect();
+        let read = || bills.iter().map(|bill| bill.id.uuid()).collect();
         let accounts: Vec<i64> = horizons.keys().map(|account| account.0).collect();
         let (orders, next, of_months) = try_join!(
             when(!ids.is_empty(), orders::order_by_ids(conn, &ids)),
-            when(!beyond.is_empty(), bills::bill_open_due_after(conn, &beyond)),
+            when(!beyond.is_empty(), bills::bill_open_due_from(conn, &beyond, read())),
             when(!accounts.is_empty(), bills::bill_open_due_of_months(conn, accounts, now, spare)),
         )?;
         let next = next.into_iter().chain(of_months).collect();

@@ -135,9 +135,15 @@ impl Named {
                 self.transactions.push(refund.transaction.0);
                 self.payers.push(account);
             }
-            Action::PayOrder(order) => self.orders.push(order.0),
+            Action::PayOrder(order) => {
+                self.orders.push(order.0);
+                self.payers.push(account);
+            }
             Action::RenewOrder(renewal) => self.orders.push(renewal.order.0),
-            Action::CancelOrder(cancellation) => self.orders.push(cancellation.order.0),
+            Action::CancelOrder(cancellation) => {
+                self.orders.push(cancellation.order.0);
+                self.payers.push(account);
+            }
             Action::SetAutoRenewal(setting) => self.orders.push(setting.order.0),
             Action::OrderStep(step) => self.orders.push(step.order.0),
             Action::ChargeBurst(charged) => {

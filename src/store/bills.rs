@@ -193,11 +193,12 @@ async fn oldest_of_each(
     rows::<BillRow>(conn, statement).await
 }
 
-/// Of each order the next open bill that is due after a place among those that are due. An order has few bills, and an account may
-/// have very many that are open: so the order's are looked through (OFFSET 0 keeps PostgreSQL from the others).
-pub async fn bill_open_due_after(
+/// Of each order the next open bill that is due from an instant on, beside those that were read. An order has few bills, and an account
+/// may have very many that are open: so the order's are looked through (OFFSET 0 keeps PostgreSQL from the others).
+pub async fn bill_open_due_from(
     conn: Conn<'_>,
-    orders: &[(OrderId, (DateTime<Utc>, BillId))],
+    orders: &[(OrderId, DateTime<Utc>)],
+    read: Vec<Uuid>,
 ) -> Result<Vec<Bill>, StoreError> {
     let statement = Statement::new("SELECT ")
         .sql(select_list::<BillRow>("t."))
@@ -206,14 +207,14 @@ pub async fn bill_open_due_after(
         .sql(", ")
         .value::<Array<SqlUuid>, _>(orders.iter().map(|(order, _)| order.uuid()).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<Timestamptz>, _>(orders.iter().map(|(_, (due, _))| *due).collect::<Vec<_>>())
-        .sql(", ")
-        .value::<Array<SqlUuid>, _>(orders.iter().map(|(_, (_, bill))| bill.uuid()).collect::<Vec<_>>())
+        .value::<Array<Timestamptz>, _>(orders.iter().map(|(_, due)| *due).collect::<Vec<_>>())
         .sql(format!(
-            ") k (account_id, order_id, due_at, bill_id) CROSS JOIN LATERAL (SELECT * FROM \
+            ") k (account_id, order_id, due_at) CROSS JOIN LATERAL (SELECT * FROM \
              (SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.order_id OFFSET 0) t \
-             WHERE {ASKED} AND (t.due_at, t.id) >= (k.due_at, k.bill_id) ORDER BY t.due_at, t.id LIMIT 1) t"
-        ));
+             WHERE {ASKED} AND t.due_at >= k.due_at AND t.id <> ALL("
+        ))
+        .value::<Array<SqlUuid>, _>(read)
+        .sql(") ORDER BY t.due_at, t.id LIMIT 1) t");
     rows::<BillRow>(conn, statement).await
 }
 

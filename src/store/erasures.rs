@@ -66,7 +66,12 @@ pub async fn unsettled(
          UNION ALL SELECT 'payments under way' WHERE EXISTS (SELECT FROM payments p WHERE p.account_id = a.id \
          AND p.next_step_at IS NOT NULL) \
          UNION ALL SELECT 'prepayments under way' WHERE EXISTS (SELECT FROM prepayments p WHERE p.account_id = a.id \
-         AND p.next_step_at IS NOT NULL) LIMIT 1) u (what)",
+         AND p.next_step_at IS NOT NULL) \
+         UNION ALL SELECT 'a dispute that is open' WHERE EXISTS (SELECT FROM reversals r WHERE r.account_id = a.id AND r.is_open) \
+         UNION ALL SELECT 'a deposit that is to be counted' WHERE EXISTS (SELECT FROM deposits d WHERE d.account_id = a.id \
+         AND d.state = 'SEEN' AND NOT d.is_gone) \
+         UNION ALL SELECT 'burst that is to be charged' WHERE EXISTS (SELECT FROM burst_owed o WHERE o.account_id = a.id) \
+         LIMIT 1) u (what)",
     );
     let found: Vec<(i64, String)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, what)| (AccountId(account), what)).collect())

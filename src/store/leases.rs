@@ -44,7 +44,7 @@ const LEDGER_CHECK_SECONDS: i64 = 15 * 60;
 
 impl Lease {
     /// What runners hold.
-    pub const OF_RUNNERS: [Self; 9] = [
+    pub const OF_RUNNERS: [Self; 11] = [
         Self::Jobs,
         Self::LateUsage,
         Self::Burst,
@@ -54,6 +54,8 @@ impl Lease {
         Self::Reconciliation,
         Self::Sweep,
         Self::LedgerCheck,
+        Self::Retention,
+        Self::Erasures,
     ];
 
     /// How long it lasts, where others last so long: what is done slowly is taken over late.

@@ -67,7 +67,7 @@ use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
 use crate::domain::record::Record;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
 use crate::domain::text;
 use crate::domain::transaction::Transaction;
@@ -699,8 +699,10 @@ impl Repository {
         fingerprint: Digest,
     ) -> Result<Result<Voided, Refusal>, AccessError> {
         self.require_operator()?;
-        if self.account(wanted.account).await?.is_none() {
-            return Err(AccessError::NoSuchAccount);
+        let account = self.account(wanted.account).await?.ok_or(AccessError::NoSuchAccount)?;
+        if account.erased_at.is_some() {
+            let message = "the account is erased: its usage is gone";
+            return Ok(Err(Refusal::new(RefusalCode::AccountSuspended, "accountId", message)));
         }
         let keys = Arc::clone(self.store.database.keys());
         let voided = self.write(move |conn| {

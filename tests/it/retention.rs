@@ -92,8 +92,13 @@ async fn the_database_itself_keeps_what_is_young() {
         let error = sql.batch_execute(refused).await.expect_err(refused);
         assert_eq!(error.code(), Some(&SqlState::from_code("23001")), "{refused}: {error:?}");
     }
-    // Nor does anybody with more rights change what never changes.
     let owner = server.sql().await;
+    let production = "SET session_replication_role = replica; UPDATE installation SET kind = 'PRODUCTION'; SET session_replication_role = origin";
+    owner.batch_execute(production).await.unwrap();
+    let closed = "UPDATE accounts SET status = 'CLOSED', closed_at = now() - interval '20 years'";
+    let error = sql.batch_execute(closed).await.expect_err(closed);
+    assert_eq!(error.code(), Some(&SqlState::from_code("23001")), "{closed}: {error:?}");
+    // Nor does anybody with more rights change what never changes.
     for refused in [
         "UPDATE ledger_entries SET reason = ''",
         "UPDATE ledger_entries SET amount = amount + 1",

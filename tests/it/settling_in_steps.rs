@@ -116,6 +116,34 @@ async fn money_that_does_not_pay_all_pays_the_oldest_and_leaves_the_account_susp
     assert_eq!(counted(&life, youngest_paid).await, 0);
 }
 
+/// The daily looks of all of them come while they are paid in steps, the youngest first.
+#[tokio::test]
+async fn a_bills_own_look_pays_nothing_before_what_is_older() {
+    let life = Life::begin("2030-06-01T12:00:00Z", "0").await;
+    owe(&life, 200).await;
+    let sooner = "UPDATE bills SET next_step_at = '2030-06-01T12:00:00.9Z'::timestamptz - (due_at - '2020-01-01Z'::timestamptz) / 10000000";
+    life.server.make_accounts_so(sooner).await;
+    life.recharge("1.20").await;
+    life.advance("2030-06-01T12:00:01Z").await;
+    let youngest_paid = "SELECT count(*) FROM bills p JOIN bills o ON o.status <> 'PAID' AND o.due_at < p.due_at WHERE p.status = 'PAID'";
+    assert_eq!(counted(&life, "SELECT count(*) FROM bills WHERE status = 'PAID'").await, 120);
+    assert_eq!(counted(&life, youngest_paid).await, 0);
+}
+
+#[tokio::test]
+async fn the_rest_is_paid_where_somebody_pays_the_next_one_himself() {
+    let life = Life::begin("2030-06-01T12:00:00Z", "0").await;
+    owe(&life, 80).await;
+    life.recharge("0.90").await;
+    let next = "SELECT id::text FROM bills WHERE status <> 'PAID' ORDER BY due_at LIMIT 1";
+    let next: String = life.server.sql().await.query_one(next, &[]).await.unwrap().get(0);
+    let input = json!({ "billId": format!("bil_{}", next.replace('-', "")), "idempotencyKey": "pay" });
+    life.customer.mutate("payBill", "PayBillInput", input, "bill { status }").await;
+    assert_eq!(counted(&life, "SELECT count(*) FROM bills WHERE status <> 'PAID'").await, 0);
+    let account = account_of(&life).await;
+    assert_eq!(account, json!({ "status": "ACTIVE", "balance": { "amount": "0.10" } }));
+}
+
 #[tokio::test]
 async fn a_late_order_stays_suspended_until_the_last_of_its_instalments_is_paid() {
     let life = Life::begin("2030-06-01T12:00:00Z", "1").await;

@@ -31,17 +31,21 @@ fn pay_or_remind(
     bill: &Bill,
     step: &BillStep,
 ) -> Result<(Option<Arc<Transaction>>, Vec<JobDone>), Refusal> {
+    if payment::is_beyond_horizon(draft, bill) {
+        payment::settle_if_possible(draft);
+        if draft.goes_on {
+            // What is older is paid first; the jobs come to this one.
+            draft.put_bill(Bill { next_step_at: bill.next_step_after(draft.instant), ..bill.clone() });
+            return Ok((None, Vec::new()));
+        }
+    }
     if !draft.has(bill.amount)? {
         return Ok((None, remain_unpaid(draft, bill)?));
     }
     let transaction = payment::pay(draft, bill.id, TransactionKind::BillPayment)?;
     // It was due before, and is payable now: money has come in, and may pay for more than this.
-    if step.due != bill.due_at {
-        let mut attempt = draft.clone();
-        // What is in the way of another bill is told when that one is looked at.
-        if payment::settle(&mut attempt).is_ok() {
-            *draft = attempt;
-        }
+    if step.due != bill.due_at || draft.book.due_horizon.is_some() {
+        payment::settle_if_possible(draft);
     }
     Ok((transaction, vec![JobDone { kind: JobKind::BillPayment, succeeded: true }]))
 }

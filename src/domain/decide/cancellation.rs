@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, on_demand};
+use super::{Made, on_demand, payment};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::command::CancelOrder;
 use crate::domain::ids::{OrderId, printed_number};
@@ -26,7 +26,10 @@ pub(super) fn decide(draft: &mut Draft<'_>, cancellation: &CancelOrder) -> Resul
         _ if cancellation.at_period_end => stop_renewal(draft, order)?,
         _ => {
             require_last(&order)?;
-            cancel(draft, order.id)?
+            let bills = draft.bills_of(order.id);
+            let cancelled = cancel(draft, order.id)?;
+            bills.iter().filter(|bill| bill.is_open()).for_each(|bill| payment::go_on_after(draft, bill));
+            cancelled
         }
     };
     Ok(Made { order: Some(order), ..Made::default() })

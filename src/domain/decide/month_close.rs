@@ -9,7 +9,9 @@ use super::draft::Draft;
 use super::{Made, given_back, payment, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::closing::{ClosedMonth, DUE_AFTER, Month, OnDemand, RatedMonth, less_charged_before};
+use crate::domain::closing::{
+    self, ClosedMonth, DUE_AFTER, Month, OnDemand, RatedMonth, less_charged_before,
+};
 use crate::domain::command::{JobDone, JobKind, MonthFailure, Rerate};
 use crate::domain::ids::{BillId, RecordId};
 use crate::domain::money::{self, OutOfRange};
@@ -46,7 +48,12 @@ pub(super) fn tell_failure(draft: &mut Draft<'_>, failure: &MonthFailure) -> Res
 }
 
 pub(super) fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
-    let mut overlapping = draft.closed_months().filter(|closed| closed.month.overlaps(&rated.month));
+    // What was taken back of others is in nobody's way: the account's time zone may be another since.
+    let is_in_the_way = |closed: &&ClosedMonth| {
+        closed.month.overlaps(&rated.month)
+            && !(closed.is_taken_back() && closed.month.start != rated.month.start)
+    };
+    let mut overlapping = draft.closed_months().filter(is_in_the_way);
     match (overlapping.next(), overlapping.next()) {
         (None, _) => rated.revision == 0,
         // An account that was closed within a month and opened again goes on with it.
@@ -65,6 +72,10 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
         let message = format!("the month is not over: it ends at {}", rated.month.end);
         return Err(Refusal::new(RefusalCode::Conflict, "period", message));
     }
+    if closing::is_taken_back(&rated.month) {
+        let message = "the month was taken back: it is closed once it is over";
+        return Err(Refusal::new(RefusalCode::Conflict, "period", message));
+    }
     let was_closed_until = draft.account.closed_until;
     let closed_until = was_closed_until.map_or(rated.month.end, |until| until.max(rated.month.end));
     draft.account.closed_until = Some(closed_until);
@@ -77,7 +88,7 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
         tell(draft, rated)?;
     }
     tell_unrated(draft, rated, before.as_ref())?;
-    let is_first = before.is_none();
+    let is_first = before.as_ref().is_none_or(ClosedMonth::is_taken_back);
     let before = before.unwrap_or_else(|| never_closed(draft, rated));
     let mut closed = ClosedMonth {
         month: rated.month,

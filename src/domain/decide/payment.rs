@@ -63,6 +63,7 @@ fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<M
     }
     draft.require_available(bill.amount)?;
     let transaction = pay(draft, id, TransactionKind::BillPayment)?;
+    go_on_after(draft, &bill);
     let bill = draft.bill(id).cloned();
     let order = bill.as_ref().and_then(|bill| order_of(draft, bill)).cloned();
     Ok(Made { order, bill, transaction, ..Made::default() })
@@ -112,7 +113,8 @@ pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
             return Ok(());
         }
         if horizon.is_some_and(|horizon| (bill.due_at, bill.id) >= horizon) {
-            draft.put_bill(bill.next_to_pay(draft.instant));
+            // An account may be followed to an instant that is still to come; the jobs are not.
+            draft.put_bill(bill.next_to_pay(draft.now.min(draft.instant)));
             draft.goes_on = true;
             break;
         }
@@ -123,6 +125,26 @@ pub(super) fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         renewal::renew_waiting(draft);
     }
     Ok(())
+}
+
+/// Settles unless something is in the way of a bill: that is told when the bill is looked at.
+pub(super) fn settle_if_possible(draft: &mut Draft<'_>) {
+    let mut attempt = draft.clone();
+    if settle(&mut attempt).is_ok() {
+        *draft = attempt;
+    }
+}
+
+/// Goes on with what is due where a bill is done with that the jobs were to go on with.
+pub(super) fn go_on_after(draft: &mut Draft<'_>, done: &Bill) {
+    if done.next_step_at.is_some_and(|at| at != done.due_at && at <= draft.instant) {
+        settle_if_possible(draft);
+    }
+}
+
+/// Whether a bill is due behind those that are paid at once.
+pub(super) fn is_beyond_horizon(draft: &Draft<'_>, bill: &Bill) -> bool {
+    draft.book.due_horizon.is_some_and(|horizon| (bill.due_at, bill.id) > horizon)
 }
 
 /// Debits what a bill asks for, or credits what one of less than zero gives back; a bill of zero is paid without a

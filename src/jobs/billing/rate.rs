@@ -82,7 +82,8 @@ pub async fn to_rate_again(
 ) -> Result<Option<ToRate>, StoreError> {
     let conn = jobs.database.connection().await?;
     let closed = closings::closed_of_period(&conn, account.id, period).await?;
-    Ok(closed.map(|closed| ToRate::again(account, &closed)))
+    // One that was taken back is closed, whole, once it is over.
+    Ok(closed.filter(|closed| !closed.is_taken_back()).map(|closed| ToRate::again(account, &closed)))
 }
 
 /// Rates months, each by itself; the answers are in the order of what was asked. It fails only where the database cannot be
