@@ -114,25 +114,33 @@ async fn look(
     }
     findings.push(Finding::ok("the time by the database, as a sandbox has it", shown(present(conn).await?)));
     for mark in &MARKS {
-        findings.push(looked(mark.name, of_mark(conn, mark).await));
+        looked(&mut findings, mark.name, of_mark(conn, mark).await.map(|found| [found]));
     }
-    findings.extend(of_leases(conn).await?);
-    findings.push(of_months(conn).await?);
-    findings.extend(of_dates(conn).await?);
-    findings.extend(of_chains(conn).await?);
-    findings.push(of_partitions(conn).await?);
-    findings.extend(of_installation(conn, configured).await?);
-    findings.extend(of_faults(conn).await?);
+    looked(&mut findings, "leases", of_leases(conn).await);
+    looked(&mut findings, "closed months", of_months(conn).await.map(|found| [found]));
+    looked(&mut findings, "what is dated into the future", of_dates(conn).await);
+    looked(&mut findings, "chains", of_chains(conn).await);
+    looked(&mut findings, "partitions of usage", of_partitions(conn).await.map(|found| [found]));
+    looked(&mut findings, "the installation", of_installation(conn, configured).await);
+    looked(&mut findings, "faults", of_faults(conn).await);
     Ok(findings)
 }
 
-/// What could not be looked at is no reason not to look at the rest.
-fn looked(what: &str, found: Result<Finding, StoreError>) -> Finding {
-    let unread = |error: StoreError| {
-        Finding::ok(what, "")
-            .wrong(format!("could not be looked at: {error}"), "ask again, or look at the database's log")
-    };
-    found.unwrap_or_else(unread)
+/// Adds what was found. What could not be looked at is no reason not to look at the rest.
+fn looked(
+    findings: &mut Vec<Finding>,
+    what: &str,
+    found: Result<impl IntoIterator<Item = Finding>, StoreError>,
+) {
+    match found {
+        Ok(found) => findings.extend(found),
+        Err(error) => {
+            findings.push(Finding::ok(what, "").wrong(
+                format!("could not be looked at: {error}"),
+                "ask again, or look at the database's log",
+            ))
+        }
+    }
 }
 
 async fn of_clock(conn: Conn<'_>) -> Result<Finding, StoreError> {

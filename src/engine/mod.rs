@@ -4,6 +4,7 @@
 //! way and runs it as one transaction of a few statements, so that many commands share one commit, and the commands
 //! of one account never wait for each other's locks. docs/adr/0003 tells why; batch.rs is the transaction.
 
+mod ahead;
 mod approvals;
 mod batch;
 mod doubts;
@@ -12,11 +13,13 @@ mod fair_queue;
 mod held;
 mod lane;
 mod lane_state;
+mod load;
 mod named;
 mod paid;
 mod queue;
 mod stale;
 mod trial;
+mod write;
 
 use std::time::{Duration, Instant};
 

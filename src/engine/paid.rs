@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures_util::try_join;
 
-use super::batch::{Books, when};
+use super::batch::Books;
+use super::load::when;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;

@@ -72,7 +72,7 @@ fn costs(document: &ExecutableDocument) -> impl Iterator<Item = (usize, &Positio
 }
 
 /// What all of a document costs.
-fn document_cost(document: &ExecutableDocument) -> usize {
+pub(super) fn document_cost(document: &ExecutableDocument) -> usize {
     costs(document).fold(0, |sum, (cost, _)| sum.saturating_add(cost))
 }
 

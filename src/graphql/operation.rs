@@ -9,6 +9,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, ServerError, Variables};
 
 use super::cost::Costs;
+use super::document_cost::document_cost;
 use super::inputs::Inputs;
 use super::limits::Limits;
 use super::schema_types::schema_types;
@@ -23,6 +24,8 @@ pub struct Operation {
     inputs: Inputs,
     /// What it costs with the longest lists that its variables can ask for.
     cost_at_most: usize,
+    /// What its document stands for, with lists of the schema itself.
+    document_cost: usize,
     /// Whether it is known to be valid, whatever its variables are.
     valid: AtomicBool,
 }
@@ -39,7 +42,8 @@ impl Operation {
             ),
             None => return Err(unknown(name)),
         };
-        Ok(Self { document, inputs, cost_at_most, valid: AtomicBool::new(false) })
+        let document_cost = document_cost(&document);
+        Ok(Self { document, inputs, cost_at_most, document_cost, valid: AtomicBool::new(false) })
     }
 
     pub fn ty(&self) -> OperationType {
@@ -48,7 +52,7 @@ impl Operation {
 
     /// Whether it is known to take a worker no longer than a moment, whatever its variables are.
     pub fn is_light(&self) -> bool {
-        self.cost_at_most <= LIGHT_COST_MAX
+        self.cost_at_most.max(self.document_cost) <= LIGHT_COST_MAX
     }
 
     pub(super) fn document(&self) -> &ExecutableDocument {

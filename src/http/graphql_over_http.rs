@@ -255,18 +255,18 @@ struct Asker {
 /// Answers a request; if that may take longer, where nobody else waits.
 async fn answered(state: Arc<HttpState>, asker: Asker, request: Request) -> Answer {
     let format = asker.format;
-    let light = match state.documents.known(&request) {
-        Some(operation) => operation.is_light().then_some(Ok(operation)),
+    let operation = match state.documents.known(&request) {
+        Some(operation) => Some(Ok(operation)),
         None => match Measure::of(&request.query, &state.app.limits) {
             Ok(measure) if measure.tokens > LIGHT_TOKENS => None,
             Ok(measure) => Some(state.documents.parsed(&request, measure)),
             Err(error) => Some(Err(error)),
         },
     };
-    match light {
-        Some(Ok(operation)) => execute(&state, asker, request, operation).await,
+    match operation {
         Some(Err(error)) => refused(format, error),
-        None => {
+        Some(Ok(operation)) if operation.is_light() => execute(&state, asker, request, operation).await,
+        Some(Ok(_)) | None => {
             let account = asker.viewer.account;
             let own = Arc::clone(&state);
             let answering = async move { parsed_and_executed(&own, asker, request).await };

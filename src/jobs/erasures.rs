@@ -1,8 +1,9 @@
 //! Accounts that are erased are blanked, step by step, until all is: an account with a million orders is not one transaction.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use futures_util::FutureExt;
-use std::sync::Arc;
 
 use super::retention::{failed, tell_operators};
 use super::{JobContext, Permit, Runs};

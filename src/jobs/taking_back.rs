@@ -64,13 +64,13 @@ pub async fn take_back_months(jobs: &JobContext, aside: &Aside) -> Result<TakenB
     let mut taken = TakenBack::default();
     let mut after = AccountId(0);
     loop {
-        aside.hold(jobs).await?;
         let conn = jobs.database.connection().await?;
         let page = marks::accounts_closed_early(&conn, jobs.clock.now(), after, PAGE).await?;
         drop(conn);
         let Some(last) = page.last() else { return Ok(taken) };
         after = *last;
         for account in page {
+            aside.hold(jobs).await?;
             match of_account(jobs, account).await? {
                 Ok(months) => {
                     taken.accounts = taken.accounts.saturating_add(1);

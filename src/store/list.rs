@@ -2,20 +2,21 @@
 //!
 //! Ids begin with the instant (docs/adr/0002), so a page is a range of ids, and so is a window of time.
 
+mod pages;
+
 use chrono::{DateTime, Utc};
-use diesel::expression::QueryMetadata;
-use diesel::pg::Pg;
-use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text};
+use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::Conn;
 use super::error::StoreError;
 use super::rows::{Row, select_list};
 use super::statement::Statement;
-use super::{Conn, rows};
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OwnedId};
-use diesel_async::RunQueryDsl;
+pub(super) use pages::{Listing, WALKED_FIRST, WALKED_MAX, found_by_index, page, part_of_found};
 
 /// Whose things a list is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,261 +151,6 @@ impl<T, C> Found<T, C> {
     }
 }
 
-/// So many rows are looked at for a page that is narrowed by more than an index serves: at first few, as most pages are full soon.
-pub(super) const WALKED_FIRST: i64 = 2_000;
-pub(super) const WALKED_MAX: i64 = 10_000;
-/// Of the accounts of a family each is walked so far at least.
-const WALKED_OF_EACH_MIN: i64 = 100;
-/// So many are passed over at most.
-const OFFSET_MAX: i64 = 100_000;
-/// So many are counted at most, and so many looked at to count those that match.
-pub const COUNTED_MAX: i64 = 5_000_000;
-pub(super) const LOOKED_AT_MAX: i64 = 100_000;
-
-/// Tables, or views, of the same columns whose rows a list shows, each with the table that it is walked along.
-pub(super) type Sources = [(&'static str, &'static str)];
-
-/// A page of a table.
-pub(super) async fn page<R, N>(
-    conn: Conn<'_>,
-    table: &'static str,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-) -> Result<Found<R::Domain>, StoreError>
-where
-    R: Row,
-    N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
-{
-    page_of::<R, N>(conn, &[(table, table)], owners, page, narrow).await
-}
-
-/// A page of several tables: a page of each, merged.
-pub(super) async fn page_of<R, N>(
-    conn: Conn<'_>,
-    sources: &Sources,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-) -> Result<Found<R::Domain>, StoreError>
-where
-    R: Row,
-    N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
-{
-    if !narrow.is_walked(owners) {
-        if page.offset > OFFSET_MAX {
-            return beyond_all::<R, N>(conn, sources, owners, page, narrow).await.map(Found::whole);
-        }
-        return page_rows::<R, N>(conn, sources, owners, page, narrow).await.map(Found::whole);
-    }
-    let found = walked::<R, N>(conn, sources, owners, page, narrow, WALKED_FIRST).await?;
-    match found.stopped_at {
-        None => Ok(found),
-        Some(_) => walked_far::<R, N>(conn, sources, owners, page, narrow).await,
-    }
-}
-
-/// A page for which as much is looked at as ever is.
-pub(super) async fn walked_far<R, N>(
-    conn: Conn<'_>,
-    sources: &Sources,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-) -> Result<Found<R::Domain>, StoreError>
-where
-    R: Row,
-    N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
-{
-    let found = walked::<R, N>(conn, sources, owners, page, narrow, WALKED_MAX).await?;
-    if found.stopped_at.is_some() && found.rows.is_empty() && page.offset > 0 {
-        return Err(too_far(format!("{WALKED_MAX} were looked at and not so many of them match")));
-    }
-    Ok(found)
-}
-
-/// A page of what is among the first `walk` rows from where it begins.
-pub(super) async fn walked<R, N>(
-    conn: Conn<'_>,
-    sources: &Sources,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-    walk: i64,
-) -> Result<Found<R::Domain>, StoreError>
-where
-    R: Row,
-    N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
-{
-    let last = last_walked(conn, sources, owners, page, narrow, walk).await?;
-    let Some(last) = last else {
-        return page_rows::<R, N>(conn, sources, owners, page, narrow).await.map(Found::whole);
-    };
-    // It is looked at itself.
-    let within = match page.from_oldest {
-        true => Page { after: Some(Uuid::from_u128(last.as_u128().saturating_add(1))), ..page.clone() },
-        false => Page { before: Some(Uuid::from_u128(last.as_u128().saturating_sub(1))), ..page.clone() },
-    };
-    let rows = page_rows::<R, N>(conn, sources, owners, &within, narrow).await?;
-    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= page.limit);
-    Ok(Found { rows, stopped_at: (!is_full).then_some(last) })
-}
-
-/// So many rows are found by another index than the list's order: all of them are read and sorted.
-const FOUND_MAX: i64 = 10_000;
-
-/// The ids that a statement finds by an index and that are kept; None where there are too many.
-pub(super) async fn found_by_index(
-    mut conn: Conn<'_>,
-    statement: Statement<(SqlUuid, Bool)>,
-) -> Result<Option<Vec<OwnedId>>, StoreError> {
-    let statement = statement.sql(" LIMIT ").bigint(FOUND_MAX.saturating_add(1));
-    let rows: Vec<(Uuid, bool)> = statement.load(&mut conn).await?;
-    if i64::try_from(rows.len()).is_ok_and(|count| count > FOUND_MAX) {
-        return Ok(None);
-    }
-    let kept = rows.into_iter().filter(|(_, kept)| *kept);
-    Ok(Some(kept.map(|(id, _)| OwnedId::from_uuid(id)).collect()))
-}
-
-/// Those of the ids that are a page's.
-pub(super) fn part_of_found(mut ids: Vec<OwnedId>, page: &Page) -> Vec<OwnedId> {
-    ids.sort_unstable();
-    if !page.from_oldest {
-        ids.reverse();
-    }
-    let size = |number: i64| usize::try_from(number).unwrap_or(0);
-    ids.into_iter().skip(size(page.offset)).take(size(page.limit)).collect()
-}
-
-/// The row at which a walk of so many rows ends, if there are as many. Of a family, or of several tables, each is walked a part
-/// of it, and the walk ends where the first of them does.
-async fn last_walked<N: Narrow>(
-    mut conn: Conn<'_>,
-    sources: &Sources,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-    walk: i64,
-) -> Result<Option<Uuid>, StoreError> {
-    let order = page.order();
-    let walk = walk.checked_div(i64::try_from(sources.len()).unwrap_or(1)).unwrap_or(walk).max(1);
-    let mut statement = Statement::<SqlUuid>::new("SELECT l.id FROM (");
-    for (index, (_, base)) in sources.iter().enumerate() {
-        let begin = if index == 0 { "(SELECT t.id FROM " } else { " UNION ALL (SELECT t.id FROM " };
-        statement = match owners {
-            Owners::Family(main) => {
-                let each = statement.sql(begin).sql(format!(
-                    "accounts a CROSS JOIN LATERAL (SELECT t.id FROM {base} t WHERE t.account_id = a.id"
-                ));
-                restrict_to_page(narrow.along(owners, each), page)
-                    .sql(format!(" ORDER BY t.id {order} OFFSET (SELECT greatest("))
-                    .bigint(walk)
-                    .sql(format!(" / count(*), {WALKED_OF_EACH_MIN}) - 1 FROM accounts WHERE id = "))
-                    .bigint(main.0)
-                    .sql(" OR parent_id = ")
-                    .bigint(main.0)
-                    .sql(") LIMIT 1) t WHERE a.id = ")
-                    .bigint(main.0)
-                    .sql(" OR a.parent_id = ")
-                    .bigint(main.0)
-                    .sql(")")
-            }
-            Owners::None | Owners::Everyone | Owners::One(_) => {
-                let own = of_owners(statement.sql(begin).sql(*base).sql(" t WHERE "), owners);
-                restrict_to_page(narrow.along(owners, own), page)
-                    .sql(format!(" ORDER BY t.id {order} OFFSET "))
-                    .bigint(walk.saturating_sub(1))
-                    .sql(" LIMIT 1)")
-            }
-        };
-    }
-    let statement = statement.sql(format!(") l ORDER BY l.id {order} LIMIT 1"));
-    let found: Vec<Uuid> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().next())
-}
-
-/// Nothing, if the list has no more rows than are ever passed over.
-async fn beyond_all<R, N>(
-    conn: Conn<'_>,
-    sources: &Sources,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-) -> Result<Vec<R::Domain>, StoreError>
-where
-    R: Row,
-    N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
-{
-    let beyond = Page { offset: OFFSET_MAX, limit: 1, ..page.clone() };
-    if page_rows::<R, N>(conn, sources, owners, &beyond, narrow).await?.is_empty() {
-        return Ok(Vec::new());
-    }
-    Err(too_far(format!("at most {OFFSET_MAX} are passed over")))
-}
-
-fn too_far(message: String) -> StoreError {
-    StoreError::TooMuch { argument: "offset", message: format!("{message}: go on from a cursor") }
-}
-
-/// The rows of a page.
-async fn page_rows<R, N>(
-    conn: Conn<'_>,
-    sources: &Sources,
-    owners: Owners,
-    page: &Page,
-    narrow: &N,
-) -> Result<Vec<R::Domain>, StoreError>
-where
-    R: Row,
-    N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
-{
-    let filter = |statement| narrow.kept(owners, narrow.along(owners, statement));
-    let order = page.order();
-    let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
-    let statement = match sources {
-        [(table, _)] => {
-            rows_of(select, table, owners, page, &filter).sql(format!(" ORDER BY t.id {order} LIMIT "))
-        }
-        _ => {
-            let mut statement = select.sql("(");
-            for (index, (table, _)) in sources.iter().enumerate() {
-                let begin = if index == 0 { "(SELECT t.* FROM " } else { " UNION ALL (SELECT t.* FROM " };
-                statement = rows_of(statement.sql(begin), table, owners, page, &filter)
-                    .sql(format!(" ORDER BY t.id {order} LIMIT "))
-                    .bigint(page.limit.saturating_add(page.offset))
-                    .sql(")");
-            }
-            statement.sql(format!(") t ORDER BY t.id {order} LIMIT "))
-        }
-    };
-    let statement = statement.bigint(page.limit).sql(" OFFSET ").bigint(page.offset);
-    Ok(newest_first(rows::<R>(conn, statement).await?, page))
-}
-
-/// The rows `t` of a table that a page is cut from, after ` FROM `.
-fn rows_of<ST>(
-    select: Statement<ST>,
-    table: &'static str,
-    owners: Owners,
-    page: &Page,
-    filter: &impl Fn(Statement<ST>) -> Statement<ST>,
-) -> Statement<ST> {
-    match owners {
-        Owners::Family(main) => of_family(select, table, main, page, filter),
-        Owners::None | Owners::Everyone | Owners::One(_) => {
-            let own = of_owners(select.sql(table).sql(" t WHERE "), owners).then(filter);
-            restrict_to_page(own, page)
-        }
-    }
-}
-
 /// A page's rows, newest first in any case.
 pub(super) fn newest_first<T, C>(mut rows: Vec<T>, page: &Page<C>) -> Vec<T> {
     if page.from_oldest {
@@ -413,26 +159,9 @@ pub(super) fn newest_first<T, C>(mut rows: Vec<T>, page: &Page<C>) -> Vec<T> {
     rows
 }
 
-/// The first rows of each account of the family, by its own index, and then the first of those.
-fn of_family<ST>(
-    select: Statement<ST>,
-    table: &'static str,
-    main: AccountId,
-    page: &Page,
-    filter: &impl Fn(Statement<ST>) -> Statement<ST>,
-) -> Statement<ST> {
-    let head = format!(
-        "(SELECT l.* FROM accounts a CROSS JOIN LATERAL (SELECT t.* FROM {table} t WHERE t.account_id = a.id"
-    );
-    let each = restrict_to_page(select.sql(head).then(filter), page);
-    each.sql(format!(" ORDER BY t.id {} LIMIT ", page.order()))
-        .bigint(page.limit.saturating_add(page.offset))
-        .sql(") l WHERE a.id = ")
-        .bigint(main.0)
-        .sql(" OR a.parent_id = ")
-        .bigint(main.0)
-        .sql(") t")
-}
+/// So many are counted at most, and so many looked at to count those that match.
+pub const COUNTED_MAX: i64 = 5_000_000;
+pub(super) const LOOKED_AT_MAX: i64 = 100_000;
 
 /// How many rows of `table` a list has, over all pages.
 pub(super) async fn count<N: Narrow>(

@@ -7,10 +7,11 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid a
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
+use super::retention::{ForgetStatement, forget_by_account};
 use super::rows::{NoticeRow, select_list};
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
-use crate::domain::ids::{AccountId, NoticeId, OwnedId};
+use crate::domain::ids::{AccountId, NoticeId};
 use crate::domain::notice::{Notice, NoticeKind};
 
 /// What the provider has to look at: customers are not told.
@@ -20,41 +21,23 @@ const FOR_OPERATORS: &str = " AND t.kind NOT IN ('UNPRICED_USAGE', 'UNRATED_USAG
 /// What customers are told of, and the provider has to do: they cannot take it off the list.
 const DONE_BY_OPERATORS: &str = " AND t.kind <> 'DEPOSIT_UNUSED'";
 
-/// Removes old notices of the accounts that follow a number; answers the last of these, if there may be more after it, and how many
-/// were removed. What the provider has to look at stays until somebody has.
+/// Removes old notices of accounts, as [`forget_by_account`] does. What the provider has to look at stays until somebody has.
 pub async fn notices_forget(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     after: AccountId,
     before: DateTime<Utc>,
-    (accounts, most): (i64, i64),
+    at_once: (i64, i64),
 ) -> Result<(Option<AccountId>, i64), StoreError> {
-    let statement = Statement::<(Nullable<BigInt>, BigInt, BigInt)>::new(
-        "WITH page AS MATERIALIZED (SELECT id FROM accounts WHERE id > ",
-    )
-    .bigint(after.0)
-    .sql(" ORDER BY id LIMIT ")
-    .bigint(accounts)
-    .sql(
-        "), old AS MATERIALIZED (SELECT o.place FROM page a CROSS JOIN LATERAL (SELECT t.ctid AS place FROM notices t \
-         WHERE t.account_id = a.id AND t.id < ",
-    )
-    // Ids begin with the instant of their rows.
-    .uuid(OwnedId::first_at(before).uuid())
-    .sql(" AND (t.acknowledged_at < ")
-    .instant(before)
-    .sql(" OR (t.acknowledged_at IS NULL")
-    .sql(FOR_OPERATORS)
-    .sql(DONE_BY_OPERATORS)
-    .sql(") ) ) o LIMIT ")
-    .bigint(most)
-    .sql(
-        "), gone AS (DELETE FROM notices WHERE ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1) \
-         SELECT (SELECT max(id) FROM page), (SELECT count(*) FROM page), (SELECT count(*) FROM gone)",
-    );
-    let (last, seen, gone): (Option<i64>, i64, i64) = statement.get_result(&mut conn).await?;
-    // Of the same accounts there may be more.
-    let next = if gone >= most { Some(after) } else { last.map(AccountId).filter(|_| seen >= accounts) };
-    Ok((next, gone))
+    let is_old = |statement: ForgetStatement| {
+        statement
+            .sql(" AND (t.acknowledged_at < ")
+            .instant(before)
+            .sql(" OR (t.acknowledged_at IS NULL")
+            .sql(FOR_OPERATORS)
+            .sql(DONE_BY_OPERATORS)
+            .sql("))")
+    };
+    forget_by_account(conn, ("notices", "DELETE FROM notices", before), after, at_once, is_old).await
 }
 
 /// Whether an account has an open notice of a kind.

@@ -11,7 +11,7 @@ use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use super::Conn;
 use super::accounts::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Found, Owners, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
+use super::list::{self, Found, Listing, Owners, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
 use super::orders::{OrderFilter, order_by_ids};
 use super::rows::OrderRow;
 use super::statement::Statement;
@@ -79,12 +79,13 @@ pub(super) async fn page(
     let sources = [("orders", "orders")];
     let needed = page.limit.saturating_add(page.offset).saturating_mul(WALKED_FOR_EACH);
     let walk = needed.clamp(WALKED_FIRST, WALKED_MAX);
-    let near = list::walked::<OrderRow, _>(conn, &sources, owners, page, filter, walk).await?;
+    let orders = Listing::<OrderRow, _>::new(&sources, owners, page, filter);
+    let near = orders.walked(conn, walk).await?;
     if near.stopped_at.is_none() {
         return Ok(near);
     }
     let Some(ids) = found(conn, owners, filter, word, page).await? else {
-        return list::walked_far::<OrderRow, _>(conn, &sources, owners, page, filter).await;
+        return orders.walked_far(conn).await;
     };
     let mut orders = order_by_ids(conn, &list::part_of_found(ids, page)).await?;
     orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.id));

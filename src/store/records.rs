@@ -4,7 +4,7 @@ use diesel::sql_types::{BigInt, Binary, Jsonb, Nullable, Numeric, Text, Timestam
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Found, Narrow, Owners, Page, Window};
+use super::list::{self, Found, Listing, Narrow, Owners, Page, Window};
 use super::rows::{RecordRow, select_list};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
@@ -149,7 +149,7 @@ pub async fn record_list(
     filter: &RecordFilter,
     page: &Page,
 ) -> Result<Found<Record>, StoreError> {
-    list::page_of::<RecordRow, _>(conn, &SOURCES, owners, page, filter).await
+    Listing::<RecordRow, _>::new(&SOURCES, owners, page, filter).read(conn).await
 }
 
 pub async fn record_count(conn: Conn<'_>, owners: Owners, filter: &RecordFilter) -> Result<i64, StoreError> {

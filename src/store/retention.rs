@@ -21,39 +21,49 @@ pub async fn keys_forget(mut conn: Conn<'_>, before: DateTime<Utc>, most: i64) -
     Ok(statement.get_result(&mut conn).await?)
 }
 
-/// Removes offers of the accounts that follow a number which had expired before an instant; answers the last of these accounts, if
-/// there may be more after it, and how many offers were removed.
-pub async fn quotes_forget(
+pub(super) type ForgetStatement = Statement<(Nullable<BigInt>, BigInt, BigInt)>;
+
+/// Removes rows of the accounts that follow a number, `most` of them at most: what was made before an instant and is as `is_old` says.
+/// `delete` is spelled out by whoever asks, as the server's rights are held against it (rights.rs).
+/// Answers the last of these accounts, if there may be more to remove after it, and how many rows were removed.
+pub(super) async fn forget_by_account(
     mut conn: Conn<'_>,
+    (table, delete, made_before): (&'static str, &'static str, DateTime<Utc>),
     after: AccountId,
-    before: DateTime<Utc>,
     (accounts, most): (i64, i64),
+    is_old: impl FnOnce(ForgetStatement) -> ForgetStatement,
 ) -> Result<(Option<AccountId>, i64), StoreError> {
-    let made_before = before.checked_sub_signed(QUOTE_HOLDS).unwrap_or(before);
-    let statement = Statement::<(Nullable<BigInt>, BigInt, BigInt)>::new(
-        "WITH page AS MATERIALIZED (SELECT id FROM accounts WHERE id > ",
-    )
-    .bigint(after.0)
-    .sql(" ORDER BY id LIMIT ")
-    .bigint(accounts)
-    .sql(
-        "), old AS MATERIALIZED (SELECT o.place FROM page a CROSS JOIN LATERAL (SELECT t.ctid AS place FROM prepay_quotes t \
-         WHERE t.account_id = a.id AND t.id < ",
-    )
-    // Ids begin with the instant of their rows.
-    .uuid(OwnedId::first_at(made_before).uuid())
-    .sql(" AND t.expires_at < ")
-    .instant(before)
-    .sql(") o LIMIT ")
-    .bigint(most)
-    .sql(
-        "), gone AS (DELETE FROM prepay_quotes WHERE ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1) \
-         SELECT (SELECT max(id) FROM page), (SELECT count(*) FROM page), (SELECT count(*) FROM gone)",
-    );
+    let statement = ForgetStatement::new("WITH page AS MATERIALIZED (SELECT id FROM accounts WHERE id > ")
+        .bigint(after.0)
+        .sql(" ORDER BY id LIMIT ")
+        .bigint(accounts)
+        .sql(format!(
+            "), old AS MATERIALIZED (SELECT o.place FROM page a CROSS JOIN LATERAL (SELECT t.ctid AS place FROM {table} t \
+             WHERE t.account_id = a.id AND t.id < "
+        ))
+        // Ids begin with the instant of their rows.
+        .uuid(OwnedId::first_at(made_before).uuid());
+    let statement = is_old(statement).sql(") o LIMIT ").bigint(most).sql(format!(
+        "), gone AS ({delete} WHERE ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1) \
+         SELECT (SELECT max(id) FROM page), (SELECT count(*) FROM page), (SELECT count(*) FROM gone)"
+    ));
     let (last, seen, gone): (Option<i64>, i64, i64) = statement.get_result(&mut conn).await?;
     // Of the same accounts there may be more.
     let next = if gone >= most { Some(after) } else { last.map(AccountId).filter(|_| seen >= accounts) };
     Ok((next, gone))
+}
+
+/// Removes offers of accounts that had expired before an instant, as [`forget_by_account`] does.
+pub async fn quotes_forget(
+    conn: Conn<'_>,
+    after: AccountId,
+    before: DateTime<Utc>,
+    at_once: (i64, i64),
+) -> Result<(Option<AccountId>, i64), StoreError> {
+    let made_before = before.checked_sub_signed(QUOTE_HOLDS).unwrap_or(before);
+    let is_old = |statement: ForgetStatement| statement.sql(" AND t.expires_at < ").instant(before);
+    let old = ("prepay_quotes", "DELETE FROM prepay_quotes", made_before);
+    forget_by_account(conn, old, after, at_once, is_old).await
 }
 
 /// Removes slots in which gauges were reported before an instant, but none that a cycle which has not been run may ask for; how many.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use abacus::clock::{Clock, HeldBy, wall};
 use abacus::domain::burst::{Cycle, CycleCharge};
 use abacus::domain::closing::{Month, RatedMonth};
-use abacus::domain::command::{Action, Command};
-use abacus::domain::ids::AccountId;
+use abacus::domain::command::{Action, Command, OrderStep};
+use abacus::domain::ids::{AccountId, OrderId};
 use abacus::domain::money::Currencies;
 use abacus::engine::{EngineError, Urgency};
 use abacus::jobs::burst::burst_pass;
@@ -216,7 +216,7 @@ async fn to_bill(server: &TestServer, at: DateTime<Utc>, usage: i64) -> Decimal 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_clock_forty_days_ahead_has_done_is_found_and_taken_back() {
     let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
-    tenant(&server, "1000").await;
+    let account = tenant(&server, "1000").await;
     assert_eq!(wrong(&server, SANDBOX).await, Vec::<String>::new());
     a_server_ran_ahead(&server).await;
     let began = wall();
@@ -256,6 +256,15 @@ async fn what_a_clock_forty_days_ahead_has_done_is_found_and_taken_back() {
     assert_eq!(wrong(&server, SANDBOX).await, Vec::<String>::new());
     let (status, printed, said) = run(&server, &["take-back", "--yes"], SANDBOX).await;
     assert!(status.success() && printed.contains("no mark is ahead"), "twice does no harm: {printed} {said}");
+
+    // What was taken back is not there to be rated again.
+    let period = Month::of(began, Tz::UTC).unwrap().period(Tz::UTC);
+    let again = json!({ "accountId": account, "period": period, "idempotencyKey": "again" });
+    assert_eq!(
+        server.operator().refusal("rerate", "RerateInput", again).await,
+        ("INVALID".to_owned(), "input.period".to_owned())
+    );
+    assert_eq!(billed(&server, began).await, Decimal::ZERO);
 
     // The months go on, and are billed once they are over, as if nothing had been.
     use_some(&server, "after").await;
@@ -302,6 +311,13 @@ async fn an_account_that_is_dated_into_the_future_is_worked_with_once_an_operato
     assert_eq!(wrong(&server, &[]).await, Vec::<String>::new());
     assert!(adjust("after").await.get("errors").is_none());
     assert_eq!(wrong(&server, &[]).await, Vec::<String>::new(), "it is dated where the last entry was");
+    // What falls due by itself waits: it would be judged by that date.
+    let order: uuid::Uuid = one(&server, "SELECT id FROM orders").await;
+    let order = OrderId::parse(&format!("ord_{}", order.simple())).unwrap();
+    let step = Action::OrderStep(OrderStep { order, due: wall() });
+    let stepped =
+        server.server.app.engine.submit(Command::by_itself(order.0.account(), step), Urgency::Job).await;
+    assert!(matches!(stepped, Err(EngineError::Unavailable(_))), "{stepped:?}");
     server.assert_ledger_is_healthy().await;
     // Beyond what was accepted it is not followed.
     server

@@ -117,6 +117,35 @@ async fn what_is_long_to_parse_holds_up_nobody_else() {
     assert!(parsed > 2, "only {parsed} documents were parsed");
 }
 
+/// The schema itself, as often as a document may ask for it, is written beside the workers, too.
+#[tokio::test]
+async fn introspection_as_often_as_may_be_holds_up_nobody_else() {
+    let server = TestServer::start().await;
+    server.account("hog", "0").await;
+    server.account("neighbour", "0").await;
+    let schema = "{ types { name kind fields { name args { name type { name } } type { name } } } }";
+    let all: String = (0..20).map(|number| format!("s{number}: __schema {schema} ")).collect();
+    let hog = server.customer("hog");
+    let sending = (0..4).map(|_| {
+        let (hog, all) = (hog.clone(), format!("{{ {all} }}"));
+        async move { hog.post(&all, json!({})).await }
+    });
+    let hogging = tokio::spawn(join_all(sending));
+    let neighbour = server.customer("neighbour");
+    let (mut answered, mut slowest) = (0_usize, Duration::ZERO);
+    while !hogging.is_finished() {
+        let asked = Instant::now();
+        neighbour.data("{ account { balance { amount } } }").await;
+        slowest = slowest.max(asked.elapsed());
+        answered += 1;
+    }
+    println!("{answered} of a neighbour's requests, the slowest in {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "a neighbour waited for {slowest:?}");
+    assert!(answered > 10, "only {answered} of a neighbour's requests");
+    let (_, first) = &hogging.await.unwrap()[0];
+    assert!(first["data"]["s19"]["types"].is_array(), "{}", first["errors"]);
+}
+
 /// The head of a POST whose body has that length.
 fn head(token: Option<&str>, length: usize) -> String {
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();

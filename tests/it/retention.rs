@@ -427,6 +427,9 @@ async fn an_erased_account_names_nobody_and_its_figures_are_what_they_were() {
         life.operator.refusal("adjustBalance", "AdjustBalanceInput", gift).await.0,
         "ACCOUNT_SUSPENDED"
     );
+    let void =
+        json!({ "accountId": life.account, "eventIds": ["jane-1"], "reason": "r", "idempotencyKey": "v" });
+    assert_eq!(life.operator.refusal("voidUsage", "VoidUsageInput", void).await.0, "ACCOUNT_SUSPENDED");
     // Nobody takes its place.
     let taken = json!({ "namespace": "jane-doe", "name": "Another", "currency": "CNY" });
     let refused = life.operator.refusal("createAccount", "CreateAccountInput", taken).await;
@@ -533,13 +536,16 @@ async fn only_what_is_over_is_erased() {
         "UPDATE bills SET status = 'OVERDUE', next_step_at = 'infinity' WHERE ctid = (SELECT min(ctid) FROM bills)",
         "INSERT INTO late_usage (account_id, day, due_at) SELECT id, '2024-01-01', 'infinity' FROM accounts",
         "UPDATE payments SET next_step_at = 'infinity' WHERE ctid = (SELECT min(ctid) FROM payments)",
+        "INSERT INTO burst_owed SELECT id, 1, '{}' FROM accounts",
+        "INSERT INTO reversals (account_id, provider, reference, payment_id, kind, currency, amount, status, withdrawn, reinstated, is_open,
+            booked, beyond) SELECT account_id, 'sandbox', 'dp', id, 'DISPUTE', currency, 1, 'open', 0, 0, true, 0, 0 FROM payments LIMIT 1",
     ] {
         let sql = life.server.sql().await;
         sql.batch_execute(&format!("BEGIN; CREATE TABLE kept_bills AS TABLE bills; CREATE TABLE kept_payments AS TABLE payments; {open}; COMMIT")).await.unwrap();
         let refused = erase(&life, json!({ "idempotencyKey": "open" })).await;
         assert_eq!(refusal(&refused), ("CONFLICT", "accountId"), "{open}: {refused:#}");
         sql.batch_execute("SET session_replication_role = replica; TRUNCATE bills, payments; INSERT INTO bills SELECT * FROM kept_bills;
-            INSERT INTO payments SELECT * FROM kept_payments; DROP TABLE kept_bills, kept_payments; TRUNCATE late_usage").await.unwrap();
+            INSERT INTO payments SELECT * FROM kept_payments; DROP TABLE kept_bills, kept_payments; TRUNCATE late_usage, burst_owed, reversals").await.unwrap();
     }
     // Customers and auditors erase nothing.
     let input = json!({ "accountId": life.account, "reason": "r", "idempotencyKey": "k" });

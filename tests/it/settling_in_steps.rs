@@ -171,6 +171,31 @@ async fn a_late_order_stays_suspended_until_the_last_of_its_instalments_is_paid(
     );
 }
 
+/// Of bills that are due at the same instant any may be read first: of the first order one is, and the other after all of the second.
+#[tokio::test]
+async fn no_order_goes_on_while_one_of_its_bills_is_late_whichever_are_read_first() {
+    let life = Life::begin("2030-06-01T12:00:00Z", "2").await;
+    let plan = life.plan("Plan", "C", "1.00", "MONTH").await;
+    let first = life.buy(&plan, json!({ "instalments": 3 })).await["order"]["number"].clone();
+    life.buy(&plan, json!({ "instalments": 60 })).await;
+    let number = first.as_str().unwrap();
+    for which in ["= 'first' AND seq = 2", "= 'second' AND seq > 1", "= 'first' AND seq = 3"] {
+        let late = format!(
+            "UPDATE bills SET status = 'OVERDUE', due_at = '2029-01-01T00:00:00Z', next_step_at = '2030-06-01T18:00:00Z', seal = NULL
+             WHERE (SELECT CASE o.number WHEN '{number}' THEN 'first' ELSE 'second' END FROM orders o WHERE o.id = order_id) {which};
+             UPDATE orders SET state = 'SUSPENDED', seal = NULL"
+        );
+        life.server.sql().await.batch_execute(&late).await.unwrap();
+    }
+    life.recharge("52.00").await;
+    let late = "SELECT count(*) FROM orders o WHERE state <> 'SUSPENDED' AND EXISTS (SELECT FROM bills b WHERE b.order_id = o.id
+        AND b.status = 'OVERDUE')";
+    assert_eq!(counted(&life, late).await, 0);
+    life.advance("2030-06-01T12:00:01Z").await;
+    assert_eq!(life.balance().await, "0.00");
+    assert_eq!(counted(&life, late).await, 0);
+}
+
 #[tokio::test]
 async fn an_account_that_is_too_large_to_be_closed_at_once_says_so_and_can_be_made_smaller() {
     let life = Life::begin("2030-06-01T12:00:00Z", "0").await;
