@@ -21,7 +21,7 @@ const FOR_OPERATORS: &str = " AND t.kind NOT IN ('UNPRICED_USAGE', 'UNRATED_USAG
 /// What customers are told of, and the provider has to do: they cannot take it off the list.
 const DONE_BY_OPERATORS: &str = " AND t.kind <> 'DEPOSIT_UNUSED'";
 
-/// Removes old notices of accounts, as [`forget_by_account`] does. What the provider has to look at stays until somebody has.
+/// Removes old notices of accounts, each account for itself. What the provider has to look at stays until somebody has.
 pub async fn notices_forget(
     conn: Conn<'_>,
     after: AccountId,

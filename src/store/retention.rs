@@ -53,7 +53,7 @@ pub(super) async fn forget_by_account(
     Ok((next, gone))
 }
 
-/// Removes offers of accounts that had expired before an instant, as [`forget_by_account`] does.
+/// Removes offers of accounts that had expired before an instant, each account for itself.
 pub async fn quotes_forget(
     conn: Conn<'_>,
     after: AccountId,
