@@ -21,8 +21,8 @@ use abacus::store::ledger_check::Range;
 use abacus::store::seals::seal_what_is_not;
 use futures_util::FutureExt;
 use support::{
-    Cluster, HttpClient, ServerProcess, customer_token, find, load, median, rounds, scatter, seconds,
-    token_key,
+    Cluster, HttpClient, ServerProcess, customer_token, find, load, median, processor_time, rounds, scatter,
+    seconds, token_key,
 };
 
 const ACCOUNTS: u64 = 100_000;
@@ -165,13 +165,23 @@ async fn main() {
         println!("round {round}: pgbench TPC-B {best:>8.0}/s");
         cluster.settle("abacus").await;
         for (at, connections) in CONNECTIONS.into_iter().enumerate() {
+            let before = processor_time(server.pid());
             let load = checkouts(&server, connections, &tokens).await;
+            let after = processor_time(server.pid());
             rates[at].push(load.per_second);
             println!(
                 "round {round}: {connections:>3} connections {:>8.0}/s, median latency {:>7.0} µs, {:.2} × pgbench",
                 load.per_second,
                 load.median_latency.as_secs_f64() * 1e6,
                 load.per_second / best
+            );
+            // The load runs for a second more than is counted.
+            let done = load.per_second * (seconds() + 1) as f64;
+            let of_each = |time: Duration| time.as_secs_f64() * 1e6 / done;
+            println!(
+                "round {round}:   processor of a checkout: server {:.0} µs, PostgreSQL {:.0} µs",
+                of_each(after.0 - before.0),
+                of_each(after.1 - before.1)
             );
             if connections == 1 {
                 let hand = by_hand(&cluster).await;

@@ -12,10 +12,11 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use abacus::clock::Clock;
-use abacus::domain::command::{Action, Command, Recharge};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::domain::money::Currencies;
 use abacus::engine::{Engine, EngineConfig, Urgency};
@@ -29,7 +30,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use support::{
-    Cluster, HttpClient, ServerProcess, customer_token, find, load, median, rounds, scatter, token_key,
+    Cluster, HttpClient, ServerProcess, customer_token, find, load, median, processor_time, rounds, scatter,
+    seconds, token_key,
 };
 
 const ACCOUNTS: i64 = 10_000;
@@ -122,6 +124,17 @@ async fn main() {
     let tokens = Arc::new(tokens);
     let server = ServerProcess::start(&url, &["--no-jobs"]).await;
     checkouts(&server, &tokens).await;
+    let begin = processor_time(std::process::id());
+    let alone = tokio::time::timeout(Duration::from_secs(seconds()), async {
+        loop {
+            check_pass(&jobs, &Permit::Always, PACE).await.expect("a round");
+        }
+    });
+    let _: Result<(), _> = alone.await;
+    let end = processor_time(std::process::id());
+    let taken = (end.0 - begin.0 + end.1 - begin.1).as_secs_f64();
+    let there = seconds() as f64 * std::thread::available_parallelism().expect("processors").get() as f64;
+    println!("by and by it takes {:.2} % of the processors (at most 2)", 100.0 * taken / there);
     let mut ratios = Vec::new();
     for round in 1..=rounds() {
         cluster.settle("abacus").await;

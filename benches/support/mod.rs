@@ -41,6 +41,24 @@ pub fn memory_high(process: &str) -> u64 {
     high.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
+/// The processor's time that the server and PostgreSQL have taken so far.
+pub fn processor_time(server: u32) -> (Duration, Duration) {
+    let of = |pid: &str| -> Option<(String, Duration)> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (head, rest) = stat.rsplit_once(") ")?;
+        let ticks = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        // Ticks are hundredths of a second to whoever reads them.
+        Some((head.split_once('(')?.1.to_owned(), Duration::from_millis(ticks.sum::<u64>() * 10)))
+    };
+    let pids = std::fs::read_dir("/proc")
+        .expect("/proc")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let databases =
+        pids.filter_map(|pid| of(&pid)).filter(|(name, _)| name == "postgres").map(|(_, time)| time);
+    let server = of(&server.to_string()).map_or(Duration::ZERO, |(_, time)| time);
+    (server, databases.sum())
+}
+
 pub struct Cluster {
     pub postgres: PrivatePostgres,
     dir: PathBuf,

@@ -11,8 +11,8 @@ use super::approval::{Approval, ApprovalState, OperatorMove};
 use super::bill::Bill;
 use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
-use super::command::Answer;
 use super::erasure::Erasure;
+use super::idempotency::Answer;
 use super::ids::{
     AccountId, ApprovalId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
     TransactionId,

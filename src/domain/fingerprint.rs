@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::command::{Action, Checkout};
+use super::decide::{Action, Checkout};
 use super::ledger::Hash;
 
 /// What a key is used for, as digests.
@@ -75,8 +75,8 @@ mod tests {
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::domain::command::{AdjustBalance, Recharge};
-    use crate::domain::ids::PlanId;
+    use crate::domain::decide::{AdjustBalance, PayOrder, Recharge};
+    use crate::domain::ids::{OrderId, PlanId};
 
     #[test]
     fn what_could_be_asked_for_at_first_keeps_its_fingerprint() {
@@ -129,6 +129,13 @@ mod tests {
                 assert!(!other.fingerprints(sold_in).include(asked.fingerprint()), "{asked:?} {other:?}");
             }
         }
+    }
+
+    #[test]
+    fn paying_keeps_its_fingerprint() {
+        let order = OrderId::parse("ord_019a0000000070008000000000000001").unwrap();
+        let written = serde_json::to_string(&Action::PayOrder(PayOrder(order))).unwrap();
+        assert_eq!(written, r#"{"PayOrder":"019a0000-0000-7000-8000-000000000001"}"#);
     }
 
     #[test]

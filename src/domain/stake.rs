@@ -2,7 +2,6 @@
 //! must be that it is done to. A closed MAIN account does nothing for its SUBs, a suspended one nothing that costs money.
 
 use super::account::{Account, AccountStatus};
-use super::command::Action;
 use super::ids::AccountId;
 use super::refusal::{Refusal, RefusalCode};
 
@@ -15,56 +14,6 @@ pub enum Stake {
     Payment,
     /// It costs nothing: something is set, ended, offered or noted.
     Setting,
-}
-
-impl Action {
-    /// What it has to do with money; None for what operators and jobs alone have done.
-    pub fn stake(&self) -> Option<Stake> {
-        match self {
-            Self::Checkout(_) | Self::Subscribe(_) | Self::RenewOrder(_) | Self::Prepay(_) => {
-                Some(Stake::Purchase)
-            }
-            Self::Recharge(_)
-            | Self::RechargeByCard(_)
-            | Self::PayOrder(_)
-            | Self::PayBill(_)
-            | Self::CountDeposits(_) => Some(Stake::Payment),
-            Self::CancelOrder(_)
-            | Self::SetAutoRenewal(_)
-            | Self::SetPrepaymentRenewal(_)
-            | Self::AddPaymentMethod(_)
-            | Self::RemovePaymentMethod(_)
-            | Self::KeepQuote(_)
-            | Self::BindApp(_) => Some(Stake::Setting),
-            Self::Refund(_)
-            | Self::AdjustBalance(_)
-            | Self::Rerate(_)
-            | Self::VoidBill(_)
-            | Self::PayOut(_)
-            | Self::UpdateAccount(_)
-            | Self::DecideApproval(_)
-            | Self::ExpireApproval(_)
-            | Self::EndHold(_)
-            | Self::OrderStep(_)
-            | Self::BillStep(_)
-            | Self::CloseMonth(_)
-            | Self::TakeBackMonth(_)
-            | Self::TellMonthFailure(_)
-            | Self::ClaimPayment(_)
-            | Self::SettlePayment(_)
-            | Self::BookReversal(_)
-            | Self::PrepaymentStep(_)
-            | Self::ChargeBurst(_)
-            | Self::TellBurstHeld(_)
-            | Self::TellUsageRefused(_)
-            | Self::TellInvoiceHeldUp(_)
-            | Self::TellWritesFailing(_)
-            | Self::TellUnmatched(_)
-            | Self::TellLedgerFault(_)
-            | Self::EraseAccount(_)
-            | Self::TellRetentionFailed(_) => None,
-        }
-    }
 }
 
 impl Stake {

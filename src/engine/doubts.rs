@@ -71,7 +71,7 @@ impl Doubts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::command::{Action, Recharge};
+    use crate::domain::decide::{Action, Recharge};
     use rust_decimal::Decimal;
 
     fn command(key: &str, dry_run: bool) -> Command {

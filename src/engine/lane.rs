@@ -18,7 +18,8 @@ use super::queue::{Queue, Whose};
 use super::stale::{Asked, Patience};
 use super::{EngineError, LaneState, Urgency};
 use crate::clock::Clock;
-use crate::domain::command::{Command, Done};
+use crate::domain::command::Command;
+use crate::domain::outcome::Done;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 

@@ -11,8 +11,10 @@ use super::lane::Request;
 use super::queue::Queue;
 use super::{Engine, Urgency};
 use crate::clock::Clock;
-use crate::domain::command::{Action, Command, WritesFailing};
+use crate::domain::command::Command;
+use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
+use crate::domain::notice::NoticeKind;
 use crate::store::error::StoreError;
 
 /// A lane that could not write and has nothing to do looks so often whether it can.
@@ -144,8 +146,8 @@ fn instant(at: DateTime<Utc>) -> impl std::fmt::Display {
 }
 
 fn command(account: AccountId, message: String) -> Command {
-    let action = Action::TellWritesFailing(WritesFailing { message });
-    Command::by_itself(account, action)
+    let notice = RaiseNotice::about_account(NoticeKind::WritesFailing, message);
+    Command::by_itself(account, Action::RaiseNotice(notice))
 }
 
 /// Tells operators of an outage once; the lane does not wait for that.

@@ -8,7 +8,6 @@ use futures_util::try_join;
 
 use super::approvals::Approvals;
 use super::batch::{Books, Ground};
-use super::named::{Named, Standing};
 use super::paid::Paid;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
@@ -21,6 +20,7 @@ use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId};
 use crate::domain::money::Currencies;
 use crate::domain::order::Order;
 use crate::domain::plan::Plan;
+use crate::domain::read_set::{ReadSet, Standing};
 use crate::store::capacity::When;
 use crate::store::error::StoreError;
 use crate::store::{
@@ -36,6 +36,10 @@ pub(super) async fn when<T: Default>(
     if wanted { question.await } else { Ok(T::default()) }
 }
 
+fn numbers(accounts: &[AccountId]) -> Vec<i64> {
+    accounts.iter().map(|account| account.0).collect()
+}
+
 /// Reads, under the locks, what the commands need (what a [`Book`] must hold). Statements that do not wait for each
 /// other go down the wire together.
 pub(super) async fn load(
@@ -45,43 +49,49 @@ pub(super) async fn load(
     now: DateTime<Utc>,
     commands: &[&Command],
 ) -> Result<(Books, Catalogue), StoreError> {
-    let named = Named::by(commands);
-    let standing = Standing::of(&accounts, &named);
-    let paid = Paid::load(conn, &named.paid, &named.transactions).await?;
+    let reads = ReadSet::of(commands);
+    let standing = Standing::of(&accounts, &reads);
+    let paid = Paid::load(conn, &reads).await?;
     // What is named may be paid beside what money pays by itself.
-    let spare = named.bills.len().saturating_add(named.orders.len());
+    let spare = reads.bills.len().saturating_add(reads.orders.len());
     let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills, closed) = try_join!(
-        when(!named.keys.is_empty(), keys::answer_by_keys(conn, named.key_accounts, named.keys)),
-        when(!named.plans.is_empty(), plans::plan_by_ids(conn, named.plans)),
-        when(!named.buyers.is_empty(), orders::order_exclusive(conn, named.buyers.clone())),
-        when(!named.buyers.is_empty(), bills::bill_of_exclusive_orders(conn, named.buyers)),
-        when(!named.transactions.is_empty(), transactions::transaction_by_ids(conn, &named.transactions)),
-        when(!named.bills.is_empty(), bills::bill_by_ids(conn, &named.bills)),
-        when(!named.payers.is_empty(), bills::bill_open_due(conn, named.payers.clone(), now, spare)),
-        when(!named.months.is_empty(), closings::closed_overlapping(conn, &named.months)),
+        when(!reads.keys.is_empty(), keys::answer_by_keys(conn, numbers(&reads.key_accounts), reads.keys)),
+        when(
+            !reads.plans.is_empty(),
+            plans::plan_by_ids(conn, reads.plans.iter().map(|plan| plan.0).collect())
+        ),
+        when(!reads.buyers.is_empty(), orders::order_exclusive(conn, numbers(&reads.buyers))),
+        when(!reads.buyers.is_empty(), bills::bill_of_exclusive_orders(conn, numbers(&reads.buyers))),
+        when(!reads.transactions.is_empty(), transactions::transaction_by_ids(conn, &reads.transactions)),
+        when(!reads.bills.is_empty(), bills::bill_by_ids(conn, &reads.bills)),
+        when(!reads.payers.is_empty(), bills::bill_open_due(conn, numbers(&reads.payers), now, spare)),
+        when(!reads.months.is_empty(), closings::closed_overlapping(conn, &reads.months)),
     )?;
     let (unpaid, offers, unsettled) = try_join!(
-        when(!named.owing.is_empty(), orders::order_unpaid_count(conn, named.owing)),
-        when(!named.offered.is_empty(), prepay_quotes::quote_open_count(conn, named.offered, now)),
-        when(!named.erasing.is_empty(), erasures::unsettled(conn, named.erasing)),
+        when(!reads.owing.is_empty(), orders::order_unpaid_count(conn, numbers(&reads.owing))),
+        when(!reads.offered.is_empty(), prepay_quotes::quote_open_count(conn, numbers(&reads.offered), now)),
+        when(!reads.erasing.is_empty(), erasures::unsettled(conn, numbers(&reads.erasing))),
     )?;
     let of_keys = answers.iter().filter_map(|(_, answer)| answer.approval).map(|approval| approval.0);
-    let waiting: Vec<OwnedId> = of_keys.chain(named.approvals).collect();
-    let weighed = if ground.policies.approvals.is_some() { named.weighed } else { Vec::new() };
+    let waiting: Vec<OwnedId> = of_keys.chain(reads.approvals).collect();
+    let weighed = if ground.policies.approvals.is_some() { numbers(&reads.weighed) } else { Vec::new() };
     let approvals = Approvals::load(conn, &waiting, weighed, (now, &ground.keys)).await?;
     let opened = standing.opening.iter().map(|(account, _)| account.0).collect();
     let due = Due::load(conn, &due_bills, now, spare);
     let (due, waiting, on_demand, closing, with_open_subs, open_sums, last_months, with_closed_parents) = try_join!(
         due,
-        when(!named.payers.is_empty(), orders::order_awaiting_renewal(conn, named.payers)),
-        when(!standing.on_demand.is_empty(), orders::order_on_demand_live(conn, standing.on_demand)),
-        when(!named.closing.is_empty(), Closing::load(conn, &named.closing)),
-        when(!named.closing.is_empty(), accounts::account_with_open_subs(conn, named.closing.clone())),
-        when(!standing.settling.is_empty(), bills::bill_open_sums(conn, standing.settling)),
+        when(!reads.payers.is_empty(), orders::order_awaiting_renewal(conn, numbers(&reads.payers))),
+        when(
+            !standing.on_demand.is_empty(),
+            orders::order_on_demand_live(conn, numbers(&standing.on_demand))
+        ),
+        when(!reads.closing.is_empty(), Closing::load(conn, numbers(&reads.closing))),
+        when(!reads.closing.is_empty(), accounts::account_with_open_subs(conn, numbers(&reads.closing))),
+        when(!standing.settling.is_empty(), bills::bill_open_sums(conn, numbers(&standing.settling))),
         when(!standing.opening.is_empty(), closings::closed_overlapping(conn, &standing.opening)),
         when(!standing.opening.is_empty(), accounts::account_of_closed_parents(conn, opened)),
     )?;
-    let named_orders = named.orders.into_iter().chain(waiting).chain(closing.live);
+    let named_orders = reads.orders.into_iter().chain(waiting).chain(closing.live);
     let mut wanted: BTreeSet<OwnedId> = named_orders.collect();
     wanted.extend(named_bills.iter().filter_map(|bill| bill.order).map(|order| order.0));
     // Whose renewal waits may be renewed.
@@ -93,10 +103,13 @@ pub(super) async fn load(
     let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
     plans.extend(order_plans);
     let (kept, removed) = try_join!(
-        when(!named.card_holders.is_empty(), payment_methods::methods_kept(conn, named.card_holders)),
-        when(!named.methods.is_empty(), payment_methods::method_by_ids(conn, &named.methods)),
+        when(
+            !reads.card_holders.is_empty(),
+            payment_methods::methods_kept(conn, numbers(&reads.card_holders))
+        ),
+        when(!reads.methods.is_empty(), payment_methods::method_by_ids(conn, &reads.methods)),
     )?;
-    let capacity = load_capacity(conn, named.resources, &orders, &ground.currencies, now).await?;
+    let capacity = load_capacity(conn, reads.resources, &orders, &ground.currencies, now).await?;
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
     for (account, answer) in answers {
         if let Some(book) = books.get_mut(&account) {
@@ -257,10 +270,10 @@ struct Closing {
 }
 
 impl Closing {
-    async fn load(conn: Conn<'_>, accounts: &[i64]) -> Result<Self, StoreError> {
+    async fn load(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Self, StoreError> {
         let (mut live, mut bills) = try_join!(
-            orders::order_live(conn, accounts.to_vec(), ORDERS_ENDED_MAX),
-            bills::bill_open_of_months(conn, accounts.to_vec(), BILLS_MADE_DUE_MAX),
+            orders::order_live(conn, accounts.clone(), ORDERS_ENDED_MAX),
+            bills::bill_open_of_months(conn, accounts.clone(), BILLS_MADE_DUE_MAX),
         )?;
         let mut too_large = BTreeSet::new();
         for account in accounts.iter().map(|id| AccountId(*id)) {

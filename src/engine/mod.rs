@@ -14,36 +14,37 @@ mod held;
 mod lane;
 mod lane_state;
 mod load;
-mod named;
 mod paid;
 mod queue;
 mod stale;
 mod trial;
 mod write;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use batch::Ground;
 use chrono::{DateTime, Utc};
+use doubts::Doubts;
+use dry_runs::DryRuns;
 use futures_util::future::join_all;
+use held::Held;
+use lane::{Lane, Request};
+use queue::{NoPlace, Queue};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::domain::command::{Command, Done};
+use crate::domain::command::Command;
 use crate::domain::money::Currencies;
+use crate::domain::outcome::Done;
 use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use batch::Ground;
-use doubts::Doubts;
-use dry_runs::DryRuns;
-use held::Held;
-use lane::{Lane, Request};
+
 pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
-use queue::{NoPlace, Queue};
 pub use stale::Patience;
-use std::sync::Arc;
 pub use trial::die_at;
 
 /// Why a command was not done, or is not known to be.

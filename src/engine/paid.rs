@@ -10,6 +10,7 @@ use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment, PrepaymentStatus};
+use crate::domain::read_set::ReadSet;
 use crate::domain::reversal::{ProviderReference, Reversal};
 use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
@@ -18,28 +19,6 @@ use crate::store::{
     Conn, payment_methods, payments, prepay_quotes, prepayments, reconciliations, reversals,
     transactions as moves,
 };
-
-/// What commands name.
-#[derive(Default)]
-pub(super) struct PaidNamed {
-    pub quotes: Vec<OwnedId>,
-    pub prepayments: Vec<OwnedId>,
-    pub payments: Vec<OwnedId>,
-    /// Whose deposits are counted.
-    pub addresses: Vec<AddressOf>,
-    /// What does not match, with the accounts that are told.
-    pub unmatched: Vec<(AccountId, ProviderReference)>,
-}
-
-impl PaidNamed {
-    fn is_empty(&self) -> bool {
-        self.quotes.is_empty()
-            && self.prepayments.is_empty()
-            && self.payments.is_empty()
-            && self.addresses.is_empty()
-            && self.unmatched.is_empty()
-    }
-}
 
 /// Payments by card and prepayments, with what decisions on them need.
 #[derive(Default)]
@@ -57,31 +36,31 @@ pub(super) struct Paid {
 impl Paid {
     /// Reads payments and prepayments that commands name, with each other, what they renew or give back, what has taken the same
     /// offers, their transactions, reversals and cards.
-    pub async fn load(
-        conn: Conn<'_>,
-        named: &PaidNamed,
-        transactions: &[OwnedId],
-    ) -> Result<Self, StoreError> {
+    pub async fn load(conn: Conn<'_>, reads: &ReadSet) -> Result<Self, StoreError> {
         let mut paid = Paid::default();
-        if transactions.is_empty() && named.is_empty() {
+        let ids = [&reads.transactions, &reads.quotes, &reads.prepayments, &reads.payments];
+        if ids.iter().all(|ids| ids.is_empty()) && reads.addresses.is_empty() && reads.unmatched.is_empty() {
             return Ok(paid);
         }
         let (of_refunds, named_payments, quotes, of_addresses) = try_join!(
-            when(!transactions.is_empty(), payments::payment_of_transactions(conn, transactions)),
-            when(!named.payments.is_empty(), payments::payment_by_ids(conn, &named.payments)),
-            when(!named.quotes.is_empty(), prepay_quotes::quote_by_ids(conn, &named.quotes)),
-            when(!named.addresses.is_empty(), prepayments::prepayment_of_addresses(conn, &named.addresses)),
+            when(
+                !reads.transactions.is_empty(),
+                payments::payment_of_transactions(conn, &reads.transactions)
+            ),
+            when(!reads.payments.is_empty(), payments::payment_by_ids(conn, &reads.payments)),
+            when(!reads.quotes.is_empty(), prepay_quotes::quote_by_ids(conn, &reads.quotes)),
+            when(!reads.addresses.is_empty(), prepayments::prepayment_of_addresses(conn, &reads.addresses)),
         )?;
-        paid.untold = untold(conn, &named.unmatched).await?;
+        paid.untold = untold(conn, &reads.unmatched).await?;
         paid.quotes = quotes;
         paid.payments = of_refunds.into_iter().chain(named_payments).collect();
         let of_payments = paid.payments.iter().filter_map(|payment| payment.prepayment).map(|id| id.0);
-        let wanted: Vec<OwnedId> = named.prepayments.iter().copied().chain(of_payments).collect();
+        let wanted: Vec<OwnedId> = reads.prepayments.iter().copied().chain(of_payments).collect();
         paid.prepayments = when(!wanted.is_empty(), prepayments::prepayment_by_ids(conn, &wanted)).await?;
         paid.prepayments.extend(of_addresses);
-        let addresses: Vec<AddressOf> = named.addresses.iter().cloned().chain(paid.awaited()).collect();
+        let addresses: Vec<AddressOf> = reads.addresses.iter().cloned().chain(paid.awaited()).collect();
         let offers: Vec<OwnedId> =
-            named.quotes.iter().copied().chain(paid.prepayments.iter().map(|held| held.quote.0)).collect();
+            reads.quotes.iter().copied().chain(paid.prepayments.iter().map(|held| held.quote.0)).collect();
         let named_prepayments: Vec<OwnedId> = paid.prepayments.iter().map(|held| held.id.0).collect();
         let previous: Vec<OwnedId> =
             paid.prepayments.iter().filter_map(|held| held.previous).map(|id| id.0).collect();

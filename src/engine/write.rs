@@ -11,7 +11,7 @@ use super::load::when;
 use crate::domain::account::Account;
 use crate::domain::book::Gain;
 use crate::domain::closing::CORRECTED_AFTER;
-use crate::domain::command::Answer;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Entry;
 use crate::domain::order::Order;

@@ -18,8 +18,10 @@ use super::submit::submit;
 use super::{JobContext, Permit, Runs};
 use crate::domain::burst::{Bursting, Cycle, CycleCharge, Uncharged, charge_account};
 use crate::domain::capacity::Prices;
-use crate::domain::command::{Action, BurstHeld, JobDone, JobKind};
+use crate::domain::decide::{Action, ChargeBurst, RaiseNotice};
 use crate::domain::ids::AccountId;
+use crate::domain::job::{JobDone, JobKind};
+use crate::domain::notice::NoticeKind;
 use crate::store::burst::{self, Chargeable, Held, NewLevel, Owed, Payer};
 use crate::store::error::StoreError;
 
@@ -262,7 +264,7 @@ async fn charge_beyond(
         Ok(None) => return Ok(Ok(())),
         Err(why) => return Ok(Err(why.to_string())),
     };
-    match submit(jobs, payer.id, Action::ChargeBurst(charged.into())).await {
+    match submit(jobs, payer.id, Action::ChargeBurst(ChargeBurst(charged.into()))).await {
         Ok(_) => Ok(Ok(())),
         // The cycle is begun anew.
         Err(error) if error.is_of_the_moment() => Err(StoreError::Unavailable(error.to_string())),
@@ -319,8 +321,13 @@ async fn hold(jobs: &JobContext, owed: Owed, why: &str) -> Result<(), StoreError
     burst::owed_keep(&*jobs.database.connection().await?, &[owed]).await?;
     metrics::counter!("abacus_burst_held_total").increment(1);
     tracing::error!(%account, cycle = cycle.number(), why, "burst could not be charged; it is made up");
-    let held = BurstHeld { cycle, message: why.to_owned() };
-    if let Err(error) = submit(jobs, account, Action::TellBurstHeld(held)).await {
+    let message = format!(
+        "Burst could not be charged from cycle {} ({} UTC) on: {why}. It is made up.",
+        cycle.number(),
+        cycle.start().format("%Y-%m-%d %H:%M"),
+    );
+    let notice = RaiseNotice::about_account(NoticeKind::UnpricedUsage, message);
+    if let Err(error) = submit(jobs, account, Action::RaiseNotice(notice)).await {
         tracing::error!(%account, %error, "nor could that be told");
     }
     Ok(())

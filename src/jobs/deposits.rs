@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
-use crate::domain::command::Action;
+use crate::domain::decide::{Action, CountDeposits};
 use crate::engine::die_at;
 use crate::payments::{ScanFailure, Scanner};
 use crate::store::deposits::{self, AddressOf};
@@ -78,7 +78,7 @@ async fn count(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreErro
 
 async fn count_one(jobs: &JobContext, (account, address): AddressOf) -> Runs {
     let mut runs = Runs::default();
-    let counted = submit(jobs, account, Action::CountDeposits(address.clone())).await;
+    let counted = submit(jobs, account, Action::CountDeposits(CountDeposits(address.clone()))).await;
     die_at("deposit-after-the-commit");
     match counted {
         Ok(outcome) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),

@@ -7,8 +7,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
-use crate::domain::command::{Action, InvoiceHeldUp, JobDone, JobKind};
+use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::invoice::{HeldUp, Invoice};
+use crate::domain::job::{JobDone, JobKind};
+use crate::domain::notice::NoticeKind;
 use crate::store::error::StoreError;
 use crate::store::invoice_drafts::{Draft, drafts, without_contents};
 use crate::store::invoices::{Settled, Settling, ToSettle, settle};
@@ -176,8 +178,10 @@ async fn tell(jobs: &JobContext, month: &Decided, why: &HeldUp) {
     let (account, period) = (month.to_settle.open.account, month.period);
     metrics::counter!("abacus_invoices_held_up_total").increment(1);
     tracing::warn!(%account, %period, %why, "an invoice is not issued; it is tried again");
-    let held = InvoiceHeldUp { period, message: why.to_string() };
-    let told = match submit(jobs, account, Action::TellInvoiceHeldUp(held)).await {
+    let message =
+        format!("The invoice of {} is not issued: {why}. It is tried again.", period.format("%Y-%m"));
+    let notice = RaiseNotice::about_account(NoticeKind::InvoiceHeldUp, message);
+    let told = match submit(jobs, account, Action::RaiseNotice(notice)).await {
         Ok(_) => keep_told(jobs, &month.to_settle.open).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

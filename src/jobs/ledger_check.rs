@@ -8,8 +8,9 @@ use futures_util::FutureExt;
 
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
-use crate::domain::command::{Action, LedgerFaultFound};
+use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
+use crate::domain::notice::NoticeKind;
 use crate::store::error::StoreError;
 use crate::store::ledger_check::standing::{self, Progress};
 use crate::store::ledger_check::{Look, Pace, Range, Report, check, last_of_next};
@@ -94,10 +95,14 @@ async fn tell(jobs: &JobContext, new: impl Iterator<Item = (AccountId, String, S
         of_accounts.entry(account).or_default().push((kind, message));
     }
     for (account, faults) in of_accounts {
-        let others = faults.len().saturating_sub(1);
+        let others = match faults.len().saturating_sub(1) {
+            0 => String::new(),
+            count => format!(" There are {count} faults more."),
+        };
         let Some((kind, message)) = faults.into_iter().next() else { continue };
-        let found = LedgerFaultFound { kind, message, others };
-        if let Err(error) = submit(jobs, account, Action::TellLedgerFault(found)).await {
+        let message = format!("The ledger's check found {kind}: {message}.{others} See ledgerHealth.");
+        let notice = RaiseNotice::about_account(NoticeKind::LedgerFault, message);
+        if let Err(error) = submit(jobs, account, Action::RaiseNotice(notice)).await {
             tracing::error!(%account, %error, "nor could that be told");
         }
     }

@@ -7,8 +7,11 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::JobContext;
-use crate::domain::command::{Action, ApprovalStep, BillStep, Command, Done, JobDone, JobKind, OrderStep};
+use crate::domain::command::Command;
+use crate::domain::decide::{Action, BillStep, EndHold, ExpireApproval, OrderStep};
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, OwnedId};
+use crate::domain::job::{JobDone, JobKind};
+use crate::domain::outcome::Done;
 use crate::engine::{EngineError, Urgency};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
@@ -110,7 +113,7 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
         let conn = jobs.database.connection().await?;
         let due = accounts::account_hold_due(&conn, jobs.clock.now(), after, PAGE).await?;
         drop(conn);
-        let step = |(account, due): &(AccountId, DateTime<Utc>)| (*account, Action::EndHold(*due));
+        let step = |(account, due): &(AccountId, DateTime<Utc>)| (*account, Action::EndHold(EndHold(*due)));
         have_done(jobs, due.iter().map(step), &mut done).await;
         match due.last() {
             Some((account, at)) if is_full(due.len()) => after = Some((*at, *account)),
@@ -121,7 +124,7 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
     while permit.goes_on(jobs).await? {
         let due = approvals::approval_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let step = |(approval, due): &(ApprovalId, DateTime<Utc>)| {
-            (approval.account(), Action::ExpireApproval(ApprovalStep { approval: *approval, due: *due }))
+            (approval.account(), Action::ExpireApproval(ExpireApproval { approval: *approval, due: *due }))
         };
         have_done(jobs, due.iter().map(step), &mut done).await;
         match due.last() {

@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use super::pass::{is_full, page};
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
-use crate::domain::command::{Action, PrepaymentStep};
+use crate::domain::decide::{Action, PrepaymentStep};
 use crate::domain::prepay::{self, LIMITED, PRICED_IN, Prepayment, PrepaymentStatus, Quoted};
 use crate::store::error::StoreError;
 use crate::store::{prepay_quotes, prepayments};

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{JobContext, Permit, Runs};
 use crate::clock::wall;
-use crate::domain::command::{JobDone, JobKind};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::payment::Payment;
 use crate::domain::reversal::Reversal;
 use crate::payments::{CarryError, Looked, PaymentProvider};

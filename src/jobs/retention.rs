@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::submit::submit;
 use super::{JobContext, Permit, Runs};
-use crate::domain::command::{Action, RetentionFailed};
+use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
 use crate::store::database::Connection;
@@ -169,8 +169,9 @@ pub(super) async fn tell_operators(
         return Ok(());
     }
     drop(conn);
-    let failed = RetentionFailed { what: what.to_owned(), message: error.to_string() };
-    if let Err(error) = submit(jobs, account, Action::TellRetentionFailed(failed)).await {
+    let message = format!("{what} could not be removed: {error}. It is tried again.");
+    let notice = RaiseNotice::about_account(NoticeKind::RetentionFailed, message);
+    if let Err(error) = submit(jobs, account, Action::RaiseNotice(notice)).await {
         tracing::error!(%account, %error, "nor could that be told");
     }
     Ok(())

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::JobContext;
-use crate::domain::command::{Action, Command, Done, Outcome};
+use crate::domain::command::Command;
+use crate::domain::decide::Action;
 use crate::domain::ids::AccountId;
+use crate::domain::outcome::{Done, Outcome};
 use crate::engine::{EngineError, Urgency};
 
 /// What the engine cannot take on now is sent again so often, with a pause between.

@@ -9,7 +9,7 @@ use super::JobContext;
 use super::submit::submit;
 use crate::domain::account::Account;
 use crate::domain::closing::{Month, RatedMonth};
-use crate::domain::command::Action;
+use crate::domain::decide::{Action, TakeBackMonth};
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
@@ -94,7 +94,7 @@ async fn of_account(jobs: &JobContext, id: AccountId) -> Result<Result<usize, St
         drop(conn);
         let Some(last) = last else { return Ok(Ok(months)) };
         let end = last.month.end;
-        match submit(jobs, id, Action::TakeBackMonth(Arc::new(last))).await {
+        match submit(jobs, id, Action::TakeBackMonth(TakeBackMonth(Arc::new(last)))).await {
             Ok(outcome) if outcome.account.closed_until.is_some_and(|until| until < end) => {}
             Ok(_) => return Ok(Err("its months were changed meanwhile; ask again".to_owned())),
             Err(error) => return Ok(Err(error.to_string())),

@@ -12,9 +12,11 @@ use rust_decimal::Decimal;
 
 use super::refused::{Refused, refuse};
 use crate::clock::Clock;
-use crate::domain::command::{Action, Command, UsageRefused};
+use crate::domain::command::Command;
+use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::money::format_decimal;
+use crate::domain::notice::NoticeKind;
 use crate::domain::usage::{Fault, SLOT, Together, held_from, held_to};
 use crate::engine::{Engine, Urgency};
 use crate::store::burst;
@@ -126,8 +128,11 @@ impl Unburstable {
             return;
         }
         self.told.insert(key.clone(), today);
-        let action = Action::TellUsageRefused(UsageRefused { resource, message });
-        let command = Command::by_itself(account, action);
+        let notice = RaiseNotice {
+            subject: Some(format!("res_{resource}")),
+            ..RaiseNotice::about_account(NoticeKind::UsageRefused, format!("Usage was refused: {message}."))
+        };
+        let command = Command::by_itself(account, Action::RaiseNotice(notice));
         let (engine, told) = (Arc::clone(&self.engine), Arc::clone(&self.told));
         tokio::spawn(async move {
             if let Err(error) = engine.submit(command, Urgency::Job).await {

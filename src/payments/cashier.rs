@@ -8,9 +8,12 @@ use chrono::{DateTime, Utc};
 
 use super::{CardRefund, Charge, PaymentProvider, ProviderError, Providers};
 use crate::clock::Clock;
-use crate::domain::command::{Action, Command, Done, JobDone, Outcome, PaymentClaim, PaymentReport};
+use crate::domain::command::Command;
+use crate::domain::decide::{Action, ClaimPayment, SettlePayment};
 use crate::domain::ids::PaymentId;
+use crate::domain::job::JobDone;
 use crate::domain::money::Currencies;
+use crate::domain::outcome::{Done, Outcome};
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
 use crate::engine::{Engine, EngineError, Urgency, die_at};
 use crate::store::database::Database;
@@ -57,7 +60,7 @@ impl Cashier {
         due: DateTime<Utc>,
         urgency: Urgency,
     ) -> Result<Vec<JobDone>, CarryError> {
-        let claim = Action::ClaimPayment(PaymentClaim { payment: id, due });
+        let claim = Action::ClaimPayment(ClaimPayment { payment: id, due });
         let Some(payment) = self.submit(id, claim, urgency).await?.payment else { return Ok(Vec::new()) };
         die_at("payment-before-the-call");
         let progress = self.ask(&payment).await?;
@@ -85,7 +88,7 @@ impl Cashier {
         progress: Progress,
         urgency: Urgency,
     ) -> Result<Vec<JobDone>, CarryError> {
-        let report = Action::SettlePayment(Box::new(PaymentReport { payment, progress }));
+        let report = Action::SettlePayment(Box::new(SettlePayment { payment, progress }));
         Ok(self.submit(payment, report, urgency).await?.jobs)
     }
 

@@ -7,9 +7,11 @@ use rust_decimal::Decimal;
 
 use super::cashier::{CarryError, Cashier};
 use super::{Moved, Outside, PaymentProvider, ProviderError};
-use crate::domain::command::{Action, JobDone, UnmatchedTold};
+use crate::domain::decide::{Action, BookReversal, RaiseNotice};
 use crate::domain::ids::PaymentId;
+use crate::domain::job::JobDone;
 use crate::domain::money::CurrencyCode;
+use crate::domain::notice::NoticeKind;
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState};
 use crate::domain::reversal::{ReversalKind, ReversalReport};
 use crate::domain::transaction::Ledger;
@@ -172,7 +174,8 @@ impl Cashier {
             reinstated: found.reinstated,
             is_open: found.is_open,
         };
-        let booked = self.submit(payment, Action::BookReversal(Box::new(report)), Urgency::Job).await?;
+        let booked =
+            self.submit(payment, Action::BookReversal(Box::new(BookReversal(report))), Urgency::Job).await?;
         Ok(Looked::Taken(booked.jobs))
     }
 
@@ -265,8 +268,9 @@ impl Cashier {
                     OutsideKind::Dispute => "The dispute",
                 }
             );
-            let told = UnmatchedTold { name, message };
-            return Ok(self.submit(*payment, Action::TellUnmatched(told), Urgency::Job).await.map(drop)?);
+            let (kind, subject) = (NoticeKind::PaymentUnmatched, Some(reference.clone()));
+            let notice = RaiseNotice { kind, message, subject, once: Some(name) };
+            return Ok(self.submit(*payment, Action::RaiseNotice(notice), Urgency::Job).await.map(drop)?);
         }
         let conn = self.database.connection().await?;
         Ok(reconciliations::unmatched_told(&conn, &BTreeSet::from([name])).await?)

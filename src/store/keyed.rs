@@ -5,9 +5,10 @@ use diesel::result::Error as DieselError;
 
 use super::error::StoreError;
 use super::{Conn, accounts, keys};
-use crate::domain::command::{Answer, Mutation};
 use crate::domain::fingerprint::Fingerprints;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::AccountId;
+use crate::domain::mutation::Mutation;
 use crate::domain::refusal::Refusal;
 use crate::domain::seal::SealKeys;
 

@@ -11,7 +11,7 @@ use super::rows::{AnswerRow, select_list};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
-use crate::domain::command::Answer;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 
 /// The answers that these keys of these accounts hold; the two arrays go together.

@@ -12,10 +12,10 @@ use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, keys, rows, select_from};
-use crate::domain::command::Mutation;
 use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{AccountId, PriceDefinitionId};
 use crate::domain::ledger::Hash;
+use crate::domain::mutation::Mutation;
 use crate::domain::price_rule::{
     NewDefinition, PriceDefinition, PriceRule, RULES_MAX, RuleToEnd, RuleToSet, RulesToSet, Stated, end_of,
 };

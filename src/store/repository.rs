@@ -46,9 +46,9 @@ use crate::domain::billing_run::BillingRun;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::Month;
-use crate::domain::command::Answer;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::fingerprint::Fingerprints;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::{
     AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
     PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,

@@ -21,8 +21,8 @@ use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::closing::{ClosedMonth, Month};
-use crate::domain::command::{Answer, Mutation};
 use crate::domain::exchange_rate::ExchangeRate;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::{
     AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
     PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
@@ -32,6 +32,7 @@ use crate::domain::invoice::{Contents, Invoice, Issue};
 use crate::domain::ledger::{Entry, Hash, Head};
 use crate::domain::license::{License, LicenseType};
 use crate::domain::money::{CurrencyCode, Money};
+use crate::domain::mutation::Mutation;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription};
 use crate::domain::payment::{ChargedCard, Payment, PaymentPurpose, PaymentState};

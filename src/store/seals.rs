@@ -17,7 +17,7 @@ use super::statement::Statement;
 use super::{Conn, execute, installation};
 use crate::domain::account::Account;
 use crate::domain::book::Gain;
-use crate::domain::command::Answer;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::seal::{BrokenSeal, KeyVersion, SealKeys, Sealed};
 

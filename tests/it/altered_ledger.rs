@@ -1,7 +1,8 @@
 //! What somebody with the database's password, or a bad restore, might do to the ledger is found: whatever column of whatever row that
 //! says what was posted is altered. What is not found stands on a list, with its reason.
 
-use abacus::domain::command::{Action, Command};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, BookReversal};
 use abacus::domain::ids::PaymentId;
 use abacus::domain::money::CurrencyCode;
 use abacus::domain::reversal::{ReversalKind, ReversalReport};
@@ -133,7 +134,7 @@ async fn dispute(life: &Life) {
         reinstated: Decimal::ZERO,
         is_open: true,
     };
-    let action = Action::BookReversal(Box::new(told));
+    let action = Action::BookReversal(Box::new(BookReversal(told)));
     let account = payment.account();
     let command = Command { account, key: None, dry_run: false, asked_by: None, action };
     life.server.server.app.engine.submit(command, Urgency::Job).await.unwrap();

@@ -8,7 +8,8 @@ use std::time::Duration;
 use abacus::clock::Clock;
 use abacus::domain::burst::{Bursting, Cycle, CycleCharge, charge_account};
 use abacus::domain::capacity::{ResourcePrice, by_currency};
-use abacus::domain::command::{Action, Command};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, ChargeBurst};
 use abacus::domain::ids::{AccountId, ResourcePriceId};
 use abacus::domain::money::{Currencies, Currency};
 use abacus::engine::Urgency;
@@ -582,7 +583,7 @@ async fn the_published_ledger_is_reproduced_entry_by_entry() {
                 all.charges.extend(one.charges);
                 all
             });
-            let action = Action::ChargeBurst(Arc::new(all.unwrap()));
+            let action = Action::ChargeBurst(ChargeBurst(Arc::new(all.unwrap())));
             let account = AccountId::parse(&account).unwrap();
             let command = Command::by_itself(account, action);
             jobs.engine.submit(command, Urgency::Job).await.expect("charged");

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use abacus::domain::account::{AccountStatus, Suspension};
 use abacus::domain::bill::{Bill, BillStatus};
-use abacus::domain::command::{Action, BillStep, Command, Done, Recharge};
-use abacus::domain::decide::decide;
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, BillStep, Recharge, decide};
 use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, TransactionId};
 use abacus::domain::ledger::{Entry, Fault, Verifier};
 use abacus::domain::money::CurrencyCode;
 use abacus::domain::notice::NoticeKind;
 use abacus::domain::order::{Order, OrderState, OrderType};
+use abacus::domain::outcome::Done;
 use abacus::domain::payment::{PaymentPurpose, PaymentState};
 use abacus::domain::period::BillPeriod;
 use abacus::domain::prepay::PrepaymentStatus;

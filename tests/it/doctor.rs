@@ -6,7 +6,8 @@ use std::sync::Arc;
 use abacus::clock::{Clock, HeldBy, wall};
 use abacus::domain::burst::{Cycle, CycleCharge};
 use abacus::domain::closing::{Month, RatedMonth};
-use abacus::domain::command::{Action, Command, OrderStep};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, ChargeBurst, CloseMonth, OrderStep};
 use abacus::domain::ids::{AccountId, OrderId};
 use abacus::domain::money::Currencies;
 use abacus::engine::{EngineError, Urgency};
@@ -137,7 +138,9 @@ async fn what_is_not_over_is_not_charged_whoever_asks_for_it() {
     let month = RatedMonth::empty(running, running.period(Tz::UTC));
     let cycle = CycleCharge { cycle: Cycle::of(wall()), charges: Vec::new(), rate: Decimal::ONE };
     let before = server.contents().await;
-    for action in [Action::CloseMonth(Arc::new(month)), Action::ChargeBurst(cycle.into())] {
+    for action in
+        [Action::CloseMonth(CloseMonth(Arc::new(month))), Action::ChargeBurst(ChargeBurst(cycle.into()))]
+    {
         let command = Command::by_itself(id, action);
         let asked = server.server.app.engine.submit(command, Urgency::Job).await;
         let Err(EngineError::Refused(refusal)) = asked else { panic!("{asked:?}") };

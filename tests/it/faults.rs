@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use abacus::domain::command::{Action, Command, Recharge};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::engine::{EngineConfig, EngineError, Urgency};
 use abacus::store::database::{Connection, Database};

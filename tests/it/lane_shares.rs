@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use abacus::domain::command::{Action, Command, Done, Recharge};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
+use abacus::domain::outcome::Done;
 use abacus::engine::{EngineConfig, EngineError, Urgency};
 use futures_util::future::join_all;
 use rust_decimal::Decimal;

@@ -1,8 +1,9 @@
 //! Whatever is told of what was taken back of a charge, in whichever order and however often, comes to the same books.
 
-use abacus::domain::command::PaymentReport;
-use abacus::domain::command::{Action, AddPaymentMethod, AdjustBalance, Command, RechargeByCard};
-use abacus::domain::decide::decide;
+use abacus::domain::command::Command;
+use abacus::domain::decide::{
+    Action, AddPaymentMethod, AdjustBalance, BookReversal, RechargeByCard, SettlePayment, decide,
+};
 use abacus::domain::ids::PaymentId;
 use abacus::domain::payment::{ChargeState, Progress};
 use abacus::domain::payment_method::Card;
@@ -41,7 +42,7 @@ fn charged() -> (Run, PaymentId) {
 
 fn succeed(run: &mut Run, charge: PaymentId) {
     let progress = Progress { reference: Some("pi".to_owned()), state: ChargeState::Succeeded };
-    done(run, Action::SettlePayment(Box::new(PaymentReport { payment: charge, progress })), None);
+    done(run, Action::SettlePayment(Box::new(SettlePayment { payment: charge, progress })), None);
 }
 
 /// The balance, what was given back of the charge, and what is booked of each reversal.
@@ -58,7 +59,7 @@ fn told(run: &mut Run, charge: PaymentId, reports: &[(u8, u8)], succeeds_before:
             succeed(run, charge);
         }
         let report: ReversalReport = reversal(&run.book.payments[&charge].clone(), *number, *stage);
-        done(run, Action::BookReversal(Box::new(report)), None);
+        done(run, Action::BookReversal(Box::new(BookReversal(report))), None);
     }
     if succeeds_before >= reports.len() {
         succeed(run, charge);
@@ -111,12 +112,12 @@ fn a_refund_that_was_given_up_on_and_arrives_all_the_same_is_booked() {
     let (mut run, charge) = charged();
     succeed(&mut run, charge);
     let moved = run.book.payments[&charge].transaction.unwrap();
-    let refund = abacus::domain::command::Refund { transaction: moved, amount: None, reason: "r".to_owned() };
+    let refund = abacus::domain::decide::Refund { transaction: moved, amount: None, reason: "r".to_owned() };
     done(&mut run, Action::Refund(refund), Some("r"));
     let refund = *run.book.payments.keys().find(|id| **id != charge).unwrap();
     let mut says = |state: ChargeState| {
         let progress = Progress { reference: Some("re".to_owned()), state };
-        done(&mut run, Action::SettlePayment(Box::new(PaymentReport { payment: refund, progress })), None);
+        done(&mut run, Action::SettlePayment(Box::new(SettlePayment { payment: refund, progress })), None);
         (run.book.account.balance, run.book.transactions[&moved].refunded_amount)
     };
     let failed = || ChargeState::Failed { reason: "no".to_owned() };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use abacus::clock::Clock;
-use abacus::domain::command::{Command, Done};
+use abacus::domain::command::Command;
 use abacus::domain::money::Currencies;
+use abacus::domain::outcome::Done;
 use abacus::domain::refusal::Refusal;
 use abacus::domain::viewer::{Role, Viewer};
 use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Urgency};

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use abacus::domain::command::{Action, Command, Recharge};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::engine::Urgency;
 use rust_decimal::Decimal;

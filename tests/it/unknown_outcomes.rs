@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use abacus::domain::command::{Action, Checkout, Command, Recharge};
+use abacus::domain::command::Command;
+use abacus::domain::decide::{Action, Checkout, Recharge};
 use abacus::domain::ids::{AccountId, PlanId};
 use abacus::engine::{EngineError, Urgency};
 use reqwest::StatusCode;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::support::cluster;
 use crate::support::process::eventually;
 use crate::support::proxy::{CommitCut, Proxy, Way};
-use crate::support::{Client, TestServer};
+use crate::support::{Client, TestServer, cluster};
 
 struct Behind {
     proxy: Proxy,

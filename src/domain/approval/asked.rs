@@ -5,8 +5,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Approval;
-use crate::domain::command::{Action, AdjustBalance, Mutation, PayOut, PayOutWay, Refund, UpdateAccount};
+use crate::domain::decide::{Action, AdjustBalance, PayOut, PayOutWay, Refund, UpdateAccount};
 use crate::domain::ids::TransactionId;
+use crate::domain::mutation::Mutation;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,9 +7,9 @@ mod policy;
 use chrono::{DateTime, Utc};
 
 use super::codes::coded_enum;
-use super::command::Mutation;
 use super::ids::{AccountId, ApprovalId, TransactionId};
 use super::money::Money;
+use super::mutation::Mutation;
 use super::refusal::{Refusal, RefusalCode};
 
 pub use asked::{input_of, weighed_field};

@@ -2,12 +2,12 @@
 
 use chrono::TimeDelta;
 
+use super::account_update::{Closing, UpdateAccount};
 use super::draft::Draft;
 use super::{account_update, cancellation, month_close, payment, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::Bill;
 use crate::domain::closing::closed_until;
-use crate::domain::command::{Closing, UpdateAccount};
 use crate::domain::money::OutOfRange;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::Order;

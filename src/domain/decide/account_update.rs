@@ -1,14 +1,19 @@
 //! Operators change an account: its settings, how far it may go, and what it may do.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, account_closing, payment, suspension};
-use crate::domain::account::{AccountStatus, Suspension};
-use crate::domain::closing::month_from;
-use crate::domain::command::UpdateAccount;
+use super::made::Made;
+use super::{account_closing, payment, suspension};
+use crate::domain::account::{AccountStatus, Manager, Suspension};
+use crate::domain::closing::{RatedMonth, month_from};
+use crate::domain::ids::AccountId;
 use crate::domain::money;
+use crate::domain::mutation::Mutation;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// A suspension that is lifted by hand is held off for so long, unless something else is said …
@@ -16,22 +21,65 @@ const HELD_FOR: TimeDelta = TimeDelta::days(7);
 /// … and at most for so long.
 const HELD_FOR_MAX: TimeDelta = TimeDelta::days(366);
 
-pub(super) fn decide(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<Made, Refusal> {
-    set(draft, update);
-    if let Some(limit) = update.credit_limit {
-        set_credit_limit(draft, limit)?;
+/// Changes an account; None leaves as it is, an inner None clears.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateAccount {
+    pub name: Option<String>,
+    pub external_id: Option<Option<String>>,
+    pub time_zone: Option<Tz>,
+    pub credit_limit: Option<Option<Decimal>>,
+    pub manager: Option<Option<Manager>>,
+    pub status: Option<AccountStatus>,
+    /// Until when a suspension that is lifted, or was, is held off.
+    pub held_until: Option<Option<DateTime<Utc>>>,
+    /// Why its status is changed.
+    pub reason: Option<String>,
+    /// The last bills of an account that is to be closed.
+    pub closing: Option<Closing>,
+}
+
+/// An account's months up to its end, as they were read and rated for closing it.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// When it ends.
+    pub at: DateTime<Utc>,
+    /// All that are not closed yet, oldest first; the last one ends with the account.
+    pub months: Vec<RatedMonth>,
+}
+
+impl Decide for UpdateAccount {
+    const MUTATION: Option<Mutation> = Some(Mutation::UpdateAccount);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.payers.push(account);
+        reads.may_suspend(account, None);
+        if matches!(self.status, Some(AccountStatus::Active | AccountStatus::Suspended)) {
+            reads.opening.push(account);
+        }
+        if let Some(closing) = &self.closing {
+            reads.closing.push(account);
+            reads.settling.push(account);
+            closing.months.iter().for_each(|rated| reads.month(account, rated));
+        }
     }
-    set_status(draft, update)?;
-    // Whatever makes a bill payable settles at once.
-    let may_pay = update.status == Some(AccountStatus::Active) || update.credit_limit.is_some();
-    if may_pay {
-        payment::settle(draft)?;
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        set(draft, self);
+        if let Some(limit) = self.credit_limit {
+            set_credit_limit(draft, limit)?;
+        }
+        set_status(draft, self)?;
+        // Whatever makes a bill payable settles at once.
+        let may_pay = self.status == Some(AccountStatus::Active) || self.credit_limit.is_some();
+        if may_pay {
+            payment::settle(draft)?;
+        }
+        // What was open all the while counts at once, unless it is held off.
+        if draft.account.status == AccountStatus::Active && draft.account.suspension_held_until.is_none() {
+            suspension::count_again(draft)?;
+        }
+        Ok(Made::default())
     }
-    // What was open all the while counts at once, unless it is held off.
-    if draft.account.status == AccountStatus::Active && draft.account.suspension_held_until.is_none() {
-        suspension::count_again(draft)?;
-    }
-    Ok(Made::default())
 }
 
 fn set(draft: &mut Draft<'_>, update: &UpdateAccount) {

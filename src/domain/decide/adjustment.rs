@@ -1,44 +1,77 @@
 //! Adjustment: an operator corrects a balance.
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
+use super::amounts::{AMOUNT_MAX, require_ledger_places};
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{AMOUNT_MAX, Made, forced, payment, require_ledger_places};
-use crate::domain::command::AdjustBalance;
+use super::made::Made;
+use super::{forced, payment};
+use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
+use crate::domain::mutation::Mutation;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::spelling::by_value;
 use crate::domain::transaction::{Ledger, Movement, TransactionKind};
 
-pub(super) fn decide(draft: &mut Draft<'_>, adjustment: &AdjustBalance) -> Result<Made, Refusal> {
-    require_ledger_amount(draft, adjustment.amount)?;
-    let amount = adjustment.amount.abs();
-    let gives = adjustment.amount > Decimal::ZERO;
-    if !adjustment.force {
-        draft.require_open()?;
-        if !gives {
-            draft.require_available(amount)?;
+/// Corrects a balance.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdjustBalance {
+    /// Negative takes away.
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub reason: String,
+    /// Takes it away even where the balance does not hold it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+impl Decide for AdjustBalance {
+    const MUTATION: Option<Mutation> = Some(Mutation::AdjustBalance);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.payers.push(account);
+        if self.force {
+            reads.may_suspend(account, None);
         }
     }
-    let (debit, credit) =
-        if gives { (Ledger::Promotions, Ledger::Customer) } else { (Ledger::Customer, Ledger::Promotions) };
-    let transaction = draft.transaction_of(Movement {
-        kind: TransactionKind::Adjustment,
-        money: Money::new(amount, draft.currency.code),
-        debit,
-        credit,
-        description: adjustment.reason.clone(),
-        payment_method: "balance".to_owned(),
-    })?;
-    let posting = Posting::because(format!("Adjustment: {}", adjustment.reason));
-    let transaction = if gives {
-        let given = draft.post(transaction, posting)?;
-        payment::settle(draft)?;
-        given
-    } else {
-        forced::debit(draft, transaction, posting, "a correction")?
-    };
-    Ok(Made { transaction: Some(transaction), ..Made::default() })
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        require_ledger_amount(draft, self.amount)?;
+        let amount = self.amount.abs();
+        let gives = self.amount > Decimal::ZERO;
+        if !self.force {
+            draft.require_open()?;
+            if !gives {
+                draft.require_available(amount)?;
+            }
+        }
+        let (debit, credit) = if gives {
+            (Ledger::Promotions, Ledger::Customer)
+        } else {
+            (Ledger::Customer, Ledger::Promotions)
+        };
+        let transaction = draft.transaction_of(Movement {
+            kind: TransactionKind::Adjustment,
+            money: Money::new(amount, draft.currency.code),
+            debit,
+            credit,
+            description: self.reason.clone(),
+            payment_method: "balance".to_owned(),
+        })?;
+        let posting = Posting::because(format!("Adjustment: {}", self.reason));
+        let transaction = if gives {
+            let given = draft.post(transaction, posting)?;
+            payment::settle(draft)?;
+            given
+        } else {
+            forced::debit(draft, transaction, posting, "a correction")?
+        };
+        Ok(Made { transaction: Some(transaction), ..Made::default() })
+    }
 }
 
 /// Refuses zero, more places than the ledger keeps, and what is too large.

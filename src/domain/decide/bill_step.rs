@@ -2,28 +2,52 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, payment, put_off, suspension};
+use super::made::Made;
+use super::{payment, put_off, suspension};
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::command::{BillStep, JobDone, JobKind};
+use crate::domain::ids::{AccountId, BillId};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::{Transaction, TransactionKind};
 
-/// Does what is due, if the bill still says what it said when it was read.
-pub(super) fn decide(draft: &mut Draft<'_>, step: &BillStep) -> Result<Made, Refusal> {
-    let still_due = |bill: &&Arc<Bill>| bill.next_step_at == Some(step.due) && step.due <= draft.instant;
-    let Some(bill) = draft.bill(step.bill).filter(still_due).cloned() else { return Ok(Made::default()) };
-    let mut attempt = draft.clone();
-    let (transaction, jobs) = match pay_or_remind(&mut attempt, &bill, step) {
-        Ok(outcome) => {
-            *draft = attempt;
-            outcome
-        }
-        Err(refusal) => (None, vec![put_off(draft, &bill, &refusal)?]),
-    };
-    Ok(Made { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Made::default() })
+/// Does what is due of a bill; `due` as in [`OrderStep`].
+#[derive(Debug, Clone, Serialize)]
+pub struct BillStep {
+    pub bill: BillId,
+    pub due: DateTime<Utc>,
+}
+
+impl Decide for BillStep {
+    const IS_FOLLOWED: bool = false;
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.bills.push(self.bill.0);
+        reads.payers.push(account);
+        reads.may_suspend(account, None);
+    }
+
+    /// Does what is due, if the bill still says what it said when it was read.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let still_due = |bill: &&Arc<Bill>| bill.next_step_at == Some(self.due) && self.due <= draft.instant;
+        let Some(bill) = draft.bill(self.bill).filter(still_due).cloned() else { return Ok(Made::default()) };
+        let mut attempt = draft.clone();
+        let (transaction, jobs) = match pay_or_remind(&mut attempt, &bill, self) {
+            Ok(outcome) => {
+                *draft = attempt;
+                outcome
+            }
+            Err(refusal) => (None, vec![put_off(draft, &bill, &refusal)?]),
+        };
+        Ok(Made { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Made::default() })
+    }
 }
 
 fn pay_or_remind(

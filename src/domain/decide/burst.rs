@@ -1,15 +1,21 @@
 //! A cycle's burst is charged, whatever the balance: it is used already.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
 
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
+
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, forced};
+use super::forced;
+use super::made::Made;
 use crate::domain::account::AccountStatus;
 use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
-use crate::domain::command::BurstHeld;
+use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
 use crate::domain::notice::NoticeKind;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
 
@@ -18,27 +24,40 @@ const WARNED_BEFORE: TimeDelta = TimeDelta::days(1);
 /// … and anew once it would have lasted for so long again.
 const LASTS_AGAIN: TimeDelta = TimeDelta::days(2);
 
-/// Charges all of an account's resources for a cycle, unless that has been done. An account's cycles are charged in order.
-pub(super) fn decide(draft: &mut Draft<'_>, charged: &CycleCharge) -> Result<Made, Refusal> {
-    if draft.account.burst.cycle.is_some_and(|last| last >= charged.cycle) {
-        return Ok(Made::default());
+/// Charges what was used beyond subscriptions in a cycle.
+#[derive(Debug, Clone)]
+pub struct ChargeBurst(pub Arc<CycleCharge>);
+
+impl Decide for ChargeBurst {
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        let charges = self.0.charges.iter();
+        let debit = charges.map(|charge| charge.charge).try_fold(Decimal::ZERO, Decimal::checked_add);
+        reads.may_suspend(account, debit);
     }
-    if charged.cycle.end() > draft.now {
-        let message = format!("the cycle is not over: it ends at {}", charged.cycle.end());
-        return Err(Refusal::general(RefusalCode::Conflict, message));
+
+    /// Charges all of an account's resources for a cycle, unless that has been done. An account's cycles are charged in order.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let Self(charged) = self;
+        if draft.account.burst.cycle.is_some_and(|last| last >= charged.cycle) {
+            return Ok(Made::default());
+        }
+        if charged.cycle.end() > draft.now {
+            let message = format!("the cycle is not over: it ends at {}", charged.cycle.end());
+            return Err(Refusal::general(RefusalCode::Conflict, message));
+        }
+        for charge in &charged.charges {
+            let transaction = transaction_of(draft, charge)?;
+            draft.post(transaction, posting_of(charge, charged.cycle))?;
+        }
+        let before = &draft.account.burst;
+        // What was said of an earlier burst is over with it.
+        let goes_on = before.cycle.is_some_and(|last| charged.cycle <= last.plus(RATE_HOLDS));
+        let warned = before.warned && goes_on;
+        draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
+        forced::mark_overdrawn(draft, "capacity used beyond its subscriptions")?;
+        warn(draft)?;
+        Ok(Made::default())
     }
-    for charge in &charged.charges {
-        let transaction = transaction_of(draft, charge)?;
-        draft.post(transaction, posting_of(charge, charged.cycle))?;
-    }
-    let before = &draft.account.burst;
-    // What was said of an earlier burst is over with it.
-    let goes_on = before.cycle.is_some_and(|last| charged.cycle <= last.plus(RATE_HOLDS));
-    let warned = before.warned && goes_on;
-    draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
-    forced::mark_overdrawn(draft, "capacity used beyond its subscriptions")?;
-    warn(draft)?;
-    Ok(Made::default())
 }
 
 fn transaction_of(draft: &mut Draft<'_>, charge: &ResourceCharge) -> Result<Transaction, Refusal> {
@@ -84,16 +103,4 @@ fn warn(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.notify(NoticeKind::LowBalance, message, draft.account.id.to_string())?;
     }
     Ok(())
-}
-
-/// Tells operators that an account could not be charged for a cycle.
-pub(super) fn tell_held(draft: &mut Draft<'_>, held: &BurstHeld) -> Result<Made, Refusal> {
-    let message = format!(
-        "Burst could not be charged from cycle {} ({} UTC) on: {}. It is made up.",
-        held.cycle.number(),
-        held.cycle.start().format("%Y-%m-%d %H:%M"),
-        held.message
-    );
-    draft.notify(NoticeKind::UnpricedUsage, message, draft.account.id.to_string())?;
-    Ok(Made::default())
 }

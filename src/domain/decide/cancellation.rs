@@ -3,36 +3,58 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, on_demand, payment};
+use super::made::Made;
+use super::{on_demand, payment};
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::command::CancelOrder;
-use crate::domain::ids::{OrderId, printed_number};
+use crate::domain::ids::{AccountId, OrderId, printed_number};
 use crate::domain::money::{self, Currency, OutOfRange};
+use crate::domain::mutation::Mutation;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::period::{BillPeriod, calendar_days};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::stake::Stake;
 
-/// Ends an order at once, or stops its renewal. What was paid is not given back. Asking again changes nothing more.
-pub(super) fn decide(draft: &mut Draft<'_>, cancellation: &CancelOrder) -> Result<Made, Refusal> {
-    let order = draft.named_order(cancellation.order)?;
-    let order = match order.state {
-        OrderState::Ended => {
-            let message = format!("order {} is over", order.number());
-            return Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
-        }
-        OrderState::Cancelled => Arc::new(order),
-        _ if cancellation.at_period_end => stop_renewal(draft, order)?,
-        _ => {
-            require_last(&order)?;
-            let bills = draft.bills_of(order.id);
-            let cancelled = cancel(draft, order.id)?;
-            bills.iter().filter(|bill| bill.is_open()).for_each(|bill| payment::go_on_after(draft, bill));
-            cancelled
-        }
-    };
-    Ok(Made { order: Some(order), ..Made::default() })
+/// Ends an order now, or lets it end with its last period.
+#[derive(Debug, Clone, Serialize)]
+pub struct CancelOrder {
+    pub order: OrderId,
+    pub at_period_end: bool,
+}
+
+impl Decide for CancelOrder {
+    const MUTATION: Option<Mutation> = Some(Mutation::CancelOrder);
+    const STAKE: Option<Stake> = Some(Stake::Setting);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.orders.push(self.order.0);
+        reads.payers.push(account);
+    }
+
+    /// Ends an order at once, or stops its renewal. What was paid is not given back. Asking again changes nothing more.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let order = draft.named_order(self.order)?;
+        let order = match order.state {
+            OrderState::Ended => {
+                let message = format!("order {} is over", order.number());
+                return Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
+            }
+            OrderState::Cancelled => Arc::new(order),
+            _ if self.at_period_end => stop_renewal(draft, order)?,
+            _ => {
+                require_last(&order)?;
+                let bills = draft.bills_of(order.id);
+                let cancelled = cancel(draft, order.id)?;
+                bills.iter().filter(|bill| bill.is_open()).for_each(|bill| payment::go_on_after(draft, bill));
+                cancelled
+            }
+        };
+        Ok(Made { order: Some(order), ..Made::default() })
+    }
 }
 
 fn stop_renewal(draft: &mut Draft<'_>, order: Order) -> Result<Arc<Order>, Refusal> {

@@ -3,39 +3,76 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, cancellation, on_demand, payment, periods};
-use crate::domain::command::Checkout;
-use crate::domain::ids::OrderId;
+use super::made::Made;
+use super::{cancellation, on_demand, payment, periods};
+use crate::domain::ids::{AccountId, OrderId, PlanId};
 use crate::domain::money;
+use crate::domain::mutation::Mutation;
 use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX, QUANTITY_MAX, UNPAID_MAX};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Plan;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::spelling::by_optional_value;
+use crate::domain::stake::Stake;
 use crate::domain::transaction::TransactionKind;
 
-pub(super) fn decide(draft: &mut Draft<'_>, checkout: &Checkout) -> Result<Made, Refusal> {
-    draft.require_active()?;
-    let plan = plan_on_sale(draft, checkout)?;
-    let periods = periods_of(plan, checkout)?;
-    let region = region_of(plan, checkout)?;
-    let replaced = replaced_orders(draft, plan, region.as_deref())?;
-    if checkout.pay_later && !replaced.is_empty() {
-        let message = "it changes an order that runs, and a change is paid at once";
-        return Err(Refusal::new(RefusalCode::Invalid, "payLater", message));
+/// Buys a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checkout {
+    pub plan: PlanId,
+    pub region: Option<String>,
+    pub datacenter: Option<String>,
+    pub quantity: i32,
+    pub comment: Option<String>,
+    /// How many periods the order runs, each with its own bill; None is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instalments: Option<i32>,
+    pub auto_renewal: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pay_later: bool,
+    #[serde(serialize_with = "by_optional_value")]
+    pub expected_price: Option<Decimal>,
+}
+
+impl Decide for Checkout {
+    const MUTATION: Option<Mutation> = Some(Mutation::Checkout);
+    const STAKE: Option<Stake> = Some(Stake::Purchase);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.plans.push(self.plan);
+        reads.buyers.push(account);
+        if self.pay_later {
+            reads.owing.push(account);
+        }
     }
-    if checkout.pay_later && draft.book.unpaid_orders >= UNPAID_MAX {
-        let message =
-            format!("{UNPAID_MAX} orders wait for their payment already: pay or cancel some of them");
-        return Err(Refusal::new(RefusalCode::LimitExceeded, "payLater", message));
-    }
-    let order = new_order(draft, plan, checkout, region, periods, replaced.last())?;
-    let credit = end_replaced_orders(draft, &replaced)?;
-    if order.bill_period == BillPeriod::Hour {
-        on_demand(draft, order, credit)
-    } else {
-        prepaid(draft, order, credit)
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        draft.require_active()?;
+        let plan = plan_on_sale(draft, self)?;
+        let periods = periods_of(plan, self)?;
+        let region = region_of(plan, self)?;
+        let replaced = replaced_orders(draft, plan, region.as_deref())?;
+        if self.pay_later && !replaced.is_empty() {
+            let message = "it changes an order that runs, and a change is paid at once";
+            return Err(Refusal::new(RefusalCode::Invalid, "payLater", message));
+        }
+        if self.pay_later && draft.book.unpaid_orders >= UNPAID_MAX {
+            let message =
+                format!("{UNPAID_MAX} orders wait for their payment already: pay or cancel some of them");
+            return Err(Refusal::new(RefusalCode::LimitExceeded, "payLater", message));
+        }
+        let order = new_order(draft, plan, self, region, periods, replaced.last())?;
+        let credit = end_replaced_orders(draft, &replaced)?;
+        if order.bill_period == BillPeriod::Hour {
+            on_demand(draft, order, credit)
+        } else {
+            prepaid(draft, order, credit)
+        }
     }
 }
 

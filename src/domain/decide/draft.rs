@@ -7,13 +7,16 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use super::{Decision, Made, renewal, require_payable_in};
+use super::action::Action;
+use super::amounts::require_payable_in;
+use super::made::Made;
+use super::{Decision, renewal};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::approval::{Approval, OperatorMove};
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, Catalogue, Change, Gain, OpenBills};
 use crate::domain::closing::ClosedMonth;
-use crate::domain::command::{Action, Command, Done, Outcome};
+use crate::domain::command::Command;
 use crate::domain::erasure::Erasure;
 use crate::domain::ids::{
     BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
@@ -22,6 +25,7 @@ use crate::domain::ledger::{self, Posting};
 use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
+use crate::domain::outcome::{Done, Outcome};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::Plan;

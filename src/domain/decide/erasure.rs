@@ -2,27 +2,48 @@
 //! blanked step by step.
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
-use super::Made;
+use super::action::Action;
+use super::decision::Decide;
 use super::draft::Draft;
+use super::made::Made;
 use crate::domain::account::AccountStatus;
-use crate::domain::command::{Action, EraseAccount, RetentionFailed};
 use crate::domain::erasure::Erasure;
-use crate::domain::notice::NoticeKind;
+use crate::domain::ids::AccountId;
+use crate::domain::mutation::Mutation;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
 
-pub(super) fn decide(draft: &mut Draft<'_>, erase: &EraseAccount) -> Result<Made, Refusal> {
-    require_over(draft)?;
-    let namespace = draft.catalogue.keys.digest(&draft.account.namespace);
-    draft.erase(Erasure {
-        account: draft.account.id,
-        reason: erase.reason.clone(),
-        by: erase.by.clone(),
-        at: draft.instant,
-        namespace,
-    });
-    Ok(Made::default())
+/// Blanks what names a person.
+#[derive(Debug, Clone, Serialize)]
+pub struct EraseAccount {
+    pub reason: String,
+    /// The operator who asks; whoever repeats it with the key may be another.
+    #[serde(skip)]
+    pub by: String,
+}
+
+impl Decide for EraseAccount {
+    const MUTATION: Option<Mutation> = Some(Mutation::EraseAccount);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.erasing.push(account);
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        require_over(draft)?;
+        let namespace = draft.catalogue.keys.digest(&draft.account.namespace);
+        draft.erase(Erasure {
+            account: draft.account.id,
+            reason: self.reason.clone(),
+            by: self.by.clone(),
+            at: draft.instant,
+            namespace,
+        });
+        Ok(Made::default())
+    }
 }
 
 /// Refuses to erase what may still be needed.
@@ -63,11 +84,4 @@ pub(super) fn require_not_erased(draft: &Draft<'_>, action: &Action) -> Result<(
         ));
     }
     Ok(())
-}
-
-/// Operators are told of what cannot be removed, or blanked.
-pub(super) fn tell(draft: &mut Draft<'_>, failed: &RetentionFailed) -> Result<Made, Refusal> {
-    let message = format!("{} could not be removed: {}. It is tried again.", failed.what, failed.message);
-    draft.notify(NoticeKind::RetentionFailed, message, draft.account.id.to_string())?;
-    Ok(Made::default())
 }

@@ -6,13 +6,12 @@ use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, given_back, payment, suspension};
+use super::{given_back, payment, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::closing::{
     self, ClosedMonth, DUE_AFTER, Month, OnDemand, RatedMonth, less_charged_before,
 };
-use crate::domain::command::{JobDone, JobKind, MonthFailure, Rerate};
 use crate::domain::ids::{BillId, RecordId};
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::notice::NoticeKind;
@@ -20,32 +19,6 @@ use crate::domain::rating::Charge;
 use crate::domain::record::{Content, Record};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::TransactionKind;
-
-/// Closes or corrects a month, if the account's book still says what it said when the month was read.
-pub(super) fn decide(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Made, Refusal> {
-    if !is_as_it_was_read(draft, rated) {
-        return Ok(Made::default());
-    }
-    let kind = if rated.revision == 0 { JobKind::MonthClosing } else { JobKind::MonthCorrection };
-    let bill = close(draft, rated)?;
-    Ok(Made { bill, jobs: vec![JobDone { kind, succeeded: true }], ..Made::default() })
-}
-
-/// Rates a closed month again because an operator asks for it.
-pub(super) fn rerate(draft: &mut Draft<'_>, rerate: &Rerate) -> Result<Made, Refusal> {
-    let Some(rated) = rerate.rated.as_ref().filter(|rated| is_as_it_was_read(draft, rated)) else {
-        let message = "the month was rated by another at the same time; ask again";
-        return Err(Refusal::new(RefusalCode::Conflict, "period", message));
-    };
-    Ok(Made { bill: close(draft, rated)?, ..Made::default() })
-}
-
-pub(super) fn tell_failure(draft: &mut Draft<'_>, failure: &MonthFailure) -> Result<Made, Refusal> {
-    let period = failure.period.format("%Y-%m");
-    let message = format!("Month {period} could not be billed: {}. It is tried again.", failure.message);
-    draft.notify(NoticeKind::JobFailed, message, draft.account.id.to_string())?;
-    Ok(Made::default())
-}
 
 pub(super) fn is_as_it_was_read(draft: &Draft<'_>, rated: &RatedMonth) -> bool {
     // What was taken back of others is in nobody's way: the account's time zone may be another since.
@@ -125,35 +98,8 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
     Ok(Some(bill))
 }
 
-/// Takes back a month that was closed before it was over: what its bills ask for is credited or asked for no longer, and it is closed
-/// once it is over. Of several the last goes first.
-pub(super) fn take_back(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Made, Refusal> {
-    let is_last = draft.account.closed_until == Some(rated.month.end);
-    if rated.month.end <= draft.now || !is_last || !is_as_it_was_read(draft, rated) {
-        return Ok(Made::default());
-    }
-    draft.account.closed_until = Some(rated.month.start);
-    let before = draft.closed_months().find(|closed| closed.month.start == rated.month.start).cloned();
-    let Some(before) = before else { return Ok(Made::default()) };
-    let mut closed = before.taken_back(draft.instant)?;
-    closed.withheld_amount = withheld(draft, &closed)?;
-    let ask = Ask {
-        cycle: money::subtract(closed.billed_amount, before.billed_amount)?,
-        withheld: money::subtract(closed.withheld_amount, before.withheld_amount)?,
-    };
-    draft.put_closed_month(closed);
-    let is_billed = before.bill.is_some() && !(before.amount.is_zero() && before.billed_amount.is_zero());
-    if !is_billed {
-        return Ok(Made::default());
-    }
-    let nothing = Charge { total: Decimal::ZERO, lines: Vec::new() };
-    let charge = less_charged_before(nothing, before.amount)?;
-    let bill = bill(draft, rated, ask, before.bill, vec![(None, charge)])?;
-    Ok(Made { bill: Some(bill), ..Made::default() })
-}
-
 /// What bills of a month do not credit: whatever it costs by now, no more comes back than was paid and not given back.
-fn withheld(draft: &Draft<'_>, closed: &ClosedMonth) -> Result<Decimal, OutOfRange> {
+pub(super) fn withheld(draft: &Draft<'_>, closed: &ClosedMonth) -> Result<Decimal, OutOfRange> {
     let refunded = match closed.bill {
         Some(original) => given_back::sums_of_month(draft, original)?.refunded,
         None => Decimal::ZERO,
@@ -164,11 +110,11 @@ fn withheld(draft: &Draft<'_>, closed: &ClosedMonth) -> Result<Decimal, OutOfRan
 
 /// What a bill is to ask for.
 #[derive(Clone, Copy)]
-struct Ask {
+pub(super) struct Ask {
     /// The change of what the month costs.
-    cycle: Decimal,
+    pub cycle: Decimal,
     /// The change of what is not credited.
-    withheld: Decimal,
+    pub withheld: Decimal,
 }
 
 impl Ask {
@@ -227,7 +173,7 @@ fn to_charge<'r>(
 }
 
 /// Makes the bill with its records. It is paid from the balance if that covers it and nothing else waits to be paid.
-fn bill(
+pub(super) fn bill(
     draft: &mut Draft<'_>,
     rated: &RatedMonth,
     ask: Ask,

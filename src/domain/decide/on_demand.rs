@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use crate::domain::account::AccountStatus;
-use crate::domain::command::{JobDone, JobKind};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::order::{ENDING, Order, OrderState};
 use crate::domain::refusal::Refusal;

@@ -2,30 +2,53 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, cancellation, on_demand, put_off, renewal};
+use super::made::Made;
+use super::{cancellation, on_demand, put_off, renewal};
 use crate::domain::account::AccountStatus;
-use crate::domain::command::{JobDone, JobKind, OrderStep};
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{AccountId, OrderId};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{ENDING, Order, OrderState};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
-/// Does what is due, if the order still says what it said when it was read.
-pub(super) fn decide(draft: &mut Draft<'_>, step: &OrderStep) -> Result<Made, Refusal> {
-    let still_due = |order: &&Arc<Order>| order.next_step_at == Some(step.due) && step.due <= draft.instant;
-    let Some(order) = draft.order(step.order).filter(still_due).cloned() else {
-        return Ok(Made::default());
-    };
-    let mut attempt = draft.clone();
-    let jobs = match advance(&mut attempt, &order, step) {
-        Ok(jobs) => {
-            *draft = attempt;
-            jobs
-        }
-        Err(refusal) => vec![put_off(draft, &order, &refusal)?],
-    };
-    Ok(Made { order: draft.order(order.id).cloned(), jobs, ..Made::default() })
+/// Does what is due of an order. `due` is what the order said when it was read: once the step is done it says something
+/// else, so that the step is done once, however many servers ask for it.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderStep {
+    pub order: OrderId,
+    pub due: DateTime<Utc>,
+}
+
+impl Decide for OrderStep {
+    const IS_FOLLOWED: bool = false;
+
+    fn needs(&self, _: AccountId, reads: &mut ReadSet) {
+        reads.orders.push(self.order.0);
+    }
+
+    /// Does what is due, if the order still says what it said when it was read.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let still_due =
+            |order: &&Arc<Order>| order.next_step_at == Some(self.due) && self.due <= draft.instant;
+        let Some(order) = draft.order(self.order).filter(still_due).cloned() else {
+            return Ok(Made::default());
+        };
+        let mut attempt = draft.clone();
+        let jobs = match advance(&mut attempt, &order, self) {
+            Ok(jobs) => {
+                *draft = attempt;
+                jobs
+            }
+            Err(refusal) => vec![put_off(draft, &order, &refusal)?],
+        };
+        Ok(Made { order: draft.order(order.id).cloned(), jobs, ..Made::default() })
+    }
 }
 
 fn done(kind: JobKind, succeeded: bool) -> JobDone {

@@ -3,25 +3,59 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
-use super::Made;
 use super::card::{self, GivenBack, left_of};
+use super::decision::Decide;
 use super::draft::Draft;
-use crate::domain::command::{PayOut, PayOutWay};
-use crate::domain::ids::TransactionId;
+use super::made::Made;
+use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
+use crate::domain::mutation::Mutation;
 use crate::domain::payment::{Payment, PaymentPurpose};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::spelling::by_optional_value;
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
 
 /// How it is paid that is paid outside.
 const OUTSIDE: &str = "outside";
 
-pub(super) fn decide(draft: &mut Draft<'_>, pay_out: &PayOut) -> Result<Made, Refusal> {
-    match &pay_out.way {
-        PayOutWay::Card(recharge) => to_card(draft, pay_out, *recharge),
-        PayOutWay::Outside(reference) => outside(draft, pay_out, reference),
+/// Pays out what is on a balance.
+#[derive(Debug, Clone, Serialize)]
+pub struct PayOut {
+    /// None: all that is there.
+    #[serde(serialize_with = "by_optional_value")]
+    pub amount: Option<Decimal>,
+    pub way: PayOutWay,
+    pub reason: String,
+}
+
+/// How money is paid out.
+#[derive(Debug, Clone, Serialize)]
+pub enum PayOutWay {
+    /// Back to the card of this recharge.
+    Card(TransactionId),
+    /// Outside, under this reference.
+    Outside(String),
+}
+
+impl Decide for PayOut {
+    const MUTATION: Option<Mutation> = Some(Mutation::PayOut);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.settling.push(account);
+        if let PayOutWay::Card(recharge) = self.way {
+            reads.transactions.push(recharge.0);
+        }
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        match &self.way {
+            PayOutWay::Card(recharge) => to_card(draft, self, *recharge),
+            PayOutWay::Outside(reference) => outside(draft, self, reference),
+        }
     }
 }
 

@@ -5,40 +5,18 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, periods, renewal, suspension};
+use super::made::Made;
+use super::{periods, renewal, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
-use crate::domain::ids::{BillId, OrderId};
+use crate::domain::ids::BillId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
 use crate::domain::order::{Order, OrderState};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
 
-/// Pays an order's earliest unpaid bill.
-pub(super) fn pay_order(draft: &mut Draft<'_>, id: OrderId) -> Result<Made, Refusal> {
-    let order = draft.named_order(id)?;
-    let bills = draft.bills_of(id);
-    let Some(bill) = bills.iter().find(|bill| bill.is_open()) else {
-        return Err(match order.state {
-            OrderState::Cancelled => Refusal::new(RefusalCode::Invalid, "orderId", "the order is cancelled"),
-            _ if bills.iter().any(|bill| bill.status == BillStatus::Void) => {
-                Refusal::new(RefusalCode::Invalid, "orderId", "no bill of the order is to be paid any more")
-            }
-            _ if bills.is_empty() => {
-                Refusal::new(RefusalCode::Invalid, "orderId", "an order on demand is billed afterwards")
-            }
-            _ => Refusal::new(RefusalCode::AlreadyPaid, "orderId", "every bill of the order is paid"),
-        });
-    };
-    pay_asked(draft, bill.id, "orderId")
-}
-
-pub(super) fn pay_bill(draft: &mut Draft<'_>, id: BillId) -> Result<Made, Refusal> {
-    pay_asked(draft, id, "billId")
-}
-
-fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<Made, Refusal> {
+pub(super) fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<Made, Refusal> {
     let none = || Refusal::new(RefusalCode::NotFound, field, "there is no such bill");
     let bill = draft.bill(id).cloned().ok_or_else(none)?;
     match bill.status {

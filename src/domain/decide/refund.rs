@@ -3,36 +3,61 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
+use super::amounts::require_payable_in;
 use super::card::{self, GivenBack, left_of, with_refunded};
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, given_back, payment, require_payable_in};
+use super::made::Made;
+use super::{given_back, payment};
 use crate::domain::bill::Bill;
-use crate::domain::command::Refund;
-use crate::domain::ids::TransactionId;
+use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money;
+use crate::domain::mutation::Mutation;
 use crate::domain::payment::{Payment, PaymentPurpose};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::spelling::by_optional_value;
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
-pub(super) fn decide(draft: &mut Draft<'_>, refund: &Refund) -> Result<Made, Refusal> {
-    let (original, source) = refundable(draft, refund.transaction)?;
-    let left = refundable_of(draft, &original)?;
-    let unknown =
-        || Refusal::general(RefusalCode::CurrencyMismatch, "this server does not know its currency");
-    let currency = draft.catalogue.currencies.get(original.currency).ok_or_else(unknown)?;
-    let amount = refund.amount.unwrap_or(left);
-    if refund.amount.is_some() {
-        require_payable_in(currency, "amount", amount)?;
+/// Gives back what was paid, whole or in part.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refund {
+    pub transaction: TransactionId,
+    /// None: all that is left.
+    #[serde(serialize_with = "by_optional_value")]
+    pub amount: Option<Decimal>,
+    pub reason: String,
+}
+
+impl Decide for Refund {
+    const MUTATION: Option<Mutation> = Some(Mutation::Refund);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.transactions.push(self.transaction.0);
+        reads.payers.push(account);
     }
-    if amount > left || left.is_zero() {
-        let message = format!("{} of it is left to give back", currency.format(left));
-        return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
-    }
-    match source {
-        Source::Balance => to_balance(draft, &original, amount, &refund.reason),
-        Source::Card(charge) => to_card(draft, &charge, &original, amount, &refund.reason),
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let (original, source) = refundable(draft, self.transaction)?;
+        let left = refundable_of(draft, &original)?;
+        let unknown =
+            || Refusal::general(RefusalCode::CurrencyMismatch, "this server does not know its currency");
+        let currency = draft.catalogue.currencies.get(original.currency).ok_or_else(unknown)?;
+        let amount = self.amount.unwrap_or(left);
+        if self.amount.is_some() {
+            require_payable_in(currency, "amount", amount)?;
+        }
+        if amount > left || left.is_zero() {
+            let message = format!("{} of it is left to give back", currency.format(left));
+            return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));
+        }
+        match source {
+            Source::Balance => to_balance(draft, &original, amount, &self.reason),
+            Source::Card(charge) => to_card(draft, &charge, &original, amount, &self.reason),
+        }
     }
 }
 

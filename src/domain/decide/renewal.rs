@@ -1,29 +1,17 @@
 //! Renewal: a new order continues one that ends.
 
-use std::sync::Arc;
-
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, order_step, payment, periods, subscription};
+use super::made::Made;
+use super::{order_step, payment, periods, subscription};
 use crate::domain::account::AccountStatus;
-use crate::domain::command::{RenewOrder, SetAutoRenewal};
 use crate::domain::ids::{OrderId, printed_number};
-use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX};
+use crate::domain::order::{Order, OrderState, OrderType};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Plan;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::TransactionKind;
-
-pub(super) fn decide(draft: &mut Draft<'_>, renewal: &RenewOrder) -> Result<Made, Refusal> {
-    draft.require_active()?;
-    if !(1..=PERIODS_MAX).contains(&renewal.periods) {
-        let message = format!("must be from 1 to {PERIODS_MAX}");
-        return Err(Refusal::new(RefusalCode::OutOfRange, "periods", message));
-    }
-    let order = draft.named_order(renewal.order)?;
-    renew(draft, &order, renewal.periods)
-}
 
 /// Places the order that continues `order`, from where it ends, and pays its first period at today's price. It changes
 /// the draft only when it succeeds in full; a caller that goes on after a refusal tries it on a copy.
@@ -162,22 +150,4 @@ fn continuation(draft: &mut Draft<'_>, order: &Order, offer: Offer, periods: i32
     }
     renewal.next_step_at = draft.next_step_of(&renewal)?;
     Ok(renewal)
-}
-
-/// Says whether an order is renewed when it ends.
-pub(super) fn set_auto_renewal(draft: &mut Draft<'_>, setting: &SetAutoRenewal) -> Result<Made, Refusal> {
-    draft.require_open()?;
-    let order = draft.named_order(setting.order)?;
-    let refuse = |message: &str| Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
-    if !order.state.is_live() {
-        return refuse("the order is over");
-    }
-    if order.bill_period == BillPeriod::Hour {
-        return refuse("an order on demand has no end");
-    }
-    if order.renewed_by.is_some() {
-        return refuse("another order continues this one: set it there");
-    }
-    let order: Arc<Order> = draft.put_order(Order { auto_renewal: setting.auto_renewal, ..order });
-    Ok(Made { order: Some(order), ..Made::default() })
 }

@@ -1,34 +1,61 @@
 //! Subscriptions: so much of one resource for a term, paid beforehand.
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, payment, periods};
+use super::made::Made;
+use super::{payment, periods};
 use crate::domain::capacity::{self, Quote, TERM_MONTHS_MAX};
-use crate::domain::command::Subscribe;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{AccountId, OrderId};
+use crate::domain::mutation::Mutation;
 use crate::domain::order::{Order, OrderState, OrderType, Subscription};
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Resource;
 use crate::domain::rating::Label;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::spelling::by_value;
+use crate::domain::stake::Stake;
 use crate::domain::transaction::TransactionKind;
 
-pub(super) fn decide(draft: &mut Draft<'_>, subscribe: &Subscribe) -> Result<Made, Refusal> {
-    draft.require_active()?;
-    let none = || Refusal::new(RefusalCode::NotFound, "resource", "there is no such resource");
-    let resource = draft.catalogue.capacity.resources.get(&subscribe.resource).ok_or_else(none)?;
-    require_possible(subscribe)?;
-    let order = new_order(draft, subscribe, resource)?;
-    let quote = price_of_first_period(draft, &order).map_err(|refusal| refusal.about("resource"))?;
-    require_price(draft, &quote)?;
-    let order = draft.put_order(Order { price: quote.price, ..order });
-    let bill =
-        periods::make_bills(draft, &order, Decimal::ZERO).map_err(|refusal| refusal.about("amount"))?;
-    draft.require_available(bill.amount)?;
-    let transaction = payment::pay(draft, bill.id, TransactionKind::Checkout)?;
-    let bill = draft.bill(bill.id).cloned();
-    Ok(Made { order: Some(order), bill, transaction, quote: Some(quote), ..Made::default() })
+/// Buys so much of a resource for a term.
+#[derive(Debug, Clone, Serialize)]
+pub struct Subscribe {
+    /// The resource's code.
+    pub resource: String,
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub months: i32,
+    pub region: Option<String>,
+    pub auto_renewal: bool,
+}
+
+impl Decide for Subscribe {
+    const MUTATION: Option<Mutation> = Some(Mutation::Subscribe);
+    const STAKE: Option<Stake> = Some(Stake::Purchase);
+
+    fn needs(&self, _: AccountId, reads: &mut ReadSet) {
+        reads.resources.push(self.resource.clone());
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        draft.require_active()?;
+        let none = || Refusal::new(RefusalCode::NotFound, "resource", "there is no such resource");
+        let resource = draft.catalogue.capacity.resources.get(&self.resource).ok_or_else(none)?;
+        require_possible(self)?;
+        let order = new_order(draft, self, resource)?;
+        let quote = price_of_first_period(draft, &order).map_err(|refusal| refusal.about("resource"))?;
+        require_price(draft, &quote)?;
+        let order = draft.put_order(Order { price: quote.price, ..order });
+        let bill =
+            periods::make_bills(draft, &order, Decimal::ZERO).map_err(|refusal| refusal.about("amount"))?;
+        draft.require_available(bill.amount)?;
+        let transaction = payment::pay(draft, bill.id, TransactionKind::Checkout)?;
+        let bill = draft.bill(bill.id).cloned();
+        Ok(Made { order: Some(order), bill, transaction, quote: Some(quote), ..Made::default() })
+    }
 }
 
 /// Refuses what costs something, and too little to be paid.

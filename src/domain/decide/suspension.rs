@@ -6,10 +6,9 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{Made, forced, on_demand};
+use super::{forced, on_demand};
 use crate::domain::account::{AccountStatus, SuspendedSpan, Suspension};
 use crate::domain::bill::Bill;
-use crate::domain::command::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
 
@@ -80,16 +79,6 @@ pub(super) fn restore(draft: &mut Draft<'_>) {
 fn lapsed_bill(draft: &Draft<'_>) -> Option<Arc<Bill>> {
     let lapsed = draft.bills_that(|bill| bill.order.is_none() && bill.has_lapsed(draft.instant));
     lapsed.into_iter().min_by_key(|bill| (bill.due_at, bill.id))
-}
-
-/// The time is over for which a suspension was lifted by hand: what is overdue counts again. `due` is what the account said
-/// when it was read.
-pub(super) fn end_hold(draft: &mut Draft<'_>, due: DateTime<Utc>) -> Result<Made, Refusal> {
-    if draft.account.suspension_held_until != Some(due) || draft.instant < due {
-        return Ok(Made::default());
-    }
-    count_again(draft)?;
-    Ok(Made { jobs: vec![JobDone { kind: JobKind::HoldEnd, succeeded: true }], ..Made::default() })
 }
 
 /// Suspends the account for what is overdue by now; it is held off no longer.

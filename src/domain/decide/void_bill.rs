@@ -1,37 +1,59 @@
 //! A bill is to be paid no longer, because an operator says so.
 
+use serde::Serialize;
+
+use super::decision::Decide;
 use super::draft::Draft;
-use super::{Made, cancellation, payment};
+use super::made::Made;
+use super::{cancellation, payment};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::closing::ClosedMonth;
-use crate::domain::command::VoidBill;
+use crate::domain::ids::{AccountId, BillId};
 use crate::domain::money;
+use crate::domain::mutation::Mutation;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::OrderState;
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
-/// Makes an open bill void. With the first bill of an order that is not paid yet the order is cancelled.
-pub(super) fn decide(draft: &mut Draft<'_>, void: &VoidBill) -> Result<Made, Refusal> {
-    let none = || Refusal::new(RefusalCode::NotFound, "billId", "there is no such bill");
-    let bill = draft.bill(void.bill).cloned().ok_or_else(none)?;
-    require_open(&bill)?;
-    let order = bill.order.and_then(|order| draft.order(order)).cloned();
-    match &order {
-        Some(order) if order.state == OrderState::Unpaid && bill.seq == 1 => {
-            cancellation::cancel(draft, order.id)?;
-        }
-        _ => {
-            draft.put_bill(bill.voided());
-        }
+/// Asks for a bill no longer.
+#[derive(Debug, Clone, Serialize)]
+pub struct VoidBill {
+    pub bill: BillId,
+    pub reason: String,
+}
+
+impl Decide for VoidBill {
+    const MUTATION: Option<Mutation> = Some(Mutation::VoidBill);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.bills.push(self.bill.0);
+        reads.payers.push(account);
     }
-    forgive(draft, &bill)?;
-    if let Some(order) = order.and_then(|order| draft.order(order.id)).cloned() {
-        payment::restore_order(draft, &order);
+
+    /// Makes an open bill void. With the first bill of an order that is not paid yet the order is cancelled.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let none = || Refusal::new(RefusalCode::NotFound, "billId", "there is no such bill");
+        let bill = draft.bill(self.bill).cloned().ok_or_else(none)?;
+        require_open(&bill)?;
+        let order = bill.order.and_then(|order| draft.order(order)).cloned();
+        match &order {
+            Some(order) if order.state == OrderState::Unpaid && bill.seq == 1 => {
+                cancellation::cancel(draft, order.id)?;
+            }
+            _ => {
+                draft.put_bill(bill.voided());
+            }
+        }
+        forgive(draft, &bill)?;
+        if let Some(order) = order.and_then(|order| draft.order(order.id)).cloned() {
+            payment::restore_order(draft, &order);
+        }
+        tell(draft, &bill, &self.reason)?;
+        // What was behind it may be payable now.
+        payment::settle(draft)?;
+        Ok(Made { bill: draft.bill(bill.id).cloned(), ..Made::default() })
     }
-    tell(draft, &bill, &void.reason)?;
-    // What was behind it may be payable now.
-    payment::settle(draft)?;
-    Ok(Made { bill: draft.bill(bill.id).cloned(), ..Made::default() })
 }
 
 fn require_open(bill: &Bill) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use crate::domain::account::{Account, Manager};
 use crate::domain::bill::Bill;
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::closing::{ClosedMonth, Month};
-use crate::domain::command::Answer;
+use crate::domain::idempotency::Answer;
 use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 use crate::domain::ledger::Head;
 use crate::domain::order::{Order, Subscription};

@@ -8,8 +8,9 @@ use rust_decimal::Decimal;
 
 use crate::domain::account::{Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Manager};
 use crate::domain::burst::BurstState;
-use crate::domain::command::{Action, Closing, UpdateAccount};
-use crate::domain::decide::{require_display_places, require_not_above_largest};
+use crate::domain::decide::{
+    Action, Closing, UpdateAccount, require_display_places, require_not_above_largest,
+};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Head;
 use crate::domain::money::Currency;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, DecideApproval};
+use crate::domain::decide::{Action, DecideApproval};
 use crate::domain::ids::ApprovalId;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{Datelike, NaiveDate};
 
 use crate::domain::closing::RatedMonth;
-use crate::domain::command::{Action, Rerate};
+use crate::domain::decide::{Action, Rerate};
 use crate::domain::ids::AccountId;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;

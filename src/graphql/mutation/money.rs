@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, AdjustBalance, Checkout, Recharge, RechargeByCard, Refund};
+use crate::domain::decide::{Action, AdjustBalance, Checkout, Recharge, RechargeByCard, Refund};
 use crate::domain::ids::{PaymentMethodId, PlanId, TransactionId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;

@@ -2,7 +2,9 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, CancelOrder, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal};
+use crate::domain::decide::{
+    Action, CancelOrder, PayBill, PayOrder, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal,
+};
 use crate::domain::ids::{BillId, OrderId, PrepaymentId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::graphql::error::MutationResult;
@@ -234,13 +236,13 @@ impl OrderMutation {
 async fn pay_order(session: &Session, input: PayOrderInput) -> MutationResult<Made> {
     let order = input_id("orderId", &input.order_id, OrderId::parse)?;
     let account = owner(session, "orderId", order.account(), "order").await?;
-    submit(session, account, &input.idempotency_key, input.dry_run, Action::PayOrder(order)).await
+    submit(session, account, &input.idempotency_key, input.dry_run, Action::PayOrder(PayOrder(order))).await
 }
 
 async fn pay_bill(session: &Session, input: PayBillInput) -> MutationResult<Made> {
     let bill = input_id("billId", &input.bill_id, BillId::parse)?;
     let account = owner(session, "billId", bill.account(), "bill").await?;
-    submit(session, account, &input.idempotency_key, input.dry_run, Action::PayBill(bill)).await
+    submit(session, account, &input.idempotency_key, input.dry_run, Action::PayBill(PayBill(bill))).await
 }
 
 async fn renew_order(session: &Session, input: RenewOrderInput) -> MutationResult<Made> {

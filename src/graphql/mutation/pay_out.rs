@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, PayOut, PayOutWay};
+use crate::domain::decide::{Action, PayOut, PayOutWay};
 use crate::domain::ids::TransactionId;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;

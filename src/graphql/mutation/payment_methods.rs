@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, AddPaymentMethod};
+use crate::domain::decide::{Action, AddPaymentMethod, RemovePaymentMethod};
 use crate::domain::ids::{AccountId, PaymentMethodId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
@@ -143,7 +143,7 @@ fn require_no_card_number(token: &str) -> Result<(), Refusal> {
 async fn remove(session: &Session, input: RemovePaymentMethodInput) -> MutationResult<PaymentMethod> {
     let id = input_id("paymentMethodId", &input.payment_method_id, PaymentMethodId::parse)?;
     let account = owner(session, "paymentMethodId", id.account(), "payment method").await?;
-    let removed = kept(session, account, Action::RemovePaymentMethod(id)).await?;
+    let removed = kept(session, account, Action::RemovePaymentMethod(RemovePaymentMethod(id))).await?;
     forget(session, &removed);
     Ok(removed)
 }

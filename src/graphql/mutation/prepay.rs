@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
-use crate::domain::command::{Action, KeepQuote};
+use crate::domain::decide::{Action, KeepQuote};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::money::Currency;
 use crate::domain::prepay::{self, Asset, LIMITED, Limits, MONTHS_MAX, PRICED_IN, Quoted};

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, BindApp, Prepay};
+use crate::domain::decide::{Action, BindApp, Prepay};
 use crate::domain::ids::{AccountId, PaymentMethodId, PrepaymentId, QuoteId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{AWAITING_DEPOSITS_MAX, App, DepositTo, Limits};

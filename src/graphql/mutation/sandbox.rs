@@ -3,8 +3,8 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
-use crate::domain::command::{Action, JobKind};
-use crate::domain::decide::require_display_places;
+use crate::domain::decide::{Action, CountDeposits, require_display_places};
+use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
@@ -128,7 +128,7 @@ async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> Mut
     let owner = session.repository().address_owner(address.clone()).await?.ok_or_else(none)?;
     session.repository().require_stake(Some(Stake::Payment), owner).await?;
     depository.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
-    submit_repeatable(session, owner, Action::CountDeposits(address)).await
+    submit_repeatable(session, owner, Action::CountDeposits(CountDeposits(address))).await
 }
 
 fn require_sendable(asset: &Currency, amount: Decimal) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, Subscribe};
+use crate::domain::decide::{Action, Subscribe};
 use crate::domain::text;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_account, optional};

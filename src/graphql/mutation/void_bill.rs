@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use crate::domain::command::{Action, VoidBill};
+use crate::domain::decide::{Action, VoidBill};
 use crate::domain::ids::BillId;
 use crate::domain::text;
 use crate::graphql::error::MutationResult;

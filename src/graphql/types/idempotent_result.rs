@@ -5,7 +5,7 @@ use super::order::Order;
 use super::payment::Payment;
 use super::prepayment::Prepayment;
 use super::transaction::Transaction;
-use crate::domain::command::Answer;
+use crate::domain::idempotency::Answer;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::Instant;
 

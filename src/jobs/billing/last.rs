@@ -6,7 +6,7 @@ use super::super::JobContext;
 use super::plan::no_such_month;
 use super::rate::{ToRate, Unrated, rate_months};
 use crate::domain::closing::{Month, closed_until, month_from};
-use crate::domain::command::Closing;
+use crate::domain::decide::Closing;
 use crate::domain::ids::AccountId;
 use crate::store::accounts;
 use crate::store::error::StoreError;

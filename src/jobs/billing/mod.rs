@@ -24,8 +24,9 @@ use chrono::{NaiveDate, TimeDelta};
 use super::JobContext;
 use super::submit::submit;
 use crate::domain::closing::{Month, RatedMonth};
-use crate::domain::command::{Action, MonthFailure};
+use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
+use crate::domain::notice::NoticeKind;
 
 /// What could not be closed or corrected is tried again after this time.
 const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
@@ -34,8 +35,9 @@ const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
 async fn tell_failure(jobs: &JobContext, account: AccountId, period: NaiveDate, why: &str) {
     metrics::counter!("abacus_month_failures_total").increment(1);
     tracing::error!(%account, %period, why, "a month could not be closed; it is tried again");
-    let failure = MonthFailure { period, message: why.to_owned() };
-    if let Err(error) = submit(jobs, account, Action::TellMonthFailure(failure)).await {
+    let message = format!("Month {} could not be billed: {why}. It is tried again.", period.format("%Y-%m"));
+    let notice = RaiseNotice::about_account(NoticeKind::JobFailed, message);
+    if let Err(error) = submit(jobs, account, Action::RaiseNotice(notice)).await {
         tracing::error!(%account, %error, "nor could that be told");
     }
 }

@@ -13,8 +13,9 @@ use super::{AGAIN_AFTER, last_day, submit, tell_failure, tell_unrated};
 use crate::domain::account::Account;
 use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::{Month, RatedMonth, next_to_close};
-use crate::domain::command::{Action, Outcome};
+use crate::domain::decide::{Action, CloseMonth};
 use crate::domain::ids::AccountId;
+use crate::domain::outcome::Outcome;
 use crate::engine::EngineError;
 use crate::store::error::StoreError;
 use crate::store::{billing_runs, late_usage};
@@ -153,7 +154,7 @@ pub(super) async fn close(
     }
     let outcome = match rated {
         Err(why) => Err(why.to_string()),
-        Ok(rated) => match submit(jobs, account, Action::CloseMonth(Arc::new(rated))).await {
+        Ok(rated) => match submit(jobs, account, Action::CloseMonth(CloseMonth(Arc::new(rated)))).await {
             Err(error) if error.is_of_the_moment() => {
                 return Err(NotClosed::Later(error));
             }

@@ -10,13 +10,13 @@ use abacus::domain::capacity::{ResourcePrice, TermDiscount, by_currency};
 use abacus::domain::closing::{
     Month, RatedMonth, Standstill, closed_until, month_from, next_to_close, rate_on_demand,
 };
-use abacus::domain::command::{
-    Action, AddPaymentMethod, AdjustBalance, BillStep, BindApp, CancelOrder, Checkout, Closing, Command,
-    Done, KeepQuote, OrderStep, PayOut, PayOutWay, PaymentClaim, PaymentReport, Prepay, PrepaymentStep,
-    Recharge, RechargeByCard, Refund, RenewOrder, SetAutoRenewal, SetPrepaymentRenewal, Subscribe,
-    UpdateAccount, VoidBill,
+use abacus::domain::command::Command;
+use abacus::domain::decide::{
+    Action, AddPaymentMethod, AdjustBalance, BillStep, BindApp, BookReversal, CancelOrder, ChargeBurst,
+    Checkout, ClaimPayment, CloseMonth, Closing, EndHold, KeepQuote, OrderStep, PayBill, PayOrder, PayOut,
+    PayOutWay, Prepay, PrepaymentStep, Recharge, RechargeByCard, Refund, RemovePaymentMethod, RenewOrder,
+    SetAutoRenewal, SetPrepaymentRenewal, SettlePayment, Subscribe, UpdateAccount, VoidBill, decide,
 };
-use abacus::domain::decide::decide;
 use abacus::domain::ids::{
     AccountId, BillId, IdMint, OrderId, OwnedId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
     ResourcePriceId, TransactionId,
@@ -24,6 +24,7 @@ use abacus::domain::ids::{
 use abacus::domain::ledger::{Fault, Head, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::order::Order;
+use abacus::domain::outcome::Done;
 use abacus::domain::payment::{ChargeState, Payment, Progress};
 use abacus::domain::payment_method::Card;
 use abacus::domain::period::BillPeriod;
@@ -454,7 +455,7 @@ impl Run {
             }
             Event::Month { which, units, places } => {
                 let charge = Decimal::new(*units, *places);
-                self.command(Action::CloseMonth(Arc::new(self.month(which, charge)?)))
+                self.command(Action::CloseMonth(CloseMonth(Arc::new(self.month(which, charge)?))))
             }
             Event::Job => self.most_due()?,
             Event::Provider { which, state } => {
@@ -464,7 +465,7 @@ impl Run {
                 }
                 let payment = **which.get(&payments);
                 let progress = Progress { reference: Some(format!("ref {payment}")), state: state.clone() };
-                self.command(Action::SettlePayment(Box::new(PaymentReport { payment, progress })))
+                self.command(Action::SettlePayment(Box::new(SettlePayment { payment, progress })))
             }
             Event::Outside { which, number, stage } => {
                 let charges: Vec<_> = self.book.payments.keys().copied().collect();
@@ -473,7 +474,7 @@ impl Run {
                 }
                 let charge = &self.book.payments[which.get(&charges)];
                 let report = reversal(charge, *number, *stage);
-                self.command(Action::BookReversal(Box::new(report)))
+                self.command(Action::BookReversal(Box::new(BookReversal(report))))
             }
             Event::Burst { cycles, units, places } => {
                 let charge = Decimal::new(*units, *places);
@@ -486,7 +487,7 @@ impl Run {
                     reason: "Burst".to_owned(),
                 }];
                 let charged = CycleCharge { cycle, charges, rate: charge };
-                self.command(Action::ChargeBurst(Arc::new(charged)))
+                self.command(Action::ChargeBurst(ChargeBurst(Arc::new(charged))))
             }
             Event::Again(_) if self.asked.is_empty() => return None,
             Event::Again(which) => which.get(&self.asked).command.clone(),
@@ -580,7 +581,7 @@ impl Run {
         });
         let payments = self.book.payments.values().filter_map(|payment| {
             let due = payment.next_step_at?;
-            Some((due, payment.id.0, Action::ClaimPayment(PaymentClaim { payment: payment.id, due })))
+            Some((due, payment.id.0, Action::ClaimPayment(ClaimPayment { payment: payment.id, due })))
         });
         let prepayments = self.book.prepayments.values().filter_map(|held| {
             let due = held.next_step_at?;
@@ -590,7 +591,7 @@ impl Run {
         });
         let hold = self.book.account.suspension_held_until.map(|due| {
             let nobody = OwnedId::from_uuid(Uuid::nil());
-            (due, nobody, Action::EndHold(due))
+            (due, nobody, Action::EndHold(EndHold(due)))
         });
         let all = orders.chain(bills).chain(payments).chain(prepayments).chain(hold);
         let (_, _, action) =
@@ -645,8 +646,8 @@ impl Run {
                 region: auto_renewal.then(|| "cn-north-1".to_owned()),
                 auto_renewal: *auto_renewal,
             }),
-            What::PayOrder(which) => Action::PayOrder(self.an_order(which)),
-            What::PayBill(which) => Action::PayBill(self.a_bill(which)),
+            What::PayOrder(which) => Action::PayOrder(PayOrder(self.an_order(which))),
+            What::PayBill(which) => Action::PayBill(PayBill(self.a_bill(which))),
             What::Renew { which, periods } => {
                 Action::RenewOrder(RenewOrder { order: self.an_order(which), periods: *periods })
             }
@@ -716,7 +717,7 @@ impl Run {
                     expires_on: NaiveDate::from_ymd_opt(2040, 12, 31).unwrap(),
                 },
             })),
-            What::RemoveCard(which) => Action::RemovePaymentMethod(self.a_card(which)),
+            What::RemoveCard(which) => Action::RemovePaymentMethod(RemovePaymentMethod(self.a_card(which))),
             What::ByCard { which, units } => Action::RechargeByCard(RechargeByCard {
                 amount: Decimal::new(*units, 2),
                 method: self.a_card(which),

@@ -2,25 +2,44 @@
 
 use std::sync::Arc;
 
-use super::super::Made;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::super::decision::Decide;
 use super::super::draft::Draft;
-use crate::domain::command::PaymentClaim;
+use super::super::made::Made;
+use crate::domain::ids::{AccountId, PaymentId};
 use crate::domain::payment::{Payment, PaymentState};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
-/// From now on the provider may have been asked. Nobody else takes it on meanwhile, if it still says what it said when it was
-/// read.
-pub(in crate::domain::decide) fn claim(draft: &mut Draft<'_>, claim: &PaymentClaim) -> Result<Made, Refusal> {
-    let still_due = |held: &&Arc<Payment>| held.next_step_at == Some(claim.due) && !held.state.is_settled();
-    let Some(held) = draft.payment(claim.payment).filter(still_due).cloned() else {
-        return Ok(Made::default());
-    };
-    let claimed = Payment {
-        state: PaymentState::Processing,
-        attempts: held.attempts.saturating_add(1),
-        ..Payment::clone(&held)
-    };
-    let next_step_at = claimed.next_attempt(draft.instant);
-    let payment = draft.put_payment(Payment { next_step_at, ..claimed });
-    Ok(Made { payment: Some(payment), ..Made::default() })
+/// Takes a payment on; `due` as in [`OrderStep`].
+#[derive(Debug, Clone, Serialize)]
+pub struct ClaimPayment {
+    pub payment: PaymentId,
+    pub due: DateTime<Utc>,
+}
+
+impl Decide for ClaimPayment {
+    fn needs(&self, _: AccountId, reads: &mut ReadSet) {
+        reads.payments.push(self.payment.0);
+    }
+
+    /// From now on the provider may have been asked. Nobody else takes it on meanwhile, if it still says what it said when it was
+    /// read.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let still_due =
+            |held: &&Arc<Payment>| held.next_step_at == Some(self.due) && !held.state.is_settled();
+        let Some(held) = draft.payment(self.payment).filter(still_due).cloned() else {
+            return Ok(Made::default());
+        };
+        let claimed = Payment {
+            state: PaymentState::Processing,
+            attempts: held.attempts.saturating_add(1),
+            ..Payment::clone(&held)
+        };
+        let next_step_at = claimed.next_attempt(draft.instant);
+        let payment = draft.put_payment(Payment { next_step_at, ..claimed });
+        Ok(Made { payment: Some(payment), ..Made::default() })
+    }
 }

@@ -7,13 +7,13 @@ mod outside;
 mod recharge;
 mod settle;
 
-pub(super) use claim::claim;
+pub use claim::ClaimPayment;
 pub(super) use give_back::{
     GivenBack, give_back_prepayment, give_back_recharge, left_of, reversal, with_refunded,
 };
-pub(super) use outside::book_reversal;
-pub(super) use recharge::recharge;
-pub(super) use settle::settle;
+pub use outside::BookReversal;
+pub use recharge::RechargeByCard;
+pub use settle::SettlePayment;
 
 use std::sync::Arc;
 

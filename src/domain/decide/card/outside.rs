@@ -9,50 +9,67 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::{Made, forced, payment as bills};
+use super::super::made::Made;
+use super::super::{forced, payment as bills};
 use super::give_back::{left_of, reversal, with_refunded};
 use super::settle::is_taken_by_another;
-use crate::domain::command::{JobDone, JobKind};
-use crate::domain::ids::PaymentId;
+use crate::domain::ids::{AccountId, PaymentId};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::notice::NoticeKind;
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::reversal::{Reversal, ReversalKind, ReversalReport};
 use crate::domain::transaction::{Transaction, TransactionKind, TransactionStatus};
 
-/// Takes what a provider says of a reversal. That of a charge which is not known to have succeeded is kept, and booked when it
-/// is.
-pub(in crate::domain::decide) fn book_reversal(
-    draft: &mut Draft<'_>,
-    report: &ReversalReport,
-) -> Result<Made, Refusal> {
-    let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such charge");
-    let is_charge = |payment: &&Arc<Payment>| payment.purpose != PaymentPurpose::Refund;
-    let charge = draft.payment(report.payment).filter(is_charge).cloned().ok_or_else(none)?;
-    let known = draft.reversal(&report.provider, &report.reference).cloned();
-    let held = match &known {
-        Some(held) => held.with(report),
-        None => Reversal::new(report.clone()),
-    };
-    if known.is_none() {
-        tell_of(draft, &charge, report)?;
+/// Books what a provider says was taken back of a charge outside this server.
+#[derive(Debug, Clone)]
+pub struct BookReversal(pub ReversalReport);
+
+impl Decide for BookReversal {
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.payment_outcome(account, self.0.payment);
     }
-    if known.as_deref() != Some(&held) {
-        draft.put_reversal(held.clone());
+
+    /// Takes what a provider says of a reversal. That of a charge which is not known to have succeeded is kept, and booked when it
+    /// is.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let Self(report) = self;
+        let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such charge");
+        let is_charge = |payment: &&Arc<Payment>| payment.purpose != PaymentPurpose::Refund;
+        let charge = draft.payment(report.payment).filter(is_charge).cloned().ok_or_else(none)?;
+        let known = draft.reversal(&report.provider, &report.reference).cloned();
+        let held = match &known {
+            Some(held) => held.with(report),
+            None => Reversal::new(report.clone()),
+        };
+        if known.is_none() {
+            tell_of(draft, &charge, report)?;
+        }
+        if known.as_deref() != Some(&held) {
+            draft.put_reversal(held.clone());
+        }
+        let before = draft.account.head.seq;
+        let transaction = book_difference(draft, &charge, &held)?;
+        if draft.account.head.seq != before {
+            bills::settle(draft)?;
+        }
+        let jobs = transaction.as_ref().map(|_| JobDone { kind: JobKind::Reversal, succeeded: true });
+        let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
+        let jobs = jobs.into_iter().collect();
+        Ok(Made {
+            payment: draft.payment(charge.id).cloned(),
+            transaction,
+            prepayment,
+            jobs,
+            ..Made::default()
+        })
     }
-    let before = draft.account.head.seq;
-    let transaction = book_difference(draft, &charge, &held)?;
-    if draft.account.head.seq != before {
-        bills::settle(draft)?;
-    }
-    let jobs = transaction.as_ref().map(|_| JobDone { kind: JobKind::Reversal, succeeded: true });
-    let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
-    let jobs = jobs.into_iter().collect();
-    Ok(Made { payment: draft.payment(charge.id).cloned(), transaction, prepayment, jobs, ..Made::default() })
 }
 
 /// Books what was told of a charge before it was known to have succeeded.

@@ -4,56 +4,73 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::{Made, payment as bills, prepay};
+use super::super::made::Made;
+use super::super::{payment as bills, prepay};
 use super::give_back::{give_back_prepayment, with_refunded};
-use super::outside::{absorb, book_reversal, catch_up, restore_prepayment};
-use crate::domain::command::{JobDone, JobKind, PaymentReport};
-use crate::domain::ids::TransactionId;
+use super::outside::{BookReversal, absorb, catch_up, restore_prepayment};
+use crate::domain::ids::{AccountId, PaymentId, TransactionId};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
-use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
+use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState, Progress, WAITED_FOR_MAX};
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::reversal::{ReversalKind, ReversalReport};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
 
-/// Takes what a provider says; what was taken before, or is older than that, changes nothing.
-pub(in crate::domain::decide) fn settle(
-    draft: &mut Draft<'_>,
-    report: &PaymentReport,
-) -> Result<Made, Refusal> {
-    let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such payment");
-    let held = draft.payment(report.payment).cloned().ok_or_else(none)?;
-    let reference = report.progress.reference.clone().or_else(|| held.reference.clone());
-    let told = Payment { reference, ..Payment::clone(&held) };
-    let is_refund = held.purpose == PaymentPurpose::Refund;
-    match (held.state, &report.progress.state) {
-        // A card may turn out later to take nothing back.
-        (PaymentState::Succeeded, ChargeState::Failed { reason }) if is_refund => fail(draft, told, reason)?,
-        (PaymentState::Failed, ChargeState::Succeeded) if is_refund => given_back_late(draft, told, true)?,
-        (PaymentState::Failed, ChargeState::Failed { .. }) if is_refund => {
-            given_back_late(draft, told, false)?
-        }
-        // Whoever was given up on may have paid all the same: money that came is never lost.
-        (PaymentState::Failed, ChargeState::Succeeded) => succeed(draft, told)?,
-        (PaymentState::Succeeded | PaymentState::Failed, _) => {
-            return Ok(Made { payment: Some(held), ..Made::default() });
-        }
-        (_, ChargeState::Succeeded) => succeed(draft, told)?,
-        (_, ChargeState::Failed { reason }) => fail(draft, told, reason)?,
-        (_, ChargeState::Processing) => wait(draft, told, None),
-        (_, ChargeState::ActionNeeded { url }) => wait(draft, told, url.clone()),
+/// What a provider says of a payment.
+#[derive(Debug, Clone)]
+pub struct SettlePayment {
+    pub payment: PaymentId,
+    pub progress: Progress,
+}
+
+impl Decide for SettlePayment {
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.payment_outcome(account, self.payment);
     }
-    let payment = draft.payment(held.id).cloned();
-    let settled = payment.as_ref().is_some_and(|payment| payment.state.is_settled());
-    let succeeded = payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Succeeded);
-    let jobs = if settled { vec![JobDone { kind: JobKind::Payment, succeeded }] } else { Vec::new() };
-    let transaction =
-        payment.as_ref().and_then(|p| p.transaction).and_then(|id| draft.transaction(id)).cloned();
-    let prepayment = held.prepayment.and_then(|id| draft.prepayment(id)).cloned();
-    Ok(Made { payment, transaction, prepayment, jobs, ..Made::default() })
+
+    /// Takes what a provider says; what was taken before, or is older than that, changes nothing.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such payment");
+        let held = draft.payment(self.payment).cloned().ok_or_else(none)?;
+        let reference = self.progress.reference.clone().or_else(|| held.reference.clone());
+        let told = Payment { reference, ..Payment::clone(&held) };
+        let is_refund = held.purpose == PaymentPurpose::Refund;
+        match (held.state, &self.progress.state) {
+            // A card may turn out later to take nothing back.
+            (PaymentState::Succeeded, ChargeState::Failed { reason }) if is_refund => {
+                fail(draft, told, reason)?
+            }
+            (PaymentState::Failed, ChargeState::Succeeded) if is_refund => {
+                given_back_late(draft, told, true)?
+            }
+            (PaymentState::Failed, ChargeState::Failed { .. }) if is_refund => {
+                given_back_late(draft, told, false)?
+            }
+            // Whoever was given up on may have paid all the same: money that came is never lost.
+            (PaymentState::Failed, ChargeState::Succeeded) => succeed(draft, told)?,
+            (PaymentState::Succeeded | PaymentState::Failed, _) => {
+                return Ok(Made { payment: Some(held), ..Made::default() });
+            }
+            (_, ChargeState::Succeeded) => succeed(draft, told)?,
+            (_, ChargeState::Failed { reason }) => fail(draft, told, reason)?,
+            (_, ChargeState::Processing) => wait(draft, told, None),
+            (_, ChargeState::ActionNeeded { url }) => wait(draft, told, url.clone()),
+        }
+        let payment = draft.payment(held.id).cloned();
+        let settled = payment.as_ref().is_some_and(|payment| payment.state.is_settled());
+        let succeeded = payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Succeeded);
+        let jobs = if settled { vec![JobDone { kind: JobKind::Payment, succeeded }] } else { Vec::new() };
+        let transaction =
+            payment.as_ref().and_then(|p| p.transaction).and_then(|id| draft.transaction(id)).cloned();
+        let prepayment = held.prepayment.and_then(|id| draft.prepayment(id)).cloned();
+        Ok(Made { payment, transaction, prepayment, jobs, ..Made::default() })
+    }
 }
 
 fn wait(draft: &mut Draft<'_>, payment: Payment, action_url: Option<String>) {
@@ -212,7 +229,7 @@ fn given_back_late(draft: &mut Draft<'_>, payment: Payment, arrived: bool) -> Re
     };
     let failure = Some(GIVEN_BACK.to_owned());
     draft.put_payment(Payment { failure, ..payment });
-    book_reversal(draft, &report).map(drop)
+    BookReversal(report).decide(draft).map(drop)
 }
 
 /// The provider does not give back: what was taken off for it is put back, and operators are told.

@@ -1,27 +1,57 @@
 //! A prepayment is bound to the app that it is for, once: its term begins.
 
-use super::super::Made;
+use super::super::decision::Decide;
 use super::super::draft::Draft;
+use super::super::made::Made;
 use super::named;
-use crate::domain::command::BindApp;
-use crate::domain::prepay::{Prepayment, PrepaymentStatus};
+use crate::domain::ids::{AccountId, PrepaymentId};
+use crate::domain::money::CurrencyCode;
+use crate::domain::prepay::{App, Limits, Prepayment, PrepaymentStatus, Wanted};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::stake::Stake;
 
-/// Binds; the same app again changes nothing more.
-pub(in crate::domain::decide) fn bind(draft: &mut Draft<'_>, wanted: &BindApp) -> Result<Made, Refusal> {
-    draft.require_open()?;
-    let paid = named(draft, wanted.prepayment)?;
-    paid.require_same(&wanted.wanted())?;
-    if let Some(binding) = &paid.binding {
-        if binding.app.id != wanted.app.id {
-            let message = format!("it is bound to the app {}", binding.app.id);
-            return Err(Refusal::new(RefusalCode::AlreadyBound, "appId", message));
-        }
-        return Ok(Made { prepayment: Some(paid), ..Made::default() });
+/// Begins the term of a prepayment, for the app that it is for.
+#[derive(Debug, Clone)]
+pub struct BindApp {
+    pub prepayment: PrepaymentId,
+    pub asset: CurrencyCode,
+    pub cluster: String,
+    pub chart: String,
+    pub limits: Limits,
+    pub app: App,
+}
+
+impl BindApp {
+    /// What has to be what was paid for.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted { asset: self.asset, cluster: &self.cluster, chart: &self.chart, limits: self.limits }
     }
-    require_paid(&paid)?;
-    let bound = draft.put_prepayment(paid.bound(wanted.app.clone(), draft.instant)?);
-    Ok(Made { prepayment: Some(bound), ..Made::default() })
+}
+
+impl Decide for BindApp {
+    const STAKE: Option<Stake> = Some(Stake::Setting);
+
+    fn needs(&self, _: AccountId, reads: &mut ReadSet) {
+        reads.prepayments.push(self.prepayment.0);
+    }
+
+    /// Binds; the same app again changes nothing more.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        draft.require_open()?;
+        let paid = named(draft, self.prepayment)?;
+        paid.require_same(&self.wanted())?;
+        if let Some(binding) = &paid.binding {
+            if binding.app.id != self.app.id {
+                let message = format!("it is bound to the app {}", binding.app.id);
+                return Err(Refusal::new(RefusalCode::AlreadyBound, "appId", message));
+            }
+            return Ok(Made { prepayment: Some(paid), ..Made::default() });
+        }
+        require_paid(&paid)?;
+        let bound = draft.put_prepayment(paid.bound(self.app.clone(), draft.instant)?);
+        Ok(Made { prepayment: Some(bound), ..Made::default() })
+    }
 }
 
 fn require_paid(prepayment: &Prepayment) -> Result<(), Refusal> {

@@ -4,37 +4,52 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 
-use super::super::Made;
+use super::super::decision::Decide;
 use super::super::draft::Draft;
-use crate::domain::command::{JobDone, JobKind};
+use super::super::made::Made;
+use crate::domain::ids::AccountId;
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::money::{Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
 use crate::domain::prepay::{
     DEPOSIT_TIME_MAX, Deposit, DepositCount, DepositState, Prepayment, PrepaymentStatus, Unused,
 };
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
+use crate::domain::stake::Stake;
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind, TransactionStatus};
 
 /// Where the money of tokens comes in.
 const CASH: &str = "onchain";
 
-/// Looks what the deposits to an address come to.
-pub(in crate::domain::decide) fn count_deposits(
-    draft: &mut Draft<'_>,
-    address: &str,
-) -> Result<Made, Refusal> {
-    let before = draft.deposits_to(address);
-    let prepayment = match draft.prepayment_at(address).cloned() {
-        Some(held) => Some(settle(draft, &held)?),
-        None => {
-            nothing_to_pay(draft, &before)?;
-            None
-        }
-    };
-    let has_changed = draft.deposits_to(address) != before;
-    let jobs = has_changed.then_some(JobDone { kind: JobKind::Deposit, succeeded: true });
-    Ok(Made { prepayment, jobs: jobs.into_iter().collect(), ..Made::default() })
+/// Looks what the deposits to this address of the account come to.
+#[derive(Debug, Clone, Serialize)]
+pub struct CountDeposits(pub String);
+
+impl Decide for CountDeposits {
+    const STAKE: Option<Stake> = Some(Stake::Payment);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.addresses.push((account, self.0.clone()));
+    }
+
+    /// Looks what the deposits to an address come to.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let Self(address) = self;
+        let before = draft.deposits_to(address);
+        let prepayment = match draft.prepayment_at(address).cloned() {
+            Some(held) => Some(settle(draft, &held)?),
+            None => {
+                nothing_to_pay(draft, &before)?;
+                None
+            }
+        };
+        let has_changed = draft.deposits_to(address) != before;
+        let jobs = has_changed.then_some(JobDone { kind: JobKind::Deposit, succeeded: true });
+        Ok(Made { prepayment, jobs: jobs.into_iter().collect(), ..Made::default() })
+    }
 }
 
 /// Counts what reached a prepayment's address: pays it, waits on, or takes back that it was paid.

@@ -5,14 +5,16 @@ mod deposit;
 mod purchase;
 mod quote;
 mod renewal;
+mod set_auto_renewal;
 mod step;
 
-pub(super) use binding::bind;
-pub(super) use deposit::count_deposits;
-pub(super) use purchase::prepay;
-pub(super) use quote::keep_quote;
-pub(super) use renewal::{set_auto_renewal, settle_prepayment};
-pub(super) use step::step;
+pub use binding::BindApp;
+pub use deposit::CountDeposits;
+pub use purchase::Prepay;
+pub use quote::KeepQuote;
+pub(super) use renewal::settle_prepayment;
+pub use set_auto_renewal::SetPrepaymentRenewal;
+pub use step::PrepaymentStep;
 
 use std::sync::Arc;
 

@@ -2,32 +2,63 @@
 
 use std::sync::Arc;
 
-use super::super::Made;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
 use super::super::card::{self, Wish};
+use super::super::decision::Decide;
 use super::super::draft::Draft;
-use crate::domain::command::Prepay;
-use crate::domain::ids::PrepaymentId;
+use super::super::made::Made;
+use crate::domain::ids::{AccountId, PaymentMethodId, PrepaymentId, QuoteId};
 use crate::domain::money::CurrencyCode;
+use crate::domain::mutation::Mutation;
 use crate::domain::payment::PaymentPurpose;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Asset, DepositTo, Means, PrepayQuote, Prepayment};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::spelling::by_value;
+use crate::domain::stake::Stake;
 
-pub(in crate::domain::decide) fn prepay(draft: &mut Draft<'_>, wanted: &Prepay) -> Result<Made, Refusal> {
-    draft.require_active()?;
-    let quote = offer(draft, wanted)?;
-    require_free(draft, &quote)?;
-    let id = PrepaymentId(draft.next_id()?);
-    let taken = if Asset::of(quote.currency).is_some_and(Asset::is_paid_by_card) {
-        let method = kept_method(draft, wanted)?;
-        let prepayment = Prepayment::of(id, &quote, Means::Card(method.id), wanted.auto_renewal);
-        return charge(draft, prepayment, &method, true);
-    } else {
-        let means = Means::Deposit { address: deposit_address(wanted, quote.currency)?, again_until: None };
-        Prepayment::of(id, &quote, means, false)
-    };
-    let prepayment = draft.put_prepayment(taken.awaiting_deposit()?);
-    Ok(Made { prepayment: Some(prepayment), ..Made::default() })
+/// Takes an offer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Prepay {
+    pub quote: QuoteId,
+    /// What the caller takes it to be.
+    #[serde(serialize_with = "by_value")]
+    pub amount: Decimal,
+    pub method: Option<PaymentMethodId>,
+    pub auto_renewal: bool,
+    /// Where tokens are to go: no part of what is asked.
+    #[serde(skip)]
+    pub deposit_to: DepositTo,
+}
+
+impl Decide for Prepay {
+    const MUTATION: Option<Mutation> = Some(Mutation::Prepay);
+    const STAKE: Option<Stake> = Some(Stake::Purchase);
+
+    fn needs(&self, _: AccountId, reads: &mut ReadSet) {
+        reads.quotes.push(self.quote.0);
+        reads.methods.extend(self.method.map(|method| method.0));
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        draft.require_active()?;
+        let quote = offer(draft, self)?;
+        require_free(draft, &quote)?;
+        let id = PrepaymentId(draft.next_id()?);
+        let taken = if Asset::of(quote.currency).is_some_and(Asset::is_paid_by_card) {
+            let method = kept_method(draft, self)?;
+            let prepayment = Prepayment::of(id, &quote, Means::Card(method.id), self.auto_renewal);
+            return charge(draft, prepayment, &method, true);
+        } else {
+            let means = Means::Deposit { address: deposit_address(self, quote.currency)?, again_until: None };
+            Prepayment::of(id, &quote, means, false)
+        };
+        let prepayment = draft.put_prepayment(taken.awaiting_deposit()?);
+        Ok(Made { prepayment: Some(prepayment), ..Made::default() })
+    }
 }
 
 /// Has a prepayment's card charged.

@@ -2,26 +2,47 @@
 
 use std::sync::Arc;
 
-use super::super::Made;
+use super::super::decision::Decide;
 use super::super::draft::Draft;
-use crate::domain::command::KeepQuote;
-use crate::domain::ids::QuoteId;
-use crate::domain::money::OutOfRange;
-use crate::domain::prepay::{PrepayQuote, QUOTE_HOLDS, QUOTES_MAX};
+use super::super::made::Made;
+use crate::domain::exchange_rate::ExchangeRate;
+use crate::domain::ids::{AccountId, QuoteId};
+use crate::domain::money::{CurrencyCode, OutOfRange};
+use crate::domain::prepay::{Limits, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX, Quoted};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::stake::Stake;
 
-/// Keeps what was offered to somebody who asked: few offers of an account hold at once.
-pub(in crate::domain::decide) fn keep_quote(
-    draft: &mut Draft<'_>,
-    offer: &KeepQuote,
-) -> Result<Made, Refusal> {
-    draft.require_open()?;
-    if draft.book.open_quotes >= QUOTES_MAX {
-        let message = format!("{QUOTES_MAX} offers hold already: wait until some of them end");
-        return Err(Refusal::general(RefusalCode::LimitExceeded, message));
+/// What an app costs for a term, as it was priced for this.
+#[derive(Debug, Clone)]
+pub struct KeepQuote {
+    /// The asset that is paid with.
+    pub currency: CurrencyCode,
+    pub quoted: Quoted,
+    pub months: i32,
+    pub cluster: String,
+    pub chart: String,
+    pub limits: Limits,
+    pub rate: Option<Arc<ExchangeRate>>,
+}
+
+impl Decide for KeepQuote {
+    const STAKE: Option<Stake> = Some(Stake::Setting);
+
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        reads.offered.push(account);
     }
-    let prepay_quote = Some(make_quote(draft, offer)?);
-    Ok(Made { prepay_quote, ..Made::default() })
+
+    /// Keeps what was offered to somebody who asked: few offers of an account hold at once.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        draft.require_open()?;
+        if draft.book.open_quotes >= QUOTES_MAX {
+            let message = format!("{QUOTES_MAX} offers hold already: wait until some of them end");
+            return Err(Refusal::general(RefusalCode::LimitExceeded, message));
+        }
+        let prepay_quote = Some(make_quote(draft, self)?);
+        Ok(Made { prepay_quote, ..Made::default() })
+    }
 }
 
 /// Makes an offer: it holds from now on for a quarter of an hour.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
-use super::super::Made;
 use super::super::draft::Draft;
-use super::{named, purchase};
-use crate::domain::command::{KeepQuote, SetPrepaymentRenewal};
+use super::purchase;
+use super::quote::{KeepQuote, make_quote};
 use crate::domain::ids::PrepaymentId;
 use crate::domain::money::OutOfRange;
 use crate::domain::notice::NoticeKind;
@@ -18,30 +17,6 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// A renewal that failed is tried again after this time.
 const RETRY: TimeDelta = TimeDelta::days(1);
-
-/// Says whether a prepayment's card is charged for another term when it ends.
-pub(in crate::domain::decide) fn set_auto_renewal(
-    draft: &mut Draft<'_>,
-    setting: &SetPrepaymentRenewal,
-) -> Result<Made, Refusal> {
-    draft.require_open()?;
-    let held = named(draft, setting.prepayment)?;
-    if held.auto_renewal == setting.auto_renewal {
-        return Ok(Made { prepayment: Some(held), ..Made::default() });
-    }
-    if held.method().is_none() {
-        let message =
-            format!("there is no card that could be charged again: it was paid in {}", held.currency);
-        return Err(Refusal::new(RefusalCode::Invalid, "autoRenewal", message));
-    }
-    let over = [PrepaymentStatus::Expired, PrepaymentStatus::Failed, PrepaymentStatus::Refunded];
-    if over.contains(&held.status) {
-        let message = format!("it is {}", held.status.code().to_lowercase());
-        return Err(Refusal::new(RefusalCode::Conflict, "prepaymentId", message));
-    }
-    let set = Prepayment { auto_renewal: setting.auto_renewal, ..Prepayment::clone(&held) };
-    Ok(Made { prepayment: Some(draft.put_prepayment(set)), ..Made::default() })
-}
 
 /// Makes the prepayment that follows, and has the card charged for it. Where it cannot be, says why.
 pub(super) fn renew(
@@ -62,7 +37,7 @@ pub(super) fn renew(
         limits: ending.limits,
         rate: None,
     };
-    let quote = super::quote::make_quote(draft, &offer)?;
+    let quote = make_quote(draft, &offer)?;
     let id = PrepaymentId(draft.next_id()?);
     let next =
         Prepayment { previous: Some(ending.id), ..Prepayment::of(id, &quote, Means::Card(method.id), true) };

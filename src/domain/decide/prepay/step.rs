@@ -3,39 +3,61 @@
 
 use std::sync::Arc;
 
-use super::super::Made;
+use chrono::{DateTime, Utc};
+
 use super::super::card;
+use super::super::decision::Decide;
 use super::super::draft::Draft;
+use super::super::made::Made;
 use super::super::put_off::put_off;
 use super::{deposit, renewal};
 use crate::domain::account::AccountStatus;
-use crate::domain::command::{JobDone, JobKind, PrepaymentStep};
+use crate::domain::ids::{AccountId, PrepaymentId};
+use crate::domain::job::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted, RENEWAL_GRACE};
+use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
-/// Does what is due, if the prepayment still says what it said when it was read.
-pub(in crate::domain::decide) fn step(draft: &mut Draft<'_>, step: &PrepaymentStep) -> Result<Made, Refusal> {
-    let still_due =
-        |held: &&Arc<Prepayment>| held.next_step_at == Some(step.due) && step.due <= draft.instant;
-    let Some(held) = draft.prepayment(step.prepayment).filter(still_due).cloned() else {
-        return Ok(Made::default());
-    };
-    let mut attempt = draft.clone();
-    let kind = due_of(draft, &held);
-    let succeeded = match advance(&mut attempt, &held, kind, step.renewal.as_deref()) {
-        Ok(succeeded) => {
-            *draft = attempt;
-            succeeded
-        }
-        Err(refusal) => {
-            let later = put_off(draft, "A prepayment", held.id.to_string(), &refusal)?;
-            draft.put_prepayment(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
-            false
-        }
-    };
-    let jobs = vec![JobDone { kind, succeeded }];
-    Ok(Made { prepayment: draft.prepayment(held.id).cloned(), jobs, ..Made::default() })
+/// Does what is due of a prepayment; `due` as in [`OrderStep`].
+#[derive(Debug, Clone)]
+pub struct PrepaymentStep {
+    pub prepayment: PrepaymentId,
+    pub due: DateTime<Utc>,
+    /// What another term would cost, at the prices of now; None if there is no price or no need of one.
+    pub renewal: Option<Box<Quoted>>,
+}
+
+impl Decide for PrepaymentStep {
+    const IS_FOLLOWED: bool = false;
+
+    fn needs(&self, _: AccountId, reads: &mut ReadSet) {
+        reads.prepayments.push(self.prepayment.0);
+    }
+
+    /// Does what is due, if the prepayment still says what it said when it was read.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+        let still_due =
+            |held: &&Arc<Prepayment>| held.next_step_at == Some(self.due) && self.due <= draft.instant;
+        let Some(held) = draft.prepayment(self.prepayment).filter(still_due).cloned() else {
+            return Ok(Made::default());
+        };
+        let mut attempt = draft.clone();
+        let kind = due_of(draft, &held);
+        let succeeded = match advance(&mut attempt, &held, kind, self.renewal.as_deref()) {
+            Ok(succeeded) => {
+                *draft = attempt;
+                succeeded
+            }
+            Err(refusal) => {
+                let later = put_off(draft, "A prepayment", held.id.to_string(), &refusal)?;
+                draft.put_prepayment(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
+                false
+            }
+        };
+        let jobs = vec![JobDone { kind, succeeded }];
+        Ok(Made { prepayment: draft.prepayment(held.id).cloned(), jobs, ..Made::default() })
+    }
 }
 
 fn due_of(draft: &Draft<'_>, held: &Prepayment) -> JobKind {

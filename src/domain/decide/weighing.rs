@@ -1,19 +1,21 @@
-//! What is above an amount waits for another operator, and is carried out with his decision: both are one change.
+//! What is above an amount waits for another operator.
 
 use std::sync::Arc;
 
+use super::Decision;
+use super::action::Action;
 use super::draft::Draft;
-use super::{Decision, Made, carry_out};
+use super::made::Made;
 use crate::domain::account::Account;
 use crate::domain::approval::{
     Approval, ApprovalPolicy, ApprovalState, OperatorMove, PENDING_MAX, input_of, weighed_field,
 };
-use crate::domain::command::{
-    Action, ApprovalStep, Command, DecideApproval, Done, JobDone, JobKind, Mutation,
-};
+use crate::domain::command::Command;
 use crate::domain::ids::ApprovalId;
 use crate::domain::money::{self, Money, OutOfRange};
+use crate::domain::mutation::Mutation;
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Done;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 
@@ -52,7 +54,7 @@ pub(super) fn weigh<'a>(
 }
 
 /// What an action that is weighed has come to: the money that it moves, or the credit limit that it raises.
-fn weight(draft: &Draft<'_>, action: &Action, made: &Made) -> Option<Money> {
+pub(super) fn weight(draft: &Draft<'_>, action: &Action, made: &Made) -> Option<Money> {
     match action {
         Action::Refund(_) | Action::AdjustBalance(_) | Action::PayOut(_) => {
             made.transaction.as_ref().map(|moved| Money::new(moved.amount, moved.currency))
@@ -122,69 +124,7 @@ pub(super) fn ask(mut draft: Draft<'_>, command: &Command, excess: &Excess<'_>) 
     Ok(draft.wait(command, approval))
 }
 
-fn shown(draft: &Draft<'_>, Money { amount, currency }: Money) -> String {
+pub(super) fn shown(draft: &Draft<'_>, Money { amount, currency }: Money) -> String {
     let places = draft.catalogue.currencies.get(currency).map_or(0, |known| known.display_scale);
     format!("{} {currency}", money::format_decimal(amount, places))
-}
-
-/// Carries out what was asked for, or rejects it.
-pub(super) fn decide(draft: &mut Draft<'_>, decision: &DecideApproval) -> Result<Made, Refusal> {
-    let held = pending(draft, decision.approval)?;
-    let ended = |state| Approval {
-        decided_by: Some(decision.by.clone()),
-        reason: decision.reason.clone(),
-        ..held.ended(state, draft.instant)
-    };
-    if !decision.approve {
-        let rejected = ended(ApprovalState::Rejected);
-        return Ok(Made { approval: Some(draft.put_approval(rejected)), ..Made::default() });
-    }
-    if draft.book.altered_approvals.contains(&held.id) {
-        let message =
-            "it is not what a server has written, so it can only be rejected: have it asked for anew";
-        return Err(Refusal::new(RefusalCode::Conflict, "approvalId", message));
-    }
-    let done = ended(ApprovalState::Done);
-    let made = carry_out(draft, &decision.asked).map_err(|refusal| refusal.about("approvalId"))?;
-    require_no_more(draft, &held, weight(draft, &decision.asked, &made))?;
-    let made = Made { approval: Some(draft.put_approval(done)), ..made };
-    draft.answer_key_of(&held, &decision.asked, &made);
-    Ok(made)
-}
-
-/// Refuses what has come to more meanwhile than whoever allows it has seen: all that is left, where more has come in.
-fn require_no_more(draft: &Draft<'_>, held: &Approval, now: Option<Money>) -> Result<(), Refusal> {
-    match now.filter(|now| now.amount > held.money.amount) {
-        Some(now) => {
-            let (now, asked) = (shown(draft, now), shown(draft, held.money));
-            let message = format!("it comes to {now} by now, and {asked} was asked for");
-            Err(Refusal::new(RefusalCode::Conflict, "approvalId", message))
-        }
-        None => Ok(()),
-    }
-}
-
-/// An approval that is still to be decided on.
-fn pending(draft: &Draft<'_>, id: ApprovalId) -> Result<Arc<Approval>, Refusal> {
-    let none = || Refusal::new(RefusalCode::NotFound, "approvalId", "there is no such approval");
-    let held = draft.book.approvals.get(&id).ok_or_else(none)?;
-    let over = match held.next_step_at {
-        Some(expires_at) if expires_at > draft.instant => return Ok(Arc::clone(held)),
-        Some(_) => ApprovalState::Expired,
-        None => held.state,
-    };
-    Err(Refusal::new(RefusalCode::Conflict, "approvalId", format!("it is {over} already")))
-}
-
-/// Gives up what nobody has decided on in time, and tells operators.
-pub(super) fn expire(draft: &mut Draft<'_>, step: &ApprovalStep) -> Result<Made, Refusal> {
-    let is_due = |held: &&Arc<Approval>| held.next_step_at == Some(step.due) && step.due <= draft.instant;
-    let Some(held) = draft.book.approvals.get(&step.approval).filter(is_due).cloned() else {
-        return Ok(Made::default());
-    };
-    draft.put_approval(held.ended(ApprovalState::Expired, draft.instant));
-    let message =
-        format!("Nobody has decided in time on what {} has asked for: {}.", held.asked_by, held.mutation);
-    draft.notify(NoticeKind::ApprovalExpired, message, held.id.to_string())?;
-    Ok(Made { jobs: vec![JobDone { kind: JobKind::ApprovalExpiry, succeeded: true }], ..Made::default() })
 }

@@ -1,0 +1,36 @@
+//! What idempotency keys hold.
+
+use chrono::{DateTime, Utc};
+
+use super::fingerprint::Fingerprints;
+use super::ids::{ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
+use super::ledger::Hash;
+use super::mutation::Mutation;
+use super::refusal::{Refusal, RefusalCode};
+
+/// What a key holds: which mutation was done with it, and what that made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub key: String,
+    pub mutation: Mutation,
+    pub fingerprint: Hash,
+    pub transaction: Option<TransactionId>,
+    pub order: Option<OrderId>,
+    pub bill: Option<BillId>,
+    pub payment: Option<PaymentId>,
+    pub prepayment: Option<PrepaymentId>,
+    /// What waits for another operator, or has waited; of a decision, what was decided on.
+    pub approval: Option<ApprovalId>,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Answer {
+    /// Refuses another use of the key than the one whose answer it holds.
+    pub fn require_same(&self, mutation: Mutation, asked: &Fingerprints) -> Result<(), Refusal> {
+        if self.mutation == mutation && asked.include(self.fingerprint) {
+            return Ok(());
+        }
+        let message = format!("the key was used for another {}", self.mutation);
+        Err(Refusal::new(RefusalCode::IdempotencyKeyReused, "idempotencyKey", message))
+    }
+}
