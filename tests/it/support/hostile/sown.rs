@@ -203,7 +203,7 @@ impl Sower<'_> {
                 FROM generate_series(0, 8927) g, generate_series(1, {subjects}) s,
                 LATERAL (SELECT date_bin('5 minutes', now(), '1970-01-01T00:00:00Z') - g * interval '5 minutes') l (t);
             INSERT INTO notices (account_id, id, kind, message, at)
-                SELECT {account}, pg_temp.id_of(1760000000000 + g, 100000000 + g), 'LOW_BALANCE', 'Notice ' || g, now()
+                SELECT {account}, pg_temp.id_of(extract(epoch FROM now())::bigint * 1000 - g, 100000000 + g), 'LOW_BALANCE', 'Notice ' || g, now()
                 FROM generate_series(1, 5000) g;
             INSERT INTO invoices (account_id, id, period, start_time, end_time, number, issued_at, customer, total_usd, groups)
                 SELECT {account}, pg_temp.id_of(extract(epoch FROM t)::bigint * 1000, 0), t::date, t, t + interval '1 month',
