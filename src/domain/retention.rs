@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 /// A key counts for at least so long: the check of the ledger asks for those of transactions that are younger, and the database
-/// removes none (`forget_keys`).
+/// removes none (`forget_keys_of_pages`).
 pub const KEYS_KEPT_LEAST: TimeDelta = TimeDelta::days(90);
 /// Months of events that ended within this time are never removed, as the database sees to (`drop_usage_month`).
 pub const EVENTS_KEPT_LEAST: TimeDelta = TimeDelta::days(92);

@@ -1,8 +1,10 @@
 //! The sandbox's clock is moved forward, and everything that falls due on the way is done, in order.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
@@ -14,8 +16,9 @@ use crate::store::leases::{self, Lease};
 
 /// The clock moves at most so many days at once.
 pub const ADVANCE_DAYS_MAX: i64 = 400;
-/// The leases are renewed with every instant at which something falls due.
 const LEASE_SECONDS: i64 = 60;
+/// The leases are renewed so often, however long what falls due at an instant takes.
+const RENEWAL: Duration = Duration::from_secs(20);
 /// What the engine could not take on is asked for again so often before the clock stays where it is.
 const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
@@ -50,7 +53,13 @@ pub async fn advance(jobs: &JobContext, to: DateTime<Utc>) -> Result<Runs, Advan
     }
     let holder = format!("{} advancing {}", jobs.holder, Uuid::new_v4());
     hold(jobs, &holder).await?;
-    let moved = move_to(jobs, &holder, to).await;
+    let (is_over, over) = oneshot::channel();
+    let moving = async {
+        let moved = move_to(jobs, &holder, to).await;
+        drop(is_over);
+        moved
+    };
+    let (moved, ()) = tokio::join!(moving, renew(jobs, &holder, over));
     if let Err(error) = let_go(jobs, &holder).await {
         tracing::warn!(%error, "the clock's lease was not given back; it ends by itself");
     }
@@ -62,6 +71,25 @@ async fn hold(jobs: &JobContext, holder: &str) -> Result<(), AdvanceError> {
     let conn = jobs.database.connection().await?;
     let held = leases::lease_take(&conn, Lease::Clock, holder, LEASE_SECONDS).await?;
     if held { Ok(()) } else { Err(AdvanceError::UnderWay) }
+}
+
+/// The runners stand aside, so that nothing is done before its turn.
+async fn seize(jobs: &JobContext, holder: &str) -> Result<(), AdvanceError> {
+    hold(jobs, holder).await?;
+    let conn = jobs.database.connection().await?;
+    for lease in SEIZED {
+        leases::lease_seize(&conn, lease, holder, LEASE_SECONDS).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the leases until it is over. Whoever moves the clock finds by himself where one is lost.
+async fn renew(jobs: &JobContext, holder: &str, mut over: oneshot::Receiver<Infallible>) {
+    while tokio::time::timeout(RENEWAL, &mut over).await.is_err() {
+        if let Err(error) = seize(jobs, holder).await {
+            tracing::warn!(%error, "the clock's leases were not renewed; it is tried again");
+        }
+    }
 }
 
 async fn let_go(jobs: &JobContext, holder: &str) -> Result<(), StoreError> {
@@ -88,13 +116,7 @@ async fn move_to(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Result<R
 async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
     let mut runs = Runs::default();
     loop {
-        hold(jobs, holder).await?;
-        let conn = jobs.database.connection().await?;
-        // The runners stand aside, so that nothing is done before its turn.
-        for lease in SEIZED {
-            leases::lease_seize(&conn, lease, holder, LEASE_SECONDS).await?;
-        }
-        drop(conn);
+        seize(jobs, holder).await?;
         // A sandbox's clock runs on meanwhile: what falls due during the pass is the next stop.
         let seen = jobs.clock.now();
         do_all_due(jobs, &mut runs).await?;

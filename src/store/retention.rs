@@ -1,5 +1,5 @@
-//! What is kept for a while only is removed: so many rows at a time, each a short transaction, found by their age through an index
-//! (docs/RETENTION.md). Notices have a file of their own.
+//! What is kept for a while only is removed: so many rows at a time, each a short transaction (docs/RETENTION.md). Notices have a
+//! file of their own.
 
 use chrono::{DateTime, Months, NaiveDate, NaiveTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
@@ -11,12 +11,26 @@ use super::{Conn, execute};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::prepay::QUOTE_HOLDS;
 
-/// Removes the oldest keys that were first used before an instant; how many. The database keeps those of 90 days.
-pub async fn keys_forget(mut conn: Conn<'_>, before: DateTime<Utc>, most: i64) -> Result<i64, StoreError> {
-    let statement = Statement::<BigInt>::new("SELECT forget_keys(")
+/// How many pages the table of keys has.
+pub async fn keys_pages(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    let statement = Statement::<BigInt>::new(
+        "SELECT pg_relation_size('idempotency_keys') / current_setting('block_size')::bigint",
+    );
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+/// Removes the keys on so many pages, from one on, that were first used before an instant; how many. The database keeps those of 90 days.
+pub async fn keys_forget(
+    mut conn: Conn<'_>,
+    before: DateTime<Utc>,
+    (first, pages): (i64, i64),
+) -> Result<i64, StoreError> {
+    let statement = Statement::<BigInt>::new("SELECT forget_keys_of_pages(")
         .instant(before)
         .sql(", ")
-        .bigint(most)
+        .bigint(first)
+        .sql(", ")
+        .bigint(pages)
         .sql("::integer)");
     Ok(statement.get_result(&mut conn).await?)
 }

@@ -235,9 +235,11 @@ pub const VIEWS: [&str; 4] =
     ["told_price_rules", "told_prepaid_records", "told_metered_records", "told_records"];
 /// Numbers are taken, and never put back.
 const SEQUENCES: [&str; 3] = ["account_numbers", "deposit_address_places", "late_usage_batches"];
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
     "make_usage_month(date)",
     "drop_usage_month(date)",
+    "forget_keys_of_pages(timestamp with time zone,bigint,integer)",
+    // What servers of before ask for.
     "forget_keys(timestamp with time zone,integer)",
     "give_up_namespace(bigint,bytea)",
     "blank_rows(text,bigint,uuid[],bytea[])",

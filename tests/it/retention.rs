@@ -68,9 +68,13 @@ async fn the_database_itself_keeps_what_is_young() {
     server.account("tenant", "10").await;
     let sql = crate::support::cluster::connect_as_told(&server.database_url).await;
     for refused in [
+        "SELECT forget_keys_of_pages(now() - interval '89 days', 0, 10)",
+        "SELECT forget_keys_of_pages(NULL, 0, 10)",
+        "SELECT forget_keys_of_pages(now() - interval '91 days', 0, 1000000)",
+        "SELECT forget_keys_of_pages(now() - interval '91 days', -1, 10)",
+        "SELECT forget_keys_of_pages(now() - interval '91 days', 4294967290, 10)",
+        "SELECT forget_keys_of_pages(now() - interval '91 days', NULL, 10)",
         "SELECT forget_keys(now() - interval '89 days', 10)",
-        "SELECT forget_keys(NULL, 10)",
-        "SELECT forget_keys(now() - interval '91 days', 1000000)",
         "SELECT drop_usage_month((now() - interval '100 days')::date)",
         "SELECT drop_usage_month(NULL)",
         // Nothing is billed yet.
@@ -79,7 +83,7 @@ async fn the_database_itself_keeps_what_is_young() {
         let error = sql.batch_execute(refused).await.expect_err(refused);
         assert_eq!(error.code(), Some(&SqlState::INVALID_PARAMETER_VALUE), "{refused}: {error:?}");
     }
-    sql.batch_execute("SELECT forget_keys(now() - interval '91 days', 10)").await.unwrap();
+    sql.batch_execute("SELECT forget_keys_of_pages(now() - interval '91 days', 0, 10)").await.unwrap();
     assert_eq!(count(&server, "idempotency_keys").await, 1);
     for refused in [
         "SELECT blank_rows('orders', 1001, '{}', '{}')",
@@ -264,7 +268,7 @@ async fn what_cannot_be_removed_is_told_to_operators_once_and_holds_up_nothing_e
     life.advance("2025-02-20T00:00:00Z").await;
     life.advance("2025-03-20T00:00:00Z").await;
     let sql = life.server.sql().await;
-    sql.batch_execute("REVOKE EXECUTE ON FUNCTION forget_keys FROM abacus").await.unwrap();
+    sql.batch_execute("REVOKE EXECUTE ON FUNCTION forget_keys_of_pages FROM abacus").await.unwrap();
     for _ in 0..3 {
         remove(&life, Retention::default()).await;
     }
@@ -280,7 +284,7 @@ async fn what_cannot_be_removed_is_told_to_operators_once_and_holds_up_nothing_e
         "{told:#}"
     );
     assert!(!life.notices().await.contains(&"RETENTION_FAILED".to_owned()));
-    sql.batch_execute("GRANT EXECUTE ON FUNCTION forget_keys TO abacus").await.unwrap();
+    sql.batch_execute("GRANT EXECUTE ON FUNCTION forget_keys_of_pages TO abacus").await.unwrap();
     remove(&life, Retention::default()).await;
     assert_eq!(count(&life.server, "idempotency_keys").await, 0);
 }

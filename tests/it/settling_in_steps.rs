@@ -49,6 +49,24 @@ async fn account_of(life: &Life) -> Value {
     life.customer.data("{ account { status balance { amount } } }").await["account"].clone()
 }
 
+/// Moves the clock, and asks again where that takes longer than a request may: it goes on meanwhile.
+async fn advance_in_parts(life: &Life, to: &str) {
+    let begin = Instant::now();
+    loop {
+        let input = json!({ "to": to });
+        let (_, answer) = life.operator.try_mutate("advanceClock", "AdvanceClockInput", input, "now").await;
+        let is_under_way = answer["errors"][0]["extensions"]["code"] == "OUTCOME_UNKNOWN"
+            || answer["data"]["advanceClock"]["userErrors"][0]["message"]
+                == "the clock is being moved by another";
+        if !is_under_way {
+            assert_eq!(answer["data"]["advanceClock"], json!({ "now": to, "userErrors": [] }), "{answer:#}");
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(300), "{answer:#}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_thousand_open_bills_are_settled_in_steps() {
     let bills: i64 = if in_full() { 60_000 } else { 1_230 };
@@ -75,7 +93,7 @@ async fn sixty_thousand_open_bills_are_settled_in_steps() {
     // A neighbour is served meanwhile.
     let stepping = async {
         let begin = Instant::now();
-        life.advance("2030-06-01T12:00:01Z").await;
+        advance_in_parts(&life, "2030-06-01T12:00:01Z").await;
         begin.elapsed()
     };
     tokio::pin!(stepping);

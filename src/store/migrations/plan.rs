@@ -10,7 +10,7 @@ macro_rules! texts {
 }
 
 /// The migrations that say so, from number 27 on.
-const TEXTS: [(&str, &str); 15] = texts![
+const TEXTS: [(&str, &str); 17] = texts![
     "2026-11-30-000027_odd_rows",
     "2026-11-30-000028_approvals",
     "2026-11-30-000029_least_rights",
@@ -26,6 +26,8 @@ const TEXTS: [(&str, &str); 15] = texts![
     "2026-11-30-000039_transactions_recharges",
     "2026-11-30-000040_bills_unpaid_of_everyone",
     "2026-11-30-000041_accepted_futures",
+    "2026-11-30-000044_keys_by_pages",
+    "2026-11-30-000045_no_keys_oldest",
 ];
 
 /// What the migration of that name locks, if it says so.
