@@ -62,6 +62,34 @@ async fn checkouts(server: &ServerProcess, tokens: &Arc<Vec<String>>) -> f64 {
     load(server.port, 256, next, check).await.per_second
 }
 
+async fn checkouts_after_a_checkpoint(
+    cluster: &Cluster,
+    server: &ServerProcess,
+    tokens: &Arc<Vec<String>>,
+) -> f64 {
+    cluster.settle("abacus").await;
+    checkouts(server, tokens).await
+}
+
+async fn checkouts_beside_the_check(
+    jobs: &JobContext,
+    cluster: &Cluster,
+    server: &ServerProcess,
+    tokens: &Arc<Vec<String>>,
+) -> f64 {
+    let checking = jobs.clone();
+    let check = tokio::spawn(async move { check_on_and_on(&checking).await });
+    let rate = checkouts_after_a_checkpoint(cluster, server, tokens).await;
+    check.abort();
+    rate
+}
+
+async fn check_on_and_on(jobs: &JobContext) {
+    loop {
+        check_pass(jobs, &Permit::Always, PACE).await.expect("a round");
+    }
+}
+
 /// Has recharges of all accounts carried out, so many of each.
 async fn fill(jobs: &JobContext, of_each: i64) {
     for number in 0..of_each {
@@ -125,29 +153,21 @@ async fn main() {
     let server = ServerProcess::start(&url, &["--no-jobs"]).await;
     checkouts(&server, &tokens).await;
     let begin = processor_time(std::process::id());
-    let alone = tokio::time::timeout(Duration::from_secs(seconds()), async {
-        loop {
-            check_pass(&jobs, &Permit::Always, PACE).await.expect("a round");
-        }
-    });
-    let _: Result<(), _> = alone.await;
+    let _ = tokio::time::timeout(Duration::from_secs(seconds()), check_on_and_on(&jobs)).await;
     let end = processor_time(std::process::id());
     let taken = (end.0 - begin.0 + end.1 - begin.1).as_secs_f64();
     let there = seconds() as f64 * std::thread::available_parallelism().expect("processors").get() as f64;
     println!("by and by it takes {:.2} % of the processors (at most 2)", 100.0 * taken / there);
     let mut ratios = Vec::new();
     for round in 1..=rounds() {
-        cluster.settle("abacus").await;
-        let alone = checkouts(&server, &tokens).await;
-        cluster.settle("abacus").await;
-        let checking = jobs.clone();
-        let check = tokio::spawn(async move {
-            loop {
-                check_pass(&checking, &Permit::Always, PACE).await.expect("a round");
-            }
-        });
-        let beside = checkouts(&server, &tokens).await;
-        check.abort();
+        // Each is measured first every other time: the tables grow, and the machine is not the same for long.
+        let (alone, beside) = if round % 2 == 1 {
+            let alone = checkouts_after_a_checkpoint(&cluster, &server, &tokens).await;
+            (alone, checkouts_beside_the_check(&jobs, &cluster, &server, &tokens).await)
+        } else {
+            let beside = checkouts_beside_the_check(&jobs, &cluster, &server, &tokens).await;
+            (checkouts_after_a_checkpoint(&cluster, &server, &tokens).await, beside)
+        };
         ratios.push(beside / alone);
         println!(
             "round {round}: checkouts alone {alone:>8.0}/s, beside the check {beside:>8.0}/s: {:.3}",

@@ -12,7 +12,7 @@ use super::bill::Bill;
 use super::capacity::{Prices, TermDiscount};
 use super::closing::ClosedMonth;
 use super::erasure::Erasure;
-use super::idempotency::Answer;
+use super::idempotency::IdempotencyRecord;
 use super::ids::{
     AccountId, ApprovalId, BillId, OrderId, PaymentId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
     TransactionId,
@@ -68,7 +68,7 @@ pub struct CapacityCatalogue {
 #[derive(Debug, Clone)]
 pub struct Book {
     pub account: Account,
-    pub answers: HashMap<String, Answer>,
+    pub answers: HashMap<String, IdempotencyRecord>,
     pub orders: BTreeMap<OrderId, Arc<Order>>,
     pub bills: BTreeMap<BillId, Arc<Bill>>,
     pub transactions: HashMap<TransactionId, Arc<Transaction>>,
@@ -131,9 +131,9 @@ pub struct Gain {
     pub changed_transactions: Vec<Arc<Transaction>>,
     pub entries: Vec<Entry>,
     pub notices: Vec<Arc<Notice>>,
-    pub answers: Vec<Answer>,
+    pub answers: Vec<IdempotencyRecord>,
     /// Those that hold something else by now.
-    pub changed_answers: Vec<Answer>,
+    pub changed_answers: Vec<IdempotencyRecord>,
     /// New or changed.
     pub approvals: BTreeMap<ApprovalId, Arc<Approval>>,
     pub operator_moves: Vec<OperatorMove>,

@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn paying_keeps_its_fingerprint() {
-        let order = OrderId::parse("ord_019a0000000070008000000000000001").unwrap();
+        let order = OrderId::parse("ord_019a0000000070008000000020000001").unwrap();
         let written = serde_json::to_string(&Action::PayOrder(PayOrder(order))).unwrap();
-        assert_eq!(written, r#"{"PayOrder":"019a0000-0000-7000-8000-000000000001"}"#);
+        assert_eq!(written, r#"{"PayOrder":"019a0000-0000-7000-8000-000020000001"}"#);
     }
 
     #[test]

@@ -10,10 +10,17 @@ use super::refusal::{Refusal, RefusalCode};
 
 /// What a key holds: which mutation was done with it, and what that made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct IdempotencyRecord {
     pub key: String,
     pub mutation: Mutation,
     pub fingerprint: Hash,
+    pub made: OutcomeIds,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a command made, by ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutcomeIds {
     pub transaction: Option<TransactionId>,
     pub order: Option<OrderId>,
     pub bill: Option<BillId>,
@@ -21,11 +28,10 @@ pub struct Answer {
     pub prepayment: Option<PrepaymentId>,
     /// What waits for another operator, or has waited; of a decision, what was decided on.
     pub approval: Option<ApprovalId>,
-    pub created_at: DateTime<Utc>,
 }
 
-impl Answer {
-    /// Refuses another use of the key than the one whose answer it holds.
+impl IdempotencyRecord {
+    /// Refuses another use of the key than the one that it holds.
     pub fn require_same(&self, mutation: Mutation, asked: &Fingerprints) -> Result<(), Refusal> {
         if self.mutation == mutation && asked.include(self.fingerprint) {
             return Ok(());

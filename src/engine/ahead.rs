@@ -15,14 +15,14 @@ use crate::store::{Conn, accepted_futures};
 const AHEAD_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// A last entry that is still to come.
-struct Future {
+struct LastEntry {
     last: DateTime<Utc>,
     /// Whether an operator has said that the account is followed there.
     is_accepted: bool,
 }
 
 /// The accounts of a batch that are dated ahead.
-pub(super) struct Ahead(BTreeMap<AccountId, Future>);
+pub(super) struct Ahead(BTreeMap<AccountId, LastEntry>);
 
 impl Ahead {
     pub async fn of(
@@ -42,17 +42,17 @@ impl Ahead {
         let numbers = ahead.iter().map(|(account, _)| account.0).collect();
         let accepted: BTreeMap<_, _> =
             accepted_futures::accepted_until(conn, numbers).await?.into_iter().collect();
-        let future = |(account, last)| {
+        let entry = |(account, last)| {
             let is_accepted = accepted.get(&account).is_some_and(|until| last <= *until);
-            (account, Future { last, is_accepted })
+            (account, LastEntry { last, is_accepted })
         };
-        Ok(Self(ahead.into_iter().map(future).collect()))
+        Ok(Self(ahead.into_iter().map(entry).collect()))
     }
 
     /// When the last entry of a command's account is dated, if it is not carried out for that.
     pub fn holding_up(&self, command: &Command) -> Option<DateTime<Utc>> {
-        let future = self.0.get(&command.account)?;
-        let is_followed = future.is_accepted && command.action.is_followed();
-        (!is_followed).then_some(future.last)
+        let entry = self.0.get(&command.account)?;
+        let is_followed = entry.is_accepted && command.action.is_followed();
+        (!is_followed).then_some(entry.last)
     }
 }

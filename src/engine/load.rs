@@ -72,7 +72,7 @@ pub(super) async fn load(
         when(!reads.offered.is_empty(), prepay_quotes::quote_open_count(conn, numbers(&reads.offered), now)),
         when(!reads.erasing.is_empty(), erasures::unsettled(conn, numbers(&reads.erasing))),
     )?;
-    let of_keys = answers.iter().filter_map(|(_, answer)| answer.approval).map(|approval| approval.0);
+    let of_keys = answers.iter().filter_map(|(_, answer)| answer.made.approval).map(|approval| approval.0);
     let waiting: Vec<OwnedId> = of_keys.chain(reads.approvals).collect();
     let weighed = if ground.policies.approvals.is_some() { numbers(&reads.weighed) } else { Vec::new() };
     let approvals = Approvals::load(conn, &waiting, weighed, (now, &ground.keys)).await?;

@@ -11,7 +11,7 @@ use super::load::when;
 use crate::domain::account::Account;
 use crate::domain::book::Gain;
 use crate::domain::closing::CORRECTED_AFTER;
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Entry;
 use crate::domain::order::Order;
@@ -105,8 +105,8 @@ async fn write_orders(conn: Conn<'_>, gain: &Gain, seals: &Sealer<'_>) -> Result
 /// What keys of accounts hold: those that held nothing, and those that held something else.
 #[derive(Default)]
 struct Answers {
-    new: Vec<(AccountId, Answer)>,
-    changed: Vec<(AccountId, Answer)>,
+    new: Vec<(AccountId, IdempotencyRecord)>,
+    changed: Vec<(AccountId, IdempotencyRecord)>,
 }
 
 fn collect(books: Books) -> (Vec<Account>, Gain, Answers) {

@@ -11,22 +11,15 @@ use super::types::account;
 use super::types::order::{self, ScheduledDebit};
 use super::types::user_error::UserError;
 use crate::domain::account::Account;
-use crate::domain::approval::Approval;
-use crate::domain::bill::Bill;
-use crate::domain::capacity::Quote;
 use crate::domain::command::Command;
 use crate::domain::decide::Action;
-use crate::domain::idempotency::Answer;
-use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
+use crate::domain::idempotency::OutcomeIds;
+use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
-use crate::domain::order::Order;
-use crate::domain::outcome::{Done, Outcome};
+use crate::domain::outcome::{Done, Executed, Outcome};
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
-use crate::domain::payment_method::PaymentMethod;
-use crate::domain::prepay::{PrepayQuote, Prepayment};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
-use crate::domain::transaction::Transaction;
 use crate::engine::Urgency;
 use crate::store::error::StoreError;
 use crate::store::repository::{AccessError, Repository};
@@ -44,30 +37,18 @@ pub(super) fn answer<T, P>(
 }
 
 /// What a command made, as committed; after a repeat, as it is now.
-pub(super) struct Made {
+pub(super) struct MutationOutcome {
     pub account: Arc<Account>,
-    pub order: Option<Arc<Order>>,
-    pub bill: Option<Arc<Bill>>,
-    pub transaction: Option<Arc<Transaction>>,
-    pub refunded: Option<Arc<Transaction>>,
+    /// After a repeat it says neither how a price came about nor what was offered or kept.
+    pub outcome: Outcome,
     /// Every debit to come of the order.
     pub schedule: Option<Vec<ScheduledDebit>>,
-    /// How a price comes about; None of what was done before.
-    pub quote: Option<Quote>,
-    /// What was offered.
-    pub prepay_quote: Option<Arc<PrepayQuote>>,
-    pub payment_method: Option<Arc<PaymentMethod>>,
-    /// What a card is, or was, charged or given back.
-    pub payment: Option<Arc<Payment>>,
-    pub prepayment: Option<Arc<Prepayment>>,
-    /// What was decided on.
-    pub approval: Option<Arc<Approval>>,
 }
 
-impl Made {
+impl MutationOutcome {
     /// Why the card was not charged, or not given back to, if it was not.
     pub fn declined(&self) -> Option<Refusal> {
-        let failed = self.payment.as_ref().filter(|payment| payment.state == PaymentState::Failed)?;
+        let failed = self.outcome.payment.as_ref().filter(|payment| payment.state == PaymentState::Failed)?;
         let reason = failed.failure.clone().unwrap_or_else(|| "it was declined".to_owned());
         let refusal = Refusal::general(RefusalCode::PaymentDeclined, reason);
         let charged = failed.purpose != PaymentPurpose::Refund;
@@ -82,7 +63,7 @@ pub(super) async fn submit(
     key: &str,
     dry_run: bool,
     action: Action,
-) -> MutationResult<Made> {
+) -> MutationResult<MutationOutcome> {
     carry_out(
         session,
         Command { key: Some(idempotency_key(key)?), dry_run, ..asked(session, account, action) },
@@ -95,7 +76,7 @@ pub(super) async fn submit_repeatable(
     session: &Session,
     account: AccountId,
     action: Action,
-) -> MutationResult<Made> {
+) -> MutationResult<MutationOutcome> {
     carry_out(session, asked(session, account, action)).await
 }
 
@@ -105,23 +86,23 @@ fn asked(session: &Session, account: AccountId, action: Action) -> Command {
     Command { asked_by, ..Command::by_itself(account, action) }
 }
 
-async fn carry_out(session: &Session, command: Command) -> MutationResult<Made> {
+async fn carry_out(session: &Session, command: Command) -> MutationResult<MutationOutcome> {
     require_stake(session, &command).await?;
     let (account, dry_run) = (command.account, command.dry_run);
     match session.app.engine.submit_of(command, Urgency::Person, session.arrived).await? {
-        Done::Now(outcome) if !dry_run && outcome.payment.is_some() => {
-            if let Some(payment) = &outcome.payment {
+        Done::Executed(executed) => match &executed.made.payment {
+            Some(payment) if !dry_run => {
                 carry_on(session, payment).await;
+                as_it_is_now(session, account, executed.made.ids()).await.map_err(done_and_not_told)
             }
-            as_it_is_now(session, account, outcome.as_ref().into()).await.map_err(done_and_not_told)
-        }
-        Done::Now(outcome) => Ok(now(*outcome)?),
+            _ => Ok(now(*executed)?),
+        },
         Done::Awaits(approval) => {
             tracing::info!(approval = %approval.id, operator = %approval.asked_by, "another operator has to allow it");
             Err(approval.refusal().into())
         }
-        Done::Before(answer) => {
-            as_it_is_now(session, account, (&answer).into()).await.map_err(done_and_not_told)
+        Done::Replayed(record) => {
+            as_it_is_now(session, account, record.made).await.map_err(done_and_not_told)
         }
     }
 }
@@ -146,61 +127,17 @@ async fn require_stake(session: &Session, command: &Command) -> MutationResult<(
     }
 }
 
-fn now(outcome: Outcome) -> Result<Made, OutOfRange> {
+fn now(executed: Executed) -> Result<MutationOutcome, OutOfRange> {
+    let Executed { account, made: outcome, open_bills, renewal_price, .. } = executed;
     let schedule = match &outcome.order {
-        Some(order) => {
-            let bills = outcome.open_bills.iter().map(Arc::as_ref);
-            Some(order.schedule(bills, outcome.renewal_price)?)
-        }
+        Some(order) => Some(order.schedule(open_bills.iter().map(Arc::as_ref), renewal_price)?),
         None => None,
     };
-    Ok(Made {
-        account: outcome.account,
-        order: outcome.order,
-        bill: outcome.bill,
-        transaction: outcome.transaction,
-        refunded: outcome.refunded,
-        schedule: schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect()),
-        quote: outcome.quote,
-        prepay_quote: outcome.prepay_quote,
-        payment_method: outcome.payment_method,
-        payment: outcome.payment,
-        prepayment: outcome.prepayment,
-        approval: outcome.approval,
-    })
+    let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
+    Ok(MutationOutcome { account, outcome, schedule })
 }
 
-/// What a command made, by its ids.
-struct MadeIds {
-    order: Option<OrderId>,
-    bill: Option<BillId>,
-    transaction: Option<TransactionId>,
-    payment: Option<PaymentId>,
-    prepayment: Option<PrepaymentId>,
-    approval: Option<ApprovalId>,
-}
-
-impl From<&Answer> for MadeIds {
-    fn from(answer: &Answer) -> Self {
-        let Answer { order, bill, transaction, payment, prepayment, approval, .. } = *answer;
-        Self { order, bill, transaction, payment, prepayment, approval }
-    }
-}
-
-impl From<&Outcome> for MadeIds {
-    fn from(outcome: &Outcome) -> Self {
-        Self {
-            order: outcome.order.as_ref().map(|order| order.id),
-            bill: outcome.bill.as_ref().map(|bill| bill.id),
-            transaction: outcome.transaction.as_ref().map(|transaction| transaction.id),
-            payment: outcome.payment.as_ref().map(|payment| payment.id),
-            prepayment: outcome.prepayment.as_ref().map(|prepayment| prepayment.id),
-            approval: outcome.approval.as_ref().map(|approval| approval.id),
-        }
-    }
-}
-
-async fn as_it_is_now(session: &Session, account: AccountId, made: MadeIds) -> ApiResult<Made> {
+async fn as_it_is_now(session: &Session, account: AccountId, made: OutcomeIds) -> ApiResult<MutationOutcome> {
     let account = account::load(session, account).await?.0;
     let (order, bill) = (load(session, made.order).await?, load(session, made.bill).await?);
     let payment = load(session, made.payment).await?;
@@ -215,20 +152,9 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: MadeIds) -> A
         None => None,
     };
     let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
-    Ok(Made {
-        account,
-        order,
-        bill,
-        transaction,
-        refunded,
-        schedule,
-        quote: None,
-        prepay_quote: None,
-        payment_method: None,
-        payment,
-        prepayment,
-        approval,
-    })
+    let outcome =
+        Outcome { order, bill, transaction, refunded, payment, prepayment, approval, ..Outcome::default() };
+    Ok(MutationOutcome { account, outcome, schedule })
 }
 
 async fn load<K: Key>(session: &Session, key: Option<K>) -> ApiResult<Option<Value<K>>>

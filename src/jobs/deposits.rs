@@ -81,7 +81,7 @@ async fn count_one(jobs: &JobContext, (account, address): AddressOf) -> Runs {
     let counted = submit(jobs, account, Action::CountDeposits(CountDeposits(address.clone()))).await;
     die_at("deposit-after-the-commit");
     match counted {
-        Ok(outcome) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),
+        Ok(outcome) => outcome.made.jobs.into_iter().for_each(|done| runs.count(done)),
         Err(error) => {
             metrics::counter!("abacus_job_errors_total").increment(1);
             tracing::error!(%address, %error, "deposits could not be counted; it is tried again");

@@ -170,11 +170,11 @@ async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Ac
     });
     for (subject, outcome) in join_all(submitted).await {
         match outcome {
-            Ok(Done::Now(outcome)) => {
+            Ok(Done::Executed(outcome)) => {
                 pass.goes_on |= outcome.goes_on;
-                outcome.jobs.into_iter().for_each(|done| pass.runs.count(done));
+                outcome.made.jobs.into_iter().for_each(|done| pass.runs.count(done));
             }
-            Ok(Done::Before(_) | Done::Awaits(_)) => {}
+            Ok(Done::Replayed(_) | Done::Awaits(_)) => {}
             Err(error) => {
                 let is_refused = matches!(error, EngineError::Refused(_));
                 pass.undone = pass.undone.saturating_add(usize::from(!is_refused));

@@ -44,7 +44,7 @@ async fn step(jobs: &JobContext, held: &Prepayment) -> Result<Runs, StoreError> 
     };
     let step = Action::PrepaymentStep(Box::new(PrepaymentStep { prepayment: held.id, due, renewal }));
     match submit(jobs, held.account(), step).await {
-        Ok(outcome) => outcome.jobs.into_iter().for_each(|done| runs.count(done)),
+        Ok(outcome) => outcome.made.jobs.into_iter().for_each(|done| runs.count(done)),
         Err(error) => {
             metrics::counter!("abacus_job_errors_total").increment(1);
             tracing::error!(prepayment = %held.id, %error, "a prepayment's step could not be done; it is tried again");

@@ -6,7 +6,7 @@ use super::JobContext;
 use crate::domain::command::Command;
 use crate::domain::decide::Action;
 use crate::domain::ids::AccountId;
-use crate::domain::outcome::{Done, Outcome};
+use crate::domain::outcome::{Done, Executed};
 use crate::engine::{EngineError, Urgency};
 
 /// What the engine cannot take on now is sent again so often, with a pause between.
@@ -18,13 +18,13 @@ pub(super) async fn submit(
     jobs: &JobContext,
     account: AccountId,
     action: Action,
-) -> Result<Box<Outcome>, EngineError> {
+) -> Result<Box<Executed>, EngineError> {
     let mut tries = TRIES;
     loop {
         let command = Command::by_itself(account, action.clone());
         match jobs.engine.submit(command, Urgency::Job).await {
-            Ok(Done::Now(outcome)) => return Ok(outcome),
-            Ok(Done::Before(_) | Done::Awaits(_)) => {
+            Ok(Done::Executed(outcome)) => return Ok(outcome),
+            Ok(Done::Replayed(_) | Done::Awaits(_)) => {
                 return Err(EngineError::Unavailable("a job's command has no key".to_owned()));
             }
             Err(EngineError::Overloaded) if tries > 0 => {

@@ -13,7 +13,7 @@ use crate::domain::decide::{Action, ClaimPayment, SettlePayment};
 use crate::domain::ids::PaymentId;
 use crate::domain::job::JobDone;
 use crate::domain::money::Currencies;
-use crate::domain::outcome::{Done, Outcome};
+use crate::domain::outcome::{Done, Executed};
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
 use crate::engine::{Engine, EngineError, Urgency, die_at};
 use crate::store::database::Database;
@@ -61,7 +61,9 @@ impl Cashier {
         urgency: Urgency,
     ) -> Result<Vec<JobDone>, CarryError> {
         let claim = Action::ClaimPayment(ClaimPayment { payment: id, due });
-        let Some(payment) = self.submit(id, claim, urgency).await?.payment else { return Ok(Vec::new()) };
+        let Some(payment) = self.submit(id, claim, urgency).await?.made.payment else {
+            return Ok(Vec::new());
+        };
         die_at("payment-before-the-call");
         let progress = self.ask(&payment).await?;
         die_at("payment-after-the-call");
@@ -89,7 +91,7 @@ impl Cashier {
         urgency: Urgency,
     ) -> Result<Vec<JobDone>, CarryError> {
         let report = Action::SettlePayment(Box::new(SettlePayment { payment, progress }));
-        Ok(self.submit(payment, report, urgency).await?.jobs)
+        Ok(self.submit(payment, report, urgency).await?.made.jobs)
     }
 
     pub(super) async fn submit(
@@ -97,11 +99,11 @@ impl Cashier {
         payment: PaymentId,
         action: Action,
         urgency: Urgency,
-    ) -> Result<Box<Outcome>, EngineError> {
+    ) -> Result<Box<Executed>, EngineError> {
         let command = Command::by_itself(payment.account(), action);
         match self.engine.submit(command, urgency).await? {
-            Done::Now(outcome) => Ok(outcome),
-            Done::Before(_) | Done::Awaits(_) => {
+            Done::Executed(outcome) => Ok(outcome),
+            Done::Replayed(_) | Done::Awaits(_) => {
                 Err(EngineError::Unavailable("a payment's step has no key".to_owned()))
             }
         }

@@ -176,7 +176,7 @@ impl Cashier {
         };
         let booked =
             self.submit(payment, Action::BookReversal(Box::new(BookReversal(report))), Urgency::Job).await?;
-        Ok(Looked::Taken(booked.jobs))
+        Ok(Looked::Taken(booked.made.jobs))
     }
 
     async fn hold_charge(&self, provider: &str, found: &Outside) -> Result<Looked, CarryError> {

@@ -6,7 +6,7 @@ use diesel::result::Error as DieselError;
 use super::error::StoreError;
 use super::{Conn, accounts, keys};
 use crate::domain::fingerprint::Fingerprints;
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::{IdempotencyRecord, OutcomeIds};
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
 use crate::domain::refusal::Refusal;
@@ -71,17 +71,12 @@ impl Key<'_> {
     }
 
     /// What it holds from now on.
-    pub fn answer(&self, now: DateTime<Utc>) -> Answer {
-        Answer {
+    pub fn answer(&self, now: DateTime<Utc>) -> IdempotencyRecord {
+        IdempotencyRecord {
             key: self.key.to_owned(),
             mutation: self.mutation,
             fingerprint: self.asked.own,
-            transaction: None,
-            order: None,
-            bill: None,
-            payment: None,
-            prepayment: None,
-            approval: None,
+            made: OutcomeIds::default(),
             created_at: now,
         }
     }

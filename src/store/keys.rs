@@ -11,7 +11,7 @@ use super::rows::{AnswerRow, select_list};
 use super::seals::Sealer;
 use super::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 
 /// The answers that these keys of these accounts hold; the two arrays go together.
@@ -19,7 +19,7 @@ pub async fn answer_by_keys(
     conn: Conn<'_>,
     accounts: Vec<i64>,
     keys: Vec<String>,
-) -> Result<Vec<(AccountId, Answer)>, StoreError> {
+) -> Result<Vec<(AccountId, IdempotencyRecord)>, StoreError> {
     let select = Statement::new("SELECT ").sql(select_list::<AnswerRow>("t."));
     rows::<AnswerRow>(conn, of_keys(select, "idempotency_keys", accounts, keys)).await
 }
@@ -43,7 +43,7 @@ fn of_keys<T>(
 
 pub async fn answer_insert(
     conn: Conn<'_>,
-    answers: &[(AccountId, Answer)],
+    answers: &[(AccountId, IdempotencyRecord)],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     let mut columns = Columns::new()
@@ -53,18 +53,23 @@ pub async fn answer_insert(
         .column::<Binary, _>("fingerprint", answers.iter().map(|(_, a)| a.fingerprint.to_vec()))
         .column::<Nullable<SqlUuid>, _>(
             "transaction_id",
-            answers.iter().map(|(_, a)| a.transaction.map(TransactionId::uuid)),
+            answers.iter().map(|(_, a)| a.made.transaction.map(TransactionId::uuid)),
         )
-        .column::<Nullable<SqlUuid>, _>("order_id", answers.iter().map(|(_, a)| a.order.map(OrderId::uuid)))
-        .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.bill.map(BillId::uuid)))
+        .column::<Nullable<SqlUuid>, _>(
+            "order_id",
+            answers.iter().map(|(_, a)| a.made.order.map(OrderId::uuid)),
+        )
+        .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.made.bill.map(BillId::uuid)))
         .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at))
         .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
     // Most batches have none.
-    let is_rare = |a: &Answer| a.payment.is_some() || a.prepayment.is_some() || a.approval.is_some();
+    let is_rare = |a: &IdempotencyRecord| {
+        a.made.payment.is_some() || a.made.prepayment.is_some() || a.made.approval.is_some()
+    };
     if answers.iter().any(|(_, answer)| is_rare(answer)) {
-        let payments = answers.iter().map(|(_, a)| a.payment.map(PaymentId::uuid));
-        let prepayments = answers.iter().map(|(_, a)| a.prepayment.map(PrepaymentId::uuid));
-        let approvals = answers.iter().map(|(_, a)| a.approval.map(ApprovalId::uuid));
+        let payments = answers.iter().map(|(_, a)| a.made.payment.map(PaymentId::uuid));
+        let prepayments = answers.iter().map(|(_, a)| a.made.prepayment.map(PrepaymentId::uuid));
+        let approvals = answers.iter().map(|(_, a)| a.made.approval.map(ApprovalId::uuid));
         columns = columns
             .column::<Nullable<SqlUuid>, _>("payment_id", payments)
             .column::<Nullable<SqlUuid>, _>("prepayment_id", prepayments)
@@ -76,7 +81,7 @@ pub async fn answer_insert(
 /// Writes what keys hold instead of what they held: what has come of what waited.
 pub async fn answer_change(
     conn: Conn<'_>,
-    answers: &[(AccountId, Answer)],
+    answers: &[(AccountId, IdempotencyRecord)],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     let columns = Columns::new()
@@ -84,15 +89,15 @@ pub async fn answer_change(
         .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
         .column::<Nullable<SqlUuid>, _>(
             "transaction_id",
-            answers.iter().map(|(_, a)| a.transaction.map(TransactionId::uuid)),
+            answers.iter().map(|(_, a)| a.made.transaction.map(TransactionId::uuid)),
         )
         .column::<Nullable<SqlUuid>, _>(
             "payment_id",
-            answers.iter().map(|(_, a)| a.payment.map(PaymentId::uuid)),
+            answers.iter().map(|(_, a)| a.made.payment.map(PaymentId::uuid)),
         )
         .column::<Nullable<SqlUuid>, _>(
             "prepayment_id",
-            answers.iter().map(|(_, a)| a.prepayment.map(PrepaymentId::uuid)),
+            answers.iter().map(|(_, a)| a.made.prepayment.map(PrepaymentId::uuid)),
         )
         .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
     execute(conn, columns.update("idempotency_keys", 2)).await.map(drop)
@@ -163,7 +168,7 @@ pub async fn price_rules_of_key(mut conn: Conn<'_>, owner: i64, key: String) -> 
 pub async fn price_rules_answer_insert(
     conn: Conn<'_>,
     owner: AccountId,
-    answer: Answer,
+    answer: IdempotencyRecord,
     rules: Vec<i64>,
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {

@@ -48,7 +48,7 @@ use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::closing::Month;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::fingerprint::Fingerprints;
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::{
     AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
     PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
@@ -1151,7 +1151,11 @@ impl Repository {
     }
 
     /// The answer that a key of an account holds.
-    pub async fn answer(&self, account: AccountId, key: String) -> Result<Option<Answer>, AccessError> {
+    pub async fn answer(
+        &self,
+        account: AccountId,
+        key: String,
+    ) -> Result<Option<IdempotencyRecord>, AccessError> {
         if self.account(account).await?.is_none() {
             return Err(AccessError::NoSuchAccount);
         }

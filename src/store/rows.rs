@@ -22,7 +22,7 @@ use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::exchange_rate::ExchangeRate;
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::{IdempotencyRecord, OutcomeIds};
 use crate::domain::ids::{
     AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
     PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
@@ -726,19 +726,21 @@ pub struct AnswerRow {
 
 impl Row for AnswerRow {
     columns!(idempotency_keys: account_id, key, mutation, fingerprint, transaction_id, order_id, bill_id, created_at, payment_id, prepayment_id, approval_id);
-    type Domain = (AccountId, Answer);
+    type Domain = (AccountId, IdempotencyRecord);
 
-    fn into_domain(self) -> Result<(AccountId, Answer), StoreError> {
-        let answer = Answer {
+    fn into_domain(self) -> Result<(AccountId, IdempotencyRecord), StoreError> {
+        let answer = IdempotencyRecord {
             mutation: self.mutation.0,
             key: self.key,
             fingerprint: hash(&self.fingerprint)?,
-            transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
-            order: self.order_id.map(|id| OrderId(owned(id))),
-            bill: self.bill_id.map(|id| BillId(owned(id))),
-            payment: self.payment_id.map(|id| PaymentId(owned(id))),
-            prepayment: self.prepayment_id.map(|id| PrepaymentId(owned(id))),
-            approval: self.approval_id.map(|id| ApprovalId(owned(id))),
+            made: OutcomeIds {
+                transaction: self.transaction_id.map(|id| TransactionId(owned(id))),
+                order: self.order_id.map(|id| OrderId(owned(id))),
+                bill: self.bill_id.map(|id| BillId(owned(id))),
+                payment: self.payment_id.map(|id| PaymentId(owned(id))),
+                prepayment: self.prepayment_id.map(|id| PrepaymentId(owned(id))),
+                approval: self.approval_id.map(|id| ApprovalId(owned(id))),
+            },
             created_at: self.created_at,
         };
         Ok((AccountId(self.account_id), answer))

@@ -17,7 +17,7 @@ use super::statement::Statement;
 use super::{Conn, execute, installation};
 use crate::domain::account::Account;
 use crate::domain::book::Gain;
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::seal::{BrokenSeal, KeyVersion, SealKeys, Sealed};
 
@@ -200,7 +200,7 @@ impl<'k> Sealer<'k> {
         keys: &'k SealKeys,
         accounts: AltSeals,
         gain: &Gain,
-        changed_keys: &[(AccountId, Answer)],
+        changed_keys: &[(AccountId, IdempotencyRecord)],
     ) -> Result<Self, StoreError> {
         let ids = |ids: &mut dyn Iterator<Item = OwnedId>| -> Vec<Place> {
             ids.map(|id| (id.account().0, id.uuid().to_string())).collect()

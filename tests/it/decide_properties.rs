@@ -362,12 +362,12 @@ fn everything_holds(run: &Run) -> Checked {
 
 fn made_by(done: &Done) -> (Option<TransactionId>, Option<OrderId>, Option<BillId>) {
     match done {
-        Done::Now(outcome) => (
-            outcome.transaction.as_ref().map(|t| t.id),
-            outcome.order.as_ref().map(|o| o.id),
-            outcome.bill.as_ref().map(|b| b.id),
+        Done::Executed(outcome) => (
+            outcome.made.transaction.as_ref().map(|t| t.id),
+            outcome.made.order.as_ref().map(|o| o.id),
+            outcome.made.bill.as_ref().map(|b| b.id),
         ),
-        Done::Before(answer) => (answer.transaction, answer.order, answer.bill),
+        Done::Replayed(answer) => (answer.made.transaction, answer.made.order, answer.made.bill),
         Done::Awaits(_) => (None, None, None),
     }
 }
@@ -458,7 +458,7 @@ proptest! {
             let Some(deed) = run.deed(&step.event) else { continue };
             let before = contents(&run.book);
             let asked = run.carry_out(&deed);
-            let changes = matches!(asked.outcome, Ok(Done::Now(_))) && !asked.command.dry_run;
+            let changes = matches!(asked.outcome, Ok(Done::Executed(_))) && !asked.command.dry_run;
             let keyed = asked.command.key.is_some();
             let outcome = format!("{:?}", asked.outcome);
             let after = contents(&run.book);
@@ -482,7 +482,7 @@ proptest! {
             let held = first.get(&key);
             match (held, &asked.outcome) {
                 (Some((command, made)), Ok(done)) => {
-                    prop_assert!(matches!(done, Done::Before(_)));
+                    prop_assert!(matches!(done, Done::Replayed(_)));
                     prop_assert_eq!(command.action.fingerprint(), asked.command.action.fingerprint());
                     prop_assert_eq!(*made, made_by(done));
                 }
@@ -491,7 +491,7 @@ proptest! {
                     prop_assert_ne!(command.action.fingerprint(), asked.command.action.fingerprint());
                 }
                 (None, Ok(done)) => {
-                    prop_assert!(matches!(done, Done::Now(_)));
+                    prop_assert!(matches!(done, Done::Executed(_)));
                     if !asked.command.dry_run {
                         first.insert(key, (asked.command.clone(), made_by(done)));
                     }
@@ -525,7 +525,7 @@ proptest! {
             let before = paid(&in_steps).len();
             let done = in_steps.carry_out(&command).outcome.clone();
             prop_assert!(paid(&in_steps).len() - before <= at_once + 1, "no more than a step");
-            let Ok(Done::Now(outcome)) = done else { return Err(TestCaseError::fail("refused")) };
+            let Ok(Done::Executed(outcome)) = done else { return Err(TestCaseError::fail("refused")) };
             if !outcome.goes_on {
                 break;
             }
@@ -553,18 +553,18 @@ proptest! {
             let foretold = decide(&run.book, &run.catalogue, &dry, run.now).map(|d| d.done);
             let done = decide(&run.book, &run.catalogue, &wet, run.now).map(|d| d.done);
             match (foretold, done) {
-                (Ok(Done::Now(dry)), Ok(Done::Now(wet))) => {
+                (Ok(Done::Executed(dry)), Ok(Done::Executed(wet))) => {
                     prop_assert_eq!(dry.account.balance, wet.account.balance);
                     let parts = |bill: &Arc<abacus::domain::bill::Bill>| {
                         (bill.amount, bill.once_amount, bill.cycle_amount, bill.credit_amount, bill.end_time)
                     };
-                    prop_assert_eq!(dry.bill.as_ref().map(parts), wet.bill.as_ref().map(parts));
-                    let same = dry.transaction.as_ref().map(|t| t.id) == wet.transaction.as_ref().map(|t| t.id);
+                    prop_assert_eq!(dry.made.bill.as_ref().map(parts), wet.made.bill.as_ref().map(parts));
+                    let same = dry.made.transaction.as_ref().map(|t| t.id) == wet.made.transaction.as_ref().map(|t| t.id);
                     // What a provider says may be of a movement that there is.
-                    let made = wet.transaction.is_some() && deed.key.is_some();
+                    let made = wet.made.transaction.is_some() && deed.key.is_some();
                     prop_assert!(!made || !same, "a provisional id is nobody's");
                 }
-                (Ok(Done::Before(dry)), Ok(Done::Before(wet))) => prop_assert_eq!(dry, wet),
+                (Ok(Done::Replayed(dry)), Ok(Done::Replayed(wet))) => prop_assert_eq!(dry, wet),
                 (Err(dry), Err(wet)) => prop_assert_eq!(dry, wet),
                 (dry, wet) => prop_assert!(false, "{dry:?}\n{wet:?}"),
             }
@@ -615,8 +615,8 @@ proptest! {
         let command = Command { key: Some("k".to_owned()), ..Command::by_itself(run.book.account.id, Action::Recharge(recharge)) };
         let decided = decide(&run.book, &run.catalogue, &command, run.now);
         match decided.map(|decision| decision.done) {
-            Ok(Done::Now(outcome)) => prop_assert_eq!(outcome.account.balance.checked_sub(amount), Some(balance)),
-            Ok(Done::Before(_) | Done::Awaits(_)) => prop_assert!(false),
+            Ok(Done::Executed(outcome)) => prop_assert_eq!(outcome.account.balance.checked_sub(amount), Some(balance)),
+            Ok(Done::Replayed(_) | Done::Awaits(_)) => prop_assert!(false),
             Err(refusal) => prop_assert_eq!(refusal.code, RefusalCode::OutOfRange),
         }
     }
@@ -843,26 +843,28 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         for asked in &run.asked {
             let outcome = match &asked.outcome {
                 Err(refusal) => refusal.code.code(),
-                Ok(Done::Before(_)) => "repeated",
+                Ok(Done::Replayed(_)) => "repeated",
                 Ok(Done::Awaits(_)) => "waits for another operator",
-                Ok(Done::Now(_)) if asked.command.dry_run => "dry run",
-                Ok(Done::Now(outcome)) => match (&outcome.transaction, &outcome.order, &outcome.bill) {
-                    (Some(paid), _, _) if paid.kind == TransactionKind::Renewal => "RENEWAL",
-                    (Some(paid), _, _) if paid.kind == TransactionKind::BillPayment => "BILL_PAYMENT",
-                    (None, Some(order), Some(_)) if order.state == OrderState::Unpaid => {
-                        "placed to be paid later"
+                Ok(Done::Executed(_)) if asked.command.dry_run => "dry run",
+                Ok(Done::Executed(outcome)) => {
+                    match (&outcome.made.transaction, &outcome.made.order, &outcome.made.bill) {
+                        (Some(paid), _, _) if paid.kind == TransactionKind::Renewal => "RENEWAL",
+                        (Some(paid), _, _) if paid.kind == TransactionKind::BillPayment => "BILL_PAYMENT",
+                        (None, Some(order), Some(_)) if order.state == OrderState::Unpaid => {
+                            "placed to be paid later"
+                        }
+                        (_, Some(order), Some(_)) if order.previous.is_some() => "change",
+                        (None, Some(_), Some(_)) => "free order",
+                        (Some(_), Some(_), Some(_)) => "order",
+                        (None, Some(_), None) => "order by the hour",
+                        (Some(transaction), _, _) => transaction.kind.code(),
+                        _ => "nothing",
                     }
-                    (_, Some(order), Some(_)) if order.previous.is_some() => "change",
-                    (None, Some(_), Some(_)) => "free order",
-                    (Some(_), Some(_), Some(_)) => "order",
-                    (None, Some(_), None) => "order by the hour",
-                    (Some(transaction), _, _) => transaction.kind.code(),
-                    _ => "nothing",
-                },
+                }
             };
             *seen.entry(outcome.to_owned()).or_default() += 1;
-            if let Ok(Done::Now(outcome)) = &asked.outcome {
-                for job in &outcome.jobs {
+            if let Ok(Done::Executed(outcome)) = &asked.outcome {
+                for job in &outcome.made.jobs {
                     let failed = if job.succeeded { "" } else { " failed" };
                     *seen.entry(format!("job {}{failed}", job.kind)).or_default() += 1;
                 }
@@ -879,7 +881,7 @@ fn the_sequences_come_to_every_kind_of_outcome() {
         let renewals: BTreeSet<_> = renewals.map(|renewal| renewal.created_at).collect();
         let by_money = |asked: &Asked| match (&asked.command.action, &asked.outcome) {
             (Action::RenewOrder(_) | Action::OrderStep(_), _) | (_, Err(_)) => false,
-            (_, Ok(Done::Now(outcome))) if !asked.command.dry_run => {
+            (_, Ok(Done::Executed(outcome))) if !asked.command.dry_run => {
                 outcome.account.head.time.is_some_and(|last| renewals.contains(&last))
             }
             _ => false,

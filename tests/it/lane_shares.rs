@@ -230,7 +230,7 @@ async fn a_dry_run_waits_for_no_lock_and_holds_up_no_lane() {
     let tried = |account: &str, key: &str| Command { dry_run: true, ..recharge(account, key, 250) };
     let begin = Instant::now();
     let outcome = server.server.app.engine.submit(tried(&held, "k"), Urgency::Person).await.unwrap();
-    let Done::Now(outcome) = outcome else { panic!("{outcome:?}") };
+    let Done::Executed(outcome) = outcome else { panic!("{outcome:?}") };
     assert_eq!(outcome.account.balance, Decimal::new(750, 2));
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     holder.batch_execute("ROLLBACK").await.unwrap();

@@ -127,8 +127,8 @@ fn by_number<T: Clone>(rows: &[Arc<T>], number: impl Fn(&T) -> i64) -> Vec<T> {
 
 fn same_outcome(expected: &Result<Done, Refusal>, actual: &Result<Done, Refusal>) -> Checked {
     match (expected, actual) {
-        (Ok(Done::Now(expected)), Ok(Done::Now(actual))) => prop_assert_eq!(expected, actual),
-        (Ok(Done::Before(expected)), Ok(Done::Before(actual))) => prop_assert_eq!(expected, actual),
+        (Ok(Done::Executed(expected)), Ok(Done::Executed(actual))) => prop_assert_eq!(expected, actual),
+        (Ok(Done::Replayed(expected)), Ok(Done::Replayed(actual))) => prop_assert_eq!(expected, actual),
         (Err(expected), Err(actual)) => prop_assert_eq!(expected, actual),
         _ => prop_assert!(false, "expected {expected:?}, got {actual:?}"),
     }

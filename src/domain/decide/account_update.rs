@@ -6,13 +6,13 @@ use rust_decimal::Decimal;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{account_closing, payment, suspension};
 use crate::domain::account::{AccountStatus, Manager, Suspension};
 use crate::domain::closing::{RatedMonth, month_from};
 use crate::domain::ids::AccountId;
 use crate::domain::money;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
@@ -63,7 +63,7 @@ impl Decide for UpdateAccount {
         }
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         set(draft, self);
         if let Some(limit) = self.credit_limit {
             set_credit_limit(draft, limit)?;
@@ -78,7 +78,7 @@ impl Decide for UpdateAccount {
         if draft.account.status == AccountStatus::Active && draft.account.suspension_held_until.is_none() {
             suspension::count_again(draft)?;
         }
-        Ok(Made::default())
+        Ok(Outcome::default())
     }
 }
 

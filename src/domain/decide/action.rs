@@ -17,7 +17,6 @@ use super::draft::Draft;
 use super::end_hold::EndHold;
 use super::erasure::EraseAccount;
 use super::expire_approval::ExpireApproval;
-use super::made::Made;
 use super::order_step::OrderStep;
 use super::pay_bill::PayBill;
 use super::pay_order::PayOrder;
@@ -35,6 +34,7 @@ use super::take_back_month::TakeBackMonth;
 use super::void_bill::VoidBill;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
@@ -78,7 +78,7 @@ macro_rules! actions {
             }
 
             /// Does it to the draft, or refuses to.
-            pub(super) fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+            pub(super) fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
                 match self {
                     $(Self::$name(command) => command.decide(draft),)+
                 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::ids::{AccountId, PaymentMethodId};
+use crate::domain::outcome::Outcome;
 use crate::domain::payment_method::{Card, METHODS_MAX, PaymentMethod};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -31,13 +31,13 @@ impl Decide for AddPaymentMethod {
     }
 
     /// Keeps a card. One that is kept already stays as it is.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_open()?;
         let is_same = |kept: &&Arc<PaymentMethod>| {
             (&kept.provider, &kept.token) == (&self.provider, &self.token) && kept.removed_at.is_none()
         };
         if let Some(kept) = draft.book.payment_methods.values().find(is_same) {
-            return Ok(Made { payment_method: Some(Arc::clone(kept)), ..Made::default() });
+            return Ok(Outcome { payment_method: Some(Arc::clone(kept)), ..Outcome::default() });
         }
         let kept = draft.book.payment_methods.values().filter(|method| method.removed_at.is_none()).count();
         if kept >= METHODS_MAX {
@@ -53,6 +53,6 @@ impl Decide for AddPaymentMethod {
             removed_at: None,
         };
         let payment_method = Some(draft.put_payment_method(method));
-        Ok(Made { payment_method, ..Made::default() })
+        Ok(Outcome { payment_method, ..Outcome::default() })
     }
 }

@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::amounts::{AMOUNT_MAX, require_ledger_places};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{forced, payment};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::spelling::by_value;
@@ -39,7 +39,7 @@ impl Decide for AdjustBalance {
         }
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         require_ledger_amount(draft, self.amount)?;
         let amount = self.amount.abs();
         let gives = self.amount > Decimal::ZERO;
@@ -70,7 +70,7 @@ impl Decide for AdjustBalance {
         } else {
             forced::debit(draft, transaction, posting, "a correction")?
         };
-        Ok(Made { transaction: Some(transaction), ..Made::default() })
+        Ok(Outcome { transaction: Some(transaction), ..Outcome::default() })
     }
 }
 

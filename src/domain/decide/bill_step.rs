@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{payment, put_off, suspension};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::ids::{AccountId, BillId};
 use crate::domain::job::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::transaction::{Transaction, TransactionKind};
 
-/// Does what is due of a bill; `due` as in [`OrderStep`].
+/// Does what is due of a bill; `due` as in [`OrderStep`](super::OrderStep).
 #[derive(Debug, Clone, Serialize)]
 pub struct BillStep {
     pub bill: BillId,
@@ -35,9 +35,11 @@ impl Decide for BillStep {
     }
 
     /// Does what is due, if the bill still says what it said when it was read.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let still_due = |bill: &&Arc<Bill>| bill.next_step_at == Some(self.due) && self.due <= draft.instant;
-        let Some(bill) = draft.bill(self.bill).filter(still_due).cloned() else { return Ok(Made::default()) };
+        let Some(bill) = draft.bill(self.bill).filter(still_due).cloned() else {
+            return Ok(Outcome::default());
+        };
         let mut attempt = draft.clone();
         let (transaction, jobs) = match pay_or_remind(&mut attempt, &bill, self) {
             Ok(outcome) => {
@@ -46,7 +48,7 @@ impl Decide for BillStep {
             }
             Err(refusal) => (None, vec![put_off(draft, &bill, &refusal)?]),
         };
-        Ok(Made { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Made::default() })
+        Ok(Outcome { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Outcome::default() })
     }
 }
 

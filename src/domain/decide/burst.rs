@@ -8,13 +8,13 @@ use rust_decimal::Decimal;
 use super::decision::Decide;
 use super::draft::Draft;
 use super::forced;
-use super::made::Made;
 use crate::domain::account::AccountStatus;
 use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
@@ -36,10 +36,10 @@ impl Decide for ChargeBurst {
     }
 
     /// Charges all of an account's resources for a cycle, unless that has been done. An account's cycles are charged in order.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(charged) = self;
         if draft.account.burst.cycle.is_some_and(|last| last >= charged.cycle) {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         }
         if charged.cycle.end() > draft.now {
             let message = format!("the cycle is not over: it ends at {}", charged.cycle.end());
@@ -56,7 +56,7 @@ impl Decide for ChargeBurst {
         draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
         forced::mark_overdrawn(draft, "capacity used beyond its subscriptions")?;
         warn(draft)?;
-        Ok(Made::default())
+        Ok(Outcome::default())
     }
 }
 

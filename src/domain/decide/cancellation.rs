@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{on_demand, payment};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::ids::{AccountId, OrderId, printed_number};
 use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::mutation::Mutation;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::outcome::Outcome;
 use crate::domain::period::{BillPeriod, calendar_days};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -36,7 +36,7 @@ impl Decide for CancelOrder {
     }
 
     /// Ends an order at once, or stops its renewal. What was paid is not given back. Asking again changes nothing more.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let order = draft.named_order(self.order)?;
         let order = match order.state {
             OrderState::Ended => {
@@ -53,7 +53,7 @@ impl Decide for CancelOrder {
                 cancelled
             }
         };
-        Ok(Made { order: Some(order), ..Made::default() })
+        Ok(Outcome { order: Some(order), ..Outcome::default() })
     }
 }
 

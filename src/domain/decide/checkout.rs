@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{cancellation, on_demand, payment, periods};
 use crate::domain::ids::{AccountId, OrderId, PlanId};
 use crate::domain::money;
 use crate::domain::mutation::Mutation;
 use crate::domain::order::{Order, OrderState, OrderType, PERIODS_MAX, QUANTITY_MAX, UNPAID_MAX};
+use crate::domain::outcome::Outcome;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Plan;
 use crate::domain::read_set::ReadSet;
@@ -51,7 +51,7 @@ impl Decide for Checkout {
         }
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_active()?;
         let plan = plan_on_sale(draft, self)?;
         let periods = periods_of(plan, self)?;
@@ -196,22 +196,22 @@ fn new_order(
 }
 
 /// On demand: nothing is charged now, but an hour of all that runs must be there. As nothing is charged, no credit can count.
-fn on_demand(draft: &mut Draft<'_>, order: Order, credit: Decimal) -> Result<Made, Refusal> {
+fn on_demand(draft: &mut Draft<'_>, order: Order, credit: Decimal) -> Result<Outcome, Refusal> {
     periods::require_credit_within(draft, credit, Decimal::ZERO)?;
     let order = on_demand::begin(draft, order)?;
-    Ok(Made { order: Some(order), ..Made::default() })
+    Ok(Outcome { order: Some(order), ..Outcome::default() })
 }
 
-fn prepaid(draft: &mut Draft<'_>, order: Order, credit: Decimal) -> Result<Made, Refusal> {
+fn prepaid(draft: &mut Draft<'_>, order: Order, credit: Decimal) -> Result<Outcome, Refusal> {
     let order = draft.put_order(order);
     let bill = periods::make_bills(draft, &order, credit)?;
     if order.state == OrderState::Unpaid {
-        return Ok(Made { order: Some(order), bill: Some(bill), ..Made::default() });
+        return Ok(Outcome { order: Some(order), bill: Some(bill), ..Outcome::default() });
     }
     draft.require_available(bill.amount)?;
     let transaction = payment::pay(draft, bill.id, TransactionKind::Checkout)?;
     let bill = draft.bill(bill.id).cloned();
-    Ok(Made { order: Some(order), bill, transaction, ..Made::default() })
+    Ok(Outcome { order: Some(order), bill, transaction, ..Outcome::default() })
 }
 
 /// Ends the orders that are replaced, the last first, and answers the credit for what was paid of the days to come.

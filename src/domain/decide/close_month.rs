@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::month_close;
 use crate::domain::closing::RatedMonth;
 use crate::domain::ids::AccountId;
 use crate::domain::job::{JobDone, JobKind};
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
@@ -22,13 +22,13 @@ impl Decide for CloseMonth {
     }
 
     /// Closes or corrects a month, if the account's book still says what it said when the month was read.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(rated) = self;
         if !month_close::is_as_it_was_read(draft, rated) {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         }
         let kind = if rated.revision == 0 { JobKind::MonthClosing } else { JobKind::MonthCorrection };
         let bill = month_close::close(draft, rated)?;
-        Ok(Made { bill, jobs: vec![JobDone { kind, succeeded: true }], ..Made::default() })
+        Ok(Outcome { bill, jobs: vec![JobDone { kind, succeeded: true }], ..Outcome::default() })
     }
 }

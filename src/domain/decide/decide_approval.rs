@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::action::Action;
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::weighing::{shown, weight};
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::ids::{AccountId, ApprovalId};
 use crate::domain::money::Money;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
@@ -41,7 +41,7 @@ impl Decide for DecideApproval {
     }
 
     /// Carries out what was asked for, or rejects it.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let held = pending(draft, self.approval)?;
         let ended = |state| Approval {
             decided_by: Some(self.by.clone()),
@@ -50,7 +50,7 @@ impl Decide for DecideApproval {
         };
         if !self.approve {
             let rejected = ended(ApprovalState::Rejected);
-            return Ok(Made { approval: Some(draft.put_approval(rejected)), ..Made::default() });
+            return Ok(Outcome { approval: Some(draft.put_approval(rejected)), ..Outcome::default() });
         }
         if draft.book.altered_approvals.contains(&held.id) {
             let message =
@@ -60,7 +60,7 @@ impl Decide for DecideApproval {
         let done = ended(ApprovalState::Done);
         let made = self.asked.decide(draft).map_err(|refusal| refusal.about("approvalId"))?;
         require_no_more(draft, &held, weight(draft, &self.asked, &made))?;
-        let made = Made { approval: Some(draft.put_approval(done)), ..made };
+        let made = Outcome { approval: Some(draft.put_approval(done)), ..made };
         draft.answer_key_of(&held, &self.asked, &made);
         Ok(made)
     }

@@ -1,9 +1,9 @@
 //! What a command is to those that carry it out.
 
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
@@ -24,7 +24,7 @@ pub trait Decide {
     fn needs(&self, account: AccountId, reads: &mut ReadSet);
 
     /// Does it to the draft, or refuses to.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal>;
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal>;
 }
 
 impl<T: Decide> Decide for Box<T> {
@@ -36,7 +36,7 @@ impl<T: Decide> Decide for Box<T> {
         T::needs(self, account, reads);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         T::decide(self, draft)
     }
 }

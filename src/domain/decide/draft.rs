@@ -9,7 +9,6 @@ use rust_decimal::Decimal;
 
 use super::action::Action;
 use super::amounts::require_payable_in;
-use super::made::Made;
 use super::{Decision, renewal};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::approval::{Approval, OperatorMove};
@@ -18,14 +17,16 @@ use crate::domain::book::{Book, Catalogue, Change, Gain, OpenBills};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::Command;
 use crate::domain::erasure::Erasure;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::{
     BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
 };
 use crate::domain::ledger::{self, Posting};
 use crate::domain::money::{self, Currency, OutOfRange};
+use crate::domain::mutation::Mutation;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
-use crate::domain::outcome::{Done, Outcome};
+use crate::domain::outcome::{Done, Executed, Outcome};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::Plan;
@@ -285,9 +286,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Has the key of what waited hold what has come of it.
-    pub fn answer_key_of(&mut self, waited: &Approval, asked: &Action, made: &Made) {
+    pub fn answer_key_of(&mut self, waited: &Approval, asked: &Action, made: &Outcome) {
         if let Some(key) = &waited.key {
-            let answer = made.answer(key.clone(), waited.mutation, asked, waited.asked_at);
+            let answer = record(key, waited.mutation, asked, (made, waited.asked_at));
             self.gain.changed_answers.push(answer);
         }
     }
@@ -401,12 +402,12 @@ impl<'a> Draft<'a> {
 
     /// Another operator has to decide; until then the command's key holds that.
     pub fn wait(mut self, command: &Command, approval: Arc<Approval>) -> Decision {
-        let made = Made { approval: Some(Arc::clone(&approval)), ..Made::default() };
+        let made = Outcome { approval: Some(Arc::clone(&approval)), ..Outcome::default() };
         self.conclude(command, &made);
         Decision { done: Done::Awaits(approval), change: self.into_change() }
     }
 
-    pub fn finish(mut self, command: &Command, made: Made) -> Decision {
+    pub fn finish(mut self, command: &Command, made: Outcome) -> Decision {
         self.conclude(command, &made);
         let open_bills = made.order.as_ref().map_or_else(Vec::new, |order| {
             let mut bills = self.bills_of(order.id);
@@ -414,30 +415,20 @@ impl<'a> Draft<'a> {
             bills
         });
         let renewal_price = made.order.as_ref().and_then(|order| renewal::price(&self, order));
-        let outcome = Outcome {
+        let executed = Executed {
             account: Arc::new(self.account.clone()),
-            order: made.order,
-            bill: made.bill,
-            transaction: made.transaction,
-            refunded: made.refunded,
+            made,
             open_bills,
             renewal_price,
-            quote: made.quote,
-            prepay_quote: made.prepay_quote,
-            payment_method: made.payment_method,
-            payment: made.payment,
-            prepayment: made.prepayment,
-            approval: made.approval,
-            jobs: made.jobs,
             goes_on: self.goes_on,
         };
-        Decision { done: Done::Now(Box::new(outcome)), change: self.into_change() }
+        Decision { done: Done::Executed(Box::new(executed)), change: self.into_change() }
     }
 
-    fn conclude(&mut self, command: &Command, made: &Made) {
+    fn conclude(&mut self, command: &Command, made: &Outcome) {
         self.account.last_no = self.mint.last_number();
         if let (Some(key), Some(mutation)) = (&command.key, command.action.mutation()) {
-            self.gain.answers.push(made.answer(key.clone(), mutation, &command.action, self.instant));
+            self.gain.answers.push(record(key, mutation, &command.action, (made, self.instant)));
         }
     }
 
@@ -454,4 +445,15 @@ impl<'a> Draft<'a> {
         self.gain.account_settings = self.account.differs_seldom(&self.book.account);
         self.gain.changed.then_some(Change { account: self.account, gain: self.gain })
     }
+}
+
+/// What a key holds from an instant on.
+fn record(
+    key: &str,
+    mutation: Mutation,
+    asked: &Action,
+    (made, created_at): (&Outcome, DateTime<Utc>),
+) -> IdempotencyRecord {
+    let (key, fingerprint) = (key.to_owned(), asked.fingerprint());
+    IdempotencyRecord { key, mutation, fingerprint, made: made.ids(), created_at }
 }

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::suspension;
 use crate::domain::ids::AccountId;
 use crate::domain::job::{JobDone, JobKind};
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
@@ -26,12 +26,12 @@ impl Decide for EndHold {
 
     /// The time is over for which a suspension was lifted by hand: what is overdue counts again. Done once, as the account
     /// says something else then.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(due) = *self;
         if draft.account.suspension_held_until != Some(due) || draft.instant < due {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         }
         suspension::count_again(draft)?;
-        Ok(Made { jobs: vec![JobDone { kind: JobKind::HoldEnd, succeeded: true }], ..Made::default() })
+        Ok(Outcome { jobs: vec![JobDone { kind: JobKind::HoldEnd, succeeded: true }], ..Outcome::default() })
     }
 }

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::action::Action;
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::account::AccountStatus;
 use crate::domain::erasure::Erasure;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
@@ -32,7 +32,7 @@ impl Decide for EraseAccount {
         reads.erasing.push(account);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         require_over(draft)?;
         let namespace = draft.catalogue.keys.digest(&draft.account.namespace);
         draft.erase(Erasure {
@@ -42,7 +42,7 @@ impl Decide for EraseAccount {
             at: draft.instant,
             namespace,
         });
-        Ok(Made::default())
+        Ok(Outcome::default())
     }
 }
 

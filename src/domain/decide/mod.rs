@@ -22,7 +22,6 @@ mod erasure;
 mod expire_approval;
 mod forced;
 mod given_back;
-mod made;
 mod month_close;
 mod on_demand;
 mod order_step;
@@ -86,7 +85,7 @@ use chrono::{DateTime, Utc};
 use super::approval::ApprovalState;
 use super::book::{Book, Catalogue, Change};
 use super::command::Command;
-use super::idempotency::Answer;
+use super::idempotency::IdempotencyRecord;
 use super::outcome::Done;
 use super::refusal::Refusal;
 use draft::Draft;
@@ -120,7 +119,7 @@ pub fn decide(
 
 fn repeat(
     book: &Book,
-    answer: &Answer,
+    answer: &IdempotencyRecord,
     command: &Command,
     catalogue: &Catalogue,
 ) -> Result<Decision, Refusal> {
@@ -133,11 +132,11 @@ fn repeat(
         };
         answer.require_same(mutation, &command.action.fingerprints(sold_in))?;
     }
-    let waited = answer.approval.and_then(|id| book.approvals.get(&id));
+    let waited = answer.made.approval.and_then(|id| book.approvals.get(&id));
     let done = match waited.filter(|waited| waited.mutation == answer.mutation) {
         Some(waiting) if waiting.state == ApprovalState::Pending => Done::Awaits(Arc::clone(waiting)),
         Some(given_up) if !given_up.is_done() => return Err(given_up.refusal()),
-        _ => Done::Before(answer.clone()),
+        _ => Done::Replayed(answer.clone()),
     };
     Ok(Decision { done, change: None })
 }

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{cancellation, on_demand, put_off, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::ids::{AccountId, OrderId};
 use crate::domain::job::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{ENDING, Order, OrderState};
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
@@ -33,11 +33,11 @@ impl Decide for OrderStep {
     }
 
     /// Does what is due, if the order still says what it said when it was read.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let still_due =
             |order: &&Arc<Order>| order.next_step_at == Some(self.due) && self.due <= draft.instant;
         let Some(order) = draft.order(self.order).filter(still_due).cloned() else {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         };
         let mut attempt = draft.clone();
         let jobs = match advance(&mut attempt, &order, self) {
@@ -47,7 +47,7 @@ impl Decide for OrderStep {
             }
             Err(refusal) => vec![put_off(draft, &order, &refusal)?],
         };
-        Ok(Made { order: draft.order(order.id).cloned(), jobs, ..Made::default() })
+        Ok(Outcome { order: draft.order(order.id).cloned(), jobs, ..Outcome::default() })
     }
 }
 

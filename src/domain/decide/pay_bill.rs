@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::payment;
 use crate::domain::ids::{AccountId, BillId};
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
@@ -25,7 +25,7 @@ impl Decide for PayBill {
         reads.payers.push(account);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         payment::pay_asked(draft, self.0, "billId")
     }
 }

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::payment;
 use crate::domain::bill::BillStatus;
 use crate::domain::ids::{AccountId, OrderId};
 use crate::domain::mutation::Mutation;
 use crate::domain::order::OrderState;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
@@ -27,7 +27,7 @@ impl Decide for PayOrder {
         reads.payers.push(account);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(id) = *self;
         let order = draft.named_order(id)?;
         let bills = draft.bills_of(id);

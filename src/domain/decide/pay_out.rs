@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::card::{self, GivenBack, left_of};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -51,7 +51,7 @@ impl Decide for PayOut {
         }
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         match &self.way {
             PayOutWay::Card(recharge) => to_card(draft, self, *recharge),
             PayOutWay::Outside(reference) => outside(draft, self, reference),
@@ -84,7 +84,7 @@ fn amount_of(draft: &Draft<'_>, pay_out: &PayOut, most: Option<Decimal>) -> Resu
     Ok(amount)
 }
 
-fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> Result<Made, Refusal> {
+fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> Result<Outcome, Refusal> {
     let (original, charge) = card_recharge(draft, recharge)?;
     let left = left_of(&original)?;
     if left.is_zero() || pay_out.amount.is_some_and(|amount| amount > left) {
@@ -94,11 +94,11 @@ fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> 
     let amount = amount_of(draft, pay_out, Some(left))?;
     let GivenBack { refund, original, payment } =
         card::give_back_recharge(draft, &charge, &original, amount, &pay_out.reason)?;
-    Ok(Made {
+    Ok(Outcome {
         transaction: Some(refund),
         refunded: Some(original),
         payment: Some(payment),
-        ..Made::default()
+        ..Outcome::default()
     })
 }
 
@@ -118,7 +118,7 @@ fn card_recharge(draft: &Draft<'_>, id: TransactionId) -> Result<(Arc<Transactio
     }
 }
 
-fn outside(draft: &mut Draft<'_>, pay_out: &PayOut, reference: &str) -> Result<Made, Refusal> {
+fn outside(draft: &mut Draft<'_>, pay_out: &PayOut, reference: &str) -> Result<Outcome, Refusal> {
     let amount = amount_of(draft, pay_out, None)?;
     let transaction = draft.transaction_of(Movement {
         kind: TransactionKind::Payout,
@@ -130,5 +130,5 @@ fn outside(draft: &mut Draft<'_>, pay_out: &PayOut, reference: &str) -> Result<M
     })?;
     let posting = Posting::because(format!("Paid out, {reference}: {}", pay_out.reason));
     let transaction = draft.post(transaction, posting)?;
-    Ok(Made { transaction: Some(transaction), ..Made::default() })
+    Ok(Outcome { transaction: Some(transaction), ..Outcome::default() })
 }

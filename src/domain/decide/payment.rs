@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::made::Made;
 use super::{periods, renewal, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
@@ -13,10 +12,12 @@ use crate::domain::ids::BillId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
 use crate::domain::order::{Order, OrderState};
+use crate::domain::outcome::Outcome;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::transaction::{Ledger, Movement, Transaction, TransactionKind};
 
-pub(super) fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<Made, Refusal> {
+/// Pays a bill because somebody asks, who named it by this field.
+pub(super) fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) -> Result<Outcome, Refusal> {
     let none = || Refusal::new(RefusalCode::NotFound, field, "there is no such bill");
     let bill = draft.bill(id).cloned().ok_or_else(none)?;
     match bill.status {
@@ -44,7 +45,7 @@ pub(super) fn pay_asked(draft: &mut Draft<'_>, id: BillId, field: &'static str) 
     go_on_after(draft, &bill);
     let bill = draft.bill(id).cloned();
     let order = bill.as_ref().and_then(|bill| order_of(draft, bill)).cloned();
-    Ok(Made { order, bill, transaction, ..Made::default() })
+    Ok(Outcome { order, bill, transaction, ..Outcome::default() })
 }
 
 fn order_of<'d>(draft: &'d Draft<'_>, bill: &Bill) -> Option<&'d Arc<Order>> {

@@ -2,9 +2,9 @@
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::reversal::ProviderReference;
@@ -31,11 +31,11 @@ impl Decide for RaiseNotice {
         reads.unmatched.extend(self.once.iter().map(|name| (account, name.clone())));
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         if self.once.as_ref().is_none_or(|name| draft.tell_once(name.clone())) {
             let subject = self.subject.clone().unwrap_or_else(|| draft.account.id.to_string());
             draft.notify(self.kind, self.message.clone(), subject)?;
         }
-        Ok(Made::default())
+        Ok(Outcome::default())
     }
 }

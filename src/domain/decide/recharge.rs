@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::payment;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 use crate::domain::spelling::by_value;
@@ -37,7 +37,7 @@ impl Decide for Recharge {
         reads.payers.push(account);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         payment::require_taken(draft, self.amount)?;
         draft.require_payable("amount", self.amount)?;
         let description = self.reason.clone().unwrap_or_else(|| "Recharge".to_owned());
@@ -51,6 +51,6 @@ impl Decide for Recharge {
         })?;
         let transaction = draft.post(transaction, Posting::because(description))?;
         payment::settle(draft)?;
-        Ok(Made { transaction: Some(transaction), ..Made::default() })
+        Ok(Outcome { transaction: Some(transaction), ..Outcome::default() })
     }
 }

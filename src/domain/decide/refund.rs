@@ -9,13 +9,13 @@ use super::amounts::require_payable_in;
 use super::card::{self, GivenBack, left_of, with_refunded};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{given_back, payment};
 use crate::domain::bill::Bill;
 use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -40,7 +40,7 @@ impl Decide for Refund {
         reads.payers.push(account);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let (original, source) = refundable(draft, self.transaction)?;
         let left = refundable_of(draft, &original)?;
         let unknown =
@@ -107,12 +107,12 @@ fn to_balance(
     original: &Arc<Transaction>,
     amount: Decimal,
     reason: &str,
-) -> Result<Made, Refusal> {
+) -> Result<Outcome, Refusal> {
     let refunded = draft.put_transaction(with_refunded(original, amount)?);
     note_on_bill(draft, original, amount)?;
     let transaction = give_back(draft, original, amount, reason)?;
     payment::settle(draft)?;
-    Ok(Made { transaction: Some(transaction), refunded: Some(refunded), ..Made::default() })
+    Ok(Outcome { transaction: Some(transaction), refunded: Some(refunded), ..Outcome::default() })
 }
 
 fn to_card(
@@ -121,19 +121,19 @@ fn to_card(
     original: &Arc<Transaction>,
     amount: Decimal,
     reason: &str,
-) -> Result<Made, Refusal> {
+) -> Result<Outcome, Refusal> {
     let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
     let GivenBack { refund, original, payment } = match &prepayment {
         Some(prepayment) => card::give_back_prepayment(draft, prepayment, Some(amount), reason)?,
         None => card::give_back_recharge(draft, charge, original, amount, reason)?,
     };
     let prepayment = prepayment.and_then(|held| draft.prepayment(held.id)).cloned();
-    Ok(Made {
+    Ok(Outcome {
         transaction: Some(refund),
         refunded: Some(original),
         payment: Some(payment),
         prepayment,
-        ..Made::default()
+        ..Outcome::default()
     })
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::ids::{AccountId, PaymentMethodId};
+use crate::domain::outcome::Outcome;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -23,15 +23,15 @@ impl Decide for RemovePaymentMethod {
     }
 
     /// Asking again changes nothing more.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let none =
             || Refusal::new(RefusalCode::NotFound, "paymentMethodId", "there is no such payment method");
         let kept = draft.book.payment_methods.get(&self.0).cloned().ok_or_else(none)?;
         if kept.removed_at.is_some() {
-            return Ok(Made { payment_method: Some(kept), ..Made::default() });
+            return Ok(Outcome { payment_method: Some(kept), ..Outcome::default() });
         }
         let removed = PaymentMethod { removed_at: Some(draft.instant), ..PaymentMethod::clone(&kept) };
         let payment_method = Some(draft.put_payment_method(removed));
-        Ok(Made { payment_method, ..Made::default() })
+        Ok(Outcome { payment_method, ..Outcome::default() })
     }
 }

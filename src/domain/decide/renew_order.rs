@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::renewal;
 use crate::domain::ids::{AccountId, OrderId};
 use crate::domain::mutation::Mutation;
 use crate::domain::order::PERIODS_MAX;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
@@ -29,7 +29,7 @@ impl Decide for RenewOrder {
         reads.orders.push(self.order.0);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_active()?;
         if !(1..=PERIODS_MAX).contains(&self.periods) {
             let message = format!("must be from 1 to {PERIODS_MAX}");

@@ -3,11 +3,11 @@
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::made::Made;
 use super::{order_step, payment, periods, subscription};
 use crate::domain::account::AccountStatus;
 use crate::domain::ids::{OrderId, printed_number};
 use crate::domain::order::{Order, OrderState, OrderType};
+use crate::domain::outcome::Outcome;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Plan;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -15,7 +15,7 @@ use crate::domain::transaction::TransactionKind;
 
 /// Places the order that continues `order`, from where it ends, and pays its first period at today's price. It changes
 /// the draft only when it succeeds in full; a caller that goes on after a refusal tries it on a copy.
-pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Result<Made, Refusal> {
+pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Result<Outcome, Refusal> {
     require_renewable(draft, order)?;
     let offer = offer_of(draft, order, periods)?;
     let renewal = continuation(draft, order, offer, periods)?;
@@ -32,7 +32,7 @@ pub(super) fn renew(draft: &mut Draft<'_>, order: &Order, periods: i32) -> Resul
     draft.require_available(bill.amount)?;
     let transaction = payment::pay(draft, bill.id, TransactionKind::Renewal)?;
     let bill = draft.bill(bill.id).cloned();
-    Ok(Made { order: Some(renewal), bill, transaction, ..Made::default() })
+    Ok(Outcome { order: Some(renewal), bill, transaction, ..Outcome::default() })
 }
 
 /// What an order continues is over with it at the latest, also where the jobs have not come by yet.

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::month_close;
 use crate::domain::closing::RatedMonth;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
@@ -31,12 +31,12 @@ impl Decide for Rerate {
     }
 
     /// Rates a closed month again because an operator asks for it.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Some(rated) = self.rated.as_ref().filter(|rated| month_close::is_as_it_was_read(draft, rated))
         else {
             let message = "the month was rated by another at the same time; ask again";
             return Err(Refusal::new(RefusalCode::Conflict, "period", message));
         };
-        Ok(Made { bill: month_close::close(draft, rated)?, ..Made::default() })
+        Ok(Outcome { bill: month_close::close(draft, rated)?, ..Outcome::default() })
     }
 }

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::ids::{AccountId, OrderId};
 use crate::domain::mutation::Mutation;
 use crate::domain::order::Order;
+use crate::domain::outcome::Outcome;
 use crate::domain::period::BillPeriod;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -30,7 +30,7 @@ impl Decide for SetAutoRenewal {
         reads.orders.push(self.order.0);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_open()?;
         let order = draft.named_order(self.order)?;
         let refuse = |message: &str| Err(Refusal::new(RefusalCode::Invalid, "orderId", message));
@@ -44,6 +44,6 @@ impl Decide for SetAutoRenewal {
             return refuse("another order continues this one: set it there");
         }
         let order: Arc<Order> = draft.put_order(Order { auto_renewal: self.auto_renewal, ..order });
-        Ok(Made { order: Some(order), ..Made::default() })
+        Ok(Outcome { order: Some(order), ..Outcome::default() })
     }
 }

@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{payment, periods};
 use crate::domain::capacity::{self, Quote, TERM_MONTHS_MAX};
 use crate::domain::ids::{AccountId, OrderId};
 use crate::domain::mutation::Mutation;
 use crate::domain::order::{Order, OrderState, OrderType, Subscription};
+use crate::domain::outcome::Outcome;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::Resource;
 use crate::domain::rating::Label;
@@ -40,7 +40,7 @@ impl Decide for Subscribe {
         reads.resources.push(self.resource.clone());
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_active()?;
         let none = || Refusal::new(RefusalCode::NotFound, "resource", "there is no such resource");
         let resource = draft.catalogue.capacity.resources.get(&self.resource).ok_or_else(none)?;
@@ -54,7 +54,7 @@ impl Decide for Subscribe {
         draft.require_available(bill.amount)?;
         let transaction = payment::pay(draft, bill.id, TransactionKind::Checkout)?;
         let bill = draft.bill(bill.id).cloned();
-        Ok(Made { order: Some(order), bill, transaction, quote: Some(quote), ..Made::default() })
+        Ok(Outcome { order: Some(order), bill, transaction, quote: Some(quote), ..Outcome::default() })
     }
 }
 

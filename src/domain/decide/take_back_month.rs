@@ -6,11 +6,11 @@ use rust_decimal::Decimal;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::month_close;
 use crate::domain::closing::{RatedMonth, less_charged_before};
 use crate::domain::ids::AccountId;
 use crate::domain::money;
+use crate::domain::outcome::Outcome;
 use crate::domain::rating::Charge;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
@@ -26,15 +26,15 @@ impl Decide for TakeBackMonth {
 
     /// Takes back a month that was closed before it was over: what its bills ask for is credited or asked for no longer, and it is closed
     /// once it is over. Of several the last goes first.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(rated) = self;
         let is_last = draft.account.closed_until == Some(rated.month.end);
         if rated.month.end <= draft.now || !is_last || !month_close::is_as_it_was_read(draft, rated) {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         }
         draft.account.closed_until = Some(rated.month.start);
         let before = draft.closed_months().find(|closed| closed.month.start == rated.month.start).cloned();
-        let Some(before) = before else { return Ok(Made::default()) };
+        let Some(before) = before else { return Ok(Outcome::default()) };
         let mut closed = before.taken_back(draft.instant)?;
         closed.withheld_amount = month_close::withheld(draft, &closed)?;
         let ask = month_close::Ask {
@@ -44,11 +44,11 @@ impl Decide for TakeBackMonth {
         draft.put_closed_month(closed);
         let is_billed = before.bill.is_some() && !(before.amount.is_zero() && before.billed_amount.is_zero());
         if !is_billed {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         }
         let nothing = Charge { total: Decimal::ZERO, lines: Vec::new() };
         let charge = less_charged_before(nothing, before.amount)?;
         let bill = month_close::bill(draft, rated, ask, before.bill, vec![(None, charge)])?;
-        Ok(Made { bill: Some(bill), ..Made::default() })
+        Ok(Outcome { bill: Some(bill), ..Outcome::default() })
     }
 }

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::made::Made;
 use super::{cancellation, payment};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::closing::ClosedMonth;
@@ -13,6 +12,7 @@ use crate::domain::money;
 use crate::domain::mutation::Mutation;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::OrderState;
+use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 
@@ -32,7 +32,7 @@ impl Decide for VoidBill {
     }
 
     /// Makes an open bill void. With the first bill of an order that is not paid yet the order is cancelled.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let none = || Refusal::new(RefusalCode::NotFound, "billId", "there is no such bill");
         let bill = draft.bill(self.bill).cloned().ok_or_else(none)?;
         require_open(&bill)?;
@@ -52,7 +52,7 @@ impl Decide for VoidBill {
         tell(draft, &bill, &self.reason)?;
         // What was behind it may be payable now.
         payment::settle(draft)?;
-        Ok(Made { bill: draft.bill(bill.id).cloned(), ..Made::default() })
+        Ok(Outcome { bill: draft.bill(bill.id).cloned(), ..Outcome::default() })
     }
 }
 

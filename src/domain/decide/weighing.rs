@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Decision;
 use super::action::Action;
 use super::draft::Draft;
-use super::made::Made;
 use crate::domain::account::Account;
 use crate::domain::approval::{
     Approval, ApprovalPolicy, ApprovalState, OperatorMove, PENDING_MAX, input_of, weighed_field,
@@ -16,6 +15,7 @@ use crate::domain::money::{self, Money, OutOfRange};
 use crate::domain::mutation::Mutation;
 use crate::domain::notice::NoticeKind;
 use crate::domain::outcome::Done;
+use crate::domain::outcome::Outcome;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 
@@ -32,7 +32,7 @@ pub(super) struct Excess<'a> {
 pub(super) fn weigh<'a>(
     draft: &mut Draft<'a>,
     command: &'a Command,
-    made: &Made,
+    made: &Outcome,
 ) -> Result<Option<Excess<'a>>, OutOfRange> {
     let policy = draft.catalogue.policies.approvals.as_deref();
     let (Some(by), Some(policy), Some(mutation)) =
@@ -54,7 +54,7 @@ pub(super) fn weigh<'a>(
 }
 
 /// What an action that is weighed has come to: the money that it moves, or the credit limit that it raises.
-pub(super) fn weight(draft: &Draft<'_>, action: &Action, made: &Made) -> Option<Money> {
+pub(super) fn weight(draft: &Draft<'_>, action: &Action, made: &Outcome) -> Option<Money> {
     match action {
         Action::Refund(_) | Action::AdjustBalance(_) | Action::PayOut(_) => {
             made.transaction.as_ref().map(|moved| Money::new(moved.amount, moved.currency))

@@ -6,7 +6,7 @@ use crate::domain::account::{Account, Manager};
 use crate::domain::bill::Bill;
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::closing::{ClosedMonth, Month};
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::{IdempotencyRecord, OutcomeIds};
 use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 use crate::domain::ledger::Head;
 use crate::domain::order::{Order, Subscription};
@@ -284,7 +284,7 @@ impl Transaction {
 }
 
 /// The answer of a key, and whose key it is.
-impl Sealed for (AccountId, Answer) {
+impl Sealed for (AccountId, IdempotencyRecord) {
     const KIND: &'static str = "key";
 
     fn owner(&self) -> AccountId {
@@ -296,8 +296,8 @@ impl Sealed for (AccountId, Answer) {
     }
 
     fn tell(&self, to: &mut Sealing) {
-        let (account, Answer { key, mutation, fingerprint, .. }) = self;
-        let Answer { transaction, order, bill, payment, prepayment, approval, created_at, .. } = &self.1;
+        let (account, IdempotencyRecord { key, mutation, fingerprint, created_at, .. }) = self;
+        let OutcomeIds { transaction, order, bill, payment, prepayment, approval } = &self.1.made;
         to.integer(account.0);
         to.text(key);
         to.text(mutation.code());

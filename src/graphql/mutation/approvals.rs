@@ -10,7 +10,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationResult};
 use crate::graphql::input::{input_id, optional};
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::Account;
 use crate::graphql::types::approval::Approval;
@@ -64,7 +64,7 @@ impl ApprovalMutation {
             Some(made) => DecideApprovalPayload {
                 user_errors: made.declined().into_iter().map(UserError::from).collect(),
                 subject: subject(&made),
-                approval: made.approval.map(Approval),
+                approval: made.outcome.approval.map(Approval),
             },
             None => DecideApprovalPayload { user_errors, ..DecideApprovalPayload::default() },
         })
@@ -72,13 +72,13 @@ impl ApprovalMutation {
 }
 
 /// What was carried out, if anything was.
-fn subject(made: &Made) -> Option<Node> {
-    made.approval.as_ref().filter(|approval| approval.is_done())?;
-    let moved = made.transaction.clone().map(|moved| Node::Transaction(Transaction(moved)));
+fn subject(made: &MutationOutcome) -> Option<Node> {
+    made.outcome.approval.as_ref().filter(|approval| approval.is_done())?;
+    let moved = made.outcome.transaction.clone().map(|moved| Node::Transaction(Transaction(moved)));
     Some(moved.unwrap_or_else(|| Node::Account(Account(Arc::clone(&made.account)))))
 }
 
-async fn decide(session: &Session, input: DecideApprovalInput) -> MutationResult<Made> {
+async fn decide(session: &Session, input: DecideApprovalInput) -> MutationResult<MutationOutcome> {
     let id = input_id("approvalId", &input.approval_id, ApprovalId::parse)?;
     let reason = optional(input.reason, |reason| text::name("reason", reason))?;
     text::idempotency_key(&input.idempotency_key)?;

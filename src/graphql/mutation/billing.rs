@@ -10,7 +10,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::input_account;
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::scalars::Day;
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account;
@@ -60,13 +60,13 @@ impl BillingMutation {
         #[graphql(desc = "Whose month, and which.")] input: RerateInput,
     ) -> async_graphql::Result<ReratePayload> {
         answer(rerate(operator_session(ctx)?, input).await, |made, user_errors| ReratePayload {
-            bills: made.map(|made| made.bill.map(Bill::from).into_iter().collect()),
+            bills: made.map(|made| made.outcome.bill.map(Bill::from).into_iter().collect()),
             user_errors,
         })
     }
 }
 
-async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Made> {
+async fn rerate(session: &Session, input: RerateInput) -> MutationResult<MutationOutcome> {
     let key = idempotency_key(&input.idempotency_key)?;
     let account = input_account(session, Some(&input.account_id), None).await?;
     let period = input.period.0.with_day(1).unwrap_or(input.period.0);

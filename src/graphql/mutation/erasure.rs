@@ -6,7 +6,7 @@ use crate::domain::decide::{Action, EraseAccount};
 use crate::domain::text;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::input_account;
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::Account;
 use crate::graphql::types::user_error::UserError;
@@ -57,7 +57,7 @@ impl ErasureMutation {
     }
 }
 
-async fn erase_account(session: &Session, input: EraseAccountInput) -> MutationResult<Made> {
+async fn erase_account(session: &Session, input: EraseAccountInput) -> MutationResult<MutationOutcome> {
     let account = input_account(session, Some(&input.account_id), None).await?;
     let by = session.viewer().subject.clone();
     let reason = text::name("reason", &input.reason)?;

@@ -9,7 +9,7 @@ use crate::domain::text;
 use crate::domain::viewer::Role;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_account, input_id, optional, owner};
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::scalars::Exact;
 use crate::graphql::session::{Session, operator_session, session};
 use crate::graphql::types::account::Account;
@@ -186,8 +186,8 @@ impl MoneyMutation {
     ) -> async_graphql::Result<CheckoutPayload> {
         answer(checkout(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => CheckoutPayload {
-                order: made.order.map(Order::from),
-                bill: made.bill.map(Bill::from),
+                order: made.outcome.order.map(Order::from),
+                bill: made.outcome.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 schedule: made.schedule,
                 user_errors,
@@ -207,8 +207,8 @@ impl MoneyMutation {
         answer(recharge(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => RechargePayload {
                 user_errors: made.declined().into_iter().map(UserError::from).collect(),
-                transaction: made.transaction.map(Transaction),
-                payment: made.payment.map(Payment),
+                transaction: made.outcome.transaction.map(Transaction),
+                payment: made.outcome.payment.map(Payment),
                 account: Some(Account(made.account)),
             },
             None => RechargePayload { user_errors, ..RechargePayload::default() },
@@ -228,8 +228,8 @@ impl MoneyMutation {
         answer(refund(operator_session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => RefundPayload {
                 user_errors: made.declined().into_iter().map(UserError::from).collect(),
-                refund: made.transaction.map(Transaction),
-                transaction: made.refunded.map(Transaction),
+                refund: made.outcome.transaction.map(Transaction),
+                transaction: made.outcome.refunded.map(Transaction),
                 account: Some(Account(made.account)),
             },
             None => RefundPayload { user_errors, ..RefundPayload::default() },
@@ -245,7 +245,7 @@ impl MoneyMutation {
     ) -> async_graphql::Result<AdjustBalancePayload> {
         answer(adjust(operator_session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => AdjustBalancePayload {
-                transaction: made.transaction.map(Transaction),
+                transaction: made.outcome.transaction.map(Transaction),
                 account: Some(Account(made.account)),
                 user_errors,
             },
@@ -254,7 +254,7 @@ impl MoneyMutation {
     }
 }
 
-async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Made> {
+async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<MutationOutcome> {
     let checkout = Checkout {
         plan: input_id("planId", &input.plan_id, PlanId::parse)?,
         region: optional(input.region, |region| text::code("region", region))?,
@@ -270,7 +270,7 @@ async fn checkout(session: &Session, input: CheckoutInput) -> MutationResult<Mad
     submit(session, account, &input.idempotency_key, input.dry_run, Action::Checkout(checkout)).await
 }
 
-async fn recharge(session: &Session, input: RechargeInput) -> MutationResult<Made> {
+async fn recharge(session: &Session, input: RechargeInput) -> MutationResult<MutationOutcome> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let amount = input.amount.value;
     let reason = optional(input.reason, |reason| text::name("reason", reason))?;
@@ -295,7 +295,7 @@ fn source_of_money(session: &Session) -> Result<String, Refusal> {
     Err(Refusal::new(RefusalCode::Required, "paymentMethodId", "a payment method is needed"))
 }
 
-async fn adjust(session: &Session, input: AdjustBalanceInput) -> MutationResult<Made> {
+async fn adjust(session: &Session, input: AdjustBalanceInput) -> MutationResult<MutationOutcome> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let adjustment = AdjustBalance {
         amount: input.amount.value,
@@ -306,7 +306,7 @@ async fn adjust(session: &Session, input: AdjustBalanceInput) -> MutationResult<
     submit(session, account, &input.idempotency_key, input.dry_run, action).await
 }
 
-async fn refund(session: &Session, input: RefundInput) -> MutationResult<Made> {
+async fn refund(session: &Session, input: RefundInput) -> MutationResult<MutationOutcome> {
     let transaction = input_id("transactionId", &input.transaction_id, TransactionId::parse)?;
     let refund = Refund {
         transaction,

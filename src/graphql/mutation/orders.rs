@@ -9,7 +9,7 @@ use crate::domain::ids::{BillId, OrderId, PrepaymentId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_id, owner};
-use crate::graphql::payload::{Made, answer, submit, submit_repeatable};
+use crate::graphql::payload::{MutationOutcome, answer, submit, submit_repeatable};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::account::Account;
 use crate::graphql::types::bill::Bill;
@@ -158,8 +158,8 @@ impl OrderMutation {
     ) -> async_graphql::Result<PayOrderPayload> {
         answer(pay_order(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => PayOrderPayload {
-                order: made.order.map(Order::from),
-                bill: made.bill.map(Bill::from),
+                order: made.outcome.order.map(Order::from),
+                bill: made.outcome.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 user_errors,
             },
@@ -175,8 +175,8 @@ impl OrderMutation {
     ) -> async_graphql::Result<PayBillPayload> {
         answer(pay_bill(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => PayBillPayload {
-                bill: made.bill.map(Bill::from),
-                transaction: made.transaction.map(Transaction),
+                bill: made.outcome.bill.map(Bill::from),
+                transaction: made.outcome.transaction.map(Transaction),
                 account: Some(Account(made.account)),
                 user_errors,
             },
@@ -192,8 +192,8 @@ impl OrderMutation {
     ) -> async_graphql::Result<RenewOrderPayload> {
         answer(renew_order(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => RenewOrderPayload {
-                order: made.order.map(Order::from),
-                bill: made.bill.map(Bill::from),
+                order: made.outcome.order.map(Order::from),
+                bill: made.outcome.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 schedule: made.schedule,
                 user_errors,
@@ -210,7 +210,7 @@ impl OrderMutation {
         #[graphql(desc = "Which order.")] input: CancelOrderInput,
     ) -> async_graphql::Result<CancelOrderPayload> {
         answer(cancel_order(session(ctx)?, input).await, |made, user_errors| CancelOrderPayload {
-            order: made.and_then(|made| made.order).map(Order::from),
+            order: made.and_then(|made| made.outcome.order).map(Order::from),
             user_errors,
         })
     }
@@ -223,7 +223,8 @@ impl OrderMutation {
         #[graphql(desc = "Which order, and whether.")] input: SetAutoRenewalInput,
     ) -> async_graphql::Result<SetAutoRenewalPayload> {
         answer(set_auto_renewal(session(ctx)?, input).await, |made, user_errors| {
-            let (order, prepayment) = made.map_or((None, None), |made| (made.order, made.prepayment));
+            let (order, prepayment) =
+                made.map_or((None, None), |made| (made.outcome.order, made.outcome.prepayment));
             SetAutoRenewalPayload {
                 order: order.map(Order::from),
                 prepayment: prepayment.map(Prepayment),
@@ -233,33 +234,33 @@ impl OrderMutation {
     }
 }
 
-async fn pay_order(session: &Session, input: PayOrderInput) -> MutationResult<Made> {
+async fn pay_order(session: &Session, input: PayOrderInput) -> MutationResult<MutationOutcome> {
     let order = input_id("orderId", &input.order_id, OrderId::parse)?;
     let account = owner(session, "orderId", order.account(), "order").await?;
     submit(session, account, &input.idempotency_key, input.dry_run, Action::PayOrder(PayOrder(order))).await
 }
 
-async fn pay_bill(session: &Session, input: PayBillInput) -> MutationResult<Made> {
+async fn pay_bill(session: &Session, input: PayBillInput) -> MutationResult<MutationOutcome> {
     let bill = input_id("billId", &input.bill_id, BillId::parse)?;
     let account = owner(session, "billId", bill.account(), "bill").await?;
     submit(session, account, &input.idempotency_key, input.dry_run, Action::PayBill(PayBill(bill))).await
 }
 
-async fn renew_order(session: &Session, input: RenewOrderInput) -> MutationResult<Made> {
+async fn renew_order(session: &Session, input: RenewOrderInput) -> MutationResult<MutationOutcome> {
     let order = input_id("orderId", &input.order_id, OrderId::parse)?;
     let account = owner(session, "orderId", order.account(), "order").await?;
     let action = Action::RenewOrder(RenewOrder { order, periods: input.periods });
     submit(session, account, &input.idempotency_key, input.dry_run, action).await
 }
 
-async fn cancel_order(session: &Session, input: CancelOrderInput) -> MutationResult<Made> {
+async fn cancel_order(session: &Session, input: CancelOrderInput) -> MutationResult<MutationOutcome> {
     let order = input_id("orderId", &input.order_id, OrderId::parse)?;
     let account = owner(session, "orderId", order.account(), "order").await?;
     let action = Action::CancelOrder(CancelOrder { order, at_period_end: input.at_period_end });
     submit_repeatable(session, account, action).await
 }
 
-async fn set_auto_renewal(session: &Session, input: SetAutoRenewalInput) -> MutationResult<Made> {
+async fn set_auto_renewal(session: &Session, input: SetAutoRenewalInput) -> MutationResult<MutationOutcome> {
     let auto_renewal = input.auto_renewal;
     let (account, action) = match (&input.order_id, &input.prepayment_id) {
         (Some(id), None) => {

@@ -8,7 +8,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_account, input_id};
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::scalars::Exact;
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::Account;
@@ -70,8 +70,8 @@ impl PayOutMutation {
         answer(pay_out(operator_session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => PayOutPayload {
                 user_errors: made.declined().into_iter().map(UserError::from).collect(),
-                transaction: made.transaction.map(Transaction),
-                payment: made.payment.map(Payment),
+                transaction: made.outcome.transaction.map(Transaction),
+                payment: made.outcome.payment.map(Payment),
                 account: Some(Account(made.account)),
             },
             None => PayOutPayload { user_errors, ..PayOutPayload::default() },
@@ -79,7 +79,7 @@ impl PayOutMutation {
     }
 }
 
-async fn pay_out(session: &Session, input: PayOutInput) -> MutationResult<Made> {
+async fn pay_out(session: &Session, input: PayOutInput) -> MutationResult<MutationOutcome> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let pay_out = PayOut {
         amount: input.amount.map(|amount| amount.value),

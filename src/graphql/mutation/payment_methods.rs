@@ -163,5 +163,5 @@ fn forget(session: &Session, removed: &PaymentMethod) {
 async fn kept(session: &Session, account: AccountId, action: Action) -> MutationResult<PaymentMethod> {
     let made = submit_repeatable(session, account, action).await?;
     let none = || ApiError::internal("a payment method was not kept");
-    Ok(PaymentMethod(made.payment_method.ok_or_else(none)?))
+    Ok(PaymentMethod(made.outcome.payment_method.ok_or_else(none)?))
 }

@@ -89,7 +89,7 @@ async fn quote(session: &Session, input: QuotePrepayInput) -> MutationResult<Pre
         KeepQuote { currency: asset.code, quoted, months: input.period, cluster, chart, limits, rate };
     let made = submit_repeatable(session, account, Action::KeepQuote(Box::new(offer))).await?;
     let none = || ApiError::internal("an offer was not kept");
-    Ok(PrepayQuote(made.prepay_quote.ok_or_else(none)?))
+    Ok(PrepayQuote(made.outcome.prepay_quote.ok_or_else(none)?))
 }
 
 fn asset_of(session: &Session, code: Code) -> Result<Currency, Refusal> {

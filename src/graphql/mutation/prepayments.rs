@@ -10,7 +10,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationResult};
 use crate::graphql::input::{input_account, input_id, optional, owner};
-use crate::graphql::payload::{Made, answer, submit, submit_repeatable};
+use crate::graphql::payload::{MutationOutcome, answer, submit, submit_repeatable};
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::prepayment::Prepayment;
@@ -101,7 +101,7 @@ impl PrepaymentMutation {
         answer(prepay(session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => PrepayPayload {
                 user_errors: made.declined().into_iter().map(UserError::from).collect(),
-                prepayment: made.prepayment.map(Prepayment),
+                prepayment: made.outcome.prepayment.map(Prepayment),
             },
             None => PrepayPayload { prepayment: None, user_errors },
         })
@@ -115,13 +115,13 @@ impl PrepaymentMutation {
         #[graphql(desc = "Which prepayment, and which app.")] input: BindAppInput,
     ) -> async_graphql::Result<BindAppPayload> {
         answer(bind_app(session(ctx)?, input).await, |made, user_errors| BindAppPayload {
-            prepayment: made.and_then(|made| made.prepayment).map(Prepayment),
+            prepayment: made.and_then(|made| made.outcome.prepayment).map(Prepayment),
             user_errors,
         })
     }
 }
 
-async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<Made> {
+async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<MutationOutcome> {
     let quote = input_id("quoteId", &input.quote_id, QuoteId::parse)?;
     let method = input.payment_method_id.as_ref();
     let method = method.map(|id| input_id("paymentMethodId", id, PaymentMethodId::parse)).transpose()?;
@@ -140,7 +140,7 @@ async fn prepay(session: &Session, input: PrepayInput) -> MutationResult<Made> {
     };
     let made =
         submit(session, account, &input.idempotency_key, input.dry_run, Action::Prepay(wanted)).await?;
-    if made.prepayment.is_none() {
+    if made.outcome.prepayment.is_none() {
         return Err(ApiError::internal("a prepayment was not kept").into());
     }
     Ok(made)
@@ -197,7 +197,7 @@ async fn with_address(
     }
 }
 
-async fn bind_app(session: &Session, input: BindAppInput) -> MutationResult<Made> {
+async fn bind_app(session: &Session, input: BindAppInput) -> MutationResult<MutationOutcome> {
     let prepayment = input_id("prepaymentId", &input.prepayment_id, PrepaymentId::parse)?;
     let app = App {
         id: text::code("appId", &input.app_id)?,

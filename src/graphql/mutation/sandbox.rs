@@ -10,7 +10,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
 use crate::graphql::input::known_currency;
-use crate::graphql::payload::{Made, answer, submit_repeatable};
+use crate::graphql::payload::{MutationOutcome, answer, submit_repeatable};
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session, session};
 use crate::graphql::types::prepayment::Prepayment;
@@ -101,13 +101,13 @@ impl SandboxMutation {
     ) -> async_graphql::Result<SimulateDepositPayload> {
         let session = session(ctx)?;
         answer(simulate_deposit(session, input).await, |made, user_errors| SimulateDepositPayload {
-            prepayment: made.and_then(|made| made.prepayment).map(Prepayment),
+            prepayment: made.and_then(|made| made.outcome.prepayment).map(Prepayment),
             user_errors,
         })
     }
 }
 
-async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> MutationResult<Made> {
+async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> MutationResult<MutationOutcome> {
     let depository = session.app.jobs.depository.as_ref().filter(|it| it.scanner().is_none());
     let Some(depository) = depository.filter(|_| session.app.sandbox) else {
         return Err(ApiError::forbidden("only on a sandbox's own chain deposits can be simulated").into());

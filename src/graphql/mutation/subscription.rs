@@ -6,7 +6,7 @@ use crate::domain::decide::{Action, Subscribe};
 use crate::domain::text;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_account, optional};
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::scalars::Exact;
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::account::Account;
@@ -74,10 +74,10 @@ impl SubscriptionMutation {
             Some(made) => {
                 let currency = made.account.currency;
                 SubscribePayload {
-                    order: made.order.map(Order::from),
-                    bill: made.bill.map(Bill::from),
+                    order: made.outcome.order.map(Order::from),
+                    bill: made.outcome.bill.map(Bill::from),
                     account: Some(Account(made.account)),
-                    price: made.quote.map(|quote| PriceQuote { quote, currency }),
+                    price: made.outcome.quote.map(|quote| PriceQuote { quote, currency }),
                     user_errors,
                 }
             }
@@ -86,7 +86,7 @@ impl SubscriptionMutation {
     }
 }
 
-async fn subscribe(session: &Session, input: SubscribeInput) -> MutationResult<Made> {
+async fn subscribe(session: &Session, input: SubscribeInput) -> MutationResult<MutationOutcome> {
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let action = Action::Subscribe(Subscribe {
         resource: text::code("resource", &input.resource)?,

@@ -7,7 +7,7 @@ use crate::domain::ids::BillId;
 use crate::domain::text;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_id, owner};
-use crate::graphql::payload::{Made, answer, submit};
+use crate::graphql::payload::{MutationOutcome, answer, submit};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::Account;
 use crate::graphql::types::bill::Bill;
@@ -55,7 +55,7 @@ impl VoidBillMutation {
     ) -> async_graphql::Result<VoidBillPayload> {
         answer(void_bill(operator_session(ctx)?, input).await, |made, user_errors| match made {
             Some(made) => VoidBillPayload {
-                bill: made.bill.map(Bill::from),
+                bill: made.outcome.bill.map(Bill::from),
                 account: Some(Account(made.account)),
                 user_errors,
             },
@@ -64,7 +64,7 @@ impl VoidBillMutation {
     }
 }
 
-async fn void_bill(session: &Session, input: VoidBillInput) -> MutationResult<Made> {
+async fn void_bill(session: &Session, input: VoidBillInput) -> MutationResult<MutationOutcome> {
     let bill = input_id("billId", &input.bill_id, BillId::parse)?;
     let void = VoidBill { bill, reason: text::name("reason", &input.reason)? };
     let account = owner(session, "billId", bill.account(), "bill").await?;

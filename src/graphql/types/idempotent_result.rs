@@ -5,12 +5,12 @@ use super::order::Order;
 use super::payment::Payment;
 use super::prepayment::Prepayment;
 use super::transaction::Transaction;
-use crate::domain::idempotency::Answer;
+use crate::domain::idempotency::IdempotencyRecord;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::scalars::Instant;
 
 /// The answer that an idempotency key holds.
-pub struct IdempotentResult(pub Answer);
+pub struct IdempotentResult(pub IdempotencyRecord);
 
 /// The answer that an idempotency key holds.
 #[Object]
@@ -32,26 +32,26 @@ impl IdempotentResult {
 
     /// The transaction that was made, as it is now.
     async fn transaction(&self, ctx: &Context<'_>) -> Nullable<Transaction> {
-        nullable::load(ctx, self.0.transaction, Transaction).await
+        nullable::load(ctx, self.0.made.transaction, Transaction).await
     }
 
     /// The order that was made, as it is now.
     async fn order(&self, ctx: &Context<'_>) -> Nullable<Order> {
-        nullable::load(ctx, self.0.order, Order::from).await
+        nullable::load(ctx, self.0.made.order, Order::from).await
     }
 
     /// The bill that was made, as it is now.
     async fn bill(&self, ctx: &Context<'_>) -> Nullable<Bill> {
-        nullable::load(ctx, self.0.bill, Bill::from).await
+        nullable::load(ctx, self.0.made.bill, Bill::from).await
     }
 
     /// The prepayment that was made, as it is now.
     async fn prepayment(&self, ctx: &Context<'_>) -> Nullable<Prepayment> {
-        nullable::load(ctx, self.0.prepayment, Prepayment).await
+        nullable::load(ctx, self.0.made.prepayment, Prepayment).await
     }
 
     /// The payment by card that was made, as it is now.
     async fn payment(&self, ctx: &Context<'_>) -> Nullable<Payment> {
-        nullable::load(ctx, self.0.payment, Payment).await
+        nullable::load(ctx, self.0.made.payment, Payment).await
     }
 }

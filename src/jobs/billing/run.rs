@@ -15,7 +15,7 @@ use crate::domain::billing_run::BillingRun;
 use crate::domain::closing::{Month, RatedMonth, next_to_close};
 use crate::domain::decide::{Action, CloseMonth};
 use crate::domain::ids::AccountId;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::Executed;
 use crate::engine::EngineError;
 use crate::store::error::StoreError;
 use crate::store::{billing_runs, late_usage};
@@ -161,15 +161,19 @@ pub(super) async fn close(
             closed => closed.map_err(|error| error.to_string()),
         },
     };
-    let is_closed = |outcome: &Outcome| outcome.account.closed_until.is_some_and(|until| until >= month.end);
+    let is_closed = |outcome: &Executed| outcome.account.closed_until.is_some_and(|until| until >= month.end);
     let why = match outcome {
         Ok(outcome) if is_closed(&outcome) => {
             let mut runs = Runs::default();
             // A month in which nothing was used is no job that did something.
-            if outcome.bill.is_some() || wanted.revision > 0 {
-                outcome.jobs.iter().for_each(|done| runs.count(*done));
+            if outcome.made.bill.is_some() || wanted.revision > 0 {
+                outcome.made.jobs.iter().for_each(|done| runs.count(*done));
             }
-            return Ok(Closed { account: Some(outcome.account), runs, is_stale: outcome.jobs.is_empty() });
+            return Ok(Closed {
+                account: Some(outcome.account),
+                runs,
+                is_stale: outcome.made.jobs.is_empty(),
+            });
         }
         Ok(_) => "another has billed a part of it".to_owned(),
         Err(why) => why,

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use crate::domain::ids::{AccountId, PaymentId};
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
-/// Takes a payment on; `due` as in [`OrderStep`].
+/// Takes a payment on; `due` as in [`OrderStep`](super::super::OrderStep).
 #[derive(Debug, Clone, Serialize)]
 pub struct ClaimPayment {
     pub payment: PaymentId,
@@ -27,11 +27,11 @@ impl Decide for ClaimPayment {
 
     /// From now on the provider may have been asked. Nobody else takes it on meanwhile, if it still says what it said when it was
     /// read.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let still_due =
             |held: &&Arc<Payment>| held.next_step_at == Some(self.due) && !held.state.is_settled();
         let Some(held) = draft.payment(self.payment).filter(still_due).cloned() else {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         };
         let claimed = Payment {
             state: PaymentState::Processing,
@@ -40,6 +40,6 @@ impl Decide for ClaimPayment {
         };
         let next_step_at = claimed.next_attempt(draft.instant);
         let payment = draft.put_payment(Payment { next_step_at, ..claimed });
-        Ok(Made { payment: Some(payment), ..Made::default() })
+        Ok(Outcome { payment: Some(payment), ..Outcome::default() })
     }
 }

@@ -11,7 +11,6 @@ use rust_decimal::Decimal;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use super::super::{forced, payment as bills};
 use super::give_back::{left_of, reversal, with_refunded};
 use super::settle::is_taken_by_another;
@@ -20,6 +19,7 @@ use crate::domain::job::{JobDone, JobKind};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 use crate::domain::read_set::ReadSet;
@@ -38,7 +38,7 @@ impl Decide for BookReversal {
 
     /// Takes what a provider says of a reversal. That of a charge which is not known to have succeeded is kept, and booked when it
     /// is.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(report) = self;
         let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such charge");
         let is_charge = |payment: &&Arc<Payment>| payment.purpose != PaymentPurpose::Refund;
@@ -62,12 +62,12 @@ impl Decide for BookReversal {
         let jobs = transaction.as_ref().map(|_| JobDone { kind: JobKind::Reversal, succeeded: true });
         let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
         let jobs = jobs.into_iter().collect();
-        Ok(Made {
+        Ok(Outcome {
             payment: draft.payment(charge.id).cloned(),
             transaction,
             prepayment,
             jobs,
-            ..Made::default()
+            ..Outcome::default()
         })
     }
 }

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use super::super::payment;
 use super::{Wish, kept, want};
 use crate::domain::ids::{AccountId, PaymentMethodId};
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::PaymentPurpose;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
@@ -34,7 +34,7 @@ impl Decide for RechargeByCard {
         reads.payers.push(account);
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         payment::require_taken(draft, self.amount)?;
         draft.require_payable("amount", self.amount)?;
         let card = kept(draft, self.method)?.as_ref().into();
@@ -50,6 +50,6 @@ impl Decide for RechargeByCard {
             transaction: None,
         };
         let payment = Some(want(draft, wish)?);
-        Ok(Made { payment, ..Made::default() })
+        Ok(Outcome { payment, ..Outcome::default() })
     }
 }

@@ -6,7 +6,6 @@ use rust_decimal::Decimal;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use super::super::{payment as bills, prepay};
 use super::give_back::{give_back_prepayment, with_refunded};
 use super::outside::{BookReversal, absorb, catch_up, restore_prepayment};
@@ -15,6 +14,7 @@ use crate::domain::job::{JobDone, JobKind};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, PaymentState, Progress, WAITED_FOR_MAX};
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 use crate::domain::read_set::ReadSet;
@@ -35,7 +35,7 @@ impl Decide for SettlePayment {
     }
 
     /// Takes what a provider says; what was taken before, or is older than that, changes nothing.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let none = || Refusal::new(RefusalCode::NotFound, "paymentId", "there is no such payment");
         let held = draft.payment(self.payment).cloned().ok_or_else(none)?;
         let reference = self.progress.reference.clone().or_else(|| held.reference.clone());
@@ -55,7 +55,7 @@ impl Decide for SettlePayment {
             // Whoever was given up on may have paid all the same: money that came is never lost.
             (PaymentState::Failed, ChargeState::Succeeded) => succeed(draft, told)?,
             (PaymentState::Succeeded | PaymentState::Failed, _) => {
-                return Ok(Made { payment: Some(held), ..Made::default() });
+                return Ok(Outcome { payment: Some(held), ..Outcome::default() });
             }
             (_, ChargeState::Succeeded) => succeed(draft, told)?,
             (_, ChargeState::Failed { reason }) => fail(draft, told, reason)?,
@@ -69,7 +69,7 @@ impl Decide for SettlePayment {
         let transaction =
             payment.as_ref().and_then(|p| p.transaction).and_then(|id| draft.transaction(id)).cloned();
         let prepayment = held.prepayment.and_then(|id| draft.prepayment(id)).cloned();
-        Ok(Made { payment, transaction, prepayment, jobs, ..Made::default() })
+        Ok(Outcome { payment, transaction, prepayment, jobs, ..Outcome::default() })
     }
 }
 

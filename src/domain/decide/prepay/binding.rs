@@ -2,10 +2,10 @@
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use super::named;
 use crate::domain::ids::{AccountId, PrepaymentId};
 use crate::domain::money::CurrencyCode;
+use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{App, Limits, Prepayment, PrepaymentStatus, Wanted};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -37,7 +37,7 @@ impl Decide for BindApp {
     }
 
     /// Binds; the same app again changes nothing more.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_open()?;
         let paid = named(draft, self.prepayment)?;
         paid.require_same(&self.wanted())?;
@@ -46,11 +46,11 @@ impl Decide for BindApp {
                 let message = format!("it is bound to the app {}", binding.app.id);
                 return Err(Refusal::new(RefusalCode::AlreadyBound, "appId", message));
             }
-            return Ok(Made { prepayment: Some(paid), ..Made::default() });
+            return Ok(Outcome { prepayment: Some(paid), ..Outcome::default() });
         }
         require_paid(&paid)?;
         let bound = draft.put_prepayment(paid.bound(self.app.clone(), draft.instant)?);
-        Ok(Made { prepayment: Some(bound), ..Made::default() })
+        Ok(Outcome { prepayment: Some(bound), ..Outcome::default() })
     }
 }
 

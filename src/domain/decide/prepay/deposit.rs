@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use crate::domain::ids::AccountId;
 use crate::domain::job::{JobDone, JobKind};
 use crate::domain::money::{Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{
     DEPOSIT_TIME_MAX, Deposit, DepositCount, DepositState, Prepayment, PrepaymentStatus, Unused,
 };
@@ -36,7 +36,7 @@ impl Decide for CountDeposits {
     }
 
     /// Looks what the deposits to an address come to.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let Self(address) = self;
         let before = draft.deposits_to(address);
         let prepayment = match draft.prepayment_at(address).cloned() {
@@ -48,7 +48,7 @@ impl Decide for CountDeposits {
         };
         let has_changed = draft.deposits_to(address) != before;
         let jobs = has_changed.then_some(JobDone { kind: JobKind::Deposit, succeeded: true });
-        Ok(Made { prepayment, jobs: jobs.into_iter().collect(), ..Made::default() })
+        Ok(Outcome { prepayment, jobs: jobs.into_iter().collect(), ..Outcome::default() })
     }
 }
 

@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::super::card::{self, Wish};
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use crate::domain::ids::{AccountId, PaymentMethodId, PrepaymentId, QuoteId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::mutation::Mutation;
+use crate::domain::outcome::Outcome;
 use crate::domain::payment::PaymentPurpose;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::prepay::{Asset, DepositTo, Means, PrepayQuote, Prepayment};
@@ -43,7 +43,7 @@ impl Decide for Prepay {
         reads.methods.extend(self.method.map(|method| method.0));
     }
 
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_active()?;
         let quote = offer(draft, self)?;
         require_free(draft, &quote)?;
@@ -57,7 +57,7 @@ impl Decide for Prepay {
             Prepayment::of(id, &quote, means, false)
         };
         let prepayment = draft.put_prepayment(taken.awaiting_deposit()?);
-        Ok(Made { prepayment: Some(prepayment), ..Made::default() })
+        Ok(Outcome { prepayment: Some(prepayment), ..Outcome::default() })
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) fn charge(
     prepayment: Prepayment,
     method: &PaymentMethod,
     on_session: bool,
-) -> Result<Made, Refusal> {
+) -> Result<Outcome, Refusal> {
     let wish = Wish {
         purpose: PaymentPurpose::Prepayment,
         currency: prepayment.currency,
@@ -81,7 +81,7 @@ pub(super) fn charge(
     };
     let payment = card::want(draft, wish)?;
     let prepayment = draft.put_prepayment(Prepayment { payment: Some(payment.id), ..prepayment });
-    Ok(Made { prepayment: Some(prepayment), payment: Some(payment), ..Made::default() })
+    Ok(Outcome { prepayment: Some(prepayment), payment: Some(payment), ..Outcome::default() })
 }
 
 /// The offer, if it holds and is what the caller takes it for.

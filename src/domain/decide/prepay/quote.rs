@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{AccountId, QuoteId};
 use crate::domain::money::{CurrencyCode, OutOfRange};
+use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{Limits, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX, Quoted};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -34,14 +34,14 @@ impl Decide for KeepQuote {
     }
 
     /// Keeps what was offered to somebody who asked: few offers of an account hold at once.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_open()?;
         if draft.book.open_quotes >= QUOTES_MAX {
             let message = format!("{QUOTES_MAX} offers hold already: wait until some of them end");
             return Err(Refusal::general(RefusalCode::LimitExceeded, message));
         }
         let prepay_quote = Some(make_quote(draft, self)?);
-        Ok(Made { prepay_quote, ..Made::default() })
+        Ok(Outcome { prepay_quote, ..Outcome::default() })
     }
 }
 

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use super::named;
 use crate::domain::ids::{AccountId, PrepaymentId};
+use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{Prepayment, PrepaymentStatus};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -27,11 +27,11 @@ impl Decide for SetPrepaymentRenewal {
     }
 
     /// Says whether a prepayment's card is charged for another term when it ends.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_open()?;
         let held = named(draft, self.prepayment)?;
         if held.auto_renewal == self.auto_renewal {
-            return Ok(Made { prepayment: Some(held), ..Made::default() });
+            return Ok(Outcome { prepayment: Some(held), ..Outcome::default() });
         }
         if held.method().is_none() {
             let message =
@@ -44,6 +44,6 @@ impl Decide for SetPrepaymentRenewal {
             return Err(Refusal::new(RefusalCode::Conflict, "prepaymentId", message));
         }
         let set = Prepayment { auto_renewal: self.auto_renewal, ..Prepayment::clone(&held) };
-        Ok(Made { prepayment: Some(draft.put_prepayment(set)), ..Made::default() })
+        Ok(Outcome { prepayment: Some(draft.put_prepayment(set)), ..Outcome::default() })
     }
 }

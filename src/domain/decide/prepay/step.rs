@@ -8,18 +8,18 @@ use chrono::{DateTime, Utc};
 use super::super::card;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::made::Made;
 use super::super::put_off::put_off;
 use super::{deposit, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::ids::{AccountId, PrepaymentId};
 use crate::domain::job::{JobDone, JobKind};
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted, RENEWAL_GRACE};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
 
-/// Does what is due of a prepayment; `due` as in [`OrderStep`].
+/// Does what is due of a prepayment; `due` as in [`OrderStep`](super::super::OrderStep).
 #[derive(Debug, Clone)]
 pub struct PrepaymentStep {
     pub prepayment: PrepaymentId,
@@ -36,11 +36,11 @@ impl Decide for PrepaymentStep {
     }
 
     /// Does what is due, if the prepayment still says what it said when it was read.
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<Made, Refusal> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         let still_due =
             |held: &&Arc<Prepayment>| held.next_step_at == Some(self.due) && self.due <= draft.instant;
         let Some(held) = draft.prepayment(self.prepayment).filter(still_due).cloned() else {
-            return Ok(Made::default());
+            return Ok(Outcome::default());
         };
         let mut attempt = draft.clone();
         let kind = due_of(draft, &held);
@@ -56,7 +56,7 @@ impl Decide for PrepaymentStep {
             }
         };
         let jobs = vec![JobDone { kind, succeeded }];
-        Ok(Made { prepayment: draft.prepayment(held.id).cloned(), jobs, ..Made::default() })
+        Ok(Outcome { prepayment: draft.prepayment(held.id).cloned(), jobs, ..Outcome::default() })
     }
 }
 
