@@ -27,8 +27,8 @@ use crate::domain::usage::{Granularity, bucket_start};
 use crate::domain::viewer::{Role, Viewer};
 use crate::engine::{EngineError, Urgency};
 use crate::graphql::app::App;
+use crate::store::access::{AccessError, Repository};
 use crate::store::accounts::AccountFilter;
-use crate::store::repository::{AccessError, Repository};
 
 /// The demo's MAIN account: whose token the start-up text shows.
 pub const MAIN_NAMESPACE: &str = "demo";

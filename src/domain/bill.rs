@@ -79,6 +79,17 @@ impl BillHeader {
     }
 }
 
+/// A bill's place among those that are due.
+pub type DueAt = (DateTime<Utc>, BillId);
+
+/// What open bills ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenBills {
+    pub amount: Decimal,
+    /// Whether these are all; where they are too many, they are the oldest.
+    pub is_all: bool,
+}
+
 impl Bill {
     pub fn header(&self) -> BillHeader {
         let Self { id, order, status, currency, amount, .. } = *self;

@@ -158,6 +158,12 @@ macro_rules! owned_ids {
             }
         }
 
+        impl From<$name> for OwnedId {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}_{}", $prefix, self.0.uuid().as_simple())

@@ -1,13 +1,11 @@
 //! What decisions on approvals need, read under the locks.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::batch::Books;
-use super::load::when;
+use super::load::{enter, note, when};
 use crate::domain::approval::{Approval, COUNTED_TOGETHER};
 use crate::domain::ids::{AccountId, ApprovalId, OwnedId};
 use crate::domain::money::CurrencyCode;
@@ -48,20 +46,11 @@ impl Approvals {
 
     /// Puts each into the book of its account.
     pub fn enter(self, books: &mut Books) {
-        for approval in self.held {
-            if let Some(book) = books.get_mut(&approval.account()) {
-                book.approvals.insert(approval.id, Arc::new(approval));
-            }
-        }
-        for id in self.altered {
-            if let Some(book) = books.get_mut(&id.account()) {
-                book.altered_approvals.insert(id);
-            }
-        }
-        for (account, by, currency, amount) in self.moved {
-            if let Some(book) = books.get_mut(&account) {
-                book.moved_alone.insert((by, currency), amount);
-            }
-        }
+        enter(books, self.held, |book| &mut book.approvals);
+        let altered = self.altered.into_iter().map(|id| (id.account(), id));
+        note(books, altered, |book, id| _ = book.altered_approvals.insert(id));
+        let moved =
+            self.moved.into_iter().map(|(account, by, currency, amount)| (account, ((by, currency), amount)));
+        note(books, moved, |book, (whose, amount)| _ = book.moved_alone.insert(whose, amount));
     }
 }

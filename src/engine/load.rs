@@ -11,7 +11,7 @@ use super::batch::{Books, Ground};
 use super::paid::Paid;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, CapacityCatalogue, Catalogue, DueAt};
+use crate::domain::book::{Book, CapacityCatalogue, Catalogue, DueAt, Keyed, Table};
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::Command;
@@ -21,11 +21,11 @@ use crate::domain::money::Currencies;
 use crate::domain::order::Order;
 use crate::domain::plan::Plan;
 use crate::domain::read_set::{ReadSet, Standing};
-use crate::store::capacity::When;
+use crate::domain::transaction::Transaction;
+use crate::store::capacity::{self, When};
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, accounts, bills, capacity, closings, erasures, keys, orders, payment_methods, plans, prepay_quotes,
-    transactions,
+    Conn, accounts, bills, closings, erasures, keys, orders, owned, payment_methods, plans, prepay_quotes,
 };
 
 /// Asks only if there is something to ask for.
@@ -34,6 +34,32 @@ pub(super) async fn when<T: Default>(
     question: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     if wanted { question.await } else { Ok(T::default()) }
+}
+
+/// Puts rows into the books of their accounts.
+pub(super) fn enter<T: Keyed>(
+    books: &mut Books,
+    rows: impl IntoIterator<Item = T>,
+    table: impl Fn(&mut Book) -> &mut Table<T>,
+) {
+    for row in rows {
+        if let Some(book) = books.get_mut(&row.owner()) {
+            table(book).insert(row.key(), Arc::new(row));
+        }
+    }
+}
+
+/// Notes in the books of accounts what is known of them.
+pub(super) fn note<T>(
+    books: &mut Books,
+    facts: impl IntoIterator<Item = (AccountId, T)>,
+    note: impl Fn(&mut Book, T),
+) {
+    for (account, fact) in facts {
+        if let Some(book) = books.get_mut(&account) {
+            note(book, fact);
+        }
+    }
 }
 
 fn numbers(accounts: &[AccountId]) -> Vec<i64> {
@@ -62,8 +88,8 @@ pub(super) async fn load(
         ),
         when(!reads.buyers.is_empty(), orders::order_exclusive(conn, numbers(&reads.buyers))),
         when(!reads.buyers.is_empty(), bills::bill_of_exclusive_orders(conn, numbers(&reads.buyers))),
-        when(!reads.transactions.is_empty(), transactions::transaction_by_ids(conn, &reads.transactions)),
-        when(!reads.bills.is_empty(), bills::bill_by_ids(conn, &reads.bills)),
+        when(!reads.transactions.is_empty(), owned::by_ids::<Transaction>(conn, &reads.transactions)),
+        when(!reads.bills.is_empty(), owned::by_ids::<Bill>(conn, &reads.bills)),
         when(!reads.payers.is_empty(), bills::bill_open_due(conn, numbers(&reads.payers), now, spare)),
         when(!reads.months.is_empty(), closings::closed_overlapping(conn, &reads.months)),
     )?;
@@ -98,7 +124,7 @@ pub(super) async fn load(
     wanted.extend(due.orders.iter().filter(|order| order.awaits_renewal()).map(|order| order.id.0));
     let paid_bills: Vec<OwnedId> =
         transactions.iter().filter_map(|paid| paid.bill).map(|bill| bill.0).collect();
-    let refunded_bills = when(!paid_bills.is_empty(), bills::bill_by_ids(conn, &paid_bills)).await?;
+    let refunded_bills = when(!paid_bills.is_empty(), owned::by_ids::<Bill>(conn, &paid_bills)).await?;
     let months = MonthsOfBills::load(conn, &refunded_bills, &named_bills).await?;
     let (orders, order_bills, order_plans) = load_orders(conn, wanted).await?;
     plans.extend(order_plans);
@@ -111,79 +137,28 @@ pub(super) async fn load(
     )?;
     let capacity = load_capacity(conn, reads.resources, &orders, &ground.currencies, now).await?;
     let mut books: Books = accounts.into_iter().map(|account| (account.id, Book::new(account))).collect();
-    for (account, answer) in answers {
-        if let Some(book) = books.get_mut(&account) {
-            book.answers.insert(answer.key.clone(), answer);
-        }
-    }
+    note(&mut books, answers, |book, answer| _ = book.answers.insert(answer.key.clone(), answer));
     paid.enter(&mut books);
     approvals.enter(&mut books);
-    for method in kept.into_iter().chain(removed) {
-        if let Some(book) = books.get_mut(&method.account()) {
-            book.payment_methods.insert(method.id, Arc::new(method));
-        }
-    }
-    for (account, count) in unpaid {
-        if let Some(book) = books.get_mut(&account) {
-            book.unpaid_orders = count;
-        }
-    }
-    for (account, count) in offers {
-        if let Some(book) = books.get_mut(&account) {
-            book.open_quotes = count;
-        }
-    }
-    for account in with_open_subs {
-        if let Some(book) = books.get_mut(&account) {
-            book.has_open_subs = true;
-        }
-    }
-    for (account, what) in unsettled {
-        if let Some(book) = books.get_mut(&account) {
-            book.unsettled = Some(what);
-        }
-    }
-    for account in with_closed_parents {
-        if let Some(book) = books.get_mut(&account) {
-            book.has_closed_parent = true;
-        }
-    }
-    for closed in closed.into_iter().chain(months.closed).chain(last_months) {
-        if let Some(book) = books.get_mut(&closed.account) {
-            book.closed_months.insert(closed.month.start, closed);
-        }
-    }
-    for transaction in transactions {
-        if let Some(book) = books.get_mut(&transaction.account()) {
-            book.transactions.insert(transaction.id, Arc::new(transaction));
-        }
-    }
-    for (account, open) in open_sums {
-        if let Some(book) = books.get_mut(&account) {
-            book.open_bills = Some(open);
-        }
-    }
-    for (account, horizon) in due.horizons {
-        if let Some(book) = books.get_mut(&account) {
-            book.due_horizon = Some(horizon);
-        }
-    }
-    for account in closing.too_large {
-        if let Some(book) = books.get_mut(&account) {
-            book.is_too_large_to_close = true;
-        }
-    }
-    for order in exclusive.into_iter().chain(on_demand).chain(due.orders).chain(orders) {
-        if let Some(book) = books.get_mut(&order.account()) {
-            book.orders.insert(order.id, Arc::new(order));
-        }
-    }
+    enter(&mut books, kept.into_iter().chain(removed), |book| &mut book.payment_methods);
+    note(&mut books, unpaid, |book, count| book.unpaid_orders = count);
+    note(&mut books, offers, |book, count| book.open_quotes = count);
+    note(&mut books, unsettled, |book, what| book.unsettled = Some(what));
+    note(&mut books, open_sums, |book, open| book.open_bills = Some(open));
+    note(&mut books, due.horizons, |book, horizon| book.due_horizon = Some(horizon));
+    let facts = |accounts: Vec<AccountId>| accounts.into_iter().map(|account| (account, true));
+    note(&mut books, facts(with_open_subs), |book, holds| book.has_open_subs = holds);
+    note(&mut books, facts(with_closed_parents), |book, holds| book.has_closed_parent = holds);
+    let too_large = closing.too_large.into_iter().collect();
+    note(&mut books, facts(too_large), |book, holds| book.is_too_large_to_close = holds);
+    let closed = closed.into_iter().chain(months.closed).chain(last_months);
+    enter(&mut books, closed, |book| &mut book.closed_months);
+    enter(&mut books, transactions, |book| &mut book.transactions);
+    let orders = exclusive.into_iter().chain(on_demand).chain(due.orders).chain(orders);
+    enter(&mut books, orders, |book| &mut book.orders);
     let bills = exclusive_bills.into_iter().chain(named_bills).chain(due_bills).chain(due.next);
-    for bill in bills.chain(closing.bills).chain(refunded_bills).chain(months.bills).chain(order_bills) {
-        if let Some(book) = books.get_mut(&bill.account()) {
-            book.bills.insert(bill.id, Arc::new(bill));
-        }
-    }
+    let bills = bills.chain(closing.bills).chain(refunded_bills).chain(months.bills).chain(order_bills);
+    enter(&mut books, bills, |book| &mut book.bills);
     let plans: HashMap<PlanId, _> = plans.into_iter().map(|plan| (plan.id, plan)).collect();
     let Ground { currencies, policies, keys } = ground.clone();
     Ok((books, Catalogue { currencies, policies, keys, plans, capacity }))
@@ -250,7 +225,7 @@ impl Due {
         let read = || bills.iter().map(|bill| bill.id.uuid()).collect();
         let accounts: Vec<i64> = horizons.keys().map(|account| account.0).collect();
         let (orders, next, of_months) = try_join!(
-            when(!ids.is_empty(), orders::order_by_ids(conn, &ids)),
+            when(!ids.is_empty(), owned::by_ids::<Order>(conn, &ids)),
             when(!beyond.is_empty(), bills::bill_open_due_from(conn, &beyond, read())),
             when(!accounts.is_empty(), bills::bill_open_due_of_months(conn, accounts, now, spare)),
         )?;
@@ -325,7 +300,7 @@ async fn load_orders(
     }
     let ids: Vec<OwnedId> = wanted.iter().copied().collect();
     let (mut orders, mut bills, plans) = try_join!(
-        orders::order_by_ids(conn, &ids),
+        owned::by_ids::<Order>(conn, &ids),
         bills::bill_of_orders(conn, &ids),
         plans::plan_of_orders(conn, &ids),
     )?;
@@ -333,7 +308,7 @@ async fn load_orders(
     let previous: Vec<OwnedId> = previous.filter(|id| !wanted.contains(id)).collect();
     if !previous.is_empty() {
         let (before, of_before) =
-            try_join!(orders::order_by_ids(conn, &previous), bills::bill_of_orders(conn, &previous))?;
+            try_join!(owned::by_ids::<Order>(conn, &previous), bills::bill_of_orders(conn, &previous))?;
         orders.extend(before);
         bills.extend(of_before);
     }

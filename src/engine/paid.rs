@@ -1,11 +1,9 @@
 //! What decisions on payments by card and prepayments need, read under the locks.
 
-use std::sync::Arc;
-
 use futures_util::try_join;
 
 use super::batch::Books;
-use super::load::when;
+use super::load::{enter, note, when};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
@@ -16,8 +14,7 @@ use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
 use crate::store::{
-    Conn, payment_methods, payments, prepay_quotes, prepayments, reconciliations, reversals,
-    transactions as moves,
+    Conn, owned, payment_methods, payments, prepay_quotes, prepayments, reconciliations, reversals,
 };
 
 /// Payments by card and prepayments, with what decisions on them need.
@@ -56,7 +53,7 @@ impl Paid {
         paid.payments = of_refunds.into_iter().chain(named_payments).collect();
         let of_payments = paid.payments.iter().filter_map(|payment| payment.prepayment).map(|id| id.0);
         let wanted: Vec<OwnedId> = reads.prepayments.iter().copied().chain(of_payments).collect();
-        paid.prepayments = when(!wanted.is_empty(), prepayments::prepayment_by_ids(conn, &wanted)).await?;
+        paid.prepayments = when(!wanted.is_empty(), owned::by_ids::<Prepayment>(conn, &wanted)).await?;
         paid.prepayments.extend(of_addresses);
         let addresses: Vec<AddressOf> = reads.addresses.iter().cloned().chain(paid.awaited()).collect();
         let offers: Vec<OwnedId> =
@@ -72,7 +69,7 @@ impl Paid {
             paid.payments.iter().map(|payment| payment.id.0).chain(charges.iter().copied()).collect();
         let (holders, renewed, renewals, charges, methods, deposits, reversals) = try_join!(
             when(!offers.is_empty(), prepayments::prepayment_of_quotes(conn, &offers)),
-            when(!previous.is_empty(), prepayments::prepayment_by_ids(conn, &previous)),
+            when(!previous.is_empty(), owned::by_ids::<Prepayment>(conn, &previous)),
             when(!renewed_ids.is_empty(), prepayments::prepayment_renewals(conn, &renewed_ids)),
             when(!charges.is_empty(), payments::payment_by_ids(conn, &charges)),
             when(!cards.is_empty(), payment_methods::method_by_ids(conn, &cards)),
@@ -85,52 +82,20 @@ impl Paid {
         paid.deposits = deposits;
         paid.reversals = reversals;
         let moved: Vec<OwnedId> = paid.moves().collect();
-        paid.transactions = when(!moved.is_empty(), moves::transaction_by_ids(conn, &moved)).await?;
+        paid.transactions = when(!moved.is_empty(), owned::by_ids::<Transaction>(conn, &moved)).await?;
         Ok(paid)
     }
 
     /// Puts each into the book of its account.
     pub fn enter(self, books: &mut Books) {
-        for quote in self.quotes {
-            if let Some(book) = books.get_mut(&quote.id.account()) {
-                book.prepay_quotes.insert(quote.id, Arc::new(quote));
-            }
-        }
-        for prepayment in self.prepayments {
-            if let Some(book) = books.get_mut(&prepayment.account()) {
-                book.prepayments.insert(prepayment.id, Arc::new(prepayment));
-            }
-        }
-        for payment in self.payments {
-            if let Some(book) = books.get_mut(&payment.account()) {
-                book.payments.insert(payment.id, Arc::new(payment));
-            }
-        }
-        for transaction in self.transactions {
-            if let Some(book) = books.get_mut(&transaction.account()) {
-                book.transactions.insert(transaction.id, Arc::new(transaction));
-            }
-        }
-        for (account, name) in self.untold {
-            if let Some(book) = books.get_mut(&account) {
-                book.untold.insert(name);
-            }
-        }
-        for reversal in self.reversals {
-            if let Some(book) = books.get_mut(&reversal.account()) {
-                book.reversals.insert(reversal.name(), Arc::new(reversal));
-            }
-        }
-        for deposit in self.deposits {
-            if let Some(book) = books.get_mut(&deposit.account) {
-                book.deposits.insert(deposit.place.clone(), Arc::new(deposit));
-            }
-        }
-        for method in self.methods {
-            if let Some(book) = books.get_mut(&method.account()) {
-                book.payment_methods.insert(method.id, Arc::new(method));
-            }
-        }
+        enter(books, self.quotes, |book| &mut book.prepay_quotes);
+        enter(books, self.prepayments, |book| &mut book.prepayments);
+        enter(books, self.payments, |book| &mut book.payments);
+        enter(books, self.transactions, |book| &mut book.transactions);
+        enter(books, self.reversals, |book| &mut book.reversals);
+        enter(books, self.deposits, |book| &mut book.deposits);
+        enter(books, self.methods, |book| &mut book.payment_methods);
+        note(books, self.untold, |book, name| _ = book.untold.insert(name));
     }
 
     /// The payments that these give back of, and by which these prepayments were paid.

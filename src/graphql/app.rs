@@ -11,7 +11,7 @@ use crate::graphql::invoice_links::InvoiceLinks;
 use crate::graphql::limits::Limits;
 use crate::jobs::JobContext;
 use crate::metering::Meter;
-use crate::store::repository::Store;
+use crate::store::access::Store;
 use crate::store::turns::Turns;
 
 /// The server's parts, as resolvers need them.

@@ -6,8 +6,8 @@ use crate::domain::money::OutOfRange;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::engine::EngineError;
 use crate::metering::MeterError;
+use crate::store::access::AccessError;
 use crate::store::error::StoreError;
-use crate::store::repository::AccessError;
 use crate::store::turns::Crowded;
 
 /// An answer to a query's field.

@@ -24,8 +24,8 @@ use super::lookups::Key;
 use super::pagination::{Cursor, Row};
 use super::schema_types::schema_types;
 use super::session::session;
+use crate::store::access::Repository;
 use crate::store::error::StoreError;
-use crate::store::repository::Repository;
 
 /// An object with a part that can be read without the rest.
 pub trait HasHeader: AtHand + Send + Sync + Sized {

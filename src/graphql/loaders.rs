@@ -2,6 +2,8 @@
 //! and answers only what the viewer may see. The key says what is loaded.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
@@ -28,10 +30,11 @@ use crate::domain::prepay::{Deposit, Prepayment};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
+use crate::store::access::Repository;
 use crate::store::deposits::AddressOf;
 use crate::store::error::StoreError;
 use crate::store::fetch::Rows;
-use crate::store::repository::Repository;
+use crate::store::owned::Owned;
 
 /// Declares a loader: `key => value`, answered by a method of the repository. A key type of its own keeps loaders
 /// apart that look up different things of the same owner.
@@ -66,10 +69,6 @@ owner_key! {
     PlansOf(AccountId);
     /// What a plan includes.
     ResourcesOf(PlanId);
-    /// An account's newest orders: so many.
-    NewestOrdersOf((AccountId, i64));
-    /// An account's newest bills: so many.
-    NewestBillsOf((AccountId, i64));
     /// An order's newest bills: so many.
     NewestBillsOfOrder((OrderId, i64));
     /// The headers of an account's newest orders: so many.
@@ -78,26 +77,63 @@ owner_key! {
     NewestBillHeadersOf((AccountId, i64));
     /// The headers of an order's newest bills: so many.
     NewestBillHeadersOfOrder((OrderId, i64));
-    /// An account's newest consumption records: so many.
-    NewestRecordsOf((AccountId, i64));
-    /// An account's newest transactions: so many.
-    NewestTransactionsOf((AccountId, i64));
     /// What a bill charges afterwards.
     RecordsOf(BillId);
     /// What was given back of a transaction.
     RefundsOf(TransactionId);
-    /// An account's newest prepayments: so many.
-    NewestPrepaymentsOf((AccountId, i64));
     /// An account's newest invoices, drafts among them: so many.
     NewestInvoicesOf((AccountId, i64));
-    /// An account's newest ledger entries: so many.
-    NewestEntriesOf((AccountId, i64));
     /// An account's own price rules, in the order in which they were set.
     OwnRulesOf(AccountId);
     /// The price rules for everyone, in the order in which they were set.
     DefaultRules(());
     /// An account's balance at an earlier instant.
     BalanceAt((AccountId, DateTime<Utc>));
+}
+
+/// An account's newest of what it owns: so many.
+pub(super) struct NewestOf<T> {
+    pub account: AccountId,
+    pub limit: i64,
+    pub of: PhantomData<fn() -> T>,
+}
+
+impl<T> NewestOf<T> {
+    pub fn new(account: AccountId, limit: i64) -> Self {
+        Self { account, limit, of: PhantomData }
+    }
+}
+
+// Derived, they would ask for the same of the row.
+impl<T> Clone for NewestOf<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.account, self.limit)
+    }
+}
+
+impl<T> PartialEq for NewestOf<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.account, self.limit) == (other.account, other.limit)
+    }
+}
+
+impl<T> Eq for NewestOf<T> {}
+
+impl<T> Hash for NewestOf<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.account, self.limit).hash(state);
+    }
+}
+
+impl<T: Owned> Loader<NewestOf<T>> for Repository {
+    type Value = Rows<T>;
+    type Error = StoreError;
+
+    async fn load(&self, keys: &[NewestOf<T>]) -> Result<HashMap<NewestOf<T>, Rows<T>>, StoreError> {
+        let newest = keys.iter().map(|key| (key.account, key.limit)).collect();
+        let found = self.newest::<T>(newest).await?;
+        Ok(rekeyed(found, |(account, limit)| NewestOf::new(account, limit)))
+    }
 }
 
 /// A resource's code.
@@ -130,14 +166,14 @@ loader!(ResourcePriceId => Arc<ResourcePrice>, |repository, keys| repository.res
 loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.to_vec()));
 loader!(PaymentMethodId => Arc<PaymentMethod>, |repository, keys| repository.payment_methods(keys));
 loader!(PaymentId => Arc<Payment>, |repository, keys| repository.payments(keys));
-loader!(PrepaymentId => Arc<Prepayment>, |repository, keys| repository.prepayments(keys));
+loader!(PrepaymentId => Arc<Prepayment>, |repository, keys| repository.by_ids::<Prepayment>(keys));
 loader!(ApprovalId => Arc<Approval>, |repository, keys| repository.approvals(keys));
 loader!(InvoiceId => Arc<Invoice>, |repository, keys| repository.invoices(keys));
-loader!(OrderId => Arc<Order>, |repository, keys| repository.orders(keys));
-loader!(BillId => Arc<Bill>, |repository, keys| repository.bills(keys));
-loader!(RecordId => Arc<Record>, |repository, keys| repository.records(keys));
-loader!(TransactionId => Arc<Transaction>, |repository, keys| repository.transactions(keys));
-loader!(EntryId => Arc<Entry>, |repository, keys| repository.entries(keys));
+loader!(OrderId => Arc<Order>, |repository, keys| repository.by_ids::<Order>(keys));
+loader!(BillId => Arc<Bill>, |repository, keys| repository.by_ids::<Bill>(keys));
+loader!(RecordId => Arc<Record>, |repository, keys| repository.by_ids::<Record>(keys));
+loader!(TransactionId => Arc<Transaction>, |repository, keys| repository.by_ids::<Transaction>(keys));
+loader!(EntryId => Arc<Entry>, |repository, keys| repository.by_ids::<Entry>(keys));
 
 macro_rules! owner_loader {
     ($key:ident => $value:ty, $method:ident) => {
@@ -153,18 +189,12 @@ owner_loader!(NoticesOf => Rows<Notice>, notices);
 owner_loader!(PaymentMethodsOf => Rows<PaymentMethod>, payment_methods_of);
 owner_loader!(PlansOf => Arc<[PlanId]>, plans_in_use);
 owner_loader!(ResourcesOf => Arc<[PlanResource]>, plan_resources);
-owner_loader!(NewestOrdersOf => Rows<Order>, newest_orders);
-owner_loader!(NewestBillsOf => Rows<Bill>, newest_bills);
 owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
 owner_loader!(NewestOrderHeadersOf => Rows<OrderHeader>, newest_order_headers);
 owner_loader!(NewestBillHeadersOf => Arc<[BillHeader]>, newest_bill_headers);
 owner_loader!(NewestBillHeadersOfOrder => Arc<[BillHeader]>, newest_bill_headers_of_orders);
-owner_loader!(NewestRecordsOf => Rows<Record>, newest_records);
-owner_loader!(NewestTransactionsOf => Rows<Transaction>, newest_transactions);
-owner_loader!(NewestPrepaymentsOf => Rows<Prepayment>, newest_prepayments);
 owner_loader!(DepositsTo => Rows<Deposit>, deposits_to);
 owner_loader!(NewestInvoicesOf => Rows<Invoice>, newest_invoices);
-owner_loader!(NewestEntriesOf => Rows<Entry>, newest_entries);
 owner_loader!(OwnRulesOf => Rows<PriceRule>, own_price_rules);
 owner_loader!(DefaultRules => Rows<PriceRule>, default_price_rules);
 owner_loader!(BalanceAt => Decimal, balances_at);

@@ -18,8 +18,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 
+use crate::store::access::Repository;
 use crate::store::error::StoreError;
-use crate::store::repository::Repository;
 
 /// What is looked up by a key of type `K`.
 pub type Value<K> = <Repository as Loader<K>>::Value;

@@ -7,8 +7,8 @@ use async_graphql::dataloader::Loader;
 use super::error::ApiResult;
 use super::lookups::{Key, Value};
 use super::session::session;
+use crate::store::access::Repository;
 use crate::store::error::StoreError;
-use crate::store::repository::Repository;
 
 /// What a field that may be null answers.
 pub(super) type Nullable<T> = Option<ApiResult<T>>;

@@ -8,9 +8,9 @@ use super::error::{ApiError, ApiResult};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::domain::ids::{AccountId, LicenseId, ResourcePriceId};
 use crate::domain::refusal::RefusalCode;
+use crate::store::access::Repository;
 use crate::store::accounts::AccountCursor;
 use crate::store::list::Page;
-use crate::store::repository::Repository;
 
 /// The arguments of a connection, as they came.
 pub(super) struct PageArgs {

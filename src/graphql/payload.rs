@@ -21,8 +21,8 @@ use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_M
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
 use crate::engine::Urgency;
+use crate::store::access::{AccessError, Repository};
 use crate::store::error::StoreError;
-use crate::store::repository::{AccessError, Repository};
 
 /// Turns a refusal into a payload with userErrors; faults stay errors.
 pub(super) fn answer<T, P>(

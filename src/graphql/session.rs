@@ -15,8 +15,8 @@ use super::lookups::{Key, Lookups, Value};
 use crate::domain::label::Language;
 use crate::domain::money::Money;
 use crate::domain::viewer::{Role, Viewer};
+use crate::store::access::Repository;
 use crate::store::error::StoreError;
-use crate::store::repository::Repository;
 
 /// A request's own view of the server.
 pub struct Session {

@@ -26,7 +26,7 @@ use crate::graphql::error::{ApiError, OUTCOME_UNKNOWN};
 use crate::graphql::lookups::Lookups;
 use crate::graphql::session::Session;
 use crate::graphql::{ERRORS_MAX, Measure, Operation, was_executed};
-use crate::store::repository::Repository;
+use crate::store::access::Repository;
 
 /// A request is answered within this time. What it has handed to the engine is carried out all the same.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(75);

@@ -24,7 +24,7 @@ use crate::domain::label::Language;
 use crate::domain::viewer::{Role, Viewer};
 use crate::graphql::error::ApiError;
 use crate::graphql::invoice_links::Form;
-use crate::store::repository::Repository;
+use crate::store::access::Repository;
 
 /// Invoices that are drawn at once; each takes a processor.
 const DRAWN_AT_ONCE: usize = 2;

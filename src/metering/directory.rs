@@ -17,8 +17,8 @@ use crate::domain::license::License;
 use crate::domain::money::CurrencyCode;
 use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::usage::{Fault, Granularity, UsageEvent, bucket_start, hour_of, slot_of};
+use crate::store::access::Store;
 use crate::store::error::StoreError;
-use crate::store::repository::Store;
 use crate::store::usage::{Metered, MeteredAccount, metered_accounts};
 use crate::store::{licenses, plans};
 

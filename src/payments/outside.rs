@@ -1,6 +1,8 @@
 //! What happened at a provider beside this server: disputes, refunds in its own pages, charges that this server knows nothing of.
 //! It is looked at, and booked; what cannot be is kept for people to look at.
 
+use crate::domain::transaction::Transaction;
+use crate::store::owned;
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
@@ -18,7 +20,7 @@ use crate::domain::transaction::Ledger;
 use crate::domain::unmatched::{OutsideKind, Unmatched};
 use crate::engine::Urgency;
 use crate::store::clock_check::require_right_clock;
-use crate::store::{accounts, reconciliations, transactions};
+use crate::store::{accounts, reconciliations};
 
 /// What became of a look at something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +213,7 @@ impl Cashier {
             return Ok(Some(format!("it is charged there, and {} here", known.state)));
         };
         let conn = self.database.connection().await?;
-        let moved = transactions::transaction_by_ids(&conn, &[id.0]).await?.pop();
+        let moved = owned::by_ids::<Transaction>(&conn, &[id.0]).await?.pop();
         let cash = Ledger::Cash(provider.to_owned());
         Ok(match moved.filter(|moved| moved.debit == cash) {
             None => Some("the ledger has no movement of it".to_owned()),

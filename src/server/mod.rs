@@ -34,11 +34,11 @@ use crate::payments::stripe::{self, StripeConfig};
 use crate::payments::{
     DepositSettings, Depository, PaymentProvider, Providers, Sandbox, SettingError, Stripe,
 };
+use crate::store::access::Store;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::installation::{self, InstallationKind, OtherInstallation};
 use crate::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
-use crate::store::repository::Store;
 use crate::store::restorations::restorations;
 use crate::store::rights;
 use crate::store::turns::Turns;

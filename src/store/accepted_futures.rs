@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use super::clock_check::PRESENT;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use crate::domain::ids::AccountId;
 
 /// Those of the accounts that are followed, and up to where.

@@ -7,8 +7,8 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use super::error::StoreError;
-use super::numeric::Exact;
-use super::statement::Statement;
+use super::sql::numeric::Exact;
+use super::sql::statement::Statement;
 use super::usage::SUM;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;

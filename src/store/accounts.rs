@@ -1,45 +1,115 @@
 //! Accounts: read, locked, listed, created and changed.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz};
+use chrono_tz::Tz;
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
 
 use super::clock_check::AskedAt;
 use super::error::StoreError;
 use super::list::{COUNTED_MAX, Found, LOOKED_AT_MAX, Page, WALKED_FIRST, WALKED_MAX, countable};
-use super::rows::{AccountRow, Row, select_list};
+use super::schema::{accounts as table, namespaces};
 use super::seals::{self, AltSeals, Sealer};
-use super::statement::{Columns, Statement};
+use super::sql::row::{Fields, Read, WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, erasures, execute, open_invoices, rows, select_from};
-use crate::domain::account::{Account, AccountKind, AccountStatus, Suspension};
+use crate::domain::account::{Account, AccountKind, AccountStatus, Manager, Suspension};
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
+use crate::domain::ledger::{Hash, Head};
+use crate::domain::money::CurrencyCode;
 use crate::domain::seal::SealKeys;
 use crate::domain::viewer::Scope;
+
+row! {
+    accounts => Account as a {
+        kept {
+            id: AccountId = a.id,
+            namespace: String = a.namespace,
+            external_id: Option<String> = a.external_id,
+            name: String = a.name,
+            kind: AccountKind = a.kind,
+            parent_id: Option<AccountId> = a.parent,
+            status: AccountStatus = a.status,
+            currency: CurrencyCode = a.currency,
+            time_zone: Tz = a.time_zone,
+            manager_name: Option<String> = a.manager.as_ref().map(|manager| manager.name.clone()),
+            manager_email: Option<String> = a.manager.as_ref().and_then(|manager| manager.email.clone()),
+            credit_limit: Option<Decimal> = a.credit_limit,
+            created_at: DateTime<Utc> = a.created_at,
+        }
+        read {
+            suspension: Option<Suspension>,
+            balance: Decimal,
+            overdrawn: bool,
+            purchased: bool,
+            last_no: i64,
+            last_entry_seq: i64,
+            last_entry_hash: Option<Hash>,
+            last_entry_at: Option<DateTime<Utc>>,
+            closed_until: Option<DateTime<Utc>>,
+            closed_at: Option<DateTime<Utc>>,
+            erased_at: Option<DateTime<Utc>>,
+            suspended_at: Option<DateTime<Utc>>,
+            suspension_held_until: Option<DateTime<Utc>>,
+            on_demand_rate: Decimal,
+            burst_cycle: Option<Cycle>,
+            burst_rate: Option<Decimal>,
+            burst_warned: bool,
+        }
+    }
+    Self {
+        id,
+        namespace,
+        external_id,
+        name,
+        kind,
+        parent: parent_id,
+        status,
+        suspension,
+        suspended_at,
+        suspension_held_until,
+        currency,
+        time_zone,
+        manager: manager_name.map(|name| Manager { name, email: manager_email }),
+        credit_limit,
+        balance,
+        overdrawn,
+        purchased,
+        last_no,
+        closed_until,
+        closed_at,
+        erased_at,
+        on_demand_rate,
+        burst: BurstState { cycle: burst_cycle, rate: burst_rate, warned: burst_warned },
+        head: Head { seq: last_entry_seq, hash: last_entry_hash.unwrap_or_default(), time: last_entry_at },
+        created_at,
+    }
+}
 
 /// Locks accounts in the order of their ids and answers them as they are now. Those that another transaction holds are
 /// left out, so that no one waits for them here. With the seals that are not whole, and the time of the database when the last was
 /// locked; where the machine's clock is wrong it is an error.
 pub async fn account_lock(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     ids: Vec<i64>,
     keys: &SealKeys,
 ) -> Result<(Vec<Account>, AltSeals, Option<DateTime<Utc>>), StoreError> {
-    let statement = Statement::<(<AccountRow as Row>::Sql, Nullable<Binary>, Timestamptz)>::new("SELECT ")
-        .sql(select_list::<AccountRow>(""))
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<Account>(""))
         .sql(", seal, clock_timestamp() FROM accounts WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
         .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
     let asked = AskedAt::now();
-    let locked: Vec<(AccountRow, Option<Vec<u8>>, DateTime<Utc>)> = statement.load(&mut conn).await?;
-    let time = locked.last().map(|(_, _, time)| *time);
+    let locked = rows::<LockedAccount>(conn, statement).await?;
+    let time = locked.last().map(|locked| locked.at);
     if let Some(time) = time {
         asked.require_right(time)?;
     }
     let (mut accounts, mut others) = (Vec::with_capacity(locked.len()), AltSeals::new());
-    for (row, seal, _) in locked {
-        let account = row.into_domain()?;
+    for LockedAccount { account, seal, at: _ } in locked {
         let other = seals::other_seal(conn, keys, &account, seal.as_deref()).await?;
         others.extend(other.map(|other| (account.id, other)));
         accounts.push(account);
@@ -47,17 +117,43 @@ pub async fn account_lock(
     Ok((accounts, others, time))
 }
 
+/// An account that is held to the end of the transaction.
+struct LockedAccount {
+    account: Account,
+    seal: Option<Vec<u8>>,
+    /// When it was locked, by the database's clock.
+    at: DateTime<Utc>,
+}
+
+impl Read for LockedAccount {
+    fn read(fields: &mut Fields<'_>) -> diesel::deserialize::Result<Self> {
+        let account = Account::read(fields)?;
+        let seal = fields.column::<table::seal, _>()?;
+        Ok(Self { account, seal, at: fields.value::<Timestamptz, _>()? })
+    }
+}
+
+/// An account, and when it was as it is.
+struct AccountAt(Account, DateTime<Utc>);
+
+impl Read for AccountAt {
+    fn read(fields: &mut Fields<'_>) -> diesel::deserialize::Result<Self> {
+        Ok(Self(Account::read(fields)?, fields.value::<Timestamptz, _>()?))
+    }
+}
+
 /// An account as it is, whoever holds it; None: there is none. Where the machine's clock is wrong it is an error.
-pub async fn account_as_is(mut conn: Conn<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
-    let statement = Statement::<(<AccountRow as Row>::Sql, Timestamptz)>::new("SELECT ")
-        .sql(select_list::<AccountRow>(""))
+pub async fn account_as_is(conn: Conn<'_>, id: AccountId) -> Result<Option<Account>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<Account>(""))
         .sql(", clock_timestamp() FROM accounts WHERE id = ")
         .bigint(id.0);
     let asked = AskedAt::now();
-    let mut found: Vec<(AccountRow, DateTime<Utc>)> = statement.load(&mut conn).await?;
-    let Some((row, time)) = found.pop() else { return Ok(None) };
+    let Some(AccountAt(account, time)) = rows::<AccountAt>(conn, statement).await?.pop() else {
+        return Ok(None);
+    };
     asked.require_right(time)?;
-    row.into_domain().map(Some)
+    Ok(Some(account))
 }
 
 /// Waits for an account, and holds it to the end of the transaction.
@@ -75,32 +171,26 @@ pub async fn account_post(
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     let columns = Columns::new()
-        .column::<BigInt, _>("id", accounts.iter().map(|a| a.id.0))
-        .column::<Text, _>("status", accounts.iter().map(|a| a.status.code()))
-        .column::<Nullable<Text>, _>(
-            "suspension",
-            accounts.iter().map(|a| a.suspension.map(Suspension::code)),
-        )
-        .column::<Numeric, _>("balance", accounts.iter().map(|a| a.balance))
-        .column::<Bool, _>("overdrawn", accounts.iter().map(|a| a.overdrawn))
-        .column::<Bool, _>("purchased", accounts.iter().map(|a| a.purchased))
-        .column::<BigInt, _>("last_no", accounts.iter().map(|a| a.last_no))
-        .column::<BigInt, _>("last_entry_seq", accounts.iter().map(|a| a.head.seq))
-        .column::<Binary, _>("last_entry_hash", accounts.iter().map(|a| a.head.hash.to_vec()))
-        .column::<Nullable<Timestamptz>, _>("last_entry_at", accounts.iter().map(|a| a.head.time))
-        .column::<Nullable<Timestamptz>, _>("closed_until", accounts.iter().map(|a| a.closed_until))
-        .column::<Nullable<Binary>, _>("seal", accounts.iter().map(|a| seals.seal(a)));
+        .put::<table::id, _>(accounts.iter().map(|a| a.id))
+        .put::<table::status, _>(accounts.iter().map(|a| a.status))
+        .put::<table::suspension, _>(accounts.iter().map(|a| a.suspension))
+        .put::<table::balance, _>(accounts.iter().map(|a| a.balance))
+        .put::<table::overdrawn, _>(accounts.iter().map(|a| a.overdrawn))
+        .put::<table::purchased, _>(accounts.iter().map(|a| a.purchased))
+        .put::<table::last_no, _>(accounts.iter().map(|a| a.last_no))
+        .put::<table::last_entry_seq, _>(accounts.iter().map(|a| a.head.seq))
+        .put::<table::last_entry_hash, _>(accounts.iter().map(|a| Some(a.head.hash)))
+        .put::<table::last_entry_at, _>(accounts.iter().map(|a| a.head.time))
+        .put::<table::closed_until, _>(accounts.iter().map(|a| a.closed_until))
+        .put::<table::seal, _>(accounts.iter().map(|a| seals.seal(a)));
     // What was never charged for burst has nothing to be written.
     let columns = if accounts.iter().all(|a| a.burst == BurstState::default()) {
         columns
     } else {
         columns
-            .column::<Nullable<Integer>, _>(
-                "burst_cycle",
-                accounts.iter().map(|a| a.burst.cycle.map(Cycle::number)),
-            )
-            .column::<Nullable<Numeric>, _>("burst_rate", accounts.iter().map(|a| a.burst.rate))
-            .column::<Bool, _>("burst_warned", accounts.iter().map(|a| a.burst.warned))
+            .put::<table::burst_cycle, _>(accounts.iter().map(|a| a.burst.cycle))
+            .put::<table::burst_rate, _>(accounts.iter().map(|a| a.burst.rate))
+            .put::<table::burst_warned, _>(accounts.iter().map(|a| a.burst.warned))
     };
     let columns = if with_settings { settings(columns, accounts) } else { columns };
     execute(conn, columns.update("accounts", 1)).await.map(drop)
@@ -109,26 +199,17 @@ pub async fn account_post(
 /// What few commands change: what operators set, and what hangs on suspensions and orders on demand.
 fn settings(columns: Columns, accounts: &[Account]) -> Columns {
     columns
-        .column::<Text, _>("name", accounts.iter().map(|a| a.name.clone()))
-        .column::<Nullable<Text>, _>("external_id", accounts.iter().map(|a| a.external_id.clone()))
-        .column::<Text, _>("time_zone", accounts.iter().map(|a| a.time_zone.name()))
-        .column::<Nullable<Text>, _>(
-            "manager_name",
-            accounts.iter().map(|a| Some(a.manager.as_ref()?.name.clone())),
-        )
-        .column::<Nullable<Text>, _>(
-            "manager_email",
-            accounts.iter().map(|a| a.manager.as_ref()?.email.clone()),
-        )
-        .column::<Nullable<Numeric>, _>("credit_limit", accounts.iter().map(|a| a.credit_limit))
-        .column::<Nullable<Timestamptz>, _>("closed_at", accounts.iter().map(|a| a.closed_at))
-        .column::<Nullable<Timestamptz>, _>("erased_at", accounts.iter().map(|a| a.erased_at))
-        .column::<Nullable<Timestamptz>, _>("suspended_at", accounts.iter().map(|a| a.suspended_at))
-        .column::<Nullable<Timestamptz>, _>(
-            "suspension_held_until",
-            accounts.iter().map(|a| a.suspension_held_until),
-        )
-        .column::<Numeric, _>("on_demand_rate", accounts.iter().map(|a| a.on_demand_rate))
+        .put::<table::name, _>(accounts.iter().map(|a| &a.name))
+        .put::<table::external_id, _>(accounts.iter().map(|a| &a.external_id))
+        .put::<table::time_zone, _>(accounts.iter().map(|a| a.time_zone))
+        .put::<table::manager_name, _>(accounts.iter().map(|a| Some(&a.manager.as_ref()?.name)))
+        .put::<table::manager_email, _>(accounts.iter().map(|a| a.manager.as_ref()?.email.clone()))
+        .put::<table::credit_limit, _>(accounts.iter().map(|a| a.credit_limit))
+        .put::<table::closed_at, _>(accounts.iter().map(|a| a.closed_at))
+        .put::<table::erased_at, _>(accounts.iter().map(|a| a.erased_at))
+        .put::<table::suspended_at, _>(accounts.iter().map(|a| a.suspended_at))
+        .put::<table::suspension_held_until, _>(accounts.iter().map(|a| a.suspension_held_until))
+        .put::<table::on_demand_rate, _>(accounts.iter().map(|a| a.on_demand_rate))
 }
 
 /// Those of the accounts that have SUB accounts which are not closed.
@@ -194,8 +275,8 @@ pub async fn hold_next_due(
 
 pub async fn account_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
     let statement =
-        select_from::<AccountRow>("accounts").sql(" WHERE id = ANY(").value::<Array<BigInt>, _>(ids).sql(")");
-    rows::<AccountRow>(conn, statement).await
+        select_from::<Account>("accounts").sql(" WHERE id = ANY(").value::<Array<BigInt>, _>(ids).sql(")");
+    rows::<Account>(conn, statement).await
 }
 
 /// Which accounts these namespaces are.
@@ -342,9 +423,9 @@ async fn account_page(
     filter: &AccountFilter,
     page: &Page<AccountCursor>,
 ) -> Result<Vec<Account>, StoreError> {
-    let statement = within_page(filter.restrict(scope, select_from::<AccountRow>("accounts")), page);
+    let statement = within_page(filter.restrict(scope, select_from::<Account>("accounts")), page);
     let statement = statement.sql(in_order(page)).bigint(page.limit).sql(" OFFSET ").bigint(page.offset);
-    let mut found = rows::<AccountRow>(conn, statement).await?;
+    let mut found = rows::<Account>(conn, statement).await?;
     if page.from_oldest {
         found.reverse();
     }
@@ -368,12 +449,12 @@ pub async fn account_count(
 
 /// The accounts that follow a number, in the order of their numbers.
 pub async fn account_from(conn: Conn<'_>, after: AccountId, limit: i64) -> Result<Vec<Account>, StoreError> {
-    let statement = select_from::<AccountRow>("accounts")
+    let statement = select_from::<Account>("accounts")
         .sql(" WHERE id > ")
         .bigint(after.0)
         .sql(" ORDER BY id LIMIT ")
         .bigint(limit);
-    rows::<AccountRow>(conn, statement).await
+    rows::<Account>(conn, statement).await
 }
 
 /// What a SUB account of a MAIN account that is closed would be a violation of.
@@ -405,8 +486,8 @@ pub async fn account_create(
         let id: i64 = number.get_result(&mut &*conn).await?;
         let account = Account { id: AccountId(id), ..account };
         let namespace = Columns::new()
-            .column::<Text, _>("namespace", std::iter::once(account.namespace.clone()))
-            .column::<BigInt, _>("account_id", std::iter::once(id));
+            .put::<namespaces::namespace, _>(std::iter::once(&account.namespace))
+            .put::<namespaces::account_id, _>(std::iter::once(AccountId(id)));
         execute(conn, namespace.insert_into("namespaces")).await?;
         // Asked for after it is taken: an erasure that is under way has come to its end by then.
         if erasures::is_given_up(conn, &account.namespace, keys).await? {
@@ -423,25 +504,7 @@ pub async fn account_create(
 }
 
 fn account_insert(account: &Account, seals: &Sealer<'_>) -> Statement {
-    let one = std::iter::once::<String>;
-    let maybe = std::iter::once::<Option<String>>;
-    Columns::new()
-        .column::<BigInt, _>("id", std::iter::once(account.id.0))
-        .column::<Text, _>("namespace", one(account.namespace.clone()))
-        .column::<Nullable<Text>, _>("external_id", maybe(account.external_id.clone()))
-        .column::<Text, _>("name", one(account.name.clone()))
-        .column::<Text, _>("kind", std::iter::once(account.kind.code()))
-        .column::<Nullable<BigInt>, _>("parent_id", std::iter::once(account.parent.map(|id| id.0)))
-        .column::<Text, _>("status", std::iter::once(account.status.code()))
-        .column::<Text, _>("currency", one(account.currency.to_string()))
-        .column::<Text, _>("time_zone", std::iter::once(account.time_zone.name()))
-        .column::<Nullable<Text>, _>("manager_name", maybe(account.manager.as_ref().map(|m| m.name.clone())))
-        .column::<Nullable<Text>, _>(
-            "manager_email",
-            maybe(account.manager.as_ref().and_then(|m| m.email.clone())),
-        )
-        .column::<Nullable<Numeric>, _>("credit_limit", std::iter::once(account.credit_limit))
-        .column::<Timestamptz, _>("created_at", std::iter::once(account.created_at))
-        .column::<Nullable<Binary>, _>("seal", std::iter::once(seals.seal(account)))
+    Account::columns(std::iter::once(account))
+        .put::<table::seal, _>(std::iter::once(seals.seal(account)))
         .insert_into("accounts")
 }

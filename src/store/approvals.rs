@@ -3,22 +3,64 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, DuePage, Found, Narrow, Owners, Page};
-use super::rows::{ApprovalRow, select_list};
+use super::schema::approvals as table;
 use super::seals::{self, Sealer};
-use super::statement::{Columns, Statement};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::Statement;
 use super::{Conn, execute, rows};
 use crate::domain::approval::{Approval, ApprovalState, PENDING_MAX};
-use crate::domain::ids::{ApprovalId, OwnedId};
+use crate::domain::book::Table;
+use crate::domain::ids::{AccountId, ApprovalId, OwnedId};
+use crate::domain::money::{CurrencyCode, Money};
+use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
 
+row! {
+    approvals => Approval as a {
+        kept {
+            id: ApprovalId = a.id,
+            mutation: Mutation = a.mutation,
+            input: String = a.input,
+            currency: CurrencyCode = a.money.currency,
+            amount: Decimal = a.money.amount,
+            key: Option<String> = a.key,
+            asked_by: String = a.asked_by,
+            asked_at: DateTime<Utc> = a.asked_at,
+            state: ApprovalState = a.state,
+            decided_by: Option<String> = a.decided_by,
+            decided_at: Option<DateTime<Utc>> = a.decided_at,
+            reason: Option<String> = a.reason,
+            next_step_at: Option<DateTime<Utc>> = a.next_step_at,
+        }
+        written {
+            account_id: AccountId = a.account(),
+        }
+    }
+    Self {
+        id,
+        mutation,
+        input,
+        money: Money::new(amount, currency),
+        key,
+        asked_by,
+        asked_at,
+        state,
+        decided_by,
+        decided_at,
+        reason,
+        next_step_at,
+    }
+}
+
 pub async fn approval_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Approval>, StoreError> {
-    rows::<ApprovalRow>(conn, list::by_ids::<ApprovalRow>("approvals", ids)).await
+    rows::<Approval>(conn, list::by_ids::<Approval>(ids)).await
 }
 
 /// Which of them are not what a server has sealed.
@@ -27,20 +69,20 @@ pub async fn approval_altered(
     ids: &[OwnedId],
     keys: &SealKeys,
 ) -> Result<Vec<ApprovalId>, StoreError> {
-    let altered = seals::not_whole::<ApprovalRow>(conn, keys, ids).await?;
+    let altered = seals::not_whole::<Approval>(conn, keys, ids).await?;
     Ok(altered.into_iter().map(|approval| approval.id).collect())
 }
 
 /// What waits of each account: no more of it does.
 pub async fn approval_pending(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Approval>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<ApprovalRow>("t."))
+        .sql(select_list::<Approval>("t."))
         .sql(" FROM (SELECT DISTINCT UNNEST(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(") AS id) a CROSS JOIN LATERAL (SELECT * FROM approvals t WHERE t.account_id = a.id AND t.state = 'PENDING' LIMIT ")
         .bigint(i64::try_from(PENDING_MAX).unwrap_or(i64::MAX))
         .sql(") t");
-    rows::<ApprovalRow>(conn, statement).await
+    rows::<Approval>(conn, statement).await
 }
 
 /// What expires by `due.now`, what has waited longest first.
@@ -71,7 +113,7 @@ pub async fn approval_list(
     state: Option<ApprovalState>,
     page: &Page,
 ) -> Result<Found<Approval>, StoreError> {
-    list::page::<ApprovalRow, _>(conn, "approvals", Owners::Everyone, page, &state).await
+    list::page::<Approval, _>(conn, "approvals", Owners::Everyone, page, &state).await
 }
 
 pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Result<i64, StoreError> {
@@ -81,25 +123,14 @@ pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Res
 /// Keeps approvals, or what has become of them.
 pub async fn approval_put(
     conn: Conn<'_>,
-    approvals: &[Arc<Approval>],
+    approvals: &Table<Approval>,
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", approvals.iter().map(|a| a.account().0))
-        .column::<SqlUuid, _>("id", approvals.iter().map(|a| a.id.uuid()))
-        .column::<Text, _>("mutation", approvals.iter().map(|a| a.mutation.code()))
-        .column::<Text, _>("input", approvals.iter().map(|a| a.input.clone()))
-        .column::<Text, _>("currency", approvals.iter().map(|a| a.money.currency.to_string()))
-        .column::<Numeric, _>("amount", approvals.iter().map(|a| a.money.amount))
-        .column::<Nullable<Text>, _>("key", approvals.iter().map(|a| a.key.clone()))
-        .column::<Text, _>("asked_by", approvals.iter().map(|a| a.asked_by.clone()))
-        .column::<Timestamptz, _>("asked_at", approvals.iter().map(|a| a.asked_at))
-        .column::<Text, _>("state", approvals.iter().map(|a| a.state.code()))
-        .column::<Nullable<Text>, _>("decided_by", approvals.iter().map(|a| a.decided_by.clone()))
-        .column::<Nullable<Timestamptz>, _>("decided_at", approvals.iter().map(|a| a.decided_at))
-        .column::<Nullable<Text>, _>("reason", approvals.iter().map(|a| a.reason.clone()))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", approvals.iter().map(|a| a.next_step_at))
-        .column::<Nullable<Binary>, _>("seal", approvals.iter().map(|a| seals.seal(&**a)));
+    if approvals.is_empty() {
+        return Ok(());
+    }
+    let columns = Approval::columns(approvals.values().map(Arc::as_ref))
+        .put::<table::seal, _>(approvals.values().map(|a| seals.seal(&**a)));
     let statement = columns.insert_into("approvals").sql(
         " ON CONFLICT (account_id, id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, \
          decided_at = excluded.decided_at, reason = excluded.reason, next_step_at = excluded.next_step_at, \

@@ -7,14 +7,40 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::rows::{AccountRow, BillingRunRow};
-use super::statement::Statement;
+use super::sql::row::row;
+use super::sql::statement::Statement;
 use super::{Conn, execute, rows, select_from};
 use crate::clock::HeldBy;
 use crate::domain::account::Account;
-use crate::domain::billing_run::BillingRun;
+use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
+
+row! {
+    billing_runs => BillingRun {
+        period: NaiveDate,
+        time_zone: Tz,
+        start_time: DateTime<Utc>,
+        end_time: DateTime<Utc>,
+        state: RunState,
+        total: i64,
+        done: i64,
+        failed: i64,
+        started_at: DateTime<Utc>,
+        finished_at: Option<DateTime<Utc>>,
+    }
+    Self {
+        period,
+        time_zone,
+        month: Month { start: start_time, end: end_time },
+        state,
+        total,
+        done,
+        failed,
+        started_at,
+        finished_at,
+    }
+}
 
 /// A page that was taken on is done within this time, or another server takes it on too.
 const PAGE_SECONDS: i64 = 120;
@@ -91,20 +117,20 @@ pub async fn runs(
     period: Option<NaiveDate>,
     limit: i64,
 ) -> Result<Vec<BillingRun>, StoreError> {
-    let mut statement = select_from::<BillingRunRow>("billing_runs");
+    let mut statement = select_from::<BillingRun>("billing_runs");
     if let Some(period) = period {
         statement = statement.sql(" WHERE period = ").value::<Date, _>(period);
     }
     let statement = statement.sql(" ORDER BY period DESC, end_time, time_zone LIMIT ").bigint(limit);
-    rows::<BillingRunRow>(conn, statement).await
+    rows::<BillingRun>(conn, statement).await
 }
 
 /// The runs that are not done, those whose months ended first, first.
 pub async fn runs_under_way(conn: Conn<'_>, limit: i64) -> Result<Vec<BillingRun>, StoreError> {
-    let statement = select_from::<BillingRunRow>("billing_runs")
+    let statement = select_from::<BillingRun>("billing_runs")
         .sql(" WHERE state = 'RUNNING' ORDER BY period, time_zone LIMIT ")
         .bigint(limit);
-    rows::<BillingRunRow>(conn, statement).await
+    rows::<BillingRun>(conn, statement).await
 }
 
 /// Some accounts of a run: those after the one, up to the other.
@@ -261,7 +287,7 @@ pub async fn page_accounts(
     run: &BillingRun,
     page: RunPage,
 ) -> Result<Vec<Account>, StoreError> {
-    let statement = select_from::<AccountRow>("accounts")
+    let statement = select_from::<Account>("accounts")
         .sql(" WHERE time_zone = ")
         .value::<Text, _>(run.time_zone.name())
         .sql(" AND id > ")
@@ -269,5 +295,5 @@ pub async fn page_accounts(
         .sql(" AND id <= ")
         .bigint(page.last.0)
         .sql(" ORDER BY id");
-    rows::<AccountRow>(conn, statement).await
+    rows::<Account>(conn, statement).await
 }

@@ -3,39 +3,136 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{
-    Array, BigInt, Binary, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
+use super::fetch::{Fetchers, OwnedFetch};
 use super::list::{self, DuePage, Found, Narrow, Owners, Page, Window};
-use super::numeric::Exact;
-use super::rows::{BillHeaderRow, BillRow, Row, select_list};
+use super::owned::{self, Owned};
+use super::schema::bills as table;
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
+use super::sql::numeric::Exact;
+use super::sql::row::{Row, WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::book::OpenBills;
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::{CurrencyCode, Money};
 
-pub async fn bill_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
-    rows::<BillRow>(conn, list::by_ids::<BillRow>("bills", ids)).await
+impl Owned for Bill {
+    type Id = BillId;
+    type Filter = BillFilter;
+
+    fn id(&self) -> BillId {
+        self.id
+    }
+
+    fn page<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c BillFilter,
+        page: &'c Page,
+    ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
+        page_of(conn, owners, filter, page).boxed()
+    }
+
+    fn count<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c BillFilter,
+    ) -> BoxFuture<'c, Result<i64, StoreError>> {
+        async move { list::count(conn, "bills", owners, &Counted(filter)).await }.boxed()
+    }
+
+    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
+        &fetchers.bills
+    }
+}
+
+row! {
+    bills => Bill as b {
+        kept {
+            id: BillId = b.id,
+            order_id: Option<OrderId> = b.order,
+            status: BillStatus = b.status,
+            currency: CurrencyCode = b.currency,
+            amount: Decimal = b.amount,
+            once_amount: Decimal = b.once_amount,
+            cycle_amount: Decimal = b.cycle_amount,
+            credit_amount: Decimal = b.credit_amount,
+            start_time: DateTime<Utc> = b.start_time,
+            end_time: DateTime<Utc> = b.end_time,
+            seq: i32 = b.seq,
+            seq_count: i32 = b.seq_count,
+            due_at: DateTime<Utc> = b.due_at,
+            last_paid_at: Option<DateTime<Utc>> = b.last_paid_at,
+            paid_by: Option<TransactionId> = b.paid_by,
+            refunded_amount: Decimal = b.refunded_amount,
+            next_step_at: Option<DateTime<Utc>> = b.next_step_at,
+            datacenter: Option<String> = b.datacenter,
+            correction_of: Option<BillId> = b.correction_of,
+        }
+        written {
+            account_id: AccountId = b.account(),
+            number: String = b.number(),
+            created_at: DateTime<Utc> = b.created_at,
+        }
+        read {
+            credited_amount: Option<Decimal>,
+            replaced_amount: Option<Decimal>,
+            withheld_amount: Option<Decimal>,
+        }
+    }
+    Self {
+        id,
+        order: order_id,
+        status,
+        currency,
+        amount,
+        once_amount,
+        cycle_amount,
+        credit_amount,
+        start_time,
+        end_time,
+        seq,
+        seq_count,
+        due_at,
+        last_paid_at,
+        paid_by,
+        refunded_amount,
+        credited_amount: credited_amount.unwrap_or_default(),
+        replaced_amount: replaced_amount.unwrap_or_default(),
+        withheld_amount: withheld_amount.unwrap_or_default(),
+        next_step_at,
+        datacenter,
+        correction_of,
+        created_at: id.0.instant(),
+    }
+}
+
+row! {
+    bills => BillHeader {
+        id: BillId,
+        order_id: Option<OrderId>,
+        status: BillStatus,
+        currency: CurrencyCode,
+        amount: Decimal,
+    }
+    Self { id, order: order_id, status, currency, amount }
 }
 
 /// The bill of that printed number, found through the account and the day in it.
 pub async fn bill_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Bill>, StoreError> {
     let Some((account, day)) = parse_printed_number('B', number) else { return Ok(None) };
-    let statement = list::by_number(select_from::<BillRow>("bills"), account, day, number);
-    Ok(rows::<BillRow>(conn, statement).await?.pop())
-}
-
-/// The newest bills of each account.
-pub async fn bill_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Bill>, StoreError> {
-    rows::<BillRow>(conn, list::newest_of_each::<BillRow>("bills", accounts, limit)).await
+    let statement = list::by_number(select_from::<Bill>("bills"), account, day, number);
+    Ok(rows::<Bill>(conn, statement).await?.pop())
 }
 
 /// The headers of the newest bills of each account.
@@ -44,7 +141,7 @@ pub async fn bill_header_newest(
     accounts: Vec<i64>,
     limit: i64,
 ) -> Result<Vec<BillHeader>, StoreError> {
-    rows::<BillHeaderRow>(conn, list::newest_of_each::<BillHeaderRow>("bills", accounts, limit)).await
+    rows::<BillHeader>(conn, list::newest_of_each::<BillHeader>(accounts, limit)).await
 }
 
 /// The newest bills of each order.
@@ -53,7 +150,7 @@ pub async fn bill_newest_of_orders(
     orders: &[OwnedId],
     limit: i64,
 ) -> Result<Vec<Bill>, StoreError> {
-    rows::<BillRow>(conn, newest_of_orders::<BillRow>(orders, limit)).await
+    rows::<Bill>(conn, newest_of_orders::<Bill>(orders, limit)).await
 }
 
 /// The headers of the newest bills of each order.
@@ -62,10 +159,10 @@ pub async fn bill_header_newest_of_orders(
     orders: &[OwnedId],
     limit: i64,
 ) -> Result<Vec<BillHeader>, StoreError> {
-    rows::<BillHeaderRow>(conn, newest_of_orders::<BillHeaderRow>(orders, limit)).await
+    rows::<BillHeader>(conn, newest_of_orders::<BillHeader>(orders, limit)).await
 }
 
-fn newest_of_orders<R: Row>(orders: &[OwnedId], limit: i64) -> Statement<R::Sql> {
+fn newest_of_orders<R: Row>(orders: &[OwnedId], limit: i64) -> Statement {
     list::each_key(Statement::new("SELECT ").sql(select_list::<R>("t.")), orders)
         .sql(
             "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.id ORDER BY t.id DESC LIMIT ",
@@ -91,7 +188,7 @@ pub const BILLS_OF_ORDER_MAX: i64 = 100;
 /// The bills of accounts' live orders of exclusive plans.
 pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Bill>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<BillRow>("t."))
+        .sql(select_list::<Bill>("t."))
         .sql(
             " FROM orders o CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = o.account_id \
              AND t.order_id = o.id LIMIT ",
@@ -103,7 +200,7 @@ pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Res
         )
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
-    rows::<BillRow>(conn, statement).await
+    rows::<Bill>(conn, statement).await
 }
 
 /// The bills of each of the orders.
@@ -179,7 +276,7 @@ async fn oldest_of_each(
         Asking::OfMonths => (" AND t.order_id IS NULL", "t.due_at, t.id"),
     };
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<BillRow>("t."))
+        .sql(select_list::<Bill>("t."))
         .sql(format!(
             " FROM accounts a CROSS JOIN LATERAL (SELECT * FROM bills t WHERE t.account_id = a.id \
              AND {ASKED}{restriction} AND t.due_at <= "
@@ -190,7 +287,7 @@ async fn oldest_of_each(
         .sql(") t WHERE a.id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
-    rows::<BillRow>(conn, statement).await
+    rows::<Bill>(conn, statement).await
 }
 
 /// Of each order the next open bill that is due from an instant on, beside those that were read. An order has few bills, and an account
@@ -201,7 +298,7 @@ pub async fn bill_open_due_from(
     read: Vec<Uuid>,
 ) -> Result<Vec<Bill>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<BillRow>("t."))
+        .sql(select_list::<Bill>("t."))
         .sql(" FROM UNNEST(")
         .value::<Array<BigInt>, _>(orders.iter().map(|(order, _)| order.0.account().0).collect::<Vec<_>>())
         .sql(", ")
@@ -215,7 +312,7 @@ pub async fn bill_open_due_from(
         ))
         .value::<Array<SqlUuid>, _>(read)
         .sql(") ORDER BY t.due_at, t.id LIMIT 1) t");
-    rows::<BillRow>(conn, statement).await
+    rows::<Bill>(conn, statement).await
 }
 
 /// What the open bills of each account ask for in all; of very many, the oldest.
@@ -241,12 +338,11 @@ pub async fn bill_open_sums(
 
 /// The bills of months: those that are named, and all that correct them.
 pub async fn bill_of_months(conn: Conn<'_>, originals: &[OwnedId]) -> Result<Vec<Bill>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<BillRow>("t.")), originals)
-        .sql(
-            "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.id = k.id UNION ALL \
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<Bill>("t.")), originals).sql(
+        "(SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.id = k.id UNION ALL \
          SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.correction_of = k.id) t",
-        );
-    rows::<BillRow>(conn, statement).await
+    );
+    rows::<Bill>(conn, statement).await
 }
 
 /// Bills that jobs have to look at by `now`, those that have waited longest first.
@@ -332,7 +428,7 @@ impl Narrow for BillFilter {
     }
 }
 
-pub async fn bill_list(
+async fn page_of(
     conn: Conn<'_>,
     owners: Owners,
     filter: &BillFilter,
@@ -345,16 +441,12 @@ pub async fn bill_list(
         let from = list::of_owners(kept.sql(") AS kept FROM bills t WHERE "), owners);
         let statement = filter.begun(from).sql(") SELECT id, kept FROM found");
         if let Some(ids) = list::found_by_index(conn, statement).await? {
-            let mut bills = bill_by_ids(conn, &list::part_of_found(ids, page)).await?;
+            let mut bills = owned::by_ids::<Bill>(conn, &list::part_of_found(ids, page)).await?;
             bills.sort_unstable_by_key(|bill| std::cmp::Reverse(bill.id));
             return Ok(Found::whole(bills));
         }
     }
-    list::page::<BillRow, _>(conn, "bills", owners, page, filter).await
-}
-
-pub async fn bill_count(conn: Conn<'_>, owners: Owners, filter: &BillFilter) -> Result<i64, StoreError> {
-    list::count(conn, "bills", owners, &Counted(filter)).await
+    list::page::<Bill, _>(conn, "bills", owners, page, filter).await
 }
 
 /// Bills as they are counted: in whatever order.
@@ -428,38 +520,12 @@ pub async fn bill_sums(
     Ok(sums)
 }
 
-pub async fn bill_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, "bills", accounts).await
-}
-
 pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
-        .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
-        .column::<Text, _>("number", bills.iter().map(|b| b.number()))
-        .column::<Nullable<SqlUuid>, _>("order_id", bills.iter().map(|b| b.order.map(OrderId::uuid)))
-        .column::<Text, _>("status", bills.iter().map(|b| b.status.code()))
-        .column::<Text, _>("currency", bills.iter().map(|b| b.currency.to_string()))
-        .column::<Numeric, _>("amount", bills.iter().map(|b| b.amount))
-        .column::<Numeric, _>("once_amount", bills.iter().map(|b| b.once_amount))
-        .column::<Numeric, _>("cycle_amount", bills.iter().map(|b| b.cycle_amount))
-        .column::<Numeric, _>("credit_amount", bills.iter().map(|b| b.credit_amount))
-        .column::<Timestamptz, _>("start_time", bills.iter().map(|b| b.start_time))
-        .column::<Timestamptz, _>("end_time", bills.iter().map(|b| b.end_time))
-        .column::<Integer, _>("seq", bills.iter().map(|b| b.seq))
-        .column::<Integer, _>("seq_count", bills.iter().map(|b| b.seq_count))
-        .column::<Timestamptz, _>("due_at", bills.iter().map(|b| b.due_at))
-        .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
-        .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
-        .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at))
-        .column::<Nullable<Text>, _>("datacenter", bills.iter().map(|b| b.datacenter.clone()))
-        .column::<Nullable<SqlUuid>, _>(
-            "correction_of",
-            bills.iter().map(|b| b.correction_of.map(BillId::uuid)),
-        )
-        .column::<Timestamptz, _>("created_at", bills.iter().map(|b| b.created_at))
-        .column::<Nullable<Binary>, _>("seal", bills.iter().map(|b| seals.seal(&**b)));
+    if bills.is_empty() {
+        return Ok(());
+    }
+    let columns = Bill::columns(bills.iter().map(Arc::as_ref))
+        .put::<table::seal, _>(bills.iter().map(|b| seals.seal(&**b)));
     execute(conn, of_few_bills(columns, bills).insert_into("bills")).await.map(drop)
 }
 
@@ -467,30 +533,33 @@ pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>
 fn of_few_bills(mut columns: Columns, bills: &[Arc<Bill>]) -> Columns {
     if bills.iter().any(|b| !b.replaced_amount.is_zero() || !b.withheld_amount.is_zero()) {
         columns = columns
-            .column::<Numeric, _>("replaced_amount", bills.iter().map(|b| b.replaced_amount))
-            .column::<Numeric, _>("withheld_amount", bills.iter().map(|b| b.withheld_amount));
+            .put::<table::replaced_amount, _>(bills.iter().map(|b| Some(b.replaced_amount)))
+            .put::<table::withheld_amount, _>(bills.iter().map(|b| Some(b.withheld_amount)));
     }
     // A purchase may be changed in the batch that makes it.
     if bills.iter().any(|b| !b.credited_amount.is_zero()) {
-        columns = columns.column::<Numeric, _>("credited_amount", bills.iter().map(|b| b.credited_amount));
+        columns = columns.put::<table::credited_amount, _>(bills.iter().map(|b| Some(b.credited_amount)));
     }
     columns
 }
 
 /// Writes what can change of a bill.
 pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
+    if bills.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", bills.iter().map(|b| b.account().0))
-        .column::<SqlUuid, _>("id", bills.iter().map(|b| b.id.uuid()))
-        .column::<Text, _>("status", bills.iter().map(|b| b.status.code()))
-        .column::<Timestamptz, _>("start_time", bills.iter().map(|b| b.start_time))
-        .column::<Timestamptz, _>("end_time", bills.iter().map(|b| b.end_time))
-        .column::<Timestamptz, _>("due_at", bills.iter().map(|b| b.due_at))
-        .column::<Nullable<Timestamptz>, _>("last_paid_at", bills.iter().map(|b| b.last_paid_at))
-        .column::<Nullable<SqlUuid>, _>("paid_by", bills.iter().map(|b| b.paid_by.map(TransactionId::uuid)))
-        .column::<Numeric, _>("refunded_amount", bills.iter().map(|b| b.refunded_amount))
-        .column::<Numeric, _>("credited_amount", bills.iter().map(|b| b.credited_amount))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", bills.iter().map(|b| b.next_step_at))
-        .column::<Nullable<Binary>, _>("seal", bills.iter().map(|b| seals.seal(&**b)));
+        .put::<table::account_id, _>(bills.iter().map(|b| b.account()))
+        .put::<table::id, _>(bills.iter().map(|b| b.id))
+        .put::<table::status, _>(bills.iter().map(|b| b.status))
+        .put::<table::start_time, _>(bills.iter().map(|b| b.start_time))
+        .put::<table::end_time, _>(bills.iter().map(|b| b.end_time))
+        .put::<table::due_at, _>(bills.iter().map(|b| b.due_at))
+        .put::<table::last_paid_at, _>(bills.iter().map(|b| b.last_paid_at))
+        .put::<table::paid_by, _>(bills.iter().map(|b| b.paid_by))
+        .put::<table::refunded_amount, _>(bills.iter().map(|b| b.refunded_amount))
+        .put::<table::credited_amount, _>(bills.iter().map(|b| Some(b.credited_amount)))
+        .put::<table::next_step_at, _>(bills.iter().map(|b| b.next_step_at))
+        .put::<table::seal, _>(bills.iter().map(|b| seals.seal(&**b)));
     execute(conn, columns.update("bills", 2)).await.map(drop)
 }

@@ -9,8 +9,8 @@ use rust_decimal::Decimal;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::numeric::Exact;
-use super::statement::{Columns, Statement};
+use super::sql::numeric::Exact;
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, capacity, execute, known_currency};
 use crate::clock::HeldBy;
 use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle};

@@ -1,18 +1,50 @@
 //! The prices of capacity, and the discounts on terms.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Numeric, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Numeric, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{Page, newest_first, numbered_page};
-use super::numeric::Exact;
-use super::rows::{ResourcePriceRow, select_list};
-use super::statement::{Columns, Statement};
+use super::sql::numeric::Exact;
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::ids::ResourcePriceId;
 use crate::domain::money::{Currencies, CurrencyCode};
+
+row! {
+    resource_prices => ResourcePrice as p {
+        kept {
+            resource_code: String = p.resource,
+            currency: CurrencyCode = p.currency,
+            level: i32 = p.level,
+            price: Decimal = p.price,
+            unit: String = p.unit,
+            multiplier: Decimal = p.multiplier,
+            cluster_id: Option<String> = p.cluster,
+            chart_name: Option<String> = p.chart,
+            effective_from: DateTime<Utc> = p.effective_from,
+        }
+        read {
+            id: ResourcePriceId,
+        }
+    }
+    Self {
+        id,
+        resource: resource_code,
+        currency,
+        level,
+        price,
+        unit,
+        multiplier,
+        cluster: cluster_id,
+        chart: chart_name,
+        effective_from,
+    }
+}
 
 /// The price of a resource at a level that holds at an instant: of those whose time has come the last.
 pub async fn resource_price_at(
@@ -22,7 +54,7 @@ pub async fn resource_price_at(
     level: i32,
     at: DateTime<Utc>,
 ) -> Result<Option<ResourcePrice>, StoreError> {
-    let statement = select_from::<ResourcePriceRow>("resource_prices")
+    let statement = select_from::<ResourcePrice>("resource_prices")
         .sql(" WHERE resource_code = ")
         .text(resource)
         .sql(" AND currency = ")
@@ -32,7 +64,7 @@ pub async fn resource_price_at(
         .sql(" AND cluster_id IS NULL AND chart_name IS NULL AND effective_from <= ")
         .instant(at)
         .sql(" ORDER BY effective_from DESC, id DESC LIMIT 1");
-    Ok(rows::<ResourcePriceRow>(conn, statement).await?.pop())
+    Ok(rows::<ResourcePrice>(conn, statement).await?.pop())
 }
 
 /// What a list of prices is narrowed by; conditions are joined by AND.
@@ -76,9 +108,9 @@ pub async fn resource_price_list(
     filter: &ResourcePriceFilter,
     page: &Page<ResourcePriceId>,
 ) -> Result<Vec<ResourcePrice>, StoreError> {
-    let held = filter.restrict(select_from::<ResourcePriceRow>("resource_prices t"));
+    let held = filter.restrict(select_from::<ResourcePrice>("resource_prices t"));
     let statement = numbered_page(held, page, |id| id.0);
-    Ok(newest_first(rows::<ResourcePriceRow>(conn, statement).await?, page))
+    Ok(newest_first(rows::<ResourcePrice>(conn, statement).await?, page))
 }
 
 pub async fn resource_price_count(
@@ -111,7 +143,7 @@ pub async fn prices_at_levels(
     };
     let codes: Vec<String> = currencies.iter().map(|currency| currency.code.to_string()).collect();
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<ResourcePriceRow>("p."))
+        .sql(select_list::<ResourcePrice>("p."))
         .sql(" FROM UNNEST(")
         .value::<Array<Text>, _>(asked.iter().map(|(resource, _)| resource.clone()).collect::<Vec<_>>())
         .sql(", ")
@@ -125,18 +157,18 @@ pub async fn prices_at_levels(
         .sql(condition)
         .instant(at)
         .sql(format!(" ORDER BY p.effective_from {order}, p.id {order} LIMIT 1) p"));
-    rows::<ResourcePriceRow>(conn, statement).await
+    rows::<ResourcePrice>(conn, statement).await
 }
 
 pub async fn resource_price_by_ids(
     conn: Conn<'_>,
     ids: Vec<ResourcePriceId>,
 ) -> Result<Vec<ResourcePrice>, StoreError> {
-    let statement = select_from::<ResourcePriceRow>("resource_prices")
+    let statement = select_from::<ResourcePrice>("resource_prices")
         .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .sql(")");
-    rows::<ResourcePriceRow>(conn, statement).await
+    rows::<ResourcePrice>(conn, statement).await
 }
 
 /// Adds prices, and answers them with the ids that are given here. A resource that there is not is a violation of
@@ -145,21 +177,12 @@ pub async fn resource_price_insert(
     conn: Conn<'_>,
     prices: &[ResourcePrice],
 ) -> Result<Vec<ResourcePrice>, StoreError> {
-    let statement = Columns::new()
-        .column::<Text, _>("resource_code", prices.iter().map(|p| p.resource.clone()))
-        .column::<Text, _>("currency", prices.iter().map(|p| p.currency.to_string()))
-        .column::<Integer, _>("level", prices.iter().map(|p| p.level))
-        .column::<Numeric, _>("price", prices.iter().map(|p| p.price))
-        .column::<Text, _>("unit", prices.iter().map(|p| p.unit.clone()))
-        .column::<Numeric, _>("multiplier", prices.iter().map(|p| p.multiplier))
-        .column::<Nullable<Text>, _>("cluster_id", prices.iter().map(|p| p.cluster.clone()))
-        .column::<Nullable<Text>, _>("chart_name", prices.iter().map(|p| p.chart.clone()))
-        .column::<Timestamptz, _>("effective_from", prices.iter().map(|p| p.effective_from))
+    let statement = ResourcePrice::columns(prices.iter())
         .insert_into("resource_prices")
         .sql(" RETURNING ")
-        .sql(select_list::<ResourcePriceRow>(""))
+        .sql(select_list::<ResourcePrice>(""))
         .returning();
-    let mut made = rows::<ResourcePriceRow>(conn, statement).await?;
+    let mut made = rows::<ResourcePrice>(conn, statement).await?;
     made.sort_by_key(|price| price.id);
     Ok(made)
 }

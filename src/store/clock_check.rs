@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use crate::clock::{HeldBy, wall};
 
 /// How far both may be apart, beside what asking takes.

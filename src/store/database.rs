@@ -22,7 +22,7 @@ use tokio_postgres::{Config, NoTls};
 
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use crate::domain::seal::SealKeys;
 
 /// What every connection sets for itself. Every statement is a look-up through an index, with few parameters that change

@@ -1,17 +1,52 @@
 //! Deposits of tokens, the addresses that they are sent to, and how far chains were scanned.
 
-use std::sync::Arc;
-
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Numeric, Text, Timestamptz};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Integer, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
 
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
-use super::rows::{DepositRow, select_list};
-use super::statement::{Columns, Statement};
+use super::schema::deposits as table;
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
+use crate::domain::book::Table;
 use crate::domain::ids::AccountId;
-use crate::domain::prepay::Deposit;
+use crate::domain::money::CurrencyCode;
+use crate::domain::prepay::{Deposit, DepositPlace, DepositState};
+
+row! {
+    deposits => Deposit as d {
+        kept {
+            account_id: AccountId = d.account,
+            block_hash: String = d.place.block_hash,
+            log_index: i64 = d.place.log_index,
+            block_number: i64 = d.place.block_number,
+            block_time: DateTime<Utc> = d.block_time,
+            transaction_hash: String = d.place.transaction,
+            asset: CurrencyCode = d.place.asset,
+            amount: Decimal = d.amount,
+            sender: String = d.sender,
+            address: String = d.place.address,
+            is_gone: bool = d.is_gone,
+            state: DepositState = d.state,
+            nth: i32 = d.place.nth,
+        }
+    }
+    {
+        let place = DepositPlace {
+            block_number,
+            log_index,
+            block_hash,
+            transaction: transaction_hash,
+            address,
+            asset,
+            nth,
+        };
+        Self { account: account_id, place, block_time, amount, sender, is_gone, state }
+    }
+}
 
 /// An address of an account.
 pub type AddressOf = (AccountId, String);
@@ -192,21 +227,7 @@ async fn leave_forks(conn: Conn<'_>, chain: i64, blocks: &[(i64, String)]) -> Re
 
 /// Keeps deposits; one that is there already is not gone any more.
 pub async fn deposit_insert(conn: Conn<'_>, chain: i64, deposits: &[Deposit]) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", deposits.iter().map(|d| d.account.0))
-        .column::<Text, _>("block_hash", deposits.iter().map(|d| d.place.block_hash.clone()))
-        .column::<BigInt, _>("log_index", deposits.iter().map(|d| d.place.log_index))
-        .column::<BigInt, _>("chain_id", deposits.iter().map(|_| chain))
-        .column::<BigInt, _>("block_number", deposits.iter().map(|d| d.place.block_number))
-        .column::<Timestamptz, _>("block_time", deposits.iter().map(|d| d.block_time))
-        .column::<Text, _>("transaction_hash", deposits.iter().map(|d| d.place.transaction.clone()))
-        .column::<Text, _>("asset", deposits.iter().map(|d| d.place.asset.to_string()))
-        .column::<Numeric, _>("amount", deposits.iter().map(|d| d.amount))
-        .column::<Text, _>("sender", deposits.iter().map(|d| d.sender.clone()))
-        .column::<Text, _>("address", deposits.iter().map(|d| d.place.address.clone()))
-        .column::<Bool, _>("is_gone", deposits.iter().map(|d| d.is_gone))
-        .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()))
-        .column::<Integer, _>("nth", deposits.iter().map(|d| d.place.nth));
+    let columns = Deposit::columns(deposits.iter()).put::<table::chain_id, _>(deposits.iter().map(|_| chain));
     let statement = columns.insert_into("deposits").sql(
         " ON CONFLICT (account_id, block_hash, transaction_hash, address, asset, nth) DO UPDATE SET is_gone = false \
          WHERE deposits.is_gone",
@@ -258,12 +279,12 @@ pub async fn addresses_undecided(
 
 /// All deposits to these addresses, in the order of the chain.
 pub async fn deposits_to(conn: Conn<'_>, addresses: &[AddressOf]) -> Result<Vec<Deposit>, StoreError> {
-    let select = Statement::new("SELECT ").sql(select_list::<DepositRow>("t."));
+    let select = Statement::new("SELECT ").sql(select_list::<Deposit>("t."));
     let statement = each_address(select, addresses).sql(
         "(SELECT * FROM deposits t WHERE t.account_id = k.account_id AND t.address = k.address) t \
          ORDER BY t.block_number, t.log_index",
     );
-    rows::<DepositRow>(conn, statement).await
+    rows::<Deposit>(conn, statement).await
 }
 
 /// Addresses as the outer side of a look-up.
@@ -279,14 +300,17 @@ pub(super) fn each_address<ST>(select: Statement<ST>, addresses: &[AddressOf]) -
 }
 
 /// Keeps what deposits are good for. What the chain says of them is for scans to write.
-pub async fn deposit_decide(conn: Conn<'_>, deposits: &[Arc<Deposit>]) -> Result<(), StoreError> {
+pub async fn deposit_decide(conn: Conn<'_>, deposits: &Table<Deposit>) -> Result<(), StoreError> {
+    if deposits.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", deposits.iter().map(|d| d.account.0))
-        .column::<Text, _>("block_hash", deposits.iter().map(|d| d.place.block_hash.clone()))
-        .column::<Text, _>("transaction_hash", deposits.iter().map(|d| d.place.transaction.clone()))
-        .column::<Text, _>("address", deposits.iter().map(|d| d.place.address.clone()))
-        .column::<Text, _>("asset", deposits.iter().map(|d| d.place.asset.to_string()))
-        .column::<Integer, _>("nth", deposits.iter().map(|d| d.place.nth))
-        .column::<Text, _>("state", deposits.iter().map(|d| d.state.code()));
+        .column::<BigInt, _>("account_id", deposits.values().map(|d| d.account.0))
+        .column::<Text, _>("block_hash", deposits.values().map(|d| d.place.block_hash.clone()))
+        .column::<Text, _>("transaction_hash", deposits.values().map(|d| d.place.transaction.clone()))
+        .column::<Text, _>("address", deposits.values().map(|d| d.place.address.clone()))
+        .column::<Text, _>("asset", deposits.values().map(|d| d.place.asset.to_string()))
+        .column::<Integer, _>("nth", deposits.values().map(|d| d.place.nth))
+        .column::<Text, _>("state", deposits.values().map(|d| d.state.code()));
     execute(conn, columns.update("deposits", 6)).await.map(drop)
 }

@@ -11,13 +11,16 @@ use uuid::Uuid;
 use super::accounts::account_hold;
 use super::error::StoreError;
 use super::ledger_check::Range;
-use super::rows::{ApprovalRow, OrderRow, PaymentRow, PrepaymentRow, TransactionRow};
-use super::seals::{self, Place, SealedRow, rows_between};
-use super::statement::{Columns, Statement};
-use super::{Conn, execute, ledger};
+use super::seals::{self, Place, SealedAt, SealedRow, rows_between};
+use super::sql::statement::{Columns, Statement};
+use super::{Conn, execute, owned};
+use crate::domain::approval::Approval;
 use crate::domain::erasure::{Blanked, ErasedEntry, Erasure, Stage};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::ledger::{Entry, Hash};
+use crate::domain::order::Order;
+use crate::domain::payment::Payment;
+use crate::domain::prepay::Prepayment;
 use crate::domain::seal::SealKeys;
 use crate::domain::transaction::Transaction;
 
@@ -26,6 +29,9 @@ const STEP: i64 = 500;
 
 /// Notes accounts that are erased from now on, and takes their namespaces.
 pub async fn erasure_begin(conn: Conn<'_>, erasures: &[Erasure]) -> Result<(), StoreError> {
+    if erasures.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", erasures.iter().map(|e| e.account.0))
         .column::<Text, _>("reason", erasures.iter().map(|e| e.reason.clone()))
@@ -130,11 +136,11 @@ pub async fn erasure_step(
             let Some((stage, after)) = progress(conn, account).await? else { return Ok(true) };
             let after = (account.0, after.unwrap_or_default().to_string());
             let upto = match stage {
-                Stage::Orders => blank::<OrderRow>(conn, &after, keys).await?,
+                Stage::Orders => blank::<Order>(conn, &after, keys).await?,
                 Stage::Transactions => blank_posted(conn, &after, keys).await?,
-                Stage::Payments => blank::<PaymentRow>(conn, &after, keys).await?,
-                Stage::Prepayments => blank::<PrepaymentRow>(conn, &after, keys).await?,
-                Stage::Approvals => blank::<ApprovalRow>(conn, &after, keys).await?,
+                Stage::Payments => blank::<Payment>(conn, &after, keys).await?,
+                Stage::Prepayments => blank::<Prepayment>(conn, &after, keys).await?,
+                Stage::Approvals => blank::<Approval>(conn, &after, keys).await?,
                 Stage::Rest => rest(conn, account).await?,
                 Stage::Done => None,
             };
@@ -179,14 +185,14 @@ async fn note_progress(
 /// The rows of the next step, with their seals, and the last of them; None: there are no more.
 type Page<T> = Option<(Vec<(T, Option<Vec<u8>>)>, Uuid)>;
 
-async fn page<R: SealedRow>(conn: Conn<'_>, after: &Place) -> Result<Page<R::Domain>, StoreError> {
+async fn page<R: SealedRow>(conn: Conn<'_>, after: &Place) -> Result<Page<R>, StoreError> {
     let only = Range::one(AccountId(after.0));
-    let places = seals::places_up_to(conn, &R::TABLE, only, after, STEP).await?;
+    let places = seals::places_up_to(conn, &R::SEALED, only, after, STEP).await?;
     let Some(upto) = places.last() else { return Ok(None) };
     let last = Uuid::try_parse(&upto.1).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    let found = R::read(conn, rows_between::<R>(after, upto)).await?;
+    let found = seals::read_sealed::<R>(conn, rows_between::<R>(after, upto)).await?;
     // One that cannot be read is a fault of the ledger, and holds this up until it is mended.
-    let rows = found.into_iter().map(|row| row.map(|(row, _, _, seal)| (row, seal)));
+    let rows = found.into_iter().map(|row| row.map(|SealedAt { row, seal, .. }| (row, seal)));
     Ok(Some((rows.collect::<Result<_, _>>()?, last)))
 }
 
@@ -201,13 +207,13 @@ async fn seal_of<T: Blanked>(
     Ok(other.unwrap_or_else(|| Some(keys.seal(&row.blanked()))))
 }
 
-async fn blank<R: SealedRow<Domain: Blanked + IsOwned>>(
+async fn blank<R: SealedRow + Blanked + IsOwned>(
     conn: Conn<'_>,
     after: &Place,
     keys: &SealKeys,
 ) -> Result<Option<Uuid>, StoreError> {
     let Some((rows, last)) = page::<R>(conn, after).await? else { return Ok(None) };
-    blank_rows(conn, R::TABLE.name, AccountId(after.0), &rows, keys).await?;
+    blank_rows(conn, R::SEALED.name, AccountId(after.0), &rows, keys).await?;
     Ok(Some(last))
 }
 
@@ -261,9 +267,9 @@ owned!(
 /// before stays a fault.
 async fn blank_posted(conn: Conn<'_>, after: &Place, keys: &SealKeys) -> Result<Option<Uuid>, StoreError> {
     let account = AccountId(after.0);
-    let Some((rows, last)) = page::<TransactionRow>(conn, after).await? else { return Ok(None) };
+    let Some((rows, last)) = page::<Transaction>(conn, after).await? else { return Ok(None) };
     let ids: Vec<OwnedId> = rows.iter().map(|(row, _)| row.id.0).collect();
-    let entries = ledger::entry_by_ids(conn, &ids).await?;
+    let entries = owned::by_ids::<Entry>(conn, &ids).await?;
     let before = hashes_before(conn, account, &entries).await?;
     let transactions: HashMap<OwnedId, &Transaction> = rows.iter().map(|(row, _)| (row.id.0, row)).collect();
     let (mut blank, mut seals) = (Vec::new(), Vec::new());

@@ -1,13 +1,31 @@
 //! Exchange rates.
 
-use diesel::sql_types::{Array, BigInt, Numeric, Text, Timestamptz};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt};
+use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::rows::{ExchangeRateRow, select_list};
-use super::statement::{Columns, Statement};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::Statement;
 use super::{Conn, rows};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::money::CurrencyCode;
+
+row! {
+    exchange_rates => ExchangeRate as r {
+        kept {
+            base: CurrencyCode = r.base,
+            quote: CurrencyCode = r.quote,
+            rate: Decimal = r.rate,
+            source: String = r.source,
+            observed_at: DateTime<Utc> = r.observed_at,
+        }
+        read {
+            id: i64,
+        }
+    }
+    Self { id, base, quote, rate, source, observed_at }
+}
 
 /// Of each pair the rate that was observed last.
 pub async fn rates_latest(conn: Conn<'_>) -> Result<Vec<ExchangeRate>, StoreError> {
@@ -17,12 +35,12 @@ pub async fn rates_latest(conn: Conn<'_>) -> Result<Vec<ExchangeRate>, StoreErro
          SELECT n.base, n.quote FROM pairs p CROSS JOIN LATERAL (SELECT e.base, e.quote FROM exchange_rates e \
          WHERE (e.base, e.quote) > (p.base, p.quote) ORDER BY e.base, e.quote LIMIT 1) n) SELECT ",
     )
-    .sql(select_list::<ExchangeRateRow>("t."))
+    .sql(select_list::<ExchangeRate>("t."))
     .sql(
         " FROM pairs p CROSS JOIN LATERAL (SELECT * FROM exchange_rates e WHERE e.base = p.base \
          AND e.quote = p.quote ORDER BY e.observed_at DESC, e.id DESC LIMIT 1) t ORDER BY t.base, t.quote",
     );
-    rows::<ExchangeRateRow>(conn, statement).await
+    rows::<ExchangeRate>(conn, statement).await
 }
 
 /// The rate of a pair that was observed last.
@@ -32,36 +50,30 @@ pub async fn rate_latest(
     quote: CurrencyCode,
 ) -> Result<Option<ExchangeRate>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<ExchangeRateRow>(""))
+        .sql(select_list::<ExchangeRate>(""))
         .sql(" FROM exchange_rates WHERE base = ")
         .text(base.to_string())
         .sql(" AND quote = ")
         .text(quote.to_string())
         .sql(" ORDER BY observed_at DESC, id DESC LIMIT 1");
-    Ok(rows::<ExchangeRateRow>(conn, statement).await?.pop())
+    Ok(rows::<ExchangeRate>(conn, statement).await?.pop())
 }
 
 pub async fn rate_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<ExchangeRate>, StoreError> {
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<ExchangeRateRow>(""))
+        .sql(select_list::<ExchangeRate>(""))
         .sql(" FROM exchange_rates WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
         .sql(")");
-    rows::<ExchangeRateRow>(conn, statement).await
+    rows::<ExchangeRate>(conn, statement).await
 }
 
 /// Keeps a rate, and answers it with its number.
 pub async fn rate_insert(conn: Conn<'_>, rate: &ExchangeRate) -> Result<Option<ExchangeRate>, StoreError> {
-    let one = std::iter::once::<String>;
-    let statement = Columns::new()
-        .column::<Text, _>("base", one(rate.base.to_string()))
-        .column::<Text, _>("quote", one(rate.quote.to_string()))
-        .column::<Numeric, _>("rate", std::iter::once(rate.rate))
-        .column::<Text, _>("source", one(rate.source.clone()))
-        .column::<Timestamptz, _>("observed_at", std::iter::once(rate.observed_at))
+    let statement = ExchangeRate::columns(std::iter::once(rate))
         .insert_into("exchange_rates")
         .sql(" RETURNING ")
-        .sql(select_list::<ExchangeRateRow>(""))
+        .sql(select_list::<ExchangeRate>(""))
         .returning();
-    Ok(rows::<ExchangeRateRow>(conn, statement).await?.pop())
+    Ok(rows::<ExchangeRate>(conn, statement).await?.pop())
 }

@@ -13,10 +13,8 @@ use super::database::{Connection, Database};
 use super::deposits::{self, AddressOf};
 use super::group_fetch::{Found, GroupFetch};
 use super::invoice_drafts::{self, Draft};
-use super::{
-    accounts, bills, invoices, ledger, notices, orders, payments, plans, prepayments, price_rules, records,
-    transactions,
-};
+use super::owned::{self, Owned};
+use super::{accounts, bills, ledger, notices, orders, payments, plans, price_rules, records, transactions};
 use crate::domain::account::Account;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
@@ -39,6 +37,49 @@ pub type Newest<O> = (O, i64);
 /// How many open notices an account shows.
 pub const NOTICES_MAX: i64 = 100;
 
+/// What is looked up of a kind that accounts own.
+pub struct OwnedFetch<T> {
+    pub by_id: GroupFetch<OwnedId, Arc<T>>,
+    /// Of each account, newest first.
+    pub newest: GroupFetch<Newest<AccountId>, Rows<T>>,
+    /// Of each account.
+    pub counts: GroupFetch<AccountId, i64>,
+}
+
+impl<T: Owned> OwnedFetch<T> {
+    fn start(database: &Database) -> Self {
+        Self {
+            by_id: GroupFetch::start(database, owned_by_id::<T>),
+            newest: GroupFetch::start(database, owned_newest::<T>),
+            counts: GroupFetch::start(database, owned_counts::<T>),
+        }
+    }
+}
+
+fn owned_by_id<T: Owned>(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<T>> {
+    async move { Ok(by_key(owned::by_ids::<T>(&conn, &keys).await?, |row| row.id().into())) }.boxed()
+}
+
+fn owned_newest<T: Owned>(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Rows<T>> {
+    async move {
+        let rows = owned::newest::<T>(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        let id = |row: &Arc<T>| -> OwnedId { row.id().into() };
+        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(id(row).account()), id)))
+    }
+    .boxed()
+}
+
+fn owned_counts<T: Owned>(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
+    async move {
+        let counts = owned::count_of_each::<T>(&conn, numbers(&keys)).await?;
+        Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
 /// All fetchers of a server.
 pub struct Fetchers {
     pub accounts: GroupFetch<AccountId, Arc<Account>>,
@@ -54,36 +95,22 @@ pub struct Fetchers {
     pub price_rules: GroupFetch<PriceRuleId, Arc<PriceRule>>,
     pub own_price_rules: GroupFetch<AccountId, Rows<PriceRule>>,
     pub default_price_rules: GroupFetch<(), Rows<PriceRule>>,
-    pub orders: GroupFetch<OwnedId, Arc<Order>>,
-    pub newest_orders: GroupFetch<Newest<AccountId>, Rows<Order>>,
+    pub orders: OwnedFetch<Order>,
     pub newest_order_headers: GroupFetch<Newest<AccountId>, Rows<OrderHeader>>,
-    pub order_counts: GroupFetch<AccountId, i64>,
-    pub bills: GroupFetch<OwnedId, Arc<Bill>>,
-    pub newest_bills: GroupFetch<Newest<AccountId>, Rows<Bill>>,
+    pub bills: OwnedFetch<Bill>,
     pub newest_bill_headers: GroupFetch<Newest<AccountId>, Arc<[BillHeader]>>,
-    pub bill_counts: GroupFetch<AccountId, i64>,
     pub newest_bills_of_orders: GroupFetch<Newest<OrderId>, Rows<Bill>>,
     pub newest_bill_headers_of_orders: GroupFetch<Newest<OrderId>, Arc<[BillHeader]>>,
     pub bill_counts_of_orders: GroupFetch<OrderId, i64>,
-    pub records: GroupFetch<OwnedId, Arc<Record>>,
-    pub newest_records: GroupFetch<Newest<AccountId>, Rows<Record>>,
-    pub record_counts: GroupFetch<AccountId, i64>,
-    pub transactions: GroupFetch<OwnedId, Arc<Transaction>>,
-    pub newest_transactions: GroupFetch<Newest<AccountId>, Rows<Transaction>>,
-    pub transaction_counts: GroupFetch<AccountId, i64>,
+    pub records: OwnedFetch<Record>,
+    pub transactions: OwnedFetch<Transaction>,
     pub records_of_bills: GroupFetch<OwnedId, Rows<Record>>,
     pub refunds: GroupFetch<OwnedId, Rows<Transaction>>,
-    pub entries: GroupFetch<OwnedId, Arc<Entry>>,
-    pub newest_entries: GroupFetch<Newest<AccountId>, Rows<Entry>>,
-    pub entry_counts: GroupFetch<AccountId, i64>,
+    pub entries: OwnedFetch<Entry>,
     pub payments: GroupFetch<OwnedId, Arc<Payment>>,
-    pub prepayments: GroupFetch<OwnedId, Arc<Prepayment>>,
-    pub newest_prepayments: GroupFetch<Newest<AccountId>, Rows<Prepayment>>,
-    pub prepayment_counts: GroupFetch<AccountId, i64>,
+    pub prepayments: OwnedFetch<Prepayment>,
     pub deposits_to: GroupFetch<AddressOf, Rows<Deposit>>,
-    pub invoices: GroupFetch<OwnedId, Arc<Invoice>>,
-    pub newest_invoices: GroupFetch<Newest<AccountId>, Rows<Invoice>>,
-    pub invoice_counts: GroupFetch<AccountId, i64>,
+    pub invoices: OwnedFetch<Invoice>,
     /// The months of accounts that have no invoice, newest first.
     pub drafts: GroupFetch<AccountId, Rows<Draft>>,
 }
@@ -103,36 +130,22 @@ impl Fetchers {
             price_rules: GroupFetch::start(database, price_rules_by_id),
             own_price_rules: GroupFetch::start(database, own_price_rules),
             default_price_rules: GroupFetch::start(database, default_price_rules),
-            orders: GroupFetch::start(database, orders_by_id),
-            newest_orders: GroupFetch::start(database, newest_orders),
+            orders: OwnedFetch::start(database),
             newest_order_headers: GroupFetch::start(database, newest_order_headers),
-            order_counts: GroupFetch::start(database, order_counts),
-            bills: GroupFetch::start(database, bills_by_id),
-            newest_bills: GroupFetch::start(database, newest_bills),
+            bills: OwnedFetch::start(database),
             newest_bill_headers: GroupFetch::start(database, newest_bill_headers),
-            bill_counts: GroupFetch::start(database, bill_counts),
             newest_bills_of_orders: GroupFetch::start(database, newest_bills_of_orders),
             newest_bill_headers_of_orders: GroupFetch::start(database, newest_bill_headers_of_orders),
             bill_counts_of_orders: GroupFetch::start(database, bill_counts_of_orders),
-            records: GroupFetch::start(database, records_by_id),
-            newest_records: GroupFetch::start(database, newest_records),
-            record_counts: GroupFetch::start(database, record_counts),
-            transactions: GroupFetch::start(database, transactions_by_id),
-            newest_transactions: GroupFetch::start(database, newest_transactions),
-            transaction_counts: GroupFetch::start(database, transaction_counts),
+            records: OwnedFetch::start(database),
+            transactions: OwnedFetch::start(database),
             records_of_bills: GroupFetch::start(database, records_of_bills),
             refunds: GroupFetch::start(database, refunds),
-            entries: GroupFetch::start(database, entries_by_id),
-            newest_entries: GroupFetch::start(database, newest_entries),
-            entry_counts: GroupFetch::start(database, entry_counts),
+            entries: OwnedFetch::start(database),
             payments: GroupFetch::start(database, payments_by_id),
-            prepayments: GroupFetch::start(database, prepayments_by_id),
-            newest_prepayments: GroupFetch::start(database, newest_prepayments),
-            prepayment_counts: GroupFetch::start(database, prepayment_counts),
+            prepayments: OwnedFetch::start(database),
             deposits_to: GroupFetch::start(database, deposits_to),
-            invoices: GroupFetch::start(database, invoices_by_id),
-            newest_invoices: GroupFetch::start(database, newest_invoices),
-            invoice_counts: GroupFetch::start(database, invoice_counts),
+            invoices: OwnedFetch::start(database),
             drafts: GroupFetch::start(database, drafts_of_accounts),
         }
     }
@@ -300,18 +313,6 @@ fn default_price_rules(conn: Connection, _: Vec<()>) -> Fetching<(), Rows<PriceR
     .boxed()
 }
 
-fn orders_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Order>> {
-    async move { Ok(by_key(orders::order_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn newest_orders(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Order>> {
-    async move {
-        let rows = orders::order_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
 fn newest_order_headers(
     conn: Connection,
     keys: Vec<Newest<AccountId>>,
@@ -323,26 +324,6 @@ fn newest_order_headers(
     .boxed()
 }
 
-fn order_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = orders::order_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
-    }
-    .boxed()
-}
-
-fn bills_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Bill>> {
-    async move { Ok(by_key(bills::bill_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn newest_bills(conn: Connection, keys: Vec<Newest<AccountId>>) -> Fetching<Newest<AccountId>, Rows<Bill>> {
-    async move {
-        let rows = bills::bill_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
 fn newest_bill_headers(
     conn: Connection,
     keys: Vec<Newest<AccountId>>,
@@ -350,14 +331,6 @@ fn newest_bill_headers(
     async move {
         let rows = bills::bill_header_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
         Ok(share_out(keys, &by_owner(&rows, |row| Some(row.id.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
-fn bill_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = bills::bill_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
     }
     .boxed()
 }
@@ -400,10 +373,6 @@ fn bill_counts_of_orders(conn: Connection, keys: Vec<OrderId>) -> Fetching<Order
     .boxed()
 }
 
-fn records_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Record>> {
-    async move { Ok(by_key(records::record_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
 fn records_of_bills(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Rows<Record>> {
     async move {
         let rows = records::record_of_bills(&conn, &keys).await?;
@@ -412,48 +381,6 @@ fn records_of_bills(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, R
             of_bills.entry(row.bill.0).or_default().push(Arc::new(row));
         }
         Ok(of_bills.into_iter().map(|(bill, records)| (bill, records.into())).collect())
-    }
-    .boxed()
-}
-
-fn newest_records(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<Record>> {
-    async move {
-        let rows = records::record_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
-fn record_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = records::record_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
-    }
-    .boxed()
-}
-
-fn transactions_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Transaction>> {
-    async move { Ok(by_key(transactions::transaction_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn newest_transactions(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<Transaction>> {
-    async move {
-        let rows = transactions::transaction_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
-fn transaction_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = transactions::transaction_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
     }
     .boxed()
 }
@@ -468,46 +395,8 @@ fn refunds(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Rows<Trans
     .boxed()
 }
 
-fn entries_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Entry>> {
-    async move { Ok(by_key(ledger::entry_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn newest_entries(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<Entry>> {
-    async move {
-        let rows = ledger::entry_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
-fn entry_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = ledger::entry_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
-    }
-    .boxed()
-}
-
 fn payments_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Payment>> {
     async move { Ok(by_key(payments::payment_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn prepayments_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Prepayment>> {
-    async move { Ok(by_key(prepayments::prepayment_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn newest_prepayments(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<Prepayment>> {
-    async move {
-        let rows = prepayments::prepayment_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.account()), |row| row.id)))
-    }
-    .boxed()
 }
 
 fn deposits_to(conn: Connection, keys: Vec<AddressOf>) -> Fetching<AddressOf, Rows<Deposit>> {
@@ -517,37 +406,6 @@ fn deposits_to(conn: Connection, keys: Vec<AddressOf>) -> Fetching<AddressOf, Ro
             to.entry((deposit.account, deposit.place.address.clone())).or_default().push(Arc::new(deposit));
         }
         Ok(to.into_iter().map(|(address, deposits)| (address, deposits.into())).collect())
-    }
-    .boxed()
-}
-
-fn prepayment_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = prepayments::prepayment_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
-    }
-    .boxed()
-}
-
-fn invoices_by_id(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<Invoice>> {
-    async move { Ok(by_key(invoices::invoice_by_ids(&conn, &keys).await?, |row| row.id.0)) }.boxed()
-}
-
-fn newest_invoices(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<Invoice>> {
-    async move {
-        let rows = invoices::invoice_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
-fn invoice_counts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = invoices::invoice_count_of_each(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
     }
     .boxed()
 }

@@ -2,7 +2,7 @@
 //!
 //! A fetcher takes whatever keys have been asked for while its last statements were under way and looks them up
 //! together. There is no cache and no timer: alone, a key goes at once. It knows nothing of who asks; what may be
-//! seen is decided above it, request by request (repository.rs).
+//! seen is decided above it, request by request (access/).
 
 use std::collections::HashMap;
 use std::hash::Hash;

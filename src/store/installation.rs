@@ -7,7 +7,7 @@ use diesel::sql_types::{Array, Binary, Integer, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
-use super::statement::{Columns, Statement};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::money::{Currencies, Currency};
 use crate::domain::seal::{KeyVersion, SealKeys};

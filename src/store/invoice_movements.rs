@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::Conn;
 use super::error::StoreError;
-use super::numeric::Exact;
-use super::statement::Statement;
+use super::sql::numeric::Exact;
+use super::sql::statement::Statement;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, BillId, OwnedId, PrepaymentId};
 use crate::domain::invoice::{BurstPart, HeldUp, Movement, Original, Prepaid};

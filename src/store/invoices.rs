@@ -2,48 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike, Utc};
-use diesel::sql_types::{BigInt, Date, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::invoice_json;
-use super::list::{self, Owners, Page};
 use super::open_invoices::{self, OpenInvoice};
-use super::rows::InvoiceRow;
-use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows};
+use super::owned::owned;
+use super::schema::invoices as table;
+use super::sql::row::{WriteRow, row};
+use super::sql::statement::Statement;
+use super::{Conn, execute, invoice_json};
 use crate::clock::HeldBy;
-use crate::domain::ids::OwnedId;
-use crate::domain::invoice::{Invoice, Issue, number};
+use crate::domain::closing::Month;
+use crate::domain::ids::{AccountId, InvoiceId};
+use crate::domain::invoice::{Contents, Invoice, Issue, number};
 
-pub async fn invoice_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Invoice>, StoreError> {
-    rows::<InvoiceRow>(conn, list::by_ids::<InvoiceRow>("invoices", ids)).await
-}
+owned!(Invoice = InvoiceId, (), invoices);
 
-/// The newest invoices of each account.
-pub async fn invoice_newest(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Result<Vec<Invoice>, StoreError> {
-    rows::<InvoiceRow>(conn, list::newest_of_each::<InvoiceRow>("invoices", accounts, limit)).await
-}
-
-pub async fn invoice_list(conn: Conn<'_>, owners: Owners, page: &Page) -> Result<Vec<Invoice>, StoreError> {
-    Ok(list::page::<InvoiceRow, _>(conn, "invoices", owners, page, &()).await?.rows)
-}
-
-pub async fn invoice_count(conn: Conn<'_>, owners: Owners) -> Result<i64, StoreError> {
-    list::count(conn, "invoices", owners, &()).await
-}
-
-pub async fn invoice_count_of_each(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, "invoices", accounts).await
+row! {
+    invoices => Invoice as i {
+        kept {
+            id: InvoiceId = i.id,
+            period: NaiveDate = i.period,
+            start_time: DateTime<Utc> = i.month.start,
+            end_time: DateTime<Utc> = i.month.end,
+            customer: String = i.customer,
+            total_usd: Option<Decimal> = i.contents.total_usd,
+        }
+        written {
+            account_id: AccountId = i.id.account(),
+        }
+        read {
+            number: String,
+            issued_at: DateTime<Utc>,
+            groups: Value,
+        }
+    }
+    Self {
+        id,
+        month: Month { start: start_time, end: end_time },
+        period,
+        contents: Contents { groups: invoice_json::read(groups).ok_or("its groups cannot be read")?, total_usd },
+        issue: Some(Issue { number, at: issued_at }),
+        customer,
+    }
 }
 
 /// What becomes of a month that is over.
@@ -172,19 +178,9 @@ async fn insert(conn: Conn<'_>, invoices: &[Invoice]) -> Result<(), StoreError> 
     let groups = invoices.iter().map(|invoice| invoice_json::write(&invoice.contents.groups));
     let groups: Vec<serde_json::Value> = groups.collect::<Result<_, _>>()?;
     let number = |invoice: &Invoice| invoice.issue.as_ref().map(|issue| issue.number.clone());
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", invoices.iter().map(|i| i.id.account().0))
-        .column::<SqlUuid, _>("id", invoices.iter().map(|i| i.id.uuid()))
-        .column::<Date, _>("period", invoices.iter().map(|i| i.period))
-        .column::<Timestamptz, _>("start_time", invoices.iter().map(|i| i.month.start))
-        .column::<Timestamptz, _>("end_time", invoices.iter().map(|i| i.month.end))
-        .column::<Text, _>("number", invoices.iter().map(|i| number(i).unwrap_or_default()))
-        .column::<Timestamptz, _>(
-            "issued_at",
-            invoices.iter().filter_map(|i| i.issue.as_ref()).map(|issue| issue.at),
-        )
-        .column::<Text, _>("customer", invoices.iter().map(|i| i.customer.clone()))
-        .column::<Nullable<Numeric>, _>("total_usd", invoices.iter().map(|i| i.contents.total_usd))
-        .column::<Jsonb, _>("groups", groups.into_iter());
+    let columns = Invoice::columns(invoices.iter())
+        .put::<table::number, _>(invoices.iter().map(|i| number(i).unwrap_or_default()))
+        .put::<table::issued_at, _>(invoices.iter().filter_map(|i| i.issue.as_ref()).map(|issue| issue.at))
+        .put::<table::groups, _>(groups.into_iter());
     execute(conn, columns.insert_into("invoices")).await.map(drop)
 }

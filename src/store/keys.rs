@@ -3,16 +3,53 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
-use super::rows::{AnswerRow, select_list};
+use super::schema::idempotency_keys as table;
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
-use crate::domain::idempotency::IdempotencyRecord;
+use crate::domain::idempotency::{IdempotencyRecord, OutcomeIds};
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
+use crate::domain::ledger::Hash;
+use crate::domain::mutation::Mutation;
+
+/// A key, and whose it is.
+pub type KeyRow = (AccountId, IdempotencyRecord);
+
+row! {
+    idempotency_keys => KeyRow as k {
+        kept {
+            account_id: AccountId = k.0,
+            key: String = k.1.key,
+            mutation: Mutation = k.1.mutation,
+            fingerprint: Hash = k.1.fingerprint,
+            transaction_id: Option<TransactionId> = k.1.made.transaction,
+            order_id: Option<OrderId> = k.1.made.order,
+            bill_id: Option<BillId> = k.1.made.bill,
+            created_at: DateTime<Utc> = k.1.created_at,
+        }
+        read {
+            payment_id: Option<PaymentId>,
+            prepayment_id: Option<PrepaymentId>,
+            approval_id: Option<ApprovalId>,
+        }
+    }
+    {
+        let made = OutcomeIds {
+            transaction: transaction_id,
+            order: order_id,
+            bill: bill_id,
+            payment: payment_id,
+            prepayment: prepayment_id,
+            approval: approval_id,
+        };
+        (account_id, IdempotencyRecord { key, mutation, fingerprint, made, created_at })
+    }
+}
 
 /// The answers that these keys of these accounts hold; the two arrays go together.
 pub async fn answer_by_keys(
@@ -20,8 +57,8 @@ pub async fn answer_by_keys(
     accounts: Vec<i64>,
     keys: Vec<String>,
 ) -> Result<Vec<(AccountId, IdempotencyRecord)>, StoreError> {
-    let select = Statement::new("SELECT ").sql(select_list::<AnswerRow>("t."));
-    rows::<AnswerRow>(conn, of_keys(select, "idempotency_keys", accounts, keys)).await
+    let select = Statement::new("SELECT ").sql(select_list::<KeyRow>("t."));
+    rows::<KeyRow>(conn, of_keys(select, "idempotency_keys", accounts, keys)).await
 }
 
 /// Selects from the rows `t` of a table that these keys of these accounts have.
@@ -46,34 +83,20 @@ pub async fn answer_insert(
     answers: &[(AccountId, IdempotencyRecord)],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
-    let mut columns = Columns::new()
-        .column::<BigInt, _>("account_id", answers.iter().map(|(account, _)| account.0))
-        .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
-        .column::<Text, _>("mutation", answers.iter().map(|(_, a)| a.mutation.code()))
-        .column::<Binary, _>("fingerprint", answers.iter().map(|(_, a)| a.fingerprint.to_vec()))
-        .column::<Nullable<SqlUuid>, _>(
-            "transaction_id",
-            answers.iter().map(|(_, a)| a.made.transaction.map(TransactionId::uuid)),
-        )
-        .column::<Nullable<SqlUuid>, _>(
-            "order_id",
-            answers.iter().map(|(_, a)| a.made.order.map(OrderId::uuid)),
-        )
-        .column::<Nullable<SqlUuid>, _>("bill_id", answers.iter().map(|(_, a)| a.made.bill.map(BillId::uuid)))
-        .column::<Timestamptz, _>("created_at", answers.iter().map(|(_, a)| a.created_at))
-        .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
+    if answers.is_empty() {
+        return Ok(());
+    }
+    let mut columns = KeyRow::columns(answers.iter())
+        .put::<table::seal, _>(answers.iter().map(|answer| seals.seal(answer)));
     // Most batches have none.
     let is_rare = |a: &IdempotencyRecord| {
         a.made.payment.is_some() || a.made.prepayment.is_some() || a.made.approval.is_some()
     };
     if answers.iter().any(|(_, answer)| is_rare(answer)) {
-        let payments = answers.iter().map(|(_, a)| a.made.payment.map(PaymentId::uuid));
-        let prepayments = answers.iter().map(|(_, a)| a.made.prepayment.map(PrepaymentId::uuid));
-        let approvals = answers.iter().map(|(_, a)| a.made.approval.map(ApprovalId::uuid));
         columns = columns
-            .column::<Nullable<SqlUuid>, _>("payment_id", payments)
-            .column::<Nullable<SqlUuid>, _>("prepayment_id", prepayments)
-            .column::<Nullable<SqlUuid>, _>("approval_id", approvals);
+            .put::<table::payment_id, _>(answers.iter().map(|(_, a)| a.made.payment))
+            .put::<table::prepayment_id, _>(answers.iter().map(|(_, a)| a.made.prepayment))
+            .put::<table::approval_id, _>(answers.iter().map(|(_, a)| a.made.approval));
     }
     execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
 }
@@ -84,22 +107,16 @@ pub async fn answer_change(
     answers: &[(AccountId, IdempotencyRecord)],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
+    if answers.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", answers.iter().map(|(account, _)| account.0))
-        .column::<Text, _>("key", answers.iter().map(|(_, a)| a.key.clone()))
-        .column::<Nullable<SqlUuid>, _>(
-            "transaction_id",
-            answers.iter().map(|(_, a)| a.made.transaction.map(TransactionId::uuid)),
-        )
-        .column::<Nullable<SqlUuid>, _>(
-            "payment_id",
-            answers.iter().map(|(_, a)| a.made.payment.map(PaymentId::uuid)),
-        )
-        .column::<Nullable<SqlUuid>, _>(
-            "prepayment_id",
-            answers.iter().map(|(_, a)| a.made.prepayment.map(PrepaymentId::uuid)),
-        )
-        .column::<Nullable<Binary>, _>("seal", answers.iter().map(|answer| seals.seal(answer)));
+        .put::<table::account_id, _>(answers.iter().map(|(account, _)| account))
+        .put::<table::key, _>(answers.iter().map(|(_, a)| &a.key))
+        .put::<table::transaction_id, _>(answers.iter().map(|(_, a)| a.made.transaction))
+        .put::<table::payment_id, _>(answers.iter().map(|(_, a)| a.made.payment))
+        .put::<table::prepayment_id, _>(answers.iter().map(|(_, a)| a.made.prepayment))
+        .put::<table::seal, _>(answers.iter().map(|answer| seals.seal(answer)));
     execute(conn, columns.update("idempotency_keys", 2)).await.map(drop)
 }
 

@@ -4,7 +4,7 @@ use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
-use super::statement::{Columns, Statement};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::label::{Label, LabelList};
 

@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::statement::{Columns, Statement};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::clock::HeldBy;
 use crate::domain::ids::AccountId;

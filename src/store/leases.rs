@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::clock_check::AskedAt;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use super::{Conn, accounts, execute, late_usage, list};
 
 /// What there are leases for.

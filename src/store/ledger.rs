@@ -1,27 +1,63 @@
 //! Ledger entries, and what they come to.
 
-use diesel::sql_types::{
-    Array, BigInt, Binary, Integer, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
-};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Integer, Numeric, Text};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::list::{self, Found, Narrow, Owners, Page, Window};
-use super::numeric::Exact;
-use super::rows::EntryRow;
-use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows};
-use crate::domain::ids::{AccountId, OwnedId};
-use crate::domain::ledger::Entry;
+use super::list::{Narrow, Owners, Window};
+use super::owned::owned;
+use super::sql::numeric::Exact;
+use super::sql::row::{WriteRow, row};
+use super::sql::statement::Statement;
+use super::{Conn, execute};
+use crate::domain::ids::{AccountId, EntryId, OwnedId};
+use crate::domain::ledger::{Entry, Hash};
+use crate::domain::money::CurrencyCode;
 
-pub async fn entry_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Entry>, StoreError> {
-    rows::<EntryRow>(conn, list::by_ids::<EntryRow>("ledger_entries", ids)).await
-}
+owned!(Entry = EntryId, EntryFilter, entries);
 
-/// The newest entries of each account.
-pub async fn entry_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Entry>, StoreError> {
-    rows::<EntryRow>(conn, list::newest_of_each::<EntryRow>("ledger_entries", accounts, limit)).await
+row! {
+    ledger_entries => Entry as e {
+        kept {
+            id: EntryId = e.id,
+            seq: i64 = e.seq,
+            time: DateTime<Utc> = e.time,
+            poll_time: Option<DateTime<Utc>> = e.poll_time,
+            currency: CurrencyCode = e.currency,
+            amount: Decimal = e.amount,
+            initial: Decimal = e.initial,
+            end: Decimal = e.end,
+            reason: String = e.reason,
+            billing_cycle: Option<i32> = e.billing_cycle,
+            interval: Option<i32> = e.interval,
+            resource_code: Option<String> = e.resource,
+            resource_amount: Decimal = e.resource_amount,
+            hash: Hash = e.hash,
+            key_version: i16 = e.key,
+        }
+        written {
+            account_id: AccountId = e.id.account(),
+        }
+    }
+    Self {
+        id,
+        seq,
+        time,
+        poll_time,
+        currency,
+        amount,
+        initial,
+        end,
+        reason,
+        billing_cycle,
+        interval,
+        resource: resource_code,
+        resource_amount,
+        hash,
+        key: key_version,
+    }
 }
 
 /// What a list of entries is narrowed by; conditions are joined by AND.
@@ -45,23 +81,6 @@ impl Narrow for EntryFilter {
     }
 }
 
-pub async fn entry_list(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &EntryFilter,
-    page: &Page,
-) -> Result<Found<Entry>, StoreError> {
-    list::page::<EntryRow, _>(conn, "ledger_entries", owners, page, filter).await
-}
-
-pub async fn entry_count(conn: Conn<'_>, owners: Owners, filter: &EntryFilter) -> Result<i64, StoreError> {
-    list::count(conn, "ledger_entries", owners, filter).await
-}
-
-pub async fn entry_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, "ledger_entries", accounts).await
-}
-
 /// The balances that accounts' last entries up to and including `at` left; none before an account's first.
 pub async fn balances_at(
     mut conn: Conn<'_>,
@@ -82,24 +101,10 @@ pub async fn balances_at(
 }
 
 pub async fn entry_insert(conn: Conn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", entries.iter().map(|e| e.id.account().0))
-        .column::<SqlUuid, _>("id", entries.iter().map(|e| e.id.uuid()))
-        .column::<BigInt, _>("seq", entries.iter().map(|e| e.seq))
-        .column::<Timestamptz, _>("time", entries.iter().map(|e| e.time))
-        .column::<Nullable<Timestamptz>, _>("poll_time", entries.iter().map(|e| e.poll_time))
-        .column::<Text, _>("currency", entries.iter().map(|e| e.currency.to_string()))
-        .column::<Numeric, _>("amount", entries.iter().map(|e| e.amount))
-        .column::<Numeric, _>("initial", entries.iter().map(|e| e.initial))
-        .column::<Numeric, _>("\"end\"", entries.iter().map(|e| e.end))
-        .column::<Text, _>("reason", entries.iter().map(|e| e.reason.clone()))
-        .column::<Nullable<Integer>, _>("billing_cycle", entries.iter().map(|e| e.billing_cycle))
-        .column::<Nullable<Integer>, _>("\"interval\"", entries.iter().map(|e| e.interval))
-        .column::<Nullable<Text>, _>("resource_code", entries.iter().map(|e| e.resource.clone()))
-        .column::<Numeric, _>("resource_amount", entries.iter().map(|e| e.resource_amount))
-        .column::<Binary, _>("hash", entries.iter().map(|e| e.hash.to_vec()))
-        .column::<SmallInt, _>("key_version", entries.iter().map(|e| e.key));
-    execute(conn, columns.insert_into("ledger_entries")).await.map(drop)
+    if entries.is_empty() {
+        return Ok(());
+    }
+    execute(conn, Entry::columns(entries.iter()).insert_into("ledger_entries")).await.map(drop)
 }
 
 /// Over the accounts of a range of numbers: what their balances are, and what the transfers between the other

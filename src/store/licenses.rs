@@ -1,37 +1,51 @@
 //! Licences.
 
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
 use super::list::{Page, newest_first, numbered_page};
-use super::rows::{LicenseRow, select_list};
-use super::statement::Statement;
+use super::sql::row::{row, select_list};
+use super::sql::statement::Statement;
 use super::{Conn, execute, rows, select_from};
 use crate::domain::ids::LicenseId;
-use crate::domain::license::License;
+use crate::domain::license::{License, LicenseType};
+
+row! {
+    licenses => License {
+        id: LicenseId,
+        resource_code: String,
+        long_name: String,
+        type_: LicenseType,
+        user_metric: String,
+        burstable: bool,
+        created_at: DateTime<Utc>,
+    }
+    Self { id, name: resource_code, long_name, license_type: type_, user_metric, burstable, created_at }
+}
 
 pub async fn license_by_ids(conn: Conn<'_>, ids: Vec<LicenseId>) -> Result<Vec<License>, StoreError> {
-    let statement = select_from::<LicenseRow>("licenses")
+    let statement = select_from::<License>("licenses")
         .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .sql(")");
-    rows::<LicenseRow>(conn, statement).await
+    rows::<License>(conn, statement).await
 }
 
 /// The licences among resources of these codes.
 pub async fn license_by_names(conn: Conn<'_>, names: Vec<String>) -> Result<Vec<License>, StoreError> {
-    let statement = select_from::<LicenseRow>("licenses")
+    let statement = select_from::<License>("licenses")
         .sql(" WHERE resource_code = ANY(")
         .value::<Array<Text>, _>(names)
         .sql(")");
-    rows::<LicenseRow>(conn, statement).await
+    rows::<License>(conn, statement).await
 }
 
 pub async fn license_list(conn: Conn<'_>, page: &Page<LicenseId>) -> Result<Vec<License>, StoreError> {
-    let all = select_from::<LicenseRow>("licenses t").sql(" WHERE true");
+    let all = select_from::<License>("licenses t").sql(" WHERE true");
     let statement = numbered_page(all, page, |id| id.0);
-    Ok(newest_first(rows::<LicenseRow>(conn, statement).await?, page))
+    Ok(newest_first(rows::<License>(conn, statement).await?, page))
 }
 
 pub async fn license_count(mut conn: Conn<'_>) -> Result<i64, StoreError> {
@@ -56,7 +70,7 @@ pub async fn license_define(
             .sql(", 'license', 'CLOUD', 'LAST') ON CONFLICT DO NOTHING");
             let is_new = execute(conn, resource).await? > 0;
             let defined = if is_new { insert(license) } else { update(license) };
-            let defined = rows::<LicenseRow>(conn, defined.returning()).await?.pop();
+            let defined = rows::<License>(conn, defined.returning()).await?.pop();
             if defined.is_some() && !is_new {
                 let renamed = Statement::new("UPDATE resources SET name = ")
                     .text(license.long_name.clone())
@@ -87,7 +101,7 @@ fn insert(license: &License) -> Statement {
     .sql(", ")
     .instant(license.created_at)
     .sql(") RETURNING ")
-    .sql(select_list::<LicenseRow>(""))
+    .sql(select_list::<License>(""))
 }
 
 fn update(license: &License) -> Statement {
@@ -111,5 +125,5 @@ fn update(license: &License) -> Statement {
         .sql(" AND user_metric = ")
         .text(license.user_metric.clone())
         .sql(" RETURNING ")
-        .sql(select_list::<LicenseRow>(""))
+        .sql(select_list::<License>(""))
 }

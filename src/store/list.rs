@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::Conn;
 use super::error::StoreError;
-use super::rows::{Row, select_list};
-use super::statement::Statement;
+use super::sql::row::{Row, select_list};
+use super::sql::statement::Statement;
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OwnedId};
+
 pub(super) use pages::{Listing, WALKED_FIRST, WALKED_MAX, found_by_index, page, part_of_found};
 
 /// Whose things a list is of.
@@ -206,12 +207,9 @@ pub(super) fn of_owners<ST>(select: Statement<ST>, owners: Owners) -> Statement<
     }
 }
 
-/// The newest rows of each account, by the account's number.
-pub(super) fn newest_of_each<R: Row>(
-    table: &'static str,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Statement<R::Sql> {
+/// The newest rows of each account.
+pub(super) fn newest_of_each<R: Row>(accounts: Vec<i64>, limit: i64) -> Statement {
+    let table = R::TABLE;
     Statement::new("SELECT ")
         .sql(select_list::<R>(""))
         .sql(format!(
@@ -229,7 +227,7 @@ pub(super) fn merged_newest_of_each<R: Row>(
     tables: &[&'static str],
     accounts: Vec<i64>,
     limit: i64,
-) -> Statement<R::Sql> {
+) -> Statement {
     let mut statement = Statement::new("SELECT ")
         .sql(select_list::<R>(""))
         .sql(" FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL (SELECT t.* FROM (");
@@ -303,8 +301,9 @@ pub(super) fn each_window<ST>(
         .sql(") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ")
 }
 
-/// Rows of `table` by id: found by (account_id, id).
-pub(super) fn by_ids<R: Row>(table: &'static str, ids: &[OwnedId]) -> Statement<R::Sql> {
+/// Rows by id: found by (account_id, id).
+pub(super) fn by_ids<R: Row>(ids: &[OwnedId]) -> Statement {
+    let table = R::TABLE;
     each_key(Statement::new("SELECT ").sql(select_list::<R>("t.")), ids)
         .sql(format!("(SELECT * FROM {table} t WHERE t.account_id = k.account_id AND t.id = k.id LIMIT 1) t"))
 }

@@ -10,7 +10,7 @@ use super::clock_check::PRESENT;
 use super::database::{Database, OwnConnection};
 use super::error::StoreError;
 use super::leases::LEASE_SECONDS_MAX;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use crate::domain::ids::AccountId;
 
 /// Lists tell the first so many.

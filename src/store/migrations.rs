@@ -12,12 +12,12 @@ use diesel::pg::Pg;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use session::Session;
 
 use super::database::Database;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use super::{Conn, rights};
-use session::Session;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 

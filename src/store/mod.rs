@@ -1,6 +1,7 @@
 //! The only place with SQL: rows, statements, repositories that answer domain values, and batched fetches.
 
 pub mod accepted_futures;
+pub mod access;
 pub mod account_usage;
 pub mod accounts;
 pub mod approvals;
@@ -35,11 +36,11 @@ pub mod marks;
 pub mod migrations;
 pub mod month_usage;
 pub mod notices;
-mod numeric;
 pub mod open_invoices;
 pub mod operator_moves;
 mod order_search;
 pub mod orders;
+pub mod owned;
 pub mod payment_methods;
 pub mod payments;
 pub mod plans;
@@ -48,15 +49,19 @@ pub mod prepayments;
 pub mod price_rules;
 pub mod reconciliations;
 pub mod records;
-pub mod repository;
+
 pub mod restorations;
 pub mod retention;
 pub mod reversals;
 pub mod rights;
-mod rows;
-mod schema;
+/// The tables, as `diesel print-schema` prints them.
+mod schema {
+    use super::sql::table as diesel;
+    include!("schema.rs");
+    include!("views.rs");
+}
 pub mod seals;
-mod statement;
+mod sql;
 pub mod suspensions;
 pub mod taking_back;
 pub mod transactions;
@@ -64,29 +69,30 @@ pub mod turns;
 pub mod usage;
 pub mod voided_usage;
 
-use diesel::expression::QueryMetadata;
-use diesel::pg::Pg;
+use diesel::sql_types::Untyped;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::TryStreamExt;
-use futures_util::future::ready;
-
 use error::StoreError;
-use rows::{Row, select_list};
-use statement::Statement;
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use sql::row::{Loaded, Read, Row, select_list};
+use sql::statement::Statement;
 
 use crate::domain::money::CurrencyCode;
 
 /// A connection, shared: statements that are awaited together go down the wire together.
 pub type Conn<'c> = &'c AsyncPgConnection;
 
-/// Runs a statement and answers its rows as domain values.
-async fn rows<R>(mut conn: Conn<'_>, statement: Statement<R::Sql>) -> Result<Vec<R::Domain>, StoreError>
-where
-    R: Row,
-    Pg: QueryMetadata<R::Sql>,
-{
-    let rows = statement.load_stream::<R>(&mut conn).await?;
-    rows.map_err(StoreError::from).and_then(|row: R| ready(row.into_domain())).try_collect().await
+/// Runs a statement and answers its rows, or what comes first of those that cannot be read.
+async fn rows<T: Read>(conn: Conn<'_>, statement: Statement) -> Result<Vec<T>, StoreError> {
+    each_row(conn, statement).await?.try_collect().await
+}
+
+/// Runs a statement and answers its rows; each may be one that cannot be read.
+async fn each_row<T: Read>(
+    mut conn: Conn<'_>,
+    statement: Statement,
+) -> Result<impl Stream<Item = Result<T, StoreError>>, StoreError> {
+    let rows = statement.returning::<Untyped>().load_stream::<Loaded<T>>(&mut conn).await?;
+    Ok(rows.map(|row| row.map(|Loaded(row)| row).map_err(StoreError::from)))
 }
 
 /// Runs a statement and answers how many rows it touched.
@@ -99,6 +105,6 @@ fn known_currency(code: &str) -> Result<CurrencyCode, StoreError> {
 }
 
 /// `SELECT` with the row's columns, up to and including `FROM table`.
-fn select_from<R: Row>(table: &'static str) -> Statement<R::Sql> {
+fn select_from<R: Row>(table: &'static str) -> Statement {
     Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ").sql(table)
 }

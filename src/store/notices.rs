@@ -3,16 +3,32 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::retention::{ForgetStatement, forget_by_account};
-use super::rows::{NoticeRow, select_list};
-use super::statement::{Columns, Statement};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::Statement;
 use super::{Conn, execute, rows};
 use crate::domain::ids::{AccountId, NoticeId};
 use crate::domain::notice::{Notice, NoticeKind};
+
+row! {
+    notices => Notice as n {
+        kept {
+            id: NoticeId = n.id,
+            kind: NoticeKind = n.kind,
+            message: String = n.message,
+            subject: Option<String> = n.subject,
+            at: DateTime<Utc> = n.at,
+        }
+        written {
+            account_id: AccountId = n.id.account(),
+        }
+    }
+    Self { id, kind, message, subject, at }
+}
 
 /// What the provider has to look at: customers are not told.
 const FOR_OPERATORS: &str = " AND t.kind NOT IN ('UNPRICED_USAGE', 'UNRATED_USAGE', 'INVOICE_HELD_UP', 'WRITES_FAILING', \
@@ -65,7 +81,7 @@ pub async fn notice_open(
 ) -> Result<Vec<Notice>, StoreError> {
     let told = if for_operators { "" } else { FOR_OPERATORS };
     let statement = Statement::new("SELECT ")
-        .sql(select_list::<NoticeRow>(""))
+        .sql(select_list::<Notice>(""))
         .sql(
             " FROM (SELECT l.* FROM accounts a CROSS JOIN LATERAL (SELECT t.* FROM notices t \
              WHERE t.account_id = a.id AND t.acknowledged_at IS NULL",
@@ -76,18 +92,14 @@ pub async fn notice_open(
         .sql(") l WHERE a.id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(")) t");
-    rows::<NoticeRow>(conn, statement).await
+    rows::<Notice>(conn, statement).await
 }
 
 pub async fn notice_insert(conn: Conn<'_>, notices: &[Arc<Notice>]) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", notices.iter().map(|n| n.id.account().0))
-        .column::<SqlUuid, _>("id", notices.iter().map(|n| n.id.uuid()))
-        .column::<Text, _>("kind", notices.iter().map(|n| n.kind.code()))
-        .column::<Text, _>("message", notices.iter().map(|n| n.message.clone()))
-        .column::<Nullable<Text>, _>("subject", notices.iter().map(|n| n.subject.clone()))
-        .column::<Timestamptz, _>("at", notices.iter().map(|n| n.at));
-    execute(conn, columns.insert_into("notices")).await.map(drop)
+    if notices.is_empty() {
+        return Ok(());
+    }
+    execute(conn, Notice::columns(notices.iter().map(Arc::as_ref)).insert_into("notices")).await.map(drop)
 }
 
 /// Takes a notice off its account's list, and answers it; one that is off it stays as it was. None: there is none, or it is for
@@ -109,6 +121,6 @@ pub async fn notice_acknowledge(
         .sql(for_operators)
         .sql(done_by_operators)
         .sql(" RETURNING ")
-        .sql(select_list::<NoticeRow>(""));
-    Ok(rows::<NoticeRow>(conn, statement).await?.pop())
+        .sql(select_list::<Notice>(""));
+    Ok(rows::<Notice>(conn, statement).await?.pop())
 }

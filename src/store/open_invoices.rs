@@ -5,7 +5,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
-use super::statement::{Columns, Statement};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::ids::AccountId;
 

@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::numeric::Exact;
-use super::statement::{Columns, Statement};
+use super::sql::numeric::Exact;
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::clock::HeldBy;
 use crate::domain::approval::OperatorMove;
@@ -43,6 +43,9 @@ pub async fn moved_since(
 }
 
 pub async fn move_insert(conn: Conn<'_>, moves: &[OperatorMove]) -> Result<(), StoreError> {
+    if moves.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", moves.iter().map(|m| m.transaction.account().0))
         .column::<SqlUuid, _>("id", moves.iter().map(|m| m.transaction.uuid()))

@@ -8,13 +8,12 @@
 
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
-use super::Conn;
 use super::accounts::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Found, Listing, Owners, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
-use super::orders::{OrderFilter, order_by_ids};
-use super::rows::OrderRow;
-use super::statement::Statement;
+use super::orders::OrderFilter;
+use super::sql::statement::Statement;
+use super::{Conn, owned};
 use crate::domain::ids::OwnedId;
 use crate::domain::order::Order;
 
@@ -79,7 +78,7 @@ pub(super) async fn page(
     let sources = [("orders", "orders")];
     let needed = page.limit.saturating_add(page.offset).saturating_mul(WALKED_FOR_EACH);
     let walk = needed.clamp(WALKED_FIRST, WALKED_MAX);
-    let orders = Listing::<OrderRow, _>::new(&sources, owners, page, filter);
+    let orders = Listing::<Order, _>::new(&sources, owners, page, filter);
     let near = orders.walked(conn, walk).await?;
     if near.stopped_at.is_none() {
         return Ok(near);
@@ -87,7 +86,7 @@ pub(super) async fn page(
     let Some(ids) = found(conn, owners, filter, word, page).await? else {
         return orders.walked_far(conn).await;
     };
-    let mut orders = order_by_ids(conn, &list::part_of_found(ids, page)).await?;
+    let mut orders = owned::by_ids::<Order>(conn, &list::part_of_found(ids, page)).await?;
     orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.id));
     Ok(Found::whole(orders))
 }

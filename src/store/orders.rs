@@ -3,38 +3,162 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{
-    Array, BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::fetch::{Fetchers, OwnedFetch};
 use super::list::{self, DuePage, Found, Narrow, Owners, Page, Window};
-use super::order_search;
-use super::rows::{OrderHeaderRow, OrderRow, select_list};
+use super::owned::Owned;
+use super::schema::orders as table;
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
+use super::{Conn, execute, order_search, rows, select_from};
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
-use crate::domain::ids::{AccountId, OrderId, OwnedId, parse_printed_number};
-use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, UNPAID_MAX};
+use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, parse_printed_number};
+use crate::domain::money::CurrencyCode;
+use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription, UNPAID_MAX};
+use crate::domain::period::BillPeriod;
 
-pub async fn order_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Order>, StoreError> {
-    rows::<OrderRow>(conn, list::by_ids::<OrderRow>("orders", ids)).await
+impl Owned for Order {
+    type Id = OrderId;
+    type Filter = OrderFilter;
+
+    fn id(&self) -> OrderId {
+        self.id
+    }
+
+    fn page<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c OrderFilter,
+        page: &'c Page,
+    ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
+        match &filter.search {
+            Some(word) => order_search::page(conn, owners, filter, word, page).boxed(),
+            None => list::page::<Self, _>(conn, "orders", owners, page, filter).boxed(),
+        }
+    }
+
+    fn count<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c OrderFilter,
+    ) -> BoxFuture<'c, Result<i64, StoreError>> {
+        async move {
+            if let Some(word) = &filter.search
+                && let Some(ids) = order_search::found(conn, owners, filter, word, &Page::first(1)).await?
+            {
+                return Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX));
+            }
+            list::count(conn, "orders", owners, filter).await
+        }
+        .boxed()
+    }
+
+    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
+        &fetchers.orders
+    }
+}
+
+row! {
+    orders => Order as o {
+        kept {
+            id: OrderId = o.id,
+            name: String = o.name,
+            type_: OrderType = o.order_type,
+            state: OrderState = o.state,
+            previous_id: Option<OrderId> = o.previous,
+            plan_id: Option<PlanId> = o.plan,
+            exclusive: bool = o.exclusive,
+            quantity: i32 = o.quantity,
+            region: Option<String> = o.region,
+            datacenter: Option<String> = o.datacenter,
+            resource_type: String = o.resource_type,
+            product_name: String = o.product_name,
+            bill_period: BillPeriod = o.bill_period,
+            currency: CurrencyCode = o.currency,
+            price: Decimal = o.price,
+            once_price: Option<Decimal> = o.once_price,
+            seq: i32 = o.seq,
+            seq_count: i32 = o.seq_count,
+            auto_renewal: bool = o.auto_renewal,
+            comment: Option<String> = o.comment,
+            delivered_at: Option<DateTime<Utc>> = o.delivered_at,
+            expires_at: Option<DateTime<Utc>> = o.expires_at,
+            anchor_at: Option<DateTime<Utc>> = Some(o.anchor_at),
+            anchor_months: i32 = o.anchor_months,
+            renewed_by: Option<OrderId> = o.renewed_by,
+            next_step_at: Option<DateTime<Utc>> = o.next_step_at,
+        }
+        written {
+            account_id: AccountId = o.account(),
+            number: String = o.number(),
+            created_at: DateTime<Utc> = o.created_at,
+        }
+        read {
+            resource_code: Option<String>,
+            resource_amount: Option<Decimal>,
+            term_months: Option<i32>,
+            cancelled_at: Option<DateTime<Utc>>,
+        }
+    }
+    {
+        let created_at = id.0.instant();
+        let subscription = match (resource_code, resource_amount, term_months) {
+            (Some(resource), Some(amount), Some(months)) => Some(Subscription { resource, amount, months }),
+            _ => None,
+        };
+        Self {
+            id,
+            name,
+            order_type: type_,
+            state,
+            previous: previous_id,
+            plan: plan_id,
+            subscription,
+            exclusive,
+            quantity,
+            region,
+            datacenter,
+            resource_type,
+            product_name,
+            bill_period,
+            currency,
+            price,
+            once_price,
+            seq,
+            seq_count,
+            auto_renewal,
+            comment,
+            created_at,
+            delivered_at,
+            expires_at,
+            anchor_at: anchor_at.or(delivered_at).unwrap_or(created_at),
+            anchor_months,
+            renewed_by,
+            cancelled_at,
+            next_step_at,
+        }
+    }
+}
+
+row! {
+    orders => OrderHeader { id: OrderId, name: String, type_: OrderType, state: OrderState, }
+    Self { id, name, order_type: type_, state, created_at: id.0.instant() }
 }
 
 /// The order of that printed number, found through the account and the day in it.
 pub async fn order_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Order>, StoreError> {
     let Some((account, day)) = parse_printed_number('O', number) else { return Ok(None) };
-    let statement = list::by_number(select_from::<OrderRow>("orders"), account, day, number);
-    Ok(rows::<OrderRow>(conn, statement).await?.pop())
-}
-
-/// The newest orders of each account.
-pub async fn order_newest(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<Order>, StoreError> {
-    rows::<OrderRow>(conn, list::newest_of_each::<OrderRow>("orders", accounts, limit)).await
+    let statement = list::by_number(select_from::<Order>("orders"), account, day, number);
+    Ok(rows::<Order>(conn, statement).await?.pop())
 }
 
 /// The headers of the newest orders of each account.
@@ -43,16 +167,16 @@ pub async fn order_header_newest(
     accounts: Vec<i64>,
     limit: i64,
 ) -> Result<Vec<OrderHeader>, StoreError> {
-    rows::<OrderHeaderRow>(conn, list::newest_of_each::<OrderHeaderRow>("orders", accounts, limit)).await
+    rows::<OrderHeader>(conn, list::newest_of_each::<OrderHeader>(accounts, limit)).await
 }
 
 /// The live orders of exclusive plans: for each account and region one, and those that it continues.
 pub async fn order_exclusive(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Order>, StoreError> {
-    let statement = select_from::<OrderRow>("orders")
+    let statement = select_from::<Order>("orders")
         .sql(" WHERE exclusive AND state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
-    rows::<OrderRow>(conn, statement).await
+    rows::<Order>(conn, statement).await
 }
 
 /// Orders that jobs have to look at by `now`, those that have waited longest first.
@@ -72,7 +196,7 @@ pub async fn orders_on_demand(
     conn: Conn<'_>,
     windows: &[(AccountId, Month)],
 ) -> Result<Vec<Order>, StoreError> {
-    let select = Statement::new("SELECT ").sql(select_list::<OrderRow>("t."));
+    let select = Statement::new("SELECT ").sql(select_list::<Order>("t."));
     let statement = list::each_window(select, windows.iter().copied())
         .sql(
             "(SELECT * FROM orders t WHERE t.account_id = k.account_id AND t.bill_period = 'HOUR' \
@@ -80,7 +204,7 @@ pub async fn orders_on_demand(
         )
         .bigint(ON_DEMAND_MAX)
         .sql(") t ORDER BY t.account_id, t.id");
-    rows::<OrderRow>(conn, statement).await
+    rows::<Order>(conn, statement).await
 }
 
 /// How many orders of each account wait for their first payment, up to as many as may.
@@ -130,14 +254,14 @@ async fn ids(mut conn: Conn<'_>, statement: Statement<SqlUuid>) -> Result<Vec<Ow
 
 /// The live orders on demand of accounts.
 pub async fn order_on_demand_live(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Order>, StoreError> {
-    let statement = select_from::<OrderRow>("orders")
+    let statement = select_from::<Order>("orders")
         .sql(
             " WHERE bill_period = 'HOUR' AND coalesce(expires_at, 'infinity') = 'infinity' \
              AND state IN ('ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
         )
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
-    rows::<OrderRow>(conn, statement).await
+    rows::<Order>(conn, statement).await
 }
 
 /// What a list of orders is narrowed by; conditions are joined by AND.
@@ -195,43 +319,17 @@ impl Narrow for OrderFilter {
     }
 }
 
-pub async fn order_list(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &OrderFilter,
-    page: &Page,
-) -> Result<Found<Order>, StoreError> {
-    match &filter.search {
-        Some(word) => order_search::page(conn, owners, filter, word, page).await,
-        None => list::page::<OrderRow, _>(conn, "orders", owners, page, filter).await,
-    }
-}
-
-pub async fn order_count(conn: Conn<'_>, owners: Owners, filter: &OrderFilter) -> Result<i64, StoreError> {
-    if let Some(word) = &filter.search
-        && let Some(ids) = order_search::found(conn, owners, filter, word, &Page::first(1)).await?
-    {
-        return Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX));
-    }
-    list::count(conn, "orders", owners, filter).await
-}
-
-pub async fn order_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, "orders", accounts).await
-}
-
 /// Goes on with what most batches have none of: subscriptions, and orders that were cancelled with what made them.
 fn of_few_orders(mut columns: Columns, orders: &[Arc<Order>]) -> Columns {
     if orders.iter().any(|o| o.subscription.is_some()) {
         let subscriptions = || orders.iter().map(|o| o.subscription.as_ref());
         columns = columns
-            .column::<Nullable<Text>, _>("resource_code", subscriptions().map(|s| Some(s?.resource.clone())))
-            .column::<Nullable<Numeric>, _>("resource_amount", subscriptions().map(|s| Some(s?.amount)))
-            .column::<Nullable<Integer>, _>("term_months", subscriptions().map(|s| Some(s?.months)));
+            .put::<table::resource_code, _>(subscriptions().map(|s| Some(&s?.resource)))
+            .put::<table::resource_amount, _>(subscriptions().map(|s| Some(s?.amount)))
+            .put::<table::term_months, _>(subscriptions().map(|s| Some(s?.months)));
     }
     if orders.iter().any(|o| o.cancelled_at.is_some()) {
-        columns =
-            columns.column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at));
+        columns = columns.put::<table::cancelled_at, _>(orders.iter().map(|o| o.cancelled_at));
     }
     columns
 }
@@ -241,37 +339,11 @@ pub async fn order_insert(
     orders: &[Arc<Order>],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
-        .column::<SqlUuid, _>("id", orders.iter().map(|o| o.id.uuid()))
-        .column::<Text, _>("number", orders.iter().map(|o| o.number()))
-        .column::<Text, _>("name", orders.iter().map(|o| o.name.clone()))
-        .column::<Text, _>("type", orders.iter().map(|o| o.order_type.code()))
-        .column::<Text, _>("state", orders.iter().map(|o| o.state.code()))
-        .column::<Nullable<SqlUuid>, _>("previous_id", orders.iter().map(|o| o.previous.map(OrderId::uuid)))
-        .column::<Nullable<SqlUuid>, _>("plan_id", orders.iter().map(|o| o.plan.map(|id| id.0)))
-        .column::<Bool, _>("exclusive", orders.iter().map(|o| o.exclusive))
-        .column::<Integer, _>("quantity", orders.iter().map(|o| o.quantity))
-        .column::<Nullable<Text>, _>("region", orders.iter().map(|o| o.region.clone()))
-        .column::<Nullable<Text>, _>("datacenter", orders.iter().map(|o| o.datacenter.clone()))
-        .column::<Text, _>("resource_type", orders.iter().map(|o| o.resource_type.clone()))
-        .column::<Text, _>("product_name", orders.iter().map(|o| o.product_name.clone()))
-        .column::<Text, _>("bill_period", orders.iter().map(|o| o.bill_period.code()))
-        .column::<Text, _>("currency", orders.iter().map(|o| o.currency.to_string()))
-        .column::<Numeric, _>("price", orders.iter().map(|o| o.price))
-        .column::<Nullable<Numeric>, _>("once_price", orders.iter().map(|o| o.once_price))
-        .column::<Integer, _>("seq", orders.iter().map(|o| o.seq))
-        .column::<Integer, _>("seq_count", orders.iter().map(|o| o.seq_count))
-        .column::<Bool, _>("auto_renewal", orders.iter().map(|o| o.auto_renewal))
-        .column::<Nullable<Text>, _>("comment", orders.iter().map(|o| o.comment.clone()))
-        .column::<Timestamptz, _>("created_at", orders.iter().map(|o| o.created_at))
-        .column::<Nullable<Timestamptz>, _>("delivered_at", orders.iter().map(|o| o.delivered_at))
-        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at))
-        .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
-        .column::<Integer, _>("anchor_months", orders.iter().map(|o| o.anchor_months))
-        .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
-        .column::<Nullable<Binary>, _>("seal", orders.iter().map(|o| seals.seal(&**o)));
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let columns = Order::columns(orders.iter().map(Arc::as_ref))
+        .put::<table::seal, _>(orders.iter().map(|o| seals.seal(&**o)));
     execute(conn, of_few_orders(columns, orders).insert_into("orders")).await.map(drop)
 }
 
@@ -281,18 +353,21 @@ pub async fn order_change(
     orders: &[Arc<Order>],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", orders.iter().map(|o| o.account().0))
-        .column::<SqlUuid, _>("id", orders.iter().map(|o| o.id.uuid()))
-        .column::<Text, _>("state", orders.iter().map(|o| o.state.code()))
-        .column::<Integer, _>("seq", orders.iter().map(|o| o.seq))
-        .column::<Bool, _>("auto_renewal", orders.iter().map(|o| o.auto_renewal))
-        .column::<Nullable<Timestamptz>, _>("delivered_at", orders.iter().map(|o| o.delivered_at))
-        .column::<Nullable<Timestamptz>, _>("expires_at", orders.iter().map(|o| o.expires_at))
-        .column::<Timestamptz, _>("anchor_at", orders.iter().map(|o| o.anchor_at))
-        .column::<Nullable<SqlUuid>, _>("renewed_by", orders.iter().map(|o| o.renewed_by.map(OrderId::uuid)))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", orders.iter().map(|o| o.next_step_at))
-        .column::<Nullable<Timestamptz>, _>("cancelled_at", orders.iter().map(|o| o.cancelled_at))
-        .column::<Nullable<Binary>, _>("seal", orders.iter().map(|o| seals.seal(&**o)));
+        .put::<table::account_id, _>(orders.iter().map(|o| o.account()))
+        .put::<table::id, _>(orders.iter().map(|o| o.id))
+        .put::<table::state, _>(orders.iter().map(|o| o.state))
+        .put::<table::seq, _>(orders.iter().map(|o| o.seq))
+        .put::<table::auto_renewal, _>(orders.iter().map(|o| o.auto_renewal))
+        .put::<table::delivered_at, _>(orders.iter().map(|o| o.delivered_at))
+        .put::<table::expires_at, _>(orders.iter().map(|o| o.expires_at))
+        .put::<table::anchor_at, _>(orders.iter().map(|o| Some(o.anchor_at)))
+        .put::<table::renewed_by, _>(orders.iter().map(|o| o.renewed_by))
+        .put::<table::next_step_at, _>(orders.iter().map(|o| o.next_step_at))
+        .put::<table::cancelled_at, _>(orders.iter().map(|o| o.cancelled_at))
+        .put::<table::seal, _>(orders.iter().map(|o| seals.seal(&**o)));
     execute(conn, columns.update("orders", 2)).await.map(drop)
 }

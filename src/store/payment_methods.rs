@@ -2,42 +2,61 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{Array, BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::sql_types::{Array, BigInt};
 
 use super::error::StoreError;
-use super::list;
-use super::rows::PaymentMethodRow;
-use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
-use crate::domain::ids::OwnedId;
-use crate::domain::payment_method::PaymentMethod;
+use super::sql::row::{WriteRow, row};
+use super::{Conn, execute, list, rows, select_from};
+use crate::domain::book::Table;
+use crate::domain::ids::{AccountId, OwnedId, PaymentMethodId};
+use crate::domain::payment_method::{Card, PaymentMethod};
+
+row! {
+    payment_methods => PaymentMethod as m {
+        kept {
+            id: PaymentMethodId = m.id,
+            provider: String = m.provider,
+            provider_token: String = m.token,
+            provider_customer: Option<String> = m.customer,
+            brand: String = m.card.brand,
+            last4: String = m.card.last4,
+            expires_on: NaiveDate = m.card.expires_on,
+            removed_at: Option<DateTime<Utc>> = m.removed_at,
+        }
+        written {
+            account_id: AccountId = m.account(),
+        }
+    }
+    Self {
+        id,
+        provider,
+        token: provider_token,
+        customer: provider_customer,
+        card: Card { brand, last4, expires_on },
+        removed_at,
+    }
+}
 
 /// What accounts can pay with, newest first.
 pub async fn methods_kept(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<PaymentMethod>, StoreError> {
-    let statement = select_from::<PaymentMethodRow>("payment_methods")
+    let statement = select_from::<PaymentMethod>("payment_methods")
         .sql(" WHERE removed_at IS NULL AND account_id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(") ORDER BY account_id, id DESC");
-    rows::<PaymentMethodRow>(conn, statement).await
+    rows::<PaymentMethod>(conn, statement).await
 }
 
 pub async fn method_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<PaymentMethod>, StoreError> {
-    rows::<PaymentMethodRow>(conn, list::by_ids::<PaymentMethodRow>("payment_methods", ids)).await
+    rows::<PaymentMethod>(conn, list::by_ids::<PaymentMethod>(ids)).await
 }
 
 /// Keeps payment methods, or says that they are removed.
-pub async fn method_put(conn: Conn<'_>, methods: &[Arc<PaymentMethod>]) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", methods.iter().map(|m| m.account().0))
-        .column::<SqlUuid, _>("id", methods.iter().map(|m| m.id.uuid()))
-        .column::<Text, _>("provider", methods.iter().map(|m| m.provider.clone()))
-        .column::<Text, _>("provider_token", methods.iter().map(|m| m.token.clone()))
-        .column::<Nullable<Text>, _>("provider_customer", methods.iter().map(|m| m.customer.clone()))
-        .column::<Text, _>("brand", methods.iter().map(|m| m.card.brand.clone()))
-        .column::<Text, _>("last4", methods.iter().map(|m| m.card.last4.clone()))
-        .column::<Date, _>("expires_on", methods.iter().map(|m| m.card.expires_on))
-        .column::<Nullable<Timestamptz>, _>("removed_at", methods.iter().map(|m| m.removed_at));
-    let statement: Statement = columns
+pub async fn method_put(conn: Conn<'_>, methods: &Table<PaymentMethod>) -> Result<(), StoreError> {
+    if methods.is_empty() {
+        return Ok(());
+    }
+    let statement = PaymentMethod::columns(methods.values().map(Arc::as_ref))
         .insert_into("payment_methods")
         .sql(" ON CONFLICT (account_id, id) DO UPDATE SET removed_at = excluded.removed_at");
     execute(conn, statement).await.map(drop)

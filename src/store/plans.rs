@@ -1,33 +1,83 @@
 //! The catalogue: plans and resources.
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Found, Narrow, Owners, Page};
-use super::numeric::Exact;
-use super::rows::{PlanRow, ResourceRow, select_list};
-use super::statement::{Columns, Statement};
+use super::sql::numeric::Exact;
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::ids::{OwnedId, PlanId};
-use crate::domain::plan::{Plan, PlanResource, Resource};
+use crate::domain::money::CurrencyCode;
+use crate::domain::period::BillPeriod;
+use crate::domain::plan::{Aggregation, Plan, PlanResource, Resource};
+
+row! {
+    resources => Resource {
+        code: String,
+        name: String,
+        unit: String,
+        resource_type: String,
+        aggregation: Aggregation,
+        allows_corrections: bool,
+    }
+    Self { code, name, unit, resource_type, aggregation, allows_corrections }
+}
+
+row! {
+    plans => Plan as p {
+        kept {
+            id: PlanId = p.id,
+            name: String = p.name,
+            type_: String = p.plan_type,
+            region: Option<String> = p.region,
+            resource_type: String = p.resource_type,
+            currency: CurrencyCode = p.currency,
+            price: Decimal = p.price,
+            once_price: Option<Decimal> = p.once_price,
+            bill_period: BillPeriod = p.bill_period,
+            description: String = p.description,
+            created_at: DateTime<Utc> = p.created_at,
+        }
+        read {
+            retired_at: Option<DateTime<Utc>>,
+        }
+    }
+    Self {
+        id,
+        name,
+        plan_type: type_,
+        region,
+        resource_type,
+        currency,
+        price,
+        once_price,
+        bill_period,
+        description,
+        created_at,
+        retired_at,
+    }
+}
 
 pub async fn plan_by_ids(conn: Conn<'_>, ids: Vec<Uuid>) -> Result<Vec<Plan>, StoreError> {
     let statement =
-        select_from::<PlanRow>("plans").sql(" WHERE id = ANY(").value::<Array<SqlUuid>, _>(ids).sql(")");
-    rows::<PlanRow>(conn, statement).await
+        select_from::<Plan>("plans").sql(" WHERE id = ANY(").value::<Array<SqlUuid>, _>(ids).sql(")");
+    rows::<Plan>(conn, statement).await
 }
 
 /// The plans of these orders.
 pub async fn plan_of_orders(conn: Conn<'_>, orders: &[OwnedId]) -> Result<Vec<Plan>, StoreError> {
-    let statement = Statement::new("SELECT DISTINCT ").sql(select_list::<PlanRow>("p."));
+    let statement = Statement::new("SELECT DISTINCT ").sql(select_list::<Plan>("p."));
     let statement = list::each_key(statement, orders).sql(
         "(SELECT plan_id FROM orders o WHERE o.account_id = k.account_id AND o.id = k.id LIMIT 1) o \
          JOIN plans p ON p.id = o.plan_id",
     );
-    rows::<PlanRow>(conn, statement).await
+    rows::<Plan>(conn, statement).await
 }
 
 /// What the market is narrowed by; conditions are joined by AND.
@@ -59,7 +109,7 @@ impl Narrow for PlanFilter {
 }
 
 pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Found<Plan>, StoreError> {
-    list::page::<PlanRow, _>(conn, "plans", Owners::None, page, filter).await
+    list::page::<Plan, _>(conn, "plans", Owners::None, page, filter).await
 }
 
 pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, StoreError> {
@@ -88,20 +138,7 @@ pub async fn plan_create(
 }
 
 fn plan_insert(plan: &Plan) -> Statement {
-    let one = std::iter::once::<String>;
-    Columns::new()
-        .column::<SqlUuid, _>("id", std::iter::once(plan.id.0))
-        .column::<Text, _>("name", one(plan.name.clone()))
-        .column::<Text, _>("type", one(plan.plan_type.clone()))
-        .column::<Nullable<Text>, _>("region", std::iter::once(plan.region.clone()))
-        .column::<Text, _>("resource_type", one(plan.resource_type.clone()))
-        .column::<Text, _>("currency", one(plan.currency.to_string()))
-        .column::<Numeric, _>("price", std::iter::once(plan.price))
-        .column::<Nullable<Numeric>, _>("once_price", std::iter::once(plan.once_price))
-        .column::<Text, _>("bill_period", std::iter::once(plan.bill_period.code()))
-        .column::<Text, _>("description", one(plan.description.clone()))
-        .column::<Timestamptz, _>("created_at", std::iter::once(plan.created_at))
-        .insert_into("plans")
+    Plan::columns(std::iter::once(plan)).insert_into("plans")
 }
 
 /// Takes a plan off the market; one that is off it already stays as it was.
@@ -115,8 +152,8 @@ pub async fn plan_retire(
         .sql(") WHERE id = ")
         .uuid(id.0)
         .sql(" RETURNING ")
-        .sql(select_list::<PlanRow>(""));
-    Ok(rows::<PlanRow>(conn, statement).await?.pop())
+        .sql(select_list::<Plan>(""));
+    Ok(rows::<Plan>(conn, statement).await?.pop())
 }
 
 /// What an operator may change of a plan; None leaves it as it is.
@@ -144,8 +181,8 @@ pub async fn plan_update(conn: Conn<'_>, id: PlanId, patch: PlanPatch) -> Result
         .sql(" ELSE once_price END WHERE id = ")
         .uuid(id.0)
         .sql(" RETURNING ")
-        .sql(select_list::<PlanRow>(""));
-    Ok(rows::<PlanRow>(conn, statement).await?.pop())
+        .sql(select_list::<Plan>(""));
+    Ok(rows::<Plan>(conn, statement).await?.pop())
 }
 
 /// What plans include, in the order of the resources' codes.
@@ -184,16 +221,16 @@ pub async fn plans_in_use(mut conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<
 }
 
 pub async fn resource_by_codes(conn: Conn<'_>, codes: Vec<String>) -> Result<Vec<Resource>, StoreError> {
-    let statement = select_from::<ResourceRow>("resources")
+    let statement = select_from::<Resource>("resources")
         .sql(" WHERE code = ANY(")
         .value::<Array<Text>, _>(codes)
         .sql(")");
-    rows::<ResourceRow>(conn, statement).await
+    rows::<Resource>(conn, statement).await
 }
 
 /// The resource catalogue, by code.
 pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> {
-    rows::<ResourceRow>(conn, select_from::<ResourceRow>("resources").sql(" ORDER BY code")).await
+    rows::<Resource>(conn, select_from::<Resource>("resources").sql(" ORDER BY code")).await
 }
 
 /// Makes a resource, or changes its name and kind of product; None if it is there with another unit or aggregation.
@@ -218,6 +255,6 @@ pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Opti
              allows_corrections = excluded.allows_corrections \
              WHERE r.unit = excluded.unit AND r.aggregation = excluded.aggregation RETURNING ",
     )
-    .sql(select_list::<ResourceRow>(""));
-    Ok(rows::<ResourceRow>(conn, statement).await?.pop())
+    .sql(select_list::<Resource>(""));
+    Ok(rows::<Resource>(conn, statement).await?.pop())
 }

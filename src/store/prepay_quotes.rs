@@ -3,18 +3,59 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{
-    Array, BigInt, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{Array, BigInt, Integer, Text};
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::error::StoreError;
-use super::list;
-use super::rows::{PrepayQuoteRow, ResourcePriceRow, select_list};
-use super::statement::{Columns, Statement};
-use super::{Conn, execute, rows};
+use super::schema::prepay_quotes as table;
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::Statement;
+use super::{Conn, execute, list, rows};
+use crate::domain::book::Table;
 use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL};
-use crate::domain::ids::{AccountId, OwnedId};
-use crate::domain::prepay::{PRICED_IN, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX};
+use crate::domain::ids::{AccountId, OwnedId, QuoteId};
+use crate::domain::money::CurrencyCode;
+use crate::domain::prepay::{Limits, PRICED_IN, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX};
+
+row! {
+    prepay_quotes => PrepayQuote as q {
+        kept {
+            id: QuoteId = q.id,
+            currency: CurrencyCode = q.currency,
+            amount: Decimal = q.amount,
+            usd: Decimal = q.usd,
+            months: i32 = q.months,
+            cluster_id: String = q.cluster,
+            chart_name: String = q.chart,
+            cpu_limit: i32 = q.limits.cpu,
+            mem_limit: i32 = q.limits.mem,
+            storage_limit: i32 = q.limits.storage,
+            expires_at: DateTime<Utc> = q.expires_at,
+        }
+        written {
+            account_id: AccountId = q.id.account(),
+            rate_id: Option<i64> = q.rate.as_ref().map(|rate| rate.id),
+        }
+        read {
+            steps: Value,
+        }
+    }
+    // Without the rate: whoever takes an offer needs what it comes to.
+    Self {
+        id,
+        currency,
+        amount,
+        usd,
+        months,
+        cluster: cluster_id,
+        chart: chart_name,
+        limits: Limits { cpu: cpu_limit, mem: mem_limit, storage: storage_limit },
+        rate: None,
+        steps: serde_json::from_value(steps)?,
+        expires_at,
+    }
+}
 
 /// What resources cost at an instant, for prepayments on a cluster of a chart: what was set for both, or else for the cluster, or
 /// else for the chart, or else for everything.
@@ -26,7 +67,7 @@ pub async fn prices_for_app(
     at: DateTime<Utc>,
 ) -> Result<Vec<ResourcePrice>, StoreError> {
     let statement = Statement::new("SELECT DISTINCT ON (resource_code) ")
-        .sql(select_list::<ResourcePriceRow>(""))
+        .sql(select_list::<ResourcePrice>(""))
         .sql(" FROM resource_prices WHERE resource_code = ANY(")
         .value::<Array<Text>, _>(resources)
         .sql(") AND currency = ")
@@ -40,12 +81,12 @@ pub async fn prices_for_app(
         .sql(") AND effective_from <= ")
         .instant(at)
         .sql(" ORDER BY resource_code, cluster_id IS NULL, chart_name IS NULL, effective_from DESC, id DESC");
-    rows::<ResourcePriceRow>(conn, statement).await
+    rows::<ResourcePrice>(conn, statement).await
 }
 
 /// Offers, without their rates.
 pub async fn quote_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<PrepayQuote>, StoreError> {
-    rows::<PrepayQuoteRow>(conn, list::by_ids::<PrepayQuoteRow>("prepay_quotes", ids)).await
+    rows::<PrepayQuote>(conn, list::by_ids::<PrepayQuote>(ids)).await
 }
 
 /// How many offers of each account hold at an instant, up to as many as may.
@@ -61,26 +102,16 @@ pub async fn quote_open_count(
     list::few_of_each(conn, accounts, counted, QUOTES_MAX).await
 }
 
-pub async fn quote_insert(conn: Conn<'_>, quotes: &[Arc<PrepayQuote>]) -> Result<(), StoreError> {
+pub async fn quote_insert(conn: Conn<'_>, quotes: &Table<PrepayQuote>) -> Result<(), StoreError> {
+    if quotes.is_empty() {
+        return Ok(());
+    }
     let mut steps = Vec::with_capacity(quotes.len());
-    for quote in quotes {
+    for quote in quotes.values() {
         let written = serde_json::to_value(&quote.steps);
         steps.push(written.map_err(|error| StoreError::Corrupt(error.to_string()))?);
     }
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", quotes.iter().map(|q| q.id.account().0))
-        .column::<SqlUuid, _>("id", quotes.iter().map(|q| q.id.uuid()))
-        .column::<Text, _>("currency", quotes.iter().map(|q| q.currency.to_string()))
-        .column::<Numeric, _>("amount", quotes.iter().map(|q| q.amount))
-        .column::<Numeric, _>("usd", quotes.iter().map(|q| q.usd))
-        .column::<Integer, _>("months", quotes.iter().map(|q| q.months))
-        .column::<Text, _>("cluster_id", quotes.iter().map(|q| q.cluster.clone()))
-        .column::<Text, _>("chart_name", quotes.iter().map(|q| q.chart.clone()))
-        .column::<Integer, _>("cpu_limit", quotes.iter().map(|q| q.limits.cpu))
-        .column::<Integer, _>("mem_limit", quotes.iter().map(|q| q.limits.mem))
-        .column::<Integer, _>("storage_limit", quotes.iter().map(|q| q.limits.storage))
-        .column::<Nullable<BigInt>, _>("rate_id", quotes.iter().map(|q| q.rate.as_ref().map(|rate| rate.id)))
-        .column::<Jsonb, _>("steps", steps.into_iter())
-        .column::<Timestamptz, _>("expires_at", quotes.iter().map(|q| q.expires_at));
+    let columns =
+        PrepayQuote::columns(quotes.values().map(Arc::as_ref)).put::<table::steps, _>(steps.into_iter());
     execute(conn, columns.insert_into("prepay_quotes")).await.map(drop)
 }

@@ -2,33 +2,119 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{
-    BigInt, Binary, Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid,
-};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 
 use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
-use super::list::{self, DuePage, Found, Narrow, Owners, Page};
-use super::rows::{PrepaymentRow, select_list};
+use super::list::{self, DuePage, Narrow, Owners};
+use super::owned::owned;
+use super::schema::prepayments as table;
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::Statement;
 use super::{Conn, execute, rows, select_from};
-use crate::domain::ids::{AccountId, OwnedId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
-use crate::domain::prepay::{Means, Prepayment, PrepaymentStatus};
+use crate::domain::book::Table;
+use crate::domain::ids::{
+    AccountId, OwnedId, PaymentId, PaymentMethodId, PrepaymentId, QuoteId, TransactionId,
+};
+use crate::domain::money::CurrencyCode;
+use crate::domain::prepay::{App, Binding, Limits, Means, PrepaidTerm, Prepayment, PrepaymentStatus};
 
-pub async fn prepayment_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Prepayment>, StoreError> {
-    rows::<PrepaymentRow>(conn, list::by_ids::<PrepaymentRow>("prepayments", ids)).await
+owned!(Prepayment = PrepaymentId, PrepaymentFilter, prepayments);
+
+row! {
+    prepayments => Prepayment as p {
+        kept {
+            id: PrepaymentId = p.id,
+            status: PrepaymentStatus = p.status,
+            quote_id: QuoteId = p.quote,
+            method_id: Option<PaymentMethodId> = p.method(),
+            currency: CurrencyCode = p.currency,
+            amount: Decimal = p.amount,
+            usd: Decimal = p.usd,
+            months: i32 = p.months,
+            cluster_id: String = p.cluster,
+            chart_name: String = p.chart,
+            cpu_limit: i32 = p.limits.cpu,
+            mem_limit: i32 = p.limits.mem,
+            storage_limit: i32 = p.limits.storage,
+            auto_renewal: bool = p.auto_renewal,
+            deposit_address: Option<String> = p.deposit_address().map(str::to_owned),
+            deposit_again_until: Option<DateTime<Utc>> = deposit_again_until(p),
+            failure: Option<String> = p.failure,
+            action_url: Option<String> = p.action_url,
+            app_id: Option<String> = p.binding.as_ref().map(|b| b.app.id.clone()),
+            icon_url: Option<String> = p.binding.as_ref().and_then(|b| b.app.icon_url.clone()),
+            project_name: Option<String> = p.binding.as_ref().map(|b| b.app.project.clone()),
+            start_time: Option<DateTime<Utc>> = p.binding.as_ref().map(|b| b.term.start),
+            end_time: Option<DateTime<Utc>> = p.binding.as_ref().map(|b| b.term.end),
+            previous_id: Option<PrepaymentId> = p.previous,
+            payment_id: Option<PaymentId> = p.payment,
+            transaction_id: Option<TransactionId> = p.transaction,
+            paid_at: Option<DateTime<Utc>> = p.paid_at,
+            next_step_at: Option<DateTime<Utc>> = p.next_step_at,
+        }
+        written {
+            account_id: AccountId = p.account(),
+        }
+    }
+    {
+        let means = match (method_id, deposit_address) {
+            (Some(method), _) => Means::Card(method),
+            (None, Some(address)) => {
+                Means::Deposit { address: Some(address), again_until: deposit_again_until }
+            }
+            (None, None) => return Err(format!("{id} is paid by nothing").into()),
+        };
+        let binding = match (app_id, project_name, start_time, end_time) {
+            (Some(id), Some(project), Some(start), Some(end)) => {
+                Some(Binding { app: App { id, icon_url, project }, term: PrepaidTerm { start, end } })
+            }
+            _ => None,
+        };
+        Self {
+            id,
+            status,
+            quote: quote_id,
+            means,
+            currency,
+            amount,
+            usd,
+            months,
+            cluster: cluster_id,
+            chart: chart_name,
+            limits: Limits { cpu: cpu_limit, mem: mem_limit, storage: storage_limit },
+            auto_renewal,
+            failure,
+            action_url,
+            binding,
+            previous: previous_id,
+            payment: payment_id,
+            transaction: transaction_id,
+            paid_at,
+            next_step_at,
+        }
+    }
+}
+
+fn deposit_again_until(prepayment: &Prepayment) -> Option<DateTime<Utc>> {
+    match prepayment.means {
+        Means::Deposit { again_until, .. } => again_until,
+        Means::Card(_) => None,
+    }
 }
 
 /// The prepayments that hold these offers.
 pub async fn prepayment_of_quotes(conn: Conn<'_>, quotes: &[OwnedId]) -> Result<Vec<Prepayment>, StoreError> {
-    let select = Statement::new("SELECT ").sql(select_list::<PrepaymentRow>("t."));
+    let select = Statement::new("SELECT ").sql(select_list::<Prepayment>("t."));
     let statement = list::each_key(select, quotes).sql(
         "(SELECT * FROM prepayments t WHERE t.account_id = k.account_id AND t.quote_id = k.id AND t.status NOT IN ('FAILED', 'REFUNDED') \
          LIMIT 1) t",
     );
-    rows::<PrepaymentRow>(conn, statement).await
+    rows::<Prepayment>(conn, statement).await
 }
 
 /// The prepayments that renew these.
@@ -36,12 +122,12 @@ pub async fn prepayment_renewals(
     conn: Conn<'_>,
     previous: &[OwnedId],
 ) -> Result<Vec<Prepayment>, StoreError> {
-    let select = Statement::new("SELECT ").sql(select_list::<PrepaymentRow>("t."));
+    let select = Statement::new("SELECT ").sql(select_list::<Prepayment>("t."));
     let statement = list::each_key(select, previous).sql(
         "(SELECT * FROM prepayments t WHERE t.account_id = k.account_id AND t.previous_id = k.id \
          ORDER BY t.id DESC LIMIT 100) t",
     );
-    rows::<PrepaymentRow>(conn, statement).await
+    rows::<Prepayment>(conn, statement).await
 }
 
 /// The prepayments whose tokens go to these addresses.
@@ -49,26 +135,17 @@ pub async fn prepayment_of_addresses(
     conn: Conn<'_>,
     addresses: &[AddressOf],
 ) -> Result<Vec<Prepayment>, StoreError> {
-    let select = Statement::new("SELECT ").sql(select_list::<PrepaymentRow>("t."));
+    let select = Statement::new("SELECT ").sql(select_list::<Prepayment>("t."));
     let statement = each_address(select, addresses).sql(
         "(SELECT * FROM prepayments t WHERE t.account_id = k.account_id AND t.deposit_address = k.address LIMIT 1) t",
     );
-    rows::<PrepaymentRow>(conn, statement).await
+    rows::<Prepayment>(conn, statement).await
 }
 
 /// Prepayments that jobs have to look at by `due.now`, those that have waited longest first.
 pub async fn prepayment_due(conn: Conn<'_>, due: &DuePage) -> Result<Vec<Prepayment>, StoreError> {
-    let statement = list::due_after(select_from::<PrepaymentRow>("prepayments").sql(" WHERE "), due);
-    rows::<PrepaymentRow>(conn, statement).await
-}
-
-/// The newest prepayments of each account.
-pub async fn prepayment_newest(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Result<Vec<Prepayment>, StoreError> {
-    rows::<PrepaymentRow>(conn, list::newest_of_each::<PrepaymentRow>("prepayments", accounts, limit)).await
+    let statement = list::due_after(select_from::<Prepayment>("prepayments").sql(" WHERE "), due);
+    rows::<Prepayment>(conn, statement).await
 }
 
 /// What a list of prepayments is narrowed by.
@@ -90,39 +167,17 @@ impl Narrow for PrepaymentFilter {
     }
 }
 
-pub async fn prepayment_list(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &PrepaymentFilter,
-    page: &Page,
-) -> Result<Found<Prepayment>, StoreError> {
-    list::page::<PrepaymentRow, _>(conn, "prepayments", owners, page, filter).await
-}
-
-pub async fn prepayment_count(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &PrepaymentFilter,
-) -> Result<i64, StoreError> {
-    list::count(conn, "prepayments", owners, filter).await
-}
-
-pub async fn prepayment_count_of_each(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, "prepayments", accounts).await
-}
-
 /// Keeps prepayments, or what has changed of them.
 pub async fn prepayment_put(
     conn: Conn<'_>,
-    prepayments: &[Arc<Prepayment>],
+    prepayments: &Table<Prepayment>,
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
     // Offers are given up before others take them.
-    let (before, after): (Vec<_>, Vec<_>) =
-        prepayments.iter().cloned().partition(|prepayment| !prepayment.status.holds_offer());
+    let (before, after): (Vec<_>, Vec<_>) = prepayments
+        .values()
+        .cloned()
+        .partition(|prepayment: &Arc<Prepayment>| !prepayment.status.holds_offer());
     for part in [before, after] {
         if !part.is_empty() {
             execute(conn, putting(&part, seals)).await?;
@@ -141,59 +196,8 @@ pub async fn awaiting_deposits(mut conn: Conn<'_>, account: AccountId) -> Result
 }
 
 fn putting(prepayments: &[Arc<Prepayment>], seals: &Sealer<'_>) -> Statement {
-    let bindings = || prepayments.iter().map(|p| p.binding.as_ref());
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", prepayments.iter().map(|p| p.account().0))
-        .column::<SqlUuid, _>("id", prepayments.iter().map(|p| p.id.uuid()))
-        .column::<Text, _>("status", prepayments.iter().map(|p| p.status.code()))
-        .column::<SqlUuid, _>("quote_id", prepayments.iter().map(|p| p.quote.uuid()))
-        .column::<Nullable<SqlUuid>, _>(
-            "method_id",
-            prepayments.iter().map(|p| p.method().map(PaymentMethodId::uuid)),
-        )
-        .column::<Text, _>("currency", prepayments.iter().map(|p| p.currency.to_string()))
-        .column::<Numeric, _>("amount", prepayments.iter().map(|p| p.amount))
-        .column::<Numeric, _>("usd", prepayments.iter().map(|p| p.usd))
-        .column::<Integer, _>("months", prepayments.iter().map(|p| p.months))
-        .column::<Text, _>("cluster_id", prepayments.iter().map(|p| p.cluster.clone()))
-        .column::<Text, _>("chart_name", prepayments.iter().map(|p| p.chart.clone()))
-        .column::<Integer, _>("cpu_limit", prepayments.iter().map(|p| p.limits.cpu))
-        .column::<Integer, _>("mem_limit", prepayments.iter().map(|p| p.limits.mem))
-        .column::<Integer, _>("storage_limit", prepayments.iter().map(|p| p.limits.storage))
-        .column::<Bool, _>("auto_renewal", prepayments.iter().map(|p| p.auto_renewal))
-        .column::<Nullable<Text>, _>(
-            "deposit_address",
-            prepayments.iter().map(|p| p.deposit_address().map(str::to_owned)),
-        )
-        .column::<Nullable<Timestamptz>, _>(
-            "deposit_again_until",
-            prepayments.iter().map(|p| match p.means {
-                Means::Deposit { again_until, .. } => again_until,
-                Means::Card(_) => None,
-            }),
-        )
-        .column::<Nullable<Text>, _>("failure", prepayments.iter().map(|p| p.failure.clone()))
-        .column::<Nullable<Text>, _>("action_url", prepayments.iter().map(|p| p.action_url.clone()))
-        .column::<Nullable<Text>, _>("app_id", bindings().map(|b| Some(b?.app.id.clone())))
-        .column::<Nullable<Text>, _>("icon_url", bindings().map(|b| b?.app.icon_url.clone()))
-        .column::<Nullable<Text>, _>("project_name", bindings().map(|b| Some(b?.app.project.clone())))
-        .column::<Nullable<Timestamptz>, _>("start_time", bindings().map(|b| Some(b?.term.start)))
-        .column::<Nullable<Timestamptz>, _>("end_time", bindings().map(|b| Some(b?.term.end)))
-        .column::<Nullable<SqlUuid>, _>(
-            "previous_id",
-            prepayments.iter().map(|p| p.previous.map(PrepaymentId::uuid)),
-        )
-        .column::<Nullable<SqlUuid>, _>(
-            "payment_id",
-            prepayments.iter().map(|p| p.payment.map(PaymentId::uuid)),
-        )
-        .column::<Nullable<SqlUuid>, _>(
-            "transaction_id",
-            prepayments.iter().map(|p| p.transaction.map(TransactionId::uuid)),
-        )
-        .column::<Nullable<Timestamptz>, _>("paid_at", prepayments.iter().map(|p| p.paid_at))
-        .column::<Nullable<Timestamptz>, _>("next_step_at", prepayments.iter().map(|p| p.next_step_at))
-        .column::<Nullable<Binary>, _>("seal", prepayments.iter().map(|p| seals.seal(&**p)));
+    let columns = Prepayment::columns(prepayments.iter().map(Arc::as_ref))
+        .put::<table::seal, _>(prepayments.iter().map(|p| seals.seal(&**p)));
     columns.insert_into("prepayments").sql(
         " ON CONFLICT (account_id, id) DO UPDATE SET status = excluded.status, auto_renewal = excluded.auto_renewal, \
          deposit_again_until = excluded.deposit_again_until, failure = excluded.failure, action_url = excluded.action_url, app_id = excluded.app_id, \

@@ -1,26 +1,77 @@
 //! Price rules: read with what they say, appended, ended.
 
 use std::iter::once;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
 
 use super::error::StoreError;
 use super::keyed::{Key, Made, Stop, made};
-use super::rows::{PriceDefinitionRow, PriceRuleRow};
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
+use super::sql::row::row;
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, keys, rows, select_from};
 use crate::domain::fingerprint::Fingerprints;
-use crate::domain::ids::{AccountId, PriceDefinitionId};
+use crate::domain::ids::{AccountId, PriceDefinitionId, PriceRuleId};
 use crate::domain::ledger::Hash;
+use crate::domain::money::CurrencyCode;
 use crate::domain::mutation::Mutation;
 use crate::domain::price_rule::{
     NewDefinition, PriceDefinition, PriceRule, RULES_MAX, RuleToEnd, RuleToSet, RulesToSet, Stated, end_of,
 };
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::seal::SealKeys;
+
+row! {
+    price_definitions => PriceDefinition {
+        id: PriceDefinitionId,
+        type_: String,
+        description: String,
+        currency: Option<CurrencyCode>,
+        terms: Value,
+        created_at: DateTime<Utc>,
+    }
+    Self { id, kind: type_, description, currency, terms: serde_json::from_value(terms)?, created_at }
+}
+
+row! {
+    told_price_rules => PriceRule {
+        id: PriceRuleId,
+        account_id: Option<AccountId>,
+        effective_from: DateTime<Utc>,
+        effective_until: Option<DateTime<Utc>>,
+        created_at: DateTime<Utc>,
+        created_by: String,
+        definition_id: PriceDefinitionId,
+        definition_type: String,
+        description: String,
+        currency: Option<CurrencyCode>,
+        terms: Value,
+        defined_at: DateTime<Utc>,
+    }
+    {
+        let definition = PriceDefinition {
+            id: definition_id,
+            kind: definition_type,
+            description,
+            currency,
+            terms: serde_json::from_value(terms)?,
+            created_at: defined_at,
+        };
+        Self {
+            id,
+            account: account_id,
+            effective_from,
+            effective_until,
+            definition: Arc::new(definition),
+            created_at,
+            created_by,
+        }
+    }
+}
 
 /// Whoever sets or ends rules does so alone, so that the order of their numbers is that in which they were set.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
@@ -29,27 +80,26 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
 const PROVIDER: AccountId = AccountId(0);
 
 pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement = select_from::<PriceRuleRow>("told_price_rules")
+    let statement = select_from::<PriceRule>("told_price_rules")
         .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
         .sql(") ORDER BY id");
-    rows::<PriceRuleRow>(conn, statement).await
+    rows::<PriceRule>(conn, statement).await
 }
 
 /// The accounts' own rules, in the order in which they were set.
 pub async fn rules_of_accounts(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement = select_from::<PriceRuleRow>("told_price_rules")
+    let statement = select_from::<PriceRule>("told_price_rules")
         .sql(" WHERE account_id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(") ORDER BY id");
-    rows::<PriceRuleRow>(conn, statement).await
+    rows::<PriceRule>(conn, statement).await
 }
 
 /// The rules for everyone, in the order in which they were set.
 pub async fn rules_of_everyone(conn: Conn<'_>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement =
-        select_from::<PriceRuleRow>("told_price_rules").sql(" WHERE account_id IS NULL ORDER BY id");
-    rows::<PriceRuleRow>(conn, statement).await
+    let statement = select_from::<PriceRule>("told_price_rules").sql(" WHERE account_id IS NULL ORDER BY id");
+    rows::<PriceRule>(conn, statement).await
 }
 
 /// Definitions by id, whatever rules use them.
@@ -57,11 +107,11 @@ pub async fn definitions(
     conn: Conn<'_>,
     ids: Vec<PriceDefinitionId>,
 ) -> Result<Vec<PriceDefinition>, StoreError> {
-    let statement = select_from::<PriceDefinitionRow>("price_definitions")
+    let statement = select_from::<PriceDefinition>("price_definitions")
         .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .sql(")");
-    rows::<PriceDefinitionRow>(conn, statement).await
+    rows::<PriceDefinition>(conn, statement).await
 }
 
 /// Rules as they are.

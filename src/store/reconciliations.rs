@@ -5,17 +5,46 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::rows::{PaymentRow, UnmatchedRow};
-use super::statement::{Columns, Statement};
+use super::sql::row::row;
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::clock::HeldBy;
-use crate::domain::ids::{OwnedId, PaymentId};
+use crate::domain::ids::{AccountId, OwnedId, PaymentId};
+use crate::domain::money::CurrencyCode;
 use crate::domain::payment::Payment;
 use crate::domain::reversal::ProviderReference;
-use crate::domain::unmatched::Unmatched;
+use crate::domain::unmatched::{OutsideKind, Unmatched};
+
+row! {
+    unmatched_payments => Unmatched {
+        provider: String,
+        reference: String,
+        kind: OutsideKind,
+        payment_id: PaymentId,
+        account_id: Option<AccountId>,
+        currency: CurrencyCode,
+        amount: Decimal,
+        status: String,
+        why: String,
+        seen_at: DateTime<Utc>,
+    }
+    Self {
+        provider,
+        reference,
+        kind,
+        payment: payment_id,
+        account: account_id,
+        currency,
+        amount,
+        status,
+        why,
+        seen_at,
+    }
+}
 
 /// Keeps what does not match, or how it stands now; answers whether operators were told of it.
 pub async fn unmatched_keep(mut conn: Conn<'_>, unmatched: &Unmatched) -> Result<bool, StoreError> {
@@ -51,6 +80,9 @@ pub async fn unmatched_keep(mut conn: Conn<'_>, unmatched: &Unmatched) -> Result
 
 /// Operators were told of these, or nobody can be.
 pub async fn unmatched_told(conn: Conn<'_>, names: &BTreeSet<ProviderReference>) -> Result<(), StoreError> {
+    if names.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
         .column::<Text, _>("provider", names.iter().map(|(provider, _)| provider.clone()))
         .column::<Text, _>("reference", names.iter().map(|(_, reference)| reference.clone()))
@@ -77,10 +109,10 @@ pub async fn unmatched_untold(
 
 /// The newest of what does not match.
 pub async fn unmatched_newest(conn: Conn<'_>, limit: i64) -> Result<Vec<Unmatched>, StoreError> {
-    let statement = select_from::<UnmatchedRow>("unmatched_payments")
+    let statement = select_from::<Unmatched>("unmatched_payments")
         .sql(" ORDER BY seen_at DESC, provider, reference LIMIT ")
         .bigint(limit);
-    rows::<UnmatchedRow>(conn, statement).await
+    rows::<Unmatched>(conn, statement).await
 }
 
 /// Payments of a provider that have succeeded and were made from `from` up to `to`, after one, oldest first.
@@ -92,7 +124,7 @@ pub async fn payments_made(
     limit: i64,
 ) -> Result<Vec<Payment>, StoreError> {
     let first = after.map_or_else(|| OwnedId::first_at(from), |last| last.0);
-    let statement = select_from::<PaymentRow>("payments")
+    let statement = select_from::<Payment>("payments")
         .sql(" WHERE id > ")
         .uuid(first.uuid())
         .sql(" AND id < ")
@@ -101,7 +133,7 @@ pub async fn payments_made(
         .text(provider.to_owned())
         .sql(" ORDER BY id LIMIT ")
         .bigint(limit);
-    rows::<PaymentRow>(conn, statement).await
+    rows::<Payment>(conn, statement).await
 }
 
 /// How far a provider's movements were held against the ledger.

@@ -1,18 +1,117 @@
 //! Consumption records.
 
-use diesel::sql_types::{BigInt, Binary, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::Text;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::accounts::like_anywhere;
 use super::error::StoreError;
+use super::fetch::{Fetchers, OwnedFetch};
 use super::list::{self, Found, Listing, Narrow, Owners, Page, Window};
-use super::rows::{RecordRow, select_list};
+use super::owned::Owned;
+use super::schema::metered_records as table;
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
+use super::sql::row::{row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::AccountKind;
-use crate::domain::ids::{OwnedId, parse_printed_number};
+use crate::domain::ids::{BillId, OrderId, OwnedId, RecordId, parse_printed_number};
+use crate::domain::money::CurrencyCode;
 use crate::domain::order::OrderType;
-use crate::domain::record::{Content, Record};
+use crate::domain::record::{Content, Record, RecordOrder};
+
+impl Owned for Record {
+    type Id = RecordId;
+    type Filter = RecordFilter;
+
+    fn id(&self) -> RecordId {
+        self.id
+    }
+
+    fn newest(accounts: Vec<i64>, limit: i64) -> Statement {
+        list::merged_newest_of_each::<Self>(&KINDS, accounts, limit)
+    }
+
+    fn page<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c RecordFilter,
+        page: &'c Page,
+    ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
+        async move { Listing::<Self, _>::new(&SOURCES, owners, page, filter).read(conn).await }.boxed()
+    }
+
+    fn count<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c RecordFilter,
+    ) -> BoxFuture<'c, Result<i64, StoreError>> {
+        list::count(conn, RECORDS, owners, filter).boxed()
+    }
+
+    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
+        &fetchers.records
+    }
+}
+
+row! {
+    told_records => Record {
+        id: RecordId,
+        created_at: DateTime<Utc>,
+        bill_id: BillId,
+        order_id: Option<OrderId>,
+        order_number: Option<String>,
+        order_type: Option<OrderType>,
+        resource_type: String,
+        product_name: String,
+        datacenter: Option<String>,
+        start_time: DateTime<Utc>,
+        end_time: DateTime<Utc>,
+        currency: CurrencyCode,
+        amount: Decimal,
+        quantity: Option<i32>,
+        unit_price: Option<Decimal>,
+        once_price: Option<Decimal>,
+        once_amount: Option<Decimal>,
+        cycle_amount: Option<Decimal>,
+        credit_amount: Option<Decimal>,
+        lines: Option<Value>,
+    }
+    {
+        let content = match lines {
+            Some(lines) => Content::Rated(serde_json::from_value(lines)?),
+            None => Content::Period {
+                quantity: quantity.unwrap_or_default(),
+                unit_price: unit_price.unwrap_or_default(),
+                once_price: once_price.unwrap_or_default(),
+                once_amount: once_amount.unwrap_or_default(),
+                cycle_amount: cycle_amount.unwrap_or_default(),
+                credit_amount: credit_amount.unwrap_or_default(),
+            },
+        };
+        let order = match (order_id, order_number, order_type) {
+            (Some(id), Some(number), Some(order_type)) => Some(RecordOrder { id, number, order_type }),
+            _ => None,
+        };
+        Self {
+            id,
+            bill: bill_id,
+            order,
+            resource_type,
+            product_name,
+            datacenter,
+            start_time,
+            end_time,
+            currency,
+            price: amount,
+            content,
+            created_at,
+        }
+    }
+}
 
 /// All records.
 const RECORDS: &str = "told_records";
@@ -21,33 +120,20 @@ const KINDS: [&str; 2] = ["told_prepaid_records", "told_metered_records"];
 const SOURCES: [(&str, &str); 2] =
     [("told_prepaid_records", "transactions"), ("told_metered_records", "metered_records")];
 
-pub async fn record_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Record>, StoreError> {
-    rows::<RecordRow>(conn, list::by_ids::<RecordRow>(RECORDS, ids)).await
-}
-
 /// The record of that printed number, found through the account and the day in it.
 pub async fn record_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Record>, StoreError> {
     let Some((account, day)) = parse_printed_number('R', number) else { return Ok(None) };
-    let statement = list::by_number(select_from::<RecordRow>(RECORDS), account, day, number);
-    Ok(rows::<RecordRow>(conn, statement).await?.pop())
-}
-
-/// The newest records of each account.
-pub async fn record_newest(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Result<Vec<Record>, StoreError> {
-    rows::<RecordRow>(conn, list::merged_newest_of_each::<RecordRow>(&KINDS, accounts, limit)).await
+    let statement = list::by_number(select_from::<Record>(RECORDS), account, day, number);
+    Ok(rows::<Record>(conn, statement).await?.pop())
 }
 
 /// The records of what bills charge afterwards, of each in the order in which they were made.
 pub async fn record_of_bills(conn: Conn<'_>, bills: &[OwnedId]) -> Result<Vec<Record>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<RecordRow>("t.")), bills).sql(
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<Record>("t.")), bills).sql(
         "(SELECT * FROM told_metered_records t WHERE t.account_id = k.account_id AND t.bill_id = k.id \
          ORDER BY t.id LIMIT ",
     );
-    rows::<RecordRow>(conn, statement.bigint(RECORDS_OF_BILL_MAX).sql(") t")).await
+    rows::<Record>(conn, statement.bigint(RECORDS_OF_BILL_MAX).sql(") t")).await
 }
 
 /// A bill shows no more of its records than this.
@@ -55,6 +141,9 @@ pub const RECORDS_OF_BILL_MAX: i64 = 1_000;
 
 /// Writes records of what was rated afterwards.
 pub async fn record_insert(conn: Conn<'_>, records: &[Record], seals: &Sealer<'_>) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
     let lines = |record: &Record| match &record.content {
         Content::Rated(lines) => serde_json::to_value(lines).map_err(|error| error.to_string()),
         Content::Period { .. } => Err("a prepaid period's record is its payment".to_owned()),
@@ -62,23 +151,20 @@ pub async fn record_insert(conn: Conn<'_>, records: &[Record], seals: &Sealer<'_
     let lines: Vec<serde_json::Value> =
         records.iter().map(lines).collect::<Result<_, _>>().map_err(StoreError::Internal)?;
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", records.iter().map(|r| r.account().0))
-        .column::<SqlUuid, _>("id", records.iter().map(|r| r.id.uuid()))
-        .column::<SqlUuid, _>("bill_id", records.iter().map(|r| r.bill.uuid()))
-        .column::<Nullable<SqlUuid>, _>(
-            "order_id",
-            records.iter().map(|r| r.order.as_ref().map(|order| order.id.uuid())),
-        )
-        .column::<Text, _>("resource_type", records.iter().map(|r| r.resource_type.clone()))
-        .column::<Text, _>("product_name", records.iter().map(|r| r.product_name.clone()))
-        .column::<Nullable<Text>, _>("datacenter", records.iter().map(|r| r.datacenter.clone()))
-        .column::<Timestamptz, _>("start_time", records.iter().map(|r| r.start_time))
-        .column::<Timestamptz, _>("end_time", records.iter().map(|r| r.end_time))
-        .column::<Text, _>("currency", records.iter().map(|r| r.currency.to_string()))
-        .column::<Numeric, _>("price", records.iter().map(|r| r.price))
-        .column::<Jsonb, _>("lines", lines.into_iter())
-        .column::<Timestamptz, _>("created_at", records.iter().map(|r| r.created_at))
-        .column::<Nullable<Binary>, _>("seal", records.iter().map(|r| seals.seal(r)));
+        .put::<table::account_id, _>(records.iter().map(|r| r.account()))
+        .put::<table::id, _>(records.iter().map(|r| r.id))
+        .put::<table::bill_id, _>(records.iter().map(|r| r.bill))
+        .put::<table::order_id, _>(records.iter().map(|r| r.order.as_ref().map(|order| order.id)))
+        .put::<table::resource_type, _>(records.iter().map(|r| &r.resource_type))
+        .put::<table::product_name, _>(records.iter().map(|r| &r.product_name))
+        .put::<table::datacenter, _>(records.iter().map(|r| &r.datacenter))
+        .put::<table::start_time, _>(records.iter().map(|r| r.start_time))
+        .put::<table::end_time, _>(records.iter().map(|r| r.end_time))
+        .put::<table::currency, _>(records.iter().map(|r| r.currency))
+        .put::<table::price, _>(records.iter().map(|r| r.price))
+        .put::<table::lines, _>(lines.into_iter())
+        .put::<table::created_at, _>(records.iter().map(|r| r.created_at))
+        .put::<table::seal, _>(records.iter().map(|r| seals.seal(r)));
     execute(conn, columns.insert_into("metered_records")).await.map(drop)
 }
 
@@ -141,21 +227,4 @@ impl Narrow for RecordFilter {
             || datacenter.is_some()
             || order_type.is_some()
     }
-}
-
-pub async fn record_list(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &RecordFilter,
-    page: &Page,
-) -> Result<Found<Record>, StoreError> {
-    Listing::<RecordRow, _>::new(&SOURCES, owners, page, filter).read(conn).await
-}
-
-pub async fn record_count(conn: Conn<'_>, owners: Owners, filter: &RecordFilter) -> Result<i64, StoreError> {
-    list::count(conn, RECORDS, owners, filter).await
-}
-
-pub async fn record_count_of_each(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, RECORDS, accounts).await
 }

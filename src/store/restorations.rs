@@ -7,7 +7,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::Conn;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use crate::domain::ids::AccountId;
 use crate::domain::restoration::Restoration;
 

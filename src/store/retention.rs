@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use super::{Conn, execute};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::prepay::QUOTE_HOLDS;

@@ -10,7 +10,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use super::Conn;
 use super::database::Database;
 use super::error::StoreError;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 
 /// What may be done to a table, beside reading it.
 #[derive(Debug, Clone, Copy)]

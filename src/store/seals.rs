@@ -4,22 +4,27 @@ use std::collections::HashMap;
 
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, try_join};
+use futures_util::{StreamExt, try_join};
 
 use super::error::StoreError;
+use super::keys::KeyRow;
 use super::ledger_check::Range;
-use super::rows::{
-    AccountRow, AnswerRow, ApprovalRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow,
-    RecordRow, ReversalRow, Row, TransactionRow, select_list,
-};
-use super::statement::Statement;
-use super::{Conn, execute, installation};
+use super::sql::row::{Fields, Read, Row, select_list};
+use super::sql::statement::Statement;
+use super::{Conn, each_row, execute, installation};
 use crate::domain::account::Account;
-use crate::domain::book::Gain;
-use crate::domain::idempotency::IdempotencyRecord;
+use crate::domain::approval::Approval;
+use crate::domain::bill::Bill;
+use crate::domain::book::WriteSet;
+use crate::domain::closing::ClosedMonth;
 use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::order::Order;
+use crate::domain::payment::Payment;
+use crate::domain::prepay::Prepayment;
+use crate::domain::record::Record;
+use crate::domain::reversal::Reversal;
 use crate::domain::seal::{BrokenSeal, KeyVersion, SealKeys, Sealed};
+use crate::domain::transaction::Transaction;
 
 /// Rows that are read at a time.
 const PAGE: i64 = 2_000;
@@ -80,49 +85,53 @@ const CLOSED_MONTHS: Table = Table {
 pub(super) type Place = (i64, String);
 
 /// A row, where it stands, whose it is, and its seal.
-pub(super) type Found<T> = (T, String, AccountId, Option<Vec<u8>>);
-/// What was read; each row may be one that cannot be.
-pub(super) type Reading<'c, T> = BoxFuture<'c, Result<Vec<Result<Found<T>, StoreError>>, StoreError>>;
+pub(super) struct SealedAt<T> {
+    pub row: T,
+    pub place: String,
+    pub owner: AccountId,
+    pub seal: Option<Vec<u8>>,
+}
+
+impl<T: Read> Read for SealedAt<T> {
+    fn read(fields: &mut Fields<'_>) -> diesel::deserialize::Result<Self> {
+        let row = T::read(fields)?;
+        let (place, owner) = (fields.value::<Text, _>()?, fields.value::<BigInt, _>()?);
+        Ok(Self { row, place, owner, seal: fields.value::<Nullable<Binary>, _>()? })
+    }
+}
 
 /// A row of a table whose rows are sealed.
-pub(super) trait SealedRow: Row<Domain: Sealed> {
-    const TABLE: Table;
-
-    fn read(conn: Conn<'_>, statement: Statement) -> Reading<'_, Self::Domain>;
+pub(super) trait SealedRow: Row + Sealed {
+    const SEALED: Table;
 }
 
 macro_rules! sealed_rows {
     ($($row:ty = $table:expr;)*) => {$(
         impl SealedRow for $row {
-            const TABLE: Table = $table;
-
-            fn read(mut conn: Conn<'_>, statement: Statement) -> Reading<'_, Self::Domain> {
-                async move {
-                    let statement = statement.returning::<(<$row as Row>::Sql, Text, BigInt, Nullable<Binary>)>();
-                    let rows = statement.load_stream::<($row, String, i64, Option<Vec<u8>>)>(&mut conn).await?;
-                    let read = rows.map(|row| {
-                        let (row, place, owner, seal) = row.map_err(StoreError::from)?;
-                        Ok((row.into_domain()?, place, AccountId(owner), seal))
-                    });
-                    Ok(read.collect().await)
-                }
-                .boxed()
-            }
+            const SEALED: Table = $table;
         }
     )*};
 }
 sealed_rows! {
-    AccountRow = ACCOUNTS;
-    OrderRow = ORDERS;
-    BillRow = BILLS;
-    TransactionRow = TRANSACTIONS;
-    PaymentRow = PAYMENTS;
-    PrepaymentRow = PREPAYMENTS;
-    RecordRow = RECORDS;
-    AnswerRow = KEYS;
-    ApprovalRow = APPROVALS;
-    ReversalRow = REVERSALS;
-    ClosedMonthRow = CLOSED_MONTHS;
+    Account = ACCOUNTS;
+    Order = ORDERS;
+    Bill = BILLS;
+    Transaction = TRANSACTIONS;
+    Payment = PAYMENTS;
+    Prepayment = PREPAYMENTS;
+    Record = RECORDS;
+    KeyRow = KEYS;
+    Approval = APPROVALS;
+    Reversal = REVERSALS;
+    ClosedMonth = CLOSED_MONTHS;
+}
+
+/// Reads rows that were selected with their seals; each may be one that cannot be read.
+pub(super) async fn read_sealed<R: SealedRow>(
+    conn: Conn<'_>,
+    statement: Statement,
+) -> Result<Vec<Result<SealedAt<R>, StoreError>>, StoreError> {
+    Ok(each_row::<SealedAt<R>>(conn, statement).await?.collect().await)
 }
 
 /// The places of the next rows of a range of accounts.
@@ -162,18 +171,18 @@ fn beyond<ST>(statement: Statement<ST>, table: &Table, sign: &str, place: &Place
 }
 
 fn selecting<R: SealedRow>() -> Statement {
-    let Table { source, place, owner, .. } = R::TABLE;
+    let Table { source, place, owner, .. } = R::SEALED;
     let columns = select_list::<R>("t.");
     Statement::new(format!("SELECT {columns}, {place}::text, t.{owner}, t.seal FROM {source} t WHERE "))
 }
 
 /// The rows after one place, up to another.
 pub(super) fn rows_between<R: SealedRow>(after: &Place, upto: &Place) -> Statement {
-    let statement = beyond(selecting::<R>(), &R::TABLE, ">", after).sql(" AND ");
-    beyond(statement, &R::TABLE, "<=", upto).sql(format!(
+    let statement = beyond(selecting::<R>(), &R::SEALED, ">", after).sql(" AND ");
+    beyond(statement, &R::SEALED, "<=", upto).sql(format!(
         " ORDER BY t.{}, t.{}",
-        R::TABLE.owner,
-        R::TABLE.key
+        R::SEALED.owner,
+        R::SEALED.key
     ))
 }
 
@@ -199,30 +208,25 @@ impl<'k> Sealer<'k> {
         conn: Conn<'_>,
         keys: &'k SealKeys,
         accounts: AltSeals,
-        gain: &Gain,
-        changed_keys: &[(AccountId, IdempotencyRecord)],
+        set: &WriteSet,
     ) -> Result<Self, StoreError> {
         let ids = |ids: &mut dyn Iterator<Item = OwnedId>| -> Vec<Place> {
             ids.map(|id| (id.account().0, id.uuid().to_string())).collect()
         };
-        let reversals = gain.reversals.values().map(|held| (held.account().0, held.name()));
+        let reversals = set.reversals.values().map(|held| (held.account().0, held.name()));
         let reversals = reversals.map(|(owner, (provider, name))| (owner, format!("{provider} {name}")));
-        let months = gain.closed_months.keys().map(|(owner, start)| (owner.0, start.to_rfc3339()));
-        let changed_keys = changed_keys.iter().map(|(owner, answer)| (owner.0, answer.key.clone()));
+        let months = set.closed_months.keys().map(|(owner, start)| (owner.0, start.to_rfc3339()));
+        let changed_keys = set.changed_answers.iter().map(|(owner, answer)| (owner.0, answer.key.clone()));
         let looked = try_join!(
-            look::<OrderRow>(conn, keys, ids(&mut gain.changed_orders.iter().map(|row| row.id.0))),
-            look::<BillRow>(conn, keys, ids(&mut gain.changed_bills.iter().map(|row| row.id.0))),
-            look::<TransactionRow>(
-                conn,
-                keys,
-                ids(&mut gain.changed_transactions.iter().map(|row| row.id.0))
-            ),
-            look::<PaymentRow>(conn, keys, ids(&mut gain.payments.keys().map(|id| id.0))),
-            look::<PrepaymentRow>(conn, keys, ids(&mut gain.prepayments.keys().map(|id| id.0))),
-            look::<ReversalRow>(conn, keys, reversals.collect()),
-            look::<ClosedMonthRow>(conn, keys, months.collect()),
-            look::<AnswerRow>(conn, keys, changed_keys.collect()),
-            look::<ApprovalRow>(conn, keys, ids(&mut gain.approvals.keys().map(|id| id.0))),
+            look::<Order>(conn, keys, ids(&mut set.orders.changed.iter().map(|row| row.id.0))),
+            look::<Bill>(conn, keys, ids(&mut set.bills.changed.iter().map(|row| row.id.0))),
+            look::<Transaction>(conn, keys, ids(&mut set.transactions.changed.iter().map(|row| row.id.0))),
+            look::<Payment>(conn, keys, ids(&mut set.payments.keys().map(|id| id.0))),
+            look::<Prepayment>(conn, keys, ids(&mut set.prepayments.keys().map(|id| id.0))),
+            look::<Reversal>(conn, keys, reversals.collect()),
+            look::<ClosedMonth>(conn, keys, months.collect()),
+            look::<KeyRow>(conn, keys, changed_keys.collect()),
+            look::<Approval>(conn, keys, ids(&mut set.approvals.keys().map(|id| id.0))),
         )?;
         let (orders, bills, transactions, payments, prepayments, reversals, months, answers, approvals) =
             looked;
@@ -256,8 +260,8 @@ async fn look<R: SealedRow>(
         return Ok(Vec::new());
     }
     let mut others = Vec::new();
-    for found in R::read(conn, rows_at::<R>(places)).await? {
-        let (row, _, _, seal) = found?;
+    for found in read_sealed::<R>(conn, rows_at::<R>(places)).await? {
+        let SealedAt { row, seal, .. } = found?;
         let other = other_seal(conn, keys, &row, seal.as_deref()).await?;
         others.extend(other.map(|other| (name_of(&row), other)));
     }
@@ -269,11 +273,11 @@ pub(super) async fn not_whole<R: SealedRow>(
     conn: Conn<'_>,
     keys: &SealKeys,
     ids: &[OwnedId],
-) -> Result<Vec<R::Domain>, StoreError> {
+) -> Result<Vec<R>, StoreError> {
     let places = ids.iter().map(|id| (id.account().0, id.uuid().to_string())).collect();
     let mut broken = Vec::new();
-    for found in R::read(conn, rows_at::<R>(places)).await? {
-        let (row, _, _, seal) = found?;
+    for found in read_sealed::<R>(conn, rows_at::<R>(places)).await? {
+        let SealedAt { row, seal, .. } = found?;
         if other_seal(conn, keys, &row, seal.as_deref()).await?.is_some() {
             broken.push(row);
         }
@@ -322,7 +326,7 @@ pub(super) fn lacks_key(version: KeyVersion) -> StoreError {
 
 /// The rows at these places.
 fn rows_at<R: SealedRow>(places: Vec<Place>) -> Statement {
-    let Table { owner, key, key_type, .. } = R::TABLE;
+    let Table { owner, key, key_type, .. } = R::SEALED;
     let (owners, keys): (Vec<i64>, Vec<String>) = places.into_iter().unzip();
     selecting::<R>()
         .sql(format!("(t.{owner}, t.{key}) IN (SELECT u.owner, u.key::{key_type} FROM UNNEST("))
@@ -339,17 +343,17 @@ pub async fn seal_what_is_not(
     range: Range,
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let mut sealed = seal_table::<OrderRow>(connection, range, keys).await?;
-    sealed = sealed.saturating_add(seal_table::<BillRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<TransactionRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<PaymentRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<PrepaymentRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<RecordRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<AnswerRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<ApprovalRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<ReversalRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<ClosedMonthRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<AccountRow>(connection, range, keys).await?);
+    let mut sealed = seal_table::<Order>(connection, range, keys).await?;
+    sealed = sealed.saturating_add(seal_table::<Bill>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Transaction>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Payment>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Prepayment>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Record>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<KeyRow>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Approval>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Reversal>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ClosedMonth>(connection, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Account>(connection, range, keys).await?);
     Ok(sealed)
 }
 
@@ -358,13 +362,13 @@ async fn seal_table<R: SealedRow>(
     range: Range,
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let (mut sealed, mut after): (i64, Place) = (0, (range.first.0, R::TABLE.least.to_owned()));
+    let (mut sealed, mut after): (i64, Place) = (0, (range.first.0, R::SEALED.least.to_owned()));
     loop {
         let page = connection
             .transaction(async |connection| {
                 let conn: Conn<'_> = connection;
                 hold(conn, range).await?;
-                let page = places(conn, &R::TABLE, range, &after).await?;
+                let page = places(conn, &R::SEALED, range, &after).await?;
                 let Some(upto) = page.last().cloned() else { return Ok(None) };
                 let sealed = seal_page::<R>(conn, (&after, &upto), keys).await?;
                 Ok::<_, StoreError>(Some((upto, sealed)))
@@ -386,16 +390,16 @@ async fn seal_page<R: SealedRow>(
     (after, upto): (&Place, &Place),
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let statement = beyond(selecting::<R>(), &R::TABLE, ">", after).sql(" AND ");
-    let statement = beyond(statement, &R::TABLE, "<=", upto).sql(" AND t.seal IS NULL");
+    let statement = beyond(selecting::<R>(), &R::SEALED, ">", after).sql(" AND ");
+    let statement = beyond(statement, &R::SEALED, "<=", upto).sql(" AND t.seal IS NULL");
     // What cannot be read is not sealed, and found by the check.
-    let rows = R::read(conn, statement).await?.into_iter().flatten();
+    let rows = read_sealed::<R>(conn, statement).await?.into_iter().flatten();
     let (places, seals): (Vec<String>, Vec<Vec<u8>>) =
-        rows.map(|(row, place, ..)| (place, keys.seal(&row))).unzip();
+        rows.map(|SealedAt { row, place, .. }| (place, keys.seal(&row))).unzip();
     if places.is_empty() {
         return Ok(0);
     }
-    let statement = Statement::new(format!("UPDATE {} t SET seal = u.seal FROM UNNEST(", R::TABLE.name))
+    let statement = Statement::new(format!("UPDATE {} t SET seal = u.seal FROM UNNEST(", R::SEALED.name))
         .value::<Array<Text>, _>(places)
         .sql(", ")
         .value::<Array<Binary>, _>(seals)

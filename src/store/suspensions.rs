@@ -1,16 +1,16 @@
 //! When accounts were suspended.
 
+use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::list::each_window;
-use super::statement::{Columns, Statement};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute};
 use crate::domain::account::SuspendedSpan;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
-use chrono::{DateTime, Utc};
 
 /// An account was not suspended so often within a month that more than these have to be read.
 const SPANS_MAX: i64 = 1_000;
@@ -35,6 +35,9 @@ pub async fn spans_overlapping(
 }
 
 pub async fn span_insert(conn: Conn<'_>, spans: &[SuspendedSpan]) -> Result<(), StoreError> {
+    if spans.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
         .column::<BigInt, _>("account_id", spans.iter().map(|span| span.account.0))
         .column::<Timestamptz, _>("from_time", spans.iter().map(|span| span.from))

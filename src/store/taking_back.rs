@@ -10,7 +10,7 @@ use super::clock_check::{PRESENT, present, require_right_clock};
 use super::database::Database;
 use super::error::StoreError;
 use super::leases::LEASE_SECONDS_MAX;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use super::{Conn, execute};
 use crate::domain::burst::Cycle;
 use crate::domain::ids::AccountId;

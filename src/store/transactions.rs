@@ -2,39 +2,75 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::Text;
+use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::list::{self, Found, Narrow, Owners, Page, Window};
-use super::rows::{TransactionRow, select_list};
+use super::list::{self, Narrow, Owners, Window};
+use super::owned::owned;
+use super::schema::transactions as table;
 use super::seals::Sealer;
-use super::statement::{Columns, Statement};
+use super::sql::row::{WriteRow, row, select_list};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
-use crate::domain::ids::{BillId, OrderId, OwnedId, TransactionId};
-use crate::domain::transaction::{Transaction, TransactionKind, TransactionStatus};
+use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId};
+use crate::domain::money::CurrencyCode;
+use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
-pub async fn transaction_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Transaction>, StoreError> {
-    rows::<TransactionRow>(conn, list::by_ids::<TransactionRow>("transactions", ids)).await
-}
+owned!(Transaction = TransactionId, TransactionFilter, transactions);
 
-/// The newest transactions of each account.
-pub async fn transaction_newest(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Result<Vec<Transaction>, StoreError> {
-    rows::<TransactionRow>(conn, list::newest_of_each::<TransactionRow>("transactions", accounts, limit))
-        .await
+row! {
+    transactions => Transaction as t {
+        kept {
+            id: TransactionId = t.id,
+            kind: TransactionKind = t.kind,
+            status: TransactionStatus = t.status,
+            currency: CurrencyCode = t.currency,
+            amount: Decimal = t.amount,
+            debit_ledger: Ledger = t.debit,
+            credit_ledger: Ledger = t.credit,
+            description: String = t.description,
+            payment_method: String = t.payment_method,
+            order_id: Option<OrderId> = t.order,
+            bill_id: Option<BillId> = t.bill,
+            refund_of: Option<TransactionId> = t.refund_of,
+            refunded_amount: Decimal = t.refunded_amount,
+            balance_after: Option<Decimal> = t.balance_after,
+            region: Option<String> = t.region,
+            created_at: DateTime<Utc> = t.created_at,
+        }
+        written {
+            account_id: AccountId = t.account(),
+        }
+    }
+    Self {
+        id,
+        kind,
+        status,
+        currency,
+        amount,
+        debit: debit_ledger,
+        credit: credit_ledger,
+        description,
+        payment_method,
+        order: order_id,
+        bill: bill_id,
+        refund_of,
+        refunded_amount,
+        balance_after,
+        region,
+        created_at,
+    }
 }
 
 /// What was given back of these transactions: of each the newest 100, newest first.
 pub async fn transaction_refunds(conn: Conn<'_>, of: &[OwnedId]) -> Result<Vec<Transaction>, StoreError> {
-    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<TransactionRow>("t.")), of)
-        .sql(
-            "(SELECT * FROM transactions t WHERE t.account_id = k.account_id AND t.refund_of = k.id \
+    let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<Transaction>("t.")), of).sql(
+        "(SELECT * FROM transactions t WHERE t.account_id = k.account_id AND t.refund_of = k.id \
              ORDER BY t.id DESC LIMIT 100) t ORDER BY t.id DESC",
-        );
-    rows::<TransactionRow>(conn, statement).await
+    );
+    rows::<Transaction>(conn, statement).await
 }
 
 /// What a list of transactions is narrowed by; conditions are joined by AND.
@@ -80,57 +116,16 @@ impl Narrow for TransactionFilter {
     }
 }
 
-pub async fn transaction_list(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &TransactionFilter,
-    page: &Page,
-) -> Result<Found<Transaction>, StoreError> {
-    list::page::<TransactionRow, _>(conn, "transactions", owners, page, filter).await
-}
-
-pub async fn transaction_count(
-    conn: Conn<'_>,
-    owners: Owners,
-    filter: &TransactionFilter,
-) -> Result<i64, StoreError> {
-    list::count(conn, "transactions", owners, filter).await
-}
-
-pub async fn transaction_count_of_each(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-) -> Result<Vec<(i64, i64)>, StoreError> {
-    list::count_of_each(conn, "transactions", accounts).await
-}
-
 pub async fn transaction_insert(
     conn: Conn<'_>,
     transactions: &[Arc<Transaction>],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
-    let columns = Columns::new()
-        .column::<BigInt, _>("account_id", transactions.iter().map(|t| t.account().0))
-        .column::<SqlUuid, _>("id", transactions.iter().map(|t| t.id.uuid()))
-        .column::<Text, _>("kind", transactions.iter().map(|t| t.kind.code()))
-        .column::<Text, _>("status", transactions.iter().map(|t| t.status.code()))
-        .column::<Text, _>("currency", transactions.iter().map(|t| t.currency.to_string()))
-        .column::<Numeric, _>("amount", transactions.iter().map(|t| t.amount))
-        .column::<Text, _>("debit_ledger", transactions.iter().map(|t| t.debit.to_string()))
-        .column::<Text, _>("credit_ledger", transactions.iter().map(|t| t.credit.to_string()))
-        .column::<Text, _>("description", transactions.iter().map(|t| t.description.clone()))
-        .column::<Text, _>("payment_method", transactions.iter().map(|t| t.payment_method.clone()))
-        .column::<Nullable<SqlUuid>, _>("order_id", transactions.iter().map(|t| t.order.map(OrderId::uuid)))
-        .column::<Nullable<SqlUuid>, _>("bill_id", transactions.iter().map(|t| t.bill.map(BillId::uuid)))
-        .column::<Nullable<SqlUuid>, _>(
-            "refund_of",
-            transactions.iter().map(|t| t.refund_of.map(TransactionId::uuid)),
-        )
-        .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount))
-        .column::<Nullable<Numeric>, _>("balance_after", transactions.iter().map(|t| t.balance_after))
-        .column::<Nullable<Text>, _>("region", transactions.iter().map(|t| t.region.clone()))
-        .column::<Timestamptz, _>("created_at", transactions.iter().map(|t| t.created_at))
-        .column::<Nullable<Binary>, _>("seal", transactions.iter().map(|t| seals.seal(&**t)));
+    if transactions.is_empty() {
+        return Ok(());
+    }
+    let columns = Transaction::columns(transactions.iter().map(Arc::as_ref))
+        .put::<table::seal, _>(transactions.iter().map(|t| seals.seal(&**t)));
     execute(conn, columns.insert_into("transactions")).await.map(drop)
 }
 
@@ -140,11 +135,14 @@ pub async fn transaction_change(
     transactions: &[Arc<Transaction>],
     seals: &Sealer<'_>,
 ) -> Result<(), StoreError> {
+    if transactions.is_empty() {
+        return Ok(());
+    }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", transactions.iter().map(|t| t.account().0))
-        .column::<SqlUuid, _>("id", transactions.iter().map(|t| t.id.uuid()))
-        .column::<Text, _>("status", transactions.iter().map(|t| t.status.code()))
-        .column::<Numeric, _>("refunded_amount", transactions.iter().map(|t| t.refunded_amount))
-        .column::<Nullable<Binary>, _>("seal", transactions.iter().map(|t| seals.seal(&**t)));
+        .put::<table::account_id, _>(transactions.iter().map(|t| t.account()))
+        .put::<table::id, _>(transactions.iter().map(|t| t.id))
+        .put::<table::status, _>(transactions.iter().map(|t| t.status))
+        .put::<table::refunded_amount, _>(transactions.iter().map(|t| t.refunded_amount))
+        .put::<table::seal, _>(transactions.iter().map(|t| seals.seal(&**t)));
     execute(conn, columns.update("transactions", 2)).await.map(drop)
 }

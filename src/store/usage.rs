@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
-use super::statement::{Columns, Statement};
+use super::sql::statement::{Columns, Statement};
 use super::{Conn, burst, execute, known_currency, late_usage};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::ids::AccountId;

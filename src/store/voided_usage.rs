@@ -11,9 +11,9 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::keyed::{Key, Made, Stop, made};
-use super::numeric::Exact;
 use super::seals::Sealer;
-use super::statement::Statement;
+use super::sql::numeric::Exact;
+use super::sql::statement::Statement;
 use super::usage::{Place, Total, hours_add, places_columns, totals_columns};
 use super::{Conn, burst, execute, keys, late_usage, licenses, plans};
 use crate::domain::closing::CORRECTED_AFTER;

@@ -10,7 +10,7 @@ use abacus::domain::ids::{
 use abacus::domain::stake::Stake;
 use abacus::domain::viewer::{Role, Viewer};
 use abacus::http::token::TokenKey;
-use abacus::store::repository::{AccessError, Repository};
+use abacus::store::access::{AccessError, Repository};
 use chrono::{DateTime, Datelike, NaiveTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};

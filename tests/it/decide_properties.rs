@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use abacus::domain::account::{AccountStatus, Suspension};
 use abacus::domain::bill::{Bill, BillStatus};
+use abacus::domain::book::Table;
 use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, BillStep, Recharge, decide};
 use abacus::domain::ids::{BillId, EntryId, IdMint, OrderId, OwnedId, TransactionId};
@@ -32,7 +33,7 @@ fn money_is_where_it_should_be(run: &Run) -> Checked {
     let limit = account.credit_limit.unwrap_or_default();
     prop_assert_eq!(account.overdrawn, account.balance < -limit);
     let mut ledgers: BTreeMap<String, Decimal> = BTreeMap::new();
-    for transaction in &run.book.gained.transactions {
+    for transaction in &run.book.gained.transactions.new {
         prop_assert!(transaction.amount > Decimal::ZERO);
         prop_assert_ne!(&transaction.debit, &transaction.credit);
         *ledgers.entry(transaction.debit.to_string()).or_default() -= transaction.amount;
@@ -69,7 +70,7 @@ fn entries_are_numbered_and_chained(run: &Run) -> Checked {
 }
 
 fn refunds_stay_within_what_was_paid(run: &Run) -> Checked {
-    let made = &run.book.gained.transactions;
+    let made = &run.book.gained.transactions.new;
     let mut given_back: HashMap<TransactionId, Decimal> = HashMap::new();
     let (refunds, charges): (Vec<_>, Vec<_>) =
         run.book.payments.values().partition(|payment| payment.purpose == PaymentPurpose::Refund);
@@ -139,8 +140,14 @@ fn a_card_is_charged_once_for_what_it_pays(run: &Run) -> Checked {
         }
     }
     let by_card = |t: &&Arc<Transaction>| t.debit == Ledger::Cash("provider".to_owned());
-    let come_in =
-        run.book.gained.transactions.iter().filter(by_card).filter(|t| t.kind != TransactionKind::Adjustment);
+    let come_in = run
+        .book
+        .gained
+        .transactions
+        .new
+        .iter()
+        .filter(by_card)
+        .filter(|t| t.kind != TransactionKind::Adjustment);
     let come_in = come_in.filter(|transaction| !is_of_a_reversal(transaction));
     for transaction in come_in {
         prop_assert!(
@@ -166,7 +173,7 @@ fn a_card_is_charged_once_for_what_it_pays(run: &Run) -> Checked {
 
 fn exclusive_orders_are_alone_in_their_region(run: &Run) -> Checked {
     let mut taken = BTreeSet::new();
-    let live = run.book.gained.orders.iter().filter(|order| order.exclusive && order.state.is_live());
+    let live = run.book.gained.orders.new.iter().filter(|order| order.exclusive && order.state.is_live());
     for order in live.filter(|order| order.renewed_by.is_none()) {
         prop_assert!(taken.insert(order.region.clone()), "two live orders in {:?}", order.region);
     }
@@ -175,9 +182,9 @@ fn exclusive_orders_are_alone_in_their_region(run: &Run) -> Checked {
 
 /// Periods follow each other without gap or overlap, within an order and from one order to that which continues it.
 fn no_period_is_missed_or_billed_twice(run: &Run) -> Checked {
-    for order in &run.book.gained.orders {
+    for order in &run.book.gained.orders.new {
         let mut bills: Vec<_> =
-            run.book.gained.bills.iter().filter(|bill| bill.order == Some(order.id)).collect();
+            run.book.gained.bills.new.iter().filter(|bill| bill.order == Some(order.id)).collect();
         bills.sort_by_key(|bill| bill.seq);
         let seqs: Vec<i32> = bills.iter().map(|bill| bill.seq).collect();
         let expected = if order.bill_period == BillPeriod::Hour { 0 } else { order.seq_count };
@@ -207,7 +214,7 @@ fn no_period_is_missed_or_billed_twice(run: &Run) -> Checked {
 
 /// What is to happen by itself is on the list of the jobs, and nothing else is.
 fn nothing_is_forgotten(run: &Run) -> Checked {
-    for order in &run.book.gained.orders {
+    for order in &run.book.gained.orders.new {
         let is_suspended = order.state == OrderState::Suspended;
         let ends = order.state.is_live() && (!order.is_on_demand() || is_suspended);
         prop_assert_eq!(order.next_step_at.is_some(), ends, "{:?}", order);
@@ -216,12 +223,17 @@ fn nothing_is_forgotten(run: &Run) -> Checked {
             order.state == OrderState::Unpaid || is_never_begun(order)
         );
         if !order.state.is_live() {
-            let open =
-                run.book.gained.bills.iter().filter(|bill| bill.order == Some(order.id) && bill.is_open());
+            let open = run
+                .book
+                .gained
+                .bills
+                .new
+                .iter()
+                .filter(|bill| bill.order == Some(order.id) && bill.is_open());
             prop_assert_eq!(open.count(), 0, "what is over asks for nothing");
         }
     }
-    for bill in &run.book.gained.bills {
+    for bill in &run.book.gained.bills.new {
         let order = bill.order.map(|order| &run.book.orders[&order]);
         let waits = order.is_some_and(|order| order.state == OrderState::Unpaid);
         prop_assert_eq!(bill.next_step_at.is_some(), bill.is_open() && !waits, "{:?}", bill);
@@ -242,12 +254,12 @@ fn accounts_stand_as_they_say(run: &Run) -> Checked {
     let below = account.available().expect("in range") < Decimal::ZERO;
     let is_held = account.suspension_held_until.is_some();
     prop_assert!(!below || status != AccountStatus::Active || is_held, "below its limit and not suspended");
-    let running = || run.book.gained.orders.iter().filter(|order| order.is_on_demand() && order.runs());
+    let running = || run.book.gained.orders.new.iter().filter(|order| order.is_on_demand() && order.runs());
     let rate: Decimal = running().map(|order| order.price * Decimal::from(order.quantity)).sum();
     prop_assert_eq!(rate, account.on_demand_rate);
     let expected = if status == AccountStatus::Active { OrderState::Active } else { OrderState::Suspended };
     prop_assert!(running().all(|order| order.state == expected), "on demand runs with its account");
-    let live = run.book.gained.orders.iter().any(|order| order.state.is_live());
+    let live = run.book.gained.orders.new.iter().any(|order| order.state.is_live());
     prop_assert!(!live || status != AccountStatus::Closed, "an order of a closed account lives");
     prop_assert!(run.book.gained.suspended_spans.iter().all(|span| span.from < span.to));
     Ok(())
@@ -257,7 +269,7 @@ fn accounts_stand_as_they_say(run: &Run) -> Checked {
 /// recharges and prepayments are transactions of their own.
 fn no_thing_gives_back_more_than_was_paid_for_it(run: &Run) -> Checked {
     let mut months: HashMap<BillId, (Decimal, Decimal)> = HashMap::new();
-    for bill in &run.book.gained.bills {
+    for bill in &run.book.gained.bills.new {
         prop_assert!(bill.refunded_amount <= bill.amount.max(Decimal::ZERO), "{:?}", bill);
         let Some(original) = bill.original() else {
             let worth = bill.once_amount + bill.cycle_amount;
@@ -282,7 +294,7 @@ fn no_thing_gives_back_more_than_was_paid_for_it(run: &Run) -> Checked {
 /// What the bills of a month ask for in the end is what it costs, or what was given back of it where that is more.
 fn bills_of_a_month_come_to_what_it_costs(run: &Run) -> Checked {
     for closed in run.book.closed_months.values() {
-        let of_it = run.book.gained.bills.iter().filter(|bill| bill.original() == closed.bill);
+        let of_it = run.book.gained.bills.new.iter().filter(|bill| bill.original() == closed.bill);
         let asked: Decimal = of_it.clone().map(|bill| bill.amount - bill.replaced_amount).sum();
         prop_assert_eq!(asked, closed.billed_amount + closed.withheld_amount, "{:?}", closed);
         let carried = (closed.amount - closed.billed_amount).abs();
@@ -297,8 +309,8 @@ fn is_never_begun(order: &Order) -> bool {
 
 fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
     let transactions: HashMap<TransactionId, &Arc<Transaction>> =
-        run.book.gained.transactions.iter().map(|t| (t.id, t)).collect();
-    for bill in &run.book.gained.bills {
+        run.book.gained.transactions.new.iter().map(|t| (t.id, t)).collect();
+    for bill in &run.book.gained.bills.new {
         let own = bill.once_amount + bill.cycle_amount - bill.credit_amount;
         prop_assert_eq!(bill.amount, own + bill.replaced_amount + bill.withheld_amount);
         prop_assert!(bill.amount >= Decimal::ZERO || bill.correction_of.is_some(), "{:?}", bill);
@@ -322,12 +334,12 @@ fn bills_are_the_sum_of_their_parts(run: &Run) -> Checked {
 
 fn ids_are_unique_and_counted(run: &Run) -> Checked {
     let gained = &run.book.gained;
-    let orders = gained.orders.iter().map(|order| order.id.0);
-    let bills = gained.bills.iter().map(|bill| bill.id.0);
-    let transactions = gained.transactions.iter().map(|transaction| transaction.id.0);
+    let orders = gained.orders.new.iter().map(|order| order.id.0);
+    let bills = gained.bills.new.iter().map(|bill| bill.id.0);
+    let transactions = gained.transactions.new.iter().map(|transaction| transaction.id.0);
     let notices = gained.notices.iter().map(|notice| notice.id.0);
     let cards = run.book.payment_methods.keys().map(|id| id.0);
-    let offers = gained.prepay_quotes.iter().map(|offer| offer.id.0);
+    let offers = gained.prepay_quotes.values().map(|offer| offer.id.0);
     let payments = run.book.payments.keys().map(|id| id.0);
     let prepayments = run.book.prepayments.keys().map(|id| id.0);
     let records = gained.records.iter().map(|record| record.id.0);
@@ -340,7 +352,7 @@ fn ids_are_unique_and_counted(run: &Run) -> Checked {
     prop_assert_eq!(run.book.account.last_no, ids.len() as i64);
     prop_assert_eq!(ids.iter().map(|id| id.uuid()).collect::<BTreeSet<_>>().len(), ids.len());
     prop_assert!(ids.iter().all(|id| id.account() == run.book.account.id));
-    let posted = gained.transactions.iter().filter(|transaction| transaction.touches_balance());
+    let posted = gained.transactions.new.iter().filter(|transaction| transaction.touches_balance());
     prop_assert!(posted.is_sorted_by(|a, b| a.id < b.id));
     Ok(())
 }
@@ -427,7 +439,7 @@ fn horizon(run: &Run, at_once: usize) -> Option<(chrono::DateTime<chrono::Utc>, 
 
 /// The bills that were paid, in the order in which they were.
 fn paid(run: &Run) -> Vec<Option<BillId>> {
-    let made = run.book.gained.transactions.iter();
+    let made = run.book.gained.transactions.new.iter();
     made.filter(|made| made.kind == TransactionKind::BillPayment).map(|made| made.bill).collect()
 }
 
@@ -599,7 +611,7 @@ proptest! {
                 prop_assert!(!refused || renews || new(&asked.command.action));
             }
         }
-        prop_assert!(run.book.gained.orders.is_empty());
+        prop_assert!(run.book.gained.orders.new.is_empty());
     }
 
     #[test]
@@ -691,11 +703,7 @@ fn with_entries(tenant: &crate::support::sequences::Tenant, steps: &[Step]) -> R
     Run::all(account(1_001, tenant), &all)
 }
 
-fn check(
-    run: &Run,
-    entries: &[Entry],
-    transactions: &HashMap<TransactionId, Arc<Transaction>>,
-) -> Vec<Fault> {
+fn check(run: &Run, entries: &[Entry], transactions: &Table<Transaction>) -> Vec<Fault> {
     let mut verifier = Verifier::default();
     for entry in entries {
         let transaction = transactions.get(&entry.transaction());
@@ -773,7 +781,7 @@ fn a_pool_by_the_hour_takes_the_place_of_one_whose_period_is_over_and_of_no_othe
             &crate::support::sequences::Tenant { credit_limit: None, time_zone: chrono_tz::Tz::UTC },
             &[buy(60, 10, POOL_S), buy(seconds, 11, POOL_BY_THE_HOUR)],
         );
-        let live: Vec<_> = run.book.gained.orders.iter().filter(|order| order.state.is_live()).collect();
+        let live: Vec<_> = run.book.gained.orders.new.iter().filter(|order| order.state.is_live()).collect();
         assert_eq!(live.len(), 1, "{live:#?}");
         assert_eq!(live[0].plan, Some(run.plans[expected].id), "after {seconds} s");
     }
@@ -823,7 +831,7 @@ fn what_an_ended_order_has_continued_does_not_run_on() {
         ),
         &steps,
     );
-    let orders: Vec<_> = run.book.gained.orders.iter().collect();
+    let orders: Vec<_> = run.book.gained.orders.new.iter().collect();
     assert_eq!(orders.len(), 3, "{orders:#?}");
     let states: Vec<_> = orders.iter().map(|order| order.state.code()).collect();
     assert_eq!(states[..2], ["ENDED", "ENDED"], "{states:?}");
@@ -870,14 +878,14 @@ fn the_sequences_come_to_every_kind_of_outcome() {
                 }
             }
         }
-        let bills = || run.book.gained.bills.iter();
+        let bills = || run.book.gained.bills.new.iter();
         let corrected = |is: fn(&Bill) -> bool| bills().any(|bill| bill.correction_of.is_some() && is(bill));
         let told = |kind| run.book.gained.notices.iter().any(|notice| notice.kind == kind);
         let closed = told(NoticeKind::AccountClosed);
         let on_demand = |order: &Arc<Order>| {
             order.is_on_demand() && matches!(order.state, OrderState::Suspended | OrderState::Ended)
         };
-        let renewals = run.book.gained.transactions.iter().filter(|t| t.kind == TransactionKind::Renewal);
+        let renewals = run.book.gained.transactions.new.iter().filter(|t| t.kind == TransactionKind::Renewal);
         let renewals: BTreeSet<_> = renewals.map(|renewal| renewal.created_at).collect();
         let by_money = |asked: &Asked| match (&asked.command.action, &asked.outcome) {
             (Action::RenewOrder(_) | Action::OrderStep(_), _) | (_, Err(_)) => false,
@@ -893,12 +901,12 @@ fn the_sequences_come_to_every_kind_of_outcome() {
             ("correction credited", corrected(|bill| bill.amount < Decimal::ZERO)),
             ("correction withheld", corrected(|bill| !bill.withheld_amount.is_zero())),
             ("open bill replaced", corrected(|bill| !bill.replaced_amount.is_zero())),
-            ("suspended with its account", run.book.gained.orders.iter().any(on_demand)),
+            ("suspended with its account", run.book.gained.orders.new.iter().any(on_demand)),
             ("renewal as money came in", run.asked.iter().any(by_money)),
         ] {
             *seen.entry(kind.to_owned()).or_default() += u32::from(was_seen);
         }
-        let credited = run.book.gained.bills.iter().any(|bill| !bill.credit_amount.is_zero());
+        let credited = run.book.gained.bills.new.iter().any(|bill| !bill.credit_amount.is_zero());
         *seen.entry("credit".to_owned()).or_default() += u32::from(credited);
         let within_the_limit = run.book.gained.entries.iter().any(|entry| entry.end < Decimal::ZERO);
         *seen.entry("balance below zero".to_owned()).or_default() += u32::from(within_the_limit);

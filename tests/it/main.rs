@@ -65,6 +65,7 @@ mod starting;
 mod statements;
 mod stripe;
 mod suspensions;
+mod tables;
 mod unknown_outcomes;
 mod usage;
 mod wrong_clock;

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use abacus::clock::Clock;
+use abacus::domain::bill::Bill;
 use abacus::domain::command::Command;
+use abacus::domain::ledger::Entry;
 use abacus::domain::money::Currencies;
+use abacus::domain::order::Order;
 use abacus::domain::outcome::Done;
+use abacus::domain::prepay::Prepayment;
 use abacus::domain::refusal::Refusal;
+use abacus::domain::transaction::Transaction;
 use abacus::domain::viewer::{Role, Viewer};
 use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Urgency};
+use abacus::store::access::{Repository, Store};
 use abacus::store::database::Database;
-use abacus::store::repository::{Repository, Store};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -78,26 +83,26 @@ impl Bench {
         prop_assert_eq!(&*held, &book.account);
         let all = (id, i64::from(i32::MAX));
         let entries =
-            self.repository.newest_entries(vec![all]).await.unwrap().remove(&all).unwrap_or_default();
+            self.repository.newest::<Entry>(vec![all]).await.unwrap().remove(&all).unwrap_or_default();
         let entries: Vec<_> = entries.iter().rev().map(|entry| (**entry).clone()).collect();
         prop_assert_eq!(&entries, &book.gained.entries);
-        let read = self.repository.newest_transactions(vec![all]).await.unwrap().remove(&all);
+        let read = self.repository.newest::<Transaction>(vec![all]).await.unwrap().remove(&all);
         prop_assert_eq!(
             by_number(&read.unwrap_or_default(), |t| t.id.0.number()),
-            by_number(&book.gained.transactions, |t| t.id.0.number())
+            by_number(&book.gained.transactions.new, |t| t.id.0.number())
         );
-        let read = self.repository.newest_orders(vec![all]).await.unwrap().remove(&all);
+        let read = self.repository.newest::<Order>(vec![all]).await.unwrap().remove(&all);
         prop_assert_eq!(
             by_number(&read.unwrap_or_default(), |o| o.id.0.number()),
-            by_number(&book.gained.orders, |o| o.id.0.number())
+            by_number(&book.gained.orders.new, |o| o.id.0.number())
         );
-        let read = self.repository.newest_bills(vec![all]).await.unwrap().remove(&all);
+        let read = self.repository.newest::<Bill>(vec![all]).await.unwrap().remove(&all);
         prop_assert_eq!(
             by_number(&read.unwrap_or_default(), |b| b.id.0.number()),
-            by_number(&book.gained.bills, |b| b.id.0.number())
+            by_number(&book.gained.bills.new, |b| b.id.0.number())
         );
         let read =
-            self.repository.newest_prepayments(vec![all]).await.unwrap().remove(&all).unwrap_or_default();
+            self.repository.newest::<Prepayment>(vec![all]).await.unwrap().remove(&all).unwrap_or_default();
         let held: Vec<_> = book.prepayments.values().rev().cloned().collect();
         prop_assert_eq!(&read[..], &held[..]);
         let ids: Vec<_> = book.payments.keys().copied().collect();
@@ -222,7 +227,7 @@ fn a_purchase_that_is_changed_in_its_own_batch_counts_as_given_back() {
         let busy = one_round(&mut other, &[ask(0, What::Recharge { units: 1, places: 2 })]);
         let rich = one_round(&mut run, &[ask(0, What::Recharge { units: 100_000, places: 2 })]);
         let changed = one_round(&mut run, &[buy(1, 2), buy(2, 3)]);
-        prop_assert!(run.book.gained.bills.iter().any(|bill| bill.credited_amount > Decimal::ZERO));
+        prop_assert!(run.book.gained.bills.new.iter().any(|bill| bill.credited_amount > Decimal::ZERO));
         for round in [rich, busy.into_iter().chain(changed).collect()] {
             let submitted = round.iter().map(|(command, _)| bench.submit(command.clone()));
             for (actual, (_, expected)) in join_all(submitted).await.iter().zip(&round) {

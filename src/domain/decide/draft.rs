@@ -13,7 +13,7 @@ use super::{Decision, renewal};
 use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
 use crate::domain::approval::{Approval, OperatorMove};
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Change, Gain, OpenBills};
+use crate::domain::book::{Book, Catalogue, Change, Keyed, OpenBills, WriteSet};
 use crate::domain::closing::ClosedMonth;
 use crate::domain::command::Command;
 use crate::domain::erasure::Erasure;
@@ -50,7 +50,7 @@ pub(super) struct Draft<'a> {
     /// Those that are new or have changed.
     orders: BTreeMap<OrderId, Arc<Order>>,
     bills: BTreeMap<BillId, Arc<Bill>>,
-    gain: Gain,
+    writes: WriteSet,
     /// Whether the jobs go on with what money has begun to pay.
     pub goes_on: bool,
 }
@@ -69,7 +69,7 @@ impl<'a> Draft<'a> {
         })?;
         let instant = account.decision_instant(now);
         let mint = IdMint::new(account.id, instant, account.last_no, dry_run);
-        let (orders, bills, gain) = (BTreeMap::new(), BTreeMap::new(), Gain::default());
+        let (orders, bills, writes) = (BTreeMap::new(), BTreeMap::new(), WriteSet::default());
         Ok(Self {
             book,
             catalogue,
@@ -80,7 +80,7 @@ impl<'a> Draft<'a> {
             mint,
             orders,
             bills,
-            gain,
+            writes,
             goes_on: false,
         })
     }
@@ -100,40 +100,40 @@ impl<'a> Draft<'a> {
     }
 
     pub fn transaction(&self, id: TransactionId) -> Option<&Arc<Transaction>> {
-        let made = self.gain.changed_transactions.iter().rev().chain(&self.gain.transactions);
+        let made = self.writes.transactions.changed.iter().rev().chain(&self.writes.transactions.new);
         made.into_iter().find(|made| made.id == id).or_else(|| self.book.transactions.get(&id))
     }
 
     pub fn payment(&self, id: PaymentId) -> Option<&Arc<Payment>> {
-        self.gain.payments.get(&id).or_else(|| self.book.payments.get(&id))
+        self.writes.payments.get(&id).or_else(|| self.book.payments.get(&id))
     }
 
     pub fn reversal(&self, provider: &str, reference: &str) -> Option<&Arc<Reversal>> {
         let name = (provider.to_owned(), reference.to_owned());
-        self.gain.reversals.get(&name).or_else(|| self.book.reversals.get(&name))
+        self.writes.reversals.get(&name).or_else(|| self.book.reversals.get(&name))
     }
 
     /// What is, or was, taken back of a charge outside.
     pub fn reversals_of(&self, charge: PaymentId) -> Vec<Arc<Reversal>> {
-        let held = self.book.reversals.iter().filter(|(name, _)| !self.gain.reversals.contains_key(*name));
-        let all = held.map(|(_, held)| held).chain(self.gain.reversals.values());
+        let held = self.book.reversals.iter().filter(|(name, _)| !self.writes.reversals.contains_key(*name));
+        let all = held.map(|(_, held)| held).chain(self.writes.reversals.values());
         all.filter(|held| held.told.payment == charge).cloned().collect()
     }
 
     pub fn prepayment(&self, id: PrepaymentId) -> Option<&Arc<Prepayment>> {
-        self.gain.prepayments.get(&id).or_else(|| self.book.prepayments.get(&id))
+        self.writes.prepayments.get(&id).or_else(|| self.book.prepayments.get(&id))
     }
 
     /// The prepayment whose tokens go to an address.
     pub fn prepayment_at(&self, address: &str) -> Option<&Arc<Prepayment>> {
-        let mut all = self.gain.prepayments.values().chain(self.book.prepayments.values());
+        let mut all = self.writes.prepayments.values().chain(self.book.prepayments.values());
         all.find(|held| held.deposit_address() == Some(address))
     }
 
     /// What reached an address, as far as it was read.
     pub fn deposits_to(&self, address: &str) -> Vec<Arc<Deposit>> {
         let to_it = self.book.deposits.iter().filter(|(_, deposit)| deposit.place.address == address);
-        to_it.map(|(place, deposit)| Arc::clone(self.gain.deposits.get(place).unwrap_or(deposit))).collect()
+        to_it.map(|(place, deposit)| Arc::clone(self.writes.deposits.get(place).unwrap_or(deposit))).collect()
     }
 
     /// All orders that the book holds and the draft has made, oldest first.
@@ -176,7 +176,7 @@ impl<'a> Draft<'a> {
 
     /// The closed months that the book holds.
     pub fn closed_months(&self) -> impl Iterator<Item = &ClosedMonth> {
-        self.book.closed_months.values()
+        self.book.closed_months.values().map(Arc::as_ref)
     }
 
     /// When the jobs have to look at an order next. Its bills say when its periods begin; one that has none yet is cut in the
@@ -213,93 +213,93 @@ impl<'a> Draft<'a> {
     }
 
     pub fn put_suspended_span(&mut self, span: SuspendedSpan) {
-        self.gain.suspended_spans.push(span);
+        self.writes.suspended_spans.push(span);
     }
 
     /// Has the month that an instant lies in looked at again, as usage of it may have come meanwhile.
     pub fn look_again_at(&mut self, instant: DateTime<Utc>) {
-        self.gain.late_days.push((self.account.id, instant.date_naive()));
+        self.writes.late_days.push((self.account.id, instant.date_naive()));
     }
 
     /// Moves the account to another zone: in it a month may be over whose run does not come by any more.
     pub fn move_to(&mut self, zone: Tz) {
         if self.account.time_zone != zone {
             self.account.time_zone = zone;
-            self.gain.moved.push(self.account.id);
+            self.writes.moved.push(self.account.id);
             self.look_again_at(self.instant);
         }
     }
 
     pub fn put_record(&mut self, record: Record) {
-        self.gain.records.push(record);
+        self.writes.records.push(record);
     }
 
     pub fn put_payment_method(&mut self, method: PaymentMethod) -> Arc<PaymentMethod> {
         let method = Arc::new(method);
-        self.gain.payment_methods.insert(method.id, Arc::clone(&method));
+        self.writes.payment_methods.insert(method.id, Arc::clone(&method));
         method
     }
 
     pub fn put_prepay_quote(&mut self, quote: Arc<PrepayQuote>) -> Arc<PrepayQuote> {
-        self.gain.prepay_quotes.push(Arc::clone(&quote));
+        self.writes.prepay_quotes.insert(quote.id, Arc::clone(&quote));
         quote
     }
 
     pub fn put_closed_month(&mut self, closed: ClosedMonth) {
-        self.gain.closed_months.insert((closed.account, closed.month.start), closed);
+        self.writes.closed_months.insert(closed.key(), Arc::new(closed));
     }
 
     pub fn put_payment(&mut self, payment: Payment) -> Arc<Payment> {
         let payment = Arc::new(payment);
-        self.gain.payments.insert(payment.id, Arc::clone(&payment));
+        self.writes.payments.insert(payment.id, Arc::clone(&payment));
         payment
     }
 
     pub fn put_reversal(&mut self, reversal: Reversal) {
-        self.gain.reversals.insert(reversal.name(), Arc::new(reversal));
+        self.writes.reversals.insert(reversal.name(), Arc::new(reversal));
     }
 
     /// Whether operators are to be told of what does not match: they are not told again.
     pub fn tell_once(&mut self, name: ProviderReference) -> bool {
-        self.book.untold.contains(&name) && self.gain.told.insert(name)
+        self.book.untold.contains(&name) && self.writes.told.insert(name)
     }
 
     pub fn put_prepayment(&mut self, prepayment: Prepayment) -> Arc<Prepayment> {
         let prepayment = Arc::new(prepayment);
-        self.gain.prepayments.insert(prepayment.id, Arc::clone(&prepayment));
+        self.writes.prepayments.insert(prepayment.id, Arc::clone(&prepayment));
         prepayment
     }
 
     pub fn put_deposit(&mut self, deposit: Deposit) {
-        self.gain.deposits.insert(deposit.place.clone(), Arc::new(deposit));
+        self.writes.deposits.insert(deposit.place.clone(), Arc::new(deposit));
     }
 
     pub fn put_approval(&mut self, approval: Approval) -> Arc<Approval> {
         let approval = Arc::new(approval);
-        self.gain.approvals.insert(approval.id, Arc::clone(&approval));
+        self.writes.approvals.insert(approval.id, Arc::clone(&approval));
         approval
     }
 
     /// Notes what an operator has moved without another.
     pub fn note_move(&mut self, moved: OperatorMove) {
-        self.gain.operator_moves.push(moved);
+        self.writes.operator_moves.push(moved);
     }
 
     /// Has the key of what waited hold what has come of it.
     pub fn answer_key_of(&mut self, waited: &Approval, asked: &Action, made: &Outcome) {
         if let Some(key) = &waited.key {
             let answer = record(key, waited.mutation, asked, (made, waited.asked_at));
-            self.gain.changed_answers.push(answer);
+            self.writes.changed_answers.push((self.account.id, answer));
         }
     }
 
     /// Keeps what has changed of a transaction.
     pub fn put_transaction(&mut self, transaction: Transaction) -> Arc<Transaction> {
         let transaction = Arc::new(transaction);
-        let made = self.gain.transactions.iter_mut().find(|made| made.id == transaction.id);
+        let made = self.writes.transactions.new.iter_mut().find(|made| made.id == transaction.id);
         match made {
             Some(made) => *made = Arc::clone(&transaction),
-            None => self.gain.changed_transactions.push(Arc::clone(&transaction)),
+            None => self.writes.transactions.changed.push(Arc::clone(&transaction)),
         }
         transaction
     }
@@ -312,7 +312,7 @@ impl<'a> Draft<'a> {
     /// Keeps a transaction that touches no balance.
     pub fn record(&mut self, transaction: Transaction) -> Arc<Transaction> {
         let transaction = Arc::new(transaction);
-        self.gain.transactions.push(Arc::clone(&transaction));
+        self.writes.transactions.new.push(Arc::clone(&transaction));
         transaction
     }
 
@@ -320,7 +320,7 @@ impl<'a> Draft<'a> {
     pub fn notify(&mut self, kind: NoticeKind, message: String, subject: String) -> Result<(), OutOfRange> {
         let id = NoticeId(self.next_id()?);
         let notice = Notice { id, kind, message, subject: Some(subject), at: self.instant };
-        self.gain.notices.push(Arc::new(notice));
+        self.writes.notices.push(Arc::new(notice));
         Ok(())
     }
 
@@ -337,15 +337,15 @@ impl<'a> Draft<'a> {
         // Money that came in is reason to say anew how long it lasts.
         self.account.burst.warned &= transaction.direction() == Direction::Debit;
         let transaction = Arc::new(transaction);
-        self.gain.entries.push(entry);
-        self.gain.transactions.push(Arc::clone(&transaction));
+        self.writes.entries.push(entry);
+        self.writes.transactions.new.push(Arc::clone(&transaction));
         Ok(transaction)
     }
 
     /// Its name and all that it is called go at once, and the rest step by step.
     pub fn erase(&mut self, erasure: Erasure) {
         self.account = self.account.erased(erasure.at);
-        self.gain.erasures.push(erasure);
+        self.writes.erasures.push(erasure);
     }
 
     // ── what must hold ──
@@ -428,22 +428,23 @@ impl<'a> Draft<'a> {
     fn conclude(&mut self, command: &Command, made: &Outcome) {
         self.account.last_no = self.mint.last_number();
         if let (Some(key), Some(mutation)) = (&command.key, command.action.mutation()) {
-            self.gain.answers.push(record(key, mutation, &command.action, (made, self.instant)));
+            let answer = record(key, mutation, &command.action, (made, self.instant));
+            self.writes.answers.push((self.account.id, answer));
         }
     }
 
     fn into_change(mut self) -> Option<Change> {
         for (id, order) in std::mem::take(&mut self.orders) {
             let held = self.book.orders.contains_key(&id);
-            if held { self.gain.changed_orders.push(order) } else { self.gain.orders.push(order) }
+            if held { self.writes.orders.changed.push(order) } else { self.writes.orders.new.push(order) }
         }
         for (id, bill) in std::mem::take(&mut self.bills) {
             let held = self.book.bills.contains_key(&id);
-            if held { self.gain.changed_bills.push(bill) } else { self.gain.bills.push(bill) }
+            if held { self.writes.bills.changed.push(bill) } else { self.writes.bills.new.push(bill) }
         }
-        self.gain.changed = self.account != self.book.account || self.gain.holds_anything();
-        self.gain.account_settings = self.account.differs_seldom(&self.book.account);
-        self.gain.changed.then_some(Change { account: self.account, gain: self.gain })
+        self.writes.changed = self.account != self.book.account || self.writes.holds_anything();
+        self.writes.account_settings = self.account.differs_seldom(&self.book.account);
+        self.writes.changed.then_some(Change { account: self.account, writes: self.writes })
     }
 }
 

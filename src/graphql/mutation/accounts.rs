@@ -25,8 +25,8 @@ use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::{self, Account};
 use crate::graphql::types::user_error::UserError;
 use crate::jobs::billing::{Unrated, rate_last_months};
+use crate::store::access::AccessError;
 use crate::store::accounts::PARENT_IS_OPEN;
-use crate::store::repository::AccessError;
 
 /// The provider's person for a customer.
 #[derive(InputObject)]

@@ -1,8 +1,9 @@
 //! Operators: the market.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use rust_decimal::Decimal;
-use std::sync::Arc;
 
 use crate::domain::capacity::require_amount;
 use crate::domain::decide::{require_display_places, require_ledger_places, require_not_above_largest};
@@ -20,8 +21,8 @@ use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::plan::Plan;
 use crate::graphql::types::user_error::UserError;
+use crate::store::access::AccessError;
 use crate::store::plans::PlanPatch;
-use crate::store::repository::AccessError;
 
 /// The resources that one plan can include.
 const RESOURCES_MAX: usize = 50;

@@ -12,12 +12,10 @@ use crate::domain::ledger::Entry;
 use crate::domain::prepay::Prepayment;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
+use crate::domain::{bill, order};
 use crate::graphql::error::ApiResult;
 use crate::graphql::listed::{self, Listed};
-use crate::graphql::loaders::{
-    NewestBillHeadersOf, NewestBillsOf, NewestEntriesOf, NewestInvoicesOf, NewestOrderHeadersOf,
-    NewestOrdersOf, NewestPrepaymentsOf, NewestRecordsOf, NewestTransactionsOf,
-};
+use crate::graphql::loaders::{NewestBillHeadersOf, NewestInvoicesOf, NewestOf, NewestOrderHeadersOf};
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::account::AccountConnection;
@@ -32,15 +30,10 @@ use crate::graphql::types::prepayment::PrepaymentConnection;
 use crate::graphql::types::record::ConsumptionRecordConnection;
 use crate::graphql::types::transaction::TransactionConnection;
 use crate::store::accounts::AccountFilter;
-use crate::store::bills::BillFilter;
 use crate::store::fetch::Newest;
-use crate::store::ledger::EntryFilter;
 use crate::store::list::{COUNTED_MAX, countable};
-use crate::store::orders::OrderFilter;
+use crate::store::owned::Owned;
 use crate::store::plans::PlanFilter;
-use crate::store::prepayments::PrepaymentFilter;
-use crate::store::records::RecordFilter;
-use crate::store::transactions::TransactionFilter;
 
 pub async fn accounts(
     session: &Session,
@@ -119,46 +112,38 @@ impl Of {
 
 /// An account's newest orders: their headers, if no more of them is shown.
 async fn newest_orders(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Listed<Order>>> {
-    listed::load(ctx, NewestOrderHeadersOf(newest), NewestOrdersOf(newest)).await
+    listed::load(ctx, NewestOrderHeadersOf(newest), NewestOf::<order::Order>::new(newest.0, newest.1)).await
 }
 
 /// An account's newest bills: their headers, if no more of them is shown.
 async fn newest_bills(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Listed<Bill>>> {
-    listed::load(ctx, NewestBillHeadersOf(newest), NewestBillsOf(newest)).await
+    listed::load(ctx, NewestBillHeadersOf(newest), NewestOf::<bill::Bill>::new(newest.0, newest.1)).await
 }
 
-/// Declares how an account's newest are loaded, of which lists show the whole.
-macro_rules! newest {
-    ($name:ident, $key:ident, $row:ty) => {
-        async fn $name(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Arc<$row>>> {
-            Ok(session(ctx)?.load($key(newest)).await?.unwrap_or_default().to_vec())
-        }
-    };
+/// What an account's newest are in a list that always shows the whole of them.
+async fn newest<T: Owned>(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Arc<T>>> {
+    let (account, limit) = newest;
+    Ok(session(ctx)?.load(NewestOf::<T>::new(account, limit)).await?.unwrap_or_default().to_vec())
 }
-newest!(newest_records, NewestRecordsOf, Record);
-newest!(newest_transactions, NewestTransactionsOf, Transaction);
-newest!(newest_prepayments, NewestPrepaymentsOf, Prepayment);
-newest!(newest_entries, NewestEntriesOf, Entry);
 
 /// Declares the list of something that accounts own.
 macro_rules! owned_list {
     (
-        $name:ident, $filter:ty, $connection:ident, $newest:ident, $list:ident, $count:ident, $counts:ident
-        $(, $with:expr)?
+        $name:ident, $row:ty, $connection:ident, $newest:expr $(, $with:expr)?
     ) => {
         pub async fn $name(
             ctx: &Context<'_>,
             of: Of,
-            filter: $filter,
+            filter: <$row as Owned>::Filter,
             args: &PageArgs,
         ) -> ApiResult<$connection> {
             let page = args.page()?;
             let account = of.account();
-            let together = of.seen().filter(|_| is_newest(&page) && filter == <$filter>::default());
+            let together = of.seen().filter(|_| is_newest(&page) && filter == <$row as Owned>::Filter::default());
             let (rows, stopped_at) = match together {
                 Some(account) => ($newest(ctx, (account, page.limit)).await?, None),
                 None => {
-                    let found = session(ctx)?.repository().$list(account, &filter, &page).await?;
+                    let found = session(ctx)?.repository().list::<$row>(account, &filter, &page).await?;
                     (found.rows.into_iter().map(|row| Arc::new(row).into()).collect(), found.stopped_at)
                 }
             };
@@ -169,11 +154,11 @@ macro_rules! owned_list {
                 async move {
                     match together {
                         Some(account) => {
-                            let count = repository.$counts(vec![account]).await?.remove(&account).unwrap_or(0);
+                            let count = repository.counts::<$row>(vec![account]).await?.remove(&account).unwrap_or(0);
                             countable(count, COUNTED_MAX)?;
                             Ok(count)
                         }
-                        None => Ok(repository.$count(account, &filter).await?),
+                        None => Ok(repository.count::<$row>(account, &filter).await?),
                     }
                 }
                 .boxed()
@@ -185,53 +170,12 @@ macro_rules! owned_list {
     };
 }
 
-owned_list!(orders, OrderFilter, OrderConnection, newest_orders, order_list, order_count, order_counts);
-owned_list!(
-    bills,
-    BillFilter,
-    BillConnection,
-    newest_bills,
-    bill_list,
-    bill_count,
-    bill_counts,
-    |account, filter| BillsOf { account, filter }
-);
-owned_list!(
-    records,
-    RecordFilter,
-    ConsumptionRecordConnection,
-    newest_records,
-    record_list,
-    record_count,
-    record_counts
-);
-owned_list!(
-    transactions,
-    TransactionFilter,
-    TransactionConnection,
-    newest_transactions,
-    transaction_list,
-    transaction_count,
-    transaction_counts
-);
-owned_list!(
-    prepayments,
-    PrepaymentFilter,
-    PrepaymentConnection,
-    newest_prepayments,
-    prepayment_list,
-    prepayment_count,
-    prepayment_counts
-);
-owned_list!(
-    entries,
-    EntryFilter,
-    LedgerEntryConnection,
-    newest_entries,
-    entry_list,
-    entry_count,
-    entry_counts
-);
+owned_list!(orders, order::Order, OrderConnection, newest_orders);
+owned_list!(bills, bill::Bill, BillConnection, newest_bills, |account, filter| BillsOf { account, filter });
+owned_list!(records, Record, ConsumptionRecordConnection, newest::<Record>);
+owned_list!(transactions, Transaction, TransactionConnection, newest::<Transaction>);
+owned_list!(prepayments, Prepayment, PrepaymentConnection, newest::<Prepayment>);
+owned_list!(entries, Entry, LedgerEntryConnection, newest::<Entry>);
 
 /// Invoices with the drafts among them.
 pub async fn invoices(session: &Session, of: Of, args: &PageArgs) -> ApiResult<InvoiceConnection> {

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::account::Account;
 use crate::domain::ids::AccountId;
 use crate::graphql::scalars::{Exact, Instant};
-use crate::store::repository::{HealthReport, LedgerStanding};
+use crate::store::access::{HealthReport, LedgerStanding};
 
 /// What a check of ledgers found.
 pub struct LedgerHealth(pub HealthReport);

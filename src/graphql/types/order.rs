@@ -535,7 +535,8 @@ async fn bills_of(ctx: &Context<'_>, order: OrderId, args: &PageArgs) -> ApiResu
         listed::load(ctx, NewestBillHeadersOfOrder(newest), NewestBillsOfOrder(newest)).await?
     } else {
         let filter = BillFilter { order: Some(order), ..BillFilter::default() };
-        let found = session.repository().bill_list(Some(order.account()), &filter, &page).await?;
+        let found =
+            session.repository().list::<domain::bill::Bill>(Some(order.account()), &filter, &page).await?;
         found.rows.into_iter().map(Arc::new).map(Listed::from).collect()
     };
     let total: TotalCount = Box::new(move |repository| {

@@ -13,10 +13,10 @@ use super::{Look, Range, Report, Told};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::ledger::{Entry, Verifier};
 use crate::domain::transaction::Transaction;
-use crate::store::Conn;
 use crate::store::error::StoreError;
-use crate::store::rows::{EntryRow, Row, TransactionRow, select_list};
-use crate::store::statement::Statement;
+use crate::store::sql::row::{Row, select_list};
+use crate::store::sql::statement::Statement;
+use crate::store::{Conn, each_row};
 
 /// Entries that are read at a time.
 const PAGE: i64 = 2_000;
@@ -144,27 +144,23 @@ async fn read(
     after: Place,
     upto: Place,
 ) -> Result<(Vec<Result<Entry, StoreError>>, Posted), StoreError> {
-    let entries = rows_of::<EntryRow>(conn, "ledger_entries", after, upto).await?;
+    let entries = rows_of::<Entry>(conn, "ledger_entries", after, upto).await?;
     // Those that cannot be read are found by their seals.
-    let transactions = rows_of::<TransactionRow>(conn, POSTED, after, upto).await?;
+    let transactions = rows_of::<Transaction>(conn, POSTED, after, upto).await?;
     let transactions =
         transactions.into_iter().flatten().map(|transaction| (transaction.id.0, transaction)).collect();
     Ok((entries, Posted { transactions, erased: erased(conn, after, upto).await? }))
 }
 
 async fn rows_of<R: Row>(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     table: &'static str,
     after: Place,
     upto: Place,
-) -> Result<Vec<Result<R::Domain, StoreError>>, StoreError>
-where
-    diesel::pg::Pg: diesel::expression::QueryMetadata<R::Sql>,
-{
+) -> Result<Vec<Result<R, StoreError>>, StoreError> {
     let select = format!("SELECT {} FROM {table}", select_list::<R>(""));
-    let statement = between(Statement::<R::Sql>::new(select), after, upto);
-    let rows = statement.load_stream::<R>(&mut conn).await?;
-    Ok(rows.map(|row| row.map_err(StoreError::from)?.into_domain()).collect().await)
+    let statement = between(Statement::new(select), after, upto);
+    Ok(each_row::<R>(conn, statement).await?.collect().await)
 }
 
 /// Compares where ledgers ended when they were looked at last with where they end now.

@@ -10,21 +10,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::StreamExt;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use super::error::StoreError;
-use super::rows::{AccountRow, Row, select_list};
 use super::seals::lacks_key;
-use super::statement::Statement;
+use super::sql::statement::Statement;
 use super::{Conn, installation, ledger};
 use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Fault;
 use crate::domain::seal::{KeyVersion, SealKeys};
+use crate::store::each_row;
+use crate::store::sql::row::{Fields, Read, select_list};
 
 /// The accounts of a range of numbers, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +197,7 @@ async fn accounts(look: Look<'_>, range: Range, report: &mut Report) -> Result<(
     let mut broken = false;
     for account in read_accounts(look.conn, range, "").await? {
         match account {
-            Ok((account, seal)) => {
+            Ok(SealedAccount(account, seal)) => {
                 seals::check_one(look, account.id, &account, seal.as_deref(), report);
                 report.accounts.insert(account.id, account);
             }
@@ -210,25 +211,25 @@ async fn accounts(look: Look<'_>, range: Range, report: &mut Report) -> Result<(
     Ok(())
 }
 
-type Read<T> = Result<(T, Option<Vec<u8>>), StoreError>;
+/// An account with its seal.
+struct SealedAccount(Account, Option<Vec<u8>>);
+
+impl Read for SealedAccount {
+    fn read(fields: &mut Fields<'_>) -> diesel::deserialize::Result<Self> {
+        Ok(Self(Account::read(fields)?, fields.value::<Nullable<Binary>, _>()?))
+    }
+}
 
 async fn read_accounts(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     range: Range,
     shell: &'static str,
-) -> Result<Vec<Read<Account>>, StoreError> {
-    let columns = select_list::<AccountRow>("t.");
+) -> Result<Vec<Result<SealedAccount, StoreError>>, StoreError> {
+    let columns = select_list::<Account>("t.");
     let source = if shell.is_empty() { "accounts" } else { shell };
-    let statement = Statement::<(<AccountRow as Row>::Sql, Nullable<diesel::sql_types::Binary>)>::new(
-        format!("SELECT {columns}, t.seal FROM {source} t WHERE t.id"),
-    );
+    let statement = Statement::new(format!("SELECT {columns}, t.seal FROM {source} t WHERE t.id"));
     let statement = range.restrict(statement).sql(" ORDER BY t.id");
-    let rows = statement.load_stream::<(AccountRow, Option<Vec<u8>>)>(&mut conn).await?;
-    let read = rows.map(|row| {
-        let (row, seal) = row.map_err(StoreError::from)?;
-        Ok((row.into_domain()?, seal))
-    });
-    Ok(read.collect().await)
+    Ok(each_row::<SealedAccount>(conn, statement).await?.collect().await)
 }
 
 /// Accounts of which only those columns are read that every account has, as they are always readable: to name what is broken.
@@ -241,7 +242,7 @@ const SHELL: &str = "(SELECT id, namespace, external_id, name, 'MAIN'::text AS k
     NULL::integer AS burst_cycle, NULL::numeric AS burst_rate, false AS burst_warned, created_at, seal FROM accounts)";
 
 async fn unreadable_accounts(conn: Conn<'_>, range: Range, report: &mut Report) -> Result<(), StoreError> {
-    for (account, _) in read_accounts(conn, range, SHELL).await?.into_iter().flatten() {
+    for SealedAccount(account, _) in read_accounts(conn, range, SHELL).await?.into_iter().flatten() {
         if !report.accounts.contains_key(&account.id) {
             report.fault(account.id, "UNREADABLE", format!("the account {} cannot be read", account.id));
             report.accounts.insert(account.id, account);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Look, Range, Report, Told};
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
-use crate::store::statement::Statement;
+use crate::store::sql::statement::Statement;
 
 /// What must not be found: the kind of fault, and who has it. `{range}` stands for ` BETWEEN first AND last`, `{now}` for the
 /// server's time.

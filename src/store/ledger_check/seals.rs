@@ -6,28 +6,34 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Look, Range, Report};
+use crate::domain::approval::Approval;
+use crate::domain::bill::Bill;
+use crate::domain::closing::ClosedMonth;
 use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::order::Order;
+use crate::domain::payment::Payment;
+use crate::domain::prepay::Prepayment;
+use crate::domain::record::Record;
+use crate::domain::reversal::Reversal;
 use crate::domain::seal::{BrokenSeal, Sealed};
+use crate::domain::transaction::Transaction;
 use crate::store::error::StoreError;
-use crate::store::rows::{
-    AnswerRow, ApprovalRow, BillRow, ClosedMonthRow, OrderRow, PaymentRow, PrepaymentRow, RecordRow,
-    ReversalRow, TransactionRow,
-};
-use crate::store::seals::{Place, SealedRow, places, rows_between};
-use crate::store::statement::Statement;
+use crate::store::keys::KeyRow;
+use crate::store::seals::{Place, SealedAt, SealedRow, places, read_sealed, rows_between};
+use crate::store::sql::statement::Statement;
 
 /// Checks the seals of all that the accounts of a range own.
 pub(super) async fn check(look: Look<'_>, range: Range, report: &mut Report) -> Result<(), StoreError> {
-    check_table::<OrderRow>(look, range, report).await?;
-    check_table::<BillRow>(look, range, report).await?;
-    check_table::<TransactionRow>(look, range, report).await?;
-    check_table::<PaymentRow>(look, range, report).await?;
-    check_table::<PrepaymentRow>(look, range, report).await?;
-    check_table::<RecordRow>(look, range, report).await?;
-    check_table::<AnswerRow>(look, range, report).await?;
-    check_table::<ApprovalRow>(look, range, report).await?;
-    check_table::<ReversalRow>(look, range, report).await?;
-    check_table::<ClosedMonthRow>(look, range, report).await?;
+    check_table::<Order>(look, range, report).await?;
+    check_table::<Bill>(look, range, report).await?;
+    check_table::<Transaction>(look, range, report).await?;
+    check_table::<Payment>(look, range, report).await?;
+    check_table::<Prepayment>(look, range, report).await?;
+    check_table::<Record>(look, range, report).await?;
+    check_table::<KeyRow>(look, range, report).await?;
+    check_table::<Approval>(look, range, report).await?;
+    check_table::<Reversal>(look, range, report).await?;
+    check_table::<ClosedMonth>(look, range, report).await?;
     check_numbers(look, range, report).await
 }
 
@@ -56,20 +62,22 @@ async fn check_table<R: SealedRow>(
     range: Range,
     report: &mut Report,
 ) -> Result<(), StoreError> {
-    let mut after: Place = (range.first.0, R::TABLE.least.to_owned());
+    let mut after: Place = (range.first.0, R::SEALED.least.to_owned());
     loop {
         let began = Instant::now();
-        let page = places(look.conn, &R::TABLE, range, &after).await?;
+        let page = places(look.conn, &R::SEALED, range, &after).await?;
         let Some(upto) = page.last().cloned() else { return Ok(()) };
-        if R::TABLE.is_counted {
+        if R::SEALED.is_counted {
             note_numbers(&page, report);
         }
-        for found in R::read(look.conn, rows_between::<R>(&after, &upto)).await? {
+        for found in read_sealed::<R>(look.conn, rows_between::<R>(&after, &upto)).await? {
             match found {
-                Ok((row, _, owner, seal)) => check_one(look, owner, &row, seal.as_deref(), report),
+                Ok(SealedAt { row, owner, seal, .. }) => {
+                    check_one(look, owner, &row, seal.as_deref(), report)
+                }
                 Err(error) => {
                     let message =
-                        format!("a row of {} up to {} cannot be read: {error}", R::TABLE.name, upto.1);
+                        format!("a row of {} up to {} cannot be read: {error}", R::SEALED.name, upto.1);
                     report.fault(AccountId(upto.0), "UNREADABLE", message);
                 }
             }

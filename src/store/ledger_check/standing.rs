@@ -9,7 +9,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::ledger::Hash;
 use crate::domain::seal::{SealKeys, Sealed, Sealing};
 use crate::store::error::StoreError;
-use crate::store::statement::{Columns, Statement};
+use crate::store::sql::statement::{Columns, Statement};
 use crate::store::{Conn, execute};
 
 /// Where an account's ledger ended when it was looked at.

@@ -3,8 +3,6 @@
 
 use std::marker::PhantomData;
 
-use diesel::expression::QueryMetadata;
-use diesel::pg::Pg;
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -12,8 +10,8 @@ use uuid::Uuid;
 use super::{Found, Narrow, Owners, Page, newest_first, of_owners, restrict_to_page};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::store::error::StoreError;
-use crate::store::rows::{Row, select_list};
-use crate::store::statement::Statement;
+use crate::store::sql::row::{Row, select_list};
+use crate::store::sql::statement::Statement;
 use crate::store::{Conn, rows};
 
 /// So many rows are looked at for a page that is narrowed by more than an index serves: at first few, as most pages are full soon.
@@ -34,11 +32,10 @@ pub(in crate::store) async fn page<R, N>(
     owners: Owners,
     page: &Page,
     narrow: &N,
-) -> Result<Found<R::Domain>, StoreError>
+) -> Result<Found<R>, StoreError>
 where
     R: Row,
     N: Narrow,
-    Pg: QueryMetadata<R::Sql>,
 {
     Listing::<R, N>::new(&[(table, table)], owners, page, narrow).read(conn).await
 }
@@ -52,16 +49,13 @@ pub(in crate::store) struct Listing<'l, R, N> {
     row: PhantomData<fn() -> R>,
 }
 
-impl<'l, R: Row, N: Narrow> Listing<'l, R, N>
-where
-    Pg: QueryMetadata<R::Sql>,
-{
+impl<'l, R: Row, N: Narrow> Listing<'l, R, N> {
     /// Of several tables: a page of each, merged.
     pub fn new(sources: &'l Sources, owners: Owners, page: &'l Page, narrow: &'l N) -> Self {
         Self { sources, owners, page, narrow, row: PhantomData }
     }
 
-    pub async fn read(&self, conn: Conn<'_>) -> Result<Found<R::Domain>, StoreError> {
+    pub async fn read(&self, conn: Conn<'_>) -> Result<Found<R>, StoreError> {
         if !self.narrow.is_walked(self.owners) {
             if self.page.offset > OFFSET_MAX {
                 return self.beyond_all(conn).await.map(Found::whole);
@@ -76,7 +70,7 @@ where
     }
 
     /// The page, for which as much is looked at as ever is.
-    pub async fn walked_far(&self, conn: Conn<'_>) -> Result<Found<R::Domain>, StoreError> {
+    pub async fn walked_far(&self, conn: Conn<'_>) -> Result<Found<R>, StoreError> {
         let found = self.walked(conn, WALKED_MAX).await?;
         if found.stopped_at.is_some() && found.rows.is_empty() && self.page.offset > 0 {
             return Err(too_far(format!("{WALKED_MAX} were looked at and not so many of them match")));
@@ -85,7 +79,7 @@ where
     }
 
     /// What of the page is among the first `walk` rows from where it begins.
-    pub async fn walked(&self, conn: Conn<'_>, walk: i64) -> Result<Found<R::Domain>, StoreError> {
+    pub async fn walked(&self, conn: Conn<'_>, walk: i64) -> Result<Found<R>, StoreError> {
         let Some(last) = self.last_walked(conn, walk).await? else {
             return self.rows(conn, self.page).await.map(Found::whole);
         };
@@ -142,7 +136,7 @@ where
     }
 
     /// Nothing, if the list has no more rows than are ever passed over.
-    async fn beyond_all(&self, conn: Conn<'_>) -> Result<Vec<R::Domain>, StoreError> {
+    async fn beyond_all(&self, conn: Conn<'_>) -> Result<Vec<R>, StoreError> {
         let beyond = Page { offset: OFFSET_MAX, limit: 1, ..self.page.clone() };
         if self.rows(conn, &beyond).await?.is_empty() {
             return Ok(Vec::new());
@@ -151,7 +145,7 @@ where
     }
 
     /// The rows of a page.
-    async fn rows(&self, conn: Conn<'_>, page: &Page) -> Result<Vec<R::Domain>, StoreError> {
+    async fn rows(&self, conn: Conn<'_>, page: &Page) -> Result<Vec<R>, StoreError> {
         let Self { sources, owners, narrow, .. } = *self;
         let filter = |statement| narrow.kept(owners, narrow.along(owners, statement));
         let order = page.order();

@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl;
 use super::super::Conn;
 use super::super::database::OwnConnection;
 use super::super::error::StoreError;
-use super::super::statement::Statement;
+use super::super::sql::statement::Statement;
 use super::session::MIGRATING;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::super::Conn;
 use super::super::database::{Database, OwnConnection};
 use super::super::error::StoreError;
-use super::super::statement::Statement;
+use super::super::sql::statement::Statement;
 use super::in_the_way::{Watch, migrating, told};
 use super::{Pending, failed};
 

@@ -549,7 +549,11 @@ impl Run {
             |order: &Arc<Order>| rate_on_demand(order, month, &standstill, &currency).expect("a price");
         let orders = self.book.orders.values().filter(|order| order.is_on_demand());
         // Of a month that goes on after the account was closed in it, a part was billed.
-        let before = self.book.closed_months.get(&month.start).filter(|part| part.month.end < month.end);
+        let before = self
+            .book
+            .closed_months
+            .get(&(self.book.account.id, month.start))
+            .filter(|part| part.month.end < month.end);
         let line = Line {
             title: Title::Resource("transfer_out".to_owned()),
             quantity: Some(Decimal::ONE),
@@ -614,8 +618,8 @@ impl Run {
     }
 
     fn prepay(&self, offer: &Index, card: &Index, amount: Expected, auto_renewal: bool) -> Action {
-        let offers = &self.book.gained.prepay_quotes;
-        let offer = if offers.is_empty() { None } else { Some(offer.get(offers)) };
+        let offers: Vec<_> = self.book.gained.prepay_quotes.values().collect();
+        let offer = if offers.is_empty() { None } else { Some(offer.get(&offers)) };
         let quoted = offer.map_or(Decimal::ONE, |offer| offer.amount);
         Action::Prepay(Prepay {
             quote: offer.map_or(QuoteId(nothing(self.book.account.id).0), |offer| offer.id),
@@ -628,12 +632,12 @@ impl Run {
 
     /// An order that was placed, or one that there is not.
     fn an_order(&self, which: &Index) -> OrderId {
-        let made = &self.book.gained.orders;
+        let made = &self.book.gained.orders.new;
         if made.is_empty() { OrderId(nothing(self.book.account.id).0) } else { which.get(made).id }
     }
 
     fn a_bill(&self, which: &Index) -> BillId {
-        let made = &self.book.gained.bills;
+        let made = &self.book.gained.bills.new;
         if made.is_empty() { BillId(nothing(self.book.account.id).0) } else { which.get(made).id }
     }
 
@@ -688,7 +692,7 @@ impl Run {
                 })
             }
             What::Refund { which, cents } => {
-                let made = &self.book.gained.transactions;
+                let made = &self.book.gained.transactions.new;
                 let transaction =
                     if made.is_empty() { nothing(self.book.account.id) } else { which.get(made).id };
                 let amount = cents.map(|cents| Decimal::new(cents, 2));
@@ -698,7 +702,7 @@ impl Run {
                 Action::VoidBill(VoidBill { bill: self.a_bill(which), reason: "not delivered".to_owned() })
             }
             What::PayOut { which, cents } => {
-                let made = &self.book.gained.transactions;
+                let made = &self.book.gained.transactions.new;
                 let way = match which {
                     Some(which) if !made.is_empty() => PayOutWay::Card(which.get(made).id),
                     Some(_) => PayOutWay::Card(nothing(self.book.account.id)),
@@ -852,13 +856,13 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     for (id, transaction) in &book.transactions {
         all.insert(format!("transaction {id}"), format!("{transaction:?}"));
     }
-    for order in book.gained.orders.iter().chain(&book.gained.changed_orders) {
+    for order in book.gained.orders.new.iter().chain(&book.gained.orders.changed) {
         all.insert(format!("order {}", order.id), format!("{order:?}"));
     }
-    for bill in book.gained.bills.iter().chain(&book.gained.changed_bills) {
+    for bill in book.gained.bills.new.iter().chain(&book.gained.bills.changed) {
         all.insert(format!("bill {}", bill.id), format!("{bill:?}"));
     }
-    for (start, closed) in &book.closed_months {
+    for ((_, start), closed) in &book.closed_months {
         all.insert(format!("month {start}"), format!("{closed:?}"));
     }
     for (id, payment) in &book.payments {
@@ -873,7 +877,7 @@ pub fn contents(book: &Book) -> BTreeMap<String, String> {
     for (id, card) in &book.payment_methods {
         all.insert(format!("card {id}"), format!("{card:?}"));
     }
-    for answer in &book.gained.answers {
+    for (_, answer) in &book.gained.answers {
         all.insert(format!("gained answer {}", answer.key), format!("{answer:?}"));
     }
     all

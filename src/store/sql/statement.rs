@@ -13,6 +13,9 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{Array, BigInt, HasSqlType, SingleValue, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::column::ToColumn;
+use super::table::Column;
+
 /// SQL with its values; `ST` are the types of the rows that it answers.
 #[derive(Default)]
 pub struct Statement<ST = ()> {
@@ -140,6 +143,30 @@ impl Columns {
         self.names.push(name);
         self.arrays.push(Box::new(Value { value: values, sql_type: PhantomData::<fn() -> Array<T>> }));
         self
+    }
+
+    /// Adds a column of a table, with a value for each row.
+    pub fn put<C, V>(self, values: impl Iterator<Item = V>) -> Self
+    where
+        C: Column,
+        V: ToColumn<C::SqlType>,
+        Pg: HasSqlType<Array<C::SqlType>>,
+        C::SqlType: SingleValue + 'static,
+        Vec<V::Wire>: ToSql<Array<C::SqlType>, Pg>,
+    {
+        self.put_wire::<C, V>(values.map(|value| value.wire()))
+    }
+
+    /// The same of values that are as they go down the wire.
+    pub fn put_wire<C, V>(self, values: impl Iterator<Item = V::Wire>) -> Self
+    where
+        C: Column,
+        V: ToColumn<C::SqlType>,
+        Pg: HasSqlType<Array<C::SqlType>>,
+        C::SqlType: SingleValue + 'static,
+        Vec<V::Wire>: ToSql<Array<C::SqlType>, Pg>,
+    {
+        self.column::<C::SqlType, V::Wire>(C::QUOTED, values)
     }
 
     /// `INSERT INTO table (columns…) SELECT * FROM UNNEST(…)`.

@@ -1,0 +1,113 @@
+//! The health of ledgers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use rust_decimal::Decimal;
+
+use super::{AccessError, Repository};
+use crate::domain::account::Account;
+use crate::domain::ids::AccountId;
+use crate::domain::ledger::Fault;
+use crate::store::Conn;
+use crate::store::error::StoreError;
+use crate::store::ledger;
+use crate::store::ledger_check::standing::{self, Progress};
+use crate::store::ledger_check::{self, Look, Pace, Range};
+
+/// How many accounts the check of the whole ledger looks at when it is asked for.
+const CHECK_ACCOUNTS_MAX: i64 = 1_000;
+
+/// What a check of ledgers found.
+#[derive(Debug, Clone, Default)]
+pub struct HealthReport {
+    pub accounts_checked: i32,
+    pub entries_checked: i32,
+    pub imbalance: Decimal,
+    pub faults: Vec<(Arc<Account>, Fault)>,
+    /// How far the check by and by has come, for operators.
+    pub standing: Option<LedgerStanding>,
+}
+
+/// How far the check of all ledgers has come, and how many faults it knows.
+#[derive(Debug, Clone)]
+pub struct LedgerStanding {
+    pub progress: Progress,
+    pub faults: i64,
+}
+
+impl Repository {
+    /// Checks one account's ledger, or, for operators, those of the next accounts after where the last call stopped.
+    pub async fn ledger_health(
+        &self,
+        account: Option<AccountId>,
+        now: DateTime<Utc>,
+    ) -> Result<HealthReport, AccessError> {
+        let Some(account) = account else { return self.next_ledgers_health(now).await };
+        // The provider is told even of an account that cannot be read.
+        if !self.viewer.is_of_provider() {
+            self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
+        }
+        let report = self.check_ledgers(&*self.slow_connection().await?, Range::one(account), now).await?;
+        if report.accounts_checked == 0 {
+            return Err(AccessError::NoSuchAccount);
+        }
+        Ok(report)
+    }
+
+    async fn next_ledgers_health(&self, now: DateTime<Utc>) -> Result<HealthReport, AccessError> {
+        self.require_provider()?;
+        let conn = self.slow_connection().await?;
+        let position = ledger::check_position(&conn).await?;
+        let last = ledger_check::last_of_next(&conn, position, CHECK_ACCOUNTS_MAX).await?;
+        let report = match last {
+            Some(last) => {
+                let first = AccountId(position.0.saturating_add(1));
+                self.check_ledgers(&conn, Range { first, last }, now).await?
+            }
+            None => HealthReport::default(),
+        };
+        drop(conn);
+        let whole = i64::from(report.accounts_checked) == CHECK_ACCOUNTS_MAX;
+        let stopped_at = last.filter(|_| whole).unwrap_or(AccountId(0));
+        self.write(move |conn| ledger::set_check_position(conn, stopped_at).boxed()).await?;
+        Ok(report)
+    }
+
+    async fn check_ledgers(
+        &self,
+        conn: Conn<'_>,
+        range: Range,
+        now: DateTime<Utc>,
+    ) -> Result<HealthReport, StoreError> {
+        let progress = standing::progress(conn).await?;
+        let all_sealed = progress.all_sealed_at.is_some();
+        let keys = self.store.database.keys();
+        let look = Look { conn, keys, pace: Pace::AT_ONCE, all_sealed, now };
+        let report = ledger_check::check(look, range).await?;
+        let count = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
+        let standing = match self.viewer.is_of_provider() {
+            true => Some(LedgerStanding { progress, faults: standing::faults_count(conn).await? }),
+            false => None,
+        };
+        let owners: BTreeMap<AccountId, Arc<Account>> =
+            report.accounts.into_iter().map(|(id, account)| (id, Arc::new(account))).collect();
+        // What belongs to an account that is not there is told with another: it says whose it is.
+        let faults = report.faults.into_iter().filter_map(|(owner, mut fault)| {
+            let shown = owners.get(&owner).or_else(|| {
+                fault.message = format!("{owner}: {}", fault.message);
+                owners.values().next()
+            });
+            Some((Arc::clone(shown?), fault))
+        });
+        Ok(HealthReport {
+            accounts_checked: i32::try_from(owners.len()).unwrap_or(i32::MAX),
+            entries_checked: count(report.entries_checked),
+            imbalance: report.imbalance,
+            faults: faults.collect(),
+            standing,
+        })
+    }
+}

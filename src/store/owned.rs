@@ -1,0 +1,106 @@
+//! What accounts own: each kind says once where its rows lie and what its lists are narrowed by, and is read by id, newest first,
+//! page by page and counted as all the others are.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use futures_util::future::BoxFuture;
+
+use super::error::StoreError;
+use super::fetch::{Fetchers, OwnedFetch};
+use super::list::{self, Found, Owners, Page};
+use super::sql::row::Row;
+use super::sql::statement::Statement;
+use super::{Conn, rows};
+use crate::domain::ids::OwnedId;
+
+/// Rows that accounts own, with ids that begin with the instant (docs/adr/0002).
+pub trait Owned: Row + Clone + Send + Sync {
+    type Id: Copy + Eq + Hash + Debug + From<OwnedId> + Into<OwnedId> + Send + Sync + 'static;
+    /// What its lists are narrowed by.
+    type Filter: Default + PartialEq + Send + Sync + 'static;
+
+    fn id(&self) -> Self::Id;
+
+    /// The newest rows of each account.
+    fn newest(accounts: Vec<i64>, limit: i64) -> Statement {
+        list::newest_of_each::<Self>(accounts, limit)
+    }
+
+    /// A page of a list.
+    fn page<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c Self::Filter,
+        page: &'c Page,
+    ) -> BoxFuture<'c, Result<Found<Self>, StoreError>>;
+
+    /// How many a list has, over all pages.
+    fn count<'c>(
+        conn: Conn<'c>,
+        owners: Owners,
+        filter: &'c Self::Filter,
+    ) -> BoxFuture<'c, Result<i64, StoreError>>;
+
+    /// The look-ups of it that requests share.
+    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self>;
+}
+
+/// Those of these ids that there are.
+pub async fn by_ids<T: Owned>(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<T>, StoreError> {
+    rows(conn, list::by_ids::<T>(ids)).await
+}
+
+/// The newest rows of each account.
+pub async fn newest<T: Owned>(conn: Conn<'_>, accounts: Vec<i64>, limit: i64) -> Result<Vec<T>, StoreError> {
+    rows(conn, T::newest(accounts, limit)).await
+}
+
+/// How many rows each account has.
+pub async fn count_of_each<T: Owned>(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    list::count_of_each(conn, T::TABLE, accounts).await
+}
+
+/// Declares what accounts own, whose lists are read as their filters say and no other way.
+macro_rules! owned {
+    ($row:ty = $id:ty, $filter:ty, $fetch:ident) => {
+        impl $crate::store::owned::Owned for $row {
+            type Id = $id;
+            type Filter = $filter;
+
+            fn id(&self) -> $id {
+                self.id
+            }
+
+            fn page<'c>(
+                conn: $crate::store::Conn<'c>,
+                owners: $crate::store::list::Owners,
+                filter: &'c $filter,
+                page: &'c $crate::store::list::Page,
+            ) -> futures_util::future::BoxFuture<
+                'c,
+                Result<$crate::store::list::Found<Self>, $crate::store::error::StoreError>,
+            > {
+                use $crate::store::sql::row::Row;
+                Box::pin($crate::store::list::page::<Self, _>(conn, Self::TABLE, owners, page, filter))
+            }
+
+            fn count<'c>(
+                conn: $crate::store::Conn<'c>,
+                owners: $crate::store::list::Owners,
+                filter: &'c $filter,
+            ) -> futures_util::future::BoxFuture<'c, Result<i64, $crate::store::error::StoreError>> {
+                use $crate::store::sql::row::Row;
+                Box::pin($crate::store::list::count(conn, Self::TABLE, owners, filter))
+            }
+
+            fn fetch(fetchers: &$crate::store::fetch::Fetchers) -> &$crate::store::fetch::OwnedFetch<Self> {
+                &fetchers.$fetch
+            }
+        }
+    };
+}
+pub(super) use owned;
