@@ -19,12 +19,13 @@ use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::domain::money::Currencies;
-use abacus::engine::{Engine, EngineConfig, Urgency};
+use abacus::engine::{Engine, EngineConfig, Priority};
 use abacus::jobs::ledger_check::{PACE, check_pass};
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
 use abacus::payments::Providers;
+use abacus::store::account_range::Range;
 use abacus::store::database::Database;
-use abacus::store::ledger_check::{Pace, Range};
+use abacus::store::ledger_check::Pace;
 use abacus::store::seals::seal_what_is_not;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -104,7 +105,7 @@ async fn fill(jobs: &JobContext, of_each: i64) {
                     asked_by: None,
                     action: Action::Recharge(recharge),
                 };
-                jobs.engine.submit(command, Urgency::Person)
+                jobs.engine.submit(command, Priority::Interactive)
             });
             for outcome in join_all(recharges).await {
                 outcome.expect("it is carried out");

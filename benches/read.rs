@@ -72,9 +72,12 @@ async fn main() {
     let script = support::write_script(&std::env::temp_dir(), "abacus-bench-read.sql", PGBENCH);
     let token = token_key().issue("bench", Role::Operator, None, wall(), 36_000).unwrap();
     let server = ServerProcess::start(&url, &[]).await;
+    // The same by async-graphql's own DataLoader (docs/adr/0006).
+    let reference = ServerProcess::start(&url, &["--data-loaders"]).await;
 
     let time = seconds().to_string();
     let (mut reads, mut references, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut data_loaders = Vec::new();
     for round in 1..=rounds() {
         let mut best: f64 = 0.0;
         for clients in ["8", "16"] {
@@ -82,12 +85,21 @@ async fn main() {
             let arguments = ["-n", "-M", "prepared", "-c", clients, "-j", "2", "-T", &time, "-f", script];
             best = best.max(cluster.pgbench("abacus", &arguments).await);
         }
-        let token = token.clone();
-        let next = move |client: usize, sequence: u64| {
-            let account = FIRST_ACCOUNT + scatter(client as u64 * 1_000_003 + sequence * 7_919) % ACCOUNTS;
-            HttpClient::request(&token, &body(account))
+        let next = |token: String| {
+            move |client: usize, sequence: u64| {
+                let account =
+                    FIRST_ACCOUNT + scatter(client as u64 * 1_000_003 + sequence * 7_919) % ACCOUNTS;
+                HttpClient::request(&token, &body(account))
+            }
         };
-        let read = load(server.port, CONNECTIONS, next, check).await;
+        let read = load(server.port, CONNECTIONS, next(token.clone()), check).await;
+        let by_data_loader = load(reference.port, CONNECTIONS, next(token.clone()), check).await;
+        println!(
+            "round {round}: by DataLoader {:>8.0}/s, median latency {:>7.0} µs",
+            by_data_loader.per_second,
+            by_data_loader.median_latency.as_secs_f64() * 1e6
+        );
+        data_loaders.push(by_data_loader.per_second);
         println!(
             "round {round}: pgbench {best:>8.0}/s, server {:>8.0}/s, median latency {:>7.0} µs, ratio {:.2}",
             read.per_second,
@@ -101,8 +113,9 @@ async fn main() {
     println!("\nmedians of {} rounds", rounds());
     println!("pgbench, one SQL statement (prepared, best of 8 and 16 clients): {:.0}/s", median(references));
     println!("account → 10 orders → 5 bills at {CONNECTIONS} connections: {:.0}/s", median(reads));
+    println!("the same by async-graphql's DataLoader: {:.0}/s", median(data_loaders));
     println!("ratio: {:.2} (at least 0.40)", median(ratios));
-    drop(server);
+    drop((server, reference));
     std::fs::remove_file(script).unwrap();
     cluster.stop().await;
 }

@@ -1,15 +1,19 @@
 //! What the commands do.
 
 mod doctor;
+mod failure;
+mod keys;
 mod schema_commands;
 mod wrong_clock;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
+use failure::{Failure, of_setting};
 use indicatif::{ProgressBar, ProgressStyle};
+use keys::{data_dir, given_secret, ledger_keys, token, warn_of_known_key};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use url::Url;
@@ -17,30 +21,26 @@ use url::Url;
 use crate::clock::{Clock, wall};
 use crate::config::{
     BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, Secret, ServeArgs,
-    TokenArgs, currencies, is_stripe_key, is_stripe_webhook_secret,
+    currencies, is_stripe_key, is_stripe_webhook_secret,
 };
-use crate::demo;
 use crate::documents::{Logo, Provider};
 use crate::domain::approval::ApprovalPolicy;
 use crate::domain::billing_run::{BillingRun, RunState};
 use crate::domain::money::Currencies;
 use crate::domain::policies::Policies;
-use crate::domain::seal::SealKeys;
 use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
 use crate::graphql::{Limits, sdl};
-use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
+use crate::http::token::TokenKey;
 use crate::payments::stripe::ConfigError;
 use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConfig, WrittenSettings};
 use crate::private_pg::{self, PrivatePostgres};
-use crate::secret::{kept_secret, signing_secret};
+use crate::secret::signing_secret;
 use crate::server::{
     ConnectionLimits, JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month,
 };
-use crate::telemetry;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::{demo, telemetry};
 
 const PRIVATE_DATABASE: &str = "abacus";
 /// The tokens of the start-up text.
@@ -140,6 +140,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         clock: clock(sandbox),
         deposits,
         run_jobs: !args.no_jobs,
+        data_loaders: args.data_loaders,
         usage_allowance: Allowance {
             late: TimeDelta::days(i64::from(args.retention.usage_late_days)),
             ..Allowance::default()
@@ -189,10 +190,6 @@ fn approvals(args: &ServeArgs, currencies: &Currencies) -> Result<Option<Arc<App
 }
 
 /// Says which variable a fault is of.
-fn of_setting<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> Failure {
-    move |error| format!("{name}: {error}").into()
-}
-
 /// How Stripe is reached, if it is; what cannot be right is refused before anything is begun.
 fn stripe(args: &PaymentArgs, sandbox: bool) -> Result<Option<StripeConfig>, Failure> {
     if !args.stripe_webhook_secrets.iter().all(|secret| is_stripe_webhook_secret(secret.expose())) {
@@ -438,73 +435,4 @@ fn print_welcome(server: &Server, private: &PrivatePostgres, secret: &[u8]) -> R
         psql = private.psql_command(PRIVATE_DATABASE),
     );
     Ok(())
-}
-
-fn token(global: &GlobalArgs, args: &TokenArgs) -> Result<(), Failure> {
-    let role = Role::from(args.role);
-    let namespace = args.namespace.as_deref().filter(|_| role == Role::Customer);
-    let subject = args.subject.clone().or_else(|| namespace.map(str::to_owned));
-    let subject = subject.unwrap_or_else(|| role.code().to_lowercase());
-    let seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
-    let key = TokenKey::new(&token_secret(global)?)?;
-    println!("{}", key.issue(&subject, role, namespace, wall(), seconds)?);
-    Ok(())
-}
-
-/// What the ledger is sealed with.
-fn ledger_keys(global: &GlobalArgs) -> Result<SealKeys, Failure> {
-    let given = global.ledger_keys.as_ref().map(Secret::expose).filter(|given| !given.is_empty());
-    match given {
-        Some(given) => SealKeys::read(given).map_err(of_setting("ABACUS_LEDGER_KEYS")),
-        None => Ok(SealKeys::of_sandbox()),
-    }
-}
-
-/// Says where real money is sealed with what everybody knows.
-fn warn_of_known_key(global: &GlobalArgs, sandbox: bool) {
-    let given = global.ledger_keys.as_ref().is_some_and(|given| !given.expose().is_empty());
-    if !given && !sandbox {
-        tracing::warn!(
-            "the ledger is sealed with what everybody knows: who can write to the database can alter it unseen. Set \
-             ABACUS_LEDGER_KEYS (docs/LEDGER.md)"
-        );
-    }
-}
-
-/// The secret that was given.
-fn given_secret(global: &GlobalArgs) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(secret) = global.jwt_secret.as_ref().map(Secret::expose) else { return Ok(None) };
-    if secret.len() < SECRET_BYTES_MIN {
-        return Err(format!("ABACUS_JWT_SECRET must be at least {SECRET_BYTES_MIN} bytes long").into());
-    }
-    Ok(Some(secret.as_bytes().to_vec()))
-}
-
-/// The secret that a server signs with already: one that is made for a token would be no server's.
-fn token_secret(global: &GlobalArgs) -> Result<Vec<u8>, Failure> {
-    if let Some(secret) = given_secret(global)? {
-        return Ok(secret);
-    }
-    let (dir, is_default) = global.data_dir();
-    let dirs = private_pg::possible_data_dirs(&dir, is_default);
-    for dir in &dirs {
-        if let Some(secret) = kept_secret(dir)? {
-            return Ok(secret);
-        }
-    }
-    let looked_in: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-    Err(format!(
-        "there is no signing secret in {}: start the server first, which makes one, or say where its data are (--data-dir), \
-         or which secret it was given (ABACUS_JWT_SECRET)",
-        looked_in.join(" nor in ")
-    )
-    .into())
-}
-
-fn data_dir(global: &GlobalArgs) -> Result<PathBuf, Failure> {
-    let (dir, is_default) = global.data_dir();
-    if global.database_url.is_some() {
-        return Ok(dir);
-    }
-    Ok(private_pg::usable_data_dir(&dir, is_default)?)
 }

@@ -18,6 +18,7 @@ use url::Url;
 use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
+
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
 
@@ -207,6 +208,9 @@ pub struct ServeArgs {
     /// What waits for a second operator is given up after this: 12h, 7d
     #[arg(long, env = "ABACUS_APPROVAL_EXPIRY", default_value = "7d", value_parser = approval_expiry)]
     pub approval_expiry: Duration,
+    /// Look up by async-graphql's DataLoader, to compare with
+    #[arg(long, env = "ABACUS_DATA_LOADERS", hide = true, value_parser = BoolishValueParser::new())]
+    pub data_loaders: bool,
     /// Leave what falls due by itself to `abacus jobs`
     #[arg(long, env = "ABACUS_NO_JOBS", value_parser = BoolishValueParser::new())]
     pub no_jobs: bool,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use crate::domain::account::{Account, AccountKind, AccountStatus, Manager};
+use crate::domain::account::{Account, AccountKind, AccountStatus, Head, Manager};
 use crate::domain::burst::{BurstCapacity, BurstState, BurstStep};
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::Command;
@@ -15,7 +15,6 @@ use crate::domain::fingerprint::fingerprint;
 use crate::domain::ids::{AccountId, LicenseId, PlanId, ResourcePriceId};
 use crate::domain::invoice::VALUED_IN;
 use crate::domain::label::{Label, LabelList};
-use crate::domain::ledger::Head;
 use crate::domain::license::{License, LicenseType};
 use crate::domain::money::CurrencyCode;
 use crate::domain::period::BillPeriod;
@@ -25,10 +24,10 @@ use crate::domain::price_rule::{
 };
 use crate::domain::usage::{Granularity, bucket_start};
 use crate::domain::viewer::{Role, Viewer};
-use crate::engine::{EngineError, Urgency};
+use crate::engine::{EngineError, Priority};
 use crate::graphql::app::App;
 use crate::store::access::{AccessError, Repository};
-use crate::store::accounts::AccountFilter;
+use crate::store::account_list::AccountFilter;
 
 /// The demo's MAIN account: whose token the start-up text shows.
 pub const MAIN_NAMESPACE: &str = "demo";
@@ -389,7 +388,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         let action = Action::Recharge(recharge);
         let key = Some("demo:opening-balance".to_owned());
         let command = Command { key, ..Command::by_itself(account, action) };
-        app.engine.submit(command, Urgency::Job).await?;
+        app.engine.submit(command, Priority::Background).await?;
     }
     Ok(())
 }

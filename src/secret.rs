@@ -1,9 +1,10 @@
 //! The sandbox's signing secret: made once, kept in the data directory, for its owner only.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 const FILE_NAME: &str = "signing-secret";
@@ -55,8 +56,8 @@ fn make(data_dir: &Path, path: &Path) -> std::io::Result<Vec<u8>> {
 
 fn random_hex() -> std::io::Result<String> {
     let mut random = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(Sha256::digest(random).iter().map(|byte| format!("{byte:02x}")).collect())
+    getrandom::fill(&mut random)?;
+    Ok(HEXLOWER.encode(&Sha256::digest(random)))
 }
 
 fn trimmed(mut secret: Vec<u8>) -> Vec<u8> {

@@ -5,7 +5,9 @@ use std::fmt::Display;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Db, Failure, ledger_keys, of_setting};
+use super::Db;
+use super::failure::{Failure, of_setting};
+use super::keys::ledger_keys;
 use crate::config::{DoctorArgs, GlobalArgs, currencies};
 use crate::domain::money::Currencies;
 use crate::domain::seal::SealKeys;

@@ -1,6 +1,7 @@
 //! The commands of whoever looks after the database: its schema, and going on after a restore.
 
-use super::{Db, Failure};
+use super::Db;
+use super::failure::Failure;
 use crate::config::{GlobalArgs, MigrateArgs};
 use crate::store::database::Database;
 use crate::store::error::StoreError;

@@ -1,6 +1,8 @@
 //! What is done after a server ran with a wrong clock (docs/OPERATIONS.md).
 
-use super::{Db, Failure, clock, ledger_keys, of_setting};
+use super::failure::{Failure, of_setting};
+use super::keys::ledger_keys;
+use super::{Db, clock};
 use crate::config::{AcceptFutureArgs, GlobalArgs, TakeBackArgs, currencies};
 use crate::domain::ids::AccountId;
 use crate::jobs::taking_back::TakenBack;

@@ -7,7 +7,6 @@ use rust_decimal::Decimal;
 use super::burst::BurstState;
 use super::codes::coded_enum;
 use super::ids::AccountId;
-use super::ledger::Head;
 use super::money::{self, CurrencyCode, OutOfRange};
 
 coded_enum! {
@@ -43,6 +42,19 @@ coded_enum! {
 pub struct Manager {
     pub name: String,
     pub email: Option<String>,
+}
+
+/// A SHA-256, or an HMAC of it.
+pub type Hash = [u8; 32];
+
+/// Where an account's ledger ends.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// The number of the last entry; 0 before the first.
+    pub seq: i64,
+    /// Of the last entry; before the first, zeros.
+    pub hash: Hash,
+    pub time: Option<DateTime<Utc>>,
 }
 
 /// An account, with the end of its ledger.

@@ -7,7 +7,6 @@ use rust_decimal::Decimal;
 
 use super::account::Account;
 use super::approval::{Approval, ApprovalState, OperatorMove};
-pub use super::bill::{DueAt, OpenBills};
 use super::capacity::{Prices, TermDiscount};
 use super::ids::PlanId;
 use super::money::{Currencies, CurrencyCode};
@@ -15,7 +14,9 @@ use super::order::OrderState;
 use super::plan::{Plan, Resource};
 use super::policies::Policies;
 use super::seal::SealKeys;
-pub use super::tables::{Book, Keyed, Rows, Table, WriteSet};
+
+pub use super::bill::{DueAt, OpenBills};
+pub use super::tables::{Book, InTable, Keyed, Rows, Table, WriteSet};
 
 /// What belongs to no account.
 #[derive(Debug)]

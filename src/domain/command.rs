@@ -2,6 +2,7 @@
 
 use super::decide::Action;
 use super::ids::AccountId;
+use super::read_set::ReadSet;
 
 /// One thing to do to one account, once.
 #[derive(Debug, Clone)]
@@ -28,5 +29,33 @@ impl Command {
     pub fn kept_key(&self) -> Option<(AccountId, String)> {
         let key = self.key.as_ref().filter(|_| !self.dry_run)?;
         Some((self.account, key.clone()))
+    }
+}
+
+impl ReadSet {
+    /// What commands need to be read before they are decided.
+    pub fn of(commands: &[&Command]) -> Self {
+        let mut reads = Self::default();
+        for command in commands {
+            if let Some(key) = &command.key {
+                reads.key_accounts.push(command.account);
+                reads.keys.push(key.clone());
+            }
+            if command.asked_by.is_some() && command.action.is_weighed() {
+                reads.weighed.push(command.account);
+            }
+            command.action.needs(command.account, &mut reads);
+        }
+        if !reads.suspending.is_empty() {
+            for command in commands {
+                let count = reads.commands.entry(command.account).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        reads.plans.sort_unstable();
+        reads.plans.dedup();
+        reads.payers.sort_unstable();
+        reads.payers.dedup();
+        reads
     }
 }

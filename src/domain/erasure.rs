@@ -7,11 +7,11 @@ use super::account::Account;
 use super::approval::Approval;
 use super::codes::coded_enum;
 use super::ids::AccountId;
-use super::ledger::{Entry, Hash};
+use super::ledger::Entry;
 use super::order::Order;
 use super::payment::Payment;
 use super::prepay::Prepayment;
-use super::seal::{Sealed, Sealing};
+use super::seal::Sealed;
 use super::transaction::Transaction;
 
 /// What an account is called that was erased.
@@ -122,35 +122,8 @@ impl Blanked for Approval {
     }
 }
 
-/// An entry whose words are blank, with its transaction: its hash is over what they were, and was right.
-pub struct ErasedEntry<'e> {
-    /// The hash of the entry before.
-    pub previous: Hash,
-    pub entry: &'e Entry,
-    pub transaction: &'e Transaction,
-}
-
 impl Entry {
     pub fn blanked(&self) -> Self {
         Self { reason: String::new(), ..self.clone() }
-    }
-}
-
-impl Sealed for ErasedEntry<'_> {
-    const KIND: &'static str = "erased entry";
-
-    fn owner(&self) -> AccountId {
-        self.entry.id.account()
-    }
-
-    fn name(&self) -> String {
-        self.entry.id.to_string()
-    }
-
-    fn tell(&self, to: &mut Sealing) {
-        let Self { previous, entry, transaction } = self;
-        to.bytes(&entry.hash);
-        to.bytes(&entry.unkeyed_hash_after(previous));
-        transaction.tell_of_posting(to);
     }
 }

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use super::account::Hash;
 use super::fingerprint::Fingerprints;
-use super::ids::{ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
-use super::ledger::Hash;
+use super::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
 use super::mutation::Mutation;
 use super::refusal::{Refusal, RefusalCode};
 
@@ -16,6 +16,25 @@ pub struct IdempotencyRecord {
     pub fingerprint: Hash,
     pub made: OutcomeIds,
     pub created_at: DateTime<Utc>,
+}
+
+/// A key with whose it is.
+pub type KeyRow = (AccountId, IdempotencyRecord);
+
+/// What a key is used for.
+#[derive(Debug, Clone)]
+pub struct KeyUse {
+    pub key: String,
+    pub mutation: Mutation,
+    pub fingerprint: Hash,
+}
+
+impl KeyUse {
+    /// What the key holds once that is done.
+    pub fn record(self, made: OutcomeIds, created_at: DateTime<Utc>) -> IdempotencyRecord {
+        let Self { key, mutation, fingerprint } = self;
+        IdempotencyRecord { key, mutation, fingerprint, made, created_at }
+    }
 }
 
 /// What a command made, by ids.

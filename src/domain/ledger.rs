@@ -4,25 +4,11 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
-use super::erasure::ErasedEntry;
-use super::ids::{EntryId, OwnedId, TransactionId};
+use super::account::{Account, Hash, Head};
+use super::ids::{AccountId, EntryId, OwnedId, TransactionId};
 use super::money::{self, CurrencyCode, OutOfRange};
-use super::seal::{KeyVersion, SealKeys};
+use super::seal::{KeyVersion, SealKeys, Sealed, Sealing};
 use super::transaction::{Direction, Transaction};
-
-/// A SHA-256, or an HMAC of it.
-pub type Hash = [u8; 32];
-
-/// Where an account's ledger ends.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Head {
-    /// The number of the last entry; 0 before the first.
-    pub seq: i64,
-    /// Of the last entry; before the first, zeros.
-    pub hash: Hash,
-    pub time: Option<DateTime<Utc>>,
-}
 
 /// One change of one account's balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,6 +268,33 @@ pub fn human_interval(seconds: i32) -> String {
     }
     let minutes = seconds.saturating_add(15).checked_div(60).unwrap_or_default();
     format!("{minutes} {}", if minutes == 1 { "minute" } else { "minutes" })
+}
+
+/// An entry whose words are blank, with its transaction: its hash is over what they were, and was right.
+pub struct ErasedEntry<'e> {
+    /// The hash of the entry before.
+    pub previous: Hash,
+    pub entry: &'e Entry,
+    pub transaction: &'e Transaction,
+}
+
+impl Sealed for ErasedEntry<'_> {
+    const KIND: &'static str = "erased entry";
+
+    fn owner(&self) -> AccountId {
+        self.entry.id.account()
+    }
+
+    fn name(&self) -> String {
+        self.entry.id.to_string()
+    }
+
+    fn tell(&self, to: &mut Sealing) {
+        let Self { previous, entry, transaction } = self;
+        to.bytes(&entry.hash);
+        to.bytes(&entry.unkeyed_hash_after(previous));
+        transaction.tell_of_posting(to);
+    }
 }
 
 #[cfg(test)]

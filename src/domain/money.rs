@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use arrayvec::ArrayString;
+use iso_currency::{Currency as Iso, IntoEnumIterator};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 
@@ -155,25 +156,12 @@ pub enum CurrencyError {
 }
 
 impl Default for Currencies {
-    /// Common fiat currencies at ledger scale 10, and the tokens of pay2.0 at their contracts' scales.
+    /// The currencies of ISO 4217 that have decimal places, or none, at ledger scale 10, and the tokens of pay2.0 at their contracts'
+    /// scales.
     fn default() -> Self {
-        const FIAT: [(&str, u32); 13] = [
-            ("AUD", 2),
-            ("BRL", 2),
-            ("CAD", 2),
-            ("CHF", 2),
-            ("CNY", 2),
-            ("EUR", 2),
-            ("GBP", 2),
-            ("HKD", 2),
-            ("INR", 2),
-            ("JPY", 0),
-            ("KRW", 0),
-            ("SGD", 2),
-            ("USD", 2),
-        ];
         const TOKENS: [(&str, u32, u32); 2] = [("USDT_ERC20", 6, 6), ("ANKR_ERC20", 18, 18)];
-        let fiat = FIAT.into_iter().map(|(code, display)| (code, display, 10));
+        // Metals and what is kept for tests have no places.
+        let fiat = Iso::iter().filter_map(|iso| Some((iso.code(), u32::from(iso.exponent()?), 10)));
         let known = fiat.chain(TOKENS).filter_map(|(code, display_scale, ledger_scale)| {
             CurrencyCode::parse(code).map(|code| (code, Currency { code, display_scale, ledger_scale }))
         });

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use super::account::Account;
 use super::approval::Approval;
 use super::bill::Bill;
+use super::book::Change;
 use super::capacity::Quote;
 use super::idempotency::{IdempotencyRecord, OutcomeIds};
 use super::job::JobDone;
@@ -74,4 +75,11 @@ pub enum Done {
     Replayed(IdempotencyRecord),
     /// Another operator has to allow it; until then nothing of it is done.
     Awaits(Arc<Approval>),
+}
+
+/// What was decided: the answer, and the change that makes it true (none if there is nothing to change).
+#[derive(Debug)]
+pub struct Decision {
+    pub done: Done,
+    pub change: Option<Change>,
 }

@@ -7,7 +7,6 @@ use rust_decimal::Decimal;
 
 use super::account::{Account, AccountStatus};
 use super::closing::{Month, RatedMonth};
-use super::command::Command;
 use super::ids::{AccountId, OwnedId, PaymentId, PlanId};
 use super::reversal::ProviderReference;
 
@@ -57,37 +56,12 @@ pub struct ReadSet {
     /// The accounts that are opened again, if they are closed.
     pub opening: Vec<AccountId>,
     /// The accounts that may be suspended, by how much they are debited whatever the balance; None: for another reason.
-    suspending: Vec<(AccountId, Option<Decimal>)>,
+    pub(super) suspending: Vec<(AccountId, Option<Decimal>)>,
     /// How many commands each account has, where one may suspend an account.
-    commands: HashMap<AccountId, usize>,
+    pub(super) commands: HashMap<AccountId, usize>,
 }
 
 impl ReadSet {
-    pub fn of(commands: &[&Command]) -> Self {
-        let mut reads = Self::default();
-        for command in commands {
-            if let Some(key) = &command.key {
-                reads.key_accounts.push(command.account);
-                reads.keys.push(key.clone());
-            }
-            if command.asked_by.is_some() && command.action.is_weighed() {
-                reads.weighed.push(command.account);
-            }
-            command.action.needs(command.account, &mut reads);
-        }
-        if !reads.suspending.is_empty() {
-            for command in commands {
-                let count = reads.commands.entry(command.account).or_default();
-                *count = count.saturating_add(1);
-            }
-        }
-        reads.plans.sort_unstable();
-        reads.plans.dedup();
-        reads.payers.sort_unstable();
-        reads.payers.dedup();
-        reads
-    }
-
     /// Whether a command may suspend an account. A debit that is covered does not, if nothing else happens to the account.
     fn is_suspending(&self, account: &Account) -> bool {
         let is_alone = self.commands.get(&account.id) == Some(&1);

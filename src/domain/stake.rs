@@ -52,8 +52,8 @@ mod tests {
 
     fn account(id: AccountId) -> Account {
         use crate::domain::account::AccountKind;
+        use crate::domain::account::Head;
         use crate::domain::burst::BurstState;
-        use crate::domain::ledger::Head;
         use crate::domain::money::CurrencyCode;
         Account {
             id,

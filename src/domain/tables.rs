@@ -52,6 +52,22 @@ impl<T> Default for Rows<T> {
     }
 }
 
+/// What is written as it is, whether it is new or has changed.
+pub trait InTable: Keyed + Sized {
+    fn written(set: &mut WriteSet) -> &mut Table<Self>;
+}
+
+macro_rules! in_table {
+    (Table $table:ident $row:ty) => {
+        impl InTable for $row {
+            fn written(set: &mut WriteSet) -> &mut Table<Self> {
+                &mut set.$table
+            }
+        }
+    };
+    (Rows $table:ident $row:ty) => {};
+}
+
 /// What was written before something else is.
 trait Written: Sized {
     /// Adds what has nothing in common with it.
@@ -176,6 +192,8 @@ macro_rules! tables {
             /// Whether anything was decided that must be kept.
             pub changed: bool,
         }
+
+        $(in_table!($written $table $row);)*
 
         impl WriteSet {
             /// Whether there is anything to write beside the account.

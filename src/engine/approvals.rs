@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
-use super::batch::Books;
-use super::load::{enter, note, when};
+use super::books::{Books, enter, note, when};
 use crate::domain::approval::{Approval, COUNTED_TOGETHER};
 use crate::domain::ids::{AccountId, ApprovalId, OwnedId};
 use crate::domain::money::CurrencyCode;

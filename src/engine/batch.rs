@@ -1,7 +1,6 @@
 //! One batch as one transaction: lock, load, decide, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
@@ -9,7 +8,8 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 
 use super::ahead::Ahead;
-use super::load::{load, when};
+use super::books::{Ground, when};
+use super::load::load;
 use super::stale::{Asked, Patience, Stale};
 use super::trial::die_at;
 use super::write::write;
@@ -18,12 +18,8 @@ use crate::domain::account::Account;
 use crate::domain::book::{Book, Catalogue};
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, decide};
-use crate::domain::ids::AccountId;
-use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
-use crate::domain::policies::Policies;
 use crate::domain::refusal::Refusal;
-use crate::domain::seal::SealKeys;
 use crate::store::error::StoreError;
 use crate::store::{Conn, accounts, keys};
 
@@ -32,23 +28,12 @@ pub(super) enum Verdict {
     Done(Done),
     Refused(Refusal),
     /// Another transaction holds the account; to be tried again.
-    HeldElsewhere,
+    LockedElsewhere,
     /// It is not carried out any more: its caller may have been told so meanwhile.
     TooLate,
     /// The account's last entry is dated so, by a machine whose clock was wrong: it is not followed there.
     AheadOfTime(DateTime<Utc>),
 }
-
-/// What decisions stand on, beside what is read for them.
-#[derive(Clone)]
-pub(super) struct Ground {
-    pub currencies: Arc<Currencies>,
-    pub policies: Policies,
-    /// What seals and hashes are made with.
-    pub keys: Arc<SealKeys>,
-}
-
-pub(super) type Books = BTreeMap<AccountId, Book>;
 
 /// Runs the commands in their order, but those that are stale by then. When it fails nothing has been done, unless `commit`
 /// says that the commit was sent.
@@ -73,7 +58,7 @@ pub(super) async fn run(
             let (mut books, catalogue) = load(conn, accounts, ground, now, commands).await?;
             let mut refused = BTreeSet::new();
             let decided = |(index, command): (usize, &&Command)| {
-                let Some(book) = books.get_mut(&command.account) else { return Verdict::HeldElsewhere };
+                let Some(book) = books.get_mut(&command.account) else { return Verdict::LockedElsewhere };
                 // What its key holds is answered all the same.
                 if stale.holds(index) && !is_answered(book, command) {
                     return Verdict::TooLate;
@@ -115,7 +100,7 @@ pub(super) async fn try_out(
             let accounts: Vec<Account> = account.into_iter().collect();
             let ahead = Ahead::of(conn, &accounts, (clock, now)).await?;
             let (mut books, catalogue) = load(conn, accounts, ground, now, &[command]).await?;
-            let Some(book) = books.get_mut(&command.account) else { return Ok(Verdict::HeldElsewhere) };
+            let Some(book) = books.get_mut(&command.account) else { return Ok(Verdict::LockedElsewhere) };
             if asked.arrived.elapsed() > patience.waiting_max && !is_answered(book, command) {
                 return Ok(Verdict::TooLate);
             }

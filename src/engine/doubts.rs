@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::EngineError;
+use super::engine_error::EngineError;
 use crate::domain::command::Command;
 use crate::domain::ids::AccountId;
 

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::batch::{self, Ground, Verdict};
+use super::batch::{self, Verdict};
+use super::books::Ground;
+use super::engine_error::EngineError;
+use super::request::ANSWER_TIME_MAX;
 use super::stale::{Asked, Patience};
-use super::{ANSWER_TIME_MAX, EngineError};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::outcome::Done;
@@ -110,7 +112,7 @@ fn answer(verdict: Result<Verdict, StoreError>) -> Result<Done, EngineError> {
             metrics::counter!("abacus_dry_runs_total", "outcome" => "refused").increment(1);
             Err(EngineError::Refused(refusal))
         }
-        Ok(Verdict::HeldElsewhere | Verdict::TooLate) => Err(EngineError::Overloaded),
+        Ok(Verdict::LockedElsewhere | Verdict::TooLate) => Err(EngineError::Overloaded),
         Ok(Verdict::AheadOfTime(last)) => Err(EngineError::ahead_of_time(last)),
         Err(StoreError::Contended(_)) => Err(EngineError::Overloaded),
         Err(error) if error.is_of_the_machinery() => Err(EngineError::Unavailable(error.to_string())),

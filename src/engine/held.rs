@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::Whose;
+use super::request::Whose;
 
 /// How soon it is tried again, and at the latest.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);

@@ -8,18 +8,19 @@ use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::batch::{self, Ground, Verdict};
+use super::batch::{self, Verdict};
+use super::books::Ground;
 use super::doubts::Doubts;
+use super::engine_error::EngineError;
 use super::held::Held;
-use super::lane_state::{TRIAL_PAUSE, still_in_the_way};
-use super::queue::{Queue, Whose};
+use super::lane_state::{LaneState, TRIAL_PAUSE, still_in_the_way};
+use super::queue::Queue;
+use super::request::{Request, Whose};
 use super::stale::{Asked, Patience};
-use super::{EngineError, LaneState, Urgency};
 use crate::clock::Clock;
 use crate::domain::command::Command;
-use crate::domain::outcome::Done;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 
@@ -29,54 +30,6 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
-
-/// A command with the one who waits for it.
-pub struct Request {
-    command: Command,
-    urgency: Urgency,
-    answer: oneshot::Sender<Result<Done, EngineError>>,
-    arrived: Instant,
-    /// Whether a commit with it was sent, and nobody knows what became of that.
-    is_in_doubt: bool,
-}
-
-impl Request {
-    pub fn new(
-        command: Command,
-        urgency: Urgency,
-        answer: oneshot::Sender<Result<Done, EngineError>>,
-        arrived: Instant,
-    ) -> Self {
-        Self { command, urgency, answer, arrived, is_in_doubt: false }
-    }
-
-    pub(super) const fn command(&self) -> &Command {
-        &self.command
-    }
-
-    pub(super) const fn urgency(&self) -> Urgency {
-        self.urgency
-    }
-
-    const fn whose(&self) -> Whose {
-        (self.command.account, self.urgency)
-    }
-
-    fn answer(self, outcome: Result<Done, EngineError>) {
-        // A caller that has left learns the outcome by asking again with its key.
-        let _ = self.answer.send(outcome);
-    }
-
-    /// Answers that it was not carried out, unless it may have been, or may still be.
-    fn fail(self, error: EngineError, doubts: &Doubts) {
-        if self.is_in_doubt {
-            doubts.begin(self.command.kept_key());
-            return self.answer(Err(EngineError::Unknown));
-        }
-        let error = doubts.told(&self.command, error);
-        self.answer(Err(error));
-    }
-}
 
 pub(super) struct Lane {
     pub queue: Arc<Queue>,
@@ -212,7 +165,7 @@ impl Lane {
             let asked = (&alone[..], self.patience);
             let verdicts = batch::run(&mut live, &self.ground, &self.clock, asked, &commit).await?;
             // Of an account that is held by others nothing was written.
-            let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::HeldElsewhere));
+            let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::LockedElsewhere));
             if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
         };
         let error = still_in_the_way(trying).await;
@@ -247,7 +200,8 @@ impl Lane {
             match self.run_whole(&mut part, connection, attempts_max).await {
                 Ok(verdicts) => {
                     // Of accounts that others hold nothing was written.
-                    has_written |= !verdicts.iter().all(|verdict| matches!(verdict, Verdict::HeldElsewhere));
+                    has_written |=
+                        !verdicts.iter().all(|verdict| matches!(verdict, Verdict::LockedElsewhere));
                     self.answer_all(part, verdicts, &mut held);
                     move_what_follows(&mut parts, &mut held);
                 }
@@ -370,7 +324,7 @@ impl Lane {
                     self.doubts.end(&request.command);
                     request.answer(Err(EngineError::Refused(refusal)));
                 }
-                Verdict::HeldElsewhere => held.push(request),
+                Verdict::LockedElsewhere => held.push(request),
                 Verdict::AheadOfTime(last) => {
                     let error = EngineError::ahead_of_time(last);
                     tracing::error!(account = %request.command.account, %error, "a command was not carried out");

@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
-use super::lane::Request;
+use super::engine_error::EngineError;
 use super::queue::Queue;
-use super::{Engine, Urgency};
+use super::request::{Priority, Request};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
+use crate::domain::outcome::Done;
 use crate::store::error::StoreError;
 
 /// A lane that could not write and has nothing to do looks so often whether it can.
@@ -59,11 +61,16 @@ impl LaneWatch {
     }
 }
 
+/// Who carries out the commands of a lane that carries out none.
+pub trait TakesCommands: Send + Sync {
+    fn take(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Done, EngineError>>;
+}
+
 /// Who writes a lane's notices.
 pub enum Teller {
     /// The lane itself, once it can write again.
     Itself(Arc<Queue>),
-    Engine(Arc<Engine>),
+    Engine(Arc<dyn TakesCommands>),
 }
 
 /// Since when a lane cannot write, and why.
@@ -121,7 +128,7 @@ impl LaneState {
                 let (answer, _) = oneshot::channel();
                 // Where the queue is full, the log and the metric have told.
                 let telling = command(outage.account, message);
-                let _ = queue.push(Request::new(telling, Urgency::Job, answer, Instant::now()));
+                let _ = queue.push(Request::new(telling, Priority::Background, answer, Instant::now()));
             }
         }
     }
@@ -151,14 +158,14 @@ fn command(account: AccountId, message: String) -> Command {
 }
 
 /// Tells operators of an outage once; the lane does not wait for that.
-fn tell(engine: &Arc<Engine>, outage: &Outage, message: String) {
+fn tell(engine: &Arc<dyn TakesCommands>, outage: &Outage, message: String) {
     if outage.is_told.swap(true, Ordering::SeqCst) {
         return;
     }
     let (engine, is_told) = (Arc::clone(engine), Arc::clone(&outage.is_told));
     let command = command(outage.account, message);
     tokio::spawn(async move {
-        if let Err(error) = engine.submit(command, Urgency::Job).await {
+        if let Err(error) = engine.take(command).await {
             is_told.store(false, Ordering::SeqCst);
             tracing::warn!(%error, "operators cannot be told yet of a lane that cannot write");
         }

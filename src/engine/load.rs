@@ -1,17 +1,16 @@
 //! What is read for commands before they are decided: what a [`Book`] must hold.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::try_join;
 
 use super::approvals::Approvals;
-use super::batch::{Books, Ground};
+use super::books::{Books, Ground, enter, note, when};
 use super::paid::Paid;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, CapacityCatalogue, Catalogue, DueAt, Keyed, Table};
+use crate::domain::book::{Book, CapacityCatalogue, Catalogue, DueAt};
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, by_currency};
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::command::Command;
@@ -27,40 +26,6 @@ use crate::store::error::StoreError;
 use crate::store::{
     Conn, accounts, bills, closings, erasures, keys, orders, owned, payment_methods, plans, prepay_quotes,
 };
-
-/// Asks only if there is something to ask for.
-pub(super) async fn when<T: Default>(
-    wanted: bool,
-    question: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    if wanted { question.await } else { Ok(T::default()) }
-}
-
-/// Puts rows into the books of their accounts.
-pub(super) fn enter<T: Keyed>(
-    books: &mut Books,
-    rows: impl IntoIterator<Item = T>,
-    table: impl Fn(&mut Book) -> &mut Table<T>,
-) {
-    for row in rows {
-        if let Some(book) = books.get_mut(&row.owner()) {
-            table(book).insert(row.key(), Arc::new(row));
-        }
-    }
-}
-
-/// Notes in the books of accounts what is known of them.
-pub(super) fn note<T>(
-    books: &mut Books,
-    facts: impl IntoIterator<Item = (AccountId, T)>,
-    note: impl Fn(&mut Book, T),
-) {
-    for (account, fact) in facts {
-        if let Some(book) = books.get_mut(&account) {
-            note(book, fact);
-        }
-    }
-}
 
 fn numbers(accounts: &[AccountId]) -> Vec<i64> {
     accounts.iter().map(|account| account.0).collect()

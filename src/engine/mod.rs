@@ -7,8 +7,10 @@
 mod ahead;
 mod approvals;
 mod batch;
+mod books;
 mod doubts;
 mod dry_runs;
+mod engine_error;
 mod fair_queue;
 mod held;
 mod lane;
@@ -16,6 +18,7 @@ mod lane_state;
 mod load;
 mod paid;
 mod queue;
+mod request;
 mod stale;
 mod trial;
 mod write;
@@ -23,14 +26,16 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use batch::Ground;
-use chrono::{DateTime, Utc};
+use books::Ground;
 use doubts::Doubts;
 use dry_runs::DryRuns;
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use held::Held;
-use lane::{Lane, Request};
+use lane::Lane;
+use lane_state::TakesCommands;
 use queue::{NoPlace, Queue};
+use request::{ANSWER_TIME_MAX, Request};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -39,52 +44,13 @@ use crate::domain::command::Command;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
 use crate::domain::policies::Policies;
-use crate::domain::refusal::Refusal;
 use crate::store::database::Database;
-use crate::store::error::StoreError;
 
+pub use engine_error::EngineError;
 pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
+pub use request::Priority;
 pub use stale::Patience;
 pub use trial::die_at;
-
-/// Why a command was not done, or is not known to be.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum EngineError {
-    /// Decided against; nothing changed.
-    #[error("{}", .0.message)]
-    Refused(Refusal),
-    /// The lane is full; nothing was taken on.
-    #[error("too much is waiting; try again later")]
-    Overloaded,
-    /// The database could not be reached, or the server stops; nothing was done.
-    #[error("the command could not be carried out now: {0}")]
-    Unavailable(String),
-    /// It was, may have been, or may still be carried out. Asking again with the same key tells.
-    #[error("whether the command is carried out is not known; ask again with the same key")]
-    Unknown,
-    /// The database refused what the command would write.
-    #[error("the command could not be kept: {0}")]
-    Failed(StoreError),
-}
-
-impl EngineError {
-    /// The account's last entry is dated so, by a machine whose clock was wrong.
-    fn ahead_of_time(last: DateTime<Utc>) -> Self {
-        Self::Unavailable(format!("the account's last entry is dated {last}, which is still to come"))
-    }
-
-    /// Whether the same may be done later, for no fault of its own.
-    pub fn is_of_the_moment(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::Unavailable(_) | Self::Unknown)
-    }
-}
-
-/// Who waits for a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Urgency {
-    Person,
-    Job,
-}
 
 /// How an engine is set up.
 #[derive(Debug, Clone)]
@@ -116,8 +82,6 @@ impl Default for EngineConfig {
     }
 }
 
-/// A caller waits no longer than this; the command may still be done.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 /// What waits when the server stops is carried out within this time.
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -175,15 +139,15 @@ impl Engine {
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
-    pub async fn submit(&self, command: Command, urgency: Urgency) -> Result<Done, EngineError> {
-        self.submit_of(command, urgency, Instant::now()).await
+    pub async fn submit(&self, command: Command, priority: Priority) -> Result<Done, EngineError> {
+        self.submit_of(command, priority, Instant::now()).await
     }
 
     /// The same of a request that arrived then.
     pub async fn submit_of(
         &self,
         command: Command,
-        urgency: Urgency,
+        priority: Priority,
         arrived: Instant,
     ) -> Result<Done, EngineError> {
         if command.dry_run {
@@ -193,7 +157,7 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         let lane = self.lanes.get(command.account.lane(self.lanes.len())).ok_or(EngineError::Overloaded)?;
         let key = command.kept_key();
-        if let Err(error) = lane.queue.push(Request::new(command, urgency, answer, arrived)) {
+        if let Err(error) = lane.queue.push(Request::new(command, priority, answer, arrived)) {
             let (request, why) = match *error {
                 NoPlace::Full(request) => (request, EngineError::Overloaded),
                 NoPlace::Closed(request) => (request, stopping()),
@@ -224,6 +188,12 @@ impl Engine {
         if tokio::time::timeout(STOP_TIME_MAX, join_all(running)).await.is_err() {
             tracing::error!("commands were still waiting when the server stopped");
         }
+    }
+}
+
+impl TakesCommands for Engine {
+    fn take(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Done, EngineError>> {
+        async move { self.submit(command, Priority::Background).await }.boxed()
     }
 }
 

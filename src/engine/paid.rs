@@ -2,8 +2,7 @@
 
 use futures_util::try_join;
 
-use super::batch::Books;
-use super::load::{enter, note, when};
+use super::books::{Books, enter, note, when};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;

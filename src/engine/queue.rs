@@ -4,9 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::Urgency;
 use super::fair_queue::FairQueue;
-use super::lane::Request;
+use super::request::{Priority, Request, Whose};
 use crate::domain::ids::AccountId;
 
 /// Shared by those who ask and the lane, so that whoever has no place is told at once. The lock is held for as long as a command
@@ -24,10 +23,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    const fn of(&mut self, urgency: Urgency) -> &mut FairQueue<AccountId, Request> {
-        match urgency {
-            Urgency::Person => &mut self.people,
-            Urgency::Job => &mut self.jobs,
+    const fn of(&mut self, priority: Priority) -> &mut FairQueue<AccountId, Request> {
+        match priority {
+            Priority::Interactive => &mut self.people,
+            Priority::Background => &mut self.jobs,
         }
     }
 }
@@ -55,7 +54,7 @@ impl Queue {
         if waiting.is_closed {
             return Err(Box::new(NoPlace::Closed(request)));
         }
-        let pushed = waiting.of(request.urgency()).push(request.command().account, request);
+        let pushed = waiting.of(request.priority()).push(request.command().account, request);
         drop(waiting);
         self.changed.notify_one();
         pushed.map_err(|request| Box::new(NoPlace::Full(request)))
@@ -80,21 +79,21 @@ impl Queue {
     }
 
     /// Keeps an account's commands out of the turns; those that were taken come first again.
-    pub(super) fn set_aside(&self, (account, urgency): Whose, taken: Vec<Request>) {
-        self.waiting().of(urgency).set_aside(account, taken);
+    pub(super) fn set_aside(&self, (account, priority): Whose, taken: Vec<Request>) {
+        self.waiting().of(priority).set_aside(account, taken);
     }
 
     /// The first of the commands of an account that is aside, if it is as it has to be.
     pub(super) fn pop_aside_if(
         &self,
-        (account, urgency): Whose,
+        (account, priority): Whose,
         is_so: impl FnOnce(&Request) -> bool,
     ) -> Option<Request> {
-        self.waiting().of(urgency).pop_aside_if(account, is_so)
+        self.waiting().of(priority).pop_aside_if(account, is_so)
     }
 
-    pub(super) fn resume(&self, (account, urgency): Whose) {
-        self.waiting().of(urgency).resume(account);
+    pub(super) fn resume(&self, (account, priority): Whose) {
+        self.waiting().of(priority).resume(account);
     }
 
     /// Waits until something has come since it was last waited for.
@@ -122,6 +121,3 @@ impl Queue {
         drop(left);
     }
 }
-
-/// Whose commands, and of which kind.
-pub(super) type Whose = (AccountId, Urgency);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::try_join;
 
-use super::batch::Books;
+use super::books::Books;
 use crate::domain::account::Account;
 use crate::domain::book::{Rows, WriteSet};
 use crate::domain::closing::CORRECTED_AFTER;
@@ -71,9 +71,9 @@ async fn write_looks(
 ) -> Result<(), StoreError> {
     let days: BTreeSet<(AccountId, NaiveDate)> = set.late_days.iter().copied().collect();
     let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
-    late_usage::late_note(conn, &days, due).await?;
+    late_usage::record_late(conn, &days, due).await?;
     for moved in accounts.iter().filter(|account| set.moved.contains(&account.id)) {
-        open_invoices::open_look_again(conn, moved.id, now).await?;
+        open_invoices::reopen_for_review(conn, moved.id, now).await?;
     }
     Ok(())
 }

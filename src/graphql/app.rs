@@ -8,7 +8,7 @@ use crate::domain::policies::Policies;
 use crate::domain::restoration::Restoration;
 use crate::engine::Engine;
 use crate::graphql::invoice_links::InvoiceLinks;
-use crate::graphql::limits::Limits;
+use crate::graphql::runtime::limits::Limits;
 use crate::jobs::JobContext;
 use crate::metering::Meter;
 use crate::store::access::Store;
@@ -27,6 +27,8 @@ pub struct App {
     pub sandbox: bool,
     pub jobs: JobContext,
     pub invoice_links: InvoiceLinks,
+    /// Whether look-ups are async-graphql's DataLoader's, to compare with.
+    pub data_loaders: bool,
     /// The restores of the database from backups, as they were known at the start.
     pub restorations: Vec<Restoration>,
     /// Who may have a forecast made: each reads and rates a month.

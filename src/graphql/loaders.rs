@@ -33,8 +33,7 @@ use crate::domain::transaction::Transaction;
 use crate::store::access::Repository;
 use crate::store::deposits::AddressOf;
 use crate::store::error::StoreError;
-use crate::store::fetch::Rows;
-use crate::store::owned::Owned;
+use crate::store::fetchers::{Fetched, Rows};
 
 /// Declares a loader: `key => value`, answered by a method of the repository. A key type of its own keeps loaders
 /// apart that look up different things of the same owner.
@@ -125,7 +124,7 @@ impl<T> Hash for NewestOf<T> {
     }
 }
 
-impl<T: Owned> Loader<NewestOf<T>> for Repository {
+impl<T: Fetched> Loader<NewestOf<T>> for Repository {
     type Value = Rows<T>;
     type Error = StoreError;
 

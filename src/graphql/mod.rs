@@ -1,49 +1,49 @@
 //! The schema: types/ (one file per type), query/, mutation/, loaders, scalars, pagination, errors and limits.
 
 pub mod app;
-mod at_hand;
-mod cost;
-mod document_cache;
-mod document_cost;
-mod document_text;
 mod enums;
 pub mod error;
-mod executor;
 mod input;
-mod inputs;
 pub mod invoice_links;
-pub mod limits;
-mod listed;
 mod loaders;
-pub mod lookups;
 mod mutation;
 mod nullable;
-mod operation;
 mod pagination;
 mod payload;
 mod price_input;
 mod query;
+mod runtime;
 mod scalars;
-mod schema_types;
 pub mod session;
 mod types;
 
-use async_graphql::{EmptySubscription, Schema, SchemaBuilder};
+use std::sync::LazyLock;
 
-pub use document_cache::DocumentCache;
-pub use document_text::Measure;
-pub use executor::{Executor, was_executed};
-pub use limits::{ERRORS_MAX, Limits};
-pub use operation::Operation;
+use async_graphql::{EmptySubscription, Schema, SchemaBuilder};
+use types::service_config::{FieldCost, FieldCosts};
+
+pub use runtime::document_cache::DocumentCache;
+pub use runtime::document_text::Measure;
+pub use runtime::executor::{Executor, was_executed};
+pub use runtime::limits::{ERRORS_MAX, Limits};
+pub use runtime::operation::Operation;
+pub use runtime::request_loader::RequestLoader;
 
 /// The schema that clients see.
 type AbacusSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
 
 fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, EmptySubscription> {
-    Schema::build(query::Query, mutation::Mutation::default(), EmptySubscription).disable_suggestions()
+    Schema::build(query::Query::default(), mutation::Mutation::default(), EmptySubscription)
+        .disable_suggestions()
+        .data(FieldCosts(told_costs))
 }
 
-/// The schema with its limits in force, but for what a request may cost (graphql/cost.rs).
+fn told_costs() -> &'static [FieldCost] {
+    static COSTS: LazyLock<Vec<FieldCost>> = LazyLock::new(|| runtime::cost::field_costs(&sdl()));
+    &COSTS
+}
+
+/// The schema with its limits in force, but for what a request may cost (graphql/runtime/cost.rs).
 fn limited(limits: &Limits) -> SchemaBuilder<query::Query, mutation::Mutation, EmptySubscription> {
     builder()
         .limit_depth(limits.depth_max)

@@ -3,13 +3,13 @@
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::at_hand::AtHand;
 use super::error::{ApiError, ApiResult};
-use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use super::runtime::eager::ResolveEagerly;
+use super::runtime::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::domain::ids::{AccountId, LicenseId, ResourcePriceId};
 use crate::domain::refusal::RefusalCode;
 use crate::store::access::Repository;
-use crate::store::accounts::AccountCursor;
+use crate::store::account_list::AccountCursor;
 use crate::store::list::Page;
 
 /// The arguments of a connection, as they came.
@@ -200,7 +200,7 @@ impl<R: Row, M> Slice<R, M> {
 /// A row of a page.
 pub(super) trait Row {
     /// What the API shows of it.
-    type Node: AtHand;
+    type Node: ResolveEagerly;
     fn node(&self) -> Self::Node;
     fn cursor(&self) -> String;
 }
@@ -242,7 +242,7 @@ macro_rules! connection_of {
             /// Where it stands: continue from here with `after` or `before`.
             cursor: String,
             /// What stands here.
-            node: $crate::graphql::at_hand::Inline<<$row as $crate::graphql::pagination::Row>::Node>,
+            node: $crate::graphql::runtime::eager::Inline<<$row as $crate::graphql::pagination::Row>::Node>,
         }
 
         #[doc = concat!("A page of ", $plural, ", newest first.")]
@@ -253,7 +253,7 @@ macro_rules! connection_of {
                 use $crate::graphql::pagination::Row;
                 let edge = |row: &$row| $edge {
                     cursor: row.cursor(),
-                    node: $crate::graphql::at_hand::Inline(row.node()),
+                    node: $crate::graphql::runtime::eager::Inline(row.node()),
                 };
                 self.0.rows.iter().map(edge).collect()
             }
@@ -261,9 +261,9 @@ macro_rules! connection_of {
             /// The page's items.
             async fn nodes(
                 &self,
-            ) -> $crate::graphql::at_hand::InlineList<<$row as $crate::graphql::pagination::Row>::Node> {
+            ) -> $crate::graphql::runtime::eager::InlineList<<$row as $crate::graphql::pagination::Row>::Node> {
                 use $crate::graphql::pagination::Row;
-                $crate::graphql::at_hand::InlineList(self.0.rows.iter().map(|row| row.node()).collect())
+                $crate::graphql::runtime::eager::InlineList(self.0.rows.iter().map(|row| row.node()).collect())
             }
 
             /// Whether there are more, and the cursors to continue from. For a page of a list that is narrowed by a filter no more
@@ -285,3 +285,41 @@ macro_rules! connection_of {
     };
 }
 pub(super) use connection_of;
+
+/// Writes the fields of an object that are lists: each has the arguments of a page after those of its own, which are given with their
+/// descriptions. What it does is an async block's, with `?` for errors.
+macro_rules! page_fields {
+    (
+        $(#[$doc:meta])*
+        impl $object:ident($this:ident) {$(
+            $(#[$field_doc:meta])*
+            $field:ident($($argument:ident: $type:ty = $description:literal),* $(,)?) -> $connection:ty
+                = |$ctx:ident, $page:ident| $body:expr;
+        )*}
+    ) => {
+        $(#[$doc])*
+        #[async_graphql::Object]
+        impl $object {$(
+            $(#[$field_doc])*
+            #[allow(clippy::too_many_arguments)]
+            async fn $field(
+                &$this,
+                $ctx: &async_graphql::Context<'_>,
+                $(#[graphql(desc = $description)] $argument: $type,)*
+                #[graphql(
+                    desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
+                )]
+                first: Option<i32>,
+                #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+                #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
+                #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+                #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
+            ) -> async_graphql::Result<$connection> {
+                let $page = $crate::graphql::pagination::PageArgs { first, after, last, before, offset };
+                let listed: $crate::graphql::error::ApiResult<$connection> = Box::pin(async { $body }).await;
+                Ok(listed?)
+            }
+        )*}
+    };
+}
+pub(super) use page_fields;

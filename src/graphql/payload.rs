@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::error::{ApiError, ApiResult, MutationError, MutationResult, OUTCOME_UNKNOWN};
-use super::lookups::{Key, Value};
+use super::runtime::request_loader::{Key, Value};
 use super::session::Session;
 use super::types::account;
 use super::types::order::{self, ScheduledDebit};
@@ -20,7 +20,7 @@ use crate::domain::outcome::{Done, Executed, Outcome};
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
-use crate::engine::Urgency;
+use crate::engine::Priority;
 use crate::store::access::{AccessError, Repository};
 use crate::store::error::StoreError;
 
@@ -89,7 +89,7 @@ fn asked(session: &Session, account: AccountId, action: Action) -> Command {
 async fn carry_out(session: &Session, command: Command) -> MutationResult<MutationOutcome> {
     require_stake(session, &command).await?;
     let (account, dry_run) = (command.account, command.dry_run);
-    match session.app.engine.submit_of(command, Urgency::Person, session.arrived).await? {
+    match session.app.engine.submit_of(command, Priority::Interactive, session.arrived).await? {
         Done::Executed(executed) => match &executed.made.payment {
             Some(payment) if !dry_run => {
                 carry_on(session, payment).await;
@@ -171,7 +171,7 @@ where
 async fn carry_on(session: &Session, payment: &Payment) {
     let Some(due) = payment.next_step_at.filter(|_| payment.state == PaymentState::Created) else { return };
     let (cashier, id) = (Arc::clone(&session.app.jobs.cashier), payment.id);
-    let carrying = tokio::spawn(async move { cashier.carry(id, due, Urgency::Person).await });
+    let carrying = tokio::spawn(async move { cashier.carry(id, due, Priority::Interactive).await });
     let error = match tokio::time::timeout(WAITED_FOR_MAX, carrying).await {
         Ok(Ok(Ok(_))) => return,
         Ok(Ok(Err(error))) => error.to_string(),

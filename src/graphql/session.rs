@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 
 use super::app::App;
 use super::error::{ApiError, ApiResult};
-use super::lookups::{Key, Lookups, Value};
+use super::runtime::request_loader::{Key, RequestLoader, Value};
 use crate::domain::label::Language;
 use crate::domain::money::Money;
 use crate::domain::viewer::{Role, Viewer};
@@ -25,11 +25,11 @@ pub struct Session {
     pub language: Language,
     /// When the request arrived.
     pub arrived: Instant,
-    lookups: Arc<Lookups>,
+    lookups: Arc<RequestLoader>,
 }
 
 impl Session {
-    pub fn new(app: Arc<App>, language: Language, arrived: Instant, lookups: Arc<Lookups>) -> Self {
+    pub fn new(app: Arc<App>, language: Language, arrived: Instant, lookups: Arc<RequestLoader>) -> Self {
         Self { app, language, arrived, lookups }
     }
 

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use chrono::{DateTime, Utc};
 
-use super::HttpState;
+use super::state::HttpState;
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::{Role, Viewer};
 use crate::graphql::error::ApiError;

@@ -15,17 +15,16 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::HttpState;
 use super::auth;
 use super::bodies::{Read, Unread};
 use super::heavy::Undone;
 use super::json_text::require_few_values;
+use super::state::HttpState;
 use crate::domain::label::Language;
 use crate::domain::viewer::Viewer;
 use crate::graphql::error::{ApiError, OUTCOME_UNKNOWN};
-use crate::graphql::lookups::Lookups;
 use crate::graphql::session::Session;
-use crate::graphql::{ERRORS_MAX, Measure, Operation, was_executed};
+use crate::graphql::{ERRORS_MAX, Measure, Operation, RequestLoader, was_executed};
 use crate::store::access::Repository;
 
 /// A request is answered within this time. What it has handed to the engine is carried out all the same.
@@ -305,10 +304,14 @@ async fn execute(state: &HttpState, asker: Asker, request: Request, operation: A
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let lookups = Arc::new(Lookups::new(Repository::new(Arc::clone(&state.app.store), viewer)));
-    let session = Session::new(Arc::clone(&state.app), language, arrived, Arc::clone(&lookups));
+    let repository = Repository::new(Arc::clone(&state.app.store), viewer);
+    let loader = match state.app.data_loaders {
+        true => Arc::new(RequestLoader::with_data_loader(repository)),
+        false => Arc::new(RequestLoader::new(repository)),
+    };
+    let session = Session::new(Arc::clone(&state.app), language, arrived, Arc::clone(&loader));
     let request = request.data(session);
-    let answered = lookups.drive(state.executor.execute(request, &operation));
+    let answered = loader.drive(state.executor.execute(request, &operation));
     let Ok(mut response) = tokio::time::timeout(REQUEST_TIME_MAX, answered).await else {
         // What was handed to the engine goes on.
         let code = if operation.ty() == OperationType::Mutation { OUTCOME_UNKNOWN } else { "UNAVAILABLE" };

@@ -12,11 +12,11 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::graphql_over_http::{language, status_of};
-use super::{HttpState, auth, printed_invoice};
-use crate::documents::{self, Provider};
+use super::state::HttpState;
+use super::{auth, printed_invoice};
+use crate::documents;
 use crate::domain::account::Account;
 use crate::domain::ids::InvoiceId;
 use crate::domain::invoice::Invoice;
@@ -26,33 +26,11 @@ use crate::graphql::error::ApiError;
 use crate::graphql::invoice_links::Form;
 use crate::store::access::Repository;
 
-/// Invoices that are drawn at once; each takes a processor.
-const DRAWN_AT_ONCE: usize = 2;
-/// Who may wait for a turn; everybody else is turned away at once.
-const WAITING_MAX: usize = 64;
 /// Waiting for one's turn, and being drawn.
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// The page loads nothing, runs nothing, sends nothing, and stands in no other page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
-
-/// What drawing takes.
-pub(super) struct Printer {
-    provider: Arc<Provider>,
-    turns: Arc<Semaphore>,
-    /// Who may wait for one.
-    waiting: Semaphore,
-}
-
-impl Printer {
-    pub fn new(provider: Provider) -> Self {
-        Self {
-            provider: Arc::new(provider),
-            turns: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
-            waiting: Semaphore::new(WAITING_MAX),
-        }
-    }
-}
 
 /// The parameters of a link.
 #[derive(Deserialize)]

@@ -9,6 +9,8 @@ mod heavy;
 mod invoices;
 mod json_text;
 mod printed_invoice;
+mod printer;
+mod state;
 mod stripe_webhook;
 pub mod token;
 mod usage;
@@ -18,7 +20,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue};
 use axum::routing::{get, post};
+use bodies::Bodies;
+use heavy::HeavyWork;
 use metrics_exporter_prometheus::PrometheusHandle;
+use printer::Printer;
+use token::TokenKey;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,10 +35,8 @@ use crate::documents::Provider;
 use crate::graphql::app::App;
 use crate::graphql::{DocumentCache, Executor};
 use crate::payments::stripe::webhook::Webhook;
-use bodies::Bodies;
-use heavy::HeavyWork;
-use invoices::Printer;
-use token::TokenKey;
+
+pub use state::HttpState;
 
 /// A client that stops sending its body is not waited for longer.
 const BODY_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(15);
@@ -41,22 +45,6 @@ const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 const BODIES_BYTES_OF_ACCOUNT: usize = BODIES_BYTES_MAX / 4;
 /// Of those that Stripe, or whoever says so, is sending.
 const WEBHOOKS_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// What the handlers share.
-pub struct HttpState {
-    app: Arc<App>,
-    executor: Executor,
-    documents: DocumentCache,
-    bodies: Arc<Bodies>,
-    heavy: HeavyWork,
-    tokens: TokenKey,
-    /// What Stripe tells by itself.
-    stripe_webhook: Webhook,
-    webhook_bodies: Arc<Bodies>,
-    /// Room for the answers to reported usage that wait to be read, in bytes.
-    usage_answers: Arc<Semaphore>,
-    printer: Printer,
-}
 
 /// The server's routes.
 pub fn router(

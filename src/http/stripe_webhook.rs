@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
-use super::HttpState;
 use super::graphql_over_http::status_of_unread;
+use super::state::HttpState;
 use crate::clock::wall;
 use crate::domain::ids::PaymentId;
 use crate::domain::unmatched::OutsideKind;

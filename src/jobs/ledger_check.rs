@@ -11,9 +11,10 @@ use super::{JobContext, Permit, Runs};
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
+use crate::store::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::ledger_check::standing::{self, Progress};
-use crate::store::ledger_check::{Look, Pace, Range, Report, check, last_of_next};
+use crate::store::ledger_check::{Look, Pace, Report, check, last_of_next};
 use crate::store::seals::seal_what_is_not;
 
 /// Accounts that are looked at together.

@@ -12,7 +12,7 @@ use crate::domain::decide::{Action, BillStep, EndHold, ExpireApproval, OrderStep
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, OwnedId};
 use crate::domain::job::{JobDone, JobKind};
 use crate::domain::outcome::Done;
-use crate::engine::{EngineError, Urgency};
+use crate::engine::{EngineError, Priority};
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
 use crate::store::list::DuePage;
@@ -166,7 +166,7 @@ async fn have_done(jobs: &JobContext, steps: impl Iterator<Item = (AccountId, Ac
     let submitted = steps.map(|(account, action)| async move {
         let subject = subject_of(&action);
         let command = Command::by_itself(account, action);
-        (subject, jobs.engine.submit(command, Urgency::Job).await)
+        (subject, jobs.engine.submit(command, Priority::Background).await)
     });
     for (subject, outcome) in join_all(submitted).await {
         match outcome {

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 
 use super::pass::page;
 use super::{JobContext, Permit, Runs};
-use crate::engine::Urgency;
+use crate::engine::Priority;
 use crate::store::error::StoreError;
 use crate::store::payments;
 
@@ -20,7 +20,7 @@ pub async fn payment_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
         let Some((last, at)) = due.last().copied() else { break };
         after = Some((at, last.0));
         let carrying = due.into_iter().map(|(payment, due)| async move {
-            (payment, jobs.cashier.carry(payment, due, Urgency::Job).await)
+            (payment, jobs.cashier.carry(payment, due, Priority::Background).await)
         });
         let carried: Vec<_> = stream::iter(carrying).buffer_unordered(ASKED_AT_ONCE).collect().await;
         for (payment, outcome) in carried {

@@ -7,7 +7,7 @@ use crate::domain::command::Command;
 use crate::domain::decide::Action;
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::{Done, Executed};
-use crate::engine::{EngineError, Urgency};
+use crate::engine::{EngineError, Priority};
 
 /// What the engine cannot take on now is sent again so often, with a pause between.
 const TRIES: u32 = 100;
@@ -22,7 +22,7 @@ pub(super) async fn submit(
     let mut tries = TRIES;
     loop {
         let command = Command::by_itself(account, action.clone());
-        match jobs.engine.submit(command, Urgency::Job).await {
+        match jobs.engine.submit(command, Priority::Background).await {
             Ok(Done::Executed(outcome)) => return Ok(outcome),
             Ok(Done::Replayed(_) | Done::Awaits(_)) => {
                 return Err(EngineError::Unavailable("a job's command has no key".to_owned()));

@@ -8,7 +8,7 @@ use chrono::{Datelike, NaiveDate};
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::MeterError;
+use super::meter_error::MeterError;
 use crate::clock::Clock;
 use crate::domain::usage::{Fault, Outcome};
 use crate::engine::{LaneState, TRIAL_PAUSE, still_in_the_way};

@@ -6,7 +6,9 @@
 
 mod directory;
 mod lane;
+mod meter_error;
 mod refused;
+mod report;
 mod unburstable;
 mod unratable;
 
@@ -14,10 +16,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use directory::Directory;
 use futures_util::future::{join_all, try_join_all};
-use rust_decimal::Decimal;
+use lane::{Lane, Request};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use unburstable::Unburstable;
+use unratable::Unratable;
 
 use crate::clock::Clock;
 use crate::domain::ids::AccountId;
@@ -27,13 +33,10 @@ use crate::engine::{Engine, LaneKind, LaneState, LaneWatch, Teller};
 use crate::store::access::Store;
 use crate::store::clock_check::require_right_clock;
 use crate::store::database::Database;
-use crate::store::error::StoreError;
 use crate::store::usage::Metered;
-use chrono::{DateTime, Utc};
-use directory::Directory;
-use lane::{Lane, Request};
-use unburstable::Unburstable;
-use unratable::Unratable;
+
+pub use meter_error::MeterError;
+pub use report::{Report, Reported};
 
 /// Events that a lane keeps waiting.
 const QUEUE_MAX: usize = 100_000;
@@ -41,66 +44,6 @@ const QUEUE_MAX: usize = 100_000;
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 /// What waits when the server stops is counted within this time.
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// Whose usage a report is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reported {
-    Account(AccountId),
-    Namespace(String),
-}
-
-impl Reported {
-    /// Whose it is, by exactly one of both.
-    pub fn named(account: Option<&str>, namespace: Option<String>) -> Result<Self, Fault> {
-        match (account, namespace) {
-            (Some(_), Some(_)) => {
-                Err(Fault::new("namespace", "accountId and namespace cannot be used together"))
-            }
-            (None, Some(namespace)) => Ok(Self::Namespace(namespace)),
-            (Some(id), None) => {
-                let wrong = || Fault::new("accountId", "is not an id of this kind");
-                AccountId::parse(id).map(Self::Account).ok_or_else(wrong)
-            }
-            (None, None) => Err(Fault::new("accountId", "is needed, or a namespace")),
-        }
-    }
-}
-
-/// A report as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    pub id: String,
-    pub of: Reported,
-    pub resource: String,
-    pub quantity: Decimal,
-    pub time: DateTime<Utc>,
-    pub subject: Option<String>,
-    pub datacenter: Option<String>,
-    pub attributes: Vec<(String, String)>,
-}
-
-/// Why reports were not counted, or are not known to be. Sending them again counts none twice.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum MeterError {
-    #[error("too many events are waiting; try again later")]
-    Overloaded,
-    #[error("the events could not be counted now: {0}")]
-    Unavailable(String),
-    #[error("the events could not be kept: {0}")]
-    Failed(StoreError),
-}
-
-impl From<StoreError> for MeterError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(message)
-            | StoreError::Broken(message)
-            | StoreError::WrongClock(message) => Self::Unavailable(message),
-            StoreError::Overloaded | StoreError::Contended(_) => Self::Overloaded,
-            error => Self::Failed(error),
-        }
-    }
-}
 
 struct LaneHandle {
     queue: mpsc::Sender<Request>,
@@ -145,7 +88,7 @@ impl Meter {
         for number in 0..lanes.max(1) {
             let (queue, requests) = mpsc::channel(1_024);
             let (database, clock) = (store.database.clone(), clock.clone());
-            let teller = Teller::Engine(Arc::clone(engine));
+            let teller = Teller::Engine(Arc::<Engine>::clone(engine));
             let state = LaneState::new(LaneKind::Usage, number, teller, clock.clone());
             let room = Arc::new(Semaphore::new(QUEUE_MAX));
             handles.push(LaneHandle { queue, room, state: state.watch() });

@@ -1,6 +1,6 @@
 //! Events of a request that are refused for what is known beside them.
 
-use super::Fault;
+use crate::domain::usage::Fault;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::usage::{Metered, marked};

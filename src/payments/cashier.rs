@@ -15,7 +15,7 @@ use crate::domain::job::JobDone;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::{Done, Executed};
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
-use crate::engine::{Engine, EngineError, Urgency, die_at};
+use crate::engine::{Engine, EngineError, Priority, die_at};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::payments;
@@ -58,16 +58,16 @@ impl Cashier {
         &self,
         id: PaymentId,
         due: DateTime<Utc>,
-        urgency: Urgency,
+        priority: Priority,
     ) -> Result<Vec<JobDone>, CarryError> {
         let claim = Action::ClaimPayment(ClaimPayment { payment: id, due });
-        let Some(payment) = self.submit(id, claim, urgency).await?.made.payment else {
+        let Some(payment) = self.submit(id, claim, priority).await?.made.payment else {
             return Ok(Vec::new());
         };
         die_at("payment-before-the-call");
         let progress = self.ask(&payment).await?;
         die_at("payment-after-the-call");
-        let settled = self.settle(id, progress, urgency).await;
+        let settled = self.settle(id, progress, priority).await;
         die_at("payment-after-the-commit");
         settled
     }
@@ -79,7 +79,7 @@ impl Cashier {
         payment.reference.get_or_insert(reference);
         let provider = self.provider_of(&payment)?;
         match self.find(provider, &payment).await? {
-            Some(progress) => self.settle(id, progress, Urgency::Job).await.map(Some),
+            Some(progress) => self.settle(id, progress, Priority::Background).await.map(Some),
             None => Ok(Some(Vec::new())),
         }
     }
@@ -88,20 +88,20 @@ impl Cashier {
         &self,
         payment: PaymentId,
         progress: Progress,
-        urgency: Urgency,
+        priority: Priority,
     ) -> Result<Vec<JobDone>, CarryError> {
         let report = Action::SettlePayment(Box::new(SettlePayment { payment, progress }));
-        Ok(self.submit(payment, report, urgency).await?.made.jobs)
+        Ok(self.submit(payment, report, priority).await?.made.jobs)
     }
 
     pub(super) async fn submit(
         &self,
         payment: PaymentId,
         action: Action,
-        urgency: Urgency,
+        priority: Priority,
     ) -> Result<Box<Executed>, EngineError> {
         let command = Command::by_itself(payment.account(), action);
-        match self.engine.submit(command, urgency).await? {
+        match self.engine.submit(command, priority).await? {
             Done::Executed(outcome) => Ok(outcome),
             Done::Replayed(_) | Done::Awaits(_) => {
                 Err(EngineError::Unavailable("a payment's step has no key".to_owned()))

@@ -1,8 +1,6 @@
 //! What happened at a provider beside this server: disputes, refunds in its own pages, charges that this server knows nothing of.
 //! It is looked at, and booked; what cannot be is kept for people to look at.
 
-use crate::domain::transaction::Transaction;
-use crate::store::owned;
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
@@ -16,11 +14,11 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::notice::NoticeKind;
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState};
 use crate::domain::reversal::{ReversalKind, ReversalReport};
-use crate::domain::transaction::Ledger;
+use crate::domain::transaction::{Ledger, Transaction};
 use crate::domain::unmatched::{OutsideKind, Unmatched};
-use crate::engine::Urgency;
+use crate::engine::Priority;
 use crate::store::clock_check::require_right_clock;
-use crate::store::{accounts, reconciliations};
+use crate::store::{accounts, owned, reconciliations};
 
 /// What became of a look at something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,8 +174,9 @@ impl Cashier {
             reinstated: found.reinstated,
             is_open: found.is_open,
         };
-        let booked =
-            self.submit(payment, Action::BookReversal(Box::new(BookReversal(report))), Urgency::Job).await?;
+        let booked = self
+            .submit(payment, Action::BookReversal(Box::new(BookReversal(report))), Priority::Background)
+            .await?;
         Ok(Looked::Taken(booked.made.jobs))
     }
 
@@ -272,7 +271,10 @@ impl Cashier {
             );
             let (kind, subject) = (NoticeKind::PaymentUnmatched, Some(reference.clone()));
             let notice = RaiseNotice { kind, message, subject, once: Some(name) };
-            return Ok(self.submit(*payment, Action::RaiseNotice(notice), Urgency::Job).await.map(drop)?);
+            return Ok(self
+                .submit(*payment, Action::RaiseNotice(notice), Priority::Background)
+                .await
+                .map(drop)?);
         }
         let conn = self.database.connection().await?;
         Ok(reconciliations::unmatched_told(&conn, &BTreeSet::from([name])).await?)

@@ -1,17 +1,13 @@
 //! Finding the PostgreSQL programs.
 
 use std::cmp::Reverse;
-use std::env;
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use super::account::Account;
-use super::error::PrivatePgError;
-
-/// The oldest major version supported.
-pub(super) const MIN_MAJOR: u32 = 15;
+use super::error::{MIN_MAJOR, PrivatePgError};
 
 /// Folders with versions in them: parent, how the entry begins, and what follows it.
 const VERSIONED: [(&str, &str, &str); 4] = [

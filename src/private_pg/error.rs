@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::binaries::MIN_MAJOR;
+/// The oldest major version supported.
+pub(super) const MIN_MAJOR: u32 = 15;
 
 /// Why the private PostgreSQL cannot be used.
 #[derive(Debug, thiserror::Error)]

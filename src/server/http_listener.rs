@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use super::StartError;
 use super::connections::{Connections, Place};
+use super::start_error::StartError;
 
 /// Requests that are under way when it stops are answered within this time.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);

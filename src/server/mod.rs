@@ -4,6 +4,7 @@ mod connections;
 mod http_listener;
 mod job_server;
 mod month_billing;
+mod start_error;
 mod taking_back;
 
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use axum::Router;
 use chrono::TimeDelta;
+use connections::Connections;
+use http_listener::HttpListener;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use url::Url;
 
@@ -26,7 +29,7 @@ use crate::graphql::Limits;
 use crate::graphql::app::App;
 use crate::graphql::invoice_links::InvoiceLinks;
 use crate::http::router;
-use crate::http::token::{TokenError, TokenKey};
+use crate::http::token::TokenKey;
 use crate::jobs::{INVOICE_DELAY_DEFAULT, JobContext, LEASE_SECONDS_DEFAULT, Runner};
 use crate::metering::Meter;
 use crate::payments::stripe::webhook::Webhook;
@@ -37,17 +40,17 @@ use crate::payments::{
 use crate::store::access::Store;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::installation::{self, InstallationKind, OtherInstallation};
+use crate::store::installation::{self, InstallationKind};
 use crate::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use crate::store::restorations::restorations;
 use crate::store::rights;
 use crate::store::turns::Turns;
+
 pub use connections::ConnectionLimits;
-use connections::Connections;
-use http_listener::HttpListener;
 pub use http_listener::Port;
 pub use job_server::JobServer;
 pub use month_billing::{BillingError, bill_month};
+pub use start_error::StartError;
 pub use taking_back::take_back;
 
 /// Forecasts that are made at once: for one account, and for the provider's people.
@@ -99,6 +102,8 @@ pub struct ServerConfig {
     pub invoice_delay: TimeDelta,
     /// How long what is no part of the books is kept.
     pub retention: Retention,
+    /// Whether look-ups are async-graphql's DataLoader's instead of the request's own, to compare the two (docs/adr/0006).
+    pub data_loaders: bool,
 }
 
 impl ServerConfig {
@@ -133,27 +138,9 @@ impl ServerConfig {
             public_url: None,
             invoice_delay: INVOICE_DELAY_DEFAULT,
             retention: Retention::default(),
+            data_loaders: false,
         }
     }
-}
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Installation(#[from] OtherInstallation),
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error(transparent)]
-    Deposits(#[from] SettingError),
-    #[error("cannot listen on {0}: {1}")]
-    Listen(String, std::io::Error),
-    #[error(transparent)]
-    Stripe(#[from] stripe::ConfigError),
-    #[error("the metrics could not be set up: {0}")]
-    Metrics(String),
 }
 
 /// A server that answers.
@@ -198,6 +185,7 @@ impl Prepared {
             sandbox: config.sandbox,
             jobs,
             invoice_links: InvoiceLinks::new(&config.secret, config.public_url),
+            data_loaders: config.data_loaders,
             restorations,
             forecasts: Turns::new(FORECASTS_OF_ACCOUNT, FORECASTS_OF_PROVIDER, FORECASTS_WAITING_MAX),
         });

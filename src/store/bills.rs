@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Numeric, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::accounts::like_anywhere;
+use super::bill_filter::{BillFilter, Counted};
 use super::error::StoreError;
-use super::fetch::{Fetchers, OwnedFetch};
-use super::list::{self, DuePage, Found, Narrow, Owners, Page, Window};
+use super::list::{self, DuePage, Found, Narrow, Owners, Page};
 use super::owned::{self, Owned};
 use super::schema::bills as table;
 use super::seals::Sealer;
@@ -24,7 +23,7 @@ use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::book::OpenBills;
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
-use crate::domain::money::{CurrencyCode, Money};
+use crate::domain::money::CurrencyCode;
 
 impl Owned for Bill {
     type Id = BillId;
@@ -49,10 +48,6 @@ impl Owned for Bill {
         filter: &'c BillFilter,
     ) -> BoxFuture<'c, Result<i64, StoreError>> {
         async move { list::count(conn, "bills", owners, &Counted(filter)).await }.boxed()
-    }
-
-    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
-        &fetchers.bills
     }
 }
 
@@ -351,83 +346,6 @@ pub async fn bill_due(mut conn: Conn<'_>, due: &DuePage) -> Result<Vec<(BillId, 
     Ok(found.into_iter().map(|(id, at)| (BillId(OwnedId::from_uuid(id)), at)).collect())
 }
 
-/// What a list of bills is narrowed by; conditions are joined by AND.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BillFilter {
-    /// Of the bill's start.
-    pub start: Window,
-    pub status: Option<BillStatus>,
-    /// In the number of the bill or its order, or in the order's name; anywhere, without regard to case.
-    pub search: Option<String>,
-    pub order: Option<OrderId>,
-}
-
-impl BillFilter {
-    /// Whether everybody's are narrowed by when they begin: those have an index of it.
-    fn is_by_start(&self, owners: Owners) -> bool {
-        owners == Owners::Everyone && self.start != Window::default()
-    }
-
-    /// Keeps those that begin in the window.
-    fn begun<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
-        if let Some(from) = self.start.from {
-            statement = statement.sql(" AND t.start_time >= ").instant(from);
-        }
-        if let Some(to) = self.start.to {
-            statement = statement.sql(" AND t.start_time < ").instant(to);
-        }
-        statement
-    }
-
-    fn is_of_open_ones(&self) -> bool {
-        matches!(self.status, Some(BillStatus::Unpaid | BillStatus::Overdue))
-    }
-}
-
-impl Narrow for BillFilter {
-    fn along<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
-        if let Some(order) = self.order {
-            statement = statement.sql(" AND t.order_id = ").uuid(order.uuid());
-        }
-        if self.is_of_open_ones() {
-            statement.sql(" AND t.status IN ('UNPAID', 'OVERDUE')")
-        } else {
-            statement
-        }
-    }
-
-    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
-        // Written so that the index is out of the question: rows are walked in their order.
-        if let Some(from) = self.start.from {
-            statement = statement.sql(" AND t.start_time + interval '0' >= ").instant(from);
-        }
-        if let Some(to) = self.start.to {
-            statement = statement.sql(" AND t.start_time + interval '0' < ").instant(to);
-        }
-        if let Some(status) = self.status {
-            statement = statement.sql(" AND t.status = ").value::<Text, _>(status.code());
-        }
-        if let Some(search) = &self.search {
-            let pattern = like_anywhere(search);
-            statement = statement
-                .sql(" AND (t.number ILIKE ")
-                .text(pattern.clone())
-                .sql(" OR EXISTS (SELECT FROM orders o WHERE o.account_id = t.account_id AND o.id = t.order_id AND (o.number ILIKE ")
-                .text(pattern.clone())
-                .sql(" OR o.name ILIKE ")
-                .text(pattern)
-                .sql(")))");
-        }
-        statement
-    }
-
-    fn is_walked(&self, _: Owners) -> bool {
-        let Self { start, status, search, order } = self;
-        // An order has few.
-        order.is_none() && (*start != Window::default() || status.is_some() || search.is_some())
-    }
-}
-
 async fn page_of(
     conn: Conn<'_>,
     owners: Owners,
@@ -447,77 +365,6 @@ async fn page_of(
         }
     }
     list::page::<Bill, _>(conn, "bills", owners, page, filter).await
-}
-
-/// Bills as they are counted: in whatever order.
-struct Counted<'f>(&'f BillFilter);
-
-impl Narrow for Counted<'_> {
-    fn along<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
-        let statement = self.0.along(owners, statement);
-        if self.0.is_by_start(owners) { self.0.begun(statement) } else { statement }
-    }
-
-    fn kept<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
-        self.0.kept(owners, statement)
-    }
-
-    fn is_walked(&self, owners: Owners) -> bool {
-        self.0.is_walked(owners)
-    }
-}
-
-/// What a filter's bills come to: counts that leave its status out, and the sums of what it matches, by currency.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BillSums {
-    pub paid: i64,
-    pub unpaid: i64,
-    pub amounts: Vec<Money>,
-}
-
-/// So many bills are looked at for what they come to.
-const SUMMED_MAX: i64 = 100_000;
-
-pub async fn bill_sums(
-    mut conn: Conn<'_>,
-    owners: Owners,
-    filter: &BillFilter,
-) -> Result<BillSums, StoreError> {
-    let any_status = BillFilter { status: None, ..filter.clone() };
-    let all = Statement::<BigInt>::new("SELECT count(*) FROM (SELECT FROM bills t WHERE ");
-    let all = Counted(&any_status)
-        .along(owners, list::of_owners(all, owners))
-        .sql(" LIMIT ")
-        .bigint(SUMMED_MAX.saturating_add(1));
-    if all.sql(") t").get_result::<i64>(&mut conn).await? > SUMMED_MAX {
-        let message =
-            format!("more than {SUMMED_MAX} bills would have to be added up: ask for less, or without it");
-        return Err(StoreError::TooMuch { argument: "summary", message });
-    }
-    let statement = Statement::<(Text, BigInt, BigInt, BigInt, Numeric)>::new(
-        "SELECT t.currency, count(*) FILTER (WHERE t.status = 'PAID'), \
-         count(*) FILTER (WHERE t.status IN ('UNPAID', 'OVERDUE')), \
-         count(*) FILTER (WHERE t.status = w.status OR w.status IS NULL), \
-         coalesce(sum(t.amount) FILTER (WHERE t.status = w.status OR w.status IS NULL), 0) \
-         FROM bills t CROSS JOIN (SELECT ",
-    )
-    .value::<Nullable<Text>, _>(filter.status.map(BillStatus::code))
-    .sql("::text AS status) w WHERE ")
-    .then(|statement| list::of_owners(statement, owners))
-    .then(|statement| any_status.kept(owners, Counted(&any_status).along(owners, statement)))
-    .sql(" GROUP BY t.currency ORDER BY t.currency");
-    let found: Vec<(String, i64, i64, i64, Exact)> = statement.load(&mut conn).await?;
-    let mut sums = BillSums::default();
-    for (currency, paid, unpaid, matching, Exact(amount)) in found {
-        let unknown = || StoreError::Corrupt(format!("currency \"{currency}\""));
-        let currency = CurrencyCode::parse(&currency).ok_or_else(unknown)?;
-        sums.paid = sums.paid.saturating_add(paid);
-        sums.unpaid = sums.unpaid.saturating_add(unpaid);
-        if matching > 0 {
-            sums.amounts.push(Money::new(amount, currency));
-        }
-    }
-    Ok(sums)
 }
 
 pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {

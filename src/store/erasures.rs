@@ -8,16 +8,17 @@ use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use super::account_range::Range;
 use super::accounts::account_hold;
 use super::error::StoreError;
-use super::ledger_check::Range;
 use super::seals::{self, Place, SealedAt, SealedRow, rows_between};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, owned};
+use crate::domain::account::Hash;
 use crate::domain::approval::Approval;
-use crate::domain::erasure::{Blanked, ErasedEntry, Erasure, Stage};
+use crate::domain::erasure::{Blanked, Erasure, Stage};
 use crate::domain::ids::{AccountId, OwnedId};
-use crate::domain::ledger::{Entry, Hash};
+use crate::domain::ledger::{Entry, ErasedEntry};
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::prepay::Prepayment;
@@ -81,19 +82,6 @@ pub async fn unsettled(
     );
     let found: Vec<(i64, String)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, what)| (AccountId(account), what)).collect())
-}
-
-/// Whether a namespace was somebody's who was erased: nobody else gets it.
-pub(super) async fn is_given_up(
-    mut conn: Conn<'_>,
-    namespace: &str,
-    keys: &SealKeys,
-) -> Result<bool, StoreError> {
-    let statement = Statement::<BigInt>::new("SELECT count(*) FROM given_up_namespaces WHERE digest = ANY(")
-        .value::<Array<Binary>, _>(keys.digests(namespace))
-        .sql(")");
-    let found: i64 = statement.get_result(&mut conn).await?;
-    Ok(found > 0)
 }
 
 /// The accounts whose rows are to be blanked by `now`, those that have waited longest first.

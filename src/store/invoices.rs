@@ -21,7 +21,7 @@ use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::{Contents, Invoice, Issue, number};
 
-owned!(Invoice = InvoiceId, (), invoices);
+owned!(Invoice = InvoiceId, ());
 
 row! {
     invoices => Invoice as i {

@@ -12,13 +12,10 @@ use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
-use crate::domain::idempotency::{IdempotencyRecord, OutcomeIds};
+use crate::domain::account::Hash;
+use crate::domain::idempotency::{IdempotencyRecord, KeyRow, OutcomeIds};
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
-use crate::domain::ledger::Hash;
 use crate::domain::mutation::Mutation;
-
-/// A key, and whose it is.
-pub type KeyRow = (AccountId, IdempotencyRecord);
 
 row! {
     idempotency_keys => KeyRow as k {

@@ -48,7 +48,7 @@ pub async fn wait_for_recorders(conn: Conn<'_>) -> Result<(), StoreError> {
 }
 
 /// Notes days of accounts: whoever looks again does so from `due` on, or as soon as he was going to.
-pub async fn late_note(
+pub async fn record_late(
     conn: Conn<'_>,
     days: &BTreeSet<(AccountId, NaiveDate)>,
     due: DateTime<Utc>,

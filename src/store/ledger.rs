@@ -12,11 +12,12 @@ use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row};
 use super::sql::statement::Statement;
 use super::{Conn, execute};
+use crate::domain::account::Hash;
 use crate::domain::ids::{AccountId, EntryId, OwnedId};
-use crate::domain::ledger::{Entry, Hash};
+use crate::domain::ledger::Entry;
 use crate::domain::money::CurrencyCode;
 
-owned!(Entry = EntryId, EntryFilter, entries);
+owned!(Entry = EntryId, EntryFilter);
 
 row! {
     ledger_entries => Entry as e {

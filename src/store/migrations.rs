@@ -1,6 +1,7 @@
 //! The database's own schema: brought up to date by who owns it, and checked.
 
 mod in_the_way;
+mod pending;
 mod plan;
 mod session;
 
@@ -12,6 +13,7 @@ use diesel::pg::Pg;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use pending::failed;
 use session::Session;
 
 use super::database::Database;
@@ -19,38 +21,12 @@ use super::error::StoreError;
 use super::sql::statement::Statement;
 use super::{Conn, rights};
 
+pub use pending::Pending;
+
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 /// How long others' locks are waited for, unless something else is said.
 pub const LOCK_WAIT_DEFAULT: Duration = Duration::from_secs(120);
-
-fn failed(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Internal(format!("migrating the database: {error}"))
-}
-
-/// A migration that has not run yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// As its folder is called.
-    pub name: String,
-    version: String,
-    in_transaction: bool,
-}
-
-impl Pending {
-    fn of(migration: &dyn Migration<Pg>) -> Self {
-        Self {
-            name: migration.name().to_string(),
-            version: migration.name().version().to_string(),
-            in_transaction: migration.metadata().run_in_transaction(),
-        }
-    }
-
-    /// What it locks, as it says itself; the oldest do not.
-    pub fn locks(&self) -> Option<&'static str> {
-        plan::locks_of(&self.name)
-    }
-}
 
 /// Brings the schema up to date.
 pub struct Migrator {

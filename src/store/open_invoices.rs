@@ -84,7 +84,7 @@ pub async fn open_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OpenInvoi
 }
 
 /// Has the month that an account is in looked at anew, as it ends at another instant now.
-pub async fn open_look_again(
+pub async fn reopen_for_review(
     conn: Conn<'_>,
     account: AccountId,
     now: DateTime<Utc>,

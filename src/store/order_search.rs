@@ -8,10 +8,10 @@
 
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
-use super::accounts::like_anywhere;
+use super::account_list::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Found, Listing, Owners, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
-use super::orders::OrderFilter;
+use super::order_filter::OrderFilter;
 use super::sql::statement::Statement;
 use super::{Conn, owned};
 use crate::domain::ids::OwnedId;
@@ -53,18 +53,6 @@ fn older(word: &str) -> Option<Older> {
         return Some(Older::Names);
     }
     has_trigram(word).then_some(Older::NumbersAndNames)
-}
-
-/// Keeps the orders with the word.
-pub(super) fn matching<ST>(statement: Statement<ST>, word: &str) -> Statement<ST> {
-    let pattern = like_anywhere(word);
-    // Written so that the index is out of the question: rows are walked in their order.
-    statement
-        .sql(" AND (t.number || '' ILIKE ")
-        .text(pattern.clone())
-        .sql(" OR t.name || '' ILIKE ")
-        .text(pattern)
-        .sql(")")
 }
 
 /// A page of the orders that a filter with a word matches.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -11,15 +11,14 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::fetch::{Fetchers, OwnedFetch};
-use super::list::{self, DuePage, Found, Narrow, Owners, Page, Window};
+use super::list::{self, DuePage, Found, Owners, Page};
+use super::order_filter::OrderFilter;
 use super::owned::Owned;
 use super::schema::orders as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, order_search, rows, select_from};
-use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, parse_printed_number};
 use crate::domain::money::CurrencyCode;
@@ -60,10 +59,6 @@ impl Owned for Order {
             list::count(conn, "orders", owners, filter).await
         }
         .boxed()
-    }
-
-    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
-        &fetchers.orders
     }
 }
 
@@ -262,61 +257,6 @@ pub async fn order_on_demand_live(conn: Conn<'_>, accounts: Vec<i64>) -> Result<
         .value::<Array<BigInt>, _>(accounts)
         .sql(")");
     rows::<Order>(conn, statement).await
-}
-
-/// What a list of orders is narrowed by; conditions are joined by AND.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OrderFilter {
-    /// Of creation.
-    pub window: Window,
-    pub order_type: Option<OrderType>,
-    /// In the number or the name, anywhere, without regard to case.
-    pub search: Option<String>,
-    pub resource_type: Option<String>,
-    pub account_kind: Option<AccountKind>,
-    pub state: Option<OrderState>,
-}
-
-impl OrderFilter {
-    /// All conditions but those of the window and the word.
-    pub(super) fn restrict_others<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
-        if let Some(order_type) = self.order_type {
-            statement = statement.sql(" AND t.type = ").value::<Text, _>(order_type.code());
-        }
-        if let Some(state) = self.state {
-            statement = statement.sql(" AND t.state = ").value::<Text, _>(state.code());
-        }
-        if let Some(resource_type) = &self.resource_type {
-            statement = statement.sql(" AND t.resource_type = ").text(resource_type.clone());
-        }
-        if let Some(kind) = self.account_kind {
-            statement = list::of_kind(statement, kind);
-        }
-        statement
-    }
-}
-
-impl Narrow for OrderFilter {
-    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
-        self.window.restrict(statement)
-    }
-
-    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
-        let statement = self.restrict_others(statement);
-        match &self.search {
-            Some(word) => order_search::matching(statement, word),
-            None => statement,
-        }
-    }
-
-    fn is_walked(&self, _: Owners) -> bool {
-        let Self { window: _, order_type, search, resource_type, account_kind, state } = self;
-        order_type.is_some()
-            || search.is_some()
-            || resource_type.is_some()
-            || account_kind.is_some()
-            || state.is_some()
-    }
 }
 
 /// Goes on with what most batches have none of: subscriptions, and orders that were cancelled with what made them.

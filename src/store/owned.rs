@@ -7,7 +7,6 @@ use std::hash::Hash;
 use futures_util::future::BoxFuture;
 
 use super::error::StoreError;
-use super::fetch::{Fetchers, OwnedFetch};
 use super::list::{self, Found, Owners, Page};
 use super::sql::row::Row;
 use super::sql::statement::Statement;
@@ -41,9 +40,6 @@ pub trait Owned: Row + Clone + Send + Sync {
         owners: Owners,
         filter: &'c Self::Filter,
     ) -> BoxFuture<'c, Result<i64, StoreError>>;
-
-    /// The look-ups of it that requests share.
-    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self>;
 }
 
 /// Those of these ids that there are.
@@ -66,7 +62,7 @@ pub async fn count_of_each<T: Owned>(
 
 /// Declares what accounts own, whose lists are read as their filters say and no other way.
 macro_rules! owned {
-    ($row:ty = $id:ty, $filter:ty, $fetch:ident) => {
+    ($row:ty = $id:ty, $filter:ty) => {
         impl $crate::store::owned::Owned for $row {
             type Id = $id;
             type Filter = $filter;
@@ -95,10 +91,6 @@ macro_rules! owned {
             ) -> futures_util::future::BoxFuture<'c, Result<i64, $crate::store::error::StoreError>> {
                 use $crate::store::sql::row::Row;
                 Box::pin($crate::store::list::count(conn, Self::TABLE, owners, filter))
-            }
-
-            fn fetch(fetchers: &$crate::store::fetch::Fetchers) -> &$crate::store::fetch::OwnedFetch<Self> {
-                &fetchers.$fetch
             }
         }
     };

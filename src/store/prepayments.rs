@@ -23,7 +23,7 @@ use crate::domain::ids::{
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{App, Binding, Limits, Means, PrepaidTerm, Prepayment, PrepaymentStatus};
 
-owned!(Prepayment = PrepaymentId, PrepaymentFilter, prepayments);
+owned!(Prepayment = PrepaymentId, PrepaymentFilter);
 
 row! {
     prepayments => Prepayment as p {

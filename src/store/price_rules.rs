@@ -14,9 +14,9 @@ use super::seals::Sealer;
 use super::sql::row::row;
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, keys, rows, select_from};
+use crate::domain::account::Hash;
 use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{AccountId, PriceDefinitionId, PriceRuleId};
-use crate::domain::ledger::Hash;
 use crate::domain::money::CurrencyCode;
 use crate::domain::mutation::Mutation;
 use crate::domain::price_rule::{

@@ -7,9 +7,8 @@ use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::accounts::like_anywhere;
+use super::account_list::like_anywhere;
 use super::error::StoreError;
-use super::fetch::{Fetchers, OwnedFetch};
 use super::list::{self, Found, Listing, Narrow, Owners, Page, Window};
 use super::owned::Owned;
 use super::schema::metered_records as table;
@@ -50,10 +49,6 @@ impl Owned for Record {
         filter: &'c RecordFilter,
     ) -> BoxFuture<'c, Result<i64, StoreError>> {
         list::count(conn, RECORDS, owners, filter).boxed()
-    }
-
-    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
-        &fetchers.records
     }
 }
 

@@ -6,9 +6,8 @@ use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::{StreamExt, try_join};
 
+use super::account_range::Range;
 use super::error::StoreError;
-use super::keys::KeyRow;
-use super::ledger_check::Range;
 use super::sql::row::{Fields, Read, Row, select_list};
 use super::sql::statement::Statement;
 use super::{Conn, each_row, execute, installation};
@@ -17,6 +16,7 @@ use crate::domain::approval::Approval;
 use crate::domain::bill::Bill;
 use crate::domain::book::WriteSet;
 use crate::domain::closing::ClosedMonth;
+use crate::domain::idempotency::KeyRow;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;

@@ -18,7 +18,7 @@ use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
-owned!(Transaction = TransactionId, TransactionFilter, transactions);
+owned!(Transaction = TransactionId, TransactionFilter);
 
 row! {
     transactions => Transaction as t {

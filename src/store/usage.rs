@@ -76,7 +76,7 @@ pub async fn usage_write(
                 let late: BTreeSet<_> =
                     late.map(|metered| (metered.event.account, metered.bucket.date_naive())).collect();
                 try_join!(
-                    late_usage::late_note(conn, &late, due),
+                    late_usage::record_late(conn, &late, due),
                     event_insert(conn, new(), now),
                     hours_add(conn, &totals.sums, "h.quantity + excluded.quantity"),
                     hours_add(conn, &totals.maxima, "greatest(h.quantity, excluded.quantity)"),

@@ -155,7 +155,7 @@ async fn take_off(conn: Conn<'_>, wanted: &ToVoid, gone: &[Gone]) -> Result<(), 
     let off = TakenOff::of(wanted.account, gone, &kinds)?;
     let days = gone.iter().map(|event| (wanted.account, event.bucket.date_naive())).collect();
     let due = wanted.now.checked_add_signed(CORRECTED_AFTER).unwrap_or(wanted.now);
-    late_usage::late_note(conn, &days, due).await?;
+    late_usage::record_late(conn, &days, due).await?;
     hours_add(conn, &off.sums, "h.quantity + excluded.quantity").await?;
     hours_add(conn, &off.maxima, "h.quantity").await?;
     samples_count_down(conn, &off.samples).await?;

@@ -7,7 +7,7 @@ use abacus::domain::ids::PaymentId;
 use abacus::domain::money::CurrencyCode;
 use abacus::domain::reversal::{ReversalKind, ReversalReport};
 use abacus::domain::seal::SealKeys;
-use abacus::engine::Urgency;
+use abacus::engine::Priority;
 use abacus::jobs::Permit;
 use abacus::jobs::ledger_check::check_pass;
 use abacus::store::database::Database;
@@ -137,7 +137,7 @@ async fn dispute(life: &Life) {
     let action = Action::BookReversal(Box::new(BookReversal(told)));
     let account = payment.account();
     let command = Command { account, key: None, dry_run: false, asked_by: None, action };
-    life.server.server.app.engine.submit(command, Urgency::Job).await.unwrap();
+    life.server.server.app.engine.submit(command, Priority::Background).await.unwrap();
 }
 
 /// The ledger in the hands of somebody who may do anything in the database.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use Served::{By, Few, Walked, Whose};
 use abacus::clock::Clock;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -26,7 +27,6 @@ enum Served {
     /// It says whose or how much, and not which.
     Whose,
 }
-use Served::{By, Few, Walked, Whose};
 
 /// Every argument of every list, but those that say which page, with one that matches as little as can be.
 const ARGUMENTS: &[(&str, &str, Served, &str)] = &[
@@ -194,8 +194,16 @@ fn of_every_argument_of_every_list_it_is_said_what_serves_it() {
     let said: BTreeSet<(String, String)> =
         ARGUMENTS.iter().map(|(list, name, ..)| ((*list).to_owned(), (*name).to_owned())).collect();
     assert_eq!(said.len(), ARGUMENTS.len(), "nothing is said twice");
-    let there = arguments_of_lists();
+    let mut there = arguments_of_lists();
     assert!(there.len() > 50, "{there:?}");
+    // An account's own list is the root's of that account.
+    let at_root = |(list, name): &(String, String)| (list.replacen("Account.", "Query.", 1), name.clone());
+    let twice: Vec<_> = there.iter().filter(|asked| asked.0.starts_with("Account.")).cloned().collect();
+    for asked in twice {
+        if there.contains(&at_root(&asked)) && !said.contains(&asked) {
+            there.remove(&asked);
+        }
+    }
     let missing: Vec<_> = there.difference(&said).collect();
     let gone: Vec<_> = said.difference(&there).collect();
     assert!(missing.is_empty() && gone.is_empty(), "nothing is said of {missing:?}; {gone:?} are no more");

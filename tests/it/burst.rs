@@ -12,7 +12,7 @@ use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, ChargeBurst};
 use abacus::domain::ids::{AccountId, ResourcePriceId};
 use abacus::domain::money::{Currencies, Currency};
-use abacus::engine::Urgency;
+use abacus::engine::Priority;
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::{JobContext, Permit};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -586,7 +586,7 @@ async fn the_published_ledger_is_reproduced_entry_by_entry() {
             let action = Action::ChargeBurst(ChargeBurst(Arc::new(all.unwrap())));
             let account = AccountId::parse(&account).unwrap();
             let command = Command::by_itself(account, action);
-            jobs.engine.submit(command, Urgency::Job).await.expect("charged");
+            jobs.engine.submit(command, Priority::Background).await.expect("charged");
         }
         rest = &rest[together..];
     }

@@ -10,7 +10,7 @@ use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, ChargeBurst, CloseMonth, OrderStep};
 use abacus::domain::ids::{AccountId, OrderId};
 use abacus::domain::money::Currencies;
-use abacus::engine::{EngineError, Urgency};
+use abacus::engine::{EngineError, Priority};
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::invoices::invoice_pass;
 use abacus::jobs::{JobContext, Permit, billing};
@@ -142,7 +142,7 @@ async fn what_is_not_over_is_not_charged_whoever_asks_for_it() {
         [Action::CloseMonth(CloseMonth(Arc::new(month))), Action::ChargeBurst(ChargeBurst(cycle.into()))]
     {
         let command = Command::by_itself(id, action);
-        let asked = server.server.app.engine.submit(command, Urgency::Job).await;
+        let asked = server.server.app.engine.submit(command, Priority::Background).await;
         let Err(EngineError::Refused(refusal)) = asked else { panic!("{asked:?}") };
         assert!(refusal.message.contains("is not over"), "{}", refusal.message);
     }
@@ -318,8 +318,12 @@ async fn an_account_that_is_dated_into_the_future_is_worked_with_once_an_operato
     let order: uuid::Uuid = one(&server, "SELECT id FROM orders").await;
     let order = OrderId::parse(&format!("ord_{}", order.simple())).unwrap();
     let step = Action::OrderStep(OrderStep { order, due: wall() });
-    let stepped =
-        server.server.app.engine.submit(Command::by_itself(order.0.account(), step), Urgency::Job).await;
+    let stepped = server
+        .server
+        .app
+        .engine
+        .submit(Command::by_itself(order.0.account(), step), Priority::Background)
+        .await;
     assert!(matches!(stepped, Err(EngineError::Unavailable(_))), "{stepped:?}");
     server.assert_ledger_is_healthy().await;
     // Beyond what was accepted it is not followed.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
-use abacus::engine::{EngineConfig, EngineError, Urgency};
+use abacus::engine::{EngineConfig, EngineError, Priority};
 use abacus::store::database::{Connection, Database};
 use abacus::store::error::StoreError;
-use abacus::store::group_fetch::{BATCH_KEYS_MAX, Found, GroupFetch};
+use abacus::store::shared_loader::{BATCH_KEYS_MAX, Found, SharedLoader};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use reqwest::StatusCode;
@@ -127,8 +127,11 @@ async fn a_short_outage_is_not_noticed_by_those_who_wait() {
     let (proxy, server, _) = behind_a_proxy().await;
     let account = server.account("chaizs", "0").await;
     for round in 0..5 {
-        let submitted =
-            server.server.app.engine.submit(command(&account, &format!("{round}"), 100), Urgency::Person);
+        let submitted = server
+            .server
+            .app
+            .engine
+            .submit(command(&account, &format!("{round}"), 100), Priority::Interactive);
         proxy.set(Way::Closed);
         let opening = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -155,12 +158,13 @@ async fn a_database_that_says_nothing_at_all_is_given_up_and_found_again() {
     let account = server.account("chaizs", "0").await;
     proxy.set(Way::Stalled);
     let begin = Instant::now();
-    let outcome = server.server.app.engine.submit(command(&account, "stalled", 100), Urgency::Person).await;
+    let outcome =
+        server.server.app.engine.submit(command(&account, "stalled", 100), Priority::Interactive).await;
     assert!(matches!(outcome, Err(EngineError::Unavailable(_) | EngineError::Unknown)), "{outcome:?}");
     assert!(begin.elapsed() < Duration::from_secs(75));
     proxy.set(Way::Open);
     let done = eventually("done", 90, async || {
-        server.server.app.engine.submit(command(&account, "stalled", 100), Urgency::Person).await.ok()
+        server.server.app.engine.submit(command(&account, "stalled", 100), Priority::Interactive).await.ok()
     })
     .await;
     drop(done);
@@ -231,7 +235,7 @@ async fn a_full_lane_says_so_at_once_and_carries_out_what_it_took() {
         let overloaded = &overloaded;
         async move {
             let begin = Instant::now();
-            let outcome = app.engine.submit(asked, Urgency::Person).await;
+            let outcome = app.engine.submit(asked, Priority::Interactive).await;
             if matches!(outcome, Err(EngineError::Overloaded)) {
                 overloaded.fetch_add(1, Ordering::SeqCst);
                 assert!(begin.elapsed() < Duration::from_secs(1), "told after {:?}", begin.elapsed());
@@ -305,7 +309,7 @@ async fn beside_a_held_account(
             while !released.load(Ordering::SeqCst) {
                 let begin = Instant::now();
                 let asked = command(&free, &format!("{client}-{}", outcomes.len()), 100);
-                let outcome = app.engine.submit(asked, Urgency::Person).await.map(drop);
+                let outcome = app.engine.submit(asked, Priority::Interactive).await.map(drop);
                 outcomes.push((begin.elapsed(), outcome));
             }
             outcomes
@@ -314,7 +318,7 @@ async fn beside_a_held_account(
     let clients: Vec<_> = (0..8).map(client).collect();
     let waiting = tokio::spawn({
         let (app, waits) = (Arc::clone(&app), command(&held, "waits", 100));
-        async move { app.engine.submit(waits, Urgency::Person).await.map(drop) }
+        async move { app.engine.submit(waits, Priority::Interactive).await.map(drop) }
     });
     tokio::time::sleep(held_for).await;
     released.store(true, Ordering::SeqCst);
@@ -378,7 +382,7 @@ async fn a_command_that_the_database_rejects_fails_alone() {
             command(account, &format!("k{index}"), cents)
         })
         .collect();
-    let outcomes = join_all(commands.iter().map(|c| engine.submit(c.clone(), Urgency::Person))).await;
+    let outcomes = join_all(commands.iter().map(|c| engine.submit(c.clone(), Priority::Interactive))).await;
     for (asked, outcome) in commands.iter().zip(&outcomes) {
         let poisoned = asked.account == number(&accounts[3])
             || matches!(&asked.action, Action::Recharge(r) if r.amount == Decimal::new(666, 2));
@@ -398,18 +402,18 @@ async fn a_command_that_the_database_rejects_fails_alone() {
 
     // A key of a command that failed is free, and nothing of the failure remains.
     sql.batch_execute("ALTER TABLE transactions DROP CONSTRAINT poison").await.unwrap();
-    let again = join_all(commands.iter().map(|c| engine.submit(c.clone(), Urgency::Person))).await;
+    let again = join_all(commands.iter().map(|c| engine.submit(c.clone(), Priority::Interactive))).await;
     assert!(again.iter().all(Result::is_ok), "{again:?}");
     assert_eq!(server.assert_ledger_is_healthy().await, 64);
 }
 
 type Lookup = BoxFuture<'static, Found<u32, u32>>;
 
-async fn fetcher<F>(fetch: F) -> GroupFetch<u32, u32>
+async fn fetcher<F>(fetch: F) -> SharedLoader<u32, u32>
 where
     F: Fn(Connection, Vec<u32>) -> Lookup + Send + Sync + 'static,
 {
-    GroupFetch::start(&Database::new(&cluster::database().await, 2).unwrap(), fetch)
+    SharedLoader::start(&Database::new(&cluster::database().await, 2).unwrap(), fetch)
 }
 
 fn doubled(keys: Vec<u32>) -> HashMap<u32, u32> {

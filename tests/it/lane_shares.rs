@@ -9,7 +9,7 @@ use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::domain::outcome::Done;
-use abacus::engine::{EngineConfig, EngineError, Urgency};
+use abacus::engine::{EngineConfig, EngineError, Priority};
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 
@@ -54,7 +54,7 @@ async fn ask_all(server: &TestServer, commands: Vec<Command>, count: &Arc<Atomic
     let asked = commands.into_iter().map(|command| {
         let (app, count) = (Arc::clone(&server.server.app), Arc::clone(count));
         async move {
-            let outcome = app.engine.submit(command, Urgency::Person).await.map(drop);
+            let outcome = app.engine.submit(command, Priority::Interactive).await.map(drop);
             (count.fetch_add(1, Ordering::SeqCst), outcome)
         }
     });
@@ -126,7 +126,7 @@ async fn jobs_have_their_part_of_a_batch_while_people_fill_the_lane() {
     let app = Arc::clone(&server.server.app);
     let job = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let outcome = app.engine.submit(recharge(&accounts[3], "job", 100), Urgency::Job).await;
+        let outcome = app.engine.submit(recharge(&accounts[3], "job", 100), Priority::Background).await;
         (count.fetch_add(1, Ordering::SeqCst), outcome.map(drop))
     };
     let releasing = async {
@@ -153,7 +153,10 @@ async fn seven_hundred_commands_of_a_locked_account_leave_their_lane_free() {
         let mut slowest = Duration::ZERO;
         for index in 0..100 {
             let begin = Instant::now();
-            app.engine.submit(recharge(&free, &format!("{index}"), 100), Urgency::Person).await.unwrap();
+            app.engine
+                .submit(recharge(&free, &format!("{index}"), 100), Priority::Interactive)
+                .await
+                .unwrap();
             slowest = slowest.max(begin.elapsed());
         }
         let answered = count.load(Ordering::SeqCst);
@@ -186,7 +189,7 @@ async fn what_waits_for_a_locked_account_too_long_is_answered_whether_it_was_tri
         assert!(matches!(outcome, Err(EngineError::Unknown)), "another may be carrying it out: {outcome:?}");
     }
     holder.batch_execute("ROLLBACK").await.unwrap();
-    server.server.app.engine.submit(recharge(&held, "0", 100), Urgency::Person).await.unwrap();
+    server.server.app.engine.submit(recharge(&held, "0", 100), Priority::Interactive).await.unwrap();
     assert_eq!(posted(&server, &held).await, [100]);
 }
 
@@ -218,7 +221,7 @@ async fn what_has_queued_is_carried_out_when_the_engine_stops() {
     };
     let (outcomes, ()) = tokio::join!(ask_all(&server, commands, &count), stopping);
     assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()), "{outcomes:?}");
-    let late = app.engine.submit(recharge(&other, "late", 1), Urgency::Person).await;
+    let late = app.engine.submit(recharge(&other, "late", 1), Priority::Interactive).await;
     assert!(matches!(late, Err(EngineError::Unavailable(_))), "{late:?}");
 }
 
@@ -229,7 +232,7 @@ async fn a_dry_run_waits_for_no_lock_and_holds_up_no_lane() {
     let holder = hold(&server, &held).await;
     let tried = |account: &str, key: &str| Command { dry_run: true, ..recharge(account, key, 250) };
     let begin = Instant::now();
-    let outcome = server.server.app.engine.submit(tried(&held, "k"), Urgency::Person).await.unwrap();
+    let outcome = server.server.app.engine.submit(tried(&held, "k"), Priority::Interactive).await.unwrap();
     let Done::Executed(outcome) = outcome else { panic!("{outcome:?}") };
     assert_eq!(outcome.account.balance, Decimal::new(750, 2));
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
@@ -240,7 +243,7 @@ async fn a_dry_run_waits_for_no_lock_and_holds_up_no_lane() {
     let hanging = open(&server, "LOCK TABLE bills IN ACCESS EXCLUSIVE MODE").await;
     let trying = join_all((0..200).map(|index| {
         let (app, command) = (Arc::clone(&server.server.app), tried(&held, &format!("{index}")));
-        async move { app.engine.submit(command, Urgency::Person).await.map(drop) }
+        async move { app.engine.submit(command, Priority::Interactive).await.map(drop) }
     }));
     let beside = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -258,6 +261,6 @@ async fn a_dry_run_waits_for_no_lock_and_holds_up_no_lane() {
         outcomes.iter().filter(|outcome| matches!(outcome, Err(EngineError::Overloaded))).count();
     assert!(outcomes.iter().all(|outcome| !matches!(outcome, Err(EngineError::Failed(_)))), "{outcomes:?}");
     assert!(turned_away > 100, "few wait: {turned_away}");
-    server.server.app.engine.submit(recharge(&free, "k", 100), Urgency::Person).await.unwrap();
+    server.server.app.engine.submit(recharge(&free, "k", 100), Priority::Interactive).await.unwrap();
     assert_eq!(posted(&server, &held).await, [500], "nothing was done");
 }

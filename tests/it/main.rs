@@ -6,6 +6,7 @@
 mod support;
 
 mod account_closing;
+mod account_lists;
 mod altered_ledger;
 mod approvals;
 mod authorization;
@@ -14,9 +15,11 @@ mod billing_year;
 mod bounded_reads;
 mod burst;
 mod capacity;
+mod circles;
 mod coming_back;
 mod command_line;
 mod crash;
+mod data_loaders;
 mod decide_properties;
 mod deposits;
 mod deposits_on_chain;

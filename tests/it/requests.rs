@@ -1,7 +1,7 @@
 //! What a request says is known to be right before any of it is executed, what may be null is where it fails, and pages,
 //! costs and keys are counted as they are told.
 
-use abacus::graphql::limits::Limits;
+use abacus::graphql::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
 

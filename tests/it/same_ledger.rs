@@ -15,7 +15,7 @@ use abacus::domain::prepay::Prepayment;
 use abacus::domain::refusal::Refusal;
 use abacus::domain::transaction::Transaction;
 use abacus::domain::viewer::{Role, Viewer};
-use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Urgency};
+use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Priority};
 use abacus::store::access::{Repository, Store};
 use abacus::store::database::Database;
 use futures_util::future::join_all;
@@ -69,7 +69,7 @@ impl Bench {
 
     /// What became of a command; a fault is none of the outcomes that a decision has.
     async fn submit(&self, command: Command) -> Result<Result<Done, Refusal>, TestCaseError> {
-        match self.engine.submit(command, Urgency::Person).await {
+        match self.engine.submit(command, Priority::Interactive).await {
             Ok(done) => Ok(Ok(done)),
             Err(EngineError::Refused(refusal)) => Ok(Err(refusal)),
             Err(error) => Err(TestCaseError::fail(error.to_string())),

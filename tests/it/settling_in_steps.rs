@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
-use abacus::engine::Urgency;
+use abacus::engine::Priority;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ async fn sixty_thousand_open_bills_are_settled_in_steps() {
         tokio::select! {
             biased;
             stepped = &mut stepping => break stepped,
-            done = life.server.server.app.engine.submit(command, Urgency::Person) => {
+            done = life.server.server.app.engine.submit(command, Priority::Interactive) => {
                 done.unwrap();
                 slowest = slowest.max(asked.elapsed());
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Checkout, Recharge};
 use abacus::domain::ids::{AccountId, PlanId};
-use abacus::engine::{EngineError, Urgency};
+use abacus::engine::{EngineError, Priority};
 use reqwest::StatusCode;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ async fn a_command_that_has_waited_too_long_is_overloaded_and_never_done() {
     let account = AccountId::parse(&behind.account).unwrap();
     let command =
         Command { key: Some("k".to_owned()), ..Command::by_itself(account, Action::Recharge(recharge)) };
-    let submitted = behind.server.server.app.engine.submit(command, Urgency::Person);
+    let submitted = behind.server.server.app.engine.submit(command, Priority::Interactive);
     let (outcome, ()) = tokio::join!(submitted, opening);
     assert!(matches!(outcome, Err(EngineError::Overloaded)), "{outcome:?}");
     let made = behind.asked_again("other").await;
@@ -122,7 +122,7 @@ async fn a_key_that_is_in_doubt_is_not_called_undone_by_a_lane_that_is_full() {
         let recharge = Recharge { amount: Decimal::ONE, payment_method: "sandbox".to_owned(), reason: None };
         let action = Action::Recharge(recharge);
         let command = Command { key: Some(key.to_owned()), ..Command::by_itself(account, action) };
-        server.server.app.engine.submit(command, Urgency::Person).await
+        server.server.app.engine.submit(command, Priority::Interactive).await
     };
     proxy.cut_commits(1, CommitCut::Late(Duration::from_secs(3)));
     assert!(matches!(ask("k").await, Err(EngineError::Unknown)));
@@ -153,18 +153,19 @@ async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
     proxy.set(Way::Stalled);
     let elsewhere = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let refused = other.server.app.engine.submit(command(), Urgency::Person).await;
+        let refused = other.server.app.engine.submit(command(), Priority::Interactive).await;
         assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
         let input = json!({ "accountId": account, "amount": "10", "idempotencyKey": "money" });
         other.operator().mutate("recharge", "RechargeInput", input, "transaction { id }").await;
         proxy.set(Way::Open);
     };
-    let (outcome, ()) = tokio::join!(slow.server.app.engine.submit(command(), Urgency::Person), elsewhere);
+    let (outcome, ()) =
+        tokio::join!(slow.server.app.engine.submit(command(), Priority::Interactive), elsewhere);
     assert!(matches!(outcome, Err(EngineError::Overloaded)), "{outcome:?}");
     let orders = other.operator().data("{ orders { totalCount } }").await;
     assert_eq!(orders["orders"]["totalCount"], 0);
     // The key itself may be tried again.
-    slow.server.app.engine.submit(command(), Urgency::Person).await.expect("there is money now");
+    slow.server.app.engine.submit(command(), Priority::Interactive).await.expect("there is money now");
     let swept = other.sql().await;
     let count = "SELECT count(*) FROM refused_keys";
     assert_eq!(swept.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 1);

@@ -57,11 +57,6 @@ impl Action {
     }
 }
 
-/// The field of a mutation's input by which it is too much for one operator.
-pub fn weighed_field(mutation: Mutation) -> &'static str {
-    if mutation == Mutation::UpdateAccount { "creditLimit" } else { "amount" }
-}
-
 /// The input of an action that can wait for another operator; None of others, also of a credit limit that is asked for
 /// together with other changes.
 pub fn input_of(action: &Action) -> Option<String> {

@@ -12,7 +12,7 @@ use super::money::Money;
 use super::mutation::Mutation;
 use super::refusal::{Refusal, RefusalCode};
 
-pub use asked::{input_of, weighed_field};
+pub use asked::input_of;
 pub use policy::{ApprovalPolicy, ApprovalSettingError, COUNTED_TOGETHER};
 
 /// So many of an account wait at once.
@@ -99,4 +99,9 @@ pub struct OperatorMove {
     pub transaction: TransactionId,
     pub by: String,
     pub money: Money,
+}
+
+/// The field of a mutation's input by which it is too much for one operator.
+pub fn weighed_field(mutation: Mutation) -> &'static str {
+    if mutation == Mutation::UpdateAccount { "creditLimit" } else { "amount" }
 }

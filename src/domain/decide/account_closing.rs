@@ -1,13 +1,12 @@
 //! An account is closed: what runs ends, the last bill is made at once, and what is left can be paid out.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::account_update::{Closing, UpdateAccount};
 use super::draft::Draft;
-use super::{account_update, cancellation, month_close, payment, suspension};
+use super::{cancellation, month_close, payment, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::Bill;
-use crate::domain::closing::closed_until;
+use crate::domain::closing::{RatedMonth, closed_until};
 use crate::domain::money::OutOfRange;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::Order;
@@ -18,7 +17,28 @@ pub const ORDERS_ENDED_MAX: usize = 500;
 /// … and so many bills of months, that are open, made due.
 pub const BILLS_MADE_DUE_MAX: usize = 500;
 
-pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal> {
+/// An account's months up to its end, as they were read and rated for closing it.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// When it ends.
+    pub at: DateTime<Utc>,
+    /// All that are not closed yet, oldest first; the last one ends with the account.
+    pub months: Vec<RatedMonth>,
+}
+
+/// A message with the reason, where one is given.
+pub(super) fn because(message: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{message}: {reason}."),
+        None => format!("{message}."),
+    }
+}
+
+pub(super) fn close(
+    draft: &mut Draft<'_>,
+    closing: Option<&Closing>,
+    reason: Option<&str>,
+) -> Result<(), Refusal> {
     if draft.book.has_open_subs {
         let message = "it has SUB accounts that are not closed";
         return Err(Refusal::new(RefusalCode::Conflict, "status", message));
@@ -29,12 +49,11 @@ pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(),
         );
         return Err(Refusal::new(RefusalCode::LimitExceeded, "status", message));
     }
-    let closing =
-        update.closing.as_ref().filter(|closing| is_up_to_date(draft, closing)).ok_or_else(|| {
-            let message =
-                "its last bill could not be made: something of the account changed meanwhile; ask again";
-            Refusal::new(RefusalCode::Conflict, "status", message)
-        })?;
+    let closing = closing.filter(|closing| is_up_to_date(draft, closing)).ok_or_else(|| {
+        let message =
+            "its last bill could not be made: something of the account changed meanwhile; ask again";
+        Refusal::new(RefusalCode::Conflict, "status", message)
+    })?;
     end_orders(draft, closing)?;
     suspension::end_span(draft, closing.at);
     draft.account.status = AccountStatus::Closed;
@@ -49,7 +68,7 @@ pub(super) fn close(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(),
     }
     make_due(draft)?;
     payment::settle(draft)?;
-    let message = account_update::because("The account is closed", update);
+    let message = because("The account is closed", reason);
     Ok(draft.notify(NoticeKind::AccountClosed, message, draft.account.id.to_string())?)
 }
 

@@ -4,13 +4,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
+use super::account_closing::{self, Closing, because};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::{account_closing, payment, suspension};
+use super::{payment, suspension};
 use crate::domain::account::{AccountStatus, Manager, Suspension};
-use crate::domain::closing::{RatedMonth, month_from};
+use crate::domain::closing::month_from;
 use crate::domain::ids::AccountId;
-use crate::domain::money;
+use crate::domain::money::{self, Money};
 use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
@@ -36,15 +37,6 @@ pub struct UpdateAccount {
     pub reason: Option<String>,
     /// The last bills of an account that is to be closed.
     pub closing: Option<Closing>,
-}
-
-/// An account's months up to its end, as they were read and rated for closing it.
-#[derive(Debug, Clone)]
-pub struct Closing {
-    /// When it ends.
-    pub at: DateTime<Utc>,
-    /// All that are not closed yet, oldest first; the last one ends with the account.
-    pub months: Vec<RatedMonth>,
 }
 
 impl Decide for UpdateAccount {
@@ -79,6 +71,13 @@ impl Decide for UpdateAccount {
             suspension::count_again(draft)?;
         }
         Ok(Outcome::default())
+    }
+
+    /// The new credit limit, if it is higher than before.
+    fn weight(&self, draft: &Draft<'_>, _: &Outcome) -> Option<Money> {
+        let (before, after) = (&draft.book.account, &draft.account);
+        let limit = after.credit_limit.unwrap_or_default();
+        (limit > before.credit_limit.unwrap_or_default()).then(|| Money::new(limit, after.currency))
     }
 }
 
@@ -115,7 +114,9 @@ fn set_status(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refus
     require_sense(draft, update, before, after)?;
     match (before, update.status) {
         (AccountStatus::Closed, Some(AccountStatus::Closed)) => {}
-        (_, Some(AccountStatus::Closed)) => account_closing::close(draft, update)?,
+        (_, Some(AccountStatus::Closed)) => {
+            account_closing::close(draft, update.closing.as_ref(), update.reason.as_deref())?
+        }
         (_, Some(AccountStatus::Suspended)) => suspend(draft, update)?,
         (AccountStatus::Suspended, Some(AccountStatus::Active)) => {
             suspension::lift(draft);
@@ -164,7 +165,7 @@ fn suspend(draft: &mut Draft<'_>, update: &UpdateAccount) -> Result<(), Refusal>
         AccountStatus::Closed => reopen(draft)?,
         AccountStatus::Active => {}
     }
-    let message = because("The account is suspended by its provider", update);
+    let message = because("The account is suspended by its provider", update.reason.as_deref());
     suspension::suspend(draft, Suspension::Operator, message, draft.account.id.to_string())
 }
 
@@ -185,12 +186,4 @@ fn reopen(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.account.closed_until = Some(start);
     }
     Ok(())
-}
-
-/// A message with the reason, where one is given.
-pub(super) fn because(message: &str, update: &UpdateAccount) -> String {
-    match &update.reason {
-        Some(reason) => format!("{message}: {reason}."),
-        None => format!("{message}."),
-    }
 }

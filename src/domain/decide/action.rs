@@ -11,7 +11,7 @@ use super::cancellation::CancelOrder;
 use super::card::{BookReversal, ClaimPayment, RechargeByCard, SettlePayment};
 use super::checkout::Checkout;
 use super::close_month::CloseMonth;
-use super::decide_approval::DecideApproval;
+use super::decide_approval::{DecideApproval, Fingerprinted};
 use super::decision::Decide;
 use super::draft::Draft;
 use super::end_hold::EndHold;
@@ -32,7 +32,9 @@ use super::set_auto_renewal::SetAutoRenewal;
 use super::subscription::Subscribe;
 use super::take_back_month::TakeBackMonth;
 use super::void_bill::VoidBill;
+use crate::domain::account::Hash;
 use crate::domain::ids::AccountId;
+use crate::domain::money::Money;
 use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
@@ -83,6 +85,13 @@ macro_rules! actions {
                     $(Self::$name(command) => command.decide(draft),)+
                 }
             }
+
+            /// What of it another operator may have to allow.
+            pub(super) fn weight(&self, draft: &Draft<'_>, made: &Outcome) -> Option<Money> {
+                match self {
+                    $(Self::$name(command) => command.weight(draft, made),)+
+                }
+            }
         }
     };
 }
@@ -103,7 +112,7 @@ actions! {
     PayOut(PayOut),
     UpdateAccount(#[serde(skip)] Box<UpdateAccount>),
     EraseAccount(EraseAccount),
-    DecideApproval(Box<DecideApproval>),
+    DecideApproval(Box<DecideApproval<Self>>),
     ExpireApproval(ExpireApproval),
     OrderStep(OrderStep),
     BillStep(BillStep),
@@ -124,4 +133,25 @@ actions! {
     CountDeposits(CountDeposits),
     ChargeBurst(#[serde(skip)] ChargeBurst),
     RaiseNotice(#[serde(skip)] RaiseNotice),
+}
+
+// As what waits for another operator is carried out by a command itself.
+impl Decide for Action {
+    fn needs(&self, account: AccountId, reads: &mut ReadSet) {
+        self.needs(account, reads);
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
+        self.decide(draft)
+    }
+
+    fn weight(&self, draft: &Draft<'_>, made: &Outcome) -> Option<Money> {
+        self.weight(draft, made)
+    }
+}
+
+impl Fingerprinted for Action {
+    fn digest(&self) -> Hash {
+        self.fingerprint()
+    }
 }

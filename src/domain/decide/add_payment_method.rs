@@ -52,7 +52,7 @@ impl Decide for AddPaymentMethod {
             card: self.card.clone(),
             removed_at: None,
         };
-        let payment_method = Some(draft.put_payment_method(method));
+        let payment_method = Some(draft.put(method));
         Ok(Outcome { payment_method, ..Outcome::default() })
     }
 }

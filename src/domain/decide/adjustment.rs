@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::amounts::{AMOUNT_MAX, require_ledger_places};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::{forced, payment};
+use super::{forced, payment, weighing};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
@@ -71,6 +71,10 @@ impl Decide for AdjustBalance {
             forced::debit(draft, transaction, posting, "a correction")?
         };
         Ok(Outcome { transaction: Some(transaction), ..Outcome::default() })
+    }
+
+    fn weight(&self, _: &Draft<'_>, made: &Outcome) -> Option<Money> {
+        weighing::moved(made)
     }
 }
 

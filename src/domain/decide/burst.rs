@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::forced;
+use super::suspension;
 use crate::domain::account::AccountStatus;
 use crate::domain::burst::{BurstState, Cycle, CycleCharge, RATE_HOLDS, ResourceCharge};
 use crate::domain::ids::AccountId;
@@ -54,7 +54,7 @@ impl Decide for ChargeBurst {
         let goes_on = before.cycle.is_some_and(|last| charged.cycle <= last.plus(RATE_HOLDS));
         let warned = before.warned && goes_on;
         draft.account.burst = BurstState { cycle: Some(charged.cycle), rate: Some(charged.rate), warned };
-        forced::mark_overdrawn(draft, "capacity used beyond its subscriptions")?;
+        suspension::mark_overdrawn(draft, "capacity used beyond its subscriptions")?;
         warn(draft)?;
         Ok(Outcome::default())
     }

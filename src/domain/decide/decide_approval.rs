@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::action::Action;
 use super::decision::Decide;
 use super::draft::Draft;
-use super::weighing::{shown, weight};
+use super::weighing::shown;
+use crate::domain::account::Hash;
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::ids::{AccountId, ApprovalId};
 use crate::domain::money::Money;
@@ -18,7 +18,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 
 /// Says whether what waits for another operator is carried out.
 #[derive(Debug, Clone, Serialize)]
-pub struct DecideApproval {
+pub struct DecideApproval<A> {
     pub approval: ApprovalId,
     pub approve: bool,
     pub reason: Option<String>,
@@ -27,10 +27,15 @@ pub struct DecideApproval {
     pub by: String,
     /// What waits, as the approval says.
     #[serde(skip)]
-    pub asked: Action,
+    pub asked: A,
 }
 
-impl Decide for DecideApproval {
+/// What keys hold as a digest.
+pub trait Fingerprinted {
+    fn digest(&self) -> Hash;
+}
+
+impl<A: Decide + Fingerprinted> Decide for DecideApproval<A> {
     const MUTATION: Option<Mutation> = Some(Mutation::DecideApproval);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
@@ -50,7 +55,7 @@ impl Decide for DecideApproval {
         };
         if !self.approve {
             let rejected = ended(ApprovalState::Rejected);
-            return Ok(Outcome { approval: Some(draft.put_approval(rejected)), ..Outcome::default() });
+            return Ok(Outcome { approval: Some(draft.put(rejected)), ..Outcome::default() });
         }
         if draft.book.altered_approvals.contains(&held.id) {
             let message =
@@ -59,9 +64,9 @@ impl Decide for DecideApproval {
         }
         let done = ended(ApprovalState::Done);
         let made = self.asked.decide(draft).map_err(|refusal| refusal.about("approvalId"))?;
-        require_no_more(draft, &held, weight(draft, &self.asked, &made))?;
-        let made = Outcome { approval: Some(draft.put_approval(done)), ..made };
-        draft.answer_key_of(&held, &self.asked, &made);
+        require_no_more(draft, &held, self.asked.weight(draft, &made))?;
+        let made = Outcome { approval: Some(draft.put(done)), ..made };
+        draft.answer_key_of(&held, self.asked.digest(), &made);
         Ok(made)
     }
 }

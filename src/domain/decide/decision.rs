@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use crate::domain::ids::AccountId;
+use crate::domain::money::Money;
 use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
@@ -25,6 +26,11 @@ pub trait Decide {
 
     /// Does it to the draft, or refuses to.
     fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal>;
+
+    /// What of it another operator may have to allow: the money that it has moved, or a limit that it raises; None: nothing.
+    fn weight(&self, _draft: &Draft<'_>, _made: &Outcome) -> Option<Money> {
+        None
+    }
 }
 
 impl<T: Decide> Decide for Box<T> {
@@ -38,5 +44,9 @@ impl<T: Decide> Decide for Box<T> {
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         T::decide(self, draft)
+    }
+
+    fn weight(&self, draft: &Draft<'_>, made: &Outcome) -> Option<Money> {
+        T::weight(self, draft, made)
     }
 }

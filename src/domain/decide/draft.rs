@@ -7,28 +7,23 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use super::action::Action;
 use super::amounts::require_payable_in;
-use super::{Decision, renewal};
-use crate::domain::account::{Account, AccountStatus, SuspendedSpan};
+use crate::domain::account::{Account, AccountStatus, Hash, SuspendedSpan};
 use crate::domain::approval::{Approval, OperatorMove};
 use crate::domain::bill::Bill;
-use crate::domain::book::{Book, Catalogue, Change, Keyed, OpenBills, WriteSet};
+use crate::domain::book::{Book, Catalogue, Change, InTable, OpenBills, WriteSet};
 use crate::domain::closing::ClosedMonth;
-use crate::domain::command::Command;
 use crate::domain::erasure::Erasure;
-use crate::domain::idempotency::IdempotencyRecord;
+use crate::domain::idempotency::KeyUse;
 use crate::domain::ids::{
     BillId, IdMint, NoticeId, OrderId, OwnedId, PaymentId, PrepaymentId, TransactionId,
 };
 use crate::domain::ledger::{self, Posting};
 use crate::domain::money::{self, Currency, OutOfRange};
-use crate::domain::mutation::Mutation;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::domain::order::Order;
-use crate::domain::outcome::{Done, Executed, Outcome};
+use crate::domain::outcome::{Decision, Done, Executed, Outcome};
 use crate::domain::payment::Payment;
-use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::Plan;
 use crate::domain::prepay::{Deposit, PrepayQuote, Prepayment};
 use crate::domain::record::Record;
@@ -230,14 +225,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub fn put_record(&mut self, record: Record) {
-        self.writes.records.push(record);
+    /// Keeps a row that is new, or what it is now.
+    pub fn put<T: InTable>(&mut self, row: T) -> Arc<T> {
+        let row = Arc::new(row);
+        T::written(&mut self.writes).insert(row.key(), Arc::clone(&row));
+        row
     }
 
-    pub fn put_payment_method(&mut self, method: PaymentMethod) -> Arc<PaymentMethod> {
-        let method = Arc::new(method);
-        self.writes.payment_methods.insert(method.id, Arc::clone(&method));
-        method
+    pub fn put_record(&mut self, record: Record) {
+        self.writes.records.push(record);
     }
 
     pub fn put_prepay_quote(&mut self, quote: Arc<PrepayQuote>) -> Arc<PrepayQuote> {
@@ -245,39 +241,9 @@ impl<'a> Draft<'a> {
         quote
     }
 
-    pub fn put_closed_month(&mut self, closed: ClosedMonth) {
-        self.writes.closed_months.insert(closed.key(), Arc::new(closed));
-    }
-
-    pub fn put_payment(&mut self, payment: Payment) -> Arc<Payment> {
-        let payment = Arc::new(payment);
-        self.writes.payments.insert(payment.id, Arc::clone(&payment));
-        payment
-    }
-
-    pub fn put_reversal(&mut self, reversal: Reversal) {
-        self.writes.reversals.insert(reversal.name(), Arc::new(reversal));
-    }
-
     /// Whether operators are to be told of what does not match: they are not told again.
     pub fn tell_once(&mut self, name: ProviderReference) -> bool {
         self.book.untold.contains(&name) && self.writes.told.insert(name)
-    }
-
-    pub fn put_prepayment(&mut self, prepayment: Prepayment) -> Arc<Prepayment> {
-        let prepayment = Arc::new(prepayment);
-        self.writes.prepayments.insert(prepayment.id, Arc::clone(&prepayment));
-        prepayment
-    }
-
-    pub fn put_deposit(&mut self, deposit: Deposit) {
-        self.writes.deposits.insert(deposit.place.clone(), Arc::new(deposit));
-    }
-
-    pub fn put_approval(&mut self, approval: Approval) -> Arc<Approval> {
-        let approval = Arc::new(approval);
-        self.writes.approvals.insert(approval.id, Arc::clone(&approval));
-        approval
     }
 
     /// Notes what an operator has moved without another.
@@ -285,10 +251,11 @@ impl<'a> Draft<'a> {
         self.writes.operator_moves.push(moved);
     }
 
-    /// Has the key of what waited hold what has come of it.
-    pub fn answer_key_of(&mut self, waited: &Approval, asked: &Action, made: &Outcome) {
-        if let Some(key) = &waited.key {
-            let answer = record(key, waited.mutation, asked, (made, waited.asked_at));
+    /// Has the key of what waited hold what has come of it; `asked` is the digest of what was asked for.
+    pub fn answer_key_of(&mut self, waited: &Approval, asked: Hash, made: &Outcome) {
+        if let Some(key) = waited.key.clone() {
+            let key_use = KeyUse { key, mutation: waited.mutation, fingerprint: asked };
+            let answer = key_use.record(made.ids(), waited.asked_at);
             self.writes.changed_answers.push((self.account.id, answer));
         }
     }
@@ -401,20 +368,19 @@ impl<'a> Draft<'a> {
     // ── the end ──
 
     /// Another operator has to decide; until then the command's key holds that.
-    pub fn wait(mut self, command: &Command, approval: Arc<Approval>) -> Decision {
+    pub fn wait(mut self, key: Option<KeyUse>, approval: Arc<Approval>) -> Decision {
         let made = Outcome { approval: Some(Arc::clone(&approval)), ..Outcome::default() };
-        self.conclude(command, &made);
+        self.conclude(key, &made);
         Decision { done: Done::Awaits(approval), change: self.into_change() }
     }
 
-    pub fn finish(mut self, command: &Command, made: Outcome) -> Decision {
-        self.conclude(command, &made);
+    pub fn finish(mut self, key: Option<KeyUse>, made: Outcome, renewal_price: Option<Decimal>) -> Decision {
+        self.conclude(key, &made);
         let open_bills = made.order.as_ref().map_or_else(Vec::new, |order| {
             let mut bills = self.bills_of(order.id);
             bills.retain(|bill| bill.is_open());
             bills
         });
-        let renewal_price = made.order.as_ref().and_then(|order| renewal::price(&self, order));
         let executed = Executed {
             account: Arc::new(self.account.clone()),
             made,
@@ -425,12 +391,10 @@ impl<'a> Draft<'a> {
         Decision { done: Done::Executed(Box::new(executed)), change: self.into_change() }
     }
 
-    fn conclude(&mut self, command: &Command, made: &Outcome) {
+    fn conclude(&mut self, key: Option<KeyUse>, made: &Outcome) {
         self.account.last_no = self.mint.last_number();
-        if let (Some(key), Some(mutation)) = (&command.key, command.action.mutation()) {
-            let answer = record(key, mutation, &command.action, (made, self.instant));
-            self.writes.answers.push((self.account.id, answer));
-        }
+        let answer = key.map(|key| (self.account.id, key.record(made.ids(), self.instant)));
+        self.writes.answers.extend(answer);
     }
 
     fn into_change(mut self) -> Option<Change> {
@@ -446,15 +410,4 @@ impl<'a> Draft<'a> {
         self.writes.account_settings = self.account.differs_seldom(&self.book.account);
         self.writes.changed.then_some(Change { account: self.account, writes: self.writes })
     }
-}
-
-/// What a key holds from an instant on.
-fn record(
-    key: &str,
-    mutation: Mutation,
-    asked: &Action,
-    (made, created_at): (&Outcome, DateTime<Utc>),
-) -> IdempotencyRecord {
-    let (key, fingerprint) = (key.to_owned(), asked.fingerprint());
-    IdempotencyRecord { key, mutation, fingerprint, made: made.ids(), created_at }
 }

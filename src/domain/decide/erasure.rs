@@ -4,7 +4,6 @@
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::action::Action;
 use super::decision::Decide;
 use super::draft::Draft;
 use crate::domain::account::AccountStatus;
@@ -14,7 +13,6 @@ use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::stake::Stake;
 
 /// Blanks what names a person.
 #[derive(Debug, Clone, Serialize)]
@@ -70,18 +68,4 @@ fn require_over(draft: &Draft<'_>) -> Result<(), Refusal> {
         Some(what) => conflict(format!("it has {what}: it is settled, decided or made void first")),
         None => Ok(()),
     }
-}
-
-/// Of an account that was erased nothing is done any more that anybody asks for; what comes in by itself is never lost.
-pub(super) fn require_not_erased(draft: &Draft<'_>, action: &Action) -> Result<(), Refusal> {
-    let is_asked_for = action.mutation().is_some() || action.stake() == Some(Stake::Setting);
-    // What its months were rated from is gone.
-    let is_rated = matches!(action, Action::CloseMonth(_));
-    if draft.account.erased_at.is_some() && (is_asked_for || is_rated) {
-        return Err(Refusal::general(
-            RefusalCode::AccountSuspended,
-            "the account is erased: nothing is done for it any more",
-        ));
-    }
-    Ok(())
 }

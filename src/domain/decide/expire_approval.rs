@@ -35,7 +35,7 @@ impl Decide for ExpireApproval {
         let Some(held) = draft.book.approvals.get(&self.approval).filter(is_due).cloned() else {
             return Ok(Outcome::default());
         };
-        draft.put_approval(held.ended(ApprovalState::Expired, draft.instant));
+        draft.put(held.ended(ApprovalState::Expired, draft.instant));
         let message =
             format!("Nobody has decided in time on what {} has asked for: {}.", held.asked_by, held.mutation);
         draft.notify(NoticeKind::ApprovalExpired, message, held.id.to_string())?;

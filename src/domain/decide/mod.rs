@@ -1,6 +1,6 @@
 //! Decides what a command does: a pure function of the account's book, the command and the instant.
 //!
-//! A decision is a [`Change`] that has not happened yet. A refusal is no change at all.
+//! A decision is a [`Change`](crate::domain::book::Change) that has not happened yet. A refusal is no change at all.
 
 mod account_closing;
 mod account_update;
@@ -20,6 +20,7 @@ mod draft;
 mod end_hold;
 mod erasure;
 mod expire_approval;
+mod fingerprint;
 mod forced;
 mod given_back;
 mod month_close;
@@ -46,8 +47,8 @@ mod take_back_month;
 mod void_bill;
 mod weighing;
 
-pub use account_closing::{BILLS_MADE_DUE_MAX, ORDERS_ENDED_MAX};
-pub use account_update::{Closing, UpdateAccount};
+pub use account_closing::{BILLS_MADE_DUE_MAX, Closing, ORDERS_ENDED_MAX};
+pub use account_update::UpdateAccount;
 pub use action::Action;
 pub use add_payment_method::AddPaymentMethod;
 pub use adjustment::AdjustBalance;
@@ -81,21 +82,16 @@ pub use void_bill::VoidBill;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-
-use super::approval::ApprovalState;
-use super::book::{Book, Catalogue, Change};
-use super::command::Command;
-use super::idempotency::IdempotencyRecord;
-use super::outcome::Done;
-use super::refusal::Refusal;
 use draft::Draft;
+use weighing::Asked;
 
-/// What was decided: the answer, and the change that makes it true (none if there is nothing to change).
-#[derive(Debug)]
-pub struct Decision {
-    pub done: Done,
-    pub change: Option<Change>,
-}
+use super::approval::{ApprovalState, input_of};
+use super::book::{Book, Catalogue};
+use super::command::Command;
+use super::idempotency::{IdempotencyRecord, KeyUse};
+use super::outcome::{Decision, Done, Outcome};
+use super::refusal::{Refusal, RefusalCode};
+use super::stake::Stake;
 
 /// Decides one command. The book is not touched; [`Book::apply`] makes the change true.
 pub fn decide(
@@ -109,12 +105,43 @@ pub fn decide(
     }
     let begin = || Draft::begin(book, catalogue, command.dry_run, now);
     let mut draft = begin()?;
-    erasure::require_not_erased(&draft, &command.action)?;
+    require_not_erased(&draft, &command.action)?;
     let made = command.action.decide(&mut draft)?;
-    match weighing::weigh(&mut draft, command, &made)? {
-        Some(excess) => weighing::ask(begin()?, command, &excess),
-        None => Ok(draft.finish(command, made)),
+    let asked = Asked {
+        by: command.asked_by.as_deref(),
+        mutation: command.action.mutation(),
+        is_dry_run: command.dry_run,
+    };
+    let weight = command.action.weight(&draft, &made);
+    match weighing::weigh(&mut draft, asked, weight, &made)? {
+        Some(excess) => weighing::ask(begin()?, &excess, input_of(&command.action), key_use(command)),
+        None => Ok(finish(draft, command, made)),
     }
+}
+
+/// What the command's key is used for.
+fn key_use(command: &Command) -> Option<KeyUse> {
+    let (key, mutation) = (command.key.clone()?, command.action.mutation()?);
+    Some(KeyUse { key, mutation, fingerprint: command.action.fingerprint() })
+}
+
+fn finish(draft: Draft<'_>, command: &Command, made: Outcome) -> Decision {
+    let renewal_price = made.order.as_ref().and_then(|order| renewal::price(&draft, order));
+    draft.finish(key_use(command), made, renewal_price)
+}
+
+/// For an account that is erased nothing is done that anybody asks for, and no month is closed.
+fn require_not_erased(draft: &Draft<'_>, action: &Action) -> Result<(), Refusal> {
+    let is_asked_for = action.mutation().is_some() || action.stake() == Some(Stake::Setting);
+    // What its months were rated from is gone.
+    let is_rated = matches!(action, Action::CloseMonth(_));
+    if draft.account.erased_at.is_some() && (is_asked_for || is_rated) {
+        return Err(Refusal::general(
+            RefusalCode::AccountSuspended,
+            "the account is erased: nothing is done for it any more",
+        ));
+    }
+    Ok(())
 }
 
 fn repeat(

@@ -79,7 +79,7 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
     let is_late = is_first && was_closed_until.is_some_and(|until| until >= rated.month.end);
     let is_carried = billed_amount == before.billed_amount && (!is_first || (is_late && !amount.is_zero()));
     if to_charge.is_empty() || is_carried {
-        draft.put_closed_month(closed);
+        draft.put(closed);
         return Ok(None);
     }
     if !is_held_back(rated, &before) {
@@ -94,7 +94,7 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
     };
     let bill = bill(draft, rated, ask, before.bill, to_charge)?;
     closed.bill = before.bill.or(Some(bill.id));
-    draft.put_closed_month(closed);
+    draft.put(closed);
     Ok(Some(bill))
 }
 

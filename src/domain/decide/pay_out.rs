@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::card::{self, GivenBack, left_of};
 use super::decision::Decide;
 use super::draft::Draft;
+use super::weighing;
 use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
@@ -56,6 +57,10 @@ impl Decide for PayOut {
             PayOutWay::Card(recharge) => to_card(draft, self, *recharge),
             PayOutWay::Outside(reference) => outside(draft, self, reference),
         }
+    }
+
+    fn weight(&self, _: &Draft<'_>, made: &Outcome) -> Option<Money> {
+        weighing::moved(made)
     }
 }
 

@@ -9,11 +9,11 @@ use super::amounts::require_payable_in;
 use super::card::{self, GivenBack, left_of, with_refunded};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::{given_back, payment};
+use super::{given_back, payment, weighing};
 use crate::domain::bill::Bill;
 use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
-use crate::domain::money;
+use crate::domain::money::{self, Money};
 use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentPurpose};
@@ -58,6 +58,10 @@ impl Decide for Refund {
             Source::Balance => to_balance(draft, &original, amount, &self.reason),
             Source::Card(charge) => to_card(draft, &charge, &original, amount, &self.reason),
         }
+    }
+
+    fn weight(&self, _: &Draft<'_>, made: &Outcome) -> Option<Money> {
+        weighing::moved(made)
     }
 }
 

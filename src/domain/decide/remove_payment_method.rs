@@ -31,7 +31,7 @@ impl Decide for RemovePaymentMethod {
             return Ok(Outcome { payment_method: Some(kept), ..Outcome::default() });
         }
         let removed = PaymentMethod { removed_at: Some(draft.instant), ..PaymentMethod::clone(&kept) };
-        let payment_method = Some(draft.put_payment_method(removed));
+        let payment_method = Some(draft.put(removed));
         Ok(Outcome { payment_method, ..Outcome::default() })
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{forced, on_demand};
+use super::on_demand;
 use crate::domain::account::{AccountStatus, SuspendedSpan, Suspension};
 use crate::domain::bill::Bill;
 use crate::domain::notice::NoticeKind;
@@ -85,7 +85,26 @@ fn lapsed_bill(draft: &Draft<'_>) -> Option<Arc<Bill>> {
 pub(super) fn count_again(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     draft.account.suspension_held_until = None;
     if draft.account.available()? < Decimal::ZERO {
-        return forced::mark_overdrawn(draft, "what was used or taken back");
+        return mark_overdrawn(draft, "what was used or taken back");
     }
     lapsed_bill(draft).map_or(Ok(()), |bill| suspend_for(draft, &bill))
+}
+
+/// Marks an account whose balance is below its limit, and suspends it, unless an operator lets it be overdrawn.
+pub(super) fn mark_overdrawn(draft: &mut Draft<'_>, cause: &str) -> Result<(), Refusal> {
+    let was_overdrawn = draft.account.overdrawn;
+    if draft.account.available()? >= Decimal::ZERO || (was_overdrawn && is_held_off(draft)) {
+        return Ok(());
+    }
+    overdraw(draft, cause)
+}
+
+pub(super) fn overdraw(draft: &mut Draft<'_>, cause: &str) -> Result<(), Refusal> {
+    draft.account.overdrawn = true;
+    let message = format!(
+        "The account is suspended: {cause} has taken the balance to {} {}, below its limit.",
+        draft.currency.format(draft.account.balance),
+        draft.currency.code
+    );
+    suspend(draft, Suspension::Overdrawn, message, draft.account.id.to_string())
 }

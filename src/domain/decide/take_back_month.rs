@@ -41,7 +41,7 @@ impl Decide for TakeBackMonth {
             cycle: money::subtract(closed.billed_amount, before.billed_amount)?,
             withheld: money::subtract(closed.withheld_amount, before.withheld_amount)?,
         };
-        draft.put_closed_month(closed);
+        draft.put(closed);
         let is_billed = before.bill.is_some() && !(before.amount.is_zero() && before.billed_amount.is_zero());
         if !is_billed {
             return Ok(Outcome::default());

@@ -76,7 +76,7 @@ fn forgive(draft: &mut Draft<'_>, bill: &Bill) -> Result<(), Refusal> {
     let closed = draft.closed_months().find(|closed| closed.bill == Some(original)).cloned();
     if let Some(closed) = closed {
         let forgiven_amount = money::add(closed.forgiven_amount, bill.amount)?;
-        draft.put_closed_month(ClosedMonth { forgiven_amount, ..closed });
+        draft.put(ClosedMonth { forgiven_amount, ..closed });
     }
     Ok(())
 }

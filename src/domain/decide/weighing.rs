@@ -2,22 +2,27 @@
 
 use std::sync::Arc;
 
-use super::Decision;
-use super::action::Action;
 use super::draft::Draft;
-use crate::domain::account::Account;
 use crate::domain::approval::{
-    Approval, ApprovalPolicy, ApprovalState, OperatorMove, PENDING_MAX, input_of, weighed_field,
+    Approval, ApprovalPolicy, ApprovalState, OperatorMove, PENDING_MAX, weighed_field,
 };
-use crate::domain::command::Command;
+use crate::domain::idempotency::KeyUse;
 use crate::domain::ids::ApprovalId;
 use crate::domain::money::{self, Money, OutOfRange};
 use crate::domain::mutation::Mutation;
 use crate::domain::notice::NoticeKind;
-use crate::domain::outcome::Done;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Decision, Done, Outcome};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
+
+/// Who asks, for what, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The operator, as its token names it.
+    pub by: Option<&'a str>,
+    pub mutation: Option<Mutation>,
+    pub is_dry_run: bool,
+}
 
 /// What is too much for the operator who asks.
 pub(super) struct Excess<'a> {
@@ -25,23 +30,24 @@ pub(super) struct Excess<'a> {
     money: Money,
     by: &'a str,
     policy: &'a ApprovalPolicy,
+    is_dry_run: bool,
 }
 
 /// Weighs what a command has come to: whether that is too much for the operator who asks. What is not is noted, as it counts for
 /// a day.
 pub(super) fn weigh<'a>(
     draft: &mut Draft<'a>,
-    command: &'a Command,
+    asked: Asked<'a>,
+    weight: Option<Money>,
     made: &Outcome,
 ) -> Result<Option<Excess<'a>>, OutOfRange> {
     let policy = draft.catalogue.policies.approvals.as_deref();
-    let (Some(by), Some(policy), Some(mutation)) =
-        (command.asked_by.as_deref(), policy, command.action.mutation())
-    else {
+    let (Some(by), Some(policy), Some(mutation)) = (asked.by, policy, asked.mutation) else {
         return Ok(None);
     };
-    let excess = |money| Ok(Some(Excess { mutation, money, by, policy }));
-    let Some(money) = weight(draft, &command.action, made) else { return Ok(None) };
+    let is_dry_run = asked.is_dry_run;
+    let excess = |money| Ok(Some(Excess { mutation, money, by, policy, is_dry_run }));
+    let Some(money) = weight else { return Ok(None) };
     let alone = policy.alone_up_to(money.currency);
     let Some(moved) = &made.transaction else {
         return if money.amount > alone { excess(money) } else { Ok(None) };
@@ -53,29 +59,23 @@ pub(super) fn weigh<'a>(
     Ok(None)
 }
 
-/// What an action that is weighed has come to: the money that it moves, or the credit limit that it raises.
-pub(super) fn weight(draft: &Draft<'_>, action: &Action, made: &Outcome) -> Option<Money> {
-    match action {
-        Action::Refund(_) | Action::AdjustBalance(_) | Action::PayOut(_) => {
-            made.transaction.as_ref().map(|moved| Money::new(moved.amount, moved.currency))
-        }
-        Action::UpdateAccount(_) => raised_limit(&draft.book.account, &draft.account),
-        _ => None,
-    }
-}
-
-/// The new credit limit of an account, if it is higher than before.
-fn raised_limit(before: &Account, after: &Account) -> Option<Money> {
-    let limit = after.credit_limit.unwrap_or_default();
-    (limit > before.credit_limit.unwrap_or_default()).then(|| Money::new(limit, after.currency))
+/// What moves money weighs what it has moved.
+pub(super) fn moved(made: &Outcome) -> Option<Money> {
+    made.transaction.as_ref().map(|moved| Money::new(moved.amount, moved.currency))
 }
 
 /// Keeps what is too much for one operator, until another decides. `draft` is a new one: nothing else becomes of the command.
-pub(super) fn ask(mut draft: Draft<'_>, command: &Command, excess: &Excess<'_>) -> Result<Decision, Refusal> {
-    let Excess { mutation, money, by, policy } = *excess;
+/// `input` is what was asked for, if it can be kept; `key` what its key is used for.
+pub(super) fn ask(
+    mut draft: Draft<'_>,
+    excess: &Excess<'_>,
+    input: Option<String>,
+    key: Option<KeyUse>,
+) -> Result<Decision, Refusal> {
+    let Excess { mutation, money, by, policy, is_dry_run } = *excess;
     let alone = shown(&draft, Money::new(policy.alone_up_to(money.currency), money.currency));
     let refused = |code, message: String| Err(Refusal::new(code, weighed_field(mutation), message));
-    let Some(input) = input_of(&command.action) else {
+    let Some(input) = input else {
         let message =
             format!("above {alone} another operator has to allow it: ask for it without other changes");
         return refused(RefusalCode::Invalid, message);
@@ -87,8 +87,7 @@ pub(super) fn ask(mut draft: Draft<'_>, command: &Command, excess: &Excess<'_>) 
         return refused(RefusalCode::ApprovalNeeded, message);
     }
     // A key has been looked up before.
-    let same =
-        draft.book.pending_approvals().find(|held| command.key.is_none() && held.is_for(mutation, &input));
+    let same = draft.book.pending_approvals().find(|held| key.is_none() && held.is_for(mutation, &input));
     if let Some(waiting) = same {
         return Ok(Decision { done: Done::Awaits(Arc::clone(waiting)), change: None });
     }
@@ -96,7 +95,7 @@ pub(super) fn ask(mut draft: Draft<'_>, command: &Command, excess: &Excess<'_>) 
         let message = format!("{PENDING_MAX} approvals of the account are pending already");
         return refused(RefusalCode::LimitExceeded, message);
     }
-    if command.dry_run {
+    if is_dry_run {
         return refused(
             RefusalCode::ApprovalNeeded,
             format!("above {alone} another operator has to allow it"),
@@ -104,12 +103,12 @@ pub(super) fn ask(mut draft: Draft<'_>, command: &Command, excess: &Excess<'_>) 
     }
     let expires_at = draft.instant.checked_add_signed(policy.expires_after).ok_or(OutOfRange)?;
     let id = ApprovalId(draft.next_id()?);
-    let approval = draft.put_approval(Approval {
+    let approval = draft.put(Approval {
         id,
         mutation,
         input,
         money,
-        key: command.key.clone(),
+        key: key.as_ref().map(|key| key.key.clone()),
         asked_by: by.to_owned(),
         asked_at: draft.instant,
         state: ApprovalState::Pending,
@@ -121,7 +120,7 @@ pub(super) fn ask(mut draft: Draft<'_>, command: &Command, excess: &Excess<'_>) 
     let message =
         format!("{by} asks for {mutation} ({}): another operator has to allow it.", shown(&draft, money));
     draft.notify(NoticeKind::ApprovalNeeded, message, id.to_string())?;
-    Ok(draft.wait(command, approval))
+    Ok(draft.wait(key, approval))
 }
 
 pub(super) fn shown(draft: &Draft<'_>, Money { amount, currency }: Money) -> String {

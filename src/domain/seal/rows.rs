@@ -2,13 +2,12 @@
 //! added later does not compile before it was thought of here.
 
 use super::{Sealed, Sealing};
-use crate::domain::account::{Account, Manager};
+use crate::domain::account::{Account, Head, Manager};
 use crate::domain::bill::Bill;
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::closing::{ClosedMonth, Month};
 use crate::domain::idempotency::{IdempotencyRecord, OutcomeIds};
 use crate::domain::ids::{AccountId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
-use crate::domain::ledger::Head;
 use crate::domain::order::{Order, Subscription};
 use crate::domain::record::{Content, Record};
 use crate::domain::transaction::Transaction;

@@ -6,13 +6,14 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use crate::domain::account::{Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Manager};
+use crate::domain::account::{
+    Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Head, Manager,
+};
 use crate::domain::burst::BurstState;
 use crate::domain::decide::{
     Action, Closing, UpdateAccount, require_display_places, require_not_above_largest,
 };
 use crate::domain::ids::AccountId;
-use crate::domain::ledger::Head;
 use crate::domain::money::Currency;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
@@ -26,7 +27,7 @@ use crate::graphql::types::account::{self, Account};
 use crate::graphql::types::user_error::UserError;
 use crate::jobs::billing::{Unrated, rate_last_months};
 use crate::store::access::AccessError;
-use crate::store::accounts::PARENT_IS_OPEN;
+use crate::store::account_creation::PARENT_IS_OPEN;
 
 /// The provider's person for a customer.
 #[derive(InputObject)]

@@ -1,40 +1,26 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
-use super::bill::BillConnection;
+use super::applicable_rules;
 use super::forecast::{self, Forecast};
-use super::invoice::InvoiceConnection;
-use super::ledger_entry::LedgerEntryConnection;
+use super::lists::AccountLists;
 use super::notice::Notice;
-use super::order::OrderConnection;
 use super::payment_method::PaymentMethod;
 use super::plan::{self, Plan};
-use super::prepayment::PrepaymentConnection;
 use super::price_rule::PriceRule;
-use super::record::ConsumptionRecordConnection;
-use super::transaction::TransactionConnection;
-use crate::domain;
 use crate::domain::ids::AccountId;
-use crate::graphql::at_hand::AtHand;
 use crate::graphql::enums::{AccountKind, AccountStatus};
 use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::input::search;
 use crate::graphql::loaders::{BalanceAt, NoticesOf, PaymentMethodsOf, PlansOf};
 use crate::graphql::nullable::{self, Nullable};
-use crate::graphql::pagination::{PageArgs, connection};
-use crate::graphql::query::filters::recharges;
-use crate::graphql::query::lists::{self, Of};
-use crate::graphql::query::price_rules;
+use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::ResolveEagerly;
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, session};
-use crate::store::accounts::AccountFilter;
-use crate::store::bills::BillFilter;
-use crate::store::ledger::EntryFilter;
-use crate::store::orders::OrderFilter;
-use crate::store::prepayments::PrepaymentFilter;
-use crate::store::records::RecordFilter;
-use crate::store::transactions::TransactionFilter;
+use crate::{domain, store};
 
 /// Who owes and owns.
 #[derive(Clone)]
@@ -49,8 +35,8 @@ connection!(
     "accounts"
 );
 
-impl AtHand for Account {
-    const LOADED: &'static [&'static str] = &[
+impl ResolveEagerly for Account {
+    const DEFERRED_FIELDS: &'static [&'static str] = &[
         "parent",
         "subAccounts",
         "notification",
@@ -181,25 +167,6 @@ impl Account {
         nullable::load(ctx, self.0.parent, Account).await
     }
 
-    /// The accounts that belong to it, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn sub_accounts(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<AccountConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        let filter = AccountFilter { parent: Some(self.0.id), ..AccountFilter::default() };
-        Ok(Box::pin(lists::accounts(session(ctx)?, filter, &args)).await?)
-    }
-
     /// What it may do.
     async fn status(&self) -> AccountStatus {
         self.0.status.into()
@@ -265,150 +232,9 @@ impl Account {
         Ok(Balance { account, amount, is_current: false })
     }
 
-    /// What it has bought, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn orders(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<OrderConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::orders(ctx, Of::Seen(self.0.id), OrderFilter::default(), &args)).await?)
-    }
-
-    /// What it is to pay and has paid, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn bills(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<BillConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::bills(ctx, Of::Seen(self.0.id), BillFilter::default(), &args)).await?)
-    }
-
-    /// What it consumed, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn records(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<ConsumptionRecordConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::records(ctx, Of::Seen(self.0.id), RecordFilter::default(), &args)).await?)
-    }
-
-    /// What came in over a window of time, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn recharge_records(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Only those made then or later.")] start_time: Instant,
-        #[graphql(desc = "Only those made before.")] end_time: Instant,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<TransactionConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        let filter = recharges(start_time, end_time)?;
-        Ok(Box::pin(lists::transactions(ctx, Of::Seen(self.0.id), filter, &args)).await?)
-    }
-
-    /// Its movements of money, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn transactions(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<TransactionConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(lists::transactions(ctx, Of::Seen(self.0.id), TransactionFilter::default(), &args).await?)
-    }
-
-    /// What it has paid, or is to pay, for apps beforehand, newest first.
-    async fn prepayments(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<PrepaymentConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        let filter = PrepaymentFilter::default();
-        Ok(Box::pin(lists::prepayments(ctx, Of::Seen(self.0.id), filter, &args)).await?)
-    }
-
-    /// What it paid by the month, newest first, drafts among them.
-    async fn invoices(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<InvoiceConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::invoices(session(ctx)?, Of::Seen(self.0.id), &args)).await?)
-    }
-
-    /// The changes of its balance, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn ledger(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<LedgerEntryConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(lists::entries(ctx, Of::Seen(self.0.id), EntryFilter::default(), &args)).await?)
+    #[graphql(flatten)]
+    async fn lists(&self) -> AccountLists {
+        AccountLists(self.0.id)
     }
 
     /// Its price rules, its own and the defaults that apply to it, in the order in which they were set.
@@ -417,7 +243,7 @@ impl Account {
         ctx: &Context<'_>,
         #[graphql(desc = "Only those in force then; absent: all.")] at: Option<Instant>,
     ) -> async_graphql::Result<Vec<PriceRule>> {
-        Ok(Box::pin(price_rules::of_account(session(ctx)?, &self.0, at.map(|at| at.0))).await?)
+        Ok(Box::pin(applicable_rules::of_account(session(ctx)?, &self.0, at.map(|at| at.0))).await?)
     }
 
     /// What the running month has cost so far, and will cost at this pace: metered usage by the rules in force. Orders are
@@ -429,5 +255,28 @@ impl Account {
     /// When it was made.
     async fn created_at(&self) -> Instant {
         Instant(self.0.created_at)
+    }
+}
+
+/// Narrows a list of accounts; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "AccountFilter")]
+pub struct AccountFilterInput {
+    /// Only those that may do this.
+    status: Option<AccountStatus>,
+    /// Only of this kind.
+    kind: Option<AccountKind>,
+    /// Only those with this in the namespace or the name, anywhere, without regard to case.
+    search_word: Option<String>,
+}
+
+impl AccountFilterInput {
+    pub fn read(self) -> ApiResult<store::account_list::AccountFilter> {
+        Ok(store::account_list::AccountFilter {
+            status: self.status.map(Into::into),
+            kind: self.kind.map(Into::into),
+            search: search(self.search_word)?,
+            parent: None,
+        })
     }
 }

@@ -5,10 +5,10 @@ use async_graphql::{Context, ID, Object};
 use super::account::Account;
 use super::money::Money;
 use crate::domain;
-use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::ApprovalState;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::scalars::Instant;
 
 /// What one operator has asked for and another has to allow.
@@ -23,8 +23,8 @@ connection!(
     "approvals"
 );
 
-impl AtHand for Approval {
-    const LOADED: &'static [&'static str] = &["account"];
+impl ResolveEagerly for Approval {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["account"];
 }
 
 /// What one operator has asked for and another has to allow.

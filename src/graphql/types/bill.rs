@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, MergedObject, Object, SimpleObject};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
@@ -12,19 +12,21 @@ use super::money::Money;
 use super::order::{self, Order};
 use super::record::ConsumptionRecord;
 use super::transaction::Transaction;
-use crate::domain;
 use crate::domain::ids::{AccountId, RecordId};
-use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillStatus;
 use crate::graphql::error::{ApiError, ApiResult};
-use crate::graphql::listed::{HasHeader, Listed};
+use crate::graphql::input::{search, window};
 use crate::graphql::loaders::{RecordsOf, RefundsOf};
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection_of;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
+use crate::graphql::runtime::list_item::{HasHeader, ListItem};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
-use crate::store::bills::{BillFilter, BillSums};
+use crate::store::bill_filter::BillFilter;
+use crate::store::bill_sums::BillSums;
 use crate::store::records::RECORDS_OF_BILL_MAX;
+use crate::{domain, store};
 
 /// What is to be paid for one period; paid whole or not at all.
 #[derive(Clone, MergedObject)]
@@ -72,19 +74,19 @@ impl HasHeader for Bill {
     }
 }
 
-impl From<domain::bill::BillHeader> for Listed<Bill> {
+impl From<domain::bill::BillHeader> for ListItem<Bill> {
     fn from(header: domain::bill::BillHeader) -> Self {
         Self::Header(BillHeader(header))
     }
 }
 
-impl From<Arc<domain::bill::Bill>> for Listed<Bill> {
+impl From<Arc<domain::bill::Bill>> for ListItem<Bill> {
     fn from(bill: Arc<domain::bill::Bill>) -> Self {
-        Self::Whole(Bill::from(bill))
+        Self::Full(Bill::from(bill))
     }
 }
 
-connection_of!(BillConnection, BillEdge, Listed<Bill>, "bills", BillsOf, {
+connection_of!(BillConnection, BillEdge, ListItem<Bill>, "bills", BillsOf, {
     /// What these bills come to. LIMIT_EXCEEDED where more than 100,000 would have to be added up.
     async fn summary(&self, ctx: &Context<'_>) -> async_graphql::Result<BillSummary> {
         Ok(summary(session(ctx)?, &self.0.rows, &self.0.more).await?)
@@ -111,7 +113,7 @@ pub struct BillSummary {
     total_amounts: Vec<Inline<Money>>,
 }
 
-async fn summary(session: &Session, page: &[Listed<Bill>], of: &BillsOf) -> ApiResult<BillSummary> {
+async fn summary(session: &Session, page: &[ListItem<Bill>], of: &BillsOf) -> ApiResult<BillSummary> {
     let sums = match of.filter.order {
         Some(order) => sums_of(&order::all_bills(session, order).await?)?,
         None => session.repository().bill_sums(of.account, &of.filter).await?,
@@ -150,8 +152,9 @@ fn amounts(bills: impl Iterator<Item = domain::bill::BillHeader>) -> ApiResult<V
     Ok(amounts.into_iter().map(|(currency, amount)| domain::money::Money::new(amount, currency)).collect())
 }
 
-impl AtHand for Bill {
-    const LOADED: &'static [&'static str] = &["account", "order", "lines", "correctionOf", "transactions"];
+impl ResolveEagerly for Bill {
+    const DEFERRED_FIELDS: &'static [&'static str] =
+        &["account", "order", "lines", "correctionOf", "transactions"];
 }
 
 /// A part of a bill's amount.
@@ -315,5 +318,31 @@ impl BillDetails {
             futures_util::future::try_join(session.load(id), session.load(RefundsOf(id))).await?;
         let refunds = refunds.unwrap_or_default();
         Ok(refunds.iter().cloned().chain(paid).map(Transaction).collect())
+    }
+}
+
+/// Narrows a list of bills; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "BillFilter")]
+pub struct BillFilterInput {
+    /// Only those whose period begins then or later.
+    start_time: Option<Instant>,
+    /// Only those whose period begins before.
+    end_time: Option<Instant>,
+    /// Only those that stand so.
+    bill_status: Option<BillStatus>,
+    /// Only those with this in the number of the bill or its order or in the order's name, anywhere, without regard to
+    /// case.
+    search_word: Option<String>,
+}
+
+impl BillFilterInput {
+    pub fn read(self) -> ApiResult<store::bill_filter::BillFilter> {
+        Ok(store::bill_filter::BillFilter {
+            start: window(self.start_time, self.end_time)?,
+            status: self.bill_status.map(Into::into),
+            search: search(self.search_word)?,
+            order: None,
+        })
     }
 }

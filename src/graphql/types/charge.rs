@@ -6,11 +6,10 @@ use rust_decimal::Decimal;
 use super::money::Money;
 use super::price_rule::PriceRule;
 use super::resource::{self, Resource};
-use crate::domain;
 use crate::domain::money::CurrencyCode;
-use crate::domain::rating;
-use crate::graphql::at_hand::Inline;
+use crate::domain::{self, rating};
 use crate::graphql::nullable::{self, Nullable};
+use crate::graphql::runtime::eager::Inline;
 use crate::graphql::scalars::Exact;
 
 /// What usage costs, and how that comes about.

@@ -3,10 +3,9 @@ use std::sync::Arc;
 use async_graphql::Object;
 
 use super::money::Money;
-use crate::domain;
-use crate::domain::prepay;
-use crate::graphql::at_hand::Inline;
+use crate::domain::{self, prepay};
 use crate::graphql::enums::DepositState;
+use crate::graphql::runtime::eager::Inline;
 use crate::graphql::scalars::Instant;
 
 /// Tokens that reached the address of a prepayment, in a block with its confirmations.

@@ -15,10 +15,10 @@ use crate::domain::rating::{self, stretches};
 use crate::domain::usage::{
     Granularity, Reports, at_this_pace, bucket_start, next_bucket, still_to_come, usage_in,
 };
-use crate::graphql::at_hand::Inline;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::known_currency;
 use crate::graphql::loaders::{DefaultRules, OwnRulesOf};
+use crate::graphql::runtime::eager::Inline;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::Session;
 

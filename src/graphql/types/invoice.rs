@@ -12,12 +12,12 @@ use crate::domain;
 use crate::domain::ids::AccountId;
 use crate::domain::invoice::icon_urls;
 use crate::domain::money::CurrencyCode;
-use crate::graphql::at_hand::{AtHand, Inline, InlineList};
 use crate::graphql::enums::InvoiceStatus;
 use crate::graphql::error::ApiError;
 use crate::graphql::invoice_links::Form;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::{Inline, InlineList, ResolveEagerly};
 use crate::graphql::scalars::{Code, Day, Exact, Instant};
 use crate::graphql::session::session;
 
@@ -55,8 +55,8 @@ pub struct InvoicesOf {
     pub account: Option<AccountId>,
 }
 
-impl AtHand for Invoice {
-    const LOADED: &'static [&'static str] = &["account", "total", "groups"];
+impl ResolveEagerly for Invoice {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["account", "total", "groups"];
 }
 
 /// One account's month: what was paid, grouped by the asset that it was paid with. It is in the account's own currency, and tells
@@ -135,8 +135,8 @@ pub struct InvoiceGroup {
     period: NaiveDate,
 }
 
-impl AtHand for InvoiceGroup {
-    const LOADED: &'static [&'static str] = &["items"];
+impl ResolveEagerly for InvoiceGroup {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["items"];
 }
 
 /// What of an invoice was paid in one asset.
@@ -182,8 +182,8 @@ pub struct InvoiceItem {
     currency: CurrencyCode,
 }
 
-impl AtHand for InvoiceItem {
-    const LOADED: &'static [&'static str] = &["prepayment", "bill"];
+impl ResolveEagerly for InvoiceItem {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["prepayment", "bill"];
 }
 
 /// Something that was paid, or given back.

@@ -1,18 +1,20 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, InputObject, Object};
+use data_encoding::HEXLOWER;
 
 use super::account::{self, Account};
 use super::resource::Resource;
 use super::transaction::Transaction;
-use crate::domain;
-use crate::graphql::at_hand::AtHand;
-use crate::graphql::error::ApiError;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::input::window;
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::ResolveEagerly;
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, session};
+use crate::{domain, store};
 
 /// One change of one account's balance. Entries chain: an entry's `end` is the next one's `initial`.
 pub struct LedgerEntry(pub Arc<domain::ledger::Entry>);
@@ -26,8 +28,8 @@ connection!(
     "ledger entries"
 );
 
-impl AtHand for LedgerEntry {
-    const LOADED: &'static [&'static str] = &["account", "resource", "transaction"];
+impl ResolveEagerly for LedgerEntry {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["account", "resource", "transaction"];
 }
 
 impl LedgerEntry {
@@ -123,6 +125,27 @@ impl LedgerEntry {
 
     /// SHA-256 over this entry and the hash before it, in hex.
     async fn hash(&self) -> String {
-        self.0.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.0.hash)
+    }
+}
+
+/// Narrows a list of ledger entries; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "LedgerFilter")]
+pub struct LedgerFilterInput {
+    /// Only those of then or later.
+    start_time: Option<Instant>,
+    /// Only those of before.
+    end_time: Option<Instant>,
+    /// Only of this burst cycle.
+    billing_cycle: Option<i32>,
+}
+
+impl LedgerFilterInput {
+    pub fn read(self) -> ApiResult<store::ledger::EntryFilter> {
+        Ok(store::ledger::EntryFilter {
+            window: window(self.start_time, self.end_time)?,
+            billing_cycle: self.billing_cycle,
+        })
     }
 }

@@ -4,9 +4,9 @@ use async_graphql::{Context, ID, Object};
 
 use super::resource::{self, Resource};
 use crate::domain;
-use crate::graphql::at_hand::AtHand;
 use crate::graphql::enums::LicenseType;
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::ResolveEagerly;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::session;
 
@@ -22,8 +22,8 @@ connection!(
     "licences"
 );
 
-impl AtHand for License {
-    const LOADED: &'static [&'static str] = &["resource"];
+impl ResolveEagerly for License {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["resource"];
 }
 
 /// Software that is counted by what servers report of themselves, and priced by the count and month.

@@ -1,6 +1,7 @@
 //! The schema's types, one file each. A type wraps what the domain says, and looks up what hangs on it.
 
 pub mod account;
+pub mod applicable_rules;
 pub mod approval;
 pub mod bill;
 pub mod billing_run;
@@ -14,10 +15,13 @@ pub mod invoice;
 pub mod ledger_entry;
 pub mod ledger_health;
 pub mod license;
+pub mod lists;
 pub mod money;
 pub mod node;
 pub mod notice;
 pub mod order;
+pub mod order_filter;
+pub mod order_lists;
 pub mod payment;
 pub mod payment_method;
 pub mod plan;

@@ -1,14 +1,14 @@
 use async_graphql::{Context, Object};
 
 use crate::domain;
-use crate::graphql::at_hand::{AtHand, Inline};
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::any_session;
 
 /// An amount of a currency, in its main unit.
 pub struct Money(domain::money::Money);
 
-impl AtHand for Money {}
+impl ResolveEagerly for Money {}
 
 impl Money {
     pub fn inline(money: domain::money::Money) -> Inline<Self> {

@@ -8,25 +8,24 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::account::{self, Account};
-use super::bill::{Bill, BillConnection, BillsOf};
 use super::money::Money;
+use super::order_lists::OrderLists;
 use super::plan::{self, Plan};
-use super::record::ConsumptionRecordConnection;
 use super::resource::{self, Resource};
 use crate::domain;
 use crate::domain::capacity::{SUBSCRIPTION_LEVEL, term_price};
-use crate::domain::ids::{OrderId, OwnedId, RecordId};
+use crate::domain::ids::OrderId;
 use crate::domain::plan::PlanResource;
-use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
-use crate::graphql::listed::{self, HasHeader, Listed};
-use crate::graphql::loaders::{NewestBillHeadersOfOrder, NewestBillsOfOrder, ResourcesOf};
+use crate::graphql::loaders::{NewestBillsOfOrder, ResourcesOf};
 use crate::graphql::nullable::{self, Nullable};
-use crate::graphql::pagination::{PageArgs, Slice, TotalCount, connection_of, is_newest, part_of};
+use crate::graphql::pagination::connection_of;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
+use crate::graphql::runtime::list_item::{HasHeader, ListItem};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
-use crate::store::bills::{BILLS_OF_ORDER_MAX, BillFilter};
+use crate::store::bills::BILLS_OF_ORDER_MAX;
 
 /// What an account has bought, at the prices at which it was bought.
 #[derive(Clone, MergedObject)]
@@ -85,22 +84,22 @@ impl HasHeader for Order {
     }
 }
 
-impl From<Arc<domain::order::OrderHeader>> for Listed<Order> {
+impl From<Arc<domain::order::OrderHeader>> for ListItem<Order> {
     fn from(header: Arc<domain::order::OrderHeader>) -> Self {
         Self::Header(OrderHeader(header))
     }
 }
 
-impl From<Arc<domain::order::Order>> for Listed<Order> {
+impl From<Arc<domain::order::Order>> for ListItem<Order> {
     fn from(order: Arc<domain::order::Order>) -> Self {
-        Self::Whole(Order::from(order))
+        Self::Full(Order::from(order))
     }
 }
 
-connection_of!(OrderConnection, OrderEdge, Listed<Order>, "orders");
+connection_of!(OrderConnection, OrderEdge, ListItem<Order>, "orders");
 
-impl AtHand for Order {
-    const LOADED: &'static [&'static str] = &[
+impl ResolveEagerly for Order {
+    const DEFERRED_FIELDS: &'static [&'static str] = &[
         "account",
         "previous",
         "plan",
@@ -244,40 +243,9 @@ impl OrderHeader {
         Instant(self.0.created_at)
     }
 
-    /// Its bills, newest first.
-    #[allow(clippy::too_many_arguments)]
-    async fn bills(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<BillConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(bills_of(ctx, self.0.id, &args)).await?)
-    }
-
-    /// What it consumed, newest first: a record for each payment of a period. A period that cost nothing has none.
-    #[allow(clippy::too_many_arguments)]
-    async fn records(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<ConsumptionRecordConnection> {
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(Box::pin(records_of(session(ctx)?, self.0.id, &args)).await?)
+    #[graphql(flatten)]
+    async fn lists(&self) -> OrderLists {
+        OrderLists(self.0.id)
     }
 }
 
@@ -525,42 +493,4 @@ fn config_changes(
         changes.push(change("quantity", before, after, Decimal::ZERO));
     }
     changes
-}
-
-async fn bills_of(ctx: &Context<'_>, order: OrderId, args: &PageArgs) -> ApiResult<BillConnection> {
-    let session = session(ctx)?;
-    let page = args.page()?;
-    let rows: Vec<Listed<Bill>> = if is_newest(&page) {
-        let newest = (order, page.limit);
-        listed::load(ctx, NewestBillHeadersOfOrder(newest), NewestBillsOfOrder(newest)).await?
-    } else {
-        let filter = BillFilter { order: Some(order), ..BillFilter::default() };
-        let found =
-            session.repository().list::<domain::bill::Bill>(Some(order.account()), &filter, &page).await?;
-        found.rows.into_iter().map(Arc::new).map(Listed::from).collect()
-    };
-    let total: TotalCount = Box::new(move |repository| {
-        async move { Ok(repository.bill_counts_of_orders(vec![order]).await?.remove(&order).unwrap_or(0)) }
-            .boxed()
-    });
-    let filter = Arc::new(BillFilter { order: Some(order), ..BillFilter::default() });
-    let of = BillsOf { account: Some(order.account()), filter };
-    Ok(BillConnection(Slice::new(&page, rows, total).with(of)))
-}
-
-/// The records of an order's paid bills: a payment's record has its id (docs/adr/0008).
-async fn records_of(
-    session: &Session,
-    order: OrderId,
-    args: &PageArgs,
-) -> ApiResult<ConsumptionRecordConnection> {
-    let page = args.page()?;
-    let bills = all_bills(session, order).await?;
-    let mut paid: Vec<Uuid> = bills.iter().filter_map(|bill| bill.paid_by).map(|id| id.uuid()).collect();
-    paid.sort_unstable_by(|one, other| other.cmp(one));
-    let shown = part_of(&page, &paid).into_iter().map(|id| RecordId(OwnedId::from_uuid(id)));
-    let rows = session.load_many(shown.collect()).await?;
-    let count = i64::try_from(paid.len()).unwrap_or(i64::MAX);
-    let total: TotalCount = Box::new(move |_| async move { Ok(count) }.boxed());
-    Ok(ConsumptionRecordConnection(Slice::new(&page, rows, total)))
 }

@@ -7,9 +7,9 @@ use super::money::Money;
 use super::prepayment::Prepayment;
 use super::transaction::Transaction;
 use crate::domain;
-use crate::graphql::at_hand::Inline;
 use crate::graphql::enums::{PaymentPurpose, PaymentState};
 use crate::graphql::nullable::{self, Nullable};
+use crate::graphql::runtime::eager::Inline;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::session;
 

@@ -1,18 +1,19 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, InputObject, Object};
 
 use super::money::Money;
 use super::resource::{self, Resource};
-use crate::domain;
 use crate::domain::ids::PlanId;
-use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::ApiResult;
+use crate::graphql::input::exact;
 use crate::graphql::loaders::ResourcesOf;
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::{Session, session};
+use crate::{domain, store};
 
 /// An offer of the market.
 pub struct Plan(pub Arc<domain::plan::Plan>);
@@ -26,8 +27,8 @@ connection!(
     "plans"
 );
 
-impl AtHand for Plan {
-    const LOADED: &'static [&'static str] = &["resources"];
+impl ResolveEagerly for Plan {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["resources"];
 }
 
 /// An offer of the market.
@@ -116,4 +117,30 @@ impl PlanResource {
 /// The plans of these ids, in their order.
 pub(in crate::graphql) async fn load_all(session: &Session, ids: &[PlanId]) -> ApiResult<Vec<Plan>> {
     Ok(session.load_many(ids.to_vec()).await?.into_iter().map(Plan).collect())
+}
+
+/// Narrows the market; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "PlanFilter")]
+pub struct PlanFilterInput {
+    /// Only of this type, a code of the provider's.
+    #[graphql(name = "type")]
+    plan_type: Option<String>,
+    /// Only those sold in this region alone.
+    region: Option<String>,
+    /// Only of this kind of product.
+    resource_type: Option<String>,
+    /// Also those that are no longer sold.
+    include_retired: Option<bool>,
+}
+
+impl PlanFilterInput {
+    pub fn read(self) -> ApiResult<store::plans::PlanFilter> {
+        Ok(store::plans::PlanFilter {
+            plan_type: exact("type", self.plan_type)?,
+            region: exact("region", self.region)?,
+            resource_type: exact("resourceType", self.resource_type)?,
+            include_retired: self.include_retired.unwrap_or(false),
+        })
+    }
 }

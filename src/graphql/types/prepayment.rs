@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, InputObject, Object};
 
 use super::account::{self, Account};
 use super::deposit::Deposit;
 use super::money::Money;
 use super::payment_method::PaymentMethod;
 use super::transaction::Transaction;
-use crate::domain;
-use crate::domain::prepay;
-use crate::graphql::at_hand::{AtHand, Inline};
+use crate::domain::{self, prepay};
 use crate::graphql::enums::PrepaymentStatus;
 use crate::graphql::loaders::DepositsTo;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::session;
+use crate::store;
 
 /// An app's resources for a term of months of 30 days, paid beforehand by card or in tokens, beside the balance.
 pub struct Prepayment(pub Arc<prepay::Prepayment>);
@@ -29,8 +29,8 @@ connection!(
     "prepayments"
 );
 
-impl AtHand for Prepayment {
-    const LOADED: &'static [&'static str] =
+impl ResolveEagerly for Prepayment {
+    const DEFERRED_FIELDS: &'static [&'static str] =
         &["account", "deposits", "paymentMethod", "previous", "transaction"];
 }
 
@@ -181,5 +181,19 @@ impl AppInfo {
     /// The project that it belongs to.
     async fn project_name(&self) -> &str {
         self.app().map_or("", |app| &app.project)
+    }
+}
+
+/// Narrows a list of prepayments.
+#[derive(InputObject, Default)]
+#[graphql(name = "PrepaymentFilter")]
+pub struct PrepaymentFilterInput {
+    /// Only those that stand so.
+    status: Option<PrepaymentStatus>,
+}
+
+impl From<PrepaymentFilterInput> for store::prepayments::PrepaymentFilter {
+    fn from(filter: PrepaymentFilterInput) -> Self {
+        Self { status: filter.status.map(Into::into) }
     }
 }

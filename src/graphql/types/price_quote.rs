@@ -3,10 +3,9 @@ use rust_decimal::Decimal;
 
 use super::charge::ChargeStep;
 use super::money::Money;
-use crate::domain;
-use crate::domain::capacity;
 use crate::domain::money::CurrencyCode;
-use crate::graphql::at_hand::Inline;
+use crate::domain::{self, capacity};
+use crate::graphql::runtime::eager::Inline;
 use crate::graphql::scalars::Exact;
 
 /// What something would cost.

@@ -9,7 +9,7 @@ use crate::domain::burst::{Bursting, Cycle};
 use crate::domain::refusal::RefusalCode;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::may_be_kept;
-use crate::graphql::pagination::{PageArgs, Slice, TotalCount};
+use crate::graphql::pagination::{PageArgs, Slice, TotalCount, page_fields};
 use crate::graphql::scalars::{Code, Instant};
 use crate::graphql::session::{Session, session};
 use crate::store::capacity::ResourcePriceFilter;
@@ -45,32 +45,31 @@ impl Pricing {
         Instant(self.cycle.end())
     }
 
-    /// The prices that hold now, newest first; level 0 is what subscriptions cost.
-    #[allow(clippy::too_many_arguments)]
-    async fn prices(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this resource, a code.")] resource: Option<String>,
-        #[graphql(desc = "Only those in this currency.")] currency: Option<Code>,
-        #[graphql(desc = "Only those of this burst level, 0 to 20.")] level: Option<i32>,
-        #[graphql(
-            desc = "How many from the beginning of the list: 1 to 100, 10 if neither this nor last is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end of the list: 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-        #[graphql(desc = "How many to pass over.")] offset: Option<i32>,
-    ) -> async_graphql::Result<ResourcePriceConnection> {
-        if resource.as_ref().is_some_and(|code| !may_be_kept(code)) {
-            let message = "there is no such resource";
-            return Err(ApiError::of_argument(RefusalCode::Invalid, "resource", message).into());
-        }
-        let session = session(ctx)?;
-        let now = session.app.clock.now();
-        let filter = ResourcePriceFilter { resource, currency: currency.map(|code| code.0), level, at: now };
-        let args = PageArgs { first, after, last, before, offset };
-        Ok(prices(session, filter, &args).await?)
+    #[graphql(flatten)]
+    async fn lists(&self) -> PricingLists {
+        PricingLists
+    }
+}
+
+/// The lists of prices.
+pub struct PricingLists;
+
+page_fields! {
+    impl PricingLists(self) {
+        /// The prices that hold now, newest first; level 0 is what subscriptions cost.
+        prices(
+            resource: Option<String> = "Only those of this resource, a code.",
+            currency: Option<Code> = "Only those in this currency.",
+            level: Option<i32> = "Only those of this burst level, 0 to 20.",
+        ) -> ResourcePriceConnection = |ctx, page| {
+            if resource.as_ref().is_some_and(|code| !may_be_kept(code)) {
+                let message = "there is no such resource";
+                return Err(ApiError::of_argument(RefusalCode::Invalid, "resource", message));
+            }
+            let session = session(ctx)?;
+            let (currency, at) = (currency.map(|code| code.0), session.app.clock.now());
+            prices(session, ResourcePriceFilter { resource, currency, level, at }, &page).await
+        };
     }
 }
 

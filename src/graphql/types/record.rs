@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, InputObject, Object};
 use rust_decimal::Decimal;
 
 use super::account::{self, Account};
@@ -9,15 +9,17 @@ use super::charge::ChargeStep;
 use super::money::Money;
 use super::order::Order;
 use super::resource::Resource;
-use crate::domain;
 use crate::domain::record::Detail;
-use crate::graphql::at_hand::{AtHand, Inline};
 use crate::graphql::enums::{AccountKind, OrderType, PaymentType};
+use crate::graphql::error::ApiResult;
+use crate::graphql::input::{exact, search, window};
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::session;
+use crate::{domain, store};
 
 /// What one order consumed in one period, or an account in a month, and how its price came about.
 pub struct ConsumptionRecord(pub Arc<domain::record::Record>);
@@ -31,8 +33,8 @@ connection!(
     "consumption records"
 );
 
-impl AtHand for ConsumptionRecord {
-    const LOADED: &'static [&'static str] = &["account", "accountKind", "order", "bill", "details"];
+impl ResolveEagerly for ConsumptionRecord {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["account", "accountKind", "order", "bill", "details"];
 }
 
 /// What one order consumed in one period, or an account in a month, and how its price came about: made when the period is
@@ -194,5 +196,39 @@ impl RecordDetail {
     /// How it comes about; the steps sum to the price.
     async fn explanation(&self) -> Vec<ChargeStep> {
         self.detail.steps.iter().cloned().map(ChargeStep).collect()
+    }
+}
+
+/// Narrows a list of consumption records; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "RecordFilter")]
+pub struct RecordFilterInput {
+    /// Only those whose consumption begins then or later.
+    start_time: Option<Instant>,
+    /// Only those whose consumption begins before.
+    end_time: Option<Instant>,
+    /// Only of accounts of this kind.
+    account_kind: Option<AccountKind>,
+    /// Only those with this in the number of the record or its order or in the order's name, anywhere, without regard
+    /// to case.
+    search_word: Option<String>,
+    /// Only of this kind of product.
+    resource_type: Option<String>,
+    /// Only for this datacenter.
+    datacenter: Option<String>,
+    /// Only of orders that came about so.
+    order_type: Option<OrderType>,
+}
+
+impl RecordFilterInput {
+    pub fn read(self) -> ApiResult<store::records::RecordFilter> {
+        Ok(store::records::RecordFilter {
+            consumed: window(self.start_time, self.end_time)?,
+            account_kind: self.account_kind.map(Into::into),
+            search: search(self.search_word)?,
+            resource_type: exact("resourceType", self.resource_type)?,
+            datacenter: exact("datacenter", self.datacenter)?,
+            order_type: self.order_type.map(Into::into),
+        })
     }
 }

@@ -4,8 +4,8 @@ use async_graphql::{Context, ID, Object};
 
 use super::resource::{self, Resource};
 use crate::domain;
-use crate::graphql::at_hand::AtHand;
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::ResolveEagerly;
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::session;
 
@@ -21,8 +21,8 @@ connection!(
     "prices of capacity"
 );
 
-impl AtHand for ResourcePrice {
-    const LOADED: &'static [&'static str] = &["resource"];
+impl ResolveEagerly for ResourcePrice {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["resource"];
 }
 
 /// What capacity costs at a burst level: a charge is price × amount × seconds ÷ multiplier.

@@ -1,14 +1,9 @@
-use std::sync::LazyLock;
-
 use async_graphql::SimpleObject;
 
 use crate::domain::money::Currency;
 use crate::graphql::app::App;
-use crate::graphql::cost::{Price, Times};
-use crate::graphql::limits::{ERRORS_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::graphql::runtime::limits::{ERRORS_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::graphql::scalars::Code;
-use crate::graphql::schema_types::schema_types;
-use crate::graphql::sdl;
 
 /// What this server allows.
 #[derive(SimpleObject)]
@@ -43,43 +38,20 @@ pub struct ServiceConfig {
     currencies: Vec<CurrencyInfo>,
 }
 
-/// What a field costs, where that is not 1 and all below it once. A list of the root that a filter narrows, other than `ledger` and
-/// `plans`, costs 1,000 more, and 4,000 more for each `totalCount` and `summary` of it.
+/// What a field costs, where that is not 1 and all below it once. A list of the root, or of an account, that a filter narrows, other than
+/// `ledger` and `plans`, costs 1,000 more, and 4,000 more for each `totalCount` and `summary` of it.
 #[derive(Clone, SimpleObject)]
 pub struct FieldCost {
     /// The field, with its type: `Account.orders`.
-    field: String,
+    pub(in crate::graphql) field: String,
     /// What it costs by itself.
-    cost: i32,
+    pub(in crate::graphql) cost: i32,
     /// How often what is below it counts; null: as often as the page is long, or ids are given.
-    times: Option<i32>,
+    pub(in crate::graphql) times: Option<i32>,
 }
 
-/// The fields of an unusual price, in the order of their names.
-static COSTS: LazyLock<Vec<FieldCost>> = LazyLock::new(costs);
-
-fn costs() -> Vec<FieldCost> {
-    // Parts that objects are merged of are types to async-graphql, and not to whoever reads the schema.
-    let printed = sdl();
-    let is_printed = |object: &str| {
-        let is_type = |kind: &str| printed.contains(&format!("\n{kind} {object} "));
-        is_type("type") || is_type("interface")
-    };
-    let unusual = schema_types().fields().filter(|(.., field)| field.price != Price::USUAL);
-    let unusual = unusual.filter(|(object, ..)| is_printed(object));
-    let mut costs: Vec<FieldCost> = unusual
-        .map(|(object, name, field)| FieldCost {
-            field: format!("{object}.{name}"),
-            cost: clamped(field.price.own),
-            times: match field.price.times {
-                Times::Fixed(times) => Some(clamped(times)),
-                Times::Page | Times::Ids => None,
-            },
-        })
-        .collect();
-    costs.sort_by(|one, other| one.field.cmp(&other.field));
-    costs
-}
+/// What is told of fields' costs, worked out from the whole schema when it is asked for first.
+pub(in crate::graphql) struct FieldCosts(pub fn() -> &'static [FieldCost]);
 
 /// A currency with its scales.
 #[derive(SimpleObject)]
@@ -92,7 +64,7 @@ pub struct CurrencyInfo {
     ledger_scale: i32,
 }
 
-fn clamped<T: TryInto<i32>>(value: T) -> i32 {
+pub(in crate::graphql) fn clamped<T: TryInto<i32>>(value: T) -> i32 {
     value.try_into().unwrap_or(i32::MAX)
 }
 
@@ -106,12 +78,12 @@ impl From<&Currency> for CurrencyInfo {
     }
 }
 
-impl From<&App> for ServiceConfig {
-    fn from(app: &App) -> Self {
+impl ServiceConfig {
+    pub(in crate::graphql) fn of(app: &App, costs: &FieldCosts) -> Self {
         Self {
             depth_max: clamped(app.limits.depth_max),
             complexity_max: clamped(app.limits.complexity_max),
-            costs: COSTS.clone(),
+            costs: (costs.0)().to_vec(),
             aliases_max: clamped(app.limits.aliases_max),
             page_size_max: PAGE_SIZE_MAX,
             page_size_default: PAGE_SIZE_DEFAULT,

@@ -1,18 +1,23 @@
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, InputObject, Object};
 
 use super::account::{self, Account};
 use super::bill::Bill;
 use super::money::Money;
 use super::order::Order;
-use crate::domain;
-use crate::graphql::at_hand::{AtHand, Inline};
+use crate::domain::refusal::RefusalCode;
+use crate::domain::transaction::TransactionKind as DomainKind;
 use crate::graphql::enums::{EntryDirection, TransactionKind, TransactionStatus};
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::input::{exact, window};
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
+use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::scalars::{Exact, Instant};
 use crate::graphql::session::{Session, session};
+use crate::store::list::Window;
+use crate::{domain, store};
 
 /// A movement of money of an account.
 pub struct Transaction(pub Arc<domain::transaction::Transaction>);
@@ -26,8 +31,8 @@ connection!(
     "transactions"
 );
 
-impl AtHand for Transaction {
-    const LOADED: &'static [&'static str] = &["account", "order", "bill", "refundOf"];
+impl ResolveEagerly for Transaction {
+    const DEFERRED_FIELDS: &'static [&'static str] = &["account", "order", "bill", "refundOf"];
 }
 
 impl Transaction {
@@ -108,5 +113,48 @@ impl Transaction {
     /// The balance after it; null where no balance was touched.
     async fn balance_after(&self, ctx: &Context<'_>) -> Nullable<Exact> {
         self.0.balance_after.map(|balance| Ok(self.exact(session(ctx)?, balance)))
+    }
+}
+
+/// The filter of recharges in a window of time.
+pub fn recharges(
+    start_time: Instant,
+    end_time: Instant,
+) -> ApiResult<store::transactions::TransactionFilter> {
+    if end_time.0 < start_time.0 {
+        let message = "endTime is before startTime";
+        return Err(ApiError::of_argument(RefusalCode::Invalid, "endTime", message));
+    }
+    Ok(store::transactions::TransactionFilter {
+        window: Window { from: Some(start_time.0), to: Some(end_time.0) },
+        kind: Some(DomainKind::Recharge),
+        ..store::transactions::TransactionFilter::default()
+    })
+}
+
+/// Narrows a list of transactions; the fields are joined by AND.
+#[derive(InputObject, Default)]
+#[graphql(name = "TransactionFilter")]
+pub struct TransactionFilterInput {
+    /// Only those made then or later.
+    start_time: Option<Instant>,
+    /// Only those made before.
+    end_time: Option<Instant>,
+    /// Only of this kind.
+    kind: Option<TransactionKind>,
+    /// Only those that stand so.
+    status: Option<TransactionStatus>,
+    /// Only those for orders in this region.
+    region: Option<String>,
+}
+
+impl TransactionFilterInput {
+    pub fn read(self) -> ApiResult<store::transactions::TransactionFilter> {
+        Ok(store::transactions::TransactionFilter {
+            window: window(self.start_time, self.end_time)?,
+            kind: self.kind.map(Into::into),
+            status: self.status.map(Into::into),
+            region: exact("region", self.region)?,
+        })
     }
 }

@@ -4,9 +4,9 @@ use super::account::Account;
 use super::money::Money;
 use crate::domain;
 use crate::domain::money::Money as Amount;
-use crate::graphql::at_hand::Inline;
 use crate::graphql::enums::UnmatchedKind;
 use crate::graphql::nullable::{self, Nullable};
+use crate::graphql::runtime::eager::Inline;
 use crate::graphql::scalars::Instant;
 
 /// Something at a payment provider that bears an id of this server's and is not known here, or otherwise there and here: after a

@@ -13,16 +13,17 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use event_json::CloudEvent;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
+use super::auth;
 use super::graphql_over_http::{LIGHT_BODY_BYTES, status_of_unread};
 use super::json_text::require_few_values;
-use super::{HttpState, auth};
+use super::state::HttpState;
 use crate::domain::usage::{EVENTS_MAX, Fault, Outcome};
 use crate::graphql::error::ApiError;
 use crate::metering::Report;
-use event_json::CloudEvent;
 
 /// What a request may have in all: some 300,000 events.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -18,7 +18,7 @@ use super::{BODY_BYTES_MAX, Counts, told};
 use crate::domain::usage::{Fault, Outcome};
 use crate::graphql::app::App;
 use crate::graphql::error::ApiError;
-use crate::http::HttpState;
+use crate::http::state::HttpState;
 use crate::metering::Report;
 
 /// Lines that are counted together.

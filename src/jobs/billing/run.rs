@@ -190,7 +190,7 @@ async fn leave_for_later(jobs: &JobContext, failed: &[(AccountId, Month)]) -> Re
     let days: BTreeSet<_> = failed.iter().map(|(account, month)| (*account, last_day(*month))).collect();
     let now = jobs.clock.now();
     let due = now.checked_add_signed(AGAIN_AFTER).unwrap_or(now);
-    late_usage::late_note(&*jobs.database.connection().await?, &days, due).await
+    late_usage::record_late(&*jobs.database.connection().await?, &days, due).await
 }
 
 /// How many runs are not done.

@@ -14,10 +14,11 @@ use crate::domain::prepay::{Deposit, DepositPlace, DepositState};
 use crate::engine::die_at;
 use crate::payments::onchain::address::Address;
 use crate::payments::onchain::chain::{BlockRef, Chain, ChainError, Hash};
-use crate::payments::onchain::memory::{KEPT, Memory};
+use crate::payments::onchain::memory::{KEPT, ScannedBlocks};
 use crate::payments::onchain::rpc::{BadUrl, Limits, Rpc};
+use crate::payments::onchain::scan::Scan;
 use crate::payments::onchain::transfer::{Place, Transfer};
-use crate::payments::onchain::watch::{Scan, ScanError, Watch};
+use crate::payments::onchain::watch::{ScanError, Watch};
 use crate::store::database::Database;
 use crate::store::deposits::{self, ChainProgress, ScanRows};
 use crate::store::error::StoreError;
@@ -161,7 +162,7 @@ impl Scanner {
         self.last_stretch.store(SPAN.get(), Ordering::Relaxed);
     }
 
-    fn note(&self, before: &Memory, scan: &Scan, written: bool) {
+    fn note(&self, before: &ScannedBlocks, scan: &Scan, written: bool) {
         let Some(last) = scan.scanned.iter().map(|block| block.number).max() else { return };
         if !written {
             return self.rest();
@@ -175,7 +176,7 @@ impl Scanner {
     }
 
     /// How far the chain was scanned. Who looks first says where it begins.
-    async fn remembered(&self) -> Result<(ChainProgress, Memory), ScanFailure> {
+    async fn remembered(&self) -> Result<(ChainProgress, ScannedBlocks), ScanFailure> {
         let conn = self.database.connection().await?;
         let mut progress = deposits::chain_progress(&conn, self.chain_id).await?;
         if progress.is_none() {
@@ -207,7 +208,7 @@ impl Scanner {
             progress = ChainProgress { scans: progress.scans.saturating_add(1), tokens: own, ..progress };
         }
         let blocks = deposits::chain_blocks(&conn, self.chain_id).await?;
-        Ok((progress, Memory::of(blocks.iter().map(block).collect::<Result<Vec<_>, _>>()?)))
+        Ok((progress, ScannedBlocks::of(blocks.iter().map(block).collect::<Result<Vec<_>, _>>()?)))
     }
 
     async fn read_addresses(&self, watched: &mut Watched) -> Result<(), ScanFailure> {

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 /// A number of a token's smallest parts, as the chain counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Parts(BigUint);
+pub struct BaseUnits(BigUint);
 
 /// A number of tokens that has no exact [`Decimal`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub struct TooManyDigits {
     pub places: u32,
 }
 
-impl Parts {
+impl BaseUnits {
     /// The number in a word of an event.
     pub fn of_word(word: &[u8; 32]) -> Self {
         Self(BigUint::from_bytes_be(word))
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn tokens(parts: &str, places: u32) -> Result<String, TooManyDigits> {
-        Parts(parts.parse().unwrap()).tokens(places).map(|amount| amount.to_string())
+        BaseUnits(parts.parse().unwrap()).tokens(places).map(|amount| amount.to_string())
     }
 
     #[test]
@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_word_is_read_to_its_last_bit() {
-        let number = Parts::of_word(&[0xff; 32]);
+        let number = BaseUnits::of_word(&[0xff; 32]);
         assert_eq!(number.0, (BigUint::from(1_u32) << 256_u32) - 1_u32);
-        assert!(Parts::of_word(&[0; 32]).is_zero());
+        assert!(BaseUnits::of_word(&[0; 32]).is_zero());
     }
 }

@@ -1,5 +1,7 @@
 //! Bytes as `0x…`.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
 /// The bytes of a text of exactly so many.
 pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode_all(text)?.try_into().ok()
@@ -7,16 +9,12 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// The bytes of a text.
 pub fn decode_all(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.strip_prefix("0x")?.as_bytes().as_chunks::<2>();
-    let digit = |of: u8| char::from(of).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+    HEXLOWER_PERMISSIVE.decode(text.strip_prefix("0x")?.as_bytes()).ok()
 }
 
 /// The text of bytes, in lower case.
 pub fn encode(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    "0x".chars().chain(digits.filter_map(|digit| char::from_digit(digit.into(), 16))).collect()
+    format!("0x{}", HEXLOWER.encode(bytes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which blocks were scanned, newest first: by them a re-organisation of the chain is noticed.
 
 use crate::payments::onchain::chain::BlockRef;
-use crate::payments::onchain::watch::Scan;
+use crate::payments::onchain::scan::Scan;
 
 /// So many blocks are kept: the deepest re-organisation that is found the way out of. Each is a block of its own, so
 /// they reach at least so many blocks below the newest, which itself had all its confirmations.
@@ -9,9 +9,9 @@ pub const KEPT: usize = 256;
 
 /// The blocks that were scanned and are kept, newest first: the last of each scan, and each that holds a transfer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Memory(Vec<BlockRef>);
+pub struct ScannedBlocks(Vec<BlockRef>);
 
-impl Memory {
+impl ScannedBlocks {
     /// The blocks as a store gives them, in any order.
     pub fn of(blocks: impl IntoIterator<Item = BlockRef>) -> Self {
         let mut memory = Self::default();
@@ -50,7 +50,7 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::payments::onchain::chain::Hash;
-    use crate::payments::onchain::watch::Rollback;
+    use crate::payments::onchain::scan::Rollback;
 
     fn block(number: u64) -> BlockRef {
         BlockRef { number, hash: Hash::new([u8::try_from(number % 251).unwrap(); 32]) }
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept() {
-        let memory = Memory::of((1..=1_000).map(block));
+        let memory = ScannedBlocks::of((1..=1_000).map(block));
         assert_eq!(memory.newest(), Some(block(1_000)));
         assert_eq!(memory.blocks().len(), KEPT);
         assert_eq!(memory.blocks()[KEPT - 1], block(1_001 - KEPT as u64));
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_scan_is_applied_twice_as_once() {
-        let mut memory = Memory::of([block(1), block(5), block(9)]);
+        let mut memory = ScannedBlocks::of([block(1), block(5), block(9)]);
         let rollback = Rollback { to: block(5), undone: vec![block(9)] };
         let scan = Scan { rolled_back: Some(rollback), scanned: vec![block(8)], ..Scan::default() };
         memory.apply(&scan);

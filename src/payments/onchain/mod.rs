@@ -9,6 +9,7 @@
 //! | [`rpc`] | a chain that is asked by JSON-RPC |
 //! | [`transfer`] | a token's Transfer event |
 //! | [`memory`] | which blocks were scanned |
+//! | [`scan`] | what a scan finds |
 //! | [`watch`] | one scan: what is new, and what is undone |
 
 pub mod address;
@@ -18,5 +19,6 @@ pub mod deposit_key;
 mod hex;
 pub mod memory;
 pub mod rpc;
+pub mod scan;
 pub mod transfer;
 pub mod watch;

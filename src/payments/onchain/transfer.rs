@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::payments::onchain::address::Address;
-use crate::payments::onchain::amount::{Parts, TooManyDigits};
+use crate::payments::onchain::amount::{BaseUnits, TooManyDigits};
 use crate::payments::onchain::chain::{BlockRef, Hash, Log};
 
 /// `Transfer(address,address,uint256)`, hashed: the first topic of each such event.
@@ -22,10 +22,10 @@ pub struct Token {
 
 /// What an event says: who gave what to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
+pub struct DecodedTransfer {
     pub from: Address,
     pub to: Address,
-    pub parts: Parts,
+    pub parts: BaseUnits,
 }
 
 /// Where an event is: no two have the same.
@@ -53,7 +53,7 @@ pub struct Transfer {
 
 /// An event of a token that is no transfer by the standard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Odd {
+pub struct UndecodableLog {
     pub place: Place,
     /// The token's contract.
     pub token: Address,
@@ -66,14 +66,14 @@ impl Place {
     }
 }
 
-impl Moved {
+impl DecodedTransfer {
     /// What an event says; None: it is no transfer by the standard.
     pub fn of(log: &Log) -> Option<Self> {
         let [TRANSFER, from, to] = log.topics.as_slice() else { return None };
         Some(Self {
             from: Address::of_word(from.bytes())?,
             to: Address::of_word(to.bytes())?,
-            parts: Parts::of_word(log.data.as_slice().try_into().ok()?),
+            parts: BaseUnits::of_word(log.data.as_slice().try_into().ok()?),
         })
     }
 }
@@ -111,8 +111,9 @@ mod tests {
         let mut data = [0; 32];
         data[31] = 5;
         let moved =
-            Moved::of(&log(&[TRANSFER, Hash::new(from.word()), Hash::new(to.word())], &data)).unwrap();
-        assert_eq!(moved, Moved { from, to, parts: Parts::of_word(&data) });
+            DecodedTransfer::of(&log(&[TRANSFER, Hash::new(from.word()), Hash::new(to.word())], &data))
+                .unwrap();
+        assert_eq!(moved, DecodedTransfer { from, to, parts: BaseUnits::of_word(&data) });
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
             (vec![TRANSFER, full, word], &number),
             (vec![full, word, word], &number),
         ] {
-            assert_eq!(Moved::of(&log(&topics, data)), None, "{topics:?}");
+            assert_eq!(DecodedTransfer::of(&log(&topics, data)), None, "{topics:?}");
         }
     }
 }

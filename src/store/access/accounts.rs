@@ -17,11 +17,11 @@ use crate::domain::notice::Notice;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::stake::Stake;
 use crate::domain::viewer::Scope;
-use crate::store::accounts::{self, AccountCursor, AccountFilter};
+use crate::store::account_list::{self, AccountCursor, AccountFilter};
 use crate::store::error::StoreError;
-use crate::store::fetch::Rows;
+use crate::store::fetchers::Rows;
 use crate::store::list::{Found, Page};
-use crate::store::{keys, notices, payment_methods, suspensions};
+use crate::store::{account_creation, keys, notices, payment_methods, suspensions};
 
 impl Repository {
     pub async fn accounts(
@@ -58,20 +58,21 @@ impl Repository {
         page: &Page<AccountCursor>,
     ) -> Result<Found<Account, AccountCursor>, StoreError> {
         let conn = self.list_connection(*filter != AccountFilter::default()).await?;
-        accounts::account_list(&conn, self.viewer.scope(), filter, page).await
+        account_list::account_list(&conn, self.viewer.scope(), filter, page).await
     }
 
     pub async fn account_count(&self, filter: &AccountFilter) -> Result<i64, StoreError> {
         let conn = self.slow_connection().await?;
-        accounts::account_count(&conn, self.viewer.scope(), filter).await
+        account_list::account_count(&conn, self.viewer.scope(), filter).await
     }
 
     /// Makes an account.
     pub async fn account_create(&self, account: Account) -> Result<Account, AccessError> {
         self.require_operator()?;
         let keys = Arc::clone(self.store.database.keys());
-        let made = self
-            .write(move |conn| async move { accounts::account_create(conn, account, &keys).await }.boxed());
+        let made = self.write(move |conn| {
+            async move { account_creation::account_create(conn, account, &keys).await }.boxed()
+        });
         Ok(made.await?)
     }
 

@@ -11,11 +11,11 @@ use super::{AccessError, Repository};
 use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Fault;
-use crate::store::Conn;
+use crate::store::account_range::Range;
 use crate::store::error::StoreError;
-use crate::store::ledger;
 use crate::store::ledger_check::standing::{self, Progress};
-use crate::store::ledger_check::{self, Look, Pace, Range};
+use crate::store::ledger_check::{self, Look, Pace};
+use crate::store::{Conn, ledger};
 
 /// How many accounts the check of the whole ledger looks at when it is asked for.
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;

@@ -9,7 +9,7 @@ use super::{AccessError, Repository};
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::Invoice;
 use crate::store::error::StoreError;
-use crate::store::fetch::{Newest, Rows};
+use crate::store::fetchers::{Newest, Rows};
 use crate::store::invoice_drafts::Draft;
 use crate::store::list::{Owners, Page};
 use crate::store::owned::Owned;

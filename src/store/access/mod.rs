@@ -27,9 +27,9 @@ use crate::domain::stake::Stake;
 use crate::domain::viewer::{Scope, Viewer};
 use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
-use crate::store::fetch::Fetchers;
-use crate::store::group_fetch::GroupFetch;
+use crate::store::fetchers::Fetchers;
 use crate::store::list::Owners;
+use crate::store::shared_loader::SharedLoader;
 use crate::store::turns::{Turn, Turns};
 
 pub use health::{HealthReport, LedgerStanding};
@@ -221,7 +221,7 @@ impl Repository {
     /// Looks up what belongs to visible accounts.
     async fn of_visible<K, V>(
         &self,
-        fetch: &GroupFetch<K, V>,
+        fetch: &SharedLoader<K, V>,
         keys: Vec<K>,
         owner: impl Fn(&K) -> AccountId,
     ) -> Result<HashMap<K, V>, StoreError>
@@ -235,7 +235,7 @@ impl Repository {
 
     async fn of_visible_by_id<I, V>(
         &self,
-        fetch: &GroupFetch<OwnedId, V>,
+        fetch: &SharedLoader<OwnedId, V>,
         keys: &[I],
         inner: impl Fn(&I) -> OwnedId,
     ) -> Result<HashMap<I, V>, StoreError>

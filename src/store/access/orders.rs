@@ -10,11 +10,11 @@ use crate::domain::ids::{AccountId, BillId, OrderId, TransactionId, account_of_n
 use crate::domain::order::{Order, OrderHeader};
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
-use crate::store::bills::{self, BillFilter, BillSums};
+use crate::store::bill_filter::BillFilter;
+use crate::store::bill_sums::{self, BillSums};
 use crate::store::error::StoreError;
-use crate::store::fetch::{Newest, Rows};
-use crate::store::orders;
-use crate::store::records;
+use crate::store::fetchers::{Newest, Rows};
+use crate::store::{bills, orders, records};
 
 impl Repository {
     pub async fn order_by_number(&self, number: &str) -> Result<Option<Order>, StoreError> {
@@ -76,7 +76,7 @@ impl Repository {
         filter: &BillFilter,
     ) -> Result<BillSums, AccessError> {
         let Some(owners) = self.owners(account).await? else { return Ok(BillSums::default()) };
-        Ok(bills::bill_sums(&*self.slow_connection().await?, owners, filter).await?)
+        Ok(bill_sums::bill_sums(&*self.slow_connection().await?, owners, filter).await?)
     }
 
     /// The records of what bills charge afterwards, in the order in which they were made.

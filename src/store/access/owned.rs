@@ -6,18 +6,17 @@ use std::sync::Arc;
 use super::{AccessError, Repository};
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
-use crate::store::fetch::{Newest, Rows};
+use crate::store::fetchers::{Fetched, Newest, Rows};
 use crate::store::list::{Found, Page};
-use crate::store::owned::Owned;
 
 impl Repository {
     /// Those of these ids that the viewer may see.
-    pub async fn by_ids<T: Owned>(&self, ids: &[T::Id]) -> Result<HashMap<T::Id, Arc<T>>, StoreError> {
+    pub async fn by_ids<T: Fetched>(&self, ids: &[T::Id]) -> Result<HashMap<T::Id, Arc<T>>, StoreError> {
         self.of_visible_by_id(&T::fetch(&self.store.fetch).by_id, ids, |id| (*id).into()).await
     }
 
     /// The newest of each account: so many.
-    pub async fn newest<T: Owned>(
+    pub async fn newest<T: Fetched>(
         &self,
         keys: Vec<Newest<AccountId>>,
     ) -> Result<HashMap<Newest<AccountId>, Rows<T>>, StoreError> {
@@ -25,7 +24,7 @@ impl Repository {
     }
 
     /// How many each account has.
-    pub async fn counts<T: Owned>(
+    pub async fn counts<T: Fetched>(
         &self,
         keys: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, i64>, StoreError> {
@@ -33,7 +32,7 @@ impl Repository {
     }
 
     /// A page of the account named, or of all accounts that the viewer may see.
-    pub async fn list<T: Owned>(
+    pub async fn list<T: Fetched>(
         &self,
         account: Option<AccountId>,
         filter: &T::Filter,
@@ -45,7 +44,7 @@ impl Repository {
     }
 
     /// How many such a list has, over all pages.
-    pub async fn count<T: Owned>(
+    pub async fn count<T: Fetched>(
         &self,
         account: Option<AccountId>,
         filter: &T::Filter,

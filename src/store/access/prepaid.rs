@@ -9,9 +9,8 @@ use crate::domain::payment::Payment;
 use crate::domain::prepay::{Deposit, PrepayQuote};
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
-use crate::store::fetch::Rows;
-use crate::store::prepay_quotes;
-use crate::store::prepayments;
+use crate::store::fetchers::Rows;
+use crate::store::{prepay_quotes, prepayments};
 
 impl Repository {
     /// How many prepayments of an account wait for tokens.

@@ -7,18 +7,18 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
 use super::{AccessError, Repository};
+use crate::domain::account::Hash as Digest;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::fingerprint::Fingerprints;
 use crate::domain::ids::{AccountId, PriceDefinitionId, PriceRuleId, ResourcePriceId};
-use crate::domain::ledger::Hash as Digest;
 use crate::domain::money::CurrencyCode;
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
 use crate::domain::refusal::Refusal;
 use crate::store::capacity::{self, ResourcePriceFilter};
 use crate::store::error::StoreError;
-use crate::store::fetch::Rows;
+use crate::store::fetchers::Rows;
 use crate::store::list::Page;
 use crate::store::{burst, exchange_rates, prepay_quotes, price_rules};
 

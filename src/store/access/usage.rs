@@ -6,9 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 
 use super::{AccessError, Repository};
+use crate::domain::account::Hash as Digest;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
-use crate::domain::ledger::Hash as Digest;
 use crate::domain::money::OutOfRange;
 use crate::domain::plan::Resource;
 use crate::domain::refusal::{Refusal, RefusalCode};

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::standing::Checkpoint;
-use super::{Look, Range, Report, Told};
+use super::{Look, Report, Told};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::ledger::{Entry, Verifier};
 use crate::domain::transaction::Transaction;
+use crate::store::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::sql::row::{Row, select_list};
 use crate::store::sql::statement::Statement;

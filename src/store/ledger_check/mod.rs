@@ -16,6 +16,7 @@ use futures_util::StreamExt;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
+use super::account_range::Range;
 use super::error::StoreError;
 use super::seals::lacks_key;
 use super::sql::statement::Statement;
@@ -26,24 +27,6 @@ use crate::domain::ledger::Fault;
 use crate::domain::seal::{KeyVersion, SealKeys};
 use crate::store::each_row;
 use crate::store::sql::row::{Fields, Read, select_list};
-
-/// The accounts of a range of numbers, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    pub first: AccountId,
-    pub last: AccountId,
-}
-
-impl Range {
-    pub fn one(account: AccountId) -> Self {
-        Self { first: account, last: account }
-    }
-
-    /// Goes on with ` BETWEEN first AND last`.
-    pub(super) fn restrict<ST>(self, statement: Statement<ST>) -> Statement<ST> {
-        statement.sql(" BETWEEN ").bigint(self.first.0).sql(" AND ").bigint(self.last.0)
-    }
-}
 
 /// What a check of ledgers found.
 #[derive(Debug, Clone, Default)]

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel_async::RunQueryDsl;
 use tokio::time::Instant;
 
-use super::{Look, Range, Report, Told};
+use super::{Look, Report, Told};
 use crate::domain::ids::AccountId;
+use crate::store::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
 

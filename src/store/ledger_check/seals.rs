@@ -5,10 +5,11 @@ use diesel_async::RunQueryDsl;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Look, Range, Report};
+use super::{Look, Report};
 use crate::domain::approval::Approval;
 use crate::domain::bill::Bill;
 use crate::domain::closing::ClosedMonth;
+use crate::domain::idempotency::KeyRow;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
@@ -17,8 +18,8 @@ use crate::domain::record::Record;
 use crate::domain::reversal::Reversal;
 use crate::domain::seal::{BrokenSeal, Sealed};
 use crate::domain::transaction::Transaction;
+use crate::store::account_range::Range;
 use crate::store::error::StoreError;
-use crate::store::keys::KeyRow;
 use crate::store::seals::{Place, SealedAt, SealedRow, places, read_sealed, rows_between};
 use crate::store::sql::statement::Statement;
 

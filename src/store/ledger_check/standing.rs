@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::{Range, Report};
+use super::Report;
+use crate::domain::account::Hash;
 use crate::domain::ids::AccountId;
-use crate::domain::ledger::Hash;
 use crate::domain::seal::{SealKeys, Sealed, Sealing};
+use crate::store::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::sql::statement::{Columns, Statement};
 use crate::store::{Conn, execute};

@@ -11,7 +11,9 @@ use super::super::Conn;
 use super::super::database::OwnConnection;
 use super::super::error::StoreError;
 use super::super::sql::statement::Statement;
-use super::session::MIGRATING;
+
+/// The advisory lock of whoever migrates.
+pub(super) const MIGRATING: i64 = 4_702_394_921_427_289_928;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const TELL_EVERY: Duration = Duration::from_secs(3);

@@ -17,11 +17,8 @@ use super::super::Conn;
 use super::super::database::{Database, OwnConnection};
 use super::super::error::StoreError;
 use super::super::sql::statement::Statement;
-use super::in_the_way::{Watch, migrating, told};
-use super::{Pending, failed};
-
-/// The advisory lock of whoever migrates.
-pub(super) const MIGRATING: i64 = 4_702_394_921_427_289_928;
+use super::in_the_way::{MIGRATING, Watch, migrating, told};
+use super::pending::{Pending, failed};
 
 /// So long a try waits for a lock, and so long those pass that it has kept waiting.
 const TRY: Duration = Duration::from_secs(3);

@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::numeric::Exact;
-use crate::domain::account::{AccountKind, AccountStatus, Suspension};
+use crate::domain::account::{AccountKind, AccountStatus, Hash, Suspension};
 use crate::domain::approval::ApprovalState;
 use crate::domain::bill::BillStatus;
 use crate::domain::billing_run::RunState;
@@ -24,7 +24,6 @@ use crate::domain::ids::{
     PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
     ResourcePriceId, TransactionId,
 };
-use crate::domain::ledger::Hash;
 use crate::domain::license::LicenseType;
 use crate::domain::money::CurrencyCode;
 use crate::domain::mutation::Mutation;

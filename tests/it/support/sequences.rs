@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use abacus::domain::account::{Account, AccountKind, AccountStatus};
+use abacus::domain::account::{Account, AccountKind, AccountStatus, Head};
 use abacus::domain::book::{Book, CapacityCatalogue, Catalogue};
 use abacus::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
 use abacus::domain::capacity::{ResourcePrice, TermDiscount, by_currency};
@@ -21,7 +21,7 @@ use abacus::domain::ids::{
     AccountId, BillId, IdMint, OrderId, OwnedId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
     ResourcePriceId, TransactionId,
 };
-use abacus::domain::ledger::{Fault, Head, Verifier};
+use abacus::domain::ledger::{Fault, Verifier};
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::order::Order;
 use abacus::domain::outcome::Done;

@@ -39,7 +39,7 @@ impl Decide for ClaimPayment {
             ..Payment::clone(&held)
         };
         let next_step_at = claimed.next_attempt(draft.instant);
-        let payment = draft.put_payment(Payment { next_step_at, ..claimed });
+        let payment = draft.put(Payment { next_step_at, ..claimed });
         Ok(Outcome { payment: Some(payment), ..Outcome::default() })
     }
 }

@@ -35,7 +35,7 @@ pub(in crate::domain::decide) fn give_back_prepayment(
     let amount = amount.unwrap_or(left);
     if amount == left {
         require_no_renewal_under_way(draft, prepayment)?;
-        draft.put_prepayment(Prepayment {
+        draft.put(Prepayment {
             status: PrepaymentStatus::Refunded,
             auto_renewal: false,
             next_step_at: None,
@@ -137,4 +137,14 @@ fn give_back(
     };
     let payment = want(draft, wish)?;
     Ok(GivenBack { refund, original, payment })
+}
+
+/// Whether the offer of a prepayment that failed, or what it renews, is paid for by another.
+pub(super) fn is_taken_by_another(draft: &Draft<'_>, failed: &Prepayment) -> bool {
+    let same_offer = |other: &Arc<Prepayment>| other.quote == failed.quote && other.id != failed.id;
+    let renews_the_same = |other: &Arc<Prepayment>| {
+        failed.previous.is_some() && other.previous == failed.previous && other.id != failed.id
+    };
+    let mut others = draft.book.prepayments.values();
+    others.any(|other| (same_offer(other) || renews_the_same(other)) && other.status.holds_offer())
 }

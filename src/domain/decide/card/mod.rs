@@ -61,7 +61,7 @@ pub(super) fn want(draft: &mut Draft<'_>, wish: Wish) -> Result<Arc<Payment>, Re
     };
     let next_step_at =
         if wish.on_session { payment.next_attempt(draft.instant) } else { Some(draft.instant) };
-    Ok(draft.put_payment(Payment { next_step_at, ..payment }))
+    Ok(draft.put(Payment { next_step_at, ..payment }))
 }
 
 /// A payment method that the account keeps.

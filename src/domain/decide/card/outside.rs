@@ -12,8 +12,7 @@ use rust_decimal::Decimal;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
 use super::super::{forced, payment as bills};
-use super::give_back::{left_of, reversal, with_refunded};
-use super::settle::is_taken_by_another;
+use super::give_back::{is_taken_by_another, left_of, reversal, with_refunded};
 use crate::domain::ids::{AccountId, PaymentId};
 use crate::domain::job::{JobDone, JobKind};
 use crate::domain::ledger::Posting;
@@ -52,7 +51,7 @@ impl Decide for BookReversal {
             tell_of(draft, &charge, report)?;
         }
         if known.as_deref() != Some(&held) {
-            draft.put_reversal(held.clone());
+            draft.put(held.clone());
         }
         let before = draft.account.head.seq;
         let transaction = book_difference(draft, &charge, &held)?;
@@ -90,7 +89,7 @@ pub(super) fn absorb(draft: &mut Draft<'_>, charge: PaymentId) -> Result<(), Ref
         if within > Decimal::ZERO {
             draft.put_transaction(with_refunded(&original, within)?);
             let beyond = money::subtract(held.beyond, within)?;
-            draft.put_reversal(Reversal { beyond, ..Reversal::clone(&held) });
+            draft.put(Reversal { beyond, ..Reversal::clone(&held) });
         }
     }
     Ok(())
@@ -172,7 +171,7 @@ fn take(
         let more = Transaction { kind: TransactionKind::Adjustment, refund_of: None, ..more };
         taken = Some(move_out(draft, charge, held, more)?);
     }
-    draft.put_reversal(Reversal {
+    draft.put(Reversal {
         booked: money::add(held.booked, amount)?,
         beyond: money::add(held.beyond, beyond)?,
         taken_by: taken.as_ref().map(|taken| taken.id),
@@ -215,7 +214,7 @@ fn put_back(
         let from_beyond = holder.beyond.min(within);
         if from_beyond > Decimal::ZERO {
             let beyond = money::subtract(holder.beyond, from_beyond)?;
-            draft.put_reversal(Reversal { beyond, ..Reversal::clone(&holder) });
+            draft.put(Reversal { beyond, ..Reversal::clone(&holder) });
             within = money::subtract(within, from_beyond)?;
         }
     }
@@ -232,7 +231,7 @@ fn put_back(
         returned = Some(move_in(draft, original, held, within, kind)?);
     }
     let now = draft.reversal(&held.told.provider, &held.told.reference).map_or(held, AsRef::as_ref).clone();
-    draft.put_reversal(Reversal {
+    draft.put(Reversal {
         booked: money::subtract(now.booked, amount)?,
         returned_by: returned.as_ref().map(|returned| returned.id),
         ..now
@@ -268,7 +267,7 @@ fn end_prepayment(draft: &mut Draft<'_>, charge: &Payment) {
         matches!(held.status, PrepaymentStatus::Paid | PrepaymentStatus::Bound | PrepaymentStatus::Expired);
     if runs && is_taken_whole(draft, charge) {
         let over = PrepaymentStatus::Refunded;
-        draft.put_prepayment(Prepayment {
+        draft.put(Prepayment {
             status: over,
             auto_renewal: false,
             next_step_at: None,
@@ -289,7 +288,7 @@ pub(super) fn restore_prepayment(draft: &mut Draft<'_>, charge: &Payment) -> Res
         let refund_after = draft.catalogue.policies.unbound_refund_after;
         restored.next_step_at = Some(draft.instant.checked_add_signed(refund_after).ok_or(OutOfRange)?);
     }
-    draft.put_prepayment(restored);
+    draft.put(restored);
     Ok(())
 }
 

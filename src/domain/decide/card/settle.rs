@@ -1,13 +1,11 @@
 //! What a provider says of a payment becomes true here.
 
-use std::sync::Arc;
-
 use rust_decimal::Decimal;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
 use super::super::{payment as bills, prepay};
-use super::give_back::{give_back_prepayment, with_refunded};
+use super::give_back::{give_back_prepayment, is_taken_by_another, with_refunded};
 use super::outside::{BookReversal, absorb, catch_up, restore_prepayment};
 use crate::domain::ids::{AccountId, PaymentId, TransactionId};
 use crate::domain::job::{JobDone, JobKind};
@@ -78,9 +76,9 @@ fn wait(draft: &mut Draft<'_>, payment: Payment, action_url: Option<String>) {
         && prepayment.status == PrepaymentStatus::Processing
         && prepayment.action_url != action_url
     {
-        draft.put_prepayment(Prepayment { action_url: action_url.clone(), ..Prepayment::clone(&prepayment) });
+        draft.put(Prepayment { action_url: action_url.clone(), ..Prepayment::clone(&prepayment) });
     }
-    draft.put_payment(Payment { action_url, ..payment });
+    draft.put(Payment { action_url, ..payment });
 }
 
 fn succeed(draft: &mut Draft<'_>, payment: Payment) -> Result<(), Refusal> {
@@ -102,7 +100,7 @@ fn recharged(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     let transaction = income(draft, &paid, TransactionKind::Recharge, Ledger::Customer)?;
     let reason = format!("Payment through card - {}", paid.id);
     let transaction = draft.post(transaction, Posting::because(reason))?;
-    let paid = draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    let paid = draft.put(Payment { transaction: Some(transaction.id), ..paid });
     catch_up(draft, paid.id)?;
     bills::settle(draft)
 }
@@ -113,7 +111,7 @@ fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     let revenue = Ledger::revenue(TransactionKind::Prepayment);
     let transaction = income(draft, &paid, TransactionKind::Prepayment, revenue)?;
     let transaction = draft.record(transaction);
-    let paid = draft.put_payment(Payment { transaction: Some(transaction.id), ..paid });
+    let paid = draft.put(Payment { transaction: Some(transaction.id), ..paid });
     let refund_at = draft.instant.checked_add_signed(draft.catalogue.policies.unbound_refund_after);
     let prepayment = Prepayment {
         status: PrepaymentStatus::Paid,
@@ -134,15 +132,6 @@ fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     catch_up(draft, paid.id)
 }
 
-pub(super) fn is_taken_by_another(draft: &Draft<'_>, failed: &Prepayment) -> bool {
-    let same_offer = |other: &Arc<Prepayment>| other.quote == failed.quote && other.id != failed.id;
-    let renews_the_same = |other: &Arc<Prepayment>| {
-        failed.previous.is_some() && other.previous == failed.previous && other.id != failed.id
-    };
-    let mut others = draft.book.prepayments.values();
-    others.any(|other| (same_offer(other) || renews_the_same(other)) && other.status.holds_offer())
-}
-
 /// What was given back has arrived.
 fn given_back(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     if let Some(refund) = paid.transaction.and_then(|id| draft.transaction(id)).cloned()
@@ -153,7 +142,7 @@ fn given_back(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
             ..Transaction::clone(&refund)
         });
     }
-    draft.put_payment(paid);
+    draft.put(paid);
     Ok(())
 }
 
@@ -170,7 +159,7 @@ fn fail(draft: &mut Draft<'_>, payment: Payment, reason: &str) -> Result<(), Ref
         PaymentPurpose::Prepayment => not_prepaid(draft, &failed, reason)?,
         PaymentPurpose::Refund => not_given_back(draft, &failed, reason)?,
     }
-    draft.put_payment(failed);
+    draft.put(failed);
     Ok(())
 }
 
@@ -228,7 +217,7 @@ fn given_back_late(draft: &mut Draft<'_>, payment: Payment, arrived: bool) -> Re
         is_open: false,
     };
     let failure = Some(GIVEN_BACK.to_owned());
-    draft.put_payment(Payment { failure, ..payment });
+    draft.put(Payment { failure, ..payment });
     BookReversal(report).decide(draft).map(drop)
 }
 

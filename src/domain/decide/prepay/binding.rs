@@ -49,7 +49,7 @@ impl Decide for BindApp {
             return Ok(Outcome { prepayment: Some(paid), ..Outcome::default() });
         }
         require_paid(&paid)?;
-        let bound = draft.put_prepayment(paid.bound(self.app.clone(), draft.instant)?);
+        let bound = draft.put(paid.bound(self.app.clone(), draft.instant)?);
         Ok(Outcome { prepayment: Some(bound), ..Outcome::default() })
     }
 }

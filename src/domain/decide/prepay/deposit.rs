@@ -93,7 +93,7 @@ fn nothing_to_pay(draft: &mut Draft<'_>, deposits: &[Arc<Deposit>]) -> Result<()
 
 fn mark(draft: &mut Draft<'_>, deposit: &Deposit, state: DepositState) {
     if deposit.state != state {
-        draft.put_deposit(Deposit { state, ..deposit.clone() });
+        draft.put(Deposit { state, ..deposit.clone() });
     }
 }
 
@@ -149,7 +149,7 @@ fn pay(draft: &mut Draft<'_>, held: &Prepayment, count: &DepositCount) -> Result
         );
         draft.notify(NoticeKind::DepositUnused, message, held.id.to_string())?;
     }
-    Ok(draft.put_prepayment(Prepayment {
+    Ok(draft.put(Prepayment {
         status: held.paid_status(),
         transaction: Some(transaction.id),
         paid_at: Some(draft.instant),
@@ -165,7 +165,7 @@ fn take_back(draft: &mut Draft<'_>, held: &Prepayment) -> Result<Arc<Prepayment>
         draft.put_transaction(Transaction { status: TransactionStatus::Failed, ..Transaction::clone(&paid) });
     }
     let until = draft.instant.checked_add_signed(DEPOSIT_TIME_MAX).ok_or(OutOfRange)?;
-    let waiting = draft.put_prepayment(held.awaiting_deposit_again(until)?);
+    let waiting = draft.put(held.awaiting_deposit_again(until)?);
     let settled = settle(draft, &waiting)?;
     if settled.paid_at.is_none() {
         let message = format!(

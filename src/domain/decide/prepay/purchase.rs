@@ -56,7 +56,7 @@ impl Decide for Prepay {
             let means = Means::Deposit { address: deposit_address(self, quote.currency)?, again_until: None };
             Prepayment::of(id, &quote, means, false)
         };
-        let prepayment = draft.put_prepayment(taken.awaiting_deposit()?);
+        let prepayment = draft.put(taken.awaiting_deposit()?);
         Ok(Outcome { prepayment: Some(prepayment), ..Outcome::default() })
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn charge(
         transaction: None,
     };
     let payment = card::want(draft, wish)?;
-    let prepayment = draft.put_prepayment(Prepayment { payment: Some(payment.id), ..prepayment });
+    let prepayment = draft.put(Prepayment { payment: Some(payment.id), ..prepayment });
     Ok(Outcome { prepayment: Some(prepayment), payment: Some(payment), ..Outcome::default() })
 }
 

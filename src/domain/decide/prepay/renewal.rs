@@ -42,7 +42,7 @@ pub(super) fn renew(
     let next =
         Prepayment { previous: Some(ending.id), ..Prepayment::of(id, &quote, Means::Card(method.id), true) };
     purchase::charge(draft, next, &method, false)?;
-    draft.put_prepayment(Prepayment { next_step_at: None, ..ending.clone() });
+    draft.put(Prepayment { next_step_at: None, ..ending.clone() });
     Ok(())
 }
 
@@ -61,22 +61,22 @@ pub(in crate::domain::decide) fn settle_prepayment(
     let previous = settled.previous.and_then(|id| draft.prepayment(id)).cloned();
     let Some((previous, binding)) = previous.and_then(|p| p.binding.clone().map(|binding| (p, binding)))
     else {
-        return Ok(draft.put_prepayment(settled));
+        return Ok(draft.put(settled));
     };
     let runs = previous.status == PrepaymentStatus::Bound;
     if let Some(reason) = failure {
         if runs {
             try_again(draft, &previous, reason)?;
         }
-        return Ok(draft.put_prepayment(settled));
+        return Ok(draft.put(settled));
     }
     if runs {
         let over = PrepaymentStatus::Expired;
-        draft.put_prepayment(Prepayment { status: over, next_step_at: None, ..Prepayment::clone(&previous) });
+        draft.put(Prepayment { status: over, next_step_at: None, ..Prepayment::clone(&previous) });
     }
     // What was said of automatic renewal meanwhile was said of the one before.
     let renewal = Prepayment { auto_renewal: previous.auto_renewal, ..settled };
-    Ok(draft.put_prepayment(renewal.bound(binding.app, binding.term.end)?))
+    Ok(draft.put(renewal.bound(binding.app, binding.term.end)?))
 }
 
 /// Tells that a renewal failed, and when it is tried again; the last time it ends the prepayment.
@@ -93,6 +93,6 @@ pub(super) fn try_again(draft: &mut Draft<'_>, ending: &Prepayment, reason: &str
     draft.notify(NoticeKind::PaymentFailed, message, ending.id.to_string())?;
     let (status, next_step_at) =
         if is_over { (PrepaymentStatus::Expired, None) } else { (ending.status, Some(again)) };
-    draft.put_prepayment(Prepayment { status, next_step_at, ..ending.clone() });
+    draft.put(Prepayment { status, next_step_at, ..ending.clone() });
     Ok(())
 }

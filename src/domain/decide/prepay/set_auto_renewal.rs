@@ -44,6 +44,6 @@ impl Decide for SetPrepaymentRenewal {
             return Err(Refusal::new(RefusalCode::Conflict, "prepaymentId", message));
         }
         let set = Prepayment { auto_renewal: self.auto_renewal, ..Prepayment::clone(&held) };
-        Ok(Outcome { prepayment: Some(draft.put_prepayment(set)), ..Outcome::default() })
+        Ok(Outcome { prepayment: Some(draft.put(set)), ..Outcome::default() })
     }
 }

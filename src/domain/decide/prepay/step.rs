@@ -51,7 +51,7 @@ impl Decide for PrepaymentStep {
             }
             Err(refusal) => {
                 let later = put_off(draft, "A prepayment", held.id.to_string(), &refusal)?;
-                draft.put_prepayment(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
+                draft.put(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
                 false
             }
         };
@@ -96,11 +96,7 @@ fn advance(
 }
 
 fn end(draft: &mut Draft<'_>, held: &Prepayment) -> bool {
-    draft.put_prepayment(Prepayment {
-        status: PrepaymentStatus::Expired,
-        next_step_at: None,
-        ..held.clone()
-    });
+    draft.put(Prepayment { status: PrepaymentStatus::Expired, next_step_at: None, ..held.clone() });
     true
 }
 
@@ -125,7 +121,7 @@ fn never_bound(draft: &mut Draft<'_>, held: &Prepayment) -> Result<bool, Refusal
         card::give_back_prepayment(draft, held, None, "The prepayment was never bound to an app")?;
         return Ok(true);
     }
-    draft.put_prepayment(Prepayment { next_step_at: None, ..held.clone() });
+    draft.put(Prepayment { next_step_at: None, ..held.clone() });
     let message = format!("{} {} were paid for an app that was never bound.", held.amount, held.currency);
     draft.notify(NoticeKind::DepositUnused, message, held.id.to_string())?;
     Ok(true)
@@ -138,7 +134,7 @@ fn tell_of_end(
     binding: &Binding,
     quoted: Option<&Quoted>,
 ) -> Result<bool, Refusal> {
-    draft.put_prepayment(Prepayment { next_step_at: Some(binding.term.end), ..held.clone() });
+    draft.put(Prepayment { next_step_at: Some(binding.term.end), ..held.clone() });
     // A closed account is told of nothing that it cannot do.
     if draft.account.status == AccountStatus::Closed {
         return Ok(true);

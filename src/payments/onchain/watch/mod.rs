@@ -8,8 +8,9 @@ use std::num::NonZeroU64;
 
 use crate::payments::onchain::address::Address;
 use crate::payments::onchain::chain::{Block, BlockRef, Chain, ChainError, Log, Wanted};
-use crate::payments::onchain::memory::Memory;
-use crate::payments::onchain::transfer::{Moved, Odd, Place, Token, Transfer};
+use crate::payments::onchain::memory::ScannedBlocks;
+use crate::payments::onchain::scan::{Rollback, Scan};
+use crate::payments::onchain::transfer::{DecodedTransfer, Place, Token, Transfer, UndecodableLog};
 
 /// How a chain is watched.
 #[derive(Debug, Clone)]
@@ -25,30 +26,6 @@ pub struct Watch {
     /// So many blocks before the new ones are read once more. A node that lags behind the others of its name may answer
     /// that there are no events where it knows no block; the next scans find them.
     pub overlap: u64,
-}
-
-/// What a scan found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scan {
-    /// Blocks that were scanned are no longer of the chain.
-    pub rolled_back: Option<Rollback>,
-    /// In the order of the chain; some may have been found before.
-    pub transfers: Vec<Transfer>,
-    /// Events of a token to one of the addresses that cannot be read.
-    pub odd: Vec<Odd>,
-    /// To be remembered, each in place of what is remembered of its number.
-    pub scanned: Vec<BlockRef>,
-    /// Whether blocks are left that have their confirmations.
-    pub has_more: bool,
-}
-
-/// A re-organisation under what was scanned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rollback {
-    /// The newest block that was scanned and is still of the chain. All transfers in later blocks are undone.
-    pub to: BlockRef,
-    /// The remembered blocks that are not: each block of an undone transfer that is remembered is among them.
-    pub undone: Vec<BlockRef>,
 }
 
 /// Why a scan cannot be done.
@@ -68,19 +45,19 @@ pub enum ScanError {
 
 /// From which blocks to which a scan reads.
 #[derive(Debug, Clone, Copy)]
-struct Stretch {
+struct BlockRange {
     /// The last block that was scanned before.
     base: BlockRef,
     last: BlockRef,
 }
 
 /// What became of the blocks that were scanned.
-enum Ground {
+enum ForkCheck {
     /// All are of the chain.
-    Firm,
-    Forked(Rollback),
+    Canonical,
+    Reorged(Rollback),
     /// None is, not even this oldest one.
-    Other(BlockRef),
+    TooDeep(BlockRef),
     /// The node does not have one of their numbers.
     Unknown,
 }
@@ -91,7 +68,7 @@ impl Watch {
     pub async fn scan(
         &self,
         chain: &dyn Chain,
-        memory: &Memory,
+        memory: &ScannedBlocks,
         recipients: &BTreeSet<Address>,
     ) -> Result<Scan, ScanError> {
         let Some(confirmed) = self.confirmed(chain.head().await?) else { return Ok(Scan::default()) };
@@ -102,18 +79,18 @@ impl Watch {
             return Ok(Scan::default());
         }
         let rolled_back = match ground(chain, memory).await? {
-            Ground::Unknown => return Ok(Scan::default()),
+            ForkCheck::Unknown => return Ok(Scan::default()),
             // Nothing was scanned yet that could be undone.
-            Ground::Other(_) if is_at_start => return self.first(chain, confirmed).await,
-            Ground::Other(oldest) => return Err(ScanError::ForkTooDeep(oldest)),
-            Ground::Firm if newest.number == confirmed => return Ok(Scan::default()),
-            Ground::Firm => None,
-            Ground::Forked(rollback) => Some(rollback),
+            ForkCheck::TooDeep(_) if is_at_start => return self.first(chain, confirmed).await,
+            ForkCheck::TooDeep(oldest) => return Err(ScanError::ForkTooDeep(oldest)),
+            ForkCheck::Canonical if newest.number == confirmed => return Ok(Scan::default()),
+            ForkCheck::Canonical => None,
+            ForkCheck::Reorged(rollback) => Some(rollback),
         };
         let base = rolled_back.as_ref().map_or(newest, |rollback| rollback.to);
         let to = confirmed.min(base.number.saturating_add(self.span.get()));
         let Some(last) = chain.block(to).await? else { return Ok(Scan::default()) };
-        let stretch = Stretch { base, last: last.block_ref() };
+        let stretch = BlockRange { base, last: last.block_ref() };
         let scan = self.read(chain, stretch, recipients).await?;
         if let Some(oldest) = rolled_back.as_ref().and_then(|rollback| rollback.undone.last())
             && is_of(chain, *oldest).await?
@@ -140,7 +117,7 @@ impl Watch {
     async fn read(
         &self,
         chain: &dyn Chain,
-        stretch: Stretch,
+        stretch: BlockRange,
         recipients: &BTreeSet<Address>,
     ) -> Result<Scan, ScanError> {
         let logs = self.logs(chain, stretch, recipients).await?;
@@ -163,7 +140,7 @@ impl Watch {
     async fn logs(
         &self,
         chain: &dyn Chain,
-        stretch: Stretch,
+        stretch: BlockRange,
         recipients: &BTreeSet<Address>,
     ) -> Result<Vec<Log>, ChainError> {
         let contracts: Vec<Address> = self.tokens.iter().map(|token| token.contract).collect();
@@ -184,14 +161,14 @@ impl Watch {
         let place = Place::of(log);
         let token = self.tokens.iter().find(|token| token.contract == log.contract);
         let (Some(token), Some(block)) = (token, blocks.get(&log.block.number)) else { return };
-        let Some(moved) = Moved::of(log) else {
-            scan.odd.push(Odd { place, token: token.contract });
+        let Some(moved) = DecodedTransfer::of(log) else {
+            scan.odd.push(UndecodableLog { place, token: token.contract });
             return;
         };
         // Anyone can move nothing from anyone to anyone.
         if !moved.parts.is_zero() {
             let amount = moved.parts.tokens(token.places);
-            let Moved { from, to, .. } = moved;
+            let DecodedTransfer { from, to, .. } = moved;
             let (timestamp, token) = (block.timestamp, token.contract);
             scan.transfers.push(Transfer { place, timestamp, token, from, to, amount });
         }
@@ -199,17 +176,17 @@ impl Watch {
 }
 
 /// Goes back from the newest block that was scanned to one that is of the chain.
-async fn ground(chain: &dyn Chain, memory: &Memory) -> Result<Ground, ChainError> {
+async fn ground(chain: &dyn Chain, memory: &ScannedBlocks) -> Result<ForkCheck, ChainError> {
     let mut undone = Vec::new();
     for known in memory.blocks() {
         match chain.block(known.number).await? {
-            None => return Ok(Ground::Unknown),
+            None => return Ok(ForkCheck::Unknown),
             Some(block) if block.hash != known.hash => undone.push(*known),
-            Some(_) if undone.is_empty() => return Ok(Ground::Firm),
-            Some(_) => return Ok(Ground::Forked(Rollback { to: *known, undone })),
+            Some(_) if undone.is_empty() => return Ok(ForkCheck::Canonical),
+            Some(_) => return Ok(ForkCheck::Reorged(Rollback { to: *known, undone })),
         }
     }
-    Ok(undone.last().map_or(Ground::Unknown, |oldest| Ground::Other(*oldest)))
+    Ok(undone.last().map_or(ForkCheck::Unknown, |oldest| ForkCheck::TooDeep(*oldest)))
 }
 
 async fn is_of(chain: &dyn Chain, block: BlockRef) -> Result<bool, ChainError> {

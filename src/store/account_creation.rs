@@ -1,0 +1,77 @@
+//! Accounts are made, each with a namespace of its own.
+
+use diesel::sql_types::{Array, BigInt, Binary};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use super::accounts::{account_by_ids, account_hold};
+use super::error::StoreError;
+use super::schema::{accounts as table, namespaces};
+use super::seals::Sealer;
+use super::sql::row::WriteRow;
+use super::sql::statement::{Columns, Statement};
+use super::{Conn, execute, open_invoices};
+use crate::domain::account::{Account, AccountStatus};
+use crate::domain::closing::Month;
+use crate::domain::ids::AccountId;
+use crate::domain::seal::SealKeys;
+
+/// What a SUB account of a MAIN account that is closed would be a violation of.
+pub const PARENT_IS_OPEN: &str = "accounts_parent_is_open";
+
+/// What a namespace that is taken is a violation of.
+pub const NAMESPACE_IS_FREE: &str = "namespaces_pkey";
+
+/// Makes an account; its number is given here. A namespace that is taken is a violation of `namespaces_pkey`, a parent that is
+/// closed one of [`PARENT_IS_OPEN`].
+pub async fn account_create(
+    conn: &mut AsyncPgConnection,
+    account: Account,
+    keys: &SealKeys,
+) -> Result<Account, StoreError> {
+    conn.transaction(async |conn| {
+        let conn: &AsyncPgConnection = conn;
+        if let Some(parent) = account.parent {
+            // Held, so that it is not closed meanwhile.
+            account_hold(conn, parent).await?;
+            let found = account_by_ids(conn, vec![parent.0]).await?;
+            if found.iter().any(|parent| parent.status == AccountStatus::Closed) {
+                let (constraint, message) =
+                    (PARENT_IS_OPEN.to_owned(), "its MAIN account is closed".to_owned());
+                return Err(StoreError::Rejected { constraint: Some(constraint), message });
+            }
+        }
+        let number = Statement::<BigInt>::new("SELECT nextval('account_numbers')");
+        let id: i64 = number.get_result(&mut &*conn).await?;
+        let account = Account { id: AccountId(id), ..account };
+        let namespace = Columns::new()
+            .put::<namespaces::namespace, _>(std::iter::once(&account.namespace))
+            .put::<namespaces::account_id, _>(std::iter::once(AccountId(id)));
+        execute(conn, namespace.insert_into("namespaces")).await?;
+        // Asked for after it is taken: an erasure that is under way has come to its end by then.
+        if is_given_up(conn, &account.namespace, keys).await? {
+            let message = "it was an account's that was erased".to_owned();
+            return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
+        }
+        execute(conn, account_insert(&account, &Sealer::of_new(keys))).await?;
+        let month = Month::of(account.created_at, account.time_zone);
+        let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
+        open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
+        Ok(account)
+    })
+    .await
+}
+
+fn account_insert(account: &Account, seals: &Sealer<'_>) -> Statement {
+    Account::columns(std::iter::once(account))
+        .put::<table::seal, _>(std::iter::once(seals.seal(account)))
+        .insert_into("accounts")
+}
+
+/// Whether a namespace was somebody's who was erased: nobody else gets it.
+async fn is_given_up(mut conn: Conn<'_>, namespace: &str, keys: &SealKeys) -> Result<bool, StoreError> {
+    let statement = Statement::<BigInt>::new("SELECT count(*) FROM given_up_namespaces WHERE digest = ANY(")
+        .value::<Array<Binary>, _>(keys.digests(namespace))
+        .sql(")");
+    let found: i64 = statement.get_result(&mut conn).await?;
+    Ok(found > 0)
+}
