@@ -21,7 +21,7 @@ use abacus::clock::Clock;
 use abacus::domain::money::Currencies;
 use abacus::engine::{Engine, EngineConfig};
 use abacus::jobs::burst::burst_pass;
-use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
+use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, LeaseGuard};
 use abacus::payments::Providers;
 use abacus::store::database::Database;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -122,7 +122,7 @@ async fn main() {
         cluster.settle("abacus").await;
         clock.move_to(slot + TimeDelta::minutes(5));
         let begin = Instant::now();
-        burst_pass(&jobs, &Permit::Always).await.expect("a cycle");
+        burst_pass(&jobs, &LeaseGuard::Always).await.expect("a cycle");
         let took = begin.elapsed().as_secs_f64();
         let charged: i64 = client
             .query_one("SELECT count(*) FROM ledger_entries WHERE billing_cycle = extract(epoch FROM $1::text::timestamptz)::int / 300",

@@ -21,7 +21,7 @@ use abacus::domain::ids::AccountId;
 use abacus::domain::money::Currencies;
 use abacus::engine::{Engine, EngineConfig, Priority};
 use abacus::jobs::ledger_check::{PACE, check_pass};
-use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, Permit};
+use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, LeaseGuard};
 use abacus::payments::Providers;
 use abacus::store::account_range::Range;
 use abacus::store::database::Database;
@@ -87,7 +87,7 @@ async fn checkouts_beside_the_check(
 
 async fn check_on_and_on(jobs: &JobContext) {
     loop {
-        check_pass(jobs, &Permit::Always, PACE).await.expect("a round");
+        check_pass(jobs, &LeaseGuard::Always, PACE).await.expect("a round");
     }
 }
 
@@ -139,7 +139,7 @@ async fn main() {
     client.batch_execute("VACUUM ANALYZE").await.unwrap();
 
     let begin = Instant::now();
-    check_pass(&jobs, &Permit::Always, Pace::AT_ONCE).await.expect("a round");
+    check_pass(&jobs, &LeaseGuard::Always, Pace::AT_ONCE).await.expect("a round");
     let faults: i64 = client.query_one("SELECT count(*) FROM ledger_faults", &[]).await.unwrap().get(0);
     assert_eq!(faults, 0);
     println!(

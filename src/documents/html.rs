@@ -1,5 +1,4 @@
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use crate::documents::invoice::{Group, Invoice, Item, Language, Logo, Party, Provider, UNKNOWN};
@@ -52,7 +51,7 @@ fn provider(provider: &Provider, words: &Words) -> Markup {
 }
 
 fn picture(logo: &Logo) -> Markup {
-    let source = format!("data:image/png;base64,{}", STANDARD.encode(&logo.png));
+    let source = format!("data:image/png;base64,{}", BASE64.encode(&logo.png));
     markup! { img src=(source) alt="" width=(logo.width) height=(logo.height); }
 }
 

@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::ids::ResourcePriceId;
 use super::money::{CurrencyCode, OutOfRange, subtract};
 use super::order::Subscription;
-use super::rating::number::{Number, TooNarrow, Wide};
+use super::rating::number::{Number, PrecisionExceeded, Wide};
 use super::rating::{Label, Step};
 use super::refusal::{Refusal, RefusalCode};
 use super::usage::{QUANTITY_MAX, QUANTITY_PLACES};
@@ -111,7 +111,7 @@ pub fn quote(
     places: u32,
 ) -> Result<Quote, OutOfRange> {
     let factor = Decimal::from(seconds);
-    let narrow = |_: TooNarrow| OutOfRange;
+    let narrow = |_: PrecisionExceeded| OutOfRange;
     let rounded = |number: &Wide| number.rounded(places).map_err(narrow)?.ok_or(OutOfRange);
     let list = Wide::of(price.price).times(&Wide::of(amount)).map_err(narrow)?;
     let list =

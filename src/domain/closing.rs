@@ -13,8 +13,8 @@ use super::account::{Account, SuspendedSpan};
 use super::ids::{AccountId, BillId};
 use super::money::{self, Currency, OutOfRange};
 use super::order::Order;
-use super::rating::number::{Number, TooNarrow, Wide};
-use super::rating::{Charge, Label, Line, Part, Quantity, Step, Stretch, Title, Usage, rate};
+use super::rating::number::{Number, PrecisionExceeded, Wide};
+use super::rating::{Charge, Label, Line, Part, PricePeriod, Quantity, Step, Title, Usage, rate};
 use super::record::RecordOrder;
 use super::usage::{Granularity, SUM_MAX, bucket_start, next_bucket};
 
@@ -255,11 +255,11 @@ impl RatedMonth {
 /// What usage costs in a month that is cut where the rules change; at ledger scale. Nothing used, and no package to be
 /// paid, costs nothing and needs no word. What is out of range costs nothing, and says so: it holds up nothing else.
 pub fn rate_usage(
-    stretches: &[Stretch],
+    price_periods: &[PricePeriod],
     usage: &[Usage],
     currency: &Currency,
 ) -> Result<Option<Charge>, OutOfRange> {
-    let parts: Vec<_> = stretches.iter().map(Stretch::part).collect();
+    let parts: Vec<_> = price_periods.iter().map(PricePeriod::part).collect();
     let mut charge = charge_of(&parts, usage, currency)
         .or_else(|OutOfRange| charge_of_what_can_be(&parts, usage, currency))?;
     // In which part of the month nothing of a resource was used is no news.
@@ -269,7 +269,7 @@ pub fn rate_usage(
 }
 
 /// Whether a quantity of a resource could not be charged for by the rules of a stretch, even if nothing else was used.
-pub fn is_beyond_all_charges(stretch: &Stretch, used: &Usage, currency: &Currency) -> bool {
+pub fn is_beyond_all_charges(stretch: &PricePeriod, used: &Usage, currency: &Currency) -> bool {
     let parts = [stretch.part()];
     let charge = |usage: &[Usage]| charge_of(&parts, usage, currency);
     charge(&[]).is_ok() && charge(std::slice::from_ref(used)).is_err()
@@ -400,8 +400,8 @@ fn seconds_at_hourly_price(
         .times(&Wide::of(quantity))
         .and_then(|hourly| hourly.times(&Wide::of(factor)))
         .and_then(|all| all.over(&Wide::of(divisor)))
-        .map_err(|TooNarrow| OutOfRange)?;
-    let total = exact.rounded(places).map_err(|TooNarrow| OutOfRange)?.ok_or(OutOfRange)?;
+        .map_err(|PrecisionExceeded| OutOfRange)?;
+    let total = exact.rounded(places).map_err(|PrecisionExceeded| OutOfRange)?.ok_or(OutOfRange)?;
     let step = Step {
         quantity: Some(quantity),
         unit_price: Some(price),

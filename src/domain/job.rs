@@ -54,7 +54,7 @@ coded_enum! {
 
 /// What a job's step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JobDone {
+pub struct JobOutcome {
     pub kind: JobKind,
     /// False where it could not do what it is for: a renewal without money.
     pub succeeded: bool,

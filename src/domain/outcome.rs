@@ -10,7 +10,7 @@ use super::bill::Bill;
 use super::book::Change;
 use super::capacity::Quote;
 use super::idempotency::{IdempotencyRecord, OutcomeIds};
-use super::job::JobDone;
+use super::job::JobOutcome;
 use super::order::Order;
 use super::payment::Payment;
 use super::payment_method::PaymentMethod;
@@ -36,7 +36,7 @@ pub struct Outcome {
     /// What was decided on, or waits for that.
     pub approval: Option<Arc<Approval>>,
     /// What a job's step did.
-    pub jobs: Vec<JobDone>,
+    pub jobs: Vec<JobOutcome>,
 }
 
 impl Outcome {

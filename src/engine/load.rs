@@ -7,7 +7,7 @@ use futures_util::try_join;
 
 use super::approvals::Approvals;
 use super::books::{Books, Ground, enter, note, when};
-use super::paid::Paid;
+use super::paid::PaymentReads;
 use crate::domain::account::Account;
 use crate::domain::bill::Bill;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue, DueAt};
@@ -21,7 +21,7 @@ use crate::domain::order::Order;
 use crate::domain::plan::Plan;
 use crate::domain::read_set::{ReadSet, Standing};
 use crate::domain::transaction::Transaction;
-use crate::store::capacity::{self, When};
+use crate::store::capacity::{self, PriceAt};
 use crate::store::error::StoreError;
 use crate::store::{
     Conn, accounts, bills, closings, erasures, keys, orders, owned, payment_methods, plans, prepay_quotes,
@@ -42,7 +42,7 @@ pub(super) async fn load(
 ) -> Result<(Books, Catalogue), StoreError> {
     let reads = ReadSet::of(commands);
     let standing = Standing::of(&accounts, &reads);
-    let paid = Paid::load(conn, &reads).await?;
+    let paid = PaymentReads::load(conn, &reads).await?;
     // What is named may be paid beside what money pays by itself.
     let spare = reads.bills.len().saturating_add(reads.orders.len());
     let (answers, mut plans, exclusive, exclusive_bills, transactions, named_bills, due_bills, closed) = try_join!(
@@ -146,7 +146,7 @@ async fn load_capacity(
     let asked: Vec<(String, i32)> = codes.iter().map(|code| (code.clone(), SUBSCRIPTION_LEVEL)).collect();
     let (resources, prices, discounts) = try_join!(
         plans::resource_by_codes(conn, codes),
-        capacity::prices_at_levels(conn, &asked, currencies, When::Held(now)),
+        capacity::prices_at_levels(conn, &asked, currencies, PriceAt::InForce(now)),
         capacity::term_discounts(conn),
     )?;
     let resources = resources.into_iter().map(|resource| (resource.code.clone(), resource)).collect();

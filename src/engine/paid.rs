@@ -18,7 +18,7 @@ use crate::store::{
 
 /// Payments by card and prepayments, with what decisions on them need.
 #[derive(Default)]
-pub(super) struct Paid {
+pub(super) struct PaymentReads {
     quotes: Vec<PrepayQuote>,
     prepayments: Vec<Prepayment>,
     payments: Vec<Payment>,
@@ -29,11 +29,11 @@ pub(super) struct Paid {
     untold: Vec<(AccountId, ProviderReference)>,
 }
 
-impl Paid {
+impl PaymentReads {
     /// Reads payments and prepayments that commands name, with each other, what they renew or give back, what has taken the same
     /// offers, their transactions, reversals and cards.
     pub async fn load(conn: Conn<'_>, reads: &ReadSet) -> Result<Self, StoreError> {
-        let mut paid = Paid::default();
+        let mut paid = PaymentReads::default();
         let ids = [&reads.transactions, &reads.quotes, &reads.prepayments, &reads.payments];
         if ids.iter().all(|ids| ids.is_empty()) && reads.addresses.is_empty() && reads.unmatched.is_empty() {
             return Ok(paid);

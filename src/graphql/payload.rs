@@ -92,7 +92,7 @@ async fn carry_out(session: &Session, command: Command) -> MutationResult<Mutati
     match session.app.engine.submit_of(command, Priority::Interactive, session.arrived).await? {
         Done::Executed(executed) => match &executed.made.payment {
             Some(payment) if !dry_run => {
-                carry_on(session, payment).await;
+                advance(session, payment).await;
                 as_it_is_now(session, account, executed.made.ids()).await.map_err(done_and_not_told)
             }
             _ => Ok(now(*executed)?),
@@ -168,7 +168,7 @@ where
 }
 
 /// Has a payment carried on, and waits for it; it goes on if the caller leaves, or the provider takes its time.
-async fn carry_on(session: &Session, payment: &Payment) {
+async fn advance(session: &Session, payment: &Payment) {
     let Some(due) = payment.next_step_at.filter(|_| payment.state == PaymentState::Created) else { return };
     let (cashier, id) = (Arc::clone(&session.app.jobs.cashier), payment.id);
     let carrying = tokio::spawn(async move { cashier.carry(id, due, Priority::Interactive).await });

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    JobContext, Permit, Runs, billing, burst, deposits, invoices, pass, payments, prepayments, reconciliation,
+    JobContext, LeaseGuard, Runs, billing, burst, deposits, invoices, pass, payments, prepayments,
+    reconciliation,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
@@ -150,19 +151,19 @@ async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceErr
     let mut tries = TRIES;
     loop {
         billing::begin_runs(jobs, None).await?;
-        let done = pass(jobs, Permit::Always).await?;
+        let done = pass(jobs, LeaseGuard::Always).await?;
         runs.add(&done.runs);
         if done.goes_on {
             continue;
         }
         // Before what waits for them is given up.
-        runs.add(&deposits::deposit_pass(jobs, &Permit::Always).await?);
-        runs.add(&prepayments::prepayment_pass(jobs, &Permit::Always).await?);
-        runs.add(&payments::payment_pass(jobs, &Permit::Always).await?);
-        runs.add(&reconciliation::reconciliation_pass(jobs, &Permit::Always).await?);
-        runs.add(&burst::burst_pass(jobs, &Permit::Always).await?);
+        runs.add(&deposits::deposit_pass(jobs, &LeaseGuard::Always).await?);
+        runs.add(&prepayments::prepayment_pass(jobs, &LeaseGuard::Always).await?);
+        runs.add(&payments::payment_pass(jobs, &LeaseGuard::Always).await?);
+        runs.add(&reconciliation::reconciliation_pass(jobs, &LeaseGuard::Always).await?);
+        runs.add(&burst::burst_pass(jobs, &LeaseGuard::Always).await?);
         let late = bill(jobs, runs).await?;
-        runs.add(&invoices::invoice_pass(jobs, &Permit::Always).await?);
+        runs.add(&invoices::invoice_pass(jobs, &LeaseGuard::Always).await?);
         tries = tries.saturating_sub(1);
         match done.undone.saturating_add(late) {
             0 => return Ok(()),
@@ -188,7 +189,7 @@ async fn bill(jobs: &JobContext, runs: &mut Runs) -> Result<usize, AdvanceError>
         }
         tokio::time::sleep(PAUSE_BETWEEN_TRIES).await;
     }
-    let late = billing::late_pass(jobs, &Permit::Always).await?;
+    let late = billing::late_pass(jobs, &LeaseGuard::Always).await?;
     runs.add(&late.runs);
     Ok(late.undone)
 }

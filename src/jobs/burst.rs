@@ -15,14 +15,14 @@ use rust_decimal::Decimal;
 use tokio::sync::Mutex;
 
 use super::submit::submit;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::burst::{Bursting, Cycle, CycleCharge, Uncharged, charge_account};
 use crate::domain::capacity::Prices;
 use crate::domain::decide::{Action, ChargeBurst, RaiseNotice};
 use crate::domain::ids::AccountId;
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
-use crate::store::burst::{self, Chargeable, Held, NewLevel, Owed, Payer};
+use crate::store::burst::{self, Chargeable, NewLevel, Owed, Payer, ResourceAmount};
 use crate::store::error::StoreError;
 
 /// Accounts of one page.
@@ -34,12 +34,12 @@ const PUBLISHED_AHEAD: i32 = 2;
 
 /// Runs every cycle that is over and has not been run, in order, and makes up what is owed of others as far as that can be done.
 /// A cycle that comes to be over meanwhile goes first.
-pub async fn burst_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn burst_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let mut making_up = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         if let Some(due) = next_due(jobs).await? {
-            if !run_due(jobs, &due, permit, &mut runs).await? {
+            if !run_due(jobs, &due, guard, &mut runs).await? {
                 break;
             }
             making_up = Some(MakingUp::after(AccountId(0)));
@@ -57,12 +57,12 @@ pub async fn burst_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, 
 async fn run_due(
     jobs: &JobContext,
     due: &Due,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     runs: &mut Runs,
 ) -> Result<bool, StoreError> {
     if let Some(cycle) = due.cycle {
-        match run_cycle(jobs, cycle, permit).await {
-            Ok(()) => runs.count(JobDone { kind: JobKind::BurstCycle, succeeded: true }),
+        match run_cycle(jobs, cycle, guard).await {
+            Ok(()) => runs.count(JobOutcome { kind: JobKind::BurstCycle, succeeded: true }),
             Err(Halt::Stopped) => return Ok(false),
             Err(Halt::Failed(error)) => return Err(error),
         }
@@ -135,12 +135,12 @@ impl Running {
     }
 }
 
-async fn run_cycle(jobs: &JobContext, cycle: Cycle, permit: &Permit<'_>) -> Result<(), Halt> {
+async fn run_cycle(jobs: &JobContext, cycle: Cycle, guard: &LeaseGuard<'_>) -> Result<(), Halt> {
     let begin = Instant::now();
     let running = Running::begin(jobs, cycle).await?;
     // Where the pages have come to.
     let after = Mutex::new(AccountId(0));
-    let workers = join_all((0..WORKERS).map(|_| work(jobs, &running, permit, &after))).await;
+    let workers = join_all((0..WORKERS).map(|_| work(jobs, &running, guard, &after))).await;
     let mut used = Used::new();
     for worker in workers {
         add_up(&mut used, each(&worker?));
@@ -170,13 +170,13 @@ fn each(used: &Used) -> impl Iterator<Item = (&str, Decimal)> {
 async fn work(
     jobs: &JobContext,
     running: &Running,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     after: &Mutex<AccountId>,
 ) -> Result<Used, Halt> {
     let mut used = Used::new();
     loop {
         let mut place = after.lock().await;
-        if !permit.goes_on(jobs).await? {
+        if !guard.renew(jobs).await? {
             return Err(Halt::Stopped);
         }
         let page = burst::accounts_after(&*jobs.database.connection().await?, *place, PAGE).await?;
@@ -240,7 +240,7 @@ async fn read_used(
     jobs: &JobContext,
     running: &Running,
     accounts: &[Chargeable],
-) -> Result<Vec<Held>, StoreError> {
+) -> Result<Vec<ResourceAmount>, StoreError> {
     if running.bursting.is_empty() {
         return Ok(Vec::new());
     }
@@ -291,7 +291,7 @@ fn charge_of(
 async fn beyond_subscriptions(
     jobs: &JobContext,
     running: &Running,
-    used: Vec<Held>,
+    used: Vec<ResourceAmount>,
 ) -> Result<HashMap<AccountId, Beyond>, StoreError> {
     let mut beyond: HashMap<AccountId, Beyond> = HashMap::new();
     if used.is_empty() {
@@ -305,7 +305,7 @@ async fn beyond_subscriptions(
     drop(conn);
     let subscribed: HashMap<(AccountId, String), Decimal> =
         subscribed.into_iter().map(|held| ((held.account, held.resource), held.amount)).collect();
-    for Held { account, resource, amount } in used {
+    for ResourceAmount { account, resource, amount } in used {
         let key = (account, resource);
         let amount = amount.saturating_sub(subscribed.get(&key).copied().unwrap_or_default());
         if amount > Decimal::ZERO {

@@ -6,7 +6,7 @@
 use futures_util::{StreamExt, stream};
 
 use super::submit::submit;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, CountDeposits};
 use crate::engine::die_at;
 use crate::payments::{ScanFailure, Scanner};
@@ -24,14 +24,14 @@ const AT_ONCE: usize = 16;
 /// Looks at the chain, and has everything decided that is new, once.
 ///
 /// A process that was not told of the chain keeps out of it, and does not hold the lease of those that were.
-pub async fn deposit_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn deposit_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let Some(depository) = &jobs.depository else { return Ok(Runs::default()) };
     if let Some(scanner) = depository.scanner() {
-        if !permit.goes_on(jobs).await? {
+        if !guard.renew(jobs).await? {
             scanner.rest();
             return Ok(Runs::default());
         }
-        let scanned = scan(jobs, scanner, permit).await;
+        let scanned = scan(jobs, scanner, guard).await;
         metrics::gauge!("abacus_chain_is_scanned").set(if scanned.is_ok() { 1_u32 } else { 0 });
         if let Err(error) = scanned {
             metrics::counter!("abacus_chain_failures_total").increment(1);
@@ -43,14 +43,14 @@ pub async fn deposit_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
             }
         }
     }
-    count(jobs, permit).await
+    count(jobs, guard).await
 }
 
 /// So many scans at the most, for what they found to be counted meanwhile.
-async fn scan(jobs: &JobContext, scanner: &Scanner, permit: &Permit<'_>) -> Result<(), ScanFailure> {
+async fn scan(jobs: &JobContext, scanner: &Scanner, guard: &LeaseGuard<'_>) -> Result<(), ScanFailure> {
     scanner.require_own_chain().await?;
     for _ in 0..SCANS_AT_ONCE {
-        if !(scanner.scan().await? && permit.goes_on(jobs).await?) {
+        if !(scanner.scan().await? && guard.renew(jobs).await?) {
             break;
         }
     }
@@ -58,10 +58,10 @@ async fn scan(jobs: &JobContext, scanner: &Scanner, permit: &Permit<'_>) -> Resu
 }
 
 /// Has decided whatever the rows say is undecided.
-async fn count(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+async fn count(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let mut after: Option<AddressOf> = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let conn = jobs.database.connection().await?;
         let undecided = deposits::addresses_undecided(&conn, after.as_ref(), PAGE).await?;
         drop(conn);

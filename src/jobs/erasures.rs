@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 
 use super::retention::{failed, tell_operators};
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::ids::AccountId;
 use crate::store::erasures;
 use crate::store::error::StoreError;
@@ -17,15 +17,15 @@ const PAGE: i64 = 100;
 const AGAIN_AFTER: TimeDelta = TimeDelta::hours(6);
 
 /// Blanks all that is to be blanked.
-pub async fn erasure_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
-    while permit.goes_on(jobs).await? {
+pub async fn erasure_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
+    while guard.renew(jobs).await? {
         let now = jobs.clock.now();
         let due = erasures::erasure_due(&*jobs.database.connection().await?, now, PAGE).await?;
         if due.is_empty() {
             break;
         }
         for account in due {
-            let Err(error) = blank(jobs, permit, account).await else { continue };
+            let Err(error) = blank(jobs, guard, account).await else { continue };
             failed("the words of an account that is erased", &error);
             let until = now.checked_add_signed(AGAIN_AFTER).unwrap_or(now);
             let conn = jobs.database.connection().await?;
@@ -37,8 +37,8 @@ pub async fn erasure_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
     Ok(Runs::default())
 }
 
-async fn blank(jobs: &JobContext, permit: &Permit<'_>, account: AccountId) -> Result<(), StoreError> {
-    while permit.goes_on(jobs).await? {
+async fn blank(jobs: &JobContext, guard: &LeaseGuard<'_>, account: AccountId) -> Result<(), StoreError> {
+    while guard.renew(jobs).await? {
         let keys = Arc::clone(jobs.database.keys());
         let step = jobs.database.write(move |connection| {
             async move { erasures::erasure_step(connection, account, &keys).await }.boxed()

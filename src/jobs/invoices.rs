@@ -6,13 +6,13 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::submit::submit;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::invoice::{HeldUp, Invoice};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::store::error::StoreError;
-use crate::store::invoice_drafts::{Draft, drafts, without_contents};
+use crate::store::invoice_drafts::{InvoiceDraft, drafts, without_contents};
 use crate::store::invoices::{Settled, Settling, ToSettle, settle};
 use crate::store::open_invoices::{self, OpenInvoice};
 
@@ -28,9 +28,9 @@ const UNREADABLE_MAX: TimeDelta = TimeDelta::hours(6);
 const UNDER_WAY_MAX: TimeDelta = TimeDelta::days(7);
 
 /// Issues every invoice that is due.
-pub async fn invoice_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn invoice_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let now = jobs.clock.now();
         let open =
             open_invoices::open_due(&*jobs.database.connection().await?, due_by(jobs, now), PAGE).await?;
@@ -41,7 +41,7 @@ pub async fn invoice_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs
             read(jobs, open).await?.into_iter().map(|draft| decided(jobs, &draft, now)).collect();
         let settled = settle_all(jobs, &months, now).await?;
         for _ in 0..settled.issued {
-            runs.count(JobDone { kind: JobKind::Invoice, succeeded: true });
+            runs.count(JobOutcome { kind: JobKind::Invoice, succeeded: true });
         }
         if settled.months.is_empty() {
             // Another is at it.
@@ -69,7 +69,7 @@ fn due_by(jobs: &JobContext, now: DateTime<Utc>) -> DateTime<Utc> {
 
 /// Drafts of months. Where they cannot be read together each is read by itself, so that what one account holds keeps up no
 /// other. It fails only where the database cannot be asked.
-async fn read(jobs: &JobContext, open: Vec<OpenInvoice>) -> Result<Vec<Draft>, StoreError> {
+async fn read(jobs: &JobContext, open: Vec<OpenInvoice>) -> Result<Vec<InvoiceDraft>, StoreError> {
     let conn = jobs.database.connection().await?;
     match drafts(&conn, open.clone()).await {
         Err(error) if can_be_asked(&error) => {}
@@ -96,10 +96,10 @@ async fn unread(
     jobs: &JobContext,
     open: OpenInvoice,
     error: &StoreError,
-) -> Result<Option<Draft>, StoreError> {
+) -> Result<Option<InvoiceDraft>, StoreError> {
     let conn = jobs.database.connection().await?;
     let empty = without_contents(&conn, open).await?;
-    Ok(empty.map(|draft| Draft { held_up: Some(HeldUp::Unreadable(error.to_string())), ..draft }))
+    Ok(empty.map(|draft| InvoiceDraft { held_up: Some(HeldUp::Unreadable(error.to_string())), ..draft }))
 }
 
 /// What becomes of a month, and what operators are to be told of it.
@@ -109,7 +109,7 @@ struct Decided {
     to_tell: Option<HeldUp>,
 }
 
-fn decided(jobs: &JobContext, draft: &Draft, now: DateTime<Utc>) -> Decided {
+fn decided(jobs: &JobContext, draft: &InvoiceDraft, now: DateTime<Utc>) -> Decided {
     let end = draft.invoice.month.end;
     let (settled, to_tell) = match &draft.held_up {
         _ if end > due_by(jobs, now) => (Settled::Runs { until: end }, None),
@@ -120,7 +120,12 @@ fn decided(jobs: &JobContext, draft: &Draft, now: DateTime<Utc>) -> Decided {
     Decided { to_settle, period: draft.invoice.period, to_tell }
 }
 
-fn held(jobs: &JobContext, draft: &Draft, why: &HeldUp, now: DateTime<Utc>) -> (Settled, Option<HeldUp>) {
+fn held(
+    jobs: &JobContext,
+    draft: &InvoiceDraft,
+    why: &HeldUp,
+    now: DateTime<Utc>,
+) -> (Settled, Option<HeldUp>) {
     let due = due_by(jobs, now);
     let held_for = now.signed_duration_since(draft.invoice.month.end);
     let tried_for = due.signed_duration_since(draft.invoice.month.end);

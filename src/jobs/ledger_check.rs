@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::submit::submit;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
@@ -25,16 +25,16 @@ pub const PACE: Pace = Pace(40);
 const ROUND_PAUSE_MINUTES: i32 = 10;
 
 /// Goes on with the round, or begins one if the last one is long enough over.
-pub(super) async fn round(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub(super) async fn round(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     if standing::is_just_over(&*jobs.database.connection().await?, ROUND_PAUSE_MINUTES).await? {
         return Ok(Runs::default());
     }
-    check_pass(jobs, permit, PACE).await
+    check_pass(jobs, guard, PACE).await
 }
 
 /// Goes on with the round to its end, as long as it may.
-pub async fn check_pass(jobs: &JobContext, permit: &Permit<'_>, pace: Pace) -> Result<Runs, StoreError> {
-    while permit.goes_on(jobs).await? {
+pub async fn check_pass(jobs: &JobContext, guard: &LeaseGuard<'_>, pace: Pace) -> Result<Runs, StoreError> {
+    while guard.renew(jobs).await? {
         let conn = jobs.database.connection().await?;
         let progress = standing::progress(&conn).await?;
         let Some(last) = last_of_next(&conn, progress.checked_to, ACCOUNTS).await? else {

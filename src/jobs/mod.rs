@@ -22,7 +22,7 @@ mod submit;
 pub mod taking_back;
 
 pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
-pub use pass::{Counts, Pass, Permit, Runs, pass};
+pub use pass::{Counts, LeaseGuard, Pass, Runs, pass};
 pub use payments::payment_pass;
 pub use prepayments::prepayment_pass;
 pub use runner::Runner;
@@ -45,7 +45,7 @@ use crate::clock::Clock;
 use crate::domain::money::Currencies;
 use crate::domain::retention::Retention;
 use crate::engine::Engine;
-use crate::payments::{Cashier, Depository, Providers};
+use crate::payments::{Cashier, DepositAddresses, Providers};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::leases;
@@ -58,7 +58,7 @@ pub struct JobContext {
     /// Who carries payments by card on.
     pub cashier: Arc<Cashier>,
     /// Where tokens are sent to; None: they are not taken.
-    pub depository: Option<Arc<Depository>>,
+    pub depository: Option<Arc<DepositAddresses>>,
     pub clock: Clock,
     pub currencies: Arc<Currencies>,
     /// Who holds the leases of this process.

@@ -10,7 +10,7 @@ use super::JobContext;
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, BillStep, EndHold, ExpireApproval, OrderStep};
 use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, OwnedId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::outcome::Done;
 use crate::engine::{EngineError, Priority};
 use crate::store::error::StoreError;
@@ -36,7 +36,7 @@ pub struct Counts {
 }
 
 impl Runs {
-    pub(super) fn count(&mut self, done: JobDone) {
+    pub(super) fn count(&mut self, done: JobOutcome) {
         let counts = self.0.entry(done.kind).or_default();
         let outcome = if done.succeeded { "done" } else { "failed" };
         let count = if done.succeeded { &mut counts.ran } else { &mut counts.failed };
@@ -63,8 +63,8 @@ pub struct Pass {
     pub goes_on: bool,
 }
 
-/// Whether a pass goes on with its next page.
-pub enum Permit<'p> {
+/// What a pass asks before each of its pages.
+pub enum LeaseGuard<'p> {
     Always,
     /// As long as this process holds a lease and is not told to stop.
     Leased {
@@ -73,8 +73,9 @@ pub enum Permit<'p> {
     },
 }
 
-impl Permit<'_> {
-    pub(super) async fn goes_on(&self, jobs: &JobContext) -> Result<bool, StoreError> {
+impl LeaseGuard<'_> {
+    /// Whether the pass goes on: its lease is renewed, and nobody has told it to stop.
+    pub(super) async fn renew(&self, jobs: &JobContext) -> Result<bool, StoreError> {
         match self {
             Self::Always => Ok(true),
             Self::Leased { stopping, .. } if *stopping.borrow() => Ok(false),
@@ -87,10 +88,10 @@ impl Permit<'_> {
 }
 
 /// Has everything done that is due by now, once. What the engine could not do is left for the next pass.
-pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreError> {
+pub async fn pass(jobs: &JobContext, guard: LeaseGuard<'_>) -> Result<Pass, StoreError> {
     let mut done = Pass::default();
     let mut after = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let due = orders::order_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let step = |(order, due): &(OrderId, DateTime<Utc>)| {
             (order.account(), Action::OrderStep(OrderStep { order: *order, due: *due }))
@@ -103,13 +104,13 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
     }
     for _ in 0..BILL_ROUNDS {
         done.goes_on = false;
-        bill_round(jobs, &permit, &mut done).await?;
+        bill_round(jobs, &guard, &mut done).await?;
         if !done.goes_on {
             break;
         }
     }
     let mut after = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let conn = jobs.database.connection().await?;
         let due = accounts::account_hold_due(&conn, jobs.clock.now(), after, PAGE).await?;
         drop(conn);
@@ -121,7 +122,7 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
         }
     }
     let mut after = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let due = approvals::approval_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let step = |(approval, due): &(ApprovalId, DateTime<Utc>)| {
             (approval.account(), Action::ExpireApproval(ExpireApproval { approval: *approval, due: *due }))
@@ -136,9 +137,9 @@ pub async fn pass(jobs: &JobContext, permit: Permit<'_>) -> Result<Pass, StoreEr
 }
 
 /// Has everything done that is due of bills. Where money pays more of them than it does at once, `done` says that it goes on.
-async fn bill_round(jobs: &JobContext, permit: &Permit<'_>, done: &mut Pass) -> Result<(), StoreError> {
+async fn bill_round(jobs: &JobContext, guard: &LeaseGuard<'_>, done: &mut Pass) -> Result<(), StoreError> {
     let mut after = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let due = bills::bill_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let step = |(bill, due): &(BillId, DateTime<Utc>)| {
             (bill.account(), Action::BillStep(BillStep { bill: *bill, due: *due }))

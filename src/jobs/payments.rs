@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 
 use super::pass::page;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::engine::Priority;
 use crate::store::error::StoreError;
 use crate::store::payments;
@@ -12,10 +12,10 @@ use crate::store::payments;
 const ASKED_AT_ONCE: usize = 16;
 
 /// Carries on every payment that is due, once.
-pub async fn payment_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn payment_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let mut after = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let due = payments::payment_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let Some((last, at)) = due.last().copied() else { break };
         after = Some((at, last.0));

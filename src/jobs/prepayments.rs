@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 
 use super::pass::{is_full, page};
 use super::submit::submit;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, PrepaymentStep};
 use crate::domain::prepay::{self, LIMITED, PRICED_IN, Prepayment, PrepaymentStatus, Quoted};
 use crate::store::error::StoreError;
@@ -14,10 +14,10 @@ use crate::store::{prepay_quotes, prepayments};
 const AT_ONCE: usize = 16;
 
 /// Has everything done that is due of prepayments, once.
-pub async fn prepayment_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn prepayment_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let mut after = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let due =
             prepayments::prepayment_due(&*jobs.database.connection().await?, &page(jobs, after)).await?;
         let full = is_full(due.len());

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::clock::wall;
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::payment::Payment;
 use crate::domain::reversal::Reversal;
 use crate::payments::{CarryError, Looked, PaymentProvider};
@@ -48,17 +48,17 @@ enum Unheld {
 }
 
 /// Holds the movements of every provider against the ledger whose night has come, once.
-pub async fn reconciliation_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn reconciliation_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     for provider in jobs.cashier.providers.that_tell_movements() {
         let now = jobs.clock.now();
         let held = begun(jobs, provider, now).await?;
-        if held.next_at > now || !permit.goes_on(jobs).await? {
+        if held.next_at > now || !guard.renew(jobs).await? {
             continue;
         }
         let seen_at = wall();
         let mut tally = Tally::default();
-        let outcome = hold(jobs, permit, provider, held, now, &mut tally).await;
+        let outcome = hold(jobs, guard, provider, held, now, &mut tally).await;
         runs.add(&tally.runs);
         let next_at = next_night(now);
         let reconciled = match &outcome {
@@ -74,7 +74,7 @@ pub async fn reconciliation_pass(jobs: &JobContext, permit: &Permit<'_>) -> Resu
         let conn = connection(jobs).await?;
         reconciliations::set_reconciled(&conn, jobs.clock.held_by(), provider.name(), reconciled).await?;
         drop(conn);
-        runs.count(JobDone { kind: JobKind::Reconciliation, succeeded: outcome.is_ok() });
+        runs.count(JobOutcome { kind: JobKind::Reconciliation, succeeded: outcome.is_ok() });
     }
     Ok(runs)
 }
@@ -116,15 +116,15 @@ fn next_night(now: DateTime<Utc>) -> DateTime<Utc> {
 
 async fn hold(
     jobs: &JobContext,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     provider: &dyn PaymentProvider,
     held: Reconciled,
     now: DateTime<Utc>,
     tally: &mut Tally,
 ) -> Result<(), Unheld> {
-    let seen = hold_moved(jobs, permit, provider, since(held), tally).await?;
-    look_at_open(jobs, permit, provider, tally).await?;
-    confirm_own(jobs, permit, provider, (held.own_from, now), &seen, tally).await?;
+    let seen = hold_moved(jobs, guard, provider, since(held), tally).await?;
+    look_at_open(jobs, guard, provider, tally).await?;
+    confirm_own(jobs, guard, provider, (held.own_from, now), &seen, tally).await?;
     if tally.unread > 0 { Err(Unheld::Unread(tally.unread)) } else { Ok(()) }
 }
 
@@ -160,7 +160,7 @@ impl Tally {
 /// Everything that has moved there; answers the names of all of it.
 async fn hold_moved(
     jobs: &JobContext,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     provider: &dyn PaymentProvider,
     since: DateTime<Utc>,
     tally: &mut Tally,
@@ -168,7 +168,7 @@ async fn hold_moved(
     let mut seen = HashSet::new();
     let mut after: Option<String> = None;
     for _ in 0..PAGES_MAX {
-        require(permit, jobs).await?;
+        require(guard, jobs).await?;
         let page = provider.moved(since, after.as_deref()).await.map_err(CarryError::from)?;
         let mut new = Vec::new();
         for moved in page.moved {
@@ -195,13 +195,13 @@ async fn hold_moved(
 /// What something may still become of, whatever was told of it.
 async fn look_at_open(
     jobs: &JobContext,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     provider: &dyn PaymentProvider,
     tally: &mut Tally,
 ) -> Result<(), Unheld> {
     let mut after: Option<Reversal> = None;
     loop {
-        require(permit, jobs).await?;
+        require(guard, jobs).await?;
         let open = reversals::reversals_to_look_at(&*connection(jobs).await?, after.as_ref(), PAGE).await?;
         let Some(last) = open.last().cloned() else { return Ok(()) };
         after = Some(last);
@@ -219,7 +219,7 @@ async fn look_at_open(
 /// What has succeeded here, and was not listed there.
 async fn confirm_own(
     jobs: &JobContext,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     provider: &dyn PaymentProvider,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     seen: &HashSet<String>,
@@ -228,7 +228,7 @@ async fn confirm_own(
     let window = (before(from, TimeDelta::days(1)), before(to, SETTLING));
     let mut after = None;
     loop {
-        require(permit, jobs).await?;
+        require(guard, jobs).await?;
         let conn = connection(jobs).await?;
         let made = reconciliations::payments_made(&conn, provider.name(), window, after, PAGE).await?;
         drop(conn);
@@ -245,8 +245,8 @@ async fn confirm_own(
     }
 }
 
-async fn require(permit: &Permit<'_>, jobs: &JobContext) -> Result<(), Unheld> {
-    if permit.goes_on(jobs).await? { Ok(()) } else { Err(Unheld::Stopped) }
+async fn require(guard: &LeaseGuard<'_>, jobs: &JobContext) -> Result<(), Unheld> {
+    if guard.renew(jobs).await? { Ok(()) } else { Err(Unheld::Stopped) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use tokio::time::Instant;
 
 use super::submit::submit;
-use super::{JobContext, Permit, Runs};
+use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
@@ -82,10 +82,10 @@ impl Step {
 }
 
 /// Removes everything that has been kept for long enough, once.
-pub async fn retention_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
+pub async fn retention_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     for kept in Kept::ALL {
         let mut removed: i64 = 0;
-        match remove_all(jobs, permit, kept, &mut removed).await {
+        match remove_all(jobs, guard, kept, &mut removed).await {
             Ok(()) => {}
             // Others are writing just now.
             Err(StoreError::Contended(message)) => {
@@ -102,12 +102,12 @@ pub async fn retention_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Ru
 
 async fn remove_all(
     jobs: &JobContext,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     kept: Kept,
     removed: &mut i64,
 ) -> Result<(), StoreError> {
     let mut place = Place::Start;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let began = Instant::now();
         let step = remove(jobs, kept, place).await?;
         *removed = removed.saturating_add(step.removed);
@@ -115,7 +115,7 @@ async fn remove_all(
             .increment(u64::try_from(step.removed).unwrap_or(0));
         let Some(next) = step.next else { break };
         place = next;
-        if let Permit::Leased { .. } = permit {
+        if let LeaseGuard::Leased { .. } = guard {
             tokio::time::sleep(began.elapsed().saturating_mul(REST_TIMES).min(REST_MAX)).await;
         }
     }

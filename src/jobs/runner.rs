@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{
-    JobContext, Permit, Runs, billing, burst, deposits, erasures, invoices, ledger_check, pass, payments,
+    JobContext, LeaseGuard, Runs, billing, burst, deposits, erasures, invoices, ledger_check, pass, payments,
     prepayments, reconciliation, retention,
 };
 use crate::store::clock_check::require_right_clock;
@@ -147,20 +147,20 @@ impl Duty {
         jobs.follow_clock().await?;
         let Some(lease) = self.lease() else { return Ok(()) };
         require_right_clock(&*jobs.database.connection().await?).await?;
-        let permit = Permit::Leased { lease, stopping };
+        let guard = LeaseGuard::Leased { lease, stopping };
         let runs = match self {
             Self::Clock => return Ok(()),
-            Self::Steps => pass(jobs, permit).await?.runs,
-            Self::Months => bill(jobs, &permit, stopping).await?,
-            Self::Burst => burst::burst_pass(jobs, &permit).await?,
-            Self::Invoices => invoices::invoice_pass(jobs, &permit).await?,
-            Self::Payments => carry_payments(jobs, &permit).await?,
-            Self::Deposits => deposits::deposit_pass(jobs, &permit).await?,
-            Self::Reconciliation => reconciliation::reconciliation_pass(jobs, &permit).await?,
-            Self::Sweep => sweep(jobs, &permit).await?,
-            Self::LedgerCheck => ledger_check::round(jobs, &permit).await?,
-            Self::Retention => retention::retention_pass(jobs, &permit).await?,
-            Self::Erasures => erasures::erasure_pass(jobs, &permit).await?,
+            Self::Steps => pass(jobs, guard).await?.runs,
+            Self::Months => bill(jobs, &guard, stopping).await?,
+            Self::Burst => burst::burst_pass(jobs, &guard).await?,
+            Self::Invoices => invoices::invoice_pass(jobs, &guard).await?,
+            Self::Payments => carry_payments(jobs, &guard).await?,
+            Self::Deposits => deposits::deposit_pass(jobs, &guard).await?,
+            Self::Reconciliation => reconciliation::reconciliation_pass(jobs, &guard).await?,
+            Self::Sweep => sweep(jobs, &guard).await?,
+            Self::LedgerCheck => ledger_check::round(jobs, &guard).await?,
+            Self::Retention => retention::retention_pass(jobs, &guard).await?,
+            Self::Erasures => erasures::erasure_pass(jobs, &guard).await?,
         };
         tell(&runs);
         Ok(())
@@ -182,23 +182,23 @@ async fn wait(pause: Duration, looked: Result<(), StoreError>, stopping: &mut wa
 
 async fn bill(
     jobs: &JobContext,
-    permit: &Permit<'_>,
+    guard: &LeaseGuard<'_>,
     stopping: &watch::Receiver<bool>,
 ) -> Result<Runs, StoreError> {
     billing::begin_runs(jobs, None).await?;
     let mut runs = billing::run_pass(jobs, None, Some(stopping)).await?;
-    runs.add(&billing::late_pass(jobs, permit).await?.runs);
+    runs.add(&billing::late_pass(jobs, guard).await?.runs);
     Ok(runs)
 }
 
 /// Forgets what was kept for a while, in small steps.
-async fn sweep(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
-    while permit.goes_on(jobs).await? {
+async fn sweep(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
+    while guard.renew(jobs).await? {
         if !keys::refused_forget(&*jobs.database.connection().await?).await? {
             break;
         }
     }
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let conn = jobs.database.connection().await?;
         if !operator_moves::moves_forget(&conn, jobs.clock.held_by(), jobs.clock.now()).await? {
             break;
@@ -208,9 +208,9 @@ async fn sweep(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreErro
 }
 
 /// The one is done even if the other cannot be.
-async fn carry_payments(jobs: &JobContext, permit: &Permit<'_>) -> Result<Runs, StoreError> {
-    let stepped = prepayments::prepayment_pass(jobs, permit).await;
-    let carried = payments::payment_pass(jobs, permit).await;
+async fn carry_payments(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
+    let stepped = prepayments::prepayment_pass(jobs, guard).await;
+    let carried = payments::payment_pass(jobs, guard).await;
     for runs in [&stepped, &carried].into_iter().flatten() {
         tell(runs);
     }

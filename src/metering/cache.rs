@@ -53,14 +53,14 @@ struct MeteredResource {
     license: Option<License>,
 }
 
-pub(super) struct Directory {
+pub(super) struct MeteringCache {
     store: Arc<Store>,
     accounts: Cache<AccountId, Known<MeteredAccount>>,
     resources: Cache<String, Known<Arc<MeteredResource>>>,
 }
 
 /// What the reports of one request name.
-pub(super) struct Named {
+pub(super) struct CacheEntry {
     namespaces: HashMap<String, AccountId>,
     accounts: HashMap<AccountId, MeteredAccount>,
     resources: HashMap<String, Arc<MeteredResource>>,
@@ -68,7 +68,7 @@ pub(super) struct Named {
     months: HashMap<Tz, DateTime<Utc>>,
 }
 
-impl Directory {
+impl MeteringCache {
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, accounts: Cache::new(ACCOUNTS_KEPT), resources: Cache::new(RESOURCES_KEPT) }
     }
@@ -88,7 +88,7 @@ impl Directory {
         &self,
         reports: impl Iterator<Item = &'r Report> + Clone,
         now: DateTime<Utc>,
-    ) -> Result<Named, StoreError> {
+    ) -> Result<CacheEntry, StoreError> {
         let namespaces = self.namespaces(reports.clone()).await?;
         let named = reports.clone().filter_map(|report| match &report.of {
             Reported::Account(id) => Some(*id),
@@ -99,7 +99,7 @@ impl Directory {
         let zones: HashSet<Tz> = accounts.values().map(|account| account.time_zone).collect();
         let month = |zone: Tz| (zone, bucket_start(now, Granularity::Month, zone));
         let months = zones.into_iter().map(month).collect();
-        Ok(Named { accounts, resources: self.resources(codes).await?, namespaces, months })
+        Ok(CacheEntry { accounts, resources: self.resources(codes).await?, namespaces, months })
     }
 
     async fn namespaces<'r>(
@@ -178,7 +178,7 @@ impl Directory {
     }
 }
 
-impl Named {
+impl CacheEntry {
     /// The report as it counts.
     pub fn metered(&self, report: Report) -> Result<Metered, Fault> {
         let account = self.account(&report.of, report.time)?;

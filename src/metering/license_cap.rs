@@ -17,7 +17,7 @@ use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::money::format_decimal;
 use crate::domain::notice::NoticeKind;
-use crate::domain::usage::{Fault, SLOT, Together, held_from, held_to};
+use crate::domain::usage::{Fault, SLOT, Together, carried_from, carried_to};
 use crate::engine::{Engine, Priority};
 use crate::store::burst;
 use crate::store::database::Database;
@@ -27,7 +27,7 @@ use crate::store::usage::Metered;
 /// Refusals that are remembered, so that each owner is told of each licence once a day.
 const TOLD_KEPT: usize = 100_000;
 
-pub(super) struct Unburstable {
+pub(super) struct LicenseCap {
     database: Database,
     engine: Arc<Engine>,
     clock: Clock,
@@ -37,7 +37,7 @@ pub(super) struct Unburstable {
 /// Places of events by the slots that they count in.
 type BySlot = BTreeMap<DateTime<Utc>, Vec<usize>>;
 
-impl Unburstable {
+impl LicenseCap {
     pub fn new(database: Database, engine: Arc<Engine>, clock: Clock) -> Self {
         Self { database, engine, clock, told: Arc::new(Cache::new(TOLD_KEPT)) }
     }
@@ -75,7 +75,7 @@ impl Unburstable {
         else {
             return Ok(Vec::new());
         };
-        let window = (held_from(*first), held_to(*last));
+        let window = (carried_from(*first), carried_to(*last));
         let conn = self.database.connection().await?;
         let reported = burst::reported_by_subjects(&conn, account, resource.to_owned(), window).await?;
         drop(conn);

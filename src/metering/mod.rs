@@ -4,25 +4,25 @@
 //! last batch was under way, and writes it as one transaction. Several requests share a commit, and the events of one
 //! account never wait for each other. docs/adr/0011 tells why.
 
-mod directory;
+mod cache;
 mod lane;
+mod license_cap;
 mod meter_error;
 mod refused;
 mod report;
-mod unburstable;
 mod unratable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::MeteringCache;
 use chrono::{DateTime, Utc};
-use directory::Directory;
 use futures_util::future::{join_all, try_join_all};
 use lane::{Lane, Request};
+use license_cap::LicenseCap;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use unburstable::Unburstable;
 use unratable::Unratable;
 
 use crate::clock::Clock;
@@ -54,8 +54,8 @@ struct LaneHandle {
 /// Counts usage.
 pub struct Meter {
     lanes: Vec<LaneHandle>,
-    directory: Directory,
-    unburstable: Unburstable,
+    cache: MeteringCache,
+    license_cap: LicenseCap,
     unratable: Unratable,
     database: Database,
     clock: Clock,
@@ -67,12 +67,12 @@ pub struct Meter {
 impl Meter {
     /// Looks an account up anew: it was changed.
     pub fn forget(&self, account: AccountId) {
-        self.directory.forget(account);
+        self.cache.forget(account);
     }
 
     /// Looks everything up anew: a sandbox's clock was moved.
     pub fn forget_all(&self) {
-        self.directory.forget_all();
+        self.cache.forget_all();
     }
 
     pub fn start(
@@ -96,12 +96,12 @@ impl Meter {
             let lane = Lane { requests, stopping, database, clock, state, trials };
             running.push(tokio::spawn(lane.run()));
         }
-        let directory = Directory::new(Arc::clone(store));
-        let unburstable = Unburstable::new(store.database.clone(), Arc::clone(engine), clock.clone());
+        let cache = MeteringCache::new(Arc::clone(store));
+        let license_cap = LicenseCap::new(store.database.clone(), Arc::clone(engine), clock.clone());
         let unratable = Unratable::new(store.database.clone(), Arc::clone(currencies), clock.clone());
         let running = std::sync::Mutex::new(running);
         let (database, clock) = (store.database.clone(), clock.clone());
-        Self { lanes: handles, directory, unburstable, unratable, database, clock, allowance, stop, running }
+        Self { lanes: handles, cache, license_cap, unratable, database, clock, allowance, stop, running }
     }
 
     /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
@@ -111,7 +111,7 @@ impl Meter {
         let mut of_lanes: Vec<Vec<(usize, Metered)>> = self.lanes.iter().map(|_| Vec::new()).collect();
         let now = self.clock.now();
         let readable = reports.iter().filter_map(|report| report.as_ref().ok());
-        let known = self.directory.look_up(readable, now).await?;
+        let known = self.cache.look_up(readable, now).await?;
         let metered = |report: Result<Report, Fault>| {
             report.and_then(|report| known.metered(report)).and_then(|metered| self.checked(metered, now))
         };
@@ -121,7 +121,7 @@ impl Meter {
             require_right_clock(&*self.database.connection().await?).await?;
         }
         self.unratable.refuse(&mut all, &known).await?;
-        self.unburstable.refuse_beyond(&mut all).await?;
+        self.license_cap.refuse_beyond(&mut all).await?;
         for (place, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
             match metered {
                 Ok(metered) => {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
-use super::directory::Named;
+use super::cache::CacheEntry;
 use super::refused::{Refused, refuse};
 use crate::clock::Clock;
 use crate::domain::burst::CYCLE;
@@ -18,9 +18,9 @@ use crate::domain::decide::AMOUNT_MAX;
 use crate::domain::ids::AccountId;
 use crate::domain::money::{self, Currencies, Currency};
 use crate::domain::price_rule::PriceRule;
-use crate::domain::rating::{Quantity, Stretch, Usage, that_apply};
+use crate::domain::rating::{PricePeriod, Quantity, Usage, that_apply};
 use crate::domain::usage::{Fault, HOUR};
-use crate::store::capacity::{When, prices_at_levels};
+use crate::store::capacity::{PriceAt, prices_at_levels};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::price_rules;
@@ -53,7 +53,7 @@ impl Unratable {
     pub async fn refuse(
         &self,
         events: &mut [Result<Metered, Fault>],
-        named: &Named,
+        named: &CacheEntry,
     ) -> Result<(), StoreError> {
         let large = self.large(events, named);
         if large.is_empty() {
@@ -69,7 +69,7 @@ impl Unratable {
         refuse(&self.database, events, refused).await.map(drop)
     }
 
-    fn large(&self, events: &[Result<Metered, Fault>], named: &Named) -> Vec<Large> {
+    fn large(&self, events: &[Result<Metered, Fault>], named: &CacheEntry) -> Vec<Large> {
         let large = events.iter().enumerate().filter_map(|(place, event)| {
             let metered = event.as_ref().ok()?;
             let account = metered.event.account;
@@ -95,7 +95,7 @@ impl Unratable {
         let gauges: BTreeSet<&String> = gauges.collect();
         let levels = |gauge: &String| (1..=LEVEL_MAX).map(|level| (gauge.clone(), level)).collect::<Vec<_>>();
         let asked: Vec<(String, i32)> = gauges.into_iter().flat_map(levels).collect();
-        let held = When::Held(self.clock.now());
+        let held = PriceAt::InForce(self.clock.now());
         let conn = self.database.connection().await?;
         let (own, everyone, burst) = try_join!(
             price_rules::rules_of_accounts(&conn, accounts.into_iter().collect()),
@@ -130,7 +130,7 @@ impl Prices {
         let own = self.own.get(&large.account).map_or(&[][..], Vec::as_slice);
         let rules = that_apply(own, &self.everyone, large.currency.code, Some(large.time));
         let to = large.time.checked_add_signed(HOUR).unwrap_or(large.time);
-        let stretch = Stretch { from: large.time, to, rules };
+        let stretch = PricePeriod { from: large.time, to, rules };
         let quantity = Quantity::Summed(vec![large.quantity]);
         let used = Usage { resource: large.resource.clone(), quantity };
         is_beyond_all_charges(&stretch, &used, &large.currency)

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, ClaimPayment, SettlePayment};
 use crate::domain::ids::PaymentId;
-use crate::domain::job::JobDone;
+use crate::domain::job::JobOutcome;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::{Done, Executed};
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
@@ -59,7 +59,7 @@ impl Cashier {
         id: PaymentId,
         due: DateTime<Utc>,
         priority: Priority,
-    ) -> Result<Vec<JobDone>, CarryError> {
+    ) -> Result<Vec<JobOutcome>, CarryError> {
         let claim = Action::ClaimPayment(ClaimPayment { payment: id, due });
         let Some(payment) = self.submit(id, claim, priority).await?.made.payment else {
             return Ok(Vec::new());
@@ -74,7 +74,11 @@ impl Cashier {
 
     /// Looks what became of a payment that its provider says something of, by the provider's reference; None: it is none of
     /// this server's.
-    pub async fn look(&self, id: PaymentId, reference: String) -> Result<Option<Vec<JobDone>>, CarryError> {
+    pub async fn look(
+        &self,
+        id: PaymentId,
+        reference: String,
+    ) -> Result<Option<Vec<JobOutcome>>, CarryError> {
         let Some(mut payment) = self.payment(id).await? else { return Ok(None) };
         payment.reference.get_or_insert(reference);
         let provider = self.provider_of(&payment)?;
@@ -89,7 +93,7 @@ impl Cashier {
         payment: PaymentId,
         progress: Progress,
         priority: Priority,
-    ) -> Result<Vec<JobDone>, CarryError> {
+    ) -> Result<Vec<JobOutcome>, CarryError> {
         let report = Action::SettlePayment(Box::new(SettlePayment { payment, progress }));
         Ok(self.submit(payment, report, priority).await?.made.jobs)
     }

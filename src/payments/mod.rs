@@ -26,8 +26,8 @@ use crate::domain::unmatched::OutsideKind;
 
 pub use cashier::{CarryError, Cashier};
 pub use depository::{
-    AddressFailure, CONFIRMATIONS_DEFAULT, DepositSettings, Depository, ScanFailure, Scanner, SettingError,
-    TEST_KEY, TakenToken, WrittenSettings,
+    AddressFailure, CONFIRMATIONS_DEFAULT, DepositAddresses, DepositSettings, ScanFailure, Scanner,
+    SettingError, TEST_KEY, TakenToken, WrittenSettings,
 };
 pub use outside::Looked;
 pub use sandbox::Sandbox;

@@ -9,7 +9,7 @@ use super::cashier::{CarryError, Cashier};
 use super::{Moved, Outside, PaymentProvider, ProviderError};
 use crate::domain::decide::{Action, BookReversal, RaiseNotice};
 use crate::domain::ids::PaymentId;
-use crate::domain::job::JobDone;
+use crate::domain::job::JobOutcome;
 use crate::domain::money::CurrencyCode;
 use crate::domain::notice::NoticeKind;
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState};
@@ -24,7 +24,7 @@ use crate::store::{accounts, owned, reconciliations};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Looked {
     /// It is as the provider says, and this settled.
-    Taken(Vec<JobDone>),
+    Taken(Vec<JobOutcome>),
     /// It bears no id of this server's, or moves no money.
     Foreign,
     /// It is kept for people to look at.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use super::account::Account;
 use super::error::{MIN_MAJOR, PrivatePgError};
+use super::os_user::OsUser;
 
 /// Folders with versions in them: parent, how the entry begins, and what follows it.
 const VERSIONED: [(&str, &str, &str); 4] = [
@@ -26,7 +26,7 @@ pub(super) struct Binaries {
 
 /// Picks the binaries of the very major that made the cluster, or the newest for a new cluster.
 pub(super) fn choose(
-    account: &Account,
+    account: &OsUser,
     cluster: &Path,
     made_by: Option<u32>,
 ) -> Result<Binaries, PrivatePgError> {
@@ -59,7 +59,7 @@ fn none_fits(found: &[Binaries], cluster: &Path, made_by: Option<u32>) -> Privat
 }
 
 /// Every folder that works, in the order of preference.
-fn installed(account: &Account) -> Vec<Binaries> {
+fn installed(account: &OsUser) -> Vec<Binaries> {
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut found = Vec::new();
     for dir in candidates() {
@@ -121,7 +121,7 @@ fn versioned(parent: &Path, prefix: &str, rest: &str) -> Vec<PathBuf> {
 
 /// A folder counts when both programs are there and `postgres`, run as the user that will run it,
 /// tells its version.
-fn inspect(account: &Account, dir: &Path) -> Option<Binaries> {
+fn inspect(account: &OsUser, dir: &Path) -> Option<Binaries> {
     if !(is_program(&dir.join("initdb")) && is_program(&dir.join("postgres"))) {
         return None;
     }

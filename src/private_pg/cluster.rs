@@ -12,10 +12,10 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::account::Account;
 use super::binaries::{self, Binaries};
 use super::error::{PrivatePgError, io_error};
 use super::log::Log;
+use super::os_user::OsUser;
 use super::postmaster::{Postmaster, Running, find_running};
 use super::{initdb, roles, socket};
 
@@ -57,7 +57,7 @@ const DEFAULTS: [(&str, &str); 10] = [
 
 #[derive(Debug)]
 pub(super) struct Cluster {
-    account: Account,
+    account: OsUser,
     pub(super) binaries: Binaries,
     pub(super) data_dir: PathBuf,
     pgdata: PathBuf,
@@ -84,7 +84,7 @@ impl Cluster {
         data_dir: PathBuf,
         settings: Vec<(String, String)>,
     ) -> Result<Self, PrivatePgError> {
-        let account = Account::detect()?;
+        let account = OsUser::detect()?;
         let pgdata = data_dir.join("postgres");
         initdb::clear_unfinished(&data_dir);
         let made_by = initdb::made_by(&account, &pgdata)?;

@@ -9,8 +9,8 @@ use std::process;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::account::Account;
 use super::error::{PrivatePgError, io_error};
+use super::os_user::OsUser;
 
 /// Where data goes when the default directory is out of reach for the `postgres` user.
 const FALLBACK: &str = "/var/lib/abacus";
@@ -26,7 +26,7 @@ const FALLBACK: &str = "/var/lib/abacus";
 /// The directory cannot be made; it was asked for but is out of reach for the user `postgres`; or
 /// there is no such user.
 pub fn usable_data_dir(dir: &Path, is_default: bool) -> Result<PathBuf, PrivatePgError> {
-    let account = Account::detect()?;
+    let account = OsUser::detect()?;
     match prepare(dir, &account) {
         Err(PrivatePgError::Unreachable { .. }) if is_default => prepare(Path::new(FALLBACK), &account),
         outcome => outcome,
@@ -40,7 +40,7 @@ pub fn possible_data_dirs(dir: &Path, is_default: bool) -> Vec<PathBuf> {
     std::iter::once(dir).chain(instead).collect()
 }
 
-fn prepare(dir: &Path, account: &Account) -> Result<PathBuf, PrivatePgError> {
+fn prepare(dir: &Path, account: &OsUser) -> Result<PathBuf, PrivatePgError> {
     let dir = std::path::absolute(dir).map_err(io_error("resolve", dir))?;
     // Ancestors first, so that nothing is made in a place that cannot be used.
     if let Some(existing) = dir.ancestors().find(|path| path.exists()) {
@@ -51,7 +51,7 @@ fn prepare(dir: &Path, account: &Account) -> Result<PathBuf, PrivatePgError> {
     fs::canonicalize(&dir).map_err(io_error("resolve", &dir))
 }
 
-fn require_entry(dir: &Path, account: &Account) -> Result<(), PrivatePgError> {
+fn require_entry(dir: &Path, account: &OsUser) -> Result<(), PrivatePgError> {
     if !account.switches() || account.can_enter(dir)? {
         return Ok(());
     }
@@ -60,7 +60,7 @@ fn require_entry(dir: &Path, account: &Account) -> Result<(), PrivatePgError> {
 
 /// Makes `dir` and what is missing above it: for the caller alone, or under root so that others
 /// can pass but not look around, whatever the umask is.
-fn make(dir: &Path, account: &Account) -> Result<(), PrivatePgError> {
+fn make(dir: &Path, account: &OsUser) -> Result<(), PrivatePgError> {
     if dir.is_dir() {
         return Ok(());
     }

@@ -9,15 +9,15 @@ use std::process::{Output, Stdio};
 
 use tokio::process::Command;
 
-use super::account::Account;
 use super::binaries::Binaries;
 use super::error::{PrivatePgError, io_error};
 use super::log::one_line;
+use super::os_user::OsUser;
 
 const UNFINISHED: &str = "postgres.init-";
 
 /// The major version of the cluster in `pgdata`, or nothing if there is none yet.
-pub(super) fn made_by(account: &Account, pgdata: &Path) -> Result<Option<u32>, PrivatePgError> {
+pub(super) fn made_by(account: &OsUser, pgdata: &Path) -> Result<Option<u32>, PrivatePgError> {
     let no_cluster = || PrivatePgError::NotACluster { path: pgdata.to_owned() };
     match fs::read_to_string(pgdata.join("PG_VERSION")) {
         Ok(version) => {
@@ -42,7 +42,7 @@ fn is_vacant(pgdata: &Path) -> bool {
     }
 }
 
-fn check_owner(account: &Account, pgdata: &Path) -> Result<(), PrivatePgError> {
+fn check_owner(account: &OsUser, pgdata: &Path) -> Result<(), PrivatePgError> {
     let meta = fs::metadata(pgdata).map_err(io_error("look at", pgdata))?;
     if meta.uid() == account.uid {
         return Ok(());
@@ -69,7 +69,7 @@ pub(super) fn clear_unfinished(data_dir: &Path) {
 
 /// Makes the cluster beside its place and moves it there only when it is whole.
 pub(super) async fn make(
-    account: &Account,
+    account: &OsUser,
     binaries: &Binaries,
     data_dir: &Path,
     pgdata: &Path,
@@ -87,7 +87,7 @@ pub(super) async fn make(
     File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", data_dir))
 }
 
-async fn run_any_locale(account: &Account, binaries: &Binaries, new: &Path) -> Result<(), PrivatePgError> {
+async fn run_any_locale(account: &OsUser, binaries: &Binaries, new: &Path) -> Result<(), PrivatePgError> {
     let mut output = run(account, binaries, new, "C.UTF-8").await?;
     if !output.status.success() && is_about_locale(&output) {
         output = run(account, binaries, new, "C").await?;
@@ -101,7 +101,7 @@ async fn run_any_locale(account: &Account, binaries: &Binaries, new: &Path) -> R
 }
 
 async fn run(
-    account: &Account,
+    account: &OsUser,
     binaries: &Binaries,
     new: &Path,
     locale: &str,

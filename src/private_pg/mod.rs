@@ -6,13 +6,13 @@
 
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, not code")]
 
-mod account;
 mod binaries;
 mod cluster;
 mod data_dir;
 mod error;
 mod initdb;
 mod log;
+mod os_user;
 mod postmaster;
 mod roles;
 mod socket;

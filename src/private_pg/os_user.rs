@@ -18,7 +18,7 @@ const KEPT_ENV: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DY
 
 /// The caller itself, or under root the user `postgres`, as PostgreSQL refuses root.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct OsUser {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) name: String,
@@ -26,7 +26,7 @@ pub(super) struct Account {
     switch: bool,
 }
 
-impl Account {
+impl OsUser {
     pub(super) fn detect() -> Result<Self, PrivatePgError> {
         if geteuid().is_root() { Self::postgres() } else { Ok(Self::caller(geteuid())) }
     }

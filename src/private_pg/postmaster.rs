@@ -13,8 +13,8 @@ use nix::unistd::Pid;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use super::account::Account;
 use super::error::{PrivatePgError, io_error};
+use super::os_user::OsUser;
 
 const POLL: Duration = Duration::from_millis(500);
 const FAST_LIMIT: Duration = Duration::from_mins(1);
@@ -110,7 +110,7 @@ pub(super) struct Running {
 
 /// Finds the living postmaster of the cluster in `pgdata`, if there is one. A `postmaster.pid` whose
 /// pid now belongs to another process is made harmless on the way.
-pub(super) fn find_running(account: &Account, pgdata: &Path) -> Result<Option<Running>, PrivatePgError> {
+pub(super) fn find_running(account: &OsUser, pgdata: &Path) -> Result<Option<Running>, PrivatePgError> {
     let path = pgdata.join("postmaster.pid");
     let text = match fs::read(&path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -144,7 +144,7 @@ fn parse(text: &str) -> Option<Running> {
 /// Puts our own pid in the first line. PostgreSQL takes its parent's pid there for stale, where it
 /// would refuse to start over any other living one; and unlike after removing the file, it still
 /// looks for backends that outlived their postmaster, by the shared memory key further down.
-fn disown(account: &Account, path: &Path, text: &str) -> Result<(), PrivatePgError> {
+fn disown(account: &OsUser, path: &Path, text: &str) -> Result<(), PrivatePgError> {
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
     let new = path.with_extension("pid.new");
     // A new file put in place by renaming: the folder is another user's, who may have made links.
@@ -162,7 +162,7 @@ fn disown(account: &Account, path: &Path, text: &str) -> Result<(), PrivatePgErr
 
 /// A postmaster works in its data directory, wherever that was moved since: this tells it from a
 /// process that got an old pid, and from the postmaster of a directory this one is a copy of.
-fn is_postmaster_of(account: &Account, pid: i32, pgdata: &Path) -> bool {
+fn is_postmaster_of(account: &OsUser, pid: i32, pgdata: &Path) -> bool {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     if !Path::new("/proc/self").exists() {
         return works_in_by_lsof(pid, pgdata);
@@ -171,7 +171,7 @@ fn is_postmaster_of(account: &Account, pid: i32, pgdata: &Path) -> bool {
     ["postgres", "postmaster"].contains(&name.trim()) && works_in(account, &proc.join("cwd"), pgdata)
 }
 
-fn works_in(account: &Account, cwd: &Path, pgdata: &Path) -> bool {
+fn works_in(account: &OsUser, cwd: &Path, pgdata: &Path) -> bool {
     match (fs::metadata(cwd), fs::metadata(pgdata)) {
         (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
         // Root in a container may not look at other users' processes, but they may themselves.

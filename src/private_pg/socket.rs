@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
 use super::error::{PrivatePgError, io_error};
+use super::os_user::OsUser;
 
 /// The port only names the socket file, as there is no TCP.
 pub(super) const PORT: u16 = 5432;
@@ -21,7 +21,7 @@ pub(super) const PORT: u16 = 5432;
 const MAX_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// Makes or checks the socket directory of a (canonical) data directory.
-pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf, PrivatePgError> {
+pub(super) fn prepare(data_dir: &Path, account: &OsUser) -> Result<PathBuf, PrivatePgError> {
     let dir = place(data_dir)?;
     match DirBuilder::new().mode(0o700).create(&dir) {
         Ok(()) => account.own(&dir)?,
@@ -74,7 +74,7 @@ fn fits(dir: &Path) -> bool {
 
 /// An existing directory must be ours: in `/tmp` anybody may have put one, or a link, to read what
 /// we send.
-fn check(dir: &Path, account: &Account) -> Result<(), PrivatePgError> {
+fn check(dir: &Path, account: &OsUser) -> Result<(), PrivatePgError> {
     let refuse = |reason: String| Err(PrivatePgError::UnsafeSocketDir { path: dir.to_owned(), reason });
     let meta = fs::symlink_metadata(dir).map_err(io_error("look at", dir))?;
     if !meta.is_dir() {

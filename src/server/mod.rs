@@ -35,7 +35,7 @@ use crate::metering::Meter;
 use crate::payments::stripe::webhook::Webhook;
 use crate::payments::stripe::{self, StripeConfig};
 use crate::payments::{
-    DepositSettings, Depository, PaymentProvider, Providers, Sandbox, SettingError, Stripe,
+    DepositAddresses, DepositSettings, PaymentProvider, Providers, Sandbox, SettingError, Stripe,
 };
 use crate::store::access::Store;
 use crate::store::database::Database;
@@ -235,10 +235,13 @@ fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
 }
 
 /// Where tokens are sent to: on a chain, or on a sandbox's own.
-fn depository(config: &ServerConfig, database: &Database) -> Result<Option<Arc<Depository>>, SettingError> {
+fn depository(
+    config: &ServerConfig,
+    database: &Database,
+) -> Result<Option<Arc<DepositAddresses>>, SettingError> {
     let depository = match &config.deposits {
-        Some(settings) => Depository::on_chain(settings, database.clone())?,
-        None if config.sandbox => Depository::simulated(database.clone())?,
+        Some(settings) => DepositAddresses::on_chain(settings, database.clone())?,
+        None if config.sandbox => DepositAddresses::simulated(database.clone())?,
         None => return Ok(None),
     };
     Ok(Some(Arc::new(depository)))

@@ -18,7 +18,7 @@ use crate::domain::capacity::{Prices, by_currency};
 use crate::domain::ids::AccountId;
 use crate::domain::license::LICENSE_LEVEL;
 use crate::domain::money::{Currencies, CurrencyCode};
-use crate::domain::usage::{SLOT, held_from, held_to, slot_of};
+use crate::domain::usage::{SLOT, carried_from, carried_to, slot_of};
 
 // ── capacity ──
 
@@ -137,7 +137,7 @@ pub async fn levels_publish(conn: Conn<'_>, from: Cycle, levels: &[NewLevel]) ->
 
 /// How much of a resource an account uses or has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct ResourceAmount {
     pub account: AccountId,
     pub resource: String,
     pub amount: Decimal,
@@ -198,7 +198,7 @@ pub async fn used_in_slot(
     accounts: Vec<i64>,
     resources: Vec<String>,
     slot: DateTime<Utc>,
-) -> Result<Vec<Held>, StoreError> {
+) -> Result<Vec<ResourceAmount>, StoreError> {
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
         "SELECT k.account_id, u.resource_code, least(sum(u.quantity), 1e19) FROM UNNEST(",
     )
@@ -207,7 +207,7 @@ pub async fn used_in_slot(
         ") k (account_id) CROSS JOIN LATERAL (SELECT DISTINCT ON (s.resource_code, s.subject) s.resource_code, s.quantity \
          FROM usage_samples s WHERE s.account_id = k.account_id AND s.slot >= ",
     )
-    .instant(held_from(slot))
+    .instant(carried_from(slot))
     .sql(" AND s.slot <= ")
     .instant(slot)
     .sql(" AND s.resource_code = ANY(")
@@ -227,7 +227,7 @@ pub async fn subscribed_until(
     accounts: Vec<i64>,
     resources: Vec<String>,
     at: DateTime<Utc>,
-) -> Result<Vec<Held>, StoreError> {
+) -> Result<Vec<ResourceAmount>, StoreError> {
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
         "SELECT k.account_id, r.resource_code, least(round(sum(r.amount), 9), 1e19) FROM UNNEST(",
     )
@@ -280,8 +280,9 @@ pub async fn charged_by_cycle(mut conn: Conn<'_>) -> Result<HashSet<String>, Sto
     Ok(found.into_iter().collect())
 }
 
-fn held(found: Vec<(i64, String, Exact)>) -> Result<Vec<Held>, StoreError> {
-    let held = |(account, resource, Exact(amount))| Held { account: AccountId(account), resource, amount };
+fn held(found: Vec<(i64, String, Exact)>) -> Result<Vec<ResourceAmount>, StoreError> {
+    let held =
+        |(account, resource, Exact(amount))| ResourceAmount { account: AccountId(account), resource, amount };
     Ok(found.into_iter().map(held).collect())
 }
 
@@ -296,8 +297,9 @@ pub async fn prices_of(
     at: DateTime<Utc>,
 ) -> Result<Prices, StoreError> {
     let asked: Vec<(String, i32)> = bursting.iter().map(|one| (one.resource.clone(), one.level)).collect();
-    let later = capacity::prices_at_levels(conn, &asked, currencies, capacity::When::FirstAfter(at)).await?;
-    let held = capacity::prices_at_levels(conn, &asked, currencies, capacity::When::Held(at)).await?;
+    let later =
+        capacity::prices_at_levels(conn, &asked, currencies, capacity::PriceAt::FirstAfter(at)).await?;
+    let held = capacity::prices_at_levels(conn, &asked, currencies, capacity::PriceAt::InForce(at)).await?;
     Ok(by_currency(later.into_iter().chain(held)))
 }
 
@@ -315,7 +317,7 @@ pub(super) async fn slots_note(conn: Conn<'_>, slots: &[DateTime<Utc>]) -> Resul
 /// The first cycle from `from` on that a gauge reaches into, or has reached into until just now.
 pub async fn next_active(mut conn: Conn<'_>, from: Cycle) -> Result<Option<Cycle>, StoreError> {
     // With the cycle in which nothing is held any more the levels fall.
-    let first = held_from(from.start()).checked_sub_signed(SLOT).unwrap_or_default();
+    let first = carried_from(from.start()).checked_sub_signed(SLOT).unwrap_or_default();
     let statement =
         Statement::<Nullable<Timestamptz>>::new("SELECT min(slot) FROM gauge_slots WHERE slot >= ")
             .instant(first);
@@ -378,7 +380,7 @@ pub(super) async fn owed_recount(
     resources: Vec<String>,
     slots: &BTreeSet<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let held_in = |slot: &DateTime<Utc>| Cycle::of(*slot).number()..=Cycle::of(held_to(*slot)).number();
+    let held_in = |slot: &DateTime<Utc>| Cycle::of(*slot).number()..=Cycle::of(carried_to(*slot)).number();
     let cycles: BTreeSet<i32> = slots.iter().flat_map(held_in).collect();
     let statement =
         Statement::<(Integer, Jsonb)>::new("SELECT cycle, beyond FROM burst_owed WHERE account_id = ")

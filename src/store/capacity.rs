@@ -123,9 +123,9 @@ pub async fn resource_price_count(
 
 /// Which of the prices that were set one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum PriceAt {
     /// The one that holds at an instant.
-    Held(DateTime<Utc>),
+    InForce(DateTime<Utc>),
     /// The first that was set after it.
     FirstAfter(DateTime<Utc>),
 }
@@ -135,11 +135,11 @@ pub async fn prices_at_levels(
     conn: Conn<'_>,
     asked: &[(String, i32)],
     currencies: &Currencies,
-    when: When,
+    when: PriceAt,
 ) -> Result<Vec<ResourcePrice>, StoreError> {
     let (condition, at, order) = match when {
-        When::Held(at) => (" AND p.effective_from <= ", at, "DESC"),
-        When::FirstAfter(at) => (" AND p.effective_from > ", at, "ASC"),
+        PriceAt::InForce(at) => (" AND p.effective_from <= ", at, "DESC"),
+        PriceAt::FirstAfter(at) => (" AND p.effective_from > ", at, "ASC"),
     };
     let codes: Vec<String> = currencies.iter().map(|currency| currency.code.to_string()).collect();
     let statement = Statement::new("SELECT ")

@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 
 use super::database::{Connection, Database};
 use super::deposits::{self, AddressOf};
-use super::invoice_drafts::{self, Draft};
+use super::invoice_drafts::{self, InvoiceDraft};
 use super::owned::{self, Owned};
 use super::shared_loader::{Found, SharedLoader};
 use super::{accounts, bills, ledger, notices, orders, payments, plans, price_rules, records, transactions};
@@ -112,7 +112,7 @@ pub struct Fetchers {
     pub deposits_to: SharedLoader<AddressOf, Rows<Deposit>>,
     pub invoices: OwnedFetch<Invoice>,
     /// The months of accounts that have no invoice, newest first.
-    pub drafts: SharedLoader<AccountId, Rows<Draft>>,
+    pub drafts: SharedLoader<AccountId, Rows<InvoiceDraft>>,
 }
 
 /// What accounts own, with its look-ups.
@@ -434,7 +434,7 @@ fn deposits_to(conn: Connection, keys: Vec<AddressOf>) -> Fetching<AddressOf, Ro
     .boxed()
 }
 
-fn drafts_of_accounts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<Draft>> {
+fn drafts_of_accounts(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Rows<InvoiceDraft>> {
     async move {
         let rows = invoice_drafts::drafts_of(&conn, numbers(&keys)).await?;
         let grouped = by_owner(&shared(rows), |row| Some(row.open.account), |row| row.open.start);

@@ -17,7 +17,7 @@ use crate::domain::money::OutOfRange;
 
 /// What there is to be said of a month that has no invoice.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct InvoiceDraft {
     pub open: OpenInvoice,
     /// Without contents, where these are not known.
     pub invoice: Arc<Invoice>,
@@ -27,7 +27,7 @@ pub struct Draft {
     pub next_end: DateTime<Utc>,
 }
 
-impl Draft {
+impl InvoiceDraft {
     /// Whether there is anything on it.
     pub fn is_shown(&self) -> bool {
         !self.invoice.contents.groups.is_empty()
@@ -40,7 +40,7 @@ impl Draft {
 }
 
 /// Drafts of months; those of accounts that there are not are left out.
-pub async fn drafts(conn: Conn<'_>, open: Vec<OpenInvoice>) -> Result<Vec<Draft>, StoreError> {
+pub async fn drafts(conn: Conn<'_>, open: Vec<OpenInvoice>) -> Result<Vec<InvoiceDraft>, StoreError> {
     let owners = owners_of(conn, &open).await?;
     drafts_with(conn, open, &owners).await
 }
@@ -57,7 +57,7 @@ async fn drafts_with(
     conn: Conn<'_>,
     open: Vec<OpenInvoice>,
     owners: &HashMap<AccountId, Account>,
-) -> Result<Vec<Draft>, StoreError> {
+) -> Result<Vec<InvoiceDraft>, StoreError> {
     let mut months = Vec::with_capacity(open.len());
     for open in open {
         if let Some(owner) = owners.get(&open.account) {
@@ -71,24 +71,24 @@ async fn drafts_with(
     let happened = happened(conn, &windows).await?;
     let drafts = months.into_iter().zip(happened).map(|((open, month, next_end, owner), happened)| {
         let (invoice, held_up) = draft(&open, month, owner, happened);
-        Draft { open, invoice: Arc::new(invoice), held_up, next_end }
+        InvoiceDraft { open, invoice: Arc::new(invoice), held_up, next_end }
     });
     Ok(drafts.collect())
 }
 
 /// A month's draft, without what is on it.
-pub async fn without_contents(conn: Conn<'_>, open: OpenInvoice) -> Result<Option<Draft>, StoreError> {
+pub async fn without_contents(conn: Conn<'_>, open: OpenInvoice) -> Result<Option<InvoiceDraft>, StoreError> {
     let Some(owner) = accounts::account_by_ids(conn, vec![open.account.0]).await?.pop() else {
         return Ok(None);
     };
     let (month, next) = month_of(&open, &owner).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let (invoice, held_up) = draft(&open, month, &owner, Ok(Default::default()));
-    Ok(Some(Draft { open, invoice: Arc::new(invoice), held_up, next_end: next.end }))
+    Ok(Some(InvoiceDraft { open, invoice: Arc::new(invoice), held_up, next_end: next.end }))
 }
 
 /// The drafts of all months of accounts that have no invoice: of each also of the month after the last one on the list, which
 /// has begun where the last is over and waits for its invoice.
-pub async fn drafts_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Draft>, StoreError> {
+pub async fn drafts_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<InvoiceDraft>, StoreError> {
     let mut open = open_invoices::open_of(conn, accounts).await?;
     let owners = owners_of(conn, &open).await?;
     let last = open.iter().filter(|open| open.end.is_none());

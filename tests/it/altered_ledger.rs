@@ -8,7 +8,7 @@ use abacus::domain::money::CurrencyCode;
 use abacus::domain::reversal::{ReversalKind, ReversalReport};
 use abacus::domain::seal::SealKeys;
 use abacus::engine::Priority;
-use abacus::jobs::Permit;
+use abacus::jobs::LeaseGuard;
 use abacus::jobs::ledger_check::check_pass;
 use abacus::store::database::Database;
 use abacus::store::installation::{OtherInstallation, claim_keys};
@@ -344,10 +344,10 @@ async fn notices(life: &Life) -> Vec<String> {
 #[tokio::test]
 async fn a_whole_state_of_before_is_known_by_the_checkpoint() {
     let life = rich_life().await;
-    check_pass(&jobs(&life), &Permit::Always, Pace::AT_ONCE).await.unwrap();
+    check_pass(&jobs(&life), &LeaseGuard::Always, Pace::AT_ONCE).await.unwrap();
     let thief = Thief::at(&life.server).await;
     life.recharge("100").await;
-    check_pass(&jobs(&life), &Permit::Always, Pace::AT_ONCE).await.unwrap();
+    check_pass(&jobs(&life), &LeaseGuard::Always, Pace::AT_ONCE).await.unwrap();
     assert_eq!(health(&life).await["ok"], true);
     // All rows, and so all seals, are as they were.
     thief.restore().await;
@@ -361,7 +361,7 @@ async fn operators_are_told_once_of_what_the_check_by_and_by_finds() {
     let sql = life.server.sql().await;
     sql.batch_execute("UPDATE accounts SET credit_limit = 5000").await.unwrap();
     for _ in 0..3 {
-        check_pass(&jobs(&life), &Permit::Always, Pace::AT_ONCE).await.unwrap();
+        check_pass(&jobs(&life), &LeaseGuard::Always, Pace::AT_ONCE).await.unwrap();
     }
     let told = notices(&life).await;
     assert_eq!(told.len(), 1, "{told:?}");
@@ -412,7 +412,7 @@ async fn what_was_written_before_there_were_seals_is_sealed_once() {
     sql.batch_execute("UPDATE ledger_check_position SET all_sealed_at = NULL").await.unwrap();
     assert_eq!(health(&life).await["ok"], true, "it is no fault yet");
     life.recharge("10").await;
-    check_pass(&jobs(&life), &Permit::Always, Pace::AT_ONCE).await.unwrap();
+    check_pass(&jobs(&life), &LeaseGuard::Always, Pace::AT_ONCE).await.unwrap();
     assert_eq!(health(&life).await["ok"], true, "{:#}", health(&life).await);
     for table in TABLES.iter().filter(|table| **table != "ledger_entries") {
         let count = format!(

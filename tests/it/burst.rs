@@ -14,7 +14,7 @@ use abacus::domain::ids::{AccountId, ResourcePriceId};
 use abacus::domain::money::{Currencies, Currency};
 use abacus::engine::Priority;
 use abacus::jobs::burst::burst_pass;
-use abacus::jobs::{JobContext, Permit};
+use abacus::jobs::{JobContext, LeaseGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
@@ -634,7 +634,7 @@ async fn servers_that_all_run_the_same_cycles_charge_each_account_once() {
         let servers: Vec<JobContext> = (0..4)
             .map(|_| another_server(&life.server.database_url, &life.clock, Currencies::default()))
             .collect();
-        let passes = servers.iter().map(|jobs| burst_pass(jobs, &Permit::Always));
+        let passes = servers.iter().map(|jobs| burst_pass(jobs, &LeaseGuard::Always));
         for passed in join_all(passes).await {
             passed.unwrap();
         }

@@ -5,7 +5,7 @@ use abacus::domain::ids::AccountId;
 use abacus::domain::money::{Currencies, CurrencyCode};
 use abacus::domain::prepay::{Deposit, DepositState};
 use abacus::jobs::deposits::deposit_pass;
-use abacus::jobs::{JobContext, Permit};
+use abacus::jobs::{JobContext, LeaseGuard};
 use abacus::store::deposits::{ScanRows, chain_begin, chain_progress, deposits_to, scan_write};
 use abacus::store::leases::Lease;
 use reqwest::StatusCode;
@@ -30,7 +30,7 @@ async fn chain_says(life: &Life, what: &str) {
 }
 
 async fn look(life: &Life) {
-    deposit_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
+    deposit_pass(&life.server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
 }
 
 /// Three more servers on the same database, that look for deposits as well.
@@ -402,8 +402,10 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
     life.server.sql().await.batch_execute(seen).await.unwrap();
     let others = other_servers(&life);
     let own = life.server.server.app.jobs.clone();
-    let passes =
-        others.iter().chain([&own]).map(|jobs| async { deposit_pass(jobs, &Permit::Always).await.unwrap() });
+    let passes = others
+        .iter()
+        .chain([&own])
+        .map(|jobs| async { deposit_pass(jobs, &LeaseGuard::Always).await.unwrap() });
     let runs = futures_util::future::join_all(passes).await;
     let ran: i32 = runs.iter().flat_map(|runs| runs.0.values()).map(|counts| counts.ran).sum();
     assert_eq!(ran, 10, "each was decided on once");
@@ -420,7 +422,7 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
 async fn a_process_without_a_chain_leaves_the_lease_to_those_that_have_one() {
     let life = Life::begin(BEGIN, "0").await;
     let (_stop, stopping) = watch::channel(false);
-    let permit = || Permit::Leased { lease: Lease::Deposits, stopping: &stopping };
+    let permit = || LeaseGuard::Leased { lease: Lease::Deposits, stopping: &stopping };
     let holders = async || -> Vec<String> {
         let rows =
             life.server.sql().await.query("SELECT holder FROM leases WHERE name = 'deposits'", &[]).await;
@@ -456,7 +458,7 @@ async fn while_the_chain_changes_and_several_look_at_once_what_is_paid_is_what_t
     let others = other_servers(&life);
     let looking = others.iter().map(|jobs| async {
         for _ in 0..40 {
-            deposit_pass(jobs, &Permit::Always).await.unwrap();
+            deposit_pass(jobs, &LeaseGuard::Always).await.unwrap();
         }
     });
     tokio::join!(changing, futures_util::future::join_all(looking));

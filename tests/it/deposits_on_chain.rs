@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use abacus::clock::Clock;
-use abacus::jobs::Permit;
+use abacus::jobs::LeaseGuard;
 use abacus::jobs::deposits::deposit_pass;
 use abacus::server::ServerConfig;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn shop(node: &Node, first_place: u32) -> TestServer {
 }
 
 async fn look(server: &TestServer) {
-    deposit_pass(&server.server.app.jobs, &Permit::Always).await.unwrap();
+    deposit_pass(&server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
 }
 
 async fn confirm(node: &Node, server: &TestServer) {

@@ -13,7 +13,7 @@ use abacus::domain::money::Currencies;
 use abacus::engine::{EngineError, Priority};
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::invoices::invoice_pass;
-use abacus::jobs::{JobContext, Permit, billing};
+use abacus::jobs::{JobContext, LeaseGuard, billing};
 use abacus::store::error::StoreError;
 use abacus::store::invoices::{Settled, ToSettle, settle};
 use abacus::store::leases::{Lease, lease_take};
@@ -153,10 +153,10 @@ async fn what_is_not_over_is_not_charged_whoever_asks_for_it() {
 async fn a_server_ran_ahead(server: &TestServer) {
     let jobs: JobContext =
         another_server(&server.database_url, &Clock::standing_at(wall() + AHEAD), Currencies::default());
-    burst_pass(&jobs, &Permit::Always).await.unwrap();
+    burst_pass(&jobs, &LeaseGuard::Always).await.unwrap();
     billing::begin_runs(&jobs, None).await.unwrap();
     billing::run_pass(&jobs, None, None).await.unwrap();
-    invoice_pass(&jobs, &Permit::Always).await.unwrap();
+    invoice_pass(&jobs, &LeaseGuard::Always).await.unwrap();
     jobs.engine.stop().await;
     let leases = "INSERT INTO leases VALUES ('burst', 'who was ahead', now() + interval '40 days');
         INSERT INTO reconciliations VALUES ('stripe', now() + interval '40 days', now() + interval '40 days', now() + interval '40 days');

@@ -8,7 +8,7 @@ use abacus::clock::wall;
 use abacus::domain::ids::{AccountId, IdMint, InvoiceId};
 use abacus::domain::money::Currencies;
 use abacus::jobs::invoices::invoice_pass;
-use abacus::jobs::{JobContext, Permit};
+use abacus::jobs::{JobContext, LeaseGuard};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -430,15 +430,15 @@ async fn numbers_have_no_gaps_when_issuing_is_interrupted_and_done_by_two_server
         let passes = servers.iter().map(|jobs| {
             let (jobs, after) = (jobs.clone(), Duration::from_millis(dice.below(60) as u64));
             async move {
-                let passing = tokio::spawn(async move { invoice_pass(&jobs, &Permit::Always).await });
+                let passing = tokio::spawn(async move { invoice_pass(&jobs, &LeaseGuard::Always).await });
                 tokio::time::sleep(after).await;
                 passing.abort();
             }
         });
         join_all(passes).await;
     }
-    join_all(servers.iter().map(|jobs| invoice_pass(jobs, &Permit::Always))).await;
-    invoice_pass(&servers[0], &Permit::Always).await.unwrap();
+    join_all(servers.iter().map(|jobs| invoice_pass(jobs, &LeaseGuard::Always))).await;
+    invoice_pass(&servers[0], &LeaseGuard::Always).await.unwrap();
 
     let sql = life.server.sql().await;
     let rows = "SELECT number, account_id, to_char(period, 'YYYY-MM') FROM invoices ORDER BY number";

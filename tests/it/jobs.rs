@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use abacus::clock::{Clock, wall};
 use abacus::domain::money::Currencies;
-use abacus::jobs::{JobContext, Pass, Permit, Runs, pass};
+use abacus::jobs::{JobContext, LeaseGuard, Pass, Runs, pass};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
@@ -74,7 +74,7 @@ async fn servers_that_all_do_the_same_reading_renew_every_order_once() {
         let clock = Clock::standing_at(wall() + LATER);
         let servers: Vec<JobContext> =
             (0..4).map(|_| another_server(&server.database_url, &clock, Currencies::default())).collect();
-        let passes = servers.iter().map(|jobs| pass(jobs, Permit::Always));
+        let passes = servers.iter().map(|jobs| pass(jobs, LeaseGuard::Always));
         let mut runs = Runs::default();
         for ran in join_all(passes).await {
             runs.add(&ran.unwrap().runs);
@@ -82,7 +82,7 @@ async fn servers_that_all_do_the_same_reading_renew_every_order_once() {
         let told: i32 = runs.0.values().map(|counts| counts.ran + counts.failed).sum();
         assert_eq!(i64::from(told), ALL, "each was told of once: {runs:?}");
         assert_renewed_once(&server, &format!("round {round}")).await;
-        let nothing = pass(&servers[0], Permit::Always).await.unwrap();
+        let nothing = pass(&servers[0], LeaseGuard::Always).await.unwrap();
         assert_eq!(nothing, Pass::default());
         for jobs in servers {
             jobs.engine.stop().await;

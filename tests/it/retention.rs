@@ -9,7 +9,7 @@ use abacus::domain::ids::AccountId;
 use abacus::domain::retention::Retention;
 use abacus::jobs::erasures::erasure_pass;
 use abacus::jobs::retention::retention_pass;
-use abacus::jobs::{JobContext, Permit};
+use abacus::jobs::{JobContext, LeaseGuard};
 use abacus::store::erasures::erasure_step;
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -24,7 +24,7 @@ use crate::support::life::{Life, at};
 /// Removes what is over, as the jobs do.
 async fn remove(life: &Life, retention: Retention) {
     let jobs = JobContext { retention, ..life.server.server.app.jobs.clone() };
-    retention_pass(&jobs, &Permit::Always).await.unwrap();
+    retention_pass(&jobs, &LeaseGuard::Always).await.unwrap();
 }
 
 async fn count(server: &TestServer, what: &str) -> i64 {
@@ -131,7 +131,7 @@ async fn a_key_that_waits_for_another_operator_or_lately_has_stays() {
          SELECT account_id, key, mutation, '', id, asked_at FROM approvals"
     );
     sql.batch_execute(&waits).await.unwrap();
-    retention_pass(&server.server.app.jobs, &Permit::Always).await.unwrap();
+    retention_pass(&server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
     let left = "SELECT string_agg(key, ',' ORDER BY key) FROM idempotency_keys";
     let left: String = sql.query_one(left, &[]).await.unwrap().get(0);
     assert_eq!(left, "k1,k2");
@@ -441,7 +441,7 @@ async fn an_erased_account_names_nobody_and_its_figures_are_what_they_were() {
     assert_eq!(life.customer.error_code("{ account { id } }").await, "UNAUTHENTICATED");
 
     life.server.assert_ledger_is_healthy().await;
-    erasure_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
+    erasure_pass(&life.server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
     assert_eq!(
         named(&life.server).await.into_iter().map(|(table, _)| table).collect::<Vec<_>>(),
         ["idempotency_keys"],
@@ -469,7 +469,7 @@ async fn the_check_finds_what_is_altered_in_books_that_were_erased() {
     let life = jane().await;
     life.advance("2025-03-06T00:00:00Z").await;
     assert!(erase(&life, json!({})).await["account"].is_object());
-    erasure_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
+    erasure_pass(&life.server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
     life.server.assert_ledger_is_healthy().await;
     let sql = life.server.sql().await;
     sql.batch_execute("SET session_replication_role = replica; CREATE TABLE kept_entries AS TABLE ledger_entries;
@@ -506,7 +506,7 @@ async fn what_was_altered_before_an_erasure_is_found_after_it() {
         UPDATE ledger_entries SET resource_amount = 7 WHERE seq = 2";
     sql.batch_execute(alterations).await.unwrap();
     assert!(erase(&life, json!({})).await["account"].is_object());
-    erasure_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
+    erasure_pass(&life.server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
     let health = life.operator.data("{ ledgerHealth { faults { kind } } }").await;
     let kinds = health["ledgerHealth"]["faults"].to_string();
     assert!(kinds.contains("SEAL") && kinds.contains("HASH"), "{kinds}");
@@ -584,7 +584,7 @@ async fn a_large_account_is_blanked_step_by_step_and_goes_on_where_it_stopped() 
         left.push(count(&life.server, named_orders).await);
     }
     assert_eq!(left, [1201, 701, 201, 0]);
-    erasure_pass(&life.server.server.app.jobs, &Permit::Always).await.unwrap();
+    erasure_pass(&life.server.server.app.jobs, &LeaseGuard::Always).await.unwrap();
     assert_eq!(count(&life.server, "erasures WHERE stage = 'DONE'").await, 1);
 }
 
@@ -597,13 +597,13 @@ async fn an_erasure_that_cannot_go_on_is_told_of_and_tried_again() {
     sql.batch_execute("REVOKE EXECUTE ON FUNCTION erase_rest FROM abacus").await.unwrap();
     let jobs = &life.server.server.app.jobs;
     for _ in 0..2 {
-        erasure_pass(jobs, &Permit::Always).await.unwrap();
+        erasure_pass(jobs, &LeaseGuard::Always).await.unwrap();
     }
     assert_eq!(count(&life.server, "erasures WHERE stage = 'REST'").await, 1);
     assert_eq!(count(&life.server, "notices WHERE kind = 'RETENTION_FAILED'").await, 1);
     sql.batch_execute("GRANT EXECUTE ON FUNCTION erase_rest TO abacus").await.unwrap();
     life.advance("2025-03-06T07:00:00Z").await;
-    erasure_pass(jobs, &Permit::Always).await.unwrap();
+    erasure_pass(jobs, &LeaseGuard::Always).await.unwrap();
     assert_eq!(count(&life.server, "erasures WHERE stage = 'DONE'").await, 1);
     assert_eq!(count(&life.server, "notices").await, 0);
 }

@@ -15,7 +15,7 @@ use abacus::jobs::deposits::deposit_pass;
 use abacus::jobs::erasures::erasure_pass;
 use abacus::jobs::invoices::invoice_pass;
 use abacus::jobs::retention::retention_pass;
-use abacus::jobs::{Permit, pass, payment_pass, prepayment_pass};
+use abacus::jobs::{LeaseGuard, pass, payment_pass, prepayment_pass};
 use abacus::store::database::Database;
 use abacus::store::deposits::{ScanRows, chain_blocks, chain_progress, scan_write};
 use futures_util::future::join_all;
@@ -437,28 +437,28 @@ async fn hot_statements_read_little_of_large_tables() {
     }
 
     let app = std::sync::Arc::clone(&reads.server.server.app);
-    let ran = reads.watch("jobs", pass(&app.jobs, Permit::Always)).await.unwrap();
+    let ran = reads.watch("jobs", pass(&app.jobs, LeaseGuard::Always)).await.unwrap();
     assert!(!ran.runs.0.is_empty(), "some were due");
-    reads.watch("jobs, when nothing is due", pass(&app.jobs, Permit::Always)).await.unwrap();
+    reads.watch("jobs, when nothing is due", pass(&app.jobs, LeaseGuard::Always)).await.unwrap();
 
     for when in ["prepayments and payments", "prepayments and payments, when nothing is due"] {
-        reads.watch(when, prepayment_pass(&app.jobs, &Permit::Always)).await.unwrap();
-        reads.watch(when, payment_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch(when, prepayment_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
+        reads.watch(when, payment_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
     }
     for when in ["late usage", "late usage, when none is left"] {
-        let looked = reads.watch(when, late_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        let looked = reads.watch(when, late_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
         assert_eq!(looked.undone, 0, "{when}");
     }
 
     for when in ["burst", "burst, when nothing is due"] {
-        reads.watch(when, burst_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch(when, burst_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
     }
     let sql = reads.server.sql().await;
     let charged = "SELECT count(*) FROM ledger_entries WHERE billing_cycle > 1000000";
     assert!(sql.query_one(charged, &[]).await.unwrap().get::<_, i64>(0) > 100);
 
     for when in ["deposits", "deposits, when all are decided on", "deposits that are gone"] {
-        reads.watch(when, deposit_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch(when, deposit_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
         reads.watch("a scan", scanned(&app.store.database)).await;
     }
     let undone = "SELECT count(*) FROM deposits WHERE state = 'UNDONE'";
@@ -473,11 +473,11 @@ async fn hot_statements_read_little_of_large_tables() {
     );
     reads.watch("simulateDeposit", sent).await;
     for when in ["invoices", "invoices, when none is due"] {
-        reads.watch(when, invoice_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch(when, invoice_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
     }
     for when in ["retention", "retention, when nothing is left"] {
-        reads.watch(when, retention_pass(&app.jobs, &Permit::Always)).await.unwrap();
-        reads.watch("erasures", erasure_pass(&app.jobs, &Permit::Always)).await.unwrap();
+        reads.watch(when, retention_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
+        reads.watch("erasures", erasure_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
     }
     let issued = "SELECT count(*) FROM invoices WHERE number LIKE 'INV-%'";
     assert!(sql.query_one(issued, &[]).await.unwrap().get::<_, i64>(0) >= 3);

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::{payment, put_off, suspension};
+use super::{payment, postpone, suspension};
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::ids::{AccountId, BillId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::outcome::Outcome;
@@ -46,7 +46,7 @@ impl Decide for BillStep {
                 *draft = attempt;
                 outcome
             }
-            Err(refusal) => (None, vec![put_off(draft, &bill, &refusal)?]),
+            Err(refusal) => (None, vec![postpone(draft, &bill, &refusal)?]),
         };
         Ok(Outcome { bill: draft.bill(bill.id).cloned(), transaction, jobs, ..Outcome::default() })
     }
@@ -56,7 +56,7 @@ fn pay_or_remind(
     draft: &mut Draft<'_>,
     bill: &Bill,
     step: &BillStep,
-) -> Result<(Option<Arc<Transaction>>, Vec<JobDone>), Refusal> {
+) -> Result<(Option<Arc<Transaction>>, Vec<JobOutcome>), Refusal> {
     if payment::is_beyond_horizon(draft, bill) {
         payment::settle_if_possible(draft);
         if draft.goes_on {
@@ -73,23 +73,23 @@ fn pay_or_remind(
     if step.due != bill.due_at || draft.book.due_horizon.is_some() {
         payment::settle_if_possible(draft);
     }
-    Ok((transaction, vec![JobDone { kind: JobKind::BillPayment, succeeded: true }]))
+    Ok((transaction, vec![JobOutcome { kind: JobKind::BillPayment, succeeded: true }]))
 }
 
-fn put_off(draft: &mut Draft<'_>, bill: &Bill, refusal: &Refusal) -> Result<JobDone, Refusal> {
+fn postpone(draft: &mut Draft<'_>, bill: &Bill, refusal: &Refusal) -> Result<JobOutcome, Refusal> {
     let name = format!("Bill {}", bill.number());
-    let later = put_off::put_off(draft, &name, bill.id.to_string(), refusal)?;
+    let later = postpone::postpone(draft, &name, bill.id.to_string(), refusal)?;
     draft.put_bill(Bill { next_step_at: Some(later), ..bill.clone() });
-    Ok(JobDone { kind: JobKind::BillPayment, succeeded: false })
+    Ok(JobOutcome { kind: JobKind::BillPayment, succeeded: false })
 }
 
-fn remain_unpaid(draft: &mut Draft<'_>, bill: &Bill) -> Result<Vec<JobDone>, Refusal> {
+fn remain_unpaid(draft: &mut Draft<'_>, bill: &Bill) -> Result<Vec<JobOutcome>, Refusal> {
     let next_step_at = bill.next_step_after(draft.instant);
     let overdue = draft.put_bill(Bill { status: BillStatus::Overdue, next_step_at, ..bill.clone() });
-    let mut jobs = vec![JobDone { kind: JobKind::BillPayment, succeeded: false }];
+    let mut jobs = vec![JobOutcome { kind: JobKind::BillPayment, succeeded: false }];
     if overdue.has_lapsed(draft.instant) {
         if suspend(draft, &overdue)? {
-            jobs.push(JobDone { kind: JobKind::BillSuspension, succeeded: true });
+            jobs.push(JobOutcome { kind: JobKind::BillSuspension, succeeded: true });
         }
         return Ok(jobs);
     }

@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::month_close;
 use crate::domain::closing::RatedMonth;
 use crate::domain::ids::AccountId;
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
@@ -29,6 +29,6 @@ impl Decide for CloseMonth {
         }
         let kind = if rated.revision == 0 { JobKind::MonthClosing } else { JobKind::MonthCorrection };
         let bill = month_close::close(draft, rated)?;
-        Ok(Outcome { bill, jobs: vec![JobDone { kind, succeeded: true }], ..Outcome::default() })
+        Ok(Outcome { bill, jobs: vec![JobOutcome { kind, succeeded: true }], ..Outcome::default() })
     }
 }

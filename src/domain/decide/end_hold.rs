@@ -7,7 +7,7 @@ use super::decision::Decide;
 use super::draft::Draft;
 use super::suspension;
 use crate::domain::ids::AccountId;
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::Refusal;
@@ -32,6 +32,9 @@ impl Decide for EndHold {
             return Ok(Outcome::default());
         }
         suspension::count_again(draft)?;
-        Ok(Outcome { jobs: vec![JobDone { kind: JobKind::HoldEnd, succeeded: true }], ..Outcome::default() })
+        Ok(Outcome {
+            jobs: vec![JobOutcome { kind: JobKind::HoldEnd, succeeded: true }],
+            ..Outcome::default()
+        })
     }
 }

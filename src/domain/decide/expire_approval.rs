@@ -9,7 +9,7 @@ use super::decision::Decide;
 use super::draft::Draft;
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::ids::{AccountId, ApprovalId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
@@ -40,7 +40,7 @@ impl Decide for ExpireApproval {
             format!("Nobody has decided in time on what {} has asked for: {}.", held.asked_by, held.mutation);
         draft.notify(NoticeKind::ApprovalExpired, message, held.id.to_string())?;
         Ok(Outcome {
-            jobs: vec![JobDone { kind: JobKind::ApprovalExpiry, succeeded: true }],
+            jobs: vec![JobOutcome { kind: JobKind::ApprovalExpiry, succeeded: true }],
             ..Outcome::default()
         })
     }

@@ -23,7 +23,7 @@ pub(super) struct MonthSums {
 }
 
 /// What is left to give back of what a bill is for.
-pub(super) fn left_of(draft: &Draft<'_>, bill: &Bill) -> Result<Decimal, OutOfRange> {
+pub(super) fn refundable(draft: &Draft<'_>, bill: &Bill) -> Result<Decimal, OutOfRange> {
     let left = match bill.original() {
         Some(original) => {
             let sums = sums_of_month(draft, original)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use crate::domain::account::AccountStatus;
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::order::{ENDING, Order, OrderState};
 use crate::domain::refusal::Refusal;
@@ -58,8 +58,8 @@ fn resume(draft: &mut Draft<'_>, order: &Order) {
 }
 
 /// Does what is due of one: what is suspended for too long ends, as of when it was suspended.
-pub(super) fn step(draft: &mut Draft<'_>, order: &Order) -> Result<Vec<JobDone>, Refusal> {
-    let done = |kind| vec![JobDone { kind, succeeded: true }];
+pub(super) fn step(draft: &mut Draft<'_>, order: &Order) -> Result<Vec<JobOutcome>, Refusal> {
+    let done = |kind| vec![JobOutcome { kind, succeeded: true }];
     match (draft.account.status, order.state) {
         (AccountStatus::Active, _) => {
             resume(draft, order);

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::decision::Decide;
 use super::draft::Draft;
-use super::{cancellation, on_demand, put_off, renewal};
+use super::{cancellation, on_demand, postpone, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::ids::{AccountId, OrderId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{ENDING, Order, OrderState};
 use crate::domain::outcome::Outcome;
@@ -45,17 +45,17 @@ impl Decide for OrderStep {
                 *draft = attempt;
                 jobs
             }
-            Err(refusal) => vec![put_off(draft, &order, &refusal)?],
+            Err(refusal) => vec![postpone(draft, &order, &refusal)?],
         };
         Ok(Outcome { order: draft.order(order.id).cloned(), jobs, ..Outcome::default() })
     }
 }
 
-fn done(kind: JobKind, succeeded: bool) -> JobDone {
-    JobDone { kind, succeeded }
+fn done(kind: JobKind, succeeded: bool) -> JobOutcome {
+    JobOutcome { kind, succeeded }
 }
 
-fn advance(draft: &mut Draft<'_>, order: &Order, step: &OrderStep) -> Result<Vec<JobDone>, Refusal> {
+fn advance(draft: &mut Draft<'_>, order: &Order, step: &OrderStep) -> Result<Vec<JobOutcome>, Refusal> {
     if order.state == OrderState::Unpaid || draft.account.status == AccountStatus::Closed {
         cancellation::cancel(draft, order.id)?;
         return Ok(vec![done(JobKind::OrderCancellation, true)]);
@@ -79,7 +79,7 @@ fn advance(draft: &mut Draft<'_>, order: &Order, step: &OrderStep) -> Result<Vec
 }
 
 /// Renews an order that renews itself; of another it warns.
-fn near_its_end(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, Refusal> {
+fn near_its_end(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobOutcome>, Refusal> {
     let order = draft.named_order(id)?;
     if order.auto_renewal {
         return Ok(Some(done(JobKind::OrderRenewal, try_renewal(draft, &order)?)));
@@ -118,7 +118,7 @@ fn try_renewal(draft: &mut Draft<'_>, order: &Order) -> Result<bool, Refusal> {
 }
 
 /// Puts the order where it stands by now, and says when it is to be looked at next.
-pub(super) fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobDone>, Refusal> {
+pub(super) fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<JobOutcome>, Refusal> {
     let order = draft.named_order(id)?;
     let lapsed = draft.bills_of(id).iter().any(|bill| bill.has_lapsed(draft.instant));
     let state = order.state_at(draft.instant, lapsed);
@@ -143,9 +143,9 @@ pub(super) fn settle_state(draft: &mut Draft<'_>, id: OrderId) -> Result<Option<
     })
 }
 
-fn put_off(draft: &mut Draft<'_>, order: &Order, refusal: &Refusal) -> Result<JobDone, Refusal> {
+fn postpone(draft: &mut Draft<'_>, order: &Order, refusal: &Refusal) -> Result<JobOutcome, Refusal> {
     let name = format!("Order {}", order.number());
-    let later = put_off::put_off(draft, &name, order.id.to_string(), refusal)?;
+    let later = postpone::postpone(draft, &name, order.id.to_string(), refusal)?;
     draft.put_order(Order { next_step_at: Some(later), ..order.clone() });
     Ok(done(JobKind::OrderPeriod, false))
 }

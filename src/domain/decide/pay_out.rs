@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::card::{self, GivenBack, left_of};
+use super::card::{self, GivenBack, refundable};
 use super::decision::Decide;
 use super::draft::Draft;
 use super::weighing;
@@ -91,7 +91,7 @@ fn amount_of(draft: &Draft<'_>, pay_out: &PayOut, most: Option<Decimal>) -> Resu
 
 fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> Result<Outcome, Refusal> {
     let (original, charge) = card_recharge(draft, recharge)?;
-    let left = left_of(&original)?;
+    let left = refundable(&original)?;
     if left.is_zero() || pay_out.amount.is_some_and(|amount| amount > left) {
         let message = format!("{} of it is left to give back", draft.currency.format(left));
         return Err(Refusal::new(RefusalCode::LimitExceeded, "amount", message));

@@ -10,7 +10,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 const LATER: TimeDelta = TimeDelta::days(1);
 
 /// Tells that `subject` (an id), called `name`, could not be looked after, and answers when it is tried again.
-pub(super) fn put_off(
+pub(super) fn postpone(
     draft: &mut Draft<'_>,
     name: &str,
     subject: String,

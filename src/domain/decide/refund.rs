@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::amounts::require_payable_in;
-use super::card::{self, GivenBack, left_of, with_refunded};
+use super::card::{self, GivenBack, refundable, with_refunded};
 use super::decision::Decide;
 use super::draft::Draft;
 use super::{given_back, payment, weighing};
@@ -41,7 +41,7 @@ impl Decide for Refund {
     }
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
-        let (original, source) = refundable(draft, self.transaction)?;
+        let (original, source) = payment_to_refund(draft, self.transaction)?;
         let left = refundable_of(draft, &original)?;
         let unknown =
             || Refusal::general(RefusalCode::CurrencyMismatch, "this server does not know its currency");
@@ -67,9 +67,9 @@ impl Decide for Refund {
 
 /// What may still be given back of a transaction: no more than is left of what it paid for.
 fn refundable_of(draft: &Draft<'_>, original: &Transaction) -> Result<Decimal, Refusal> {
-    let left = left_of(original)?;
+    let left = refundable(original)?;
     match original.bill.and_then(|bill| draft.bill(bill)) {
-        Some(bill) => Ok(left.min(given_back::left_of(draft, bill)?)),
+        Some(bill) => Ok(left.min(given_back::refundable(draft, bill)?)),
         None => Ok(left),
     }
 }
@@ -80,7 +80,7 @@ enum Source {
     Card(Arc<Payment>),
 }
 
-fn refundable(draft: &Draft<'_>, id: TransactionId) -> Result<(Arc<Transaction>, Source), Refusal> {
+fn payment_to_refund(draft: &Draft<'_>, id: TransactionId) -> Result<(Arc<Transaction>, Source), Refusal> {
     let original = draft.transaction(id).cloned().ok_or_else(|| {
         Refusal::new(RefusalCode::NotFound, "transactionId", "there is no such transaction")
     })?;

@@ -7,7 +7,7 @@ use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::QuoteId;
 use crate::domain::money::{Currency, CurrencyCode, OutOfRange, add, subtract};
-use crate::domain::rating::number::{Number, TooNarrow, Wide};
+use crate::domain::rating::number::{Number, PrecisionExceeded, Wide};
 use crate::domain::rating::{Label, Step};
 
 /// An offer holds for so long.
@@ -87,7 +87,7 @@ pub fn price(
     asset: &Currency,
     rate: Option<Decimal>,
 ) -> Result<Quoted, OutOfRange> {
-    let narrow = |_: TooNarrow| OutOfRange;
+    let narrow = |_: PrecisionExceeded| OutOfRange;
     let seconds = Decimal::from(i64::from(months).checked_mul(MONTH_SECONDS).ok_or(OutOfRange)?);
     let (mut sum, mut steps) = (Wide::zero(), Vec::new());
     for ((_, limit, label), price) in limits.resources().into_iter().zip(prices) {
@@ -118,7 +118,7 @@ pub fn price(
 /// So many USD in an asset, rounded up to what can be paid.
 fn in_asset(usd: Decimal, asset: &Currency, rate: Option<Decimal>) -> Result<Decimal, OutOfRange> {
     let Some(rate) = rate else { return Ok(usd) };
-    let narrow = |_: TooNarrow| OutOfRange;
+    let narrow = |_: PrecisionExceeded| OutOfRange;
     let exact = Wide::of(usd).over(&Wide::of(rate)).map_err(narrow)?;
     let near = exact.rounded(asset.display_scale).map_err(narrow)?.ok_or(OutOfRange)?;
     // The next place above, where rounding went below.

@@ -193,13 +193,13 @@ impl fmt::Display for Label {
 }
 
 /// Follows a calculation.
-pub trait Follow {
+pub trait Trace {
     fn line(&mut self, title: impl FnOnce() -> Title, quantity: Option<Decimal>);
-    fn step<N: Number>(&mut self, step: impl FnOnce() -> Draft, amount: &N);
+    fn step<N: Number>(&mut self, step: impl FnOnce() -> ChargeBuilder, amount: &N);
 }
 
 /// A step whose amount is still a number of the calculation.
-pub struct Draft {
+pub struct ChargeBuilder {
     pub label: Label,
     pub quantity: Option<Decimal>,
     pub unit_price: Option<Decimal>,
@@ -208,7 +208,7 @@ pub struct Draft {
     pub rule: Option<PriceRuleId>,
 }
 
-impl Draft {
+impl ChargeBuilder {
     pub fn new(label: Label, rule: Option<PriceRuleId>) -> Self {
         Self { label, quantity: None, unit_price: None, factor: None, divisor: None, rule }
     }
@@ -216,21 +216,21 @@ impl Draft {
 
 /// Wants the total alone.
 #[derive(Default)]
-pub struct Nothing;
+pub struct NoTrace;
 
-impl Follow for Nothing {
+impl Trace for NoTrace {
     fn line(&mut self, _: impl FnOnce() -> Title, _: Option<Decimal>) {}
-    fn step<N: Number>(&mut self, _: impl FnOnce() -> Draft, _: &N) {}
+    fn step<N: Number>(&mut self, _: impl FnOnce() -> ChargeBuilder, _: &N) {}
 }
 
 /// Keeps every line and step.
 #[derive(Default)]
-pub struct Lines(Vec<Line>);
+pub struct TraceLines(Vec<Line>);
 
 /// Lines of most charges, and steps of most lines.
 const USUAL: usize = 6;
 
-impl Follow for Lines {
+impl Trace for TraceLines {
     fn line(&mut self, title: impl FnOnce() -> Title, quantity: Option<Decimal>) {
         if self.0.is_empty() {
             self.0.reserve(USUAL);
@@ -238,9 +238,9 @@ impl Follow for Lines {
         self.0.push(Line { title: title(), quantity, amount: Decimal::ZERO, steps: Vec::new() });
     }
 
-    fn step<N: Number>(&mut self, step: impl FnOnce() -> Draft, amount: &N) {
+    fn step<N: Number>(&mut self, step: impl FnOnce() -> ChargeBuilder, amount: &N) {
         let Some(line) = self.0.last_mut() else { return };
-        let Draft { label, quantity, unit_price, factor, divisor, rule } = step();
+        let ChargeBuilder { label, quantity, unit_price, factor, divisor, rule } = step();
         if line.steps.is_empty() {
             line.steps.reserve(USUAL);
         }
@@ -248,7 +248,7 @@ impl Follow for Lines {
     }
 }
 
-impl Lines {
+impl TraceLines {
     /// The charge of that total: sums the steps into their lines, and adds what rounding makes. Where the sums would take
     /// more digits than can be kept, the steps are written with fewer places: the explanation gives way, not the charge.
     pub fn into_charge(self, total: Decimal) -> Result<Charge, OutOfRange> {

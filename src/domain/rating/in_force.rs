@@ -30,14 +30,14 @@ pub fn that_apply(
 
 /// A stretch of time within which the same rules count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch {
+pub struct PricePeriod {
     pub from: DateTime<Utc>,
     pub to: DateTime<Utc>,
     /// In the order in which they were set.
     pub rules: Vec<Arc<PriceRule>>,
 }
 
-impl Stretch {
+impl PricePeriod {
     /// Whether any of its rules prices a resource.
     pub fn has_tariff(&self, resource: &str) -> bool {
         self.rules.iter().any(|rule| match &rule.definition.terms {
@@ -59,25 +59,25 @@ impl Stretch {
 }
 
 /// Cuts [from, to) wherever the rules that count for the account change.
-pub fn stretches(
+pub fn price_periods(
     own: &[Arc<PriceRule>],
     defaults: &[Arc<PriceRule>],
     currency: CurrencyCode,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Vec<Stretch> {
+) -> Vec<PricePeriod> {
     let edges = own.iter().chain(defaults).flat_map(|rule| [Some(rule.effective_from), rule.effective_until]);
     let cuts: BTreeSet<_> =
         edges.flatten().filter(|edge| from < *edge && *edge < to).chain([from, to]).collect();
-    let mut stretches: Vec<Stretch> = Vec::new();
+    let mut price_periods: Vec<PricePeriod> = Vec::new();
     for (start, end) in cuts.iter().zip(cuts.iter().skip(1)) {
         let rules = that_apply(own, defaults, currency, Some(*start));
-        match stretches.last_mut() {
+        match price_periods.last_mut() {
             Some(last) if last.rules == rules => last.to = *end,
-            _ => stretches.push(Stretch { from: *start, to: *end, rules }),
+            _ => price_periods.push(PricePeriod { from: *start, to: *end, rules }),
         }
     }
-    stretches
+    price_periods
 }
 
 #[cfg(test)]
@@ -123,14 +123,14 @@ mod tests {
 
     fn ids(own: &[Arc<PriceRule>], defaults: &[Arc<PriceRule>]) -> Vec<(i64, Vec<i64>)> {
         let currency = CurrencyCode::parse("CNY").unwrap();
-        let stretches = stretches(own, defaults, currency, day(0), day(30));
-        assert_eq!((stretches[0].from, stretches.last().unwrap().to), (day(0), day(30)));
-        assert!(stretches.windows(2).all(|pair| pair[0].to == pair[1].from), "no gap and no overlap");
-        let of = |stretch: &Stretch| {
+        let price_periods = price_periods(own, defaults, currency, day(0), day(30));
+        assert_eq!((price_periods[0].from, price_periods.last().unwrap().to), (day(0), day(30)));
+        assert!(price_periods.windows(2).all(|pair| pair[0].to == pair[1].from), "no gap and no overlap");
+        let of = |stretch: &PricePeriod| {
             let days = stretch.part().seconds / 86_400;
             (days, stretch.rules.iter().map(|rule| rule.id.0).collect())
         };
-        stretches.iter().map(of).collect()
+        price_periods.iter().map(of).collect()
     }
 
     #[test]

@@ -12,10 +12,10 @@ mod tariff;
 use rust_decimal::Decimal;
 
 pub use charge::{Charge, Label, Line, Step, Title};
-use charge::{Draft, Follow, Lines, Nothing};
-pub use in_force::{Stretch, stretches, that_apply};
-use number::{Narrow, Number, TooNarrow, Wide};
-use tariff::{Place, flat_fees, units};
+use charge::{ChargeBuilder, NoTrace, Trace, TraceLines};
+pub use in_force::{PricePeriod, price_periods, that_apply};
+use number::{Narrow, Number, PrecisionExceeded, Wide};
+use tariff::{TierPosition, flat_fees, units};
 
 use super::ids::PriceRuleId;
 use super::money::OutOfRange;
@@ -58,24 +58,24 @@ pub enum Quantity {
 
 /// What the usage of a month costs, with its explanation; the total has `places` decimal places.
 pub fn rate(parts: &[Part<'_>], usage: &[Usage], places: u32) -> Result<Charge, OutOfRange> {
-    let (total, lines) = follow::<Lines>(parts, usage, places)?;
+    let (total, lines) = follow::<TraceLines>(parts, usage, places)?;
     lines.into_charge(total)
 }
 
 /// What the usage of a month costs, without a word why.
 pub fn total(parts: &[Part<'_>], usage: &[Usage], places: u32) -> Result<Decimal, OutOfRange> {
-    follow::<Nothing>(parts, usage, places).map(|(total, _)| total)
+    follow::<NoTrace>(parts, usage, places).map(|(total, _)| total)
 }
 
 /// Computes with narrow numbers, and with wide ones where those do not do.
-fn follow<F: Follow + Default>(
+fn follow<F: Trace + Default>(
     parts: &[Part<'_>],
     usage: &[Usage],
     places: u32,
 ) -> Result<(Decimal, F), OutOfRange> {
     let mut followed = F::default();
     let narrow = Month::<Narrow>::new(parts, usage).and_then(|month| month.rate(places, &mut followed));
-    let total = narrow.or_else(|TooNarrow| {
+    let total = narrow.or_else(|PrecisionExceeded| {
         followed = F::default();
         Month::<Wide>::new(parts, usage)?.rate(places, &mut followed)
     });
@@ -93,12 +93,12 @@ struct Month<'m, N> {
 }
 
 impl<'m, N: Number> Month<'m, N> {
-    fn new(parts: &'m [Part<'m>], usage: &'m [Usage]) -> Result<Self, TooNarrow> {
+    fn new(parts: &'m [Part<'m>], usage: &'m [Usage]) -> Result<Self, PrecisionExceeded> {
         let included = parts.iter().map(included).collect::<Result<_, _>>()?;
         Ok(Self { parts, usage, amounts: parts.iter().map(|_| N::zero()).collect(), included })
     }
 
-    fn rate(mut self, places: u32, follow: &mut impl Follow) -> Result<Option<Decimal>, TooNarrow> {
+    fn rate(mut self, places: u32, follow: &mut impl Trace) -> Result<Option<Decimal>, PrecisionExceeded> {
         for (at, part) in self.parts.iter().enumerate() {
             self.add_base_price(at, part, follow)?;
         }
@@ -111,7 +111,7 @@ impl<'m, N: Number> Month<'m, N> {
         total.rounded(places)
     }
 
-    fn add(&mut self, part: usize, amount: &N) -> Result<(), TooNarrow> {
+    fn add(&mut self, part: usize, amount: &N) -> Result<(), PrecisionExceeded> {
         if let Some(sum) = self.amounts.get_mut(part) {
             *sum = sum.plus(amount)?;
         }
@@ -122,8 +122,8 @@ impl<'m, N: Number> Month<'m, N> {
         &mut self,
         at: usize,
         part: &Part<'m>,
-        follow: &mut impl Follow,
-    ) -> Result<(), TooNarrow> {
+        follow: &mut impl Trace,
+    ) -> Result<(), PrecisionExceeded> {
         let base = base_price(part);
         for tariff in base.map_or(&[][..], |(_, tariffs)| tariffs) {
             let Some((rule, _)) = base else { break };
@@ -143,8 +143,8 @@ impl<'m, N: Number> Month<'m, N> {
         &self,
         at: usize,
         tariffs: &[Tariff],
-        follow: &mut impl Follow,
-    ) -> Result<(), TooNarrow> {
+        follow: &mut impl Trace,
+    ) -> Result<(), PrecisionExceeded> {
         for used in self.usage {
             if tariffs.iter().any(|tariff| tariff.resource == used.resource) {
                 continue;
@@ -155,10 +155,10 @@ impl<'m, N: Number> Month<'m, N> {
             };
             if !quantity.is_zero() {
                 follow.line(|| Title::Unpriced(used.resource.clone()), Some(quantity));
-                let step = || Draft {
+                let step = || ChargeBuilder {
                     quantity: Some(quantity),
                     unit_price: Some(Decimal::ZERO),
-                    ..Draft::new(Label::Unpriced, None)
+                    ..ChargeBuilder::new(Label::Unpriced, None)
                 };
                 follow.step(step, &N::zero());
             }
@@ -179,10 +179,10 @@ impl<'m, N: Number> Month<'m, N> {
         part: &Part<'m>,
         resource: &str,
         rule: RuleInForce<'m>,
-    ) -> Result<Place<N>, TooNarrow> {
+    ) -> Result<TierPosition<N>, PrecisionExceeded> {
         let used = self.usage.iter().find(|used| used.resource == resource).map(|used| &used.quantity);
         let zero = N::zero;
-        let mut place = Place {
+        let mut place = TierPosition {
             before: zero(),
             until: zero(),
             month: zero(),
@@ -225,7 +225,7 @@ impl<'m, N: Number> Month<'m, N> {
         rule: RuleInForce<'m>,
         before: &N,
         until: &N,
-    ) -> Result<N, TooNarrow> {
+    ) -> Result<N, PrecisionExceeded> {
         let same_rule = |part: &Part<'m>| base_price(part).is_some_and(|(base, _)| base.order == rule.order);
         if !self.parts.get(part).is_some_and(same_rule) {
             return Ok(until.clone());
@@ -240,8 +240,8 @@ impl<'m, N: Number> Month<'m, N> {
         at: usize,
         rule: RuleInForce<'m>,
         tariff: &Tariff,
-        follow: &mut impl Follow,
-    ) -> Result<(), TooNarrow> {
+        follow: &mut impl Trace,
+    ) -> Result<(), PrecisionExceeded> {
         if tariff.tiers.iter().all(|tier| tier.flat_fee.is_zero()) {
             return Ok(());
         }
@@ -254,10 +254,10 @@ impl<'m, N: Number> Month<'m, N> {
                 continue;
             }
             let fee = N::of(tier.flat_fee);
-            let step = || Draft {
+            let step = || ChargeBuilder {
                 quantity: Some(Decimal::ONE),
                 unit_price: Some(tier.flat_fee),
-                ..Draft::new(Label::FlatFee { from: tier.from }, rule.id)
+                ..ChargeBuilder::new(Label::FlatFee { from: tier.from }, rule.id)
             };
             follow.step(step, &fee);
             self.add(at, &fee)?;
@@ -265,7 +265,7 @@ impl<'m, N: Number> Month<'m, N> {
         Ok(())
     }
 
-    fn take_discounts(&mut self, follow: &mut impl Follow) -> Result<(), TooNarrow> {
+    fn take_discounts(&mut self, follow: &mut impl Trace) -> Result<(), PrecisionExceeded> {
         let discounts = self.each_once(|terms| match terms {
             Terms::Discount(discount) => Some(discount),
             Terms::Base(_) | Terms::Package(_) => None,
@@ -283,8 +283,8 @@ impl<'m, N: Number> Month<'m, N> {
         &mut self,
         rule: RuleInForce<'m>,
         discount: &Discount,
-        follow: &mut impl Follow,
-    ) -> Result<(), TooNarrow> {
+        follow: &mut impl Trace,
+    ) -> Result<(), PrecisionExceeded> {
         let mut money = discount.money.map(N::of);
         for (part, amount) in self.parts.iter().zip(&mut self.amounts) {
             if !part.rules.iter().any(|other| other.order == rule.order) {
@@ -294,11 +294,11 @@ impl<'m, N: Number> Month<'m, N> {
             {
                 let unpaid = N::of(payable).minus(&N::of(Decimal::ONE_HUNDRED))?;
                 let taken = amount.times(&unpaid)?.over(&N::of(Decimal::ONE_HUNDRED))?;
-                let step = || Draft {
+                let step = || ChargeBuilder {
                     quantity: Some(amount.shown()),
                     factor: Some(unpaid.shown()),
                     divisor: Some(Decimal::ONE_HUNDRED),
-                    ..Draft::new(Label::Percent { payable }, rule.id)
+                    ..ChargeBuilder::new(Label::Percent { payable }, rule.id)
                 };
                 follow.step(step, &taken);
                 *amount = amount.plus(&taken)?;
@@ -306,7 +306,7 @@ impl<'m, N: Number> Month<'m, N> {
             if let Some(left) = &mut money {
                 let taken = N::zero().minus(left.smaller(amount)?)?;
                 if !taken.is_zero() {
-                    follow.step(|| Draft::new(Label::Money, rule.id), &taken);
+                    follow.step(|| ChargeBuilder::new(Label::Money, rule.id), &taken);
                     *amount = amount.plus(&taken)?;
                     *left = left.plus(&taken)?;
                 }
@@ -315,7 +315,7 @@ impl<'m, N: Number> Month<'m, N> {
         Ok(())
     }
 
-    fn packages(&self, follow: &mut impl Follow) -> Result<N, TooNarrow> {
+    fn packages(&self, follow: &mut impl Trace) -> Result<N, PrecisionExceeded> {
         let packages = self.each_once(|terms| match terms {
             Terms::Package(package) => Some(package),
             Terms::Base(_) | Terms::Discount(_) => None,
@@ -327,10 +327,10 @@ impl<'m, N: Number> Month<'m, N> {
         }
         for (rule, package) in packages {
             let money = N::of(package.money);
-            let step = || Draft {
+            let step = || ChargeBuilder {
                 quantity: Some(Decimal::ONE),
                 unit_price: Some(package.money),
-                ..Draft::new(Label::Package, rule.id)
+                ..ChargeBuilder::new(Label::Package, rule.id)
             };
             follow.step(step, &money);
             sum = sum.plus(&money)?;
@@ -359,7 +359,7 @@ fn base_price<'r>(part: &Part<'r>) -> Option<(RuleInForce<'r>, &'r [Tariff])> {
 }
 
 /// The units of each resource that the packages of a part include.
-fn included<'r, N: Number>(part: &Part<'r>) -> Result<Vec<(&'r str, N)>, TooNarrow> {
+fn included<'r, N: Number>(part: &Part<'r>) -> Result<Vec<(&'r str, N)>, PrecisionExceeded> {
     let mut sums: Vec<(&'r str, N)> = Vec::new();
     for rule in &part.rules {
         let Terms::Package(package) = rule.terms else { continue };
@@ -374,15 +374,18 @@ fn included<'r, N: Number>(part: &Part<'r>) -> Result<Vec<(&'r str, N)>, TooNarr
     Ok(sums)
 }
 
-fn explain_included<N: Number>(place: &Place<N>, follow: &mut impl Follow) -> Result<(), TooNarrow> {
+fn explain_included<N: Number>(
+    place: &TierPosition<N>,
+    follow: &mut impl Trace,
+) -> Result<(), PrecisionExceeded> {
     let until = place.until.smaller(&place.included)?;
     let before = place.before.smaller(&place.included)?;
     let included = until.minus(before)?;
     if !included.is_zero() {
-        let step = || Draft {
+        let step = || ChargeBuilder {
             quantity: Some(included.shown()),
             unit_price: Some(Decimal::ZERO),
-            ..Draft::new(Label::Included, None)
+            ..ChargeBuilder::new(Label::Included, None)
         };
         follow.step(step, &N::zero());
     }

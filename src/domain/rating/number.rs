@@ -10,36 +10,36 @@ use rust_decimal::Decimal;
 
 /// An exact result does not fit the number's width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooNarrow;
+pub struct PrecisionExceeded;
 
 /// Significant digits of an answer.
 const DIGITS_MAX: u32 = 28;
 /// Places of an amount in an explanation, where the exact amount has no end.
 const SHOWN_PLACES_MAX: u32 = 20;
 
-/// An exact number, or [`TooNarrow`].
+/// An exact number, or [`PrecisionExceeded`].
 pub trait Number: Clone {
     fn of(value: Decimal) -> Self;
     fn zero() -> Self;
     fn is_zero(&self) -> bool;
-    fn plus(&self, other: &Self) -> Result<Self, TooNarrow>;
-    fn minus(&self, other: &Self) -> Result<Self, TooNarrow>;
-    fn times(&self, other: &Self) -> Result<Self, TooNarrow>;
+    fn plus(&self, other: &Self) -> Result<Self, PrecisionExceeded>;
+    fn minus(&self, other: &Self) -> Result<Self, PrecisionExceeded>;
+    fn times(&self, other: &Self) -> Result<Self, PrecisionExceeded>;
     /// `self ÷ divisor`; the divisor is positive.
-    fn over(&self, divisor: &Self) -> Result<Self, TooNarrow>;
-    fn is_less(&self, other: &Self) -> Result<bool, TooNarrow>;
+    fn over(&self, divisor: &Self) -> Result<Self, PrecisionExceeded>;
+    fn is_less(&self, other: &Self) -> Result<bool, PrecisionExceeded>;
     /// How many blocks of `per` it makes, the started one whole; both are positive.
-    fn blocks(&self, per: &Self) -> Result<Self, TooNarrow>;
+    fn blocks(&self, per: &Self) -> Result<Self, PrecisionExceeded>;
     /// Rounded to so many places, half away from zero; None if that has more than 28 digits.
-    fn rounded(&self, places: u32) -> Result<Option<Decimal>, TooNarrow>;
+    fn rounded(&self, places: u32) -> Result<Option<Decimal>, PrecisionExceeded>;
     /// For people: exact if it can be written with 28 digits, else as near as 20 places or the digits allow.
     fn shown(&self) -> Decimal;
 
-    fn smaller<'n>(&'n self, other: &'n Self) -> Result<&'n Self, TooNarrow> {
+    fn smaller<'n>(&'n self, other: &'n Self) -> Result<&'n Self, PrecisionExceeded> {
         Ok(if other.is_less(self)? { other } else { self })
     }
 
-    fn larger<'n>(&'n self, other: &'n Self) -> Result<&'n Self, TooNarrow> {
+    fn larger<'n>(&'n self, other: &'n Self) -> Result<&'n Self, PrecisionExceeded> {
         Ok(if self.is_less(other)? { other } else { self })
     }
 }
@@ -56,8 +56,8 @@ const POWERS: [i128; 39] = {
     powers
 };
 
-fn power(exponent: u32) -> Result<i128, TooNarrow> {
-    POWERS.get(exponent as usize).copied().ok_or(TooNarrow)
+fn power(exponent: u32) -> Result<i128, PrecisionExceeded> {
+    POWERS.get(exponent as usize).copied().ok_or(PrecisionExceeded)
 }
 
 /// `coefficient ÷ 10^places`.
@@ -69,7 +69,7 @@ pub struct Narrow {
 
 impl Narrow {
     /// The coefficients of two numbers at the places of the finer one.
-    fn aligned(self, other: Self) -> Result<(i128, i128, u32), TooNarrow> {
+    fn aligned(self, other: Self) -> Result<(i128, i128, u32), PrecisionExceeded> {
         if self.places == other.places {
             return Ok((self.coefficient, other.coefficient, self.places));
         }
@@ -77,9 +77,9 @@ impl Narrow {
         Ok((self.coefficient_at(places)?, other.coefficient_at(places)?, places))
     }
 
-    fn coefficient_at(self, places: u32) -> Result<i128, TooNarrow> {
-        let factor = power(places.checked_sub(self.places).ok_or(TooNarrow)?)?;
-        self.coefficient.checked_mul(factor).ok_or(TooNarrow)
+    fn coefficient_at(self, places: u32) -> Result<i128, PrecisionExceeded> {
+        let factor = power(places.checked_sub(self.places).ok_or(PrecisionExceeded)?)?;
+        self.coefficient.checked_mul(factor).ok_or(PrecisionExceeded)
     }
 }
 
@@ -96,55 +96,62 @@ impl Number for Narrow {
         self.coefficient == 0
     }
 
-    fn plus(&self, other: &Self) -> Result<Self, TooNarrow> {
+    fn plus(&self, other: &Self) -> Result<Self, PrecisionExceeded> {
         let (a, b, places) = self.aligned(*other)?;
-        Ok(Self { coefficient: a.checked_add(b).ok_or(TooNarrow)?, places })
+        Ok(Self { coefficient: a.checked_add(b).ok_or(PrecisionExceeded)?, places })
     }
 
-    fn minus(&self, other: &Self) -> Result<Self, TooNarrow> {
+    fn minus(&self, other: &Self) -> Result<Self, PrecisionExceeded> {
         let (a, b, places) = self.aligned(*other)?;
-        Ok(Self { coefficient: a.checked_sub(b).ok_or(TooNarrow)?, places })
+        Ok(Self { coefficient: a.checked_sub(b).ok_or(PrecisionExceeded)?, places })
     }
 
-    fn times(&self, other: &Self) -> Result<Self, TooNarrow> {
-        let coefficient = self.coefficient.checked_mul(other.coefficient).ok_or(TooNarrow)?;
-        Ok(Self { coefficient, places: self.places.checked_add(other.places).ok_or(TooNarrow)? })
+    fn times(&self, other: &Self) -> Result<Self, PrecisionExceeded> {
+        let coefficient = self.coefficient.checked_mul(other.coefficient).ok_or(PrecisionExceeded)?;
+        Ok(Self { coefficient, places: self.places.checked_add(other.places).ok_or(PrecisionExceeded)? })
     }
 
-    fn over(&self, divisor: &Self) -> Result<Self, TooNarrow> {
+    fn over(&self, divisor: &Self) -> Result<Self, PrecisionExceeded> {
         let mut places = self.places;
-        let mut numerator = self.coefficient_at(self.places.checked_add(divisor.places).ok_or(TooNarrow)?)?;
+        let mut numerator =
+            self.coefficient_at(self.places.checked_add(divisor.places).ok_or(PrecisionExceeded)?)?;
         // A divisor that is a power of ten moves the point.
         if let Some(zeros) = POWERS.iter().position(|power| *power == divisor.coefficient) {
-            places = places.checked_add(u32::try_from(zeros).map_err(|_| TooNarrow)?).ok_or(TooNarrow)?;
+            places = places
+                .checked_add(u32::try_from(zeros).map_err(|_| PrecisionExceeded)?)
+                .ok_or(PrecisionExceeded)?;
             return Ok(Self { coefficient: numerator, places });
         }
-        while numerator.checked_rem(divisor.coefficient).ok_or(TooNarrow)? != 0 {
-            numerator = numerator.checked_mul(10).ok_or(TooNarrow)?;
-            places = places.checked_add(1).ok_or(TooNarrow)?;
+        while numerator.checked_rem(divisor.coefficient).ok_or(PrecisionExceeded)? != 0 {
+            numerator = numerator.checked_mul(10).ok_or(PrecisionExceeded)?;
+            places = places.checked_add(1).ok_or(PrecisionExceeded)?;
         }
-        Ok(Self { coefficient: numerator.checked_div(divisor.coefficient).ok_or(TooNarrow)?, places })
+        Ok(Self { coefficient: numerator.checked_div(divisor.coefficient).ok_or(PrecisionExceeded)?, places })
     }
 
-    fn is_less(&self, other: &Self) -> Result<bool, TooNarrow> {
+    fn is_less(&self, other: &Self) -> Result<bool, PrecisionExceeded> {
         let (a, b, _) = self.aligned(*other)?;
         Ok(a < b)
     }
 
-    fn blocks(&self, per: &Self) -> Result<Self, TooNarrow> {
+    fn blocks(&self, per: &Self) -> Result<Self, PrecisionExceeded> {
         let (quantity, per, _) = self.aligned(*per)?;
-        let whole = quantity.checked_div_euclid(per).ok_or(TooNarrow)?;
-        let started = i128::from(quantity.checked_rem_euclid(per).ok_or(TooNarrow)? != 0);
-        Ok(Self { coefficient: whole.checked_add(started).ok_or(TooNarrow)?, places: 0 })
+        let whole = quantity.checked_div_euclid(per).ok_or(PrecisionExceeded)?;
+        let started = i128::from(quantity.checked_rem_euclid(per).ok_or(PrecisionExceeded)? != 0);
+        Ok(Self { coefficient: whole.checked_add(started).ok_or(PrecisionExceeded)?, places: 0 })
     }
 
-    fn rounded(&self, places: u32) -> Result<Option<Decimal>, TooNarrow> {
+    fn rounded(&self, places: u32) -> Result<Option<Decimal>, PrecisionExceeded> {
         let coefficient = match self.places.checked_sub(places) {
             None | Some(0) => self.coefficient_at(places)?,
             Some(dropped) => {
                 let unit = power(dropped)?;
-                let half = (unit / 2).checked_mul(self.coefficient.signum()).ok_or(TooNarrow)?;
-                self.coefficient.checked_add(half).ok_or(TooNarrow)?.checked_div(unit).ok_or(TooNarrow)?
+                let half = (unit / 2).checked_mul(self.coefficient.signum()).ok_or(PrecisionExceeded)?;
+                self.coefficient
+                    .checked_add(half)
+                    .ok_or(PrecisionExceeded)?
+                    .checked_div(unit)
+                    .ok_or(PrecisionExceeded)?
             }
         };
         Ok(answer(coefficient, places))
@@ -202,31 +209,31 @@ impl Number for Wide {
         self.0.is_zero()
     }
 
-    fn plus(&self, other: &Self) -> Result<Self, TooNarrow> {
+    fn plus(&self, other: &Self) -> Result<Self, PrecisionExceeded> {
         Ok(Self(&self.0 + &other.0))
     }
 
-    fn minus(&self, other: &Self) -> Result<Self, TooNarrow> {
+    fn minus(&self, other: &Self) -> Result<Self, PrecisionExceeded> {
         Ok(Self(&self.0 - &other.0))
     }
 
-    fn times(&self, other: &Self) -> Result<Self, TooNarrow> {
+    fn times(&self, other: &Self) -> Result<Self, PrecisionExceeded> {
         Ok(Self(&self.0 * &other.0))
     }
 
-    fn over(&self, divisor: &Self) -> Result<Self, TooNarrow> {
-        if divisor.is_zero() { Err(TooNarrow) } else { Ok(Self(&self.0 / &divisor.0)) }
+    fn over(&self, divisor: &Self) -> Result<Self, PrecisionExceeded> {
+        if divisor.is_zero() { Err(PrecisionExceeded) } else { Ok(Self(&self.0 / &divisor.0)) }
     }
 
-    fn is_less(&self, other: &Self) -> Result<bool, TooNarrow> {
+    fn is_less(&self, other: &Self) -> Result<bool, PrecisionExceeded> {
         Ok(self.0 < other.0)
     }
 
-    fn blocks(&self, per: &Self) -> Result<Self, TooNarrow> {
+    fn blocks(&self, per: &Self) -> Result<Self, PrecisionExceeded> {
         Ok(Self(self.over(per)?.0.ceil()))
     }
 
-    fn rounded(&self, places: u32) -> Result<Option<Decimal>, TooNarrow> {
+    fn rounded(&self, places: u32) -> Result<Option<Decimal>, PrecisionExceeded> {
         Ok(i128::try_from(self.round_to(places)).ok().and_then(|coefficient| answer(coefficient, places)))
     }
 
@@ -277,7 +284,7 @@ mod tests {
     #[test]
     fn a_third_is_too_narrow_for_decimals_and_exact_as_a_fraction() {
         let (one, three) = (dec("1"), dec("3"));
-        assert_eq!(Narrow::of(one).over(&Narrow::of(three)).map(|_| ()), Err(TooNarrow));
+        assert_eq!(Narrow::of(one).over(&Narrow::of(three)).map(|_| ()), Err(PrecisionExceeded));
         let third = Wide::of(one).over(&Wide::of(three)).unwrap();
         assert_eq!(third.times(&Wide::of(three)).unwrap().rounded(2), Ok(Some(dec("1.00"))));
         assert_eq!(third.shown(), dec("0.33333333333333333333"));

@@ -2,13 +2,13 @@
 
 use rust_decimal::Decimal;
 
-use super::charge::{Draft, Follow, Label};
-use super::number::{Number, TooNarrow};
+use super::charge::{ChargeBuilder, Label, Trace};
+use super::number::{Number, PrecisionExceeded};
 use crate::domain::ids::PriceRuleId;
 use crate::domain::price_rule::{Tariff, Tier, TierMode};
 
 /// Where a part's units lie on the month's cumulative scale, and for how much of the month its prices hold.
-pub struct Place<N> {
+pub struct TierPosition<N> {
     /// The units of the parts before it.
     pub before: N,
     /// Those, and its own.
@@ -23,16 +23,16 @@ pub struct Place<N> {
     pub weight: Option<(Decimal, Decimal)>,
 }
 
-impl<N: Number> Place<N> {
+impl<N: Number> TierPosition<N> {
     /// The part's own units above what is included: from and to.
-    fn charged(&self) -> Result<(N, N), TooNarrow> {
+    fn charged(&self) -> Result<(N, N), PrecisionExceeded> {
         let from = self.before.larger(&self.included)?.clone();
         let to = self.until.larger(&from)?.clone();
         Ok((from, to))
     }
 
     /// Whether any of the part's units are above what is included.
-    pub fn uses_any(&self) -> Result<bool, TooNarrow> {
+    pub fn uses_any(&self) -> Result<bool, PrecisionExceeded> {
         let (from, to) = self.charged()?;
         from.is_less(&to)
     }
@@ -50,7 +50,7 @@ fn spans(tariff: &Tariff) -> impl Iterator<Item = Span<'_>> {
 }
 
 /// The tier that covers a quantity: the last that begins below it, or the first.
-fn covering<'t, N: Number>(tariff: &'t Tariff, quantity: &N) -> Result<Option<Span<'t>>, TooNarrow> {
+fn covering<'t, N: Number>(tariff: &'t Tariff, quantity: &N) -> Result<Option<Span<'t>>, PrecisionExceeded> {
     let mut covering = None;
     for span in spans(tariff) {
         if covering.is_none() || N::of(span.tier.from).is_less(quantity)? {
@@ -63,10 +63,10 @@ fn covering<'t, N: Number>(tariff: &'t Tariff, quantity: &N) -> Result<Option<Sp
 /// What a part's units cost, without flat fees.
 pub fn units<N: Number>(
     tariff: &Tariff,
-    place: &Place<N>,
+    place: &TierPosition<N>,
     rule: Option<PriceRuleId>,
-    follow: &mut impl Follow,
-) -> Result<N, TooNarrow> {
+    follow: &mut impl Trace,
+) -> Result<N, PrecisionExceeded> {
     let (from, to) = place.charged()?;
     match tariff.mode {
         TierMode::Graduated => {
@@ -108,10 +108,10 @@ fn priced<N: Number>(
     tariff: &Tariff,
     span: &Span<'_>,
     [bottom, low, high]: [&N; 3],
-    place: &Place<N>,
+    place: &TierPosition<N>,
     rule: Option<PriceRuleId>,
-    follow: &mut impl Follow,
-) -> Result<N, TooNarrow> {
+    follow: &mut impl Trace,
+) -> Result<N, PrecisionExceeded> {
     let (from, to, per) = (span.tier.from, span.to, N::of(tariff.per));
     let quantity = if tariff.round_up {
         let blocks = |end: &N| end.minus(bottom)?.blocks(&per);
@@ -131,12 +131,12 @@ fn priced<N: Number>(
     }
     let label =
         if tariff.round_up { Label::Blocks { from, to, per: tariff.per } } else { Label::Tier { from, to } };
-    let step = || Draft {
+    let step = || ChargeBuilder {
         quantity: Some(quantity.shown()),
         unit_price: Some(span.tier.unit_price),
         factor: place.weight.map(|(seconds, _)| seconds),
         divisor,
-        ..Draft::new(label, rule)
+        ..ChargeBuilder::new(label, rule)
     };
     follow.step(step, &amount);
     Ok(amount)
@@ -146,13 +146,13 @@ fn priced<N: Number>(
 /// GRADUATED owes the fee of every tier that is used, or the first tier's if none is; VOLUME that of one tier.
 pub fn flat_fees<'t, N: Number>(
     tariff: &'t Tariff,
-    places: &[Place<N>],
-) -> Result<Vec<(&'t Tier, usize)>, TooNarrow> {
+    places: &[TierPosition<N>],
+) -> Result<Vec<(&'t Tier, usize)>, PrecisionExceeded> {
     let mut owed = Vec::new();
     if tariff.tiers.iter().all(|tier| tier.flat_fee.is_zero()) {
         return Ok(owed);
     }
-    let first_in_use = first(places, Place::uses_any)?;
+    let first_in_use = first(places, TierPosition::uses_any)?;
     match tariff.mode {
         TierMode::Graduated if first_in_use.is_some() => {
             for span in spans(tariff).filter(|span| !span.tier.flat_fee.is_zero()) {
@@ -174,9 +174,9 @@ pub fn flat_fees<'t, N: Number>(
 }
 
 fn first<N>(
-    places: &[Place<N>],
-    is_so: impl Fn(&Place<N>) -> Result<bool, TooNarrow>,
-) -> Result<Option<usize>, TooNarrow> {
+    places: &[TierPosition<N>],
+    is_so: impl Fn(&TierPosition<N>) -> Result<bool, PrecisionExceeded>,
+) -> Result<Option<usize>, PrecisionExceeded> {
     for (index, place) in places.iter().enumerate() {
         if is_so(place)? {
             return Ok(Some(index));
@@ -186,7 +186,7 @@ fn first<N>(
 }
 
 /// Whether any of the part's units above what is included lie in the tier.
-fn uses<N: Number>(span: &Span<'_>, place: &Place<N>) -> Result<bool, TooNarrow> {
+fn uses<N: Number>(span: &Span<'_>, place: &TierPosition<N>) -> Result<bool, PrecisionExceeded> {
     let (from, to) = place.charged()?;
     let start = N::of(span.tier.from);
     let high = match span.to {

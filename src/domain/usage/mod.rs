@@ -13,6 +13,6 @@ pub use event::{
     SUM_MAX, UsageEvent, check_id,
 };
 pub use month::{Gathering, Reports, at_this_pace, still_to_come, usage_in};
-pub use series::{Gauge, Hour, Point, SlotReports, held_from, held_to, of_hours};
+pub use series::{Gauge, Hour, Point, SlotReports, carried_from, carried_to, of_hours};
 pub use together::Together;
 pub use voiding::{ToVoid, VOIDED_AT_ONCE_MAX, Voided};

@@ -202,13 +202,13 @@ fn held_time() -> TimeDelta {
 }
 
 /// The last slot in which the reports of a slot are held.
-pub fn held_to(slot: DateTime<Utc>) -> DateTime<Utc> {
+pub fn carried_to(slot: DateTime<Utc>) -> DateTime<Utc> {
     let after = held_time().checked_sub(&SLOT).unwrap_or_default();
     slot.checked_add_signed(after).unwrap_or(slot)
 }
 
 /// The first slot whose reports are still held in a slot.
-pub fn held_from(slot: DateTime<Utc>) -> DateTime<Utc> {
+pub fn carried_from(slot: DateTime<Utc>) -> DateTime<Utc> {
     let before = held_time().checked_sub(&SLOT).unwrap_or_default();
     slot.checked_sub_signed(before).unwrap_or(slot)
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::buckets::SLOT;
-use super::series::{held_from, held_to};
+use super::series::{carried_from, carried_to};
 
 /// What subjects reported, by slot.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Together {
     /// The most that all have at once while a subject's report of a slot would hold: until its next one, or for an hour.
     pub fn most_with(&self, slot: DateTime<Utc>, subject: &str, quantity: Decimal) -> Decimal {
         let next = self.0.get(subject).and_then(|own| own.range(slot..).find(|(at, _)| **at > slot));
-        let over = held_to(slot).checked_add_signed(SLOT).unwrap_or(slot);
+        let over = carried_to(slot).checked_add_signed(SLOT).unwrap_or(slot);
         let until = next.map_or(over, |(at, _)| over.min(*at));
         let others = || self.0.iter().filter(|(other, _)| other.as_str() != subject);
         // What others have rises only where they report.
@@ -29,7 +29,7 @@ impl Together {
         let rises: BTreeSet<DateTime<Utc>> = reports.chain([slot]).collect();
         let held_at = |at: DateTime<Utc>| {
             let last = |reports: &BTreeMap<DateTime<Utc>, Decimal>| {
-                reports.range(held_from(at)..=at).next_back().map(|(_, quantity)| *quantity)
+                reports.range(carried_from(at)..=at).next_back().map(|(_, quantity)| *quantity)
             };
             others().filter_map(|(_, reports)| last(reports)).fold(quantity, Decimal::saturating_add)
         };

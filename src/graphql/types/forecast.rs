@@ -11,7 +11,7 @@ use crate::domain::closing::{Month, Standstill, rate_on_demand};
 use crate::domain::money::{self, Currency, OutOfRange};
 use crate::domain::order::Order;
 use crate::domain::price_rule::PriceRule;
-use crate::domain::rating::{self, stretches};
+use crate::domain::rating::{self, price_periods};
 use crate::domain::usage::{
     Granularity, Reports, at_this_pace, bucket_start, next_bucket, still_to_come, usage_in,
 };
@@ -80,8 +80,8 @@ impl RunningMonth {
     fn rate(&self) -> Result<(Decimal, Decimal), OutOfRange> {
         let (start, now, end) = self.limits;
         let places = self.currency.display_scale;
-        let stretches = |from, to| stretches(&self.own, &self.defaults, self.currency.code, from, to);
-        let (past, ahead) = (stretches(start, now), stretches(now, end));
+        let price_periods = |from, to| price_periods(&self.own, &self.defaults, self.currency.code, from, to);
+        let (past, ahead) = (price_periods(start, now), price_periods(now, end));
         let cuts: Vec<DateTime<Utc>> =
             past.iter().map(|stretch| stretch.from).chain(past.last().map(|last| last.to)).collect();
         let so_far = usage_in(&self.reports, &cuts)?;

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::super::JobContext;
-use super::super::pass::{Pass, Permit};
+use super::super::pass::{LeaseGuard, Pass};
 use super::AGAIN_AFTER;
 use super::plan::no_such_month;
 use super::rate::{ToRate, rate_months};
@@ -26,10 +26,10 @@ use crate::store::{Conn, accounts, closings};
 const PAGE: i64 = 128;
 
 /// Looks at everything that was reported late by now.
-pub async fn late_pass(jobs: &JobContext, permit: &Permit<'_>) -> Result<Pass, StoreError> {
+pub async fn late_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Pass, StoreError> {
     let mut done = Pass::default();
     let mut after: Option<LateDay> = None;
-    while permit.goes_on(jobs).await? {
+    while guard.renew(jobs).await? {
         let conn = jobs.database.connection().await?;
         let days = late_usage::late_due(&conn, jobs.clock.now(), after.as_ref(), PAGE).await?;
         drop(conn);

@@ -16,7 +16,7 @@ use crate::domain::money::{Currency, CurrencyCode, OutOfRange};
 use crate::domain::order::Order;
 use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::price_rule::PriceRule;
-use crate::domain::rating::{Quantity, Stretch, Usage, stretches};
+use crate::domain::rating::{PricePeriod, Quantity, Usage, price_periods};
 use crate::store::error::StoreError;
 use crate::store::month_usage::{
     GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauge_versions, gauges_usage, parts_usage,
@@ -161,7 +161,7 @@ struct Gathered {
     wanted: ToRate,
     /// None: this server does not know the account's currency.
     currency: Option<Currency>,
-    stretches: Vec<Stretch>,
+    price_periods: Vec<PricePeriod>,
     summed: BTreeMap<String, (Aggregation, Vec<Option<Decimal>>)>,
     gauges: Vec<GaugeUsage>,
     on_demand: Vec<Order>,
@@ -190,7 +190,7 @@ async fn begin(jobs: &JobContext, wanted: Vec<ToRate>) -> Result<Vec<Gathered>, 
         let currency = wanted.account.currency;
         Gathered {
             currency: jobs.currencies.get(currency).copied(),
-            stretches: stretches(own, &everyone, currency, start, end),
+            price_periods: price_periods(own, &everyone, currency, start, end),
             wanted,
             summed: BTreeMap::new(),
             gauges: Vec::new(),
@@ -224,7 +224,8 @@ async fn gather(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreEr
 fn parts_of(gathered: &[Gathered]) -> Vec<PartOfMonth> {
     let parts = gathered.iter().enumerate().flat_map(|(month, gathered)| {
         let account = gathered.wanted.account.id;
-        let limits = gathered.stretches.iter().map(|stretch| Month { start: stretch.from, end: stretch.to });
+        let limits =
+            gathered.price_periods.iter().map(|stretch| Month { start: stretch.from, end: stretch.to });
         limits.map(move |limits| PartOfMonth { month, account, limits })
     });
     parts.collect()
@@ -238,7 +239,7 @@ fn add_usage(gathered: &mut [Gathered], parts: &[PartOfMonth], usage: Vec<PartUs
         let own_place = used.part.saturating_sub(first_of(month));
         let Some(gathered) = gathered.get_mut(month) else { continue };
         gathered.version = gathered.version.saturating_add(used.version);
-        let empty = || (used.aggregation, vec![None; gathered.stretches.len()]);
+        let empty = || (used.aggregation, vec![None; gathered.price_periods.len()]);
         let (_, of_parts) = gathered.summed.entry(used.resource).or_insert_with(empty);
         if let Some(quantity) = of_parts.get_mut(own_place) {
             *quantity = Some(used.quantity);
@@ -365,7 +366,7 @@ impl Gathered {
         // Nothing is charged to an account that was closed before.
         let is_charged = closed_at.is_none_or(|closed| month.start < closed);
         let usage = self.usage(by_cycle);
-        let usage = if is_charged { rate_usage(&self.stretches, &usage, &currency)? } else { None };
+        let usage = if is_charged { rate_usage(&self.price_periods, &usage, &currency)? } else { None };
         let silent = self.gauges.iter().filter(|gauge| gauge.silent > 0);
         Ok(RatedMonth {
             month,
@@ -396,8 +397,8 @@ impl Gathered {
             quantity: Quantity::Whole(gauge.quantity),
         });
         let is_rated = |used: &Usage| {
-            let has_tariff = |stretch: &Stretch| stretch.has_tariff(&used.resource);
-            !by_cycle.contains(&used.resource) || self.stretches.iter().any(has_tariff)
+            let has_tariff = |stretch: &PricePeriod| stretch.has_tariff(&used.resource);
+            !by_cycle.contains(&used.resource) || self.price_periods.iter().any(has_tariff)
         };
         let mut usage: Vec<Usage> = summed.chain(gauges).filter(is_rated).collect();
         usage.sort_by(|one, other| one.resource.cmp(&other.resource));

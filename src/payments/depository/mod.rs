@@ -54,14 +54,14 @@ impl From<TryFromIntError> for AddressFailure {
 }
 
 /// Who gives out addresses.
-pub struct Depository {
+pub struct DepositAddresses {
     key: DepositKey,
     database: Database,
     /// Who looks what reaches them; None: a sandbox's own chain, on which people say so.
     scanner: Option<Scanner>,
 }
 
-impl Depository {
+impl DepositAddresses {
     /// Of a chain.
     pub fn on_chain(settings: &DepositSettings, database: Database) -> Result<Self, BadUrl> {
         let scanner = Some(Scanner::new(settings, database.clone())?);

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::Depository;
+use super::DepositAddresses;
 use crate::clock::wall;
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
@@ -20,7 +20,7 @@ const CHAIN_ID: i64 = 0;
 /// Whom its tokens come from.
 const SENDER: Address = Address::new([0x5a; 20]);
 
-impl Depository {
+impl DepositAddresses {
     /// Has tokens reach an address now, in a block of their own.
     pub async fn simulate(
         &self,

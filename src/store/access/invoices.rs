@@ -10,7 +10,7 @@ use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::Invoice;
 use crate::store::error::StoreError;
 use crate::store::fetchers::{Newest, Rows};
-use crate::store::invoice_drafts::Draft;
+use crate::store::invoice_drafts::InvoiceDraft;
 use crate::store::list::{Owners, Page};
 use crate::store::owned::Owned;
 
@@ -19,7 +19,10 @@ const INVOICES_PASSED_OVER_MAX: i64 = 1_000;
 
 impl Repository {
     /// Accounts' months that have no invoice, newest first: those with something on it that is known.
-    async fn drafts(&self, accounts: Vec<AccountId>) -> Result<HashMap<AccountId, Rows<Draft>>, StoreError> {
+    async fn drafts(
+        &self,
+        accounts: Vec<AccountId>,
+    ) -> Result<HashMap<AccountId, Rows<InvoiceDraft>>, StoreError> {
         self.of_visible(&self.store.fetch.drafts, accounts, |account| *account).await
     }
 
@@ -114,7 +117,7 @@ impl Repository {
 }
 
 /// The drafts that can be shown, as invoices.
-fn shown(drafts: &[Arc<Draft>]) -> impl Iterator<Item = Arc<Invoice>> {
+fn shown(drafts: &[Arc<InvoiceDraft>]) -> impl Iterator<Item = Arc<Invoice>> {
     drafts.iter().filter(|draft| draft.is_shown()).map(|draft| Arc::clone(&draft.invoice))
 }
 

@@ -31,7 +31,7 @@ pub(in crate::domain::decide) fn give_back_prepayment(
     let none = || Refusal::general(RefusalCode::NotFound, "there is no payment that could be given back");
     let charge = prepayment.payment.and_then(|id| draft.payment(id)).cloned().ok_or_else(none)?;
     let original = prepayment.transaction.and_then(|id| draft.transaction(id)).cloned().ok_or_else(none)?;
-    let left = left_of(&original)?;
+    let left = refundable(&original)?;
     let amount = amount.unwrap_or(left);
     if amount == left {
         require_no_renewal_under_way(draft, prepayment)?;
@@ -78,7 +78,7 @@ pub(in crate::domain::decide) fn give_back_recharge(
     give_back(draft, charge, original, refund)
 }
 
-pub(in crate::domain::decide) fn left_of(original: &Transaction) -> Result<Decimal, Refusal> {
+pub(in crate::domain::decide) fn refundable(original: &Transaction) -> Result<Decimal, Refusal> {
     Ok(money::subtract(original.amount, original.refunded_amount)?)
 }
 

@@ -9,7 +9,7 @@ mod settle;
 
 pub use claim::ClaimPayment;
 pub(super) use give_back::{
-    GivenBack, give_back_prepayment, give_back_recharge, left_of, reversal, with_refunded,
+    GivenBack, give_back_prepayment, give_back_recharge, refundable, reversal, with_refunded,
 };
 pub use outside::BookReversal;
 pub use recharge::RechargeByCard;

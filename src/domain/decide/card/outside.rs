@@ -12,9 +12,9 @@ use rust_decimal::Decimal;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
 use super::super::{forced, payment as bills};
-use super::give_back::{is_taken_by_another, left_of, reversal, with_refunded};
+use super::give_back::{is_taken_by_another, refundable, reversal, with_refunded};
 use crate::domain::ids::{AccountId, PaymentId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, OutOfRange};
 use crate::domain::notice::NoticeKind;
@@ -58,7 +58,7 @@ impl Decide for BookReversal {
         if draft.account.head.seq != before {
             bills::settle(draft)?;
         }
-        let jobs = transaction.as_ref().map(|_| JobDone { kind: JobKind::Reversal, succeeded: true });
+        let jobs = transaction.as_ref().map(|_| JobOutcome { kind: JobKind::Reversal, succeeded: true });
         let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
         let jobs = jobs.into_iter().collect();
         Ok(Outcome {
@@ -85,7 +85,7 @@ pub(super) fn absorb(draft: &mut Draft<'_>, charge: PaymentId) -> Result<(), Ref
     let moved = draft.payment(charge).and_then(|charge| charge.transaction);
     for held in draft.reversals_of(charge) {
         let Some(original) = moved.and_then(|id| draft.transaction(id)).cloned() else { continue };
-        let within = held.beyond.min(left_of(&original)?);
+        let within = held.beyond.min(refundable(&original)?);
         if within > Decimal::ZERO {
             draft.put_transaction(with_refunded(&original, within)?);
             let beyond = money::subtract(held.beyond, within)?;
@@ -154,7 +154,7 @@ fn take(
     held: &Reversal,
     amount: Decimal,
 ) -> Result<Option<Arc<Transaction>>, Refusal> {
-    let within = amount.min(left_of(original)?);
+    let within = amount.min(refundable(original)?);
     let beyond = money::subtract(amount, within)?;
     let description = match held.told.kind {
         ReversalKind::Dispute => format!("Dispute {}", held.told.reference),

@@ -8,7 +8,7 @@ use super::super::{payment as bills, prepay};
 use super::give_back::{give_back_prepayment, is_taken_by_another, with_refunded};
 use super::outside::{BookReversal, absorb, catch_up, restore_prepayment};
 use crate::domain::ids::{AccountId, PaymentId, TransactionId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
@@ -63,7 +63,7 @@ impl Decide for SettlePayment {
         let payment = draft.payment(held.id).cloned();
         let settled = payment.as_ref().is_some_and(|payment| payment.state.is_settled());
         let succeeded = payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Succeeded);
-        let jobs = if settled { vec![JobDone { kind: JobKind::Payment, succeeded }] } else { Vec::new() };
+        let jobs = if settled { vec![JobOutcome { kind: JobKind::Payment, succeeded }] } else { Vec::new() };
         let transaction =
             payment.as_ref().and_then(|p| p.transaction).and_then(|id| draft.transaction(id)).cloned();
         let prepayment = held.prepayment.and_then(|id| draft.prepayment(id)).cloned();

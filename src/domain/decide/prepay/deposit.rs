@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
 use crate::domain::ids::AccountId;
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::money::{Money, OutOfRange};
 use crate::domain::notice::NoticeKind;
 use crate::domain::outcome::Outcome;
@@ -47,7 +47,7 @@ impl Decide for CountDeposits {
             }
         };
         let has_changed = draft.deposits_to(address) != before;
-        let jobs = has_changed.then_some(JobDone { kind: JobKind::Deposit, succeeded: true });
+        let jobs = has_changed.then_some(JobOutcome { kind: JobKind::Deposit, succeeded: true });
         Ok(Outcome { prepayment, jobs: jobs.into_iter().collect(), ..Outcome::default() })
     }
 }

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use super::super::card;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
-use super::super::put_off::put_off;
+use super::super::postpone::postpone;
 use super::{deposit, renewal};
 use crate::domain::account::AccountStatus;
 use crate::domain::ids::{AccountId, PrepaymentId};
-use crate::domain::job::{JobDone, JobKind};
+use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{Binding, Prepayment, PrepaymentStatus, Quoted, RENEWAL_GRACE};
@@ -50,12 +50,12 @@ impl Decide for PrepaymentStep {
                 succeeded
             }
             Err(refusal) => {
-                let later = put_off(draft, "A prepayment", held.id.to_string(), &refusal)?;
+                let later = postpone(draft, "A prepayment", held.id.to_string(), &refusal)?;
                 draft.put(Prepayment { next_step_at: Some(later), ..Prepayment::clone(&held) });
                 false
             }
         };
-        let jobs = vec![JobDone { kind, succeeded }];
+        let jobs = vec![JobOutcome { kind, succeeded }];
         Ok(Outcome { prepayment: draft.prepayment(held.id).cloned(), jobs, ..Outcome::default() })
     }
 }
