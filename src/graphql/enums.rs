@@ -42,11 +42,11 @@ mirrored_enum! {
 mirrored_enum! {
     /// What an account may do.
     AccountStatus = account::AccountStatus {
-        /// Everything.
+        /// It may do everything: buy, consume, pay and read.
         Active,
         /// Recharge, pay and read; what would newly cost money is refused.
         Suspended,
-        /// Nothing any more.
+        /// It can only be read, until operators open it again.
         Closed,
     }
 }
@@ -384,7 +384,7 @@ mirrored_enum! {
 }
 
 mirrored_enum! {
-    /// What a deposit of tokens is good for.
+    /// Whether a deposit of tokens counts for its prepayment, or why not.
     DepositState = prepay::DepositState {
         /// Found on the chain, and not decided on.
         Seen,

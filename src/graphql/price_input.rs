@@ -89,7 +89,7 @@ pub struct DiscountInput {
 pub struct PackageInput {
     /// An existing definition.
     id: Option<ID>,
-    /// Where it comes from; NORMAL if absent.
+    /// Whether it was bought or given; NORMAL if absent.
     #[graphql(name = "type")]
     package_type: Option<PackageType>,
     /// What it is, for people.

@@ -7,6 +7,7 @@ mod support;
 
 mod account_closing;
 mod account_lists;
+mod account_transitions;
 mod altered_ledger;
 mod approvals;
 mod authorization;

@@ -22,13 +22,13 @@ const PLACES_MAX: u32 = 18;
 /// What one unit of a currency is worth in another: 1 `base` = `rate` `quote`.
 #[derive(InputObject)]
 pub struct SetExchangeRateInput {
-    /// What is worth it.
+    /// The currency of which one unit is valued.
     base: Code,
-    /// What it is worth it in; another currency.
+    /// The currency in which that unit is valued; another than `base`.
     quote: Code,
     /// How many of `quote` one of `base` is worth: greater than zero, at most 10^12, up to 18 decimal places.
     rate: Exact,
-    /// Who says so, for people.
+    /// The source of the rate, for people; kept with it.
     source: String,
     /// When it was so; absent: now. Of a pair the rate that was observed last holds.
     observed_at: Option<Instant>,

@@ -93,7 +93,7 @@ pub struct RechargeInput {
     dry_run: bool,
 }
 
-/// What came in.
+/// The recharge that was made.
 #[derive(SimpleObject, Default)]
 pub struct RechargePayload {
     /// The movement of money; by card null until it is paid.
@@ -102,7 +102,7 @@ pub struct RechargePayload {
     payment: Option<Payment>,
     /// The account after it.
     account: Option<Account>,
-    /// Why nothing came in.
+    /// Why nothing was recharged; empty where it was.
     user_errors: Vec<UserError>,
 }
 

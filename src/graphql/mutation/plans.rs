@@ -30,9 +30,9 @@ const RESOURCES_MAX: usize = 50;
 /// An amount of a currency, in its main unit.
 #[derive(InputObject)]
 pub struct MoneyInput {
-    /// How much.
+    /// The amount, in the main unit of the currency: 12.50 is twelve and a half.
     amount: Exact,
-    /// Of what.
+    /// The currency of the amount.
     currency: Code,
 }
 

@@ -82,7 +82,7 @@ impl SandboxMutation {
     async fn advance_clock(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Where to.")] input: AdvanceClockInput,
+        #[graphql(desc = "The instant to go to.")] input: AdvanceClockInput,
     ) -> async_graphql::Result<AdvanceClockPayload> {
         let session = operator_session(ctx)?;
         answer(advance_clock(session, input).await, |runs, user_errors| AdvanceClockPayload {

@@ -28,7 +28,7 @@ pub struct SubscribeInput {
     amount: Exact,
     /// The term, in calendar months: 1 to 120.
     months: i32,
-    /// Where, a code.
+    /// The region in which the capacity is used, a code; absent: none in particular.
     region: Option<String>,
     /// Whether it is renewed, for another such term, when it ends.
     #[graphql(default)]

@@ -13,7 +13,7 @@ use crate::graphql::types::account::Account;
 use crate::graphql::types::bill::Bill;
 use crate::graphql::types::user_error::UserError;
 
-/// Asks for a bill no longer.
+/// Voids an open bill: it need not be paid any more.
 #[derive(InputObject)]
 pub struct VoidBillInput {
     /// The bill; it is open.
@@ -28,14 +28,14 @@ pub struct VoidBillInput {
     dry_run: bool,
 }
 
-/// What need not be paid any more.
+/// The bill that was voided.
 #[derive(SimpleObject, Default)]
 pub struct VoidBillPayload {
     /// The bill, VOID.
     bill: Option<Bill>,
     /// The account after it.
     account: Option<Account>,
-    /// Why it is still to be paid.
+    /// Why the bill was not voided; empty where it was.
     user_errors: Vec<UserError>,
 }
 

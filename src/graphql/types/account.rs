@@ -262,7 +262,7 @@ impl Account {
 #[derive(InputObject, Default)]
 #[graphql(name = "AccountFilter")]
 pub struct AccountFilterInput {
-    /// Only those that may do this.
+    /// Only accounts of this status.
     status: Option<AccountStatus>,
     /// Only of this kind.
     kind: Option<AccountKind>,

@@ -55,12 +55,12 @@ impl Approval {
         &self.0.asked_by
     }
 
-    /// When that was.
+    /// When it was asked for.
     async fn asked_at(&self) -> Instant {
         Instant(self.0.asked_at)
     }
 
-    /// Where it stands.
+    /// Its state: open, decided or expired.
     async fn state(&self) -> ApprovalState {
         self.0.state.into()
     }

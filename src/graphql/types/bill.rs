@@ -223,7 +223,7 @@ impl BillHeader {
         nullable::load(ctx, self.0.order, Order::from).await
     }
 
-    /// Where it stands.
+    /// Its status: open, paid, overdue or void.
     async fn status(&self) -> BillStatus {
         self.0.status.into()
     }
@@ -329,7 +329,7 @@ pub struct BillFilterInput {
     start_time: Option<Instant>,
     /// Only those whose period begins before.
     end_time: Option<Instant>,
-    /// Only those that stand so.
+    /// Only bills of this status.
     bill_status: Option<BillStatus>,
     /// Only those with this in the number of the bill or its order or in the order's name, anywhere, without regard to
     /// case.

@@ -92,7 +92,7 @@ impl ChargeStep {
         self.0.label.to_string()
     }
 
-    /// Of how much.
+    /// The quantity that the step prices, in the unit of its resource; null where it prices none.
     async fn quantity(&self) -> Option<Exact> {
         self.0.quantity.map(Exact::number)
     }

@@ -44,7 +44,7 @@ impl Deposit {
         Instant(self.0.block_time)
     }
 
-    /// What it is good for.
+    /// Whether it counts for its prepayment, or why not.
     async fn state(&self) -> DepositState {
         self.0.state.into()
     }

@@ -6,13 +6,13 @@ use crate::graphql::scalars::{Code, Exact, Instant};
 /// What one unit of a currency is worth in another: 1 `base` = `rate` `quote`.
 #[derive(SimpleObject)]
 pub struct ExchangeRate {
-    /// What is worth it.
+    /// The currency of which one unit is valued.
     base: Code,
-    /// What it is worth it in.
+    /// The currency in which that unit is valued.
     quote: Code,
     /// How many of `quote` one of `base` is worth.
     rate: Exact,
-    /// Who says so.
+    /// The source of the rate, for people: what was said when it was set.
     source: String,
     /// When it was so; after an hour it is not used any more.
     observed_at: Instant,

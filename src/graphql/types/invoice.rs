@@ -73,7 +73,7 @@ impl Invoice {
         self.0.issue.as_ref().map(|issue| issue.number.as_str())
     }
 
-    /// Where it stands.
+    /// Its status: a draft until it is issued.
     async fn status(&self) -> InvoiceStatus {
         self.0.status().into()
     }

@@ -24,7 +24,7 @@ impl Money {
         Ok(Exact::money(self.0.amount, any_session(ctx)?.display_scale(&self.0)))
     }
 
-    /// What it is an amount of.
+    /// The currency of the amount, or the token.
     async fn currency(&self) -> Code {
         Code(self.0.currency)
     }

@@ -187,13 +187,13 @@ pub struct ProductDetail {
 /// What an order changed of the one that it replaced.
 #[derive(SimpleObject)]
 pub struct ConfigChange {
-    /// When.
+    /// When the change took effect: when the new order was placed.
     at: Instant,
-    /// What: `plan` or `quantity`.
+    /// What was changed: `plan` or `quantity`.
     field: String,
-    /// What it was.
+    /// The name of the plan before the change, or the quantity.
     before: String,
-    /// What it became.
+    /// The name of the plan after the change, or the quantity.
     after: String,
     /// What the change cost: with the first of an order's changes the new period less the credit.
     charge: Inline<Money>,
@@ -223,7 +223,7 @@ impl OrderHeader {
         self.0.order_type.into()
     }
 
-    /// Where it stands.
+    /// Its state; it changes by payment, with time, and when it is renewed, changed or cancelled.
     async fn state(&self) -> OrderState {
         self.0.state.into()
     }

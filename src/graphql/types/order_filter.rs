@@ -24,7 +24,7 @@ pub struct OrderFilterInput {
     resource_type: Option<String>,
     /// Only of accounts of this kind.
     account_kind: Option<AccountKind>,
-    /// Only those that stand so.
+    /// Only orders in this state.
     order_state: Option<OrderState>,
 }
 

@@ -34,7 +34,7 @@ impl Payment {
         self.0.purpose.into()
     }
 
-    /// Where it stands.
+    /// Its state: whether the provider has charged, has yet to, or has not.
     async fn state(&self) -> PaymentState {
         self.0.state.into()
     }

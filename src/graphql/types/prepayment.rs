@@ -47,7 +47,7 @@ impl Prepayment {
         Ok(account::load(session(ctx)?, self.0.account()).await?)
     }
 
-    /// Where it stands.
+    /// Its status: from what it waits for to the end of its term.
     async fn status(&self) -> PrepaymentStatus {
         self.0.status.into()
     }
@@ -188,7 +188,7 @@ impl AppInfo {
 #[derive(InputObject, Default)]
 #[graphql(name = "PrepaymentFilter")]
 pub struct PrepaymentFilterInput {
-    /// Only those that stand so.
+    /// Only prepayments of this status.
     status: Option<PrepaymentStatus>,
 }
 

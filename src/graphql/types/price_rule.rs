@@ -219,7 +219,7 @@ impl Package {
         self.0.id.to_string().into()
     }
 
-    /// Where it comes from.
+    /// Whether it was bought or given.
     #[graphql(name = "type")]
     async fn package_type(&self) -> PackageType {
         self.terms().map_or(domain::price_rule::PackageType::Normal, |terms| terms.package_type).into()
@@ -252,7 +252,7 @@ pub struct Quota(domain::price_rule::Quota);
 /// Units of a resource that cost nothing: the first ones of a month.
 #[Object]
 impl Quota {
-    /// Of what.
+    /// The resource whose units are included.
     async fn resource(&self, ctx: &Context<'_>) -> async_graphql::Result<Resource> {
         Ok(resource::load(session(ctx)?, &self.0.resource).await?)
     }

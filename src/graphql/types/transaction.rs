@@ -60,7 +60,7 @@ impl Transaction {
         self.0.kind.into()
     }
 
-    /// Where it stands.
+    /// Its status: whether the money has moved, or was given back since.
     async fn status(&self) -> TransactionStatus {
         self.0.status.into()
     }
@@ -142,7 +142,7 @@ pub struct TransactionFilterInput {
     end_time: Option<Instant>,
     /// Only of this kind.
     kind: Option<TransactionKind>,
-    /// Only those that stand so.
+    /// Only transactions of this status.
     status: Option<TransactionStatus>,
     /// Only those for orders in this region.
     region: Option<String>,

@@ -17,12 +17,12 @@ pub struct UnmatchedPayment(pub domain::unmatched::Unmatched);
 /// database was restored, or where a provider is used by several servers.
 #[Object]
 impl UnmatchedPayment {
-    /// Who has it.
+    /// The payment provider, a code.
     async fn provider(&self) -> &str {
         &self.0.provider
     }
 
-    /// The provider's name for it.
+    /// The provider's own id of it.
     async fn reference(&self) -> &str {
         &self.0.reference
     }
@@ -47,12 +47,12 @@ impl UnmatchedPayment {
         Money::inline(Amount::new(self.0.amount, self.0.currency))
     }
 
-    /// How it stands, in the provider's word.
+    /// Its status at the provider, in the provider's own word.
     async fn status(&self) -> &str {
         &self.0.status
     }
 
-    /// What is not alike.
+    /// How it differs from what is booked here, for people.
     async fn why(&self) -> &str {
         &self.0.why
     }

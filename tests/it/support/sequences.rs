@@ -500,7 +500,7 @@ impl Run {
         Some(command)
     }
 
-    fn update(&self, update: UpdateAccount) -> Command {
+    pub fn update(&self, update: UpdateAccount) -> Command {
         self.command(Action::UpdateAccount(Box::new(update)))
     }
 
@@ -526,7 +526,7 @@ impl Run {
         }
     }
 
-    fn closing(&self) -> Option<Closing> {
+    pub fn closing(&self) -> Option<Closing> {
         let mut months = Vec::new();
         let mut from = closed_until(&self.book.account);
         while from < self.now {
