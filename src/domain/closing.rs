@@ -269,8 +269,8 @@ pub fn rate_usage(
 }
 
 /// Whether a quantity of a resource could not be charged for by the rules of a stretch, even if nothing else was used.
-pub fn is_beyond_all_charges(stretch: &PricePeriod, used: &Usage, currency: &Currency) -> bool {
-    let parts = [stretch.part()];
+pub fn is_beyond_all_charges(price_period: &PricePeriod, used: &Usage, currency: &Currency) -> bool {
+    let parts = [price_period.part()];
     let charge = |usage: &[Usage]| charge_of(&parts, usage, currency);
     charge(&[]).is_ok() && charge(std::slice::from_ref(used)).is_err()
 }

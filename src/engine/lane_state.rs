@@ -62,7 +62,7 @@ impl LaneWatch {
 }
 
 /// Who carries out the commands of a lane that carries out none.
-pub trait TakesCommands: Send + Sync {
+pub trait CommandSink: Send + Sync {
     fn take(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Done, EngineError>>;
 }
 
@@ -70,7 +70,7 @@ pub trait TakesCommands: Send + Sync {
 pub enum Teller {
     /// The lane itself, once it can write again.
     Itself(Arc<Queue>),
-    Engine(Arc<dyn TakesCommands>),
+    Engine(Arc<dyn CommandSink>),
 }
 
 /// Since when a lane cannot write, and why.
@@ -158,7 +158,7 @@ fn command(account: AccountId, message: String) -> Command {
 }
 
 /// Tells operators of an outage once; the lane does not wait for that.
-fn tell(engine: &Arc<dyn TakesCommands>, outage: &Outage, message: String) {
+fn tell(engine: &Arc<dyn CommandSink>, outage: &Outage, message: String) {
     if outage.is_told.swap(true, Ordering::SeqCst) {
         return;
     }

@@ -33,7 +33,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use held::Held;
 use lane::Lane;
-use lane_state::TakesCommands;
+use lane_state::CommandSink;
 use queue::{NoPlace, Queue};
 use request::{ANSWER_TIME_MAX, Request};
 use tokio::sync::{oneshot, watch};
@@ -191,7 +191,7 @@ impl Engine {
     }
 }
 
-impl TakesCommands for Engine {
+impl CommandSink for Engine {
     fn take(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Done, EngineError>> {
         async move { self.submit(command, Priority::Background).await }.boxed()
     }

@@ -25,8 +25,8 @@ const AT_ONCE: usize = 16;
 ///
 /// A process that was not told of the chain keeps out of it, and does not hold the lease of those that were.
 pub async fn deposit_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
-    let Some(depository) = &jobs.depository else { return Ok(Runs::default()) };
-    if let Some(scanner) = depository.scanner() {
+    let Some(deposit_addresses) = &jobs.deposit_addresses else { return Ok(Runs::default()) };
+    if let Some(scanner) = deposit_addresses.scanner() {
         if !guard.renew(jobs).await? {
             scanner.rest();
             return Ok(Runs::default());

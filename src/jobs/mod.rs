@@ -58,7 +58,7 @@ pub struct JobContext {
     /// Who carries payments by card on.
     pub cashier: Arc<Cashier>,
     /// Where tokens are sent to; None: they are not taken.
-    pub depository: Option<Arc<DepositAddresses>>,
+    pub deposit_addresses: Option<Arc<DepositAddresses>>,
     pub clock: Clock,
     pub currencies: Arc<Currencies>,
     /// Who holds the leases of this process.
@@ -102,7 +102,7 @@ impl JobContext {
             database,
             engine,
             cashier,
-            depository: None,
+            deposit_addresses: None,
             clock,
             currencies,
             holder,

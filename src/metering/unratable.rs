@@ -130,10 +130,10 @@ impl Prices {
         let own = self.own.get(&large.account).map_or(&[][..], Vec::as_slice);
         let rules = that_apply(own, &self.everyone, large.currency.code, Some(large.time));
         let to = large.time.checked_add_signed(HOUR).unwrap_or(large.time);
-        let stretch = PricePeriod { from: large.time, to, rules };
+        let price_period = PricePeriod { from: large.time, to, rules };
         let quantity = Quantity::Summed(vec![large.quantity]);
         let used = Usage { resource: large.resource.clone(), quantity };
-        is_beyond_all_charges(&stretch, &used, &large.currency)
+        is_beyond_all_charges(&price_period, &used, &large.currency)
     }
 
     /// At whatever level a cycle is.

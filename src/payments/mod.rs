@@ -1,11 +1,11 @@
 //! Payment providers: who holds cards, charges them and gives back to them; and the cashier, who carries payments on. Tokens go to
-//! addresses of the depository's.
+//! addresses of this server's own.
 //!
 //! Card numbers never reach this server. A customer gives the card to the provider, which answers a token of its own. A provider
 //! is asked outside any transaction, and may be asked again after a crash: it does what a payment's id stands for once.
 
 mod cashier;
-mod depository;
+mod deposit_addresses;
 pub mod onchain;
 mod outside;
 mod sandbox;
@@ -25,7 +25,7 @@ use crate::domain::payment_method::Card;
 use crate::domain::unmatched::OutsideKind;
 
 pub use cashier::{CarryError, Cashier};
-pub use depository::{
+pub use deposit_addresses::{
     AddressFailure, CONFIRMATIONS_DEFAULT, DepositAddresses, DepositSettings, ScanFailure, Scanner,
     SettingError, TEST_KEY, TakenToken, WrittenSettings,
 };

@@ -235,16 +235,16 @@ fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
 }
 
 /// Where tokens are sent to: on a chain, or on a sandbox's own.
-fn depository(
+fn deposit_addresses(
     config: &ServerConfig,
     database: &Database,
 ) -> Result<Option<Arc<DepositAddresses>>, SettingError> {
-    let depository = match &config.deposits {
+    let deposit_addresses = match &config.deposits {
         Some(settings) => DepositAddresses::on_chain(settings, database.clone())?,
         None if config.sandbox => DepositAddresses::simulated(database.clone())?,
         None => return Ok(None),
     };
-    Ok(Some(Arc::new(depository)))
+    Ok(Some(Arc::new(deposit_addresses)))
 }
 
 /// Connections of the jobs of a server, beside those of its requests: neither is left without for the other.
@@ -267,13 +267,17 @@ async fn foundation(
     require_english(&database).await?;
     let (clock, providers) = (config.clock.clone(), providers(config)?);
     let own = database.beside(job_connections);
-    let depository = depository(config, &own)?;
+    let deposit_addresses = deposit_addresses(config, &own)?;
     claim(&database, config, founds).await?;
     let currencies = Arc::new(config.currencies.clone());
     let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
     let jobs = JobContext::new(own, engine, clock, currencies, providers, config.job_lease_seconds);
-    let jobs =
-        JobContext { depository, invoice_delay: config.invoice_delay, retention: config.retention, ..jobs };
+    let jobs = JobContext {
+        deposit_addresses,
+        invoice_delay: config.invoice_delay,
+        retention: config.retention,
+        ..jobs
+    };
     jobs.follow_clock().await?;
     Ok((database, jobs))
 }

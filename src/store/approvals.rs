@@ -113,7 +113,7 @@ pub async fn approval_list(
     state: Option<ApprovalState>,
     page: &Page,
 ) -> Result<Found<Approval>, StoreError> {
-    list::page::<Approval, _>(conn, "approvals", Owners::Everyone, page, &state).await
+    list::page::<Approval, _>(conn, Owners::Everyone, page, &state).await
 }
 
 pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Result<i64, StoreError> {

@@ -364,7 +364,7 @@ async fn page_of(
             return Ok(Found::whole(bills));
         }
     }
-    list::page::<Bill, _>(conn, "bills", owners, page, filter).await
+    list::page::<Bill, _>(conn, owners, page, filter).await
 }
 
 pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {

@@ -41,7 +41,7 @@ impl Owned for Order {
     ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
         match &filter.search {
             Some(word) => order_search::page(conn, owners, filter, word, page).boxed(),
-            None => list::page::<Self, _>(conn, "orders", owners, page, filter).boxed(),
+            None => list::page::<Self, _>(conn, owners, page, filter).boxed(),
         }
     }
 

@@ -80,8 +80,7 @@ macro_rules! owned {
                 'c,
                 Result<$crate::store::list::Found<Self>, $crate::store::error::StoreError>,
             > {
-                use $crate::store::sql::row::Row;
-                Box::pin($crate::store::list::page::<Self, _>(conn, Self::TABLE, owners, page, filter))
+                Box::pin($crate::store::list::page::<Self, _>(conn, owners, page, filter))
             }
 
             fn count<'c>(

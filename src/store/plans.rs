@@ -109,7 +109,7 @@ impl Narrow for PlanFilter {
 }
 
 pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Found<Plan>, StoreError> {
-    list::page::<Plan, _>(conn, "plans", Owners::None, page, filter).await
+    list::page::<Plan, _>(conn, Owners::None, page, filter).await
 }
 
 pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, StoreError> {

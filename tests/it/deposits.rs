@@ -36,7 +36,7 @@ async fn look(life: &Life) {
 /// Three more servers on the same database, that look for deposits as well.
 fn other_servers(life: &Life) -> Vec<JobContext> {
     let other = |_| JobContext {
-        depository: life.server.server.app.jobs.depository.clone(),
+        deposit_addresses: life.server.server.app.jobs.deposit_addresses.clone(),
         ..another_server(&life.server.database_url, &life.clock, Currencies::default())
     };
     (0..3).map(other).collect()

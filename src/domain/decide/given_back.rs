@@ -29,13 +29,13 @@ pub(super) fn refundable(draft: &Draft<'_>, bill: &Bill) -> Result<Decimal, OutO
             let sums = sums_of_month(draft, original)?;
             money::subtract(money::subtract(sums.paid, sums.refunded)?, sums.credited)?
         }
-        None => left_of_period(bill)?,
+        None => refundable_of_period(bill)?,
     };
     Ok(left.max(Decimal::ZERO))
 }
 
 /// The worth of a period less what was refunded, or counted for an order that took the place of this one.
-fn left_of_period(bill: &Bill) -> Result<Decimal, OutOfRange> {
+fn refundable_of_period(bill: &Bill) -> Result<Decimal, OutOfRange> {
     let worth = money::add(bill.once_amount, bill.cycle_amount)?;
     money::subtract(money::subtract(worth, bill.refunded_amount)?, bill.credited_amount)
 }

@@ -126,9 +126,9 @@ mod tests {
         let price_periods = price_periods(own, defaults, currency, day(0), day(30));
         assert_eq!((price_periods[0].from, price_periods.last().unwrap().to), (day(0), day(30)));
         assert!(price_periods.windows(2).all(|pair| pair[0].to == pair[1].from), "no gap and no overlap");
-        let of = |stretch: &PricePeriod| {
-            let days = stretch.part().seconds / 86_400;
-            (days, stretch.rules.iter().map(|rule| rule.id.0).collect())
+        let of = |price_period: &PricePeriod| {
+            let days = price_period.part().seconds / 86_400;
+            (days, price_period.rules.iter().map(|rule| rule.id.0).collect())
         };
         price_periods.iter().map(of).collect()
     }

@@ -160,9 +160,9 @@ async fn payer(session: &Session, input: &PrepayInput, quote: QuoteId) -> Mutati
 
 /// The token of an offer, if somebody takes it.
 async fn taken_token(session: &Session, quote: QuoteId) -> MutationResult<Option<CurrencyCode>> {
-    let Some(depository) = &session.app.jobs.depository else { return Ok(None) };
+    let Some(deposit_addresses) = &session.app.jobs.deposit_addresses else { return Ok(None) };
     let offer = session.repository().prepay_quote(quote).await?;
-    Ok(offer.map(|offer| offer.currency).filter(|asset| depository.takes(*asset)))
+    Ok(offer.map(|offer| offer.currency).filter(|asset| deposit_addresses.takes(*asset)))
 }
 
 /// The same, with an address of its own for the token to come to. Addresses are watched for ever: what is refused takes none,
@@ -174,7 +174,7 @@ async fn with_address(
     wanted: Prepay,
     token: CurrencyCode,
 ) -> MutationResult<Prepay> {
-    let Some(depository) = session.app.jobs.depository.as_ref() else { return Ok(wanted) };
+    let Some(deposit_addresses) = session.app.jobs.deposit_addresses.as_ref() else { return Ok(wanted) };
     let key = text::idempotency_key(&input.idempotency_key)?;
     let is_answered = async || -> MutationResult<bool> {
         Ok(session.repository().answer(account, key.clone()).await?.is_some())
@@ -190,7 +190,7 @@ async fn with_address(
             format!("{AWAITING_DEPOSITS_MAX} prepayments of the account wait for their tokens already");
         return Err(Refusal::new(RefusalCode::LimitExceeded, "quoteId", message).into());
     }
-    match depository.reserve(account, token).await {
+    match deposit_addresses.reserve(account, token).await {
         Ok(address) => Ok(Prepay { deposit_to: DepositTo::Address(address), ..wanted }),
         Err(AddressFailure::Store(error)) => Err(error.into()),
         Err(error) => Err(ApiError::new("UNAVAILABLE", error.to_string()).into()),

@@ -108,12 +108,12 @@ impl SandboxMutation {
 }
 
 async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> MutationResult<MutationOutcome> {
-    let depository = session.app.jobs.depository.as_ref().filter(|it| it.scanner().is_none());
-    let Some(depository) = depository.filter(|_| session.app.sandbox) else {
+    let deposit_addresses = session.app.jobs.deposit_addresses.as_ref().filter(|it| it.scanner().is_none());
+    let Some(deposit_addresses) = deposit_addresses.filter(|_| session.app.sandbox) else {
         return Err(ApiError::forbidden("only on a sandbox's own chain deposits can be simulated").into());
     };
     let asset = known_currency(session, "asset", input.asset.0)?;
-    if !depository.takes(asset.code) {
+    if !deposit_addresses.takes(asset.code) {
         let message = format!("{} is not sent to addresses", asset.code);
         return Err(Refusal::new(RefusalCode::Invalid, "asset", message).into());
     }
@@ -127,7 +127,7 @@ async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> Mut
     let none = || Refusal::new(RefusalCode::NotFound, "address", "nobody was given this address");
     let owner = session.repository().address_owner(address.clone()).await?.ok_or_else(none)?;
     session.repository().require_stake(Some(Stake::Payment), owner).await?;
-    depository.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
+    deposit_addresses.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
     submit_repeatable(session, owner, Action::CountDeposits(CountDeposits(address))).await
 }
 

@@ -82,16 +82,20 @@ impl RunningMonth {
         let places = self.currency.display_scale;
         let price_periods = |from, to| price_periods(&self.own, &self.defaults, self.currency.code, from, to);
         let (past, ahead) = (price_periods(start, now), price_periods(now, end));
-        let cuts: Vec<DateTime<Utc>> =
-            past.iter().map(|stretch| stretch.from).chain(past.last().map(|last| last.to)).collect();
+        let cuts: Vec<DateTime<Utc>> = past
+            .iter()
+            .map(|price_period| price_period.from)
+            .chain(past.last().map(|last| last.to))
+            .collect();
         let so_far = usage_in(&self.reports, &cuts)?;
         let seconds = |from: DateTime<Utc>, to: DateTime<Utc>| to.signed_duration_since(from).num_seconds();
-        let mut parts: Vec<_> = past.iter().map(|stretch| stretch.part()).collect();
+        let mut parts: Vec<_> = past.iter().map(|price_period| price_period.part()).collect();
         parts.push(still_to_come(seconds(now, end)));
         let cost_so_far = rating::total(&parts, &so_far, places)?;
         parts.pop();
-        parts.extend(ahead.iter().map(|stretch| stretch.part()));
-        let seconds_ahead: Vec<i64> = ahead.iter().map(|stretch| seconds(stretch.from, stretch.to)).collect();
+        parts.extend(ahead.iter().map(|price_period| price_period.part()));
+        let seconds_ahead: Vec<i64> =
+            ahead.iter().map(|price_period| seconds(price_period.from, price_period.to)).collect();
         let month = at_this_pace(&so_far, seconds(start, now), &seconds_ahead)?;
         let cost_at_end = rating::total(&parts, &month, places)?;
         Ok((

@@ -224,8 +224,10 @@ async fn gather(conn: Conn<'_>, gathered: &mut [Gathered]) -> Result<(), StoreEr
 fn parts_of(gathered: &[Gathered]) -> Vec<PartOfMonth> {
     let parts = gathered.iter().enumerate().flat_map(|(month, gathered)| {
         let account = gathered.wanted.account.id;
-        let limits =
-            gathered.price_periods.iter().map(|stretch| Month { start: stretch.from, end: stretch.to });
+        let limits = gathered
+            .price_periods
+            .iter()
+            .map(|price_period| Month { start: price_period.from, end: price_period.to });
         limits.map(move |limits| PartOfMonth { month, account, limits })
     });
     parts.collect()
@@ -397,7 +399,7 @@ impl Gathered {
             quantity: Quantity::Whole(gauge.quantity),
         });
         let is_rated = |used: &Usage| {
-            let has_tariff = |stretch: &PricePeriod| stretch.has_tariff(&used.resource);
+            let has_tariff = |price_period: &PricePeriod| price_period.has_tariff(&used.resource);
             !by_cycle.contains(&used.resource) || self.price_periods.iter().any(has_tariff)
         };
         let mut usage: Vec<Usage> = summed.chain(gauges).filter(is_rated).collect();

@@ -25,10 +25,9 @@ const OFFSET_MAX: i64 = 100_000;
 /// Tables, or views, of the same columns whose rows a list shows, each with the table that it is walked along.
 pub(in crate::store) type Sources = [(&'static str, &'static str)];
 
-/// A page of a table.
+/// A page of the table that holds such rows.
 pub(in crate::store) async fn page<R, N>(
     conn: Conn<'_>,
-    table: &'static str,
     owners: Owners,
     page: &Page,
     narrow: &N,
@@ -37,7 +36,7 @@ where
     R: Row,
     N: Narrow,
 {
-    Listing::<R, N>::new(&[(table, table)], owners, page, narrow).read(conn).await
+    Listing::<R, N>::new(&[(R::TABLE, R::TABLE)], owners, page, narrow).read(conn).await
 }
 
 /// A page of a list: of which tables, whose, and narrowed by what.

@@ -78,11 +78,12 @@ pub(in crate::domain::decide) fn give_back_recharge(
     give_back(draft, charge, original, refund)
 }
 
+/// What may still be given back of a movement.
 pub(in crate::domain::decide) fn refundable(original: &Transaction) -> Result<Decimal, Refusal> {
     Ok(money::subtract(original.amount, original.refunded_amount)?)
 }
 
-/// The same, with so much more given back of it; with less, where that failed.
+/// A movement with so much more given back of it; with less, where that failed.
 pub(in crate::domain::decide) fn with_refunded(
     original: &Transaction,
     amount: Decimal,

@@ -90,8 +90,8 @@ impl Watch {
         let base = rolled_back.as_ref().map_or(newest, |rollback| rollback.to);
         let to = confirmed.min(base.number.saturating_add(self.span.get()));
         let Some(last) = chain.block(to).await? else { return Ok(Scan::default()) };
-        let stretch = BlockRange { base, last: last.block_ref() };
-        let scan = self.read(chain, stretch, recipients).await?;
+        let range = BlockRange { base, last: last.block_ref() };
+        let scan = self.read(chain, range, recipients).await?;
         if let Some(oldest) = rolled_back.as_ref().and_then(|rollback| rollback.undone.last())
             && is_of(chain, *oldest).await?
         {
@@ -117,19 +117,19 @@ impl Watch {
     async fn read(
         &self,
         chain: &dyn Chain,
-        stretch: BlockRange,
+        range: BlockRange,
         recipients: &BTreeSet<Address>,
     ) -> Result<Scan, ScanError> {
-        let logs = self.logs(chain, stretch, recipients).await?;
+        let logs = self.logs(chain, range, recipients).await?;
         let blocks = blocks_of(chain, &logs).await?;
         // Both ends are of the chain still: so the events are, and no more are missing than a lagging node hides.
-        for end in [stretch.base, stretch.last] {
+        for end in [range.base, range.last] {
             if !is_of(chain, end).await? {
                 return Err(ScanError::Unsettled);
             }
         }
-        let scanned = blocks.values().map(Block::block_ref).filter(|block| *block != stretch.last);
-        let mut scan = Scan { scanned: scanned.chain([stretch.last]).collect(), ..Scan::default() };
+        let scanned = blocks.values().map(Block::block_ref).filter(|block| *block != range.last);
+        let mut scan = Scan { scanned: scanned.chain([range.last]).collect(), ..Scan::default() };
         for log in &logs {
             self.take(log, &blocks, &mut scan);
         }
@@ -140,16 +140,16 @@ impl Watch {
     async fn logs(
         &self,
         chain: &dyn Chain,
-        stretch: BlockRange,
+        range: BlockRange,
         recipients: &BTreeSet<Address>,
     ) -> Result<Vec<Log>, ChainError> {
         let contracts: Vec<Address> = self.tokens.iter().map(|token| token.contract).collect();
         if contracts.is_empty() || recipients.is_empty() {
             return Ok(Vec::new());
         }
-        let base = stretch.base.number;
+        let base = range.base.number;
         let first = base.saturating_sub(self.overlap).max(self.after.min(base)).saturating_add(1);
-        let wanted = Wanted { blocks: first..=stretch.last.number, contracts: &contracts, recipients };
+        let wanted = Wanted { blocks: first..=range.last.number, contracts: &contracts, recipients };
         let mut logs = chain.transfer_logs(&wanted).await?;
         logs.retain(|log| is_wanted(log, &wanted));
         logs.sort_by_key(Place::of);

@@ -112,7 +112,7 @@ fn token(text: &str) -> Result<TakenToken, SettingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payments::depository::TEST_KEY;
+    use crate::payments::deposit_addresses::TEST_KEY;
 
     const USDT: &str = "USDT_ERC20:0xdAC17F958D2ee523a2206206994597C13D831ec7:6";
 
