@@ -12,6 +12,7 @@ use crate::domain::command::Command;
 use crate::domain::decide::{Action, Recharge};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::fingerprint::fingerprint;
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{AccountId, LicenseId, PlanId, ResourcePriceId};
 use crate::domain::invoice::VALUED_IN;
 use crate::domain::label::{Label, LabelList};
@@ -28,6 +29,9 @@ use crate::engine::{EngineError, Priority};
 use crate::graphql::app::App;
 use crate::store::access::{AccessError, Repository};
 use crate::store::account_list::AccountFilter;
+use crate::store::capacity::NewResourcePrices;
+use crate::store::exchange_rates::NewExchangeRate;
+use crate::store::plans::NewPlan;
 
 /// The demo's MAIN account: whose token the start-up text shows.
 pub const MAIN_NAMESPACE: &str = "demo";
@@ -186,7 +190,8 @@ async fn make_market(app: &App, repository: &Repository, currency: CurrencyCode)
                 resource_code: code.to_owned(),
                 amount: Decimal::from(amount),
             };
-            repository.plan_create(plan, vec![included("cpu", cores), included("mem", megabytes)]).await?;
+            let resources = vec![included("cpu", cores), included("mem", megabytes)];
+            repository.plan_create(NewPlan { plan, resources }, Attempt::by_itself(now)).await?;
         }
     }
     Ok(())
@@ -203,7 +208,7 @@ async fn make_rate(app: &App, repository: &Repository, currency: CurrencyCode) -
         source: "demo".to_owned(),
         observed_at: app.clock.now(),
     };
-    repository.exchange_rate_set(&rate).await?;
+    repository.exchange_rate_set(NewExchangeRate(rate), Attempt::by_itself(app.clock.now())).await?;
     Ok(())
 }
 
@@ -233,7 +238,8 @@ async fn make_prices(app: &App, repository: &Repository, currency: CurrencyCode)
         });
         repository.resource_define(resource).await?;
     }
-    repository.resource_price_insert(&prices).await?;
+    let attempt = Attempt::by_itself(app.clock.now());
+    repository.resource_price_insert(NewResourcePrices(prices), attempt).await?;
     let discounts = DISCOUNTS.map(|(period, months, hundredths)| TermDiscount {
         period: period.to_owned(),
         months,
@@ -280,7 +286,7 @@ async fn make_burst(app: &App, repository: &Repository, currency: CurrencyCode) 
             });
         }
     }
-    repository.resource_price_insert(&prices).await?;
+    repository.resource_price_insert(NewResourcePrices(prices), Attempt::by_itself(now)).await?;
     for (resource, _, _, capacity) in BURST {
         let step = |(percent, level)| BurstStep { from: Decimal::new(percent, 2), level };
         let declared = BurstCapacity {
@@ -328,20 +334,14 @@ async fn make_rules(app: &App, repository: &Repository, currency: CurrencyCode) 
         rule("Free for everyone", Terms::Package(reward)),
     ];
     let digest = fingerprint(&rules);
-    let wanted = RulesToSet {
-        account: None,
-        key: "demo:rules".to_owned(),
-        dry_run: false,
-        allow_past: true,
-        rules,
-        set_by: "demo".to_owned(),
-        now,
-    };
-    repository
-        .price_rules_set(wanted, digest.into())
-        .await?
-        .map_err(|refusal| DemoError::Rules(refusal.message))?;
-    Ok(())
+    let key = Some("demo:rules".to_owned());
+    let attempt = Attempt { key, asked: digest.into(), ..Attempt::by_itself(now) };
+    let wanted = RulesToSet { account: None, allow_past: true, rules, set_by: "demo".to_owned() };
+    match repository.price_rules_set(wanted, attempt).await {
+        Ok(_) => Ok(()),
+        Err(AccessError::Refused(refusal)) => Err(DemoError::Rules(refusal.message)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn tier((from, unit_price): &(i64, i64)) -> Tier {
@@ -376,9 +376,10 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         head: Head::default(),
         created_at: app.clock.now(),
     };
-    let main = repository.account_create(tenant(MAIN_NAMESPACE, "Demo Ltd.", None)).await?;
-    let sub = repository.account_create(tenant("demo-dev", "Demo Ltd., development", Some(main.id))).await?;
-    let other = repository.account_create(tenant("acme", "Acme Corp.", None)).await?;
+    let create = |tenant| repository.account_create(tenant, Attempt::by_itself(app.clock.now()));
+    let main = create(tenant(MAIN_NAMESPACE, "Demo Ltd.", None)).await?;
+    let sub = create(tenant("demo-dev", "Demo Ltd., development", Some(main.id))).await?;
+    let other = create(tenant("acme", "Acme Corp.", None)).await?;
     for (account, cents) in [(main.id, 308_889), (sub.id, 50_000), (other.id, 1_000_000)] {
         let recharge = Recharge {
             amount: Decimal::new(cents, 2),

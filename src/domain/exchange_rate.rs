@@ -16,7 +16,7 @@ pub struct ExchangeRate {
     pub base: CurrencyCode,
     pub quote: CurrencyCode,
     pub rate: Decimal,
-    /// Who says so.
+    /// The source of the rate, for people.
     pub source: String,
     pub observed_at: DateTime<Utc>,
 }

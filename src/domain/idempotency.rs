@@ -38,7 +38,7 @@ impl KeyUse {
 }
 
 /// What a command made, by ids.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutcomeIds {
     pub transaction: Option<TransactionId>,
     pub order: Option<OrderId>,
@@ -47,6 +47,37 @@ pub struct OutcomeIds {
     pub prepayment: Option<PrepaymentId>,
     /// What waits for another operator, or has waited; of a decision, what was decided on.
     pub approval: Option<ApprovalId>,
+    /// What else was made, as the API writes its ids.
+    pub created: Vec<String>,
+}
+
+impl OutcomeIds {
+    /// The first of what else was made that is of that kind.
+    pub fn first_created<T>(&self, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.created.iter().find_map(|id| parse(id))
+    }
+}
+
+/// One try of a client's to have something written beside the engine.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Whose key it is: an account's, or the [provider's](AccountId::PROVIDER).
+    pub owner: AccountId,
+    /// None: every time that it is asked for it is done.
+    pub key: Option<String>,
+    /// What is asked for.
+    pub asked: Fingerprints,
+    /// Done, answered, and not kept.
+    pub dry_run: bool,
+    pub now: DateTime<Utc>,
+}
+
+impl Attempt {
+    /// What nobody may ask for twice.
+    pub fn by_itself(now: DateTime<Utc>) -> Self {
+        let asked = Fingerprints { own: Hash::default(), others: Vec::new() };
+        Self { owner: AccountId::PROVIDER, key: None, asked, dry_run: false, now }
+    }
 }
 
 impl IdempotencyRecord {

@@ -24,6 +24,9 @@ const PROVISIONAL: u128 = 1 << 61;
 pub struct AccountId(pub i64);
 
 impl AccountId {
+    /// Whom the provider's own keys belong to: no account has this number.
+    pub const PROVIDER: Self = Self(0);
+
     /// Which of so many lanes is the account's: always the same one, so that what is done to one account by one process
     /// is done in order.
     pub fn lane(self, lanes: usize) -> usize {
@@ -172,33 +175,41 @@ macro_rules! owned_ids {
     )*};
 }
 
-owned_ids! {
-    /// An order's id.
-    OrderId = "ord";
-    /// A bill's id.
-    BillId = "bil";
-    /// A transaction's id; the ledger entry that it made has the same one under [`EntryId`].
-    TransactionId = "txn";
-    /// A ledger entry's id.
-    EntryId = "ent";
-    /// A consumption record's id; a prepaid period's has the same one as its payment under [`TransactionId`].
-    RecordId = "rec";
-    /// A notice's id.
-    NoticeId = "ntc";
-    /// A payment method's id.
-    PaymentMethodId = "pmt";
-    /// The id of an offer of a prepayment.
-    QuoteId = "pqt";
-    /// A prepayment's id.
-    PrepaymentId = "ppy";
-    /// The id of a charge of a card, or of what is given back to one.
-    PaymentId = "pay";
-    /// An invoice's id: made of its account and the instant at which its month begins, and so the same before and after it is
-    /// issued.
-    InvoiceId = "inv";
-    /// The id of what waits for another operator, or has waited.
-    ApprovalId = "apr";
+/// Has a macro expanded with the ids of all that accounts own, each with how it begins as the API writes it.
+macro_rules! with_owned_ids {
+    ($expanded:ident) => {
+        $expanded! {
+            /// An order's id.
+            OrderId = "ord";
+            /// A bill's id.
+            BillId = "bil";
+            /// A transaction's id; the ledger entry that it made has the same one under [`EntryId`].
+            TransactionId = "txn";
+            /// A ledger entry's id.
+            EntryId = "ent";
+            /// A consumption record's id; a prepaid period's has the same one as its payment under [`TransactionId`].
+            RecordId = "rec";
+            /// A notice's id.
+            NoticeId = "ntc";
+            /// A payment method's id.
+            PaymentMethodId = "pmt";
+            /// The id of an offer of a prepayment.
+            QuoteId = "pqt";
+            /// A prepayment's id.
+            PrepaymentId = "ppy";
+            /// The id of a charge of a card, or of what is given back to one.
+            PaymentId = "pay";
+            /// An invoice's id: made of its account and the instant at which its month begins, and so the same before and after it is
+            /// issued.
+            InvoiceId = "inv";
+            /// The id of what waits for another operator, or has waited.
+            ApprovalId = "apr";
+        }
+    };
 }
+pub(crate) use with_owned_ids;
+
+with_owned_ids!(owned_ids);
 
 impl InvoiceId {
     /// The invoice of an account's month that begins at `start`.
@@ -258,6 +269,10 @@ numbered_id! {
 numbered_id! {
     /// The id of a price of capacity.
     ResourcePriceId, "rpr_"
+}
+numbered_id! {
+    /// An exchange rate's id: rates are numbered in the order in which they are set.
+    ExchangeRateId, "rat_"
 }
 numbered_id! {
     /// A licence's id.

@@ -22,8 +22,14 @@ coded_enum! {
         VoidBill = "voidBill",
         VoidUsage = "voidUsage",
         PayOut = "payOut",
+        CreateAccount = "createAccount",
         UpdateAccount = "updateAccount",
         DecideApproval = "decideApproval",
         EraseAccount = "eraseAccount",
+        CreatePlan = "createPlan",
+        SetResourcePrices = "setResourcePrices",
+        SetExchangeRate = "setExchangeRate",
+        AddPaymentMethod = "addPaymentMethod",
+        QuotePrepay = "quotePrepay",
     }
 }

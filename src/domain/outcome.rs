@@ -49,7 +49,13 @@ impl Outcome {
             payment: self.payment.as_ref().map(|payment| payment.id),
             prepayment: self.prepayment.as_ref().map(|prepayment| prepayment.id),
             approval: self.approval.as_ref().map(|approval| approval.id),
+            created: self.created(),
         }
+    }
+
+    fn created(&self) -> Vec<String> {
+        let method = self.payment_method.iter().map(|method| method.id.to_string());
+        method.chain(self.prepay_quote.iter().map(|quote| quote.id.to_string())).collect()
     }
 }
 

@@ -305,25 +305,22 @@ pub struct RuleToSet {
     pub stated: Stated,
 }
 
-/// Rules to be set, all or none, once for each key.
+/// Rules to be set, all or none.
 #[derive(Debug, Clone)]
 pub struct RulesToSet {
     /// None: for everyone.
     pub account: Option<AccountId>,
-    pub key: String,
-    pub dry_run: bool,
     pub allow_past: bool,
     pub rules: Vec<RuleToSet>,
     pub set_by: String,
-    pub now: DateTime<Utc>,
 }
 
 impl RulesToSet {
-    /// Whether the windows can be set now.
-    pub fn check_windows(&self) -> Result<(), Refusal> {
+    /// Whether the windows can be set at `now`.
+    pub fn check_windows(&self, now: DateTime<Utc>) -> Result<(), Refusal> {
         each("infos", &self.rules, |rule| {
-            let from = rule.effective_from.unwrap_or(self.now);
-            if from < self.now && !self.allow_past {
+            let from = rule.effective_from.unwrap_or(now);
+            if from < now && !self.allow_past {
                 return Err(invalid("effectiveFrom", "lies in the past; allowPast allows it"));
             }
             if rule.effective_until.is_some_and(|until| until <= from) {
@@ -334,15 +331,18 @@ impl RulesToSet {
     }
 }
 
-/// A rule to be ended, once for each key.
+/// A rule to be ended.
 #[derive(Debug, Clone)]
 pub struct RuleToEnd {
     pub rule: PriceRuleId,
     /// None: now.
     pub until: Option<DateTime<Utc>>,
-    pub key: String,
-    pub dry_run: bool,
-    pub now: DateTime<Utc>,
+}
+
+impl RuleToEnd {
+    pub fn not_found() -> Refusal {
+        Refusal::new(RefusalCode::NotFound, "ruleId", "there is no such rule")
+    }
 }
 
 /// When a rule is to end that is told to at `until`.

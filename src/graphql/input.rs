@@ -1,15 +1,40 @@
 //! Inputs: ids read, texts checked, accounts found.
 
-use async_graphql::{ID, MaybeUndefined};
+use async_graphql::{ID, InputType, MaybeUndefined};
 
 use super::error::{ApiError, ApiResult, MutationResult};
 use super::loaders::Namespace;
 use super::scalars::Instant;
 use super::session::Session;
+use crate::domain::account::Hash;
+use crate::domain::fingerprint::fingerprint;
 use crate::domain::ids::AccountId;
 use crate::domain::money::{Currency, CurrencyCode};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::store::list::Window;
+
+/// A digest of an input as it was given, without its key and without `whose`, the fields that name the key's owner. What is null is as if it had been left out, so that a
+/// field that comes later changes no digest where nobody names it.
+pub(super) fn asked(input: &impl InputType, whose: &[&str]) -> Hash {
+    let mut given = input.to_value().into_json().unwrap_or_default();
+    if let Some(fields) = given.as_object_mut() {
+        fields.retain(|name, _| name != "idempotencyKey" && !whose.contains(&name.as_str()));
+    }
+    leave_out_nulls(&mut given);
+    given.sort_all_objects();
+    fingerprint(&given)
+}
+
+fn leave_out_nulls(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_nulls);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(leave_out_nulls),
+        _ => {}
+    }
+}
 
 /// The id in a query's argument.
 pub(super) fn argument_id<T>(name: &'static str, id: &ID, parse: impl Fn(&str) -> Option<T>) -> ApiResult<T> {

@@ -15,25 +15,25 @@ use crate::domain::approval::Approval;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::capacity::ResourcePrice;
 use crate::domain::ids::{
-    AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, OrderId, PaymentId, PaymentMethodId,
-    PlanId, PrepaymentId, PriceRuleId, RecordId, ResourcePriceId, TransactionId,
+    AccountId, ApprovalId, BillId, InvoiceId, LicenseId, OrderId, PaymentId, PaymentMethodId, PlanId,
+    PriceRuleId, ResourcePriceId, TransactionId,
 };
 use crate::domain::invoice::Invoice;
-use crate::domain::ledger::Entry;
 use crate::domain::license::License;
 use crate::domain::notice::Notice;
-use crate::domain::order::{Order, OrderHeader};
+use crate::domain::order::OrderHeader;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
-use crate::domain::prepay::{Deposit, Prepayment};
+use crate::domain::prepay::Deposit;
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 use crate::store::access::Repository;
 use crate::store::deposits::AddressOf;
 use crate::store::error::StoreError;
-use crate::store::fetchers::{Fetched, Rows};
+use crate::store::grouped::Rows;
+use crate::store::owned::{Owned, OwnedKey};
 
 /// Declares a loader: `key => value`, answered by a method of the repository. A key type of its own keeps loaders
 /// apart that look up different things of the same owner.
@@ -124,7 +124,7 @@ impl<T> Hash for NewestOf<T> {
     }
 }
 
-impl<T: Fetched> Loader<NewestOf<T>> for Repository {
+impl<T: Owned> Loader<NewestOf<T>> for Repository {
     type Value = Rows<T>;
     type Error = StoreError;
 
@@ -132,6 +132,16 @@ impl<T: Fetched> Loader<NewestOf<T>> for Repository {
         let newest = keys.iter().map(|key| (key.account, key.limit)).collect();
         let found = self.newest::<T>(newest).await?;
         Ok(rekeyed(found, |(account, limit)| NewestOf::new(account, limit)))
+    }
+}
+
+/// What accounts own, by its id.
+impl<I: OwnedKey> Loader<I> for Repository {
+    type Value = Arc<I::Row>;
+    type Error = StoreError;
+
+    async fn load(&self, ids: &[I]) -> Result<HashMap<I, Arc<I::Row>>, StoreError> {
+        self.by_ids::<I::Row>(ids).await
     }
 }
 
@@ -165,14 +175,8 @@ loader!(ResourcePriceId => Arc<ResourcePrice>, |repository, keys| repository.res
 loader!(LicenseId => Arc<License>, |repository, keys| repository.licenses(keys.to_vec()));
 loader!(PaymentMethodId => Arc<PaymentMethod>, |repository, keys| repository.payment_methods(keys));
 loader!(PaymentId => Arc<Payment>, |repository, keys| repository.payments(keys));
-loader!(PrepaymentId => Arc<Prepayment>, |repository, keys| repository.by_ids::<Prepayment>(keys));
 loader!(ApprovalId => Arc<Approval>, |repository, keys| repository.approvals(keys));
 loader!(InvoiceId => Arc<Invoice>, |repository, keys| repository.invoices(keys));
-loader!(OrderId => Arc<Order>, |repository, keys| repository.by_ids::<Order>(keys));
-loader!(BillId => Arc<Bill>, |repository, keys| repository.by_ids::<Bill>(keys));
-loader!(RecordId => Arc<Record>, |repository, keys| repository.by_ids::<Record>(keys));
-loader!(TransactionId => Arc<Transaction>, |repository, keys| repository.by_ids::<Transaction>(keys));
-loader!(EntryId => Arc<Entry>, |repository, keys| repository.by_ids::<Entry>(keys));
 
 macro_rules! owner_loader {
     ($key:ident => $value:ty, $method:ident) => {

@@ -5,7 +5,7 @@ use async_graphql::Context;
 use async_graphql::dataloader::Loader;
 
 use super::error::ApiResult;
-use super::runtime::request_loader::{Key, Value};
+use super::runtime::key::{Key, Value};
 use super::session::session;
 use crate::store::access::Repository;
 use crate::store::error::StoreError;

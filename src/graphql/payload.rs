@@ -5,17 +5,19 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::error::{ApiError, ApiResult, MutationError, MutationResult, OUTCOME_UNKNOWN};
-use super::runtime::request_loader::{Key, Value};
+use super::runtime::key::{Key, Value};
 use super::session::Session;
 use super::types::account;
 use super::types::order::{self, ScheduledDebit};
 use super::types::user_error::UserError;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Hash};
 use crate::domain::command::Command;
 use crate::domain::decide::Action;
-use crate::domain::idempotency::OutcomeIds;
-use crate::domain::ids::AccountId;
+use crate::domain::fingerprint::Fingerprints;
+use crate::domain::idempotency::{Attempt, OutcomeIds};
+use crate::domain::ids::{AccountId, PaymentMethodId, QuoteId};
 use crate::domain::money::OutOfRange;
+use crate::domain::mutation::Mutation;
 use crate::domain::outcome::{Done, Executed, Outcome};
 use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_MAX};
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -39,7 +41,7 @@ pub(super) fn answer<T, P>(
 /// What a command made, as committed; after a repeat, as it is now.
 pub(super) struct MutationOutcome {
     pub account: Arc<Account>,
-    /// After a repeat it says neither how a price came about nor what was offered or kept.
+    /// After a repeat it does not say how a price came about.
     pub outcome: Outcome,
     /// Every debit to come of the order.
     pub schedule: Option<Vec<ScheduledDebit>>,
@@ -71,6 +73,17 @@ pub(super) async fn submit(
     .await
 }
 
+/// One try to have something written beside the engine, whose key is the account's or the provider's.
+pub(super) fn attempt(
+    session: &Session,
+    owner: AccountId,
+    key: Option<&str>,
+    asked: impl Into<Fingerprints>,
+) -> Result<Attempt, Refusal> {
+    let key = key.map(idempotency_key).transpose()?;
+    Ok(Attempt { owner, key, asked: asked.into(), dry_run: false, now: session.app.clock.now() })
+}
+
 /// Has the engine do what can be asked for again without harm.
 pub(super) async fn submit_repeatable(
     session: &Session,
@@ -78,6 +91,32 @@ pub(super) async fn submit_repeatable(
     action: Action,
 ) -> MutationResult<MutationOutcome> {
     carry_out(session, asked(session, account, action)).await
+}
+
+/// The same, once for the key if there is one.
+pub(super) async fn submit_with(
+    session: &Session,
+    account: AccountId,
+    key: Option<&str>,
+    action: Action,
+) -> MutationResult<MutationOutcome> {
+    let key = key.map(idempotency_key).transpose()?;
+    carry_out(session, Command { key, ..asked(session, account, action) }).await
+}
+
+/// What a key has made already, as it is now: nobody need be asked again for what it takes.
+pub(super) async fn made_before(
+    session: &Session,
+    account: AccountId,
+    key: Option<&str>,
+    mutation: Mutation,
+    asked: Hash,
+) -> MutationResult<Option<MutationOutcome>> {
+    let Some(key) = key else { return Ok(None) };
+    let held = session.repository().answer(account, idempotency_key(key)?).await?;
+    let Some(record) = held else { return Ok(None) };
+    record.require_same(mutation, &asked.into())?;
+    Ok(Some(as_it_is_now(session, account, record.made).await.map_err(done_and_not_told)?))
 }
 
 fn asked(session: &Session, account: AccountId, action: Action) -> Command {
@@ -145,6 +184,11 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: OutcomeIds) -
     let transaction = load(session, made.transaction.or(paid)).await?;
     let prepayment = load(session, made.prepayment).await?;
     let approval = load(session, made.approval).await?;
+    let payment_method = load(session, made.first_created(PaymentMethodId::parse)).await?;
+    let prepay_quote = match made.first_created(QuoteId::parse) {
+        Some(id) => session.repository().prepay_quote(id).await?.map(Arc::new),
+        None => None,
+    };
     let given_back = transaction.as_ref().and_then(|transaction| transaction.refund_of);
     let refunded = load(session, given_back).await?;
     let schedule = match &order {
@@ -152,8 +196,18 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: OutcomeIds) -
         None => None,
     };
     let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
-    let outcome =
-        Outcome { order, bill, transaction, refunded, payment, prepayment, approval, ..Outcome::default() };
+    let outcome = Outcome {
+        order,
+        bill,
+        transaction,
+        refunded,
+        payment,
+        prepayment,
+        approval,
+        payment_method,
+        prepay_quote,
+        ..Outcome::default()
+    };
     Ok(MutationOutcome { account, outcome, schedule })
 }
 

@@ -11,7 +11,8 @@ use futures_util::future::{BoxFuture, try_join_all};
 
 use super::app::App;
 use super::error::{ApiError, ApiResult};
-use super::runtime::request_loader::{Key, RequestLoader, Value};
+use super::runtime::key::{Key, Value};
+use super::runtime::request_loader::RequestLoader;
 use crate::domain::label::Language;
 use crate::domain::money::Money;
 use crate::domain::viewer::{Role, Viewer};

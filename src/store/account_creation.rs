@@ -1,10 +1,15 @@
 //! Accounts are made, each with a namespace of its own.
 
+use std::sync::Arc;
+
 use diesel::sql_types::{Array, BigInt, Binary};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::accounts::{account_by_ids, account_hold};
 use super::error::StoreError;
+use super::once::{KeyedWrite, Stop, gone};
 use super::schema::{accounts as table, namespaces};
 use super::seals::Sealer;
 use super::sql::row::WriteRow;
@@ -12,7 +17,9 @@ use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, open_invoices};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::closing::Month;
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
+use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
 
 /// What a SUB account of a MAIN account that is closed would be a violation of.
@@ -21,44 +28,66 @@ pub const PARENT_IS_OPEN: &str = "accounts_parent_is_open";
 /// What a namespace that is taken is a violation of.
 pub const NAMESPACE_IS_FREE: &str = "namespaces_pkey";
 
-/// Makes an account; its number is given here. A namespace that is taken is a violation of `namespaces_pkey`, a parent that is
-/// closed one of [`PARENT_IS_OPEN`].
-pub async fn account_create(
-    conn: &mut AsyncPgConnection,
-    account: Account,
-    keys: &SealKeys,
-) -> Result<Account, StoreError> {
-    conn.transaction(async |conn| {
-        let conn: &AsyncPgConnection = conn;
-        if let Some(parent) = account.parent {
-            // Held, so that it is not closed meanwhile.
-            account_hold(conn, parent).await?;
-            let found = account_by_ids(conn, vec![parent.0]).await?;
-            if found.iter().any(|parent| parent.status == AccountStatus::Closed) {
-                let (constraint, message) =
-                    (PARENT_IS_OPEN.to_owned(), "its MAIN account is closed".to_owned());
-                return Err(StoreError::Rejected { constraint: Some(constraint), message });
-            }
+/// An account that is to be made; the database numbers it. A namespace that is taken is a violation of [`NAMESPACE_IS_FREE`], a
+/// parent that is closed one of [`PARENT_IS_OPEN`].
+pub struct NewAccount {
+    pub account: Account,
+    pub seals: Arc<SealKeys>,
+}
+
+impl KeyedWrite for NewAccount {
+    const MUTATION: Mutation = Mutation::CreateAccount;
+    type Made = Account;
+
+    fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
+            let id = account_create(conn, self.account.clone(), &self.seals).await?;
+            Ok(vec![id.to_string()])
         }
-        let number = Statement::<BigInt>::new("SELECT nextval('account_numbers')");
-        let id: i64 = number.get_result(&mut &*conn).await?;
-        let account = Account { id: AccountId(id), ..account };
-        let namespace = Columns::new()
-            .put::<namespaces::namespace, _>(std::iter::once(&account.namespace))
-            .put::<namespaces::account_id, _>(std::iter::once(AccountId(id)));
-        execute(conn, namespace.insert_into("namespaces")).await?;
-        // Asked for after it is taken: an erasure that is under way has come to its end by then.
-        if is_given_up(conn, &account.namespace, keys).await? {
-            let message = "it was an account's that was erased".to_owned();
-            return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
+        .boxed()
+    }
+
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        _: &'c Attempt,
+        created: Vec<String>,
+    ) -> BoxFuture<'c, Result<Account, StoreError>> {
+        async move {
+            let ids = created.iter().filter_map(|id| AccountId::parse(id)).map(|id| id.0).collect();
+            account_by_ids(conn, ids).await?.pop().ok_or_else(gone)
         }
-        execute(conn, account_insert(&account, &Sealer::of_new(keys))).await?;
-        let month = Month::of(account.created_at, account.time_zone);
-        let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
-        open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
-        Ok(account)
-    })
-    .await
+        .boxed()
+    }
+}
+
+async fn account_create(conn: Conn<'_>, account: Account, seals: &SealKeys) -> Result<AccountId, StoreError> {
+    if let Some(parent) = account.parent {
+        // Held, so that it is not closed meanwhile.
+        account_hold(conn, parent).await?;
+        let found = account_by_ids(conn, vec![parent.0]).await?;
+        if found.iter().any(|parent| parent.status == AccountStatus::Closed) {
+            let (constraint, message) = (PARENT_IS_OPEN.to_owned(), "its MAIN account is closed".to_owned());
+            return Err(StoreError::Rejected { constraint: Some(constraint), message });
+        }
+    }
+    let number = Statement::<BigInt>::new("SELECT nextval('account_numbers')");
+    let id: i64 = number.get_result(&mut &*conn).await?;
+    let account = Account { id: AccountId(id), ..account };
+    let namespace = Columns::new()
+        .put::<namespaces::namespace, _>(std::iter::once(&account.namespace))
+        .put::<namespaces::account_id, _>(std::iter::once(account.id));
+    execute(conn, namespace.insert_into("namespaces")).await?;
+    // Asked for after it is taken: an erasure that is under way has come to its end by then.
+    if is_given_up(conn, &account.namespace, seals).await? {
+        let message = "it was an account's that was erased".to_owned();
+        return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
+    }
+    execute(conn, account_insert(&account, &Sealer::of_new(seals))).await?;
+    let month = Month::of(account.created_at, account.time_zone);
+    let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
+    open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
+    Ok(account.id)
 }
 
 fn account_insert(account: &Account, seals: &Sealer<'_>) -> Statement {

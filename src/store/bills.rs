@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::bill_filter::{BillFilter, Counted};
 use super::error::StoreError;
 use super::list::{self, DuePage, Found, Narrow, Owners, Page};
-use super::owned::{self, Owned};
+use super::owned::{self, Owned, OwnedKey};
 use super::schema::bills as table;
 use super::seals::Sealer;
 use super::sql::numeric::Exact;
@@ -24,6 +24,10 @@ use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::book::OpenBills;
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::CurrencyCode;
+
+impl OwnedKey for BillId {
+    type Row = Bill;
+}
 
 impl Owned for Bill {
     type Id = BillId;

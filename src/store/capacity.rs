@@ -3,17 +3,22 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Numeric, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{Page, newest_first, numbered_page};
+use super::once::{KeyedWrite, Stop};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::ResourcePriceId;
 use crate::domain::money::{Currencies, CurrencyCode};
+use crate::domain::mutation::Mutation;
 
 row! {
     resource_prices => ResourcePrice as p {
@@ -171,20 +176,41 @@ pub async fn resource_price_by_ids(
     rows::<ResourcePrice>(conn, statement).await
 }
 
-/// Adds prices, and answers them with the ids that are given here. A resource that there is not is a violation of
+/// Prices that are to be added, all or none; the database numbers them. A resource that there is not is a violation of
 /// `resource_prices_resource_code_fkey`.
-pub async fn resource_price_insert(
-    conn: Conn<'_>,
-    prices: &[ResourcePrice],
-) -> Result<Vec<ResourcePrice>, StoreError> {
-    let statement = ResourcePrice::columns(prices.iter())
-        .insert_into("resource_prices")
-        .sql(" RETURNING ")
-        .sql(select_list::<ResourcePrice>(""))
-        .returning();
-    let mut made = rows::<ResourcePrice>(conn, statement).await?;
-    made.sort_by_key(|price| price.id);
-    Ok(made)
+pub struct NewResourcePrices(pub Vec<ResourcePrice>);
+
+impl KeyedWrite for NewResourcePrices {
+    const MUTATION: Mutation = Mutation::SetResourcePrices;
+    type Made = Vec<ResourcePrice>;
+
+    fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
+            let statement = ResourcePrice::columns(self.0.iter())
+                .insert_into("resource_prices")
+                .sql(" RETURNING ")
+                .sql(select_list::<ResourcePrice>(""))
+                .returning();
+            let kept = rows::<ResourcePrice>(conn, statement).await?;
+            Ok(kept.iter().map(|price| price.id.to_string()).collect())
+        }
+        .boxed()
+    }
+
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        _: &'c Attempt,
+        created: Vec<String>,
+    ) -> BoxFuture<'c, Result<Vec<ResourcePrice>, StoreError>> {
+        async move {
+            let ids = created.iter().filter_map(|id| ResourcePriceId::parse(id)).collect();
+            let mut prices = resource_price_by_ids(conn, ids).await?;
+            prices.sort_by_key(|price| price.id);
+            Ok(prices)
+        }
+        .boxed()
+    }
 }
 
 /// The discounts on terms, the shortest first.

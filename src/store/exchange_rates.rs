@@ -2,14 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
+use super::once::{KeyedWrite, Stop, gone};
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
 use super::{Conn, rows};
 use crate::domain::exchange_rate::ExchangeRate;
+use crate::domain::idempotency::Attempt;
+use crate::domain::ids::{ExchangeRateId, QuoteId};
 use crate::domain::money::CurrencyCode;
+use crate::domain::mutation::Mutation;
 
 row! {
     exchange_rates => ExchangeRate as r {
@@ -68,12 +74,47 @@ pub async fn rate_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<ExchangeRa
     rows::<ExchangeRate>(conn, statement).await
 }
 
-/// Keeps a rate, and answers it with its number.
-pub async fn rate_insert(conn: Conn<'_>, rate: &ExchangeRate) -> Result<Option<ExchangeRate>, StoreError> {
-    let statement = ExchangeRate::columns(std::iter::once(rate))
-        .insert_into("exchange_rates")
-        .sql(" RETURNING ")
-        .sql(select_list::<ExchangeRate>(""))
-        .returning();
+/// The rate by which an offer was priced, if it was by one.
+pub async fn rate_of_quote(conn: Conn<'_>, quote: QuoteId) -> Result<Option<ExchangeRate>, StoreError> {
+    let statement = Statement::new("SELECT ")
+        .sql(select_list::<ExchangeRate>("r."))
+        .sql(" FROM prepay_quotes q JOIN exchange_rates r ON r.id = q.rate_id WHERE q.account_id = ")
+        .bigint(quote.account().0)
+        .sql(" AND q.id = ")
+        .uuid(quote.uuid());
     Ok(rows::<ExchangeRate>(conn, statement).await?.pop())
+}
+
+/// A rate that is to be kept; the database numbers it.
+pub struct NewExchangeRate(pub ExchangeRate);
+
+impl KeyedWrite for NewExchangeRate {
+    const MUTATION: Mutation = Mutation::SetExchangeRate;
+    type Made = ExchangeRate;
+
+    fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
+            let statement = ExchangeRate::columns(std::iter::once(&self.0))
+                .insert_into("exchange_rates")
+                .sql(" RETURNING ")
+                .sql(select_list::<ExchangeRate>(""))
+                .returning();
+            let kept = rows::<ExchangeRate>(conn, statement).await?;
+            Ok(kept.iter().map(|rate| ExchangeRateId(rate.id).to_string()).collect())
+        }
+        .boxed()
+    }
+
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        _: &'c Attempt,
+        created: Vec<String>,
+    ) -> BoxFuture<'c, Result<ExchangeRate, StoreError>> {
+        async move {
+            let ids = created.iter().filter_map(|id| ExchangeRateId::parse(id)).map(|id| id.0).collect();
+            rate_by_ids(conn, ids).await?.pop().ok_or_else(gone)
+        }
+        .boxed()
+    }
 }

@@ -1,87 +1,39 @@
 //! The fetchers: one for each kind of key that requests look up.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
 use super::database::{Connection, Database};
 use super::deposits::{self, AddressOf};
+use super::grouped::{
+    Fetching, Newest, Rows, by_key, by_owner, grouped_values, most, numbers, owners, share_out, shared,
+};
 use super::invoice_drafts::{self, InvoiceDraft};
-use super::owned::{self, Owned};
-use super::shared_loader::{Found, SharedLoader};
+use super::owned_fetchers::OwnedFetchers;
+use super::shared_loader::SharedLoader;
 use super::{accounts, bills, ledger, notices, orders, payments, plans, price_rules, records, transactions};
 use crate::domain::account::Account;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
-use crate::domain::invoice::Invoice;
-use crate::domain::ledger::Entry;
 use crate::domain::notice::Notice;
-use crate::domain::order::{Order, OrderHeader};
+use crate::domain::order::OrderHeader;
 use crate::domain::payment::Payment;
 use crate::domain::plan::{Plan, PlanResource, Resource};
-use crate::domain::prepay::{Deposit, Prepayment};
+use crate::domain::prepay::Deposit;
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 
-/// Rows that are shared between those who asked for them.
-pub type Rows<T> = Arc<[Arc<T>]>;
-/// The newest rows of an owner: whose, and how many.
-pub type Newest<O> = (O, i64);
-
 /// How many open notices an account shows.
 pub const NOTICES_MAX: i64 = 100;
 
-/// What is looked up of a kind that accounts own.
-pub struct OwnedFetch<T> {
-    pub by_id: SharedLoader<OwnedId, Arc<T>>,
-    /// Of each account, newest first.
-    pub newest: SharedLoader<Newest<AccountId>, Rows<T>>,
-    /// Of each account.
-    pub counts: SharedLoader<AccountId, i64>,
-}
-
-impl<T: Owned> OwnedFetch<T> {
-    fn start(database: &Database) -> Self {
-        Self {
-            by_id: SharedLoader::start(database, owned_by_id::<T>),
-            newest: SharedLoader::start(database, owned_newest::<T>),
-            counts: SharedLoader::start(database, owned_counts::<T>),
-        }
-    }
-}
-
-fn owned_by_id<T: Owned>(conn: Connection, keys: Vec<OwnedId>) -> Fetching<OwnedId, Arc<T>> {
-    async move { Ok(by_key(owned::by_ids::<T>(&conn, &keys).await?, |row| row.id().into())) }.boxed()
-}
-
-fn owned_newest<T: Owned>(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<T>> {
-    async move {
-        let rows = owned::newest::<T>(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        let id = |row: &Arc<T>| -> OwnedId { row.id().into() };
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(id(row).account()), id)))
-    }
-    .boxed()
-}
-
-fn owned_counts<T: Owned>(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, i64> {
-    async move {
-        let counts = owned::count_of_each::<T>(&conn, numbers(&keys)).await?;
-        Ok(counted(keys, counts))
-    }
-    .boxed()
-}
-
 /// All fetchers of a server.
 pub struct Fetchers {
+    pub owned: OwnedFetchers,
     pub accounts: SharedLoader<AccountId, Arc<Account>>,
     pub namespaces: SharedLoader<String, AccountId>,
     pub balances_at: SharedLoader<(AccountId, DateTime<Utc>), Decimal>,
@@ -95,53 +47,23 @@ pub struct Fetchers {
     pub price_rules: SharedLoader<PriceRuleId, Arc<PriceRule>>,
     pub own_price_rules: SharedLoader<AccountId, Rows<PriceRule>>,
     pub default_price_rules: SharedLoader<(), Rows<PriceRule>>,
-    pub orders: OwnedFetch<Order>,
     pub newest_order_headers: SharedLoader<Newest<AccountId>, Rows<OrderHeader>>,
-    pub bills: OwnedFetch<Bill>,
     pub newest_bill_headers: SharedLoader<Newest<AccountId>, Arc<[BillHeader]>>,
     pub newest_bills_of_orders: SharedLoader<Newest<OrderId>, Rows<Bill>>,
     pub newest_bill_headers_of_orders: SharedLoader<Newest<OrderId>, Arc<[BillHeader]>>,
     pub bill_counts_of_orders: SharedLoader<OrderId, i64>,
-    pub records: OwnedFetch<Record>,
-    pub transactions: OwnedFetch<Transaction>,
     pub records_of_bills: SharedLoader<OwnedId, Rows<Record>>,
     pub refunds: SharedLoader<OwnedId, Rows<Transaction>>,
-    pub entries: OwnedFetch<Entry>,
     pub payments: SharedLoader<OwnedId, Arc<Payment>>,
-    pub prepayments: OwnedFetch<Prepayment>,
     pub deposits_to: SharedLoader<AddressOf, Rows<Deposit>>,
-    pub invoices: OwnedFetch<Invoice>,
     /// The months of accounts that have no invoice, newest first.
     pub drafts: SharedLoader<AccountId, Rows<InvoiceDraft>>,
-}
-
-/// What accounts own, with its look-ups.
-pub trait Fetched: Owned {
-    fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self>;
-}
-
-macro_rules! fetched {
-    ($($fetch:ident: $row:ty),* $(,)?) => {$(
-        impl Fetched for $row {
-            fn fetch(fetchers: &Fetchers) -> &OwnedFetch<Self> {
-                &fetchers.$fetch
-            }
-        }
-    )*};
-}
-fetched! {
-    orders: Order,
-    bills: Bill,
-    records: Record,
-    transactions: Transaction,
-    entries: Entry,
-    prepayments: Prepayment,
-    invoices: Invoice,
 }
 
 impl Fetchers {
     pub fn start(database: &Database) -> Self {
         Self {
+            owned: OwnedFetchers::new(database),
             accounts: SharedLoader::start(database, accounts_by_id),
             namespaces: SharedLoader::start(database, accounts_by_namespace),
             balances_at: SharedLoader::start(database, balances_at),
@@ -154,88 +76,18 @@ impl Fetchers {
             price_rules: SharedLoader::start(database, price_rules_by_id),
             own_price_rules: SharedLoader::start(database, own_price_rules),
             default_price_rules: SharedLoader::start(database, default_price_rules),
-            orders: OwnedFetch::start(database),
             newest_order_headers: SharedLoader::start(database, newest_order_headers),
-            bills: OwnedFetch::start(database),
             newest_bill_headers: SharedLoader::start(database, newest_bill_headers),
             newest_bills_of_orders: SharedLoader::start(database, newest_bills_of_orders),
             newest_bill_headers_of_orders: SharedLoader::start(database, newest_bill_headers_of_orders),
             bill_counts_of_orders: SharedLoader::start(database, bill_counts_of_orders),
-            records: OwnedFetch::start(database),
-            transactions: OwnedFetch::start(database),
             records_of_bills: SharedLoader::start(database, records_of_bills),
             refunds: SharedLoader::start(database, refunds),
-            entries: OwnedFetch::start(database),
             payments: SharedLoader::start(database, payments_by_id),
-            prepayments: OwnedFetch::start(database),
             deposits_to: SharedLoader::start(database, deposits_to),
-            invoices: OwnedFetch::start(database),
             drafts: SharedLoader::start(database, drafts_of_accounts),
         }
     }
-}
-
-type Fetching<K, V> = BoxFuture<'static, Found<K, V>>;
-
-fn numbers(accounts: &[AccountId]) -> Vec<i64> {
-    accounts.iter().map(|id| id.0).collect()
-}
-
-fn by_key<K: Hash + Eq, T>(rows: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, Arc<T>> {
-    rows.into_iter().map(|row| (key(&row), Arc::new(row))).collect()
-}
-
-/// Rows by their owner, newest first.
-fn by_owner<O: Hash + Eq, T: Clone, I: Ord>(
-    rows: &[T],
-    owner: impl Fn(&T) -> Option<O>,
-    id: impl Fn(&T) -> I,
-) -> HashMap<O, Vec<T>> {
-    let mut grouped: HashMap<O, Vec<T>> = HashMap::new();
-    // An owner's rows mostly come one after the other.
-    for run in rows.chunk_by(|one, next| owner(one) == owner(next)) {
-        if let Some(owner) = run.first().and_then(&owner) {
-            grouped.entry(owner).or_default().extend_from_slice(run);
-        }
-    }
-    for rows in grouped.values_mut() {
-        rows.sort_unstable_by_key(|row| std::cmp::Reverse(id(row)));
-    }
-    grouped
-}
-
-/// Rows that are shared, from now on.
-fn shared<T>(rows: Vec<T>) -> Vec<Arc<T>> {
-    rows.into_iter().map(Arc::new).collect()
-}
-
-/// The most rows that any of the keys asks for: one statement reads so many of each owner.
-fn most<O>(keys: &[Newest<O>]) -> i64 {
-    keys.iter().map(|(_, limit)| *limit).max().unwrap_or(0)
-}
-
-/// Gives each key its own share of what was read for all.
-fn share_out<O: Hash + Eq + Copy, T: Clone>(
-    keys: Vec<Newest<O>>,
-    grouped: &HashMap<O, Vec<T>>,
-) -> HashMap<Newest<O>, Arc<[T]>> {
-    let share = |(owner, limit): Newest<O>| {
-        let rows = grouped.get(&owner).map_or(&[][..], Vec::as_slice);
-        let wanted = usize::try_from(limit).unwrap_or(0);
-        ((owner, limit), rows.iter().take(wanted).cloned().collect())
-    };
-    keys.into_iter().map(share).collect()
-}
-
-fn owners<O: Copy>(keys: &[Newest<O>]) -> Vec<O> {
-    keys.iter().map(|(owner, _)| *owner).collect()
-}
-
-/// A count for each account, zero included.
-fn counted(keys: Vec<AccountId>, counts: Vec<(i64, i64)>) -> HashMap<AccountId, i64> {
-    let mut all: HashMap<AccountId, i64> = keys.into_iter().map(|account| (account, 0)).collect();
-    all.extend(counts.into_iter().map(|(account, count)| (AccountId(account), count)));
-    all
 }
 
 fn accounts_by_id(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, Arc<Account>> {
@@ -298,14 +150,6 @@ fn plans_in_use(conn: Connection, keys: Vec<AccountId>) -> Fetching<AccountId, A
         Ok(grouped_values(keys, rows.into_iter().map(|(account, plan)| (AccountId(account), plan)).collect()))
     }
     .boxed()
-}
-
-fn grouped_values<K: Hash + Eq, V>(keys: Vec<K>, rows: Vec<(K, V)>) -> HashMap<K, Arc<[V]>> {
-    let mut grouped: HashMap<K, Vec<V>> = keys.into_iter().map(|key| (key, Vec::new())).collect();
-    for (key, value) in rows {
-        grouped.entry(key).or_default().push(value);
-    }
-    grouped.into_iter().map(|(key, values)| (key, values.into())).collect()
 }
 
 fn resources_by_code(conn: Connection, keys: Vec<String>) -> Fetching<String, Arc<Resource>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
@@ -14,7 +14,9 @@ use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows};
 use crate::domain::account::Hash;
 use crate::domain::idempotency::{IdempotencyRecord, KeyRow, OutcomeIds};
-use crate::domain::ids::{AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, TransactionId};
+use crate::domain::ids::{
+    AccountId, ApprovalId, BillId, OrderId, PaymentId, PrepaymentId, PriceRuleId, TransactionId,
+};
 use crate::domain::mutation::Mutation;
 
 row! {
@@ -33,6 +35,8 @@ row! {
             payment_id: Option<PaymentId>,
             prepayment_id: Option<PrepaymentId>,
             approval_id: Option<ApprovalId>,
+            created: Option<Vec<String>>,
+            price_rule_ids: Option<Vec<Option<i64>>>,
         }
     }
     {
@@ -43,9 +47,15 @@ row! {
             payment: payment_id,
             prepayment: prepayment_id,
             approval: approval_id,
+            created: created.unwrap_or_else(|| rules_of_old(price_rule_ids)),
         };
         (account_id, IdempotencyRecord { key, mutation, fingerprint, made, created_at })
     }
+}
+
+/// The price rules that a key set or ended before what was made had a column of its own.
+fn rules_of_old(ids: Option<Vec<Option<i64>>>) -> Vec<String> {
+    ids.into_iter().flatten().flatten().map(|id| PriceRuleId(id).to_string()).collect()
 }
 
 /// The answers that these keys of these accounts hold; the two arrays go together.
@@ -87,15 +97,22 @@ pub async fn answer_insert(
         .put::<table::seal, _>(answers.iter().map(|answer| seals.seal(answer)));
     // Most batches have none.
     let is_rare = |a: &IdempotencyRecord| {
-        a.made.payment.is_some() || a.made.prepayment.is_some() || a.made.approval.is_some()
+        let OutcomeIds { payment, prepayment, approval, created, .. } = &a.made;
+        payment.is_some() || prepayment.is_some() || approval.is_some() || !created.is_empty()
     };
     if answers.iter().any(|(_, answer)| is_rare(answer)) {
         columns = columns
             .put::<table::payment_id, _>(answers.iter().map(|(_, a)| a.made.payment))
             .put::<table::prepayment_id, _>(answers.iter().map(|(_, a)| a.made.prepayment))
-            .put::<table::approval_id, _>(answers.iter().map(|(_, a)| a.made.approval));
+            .put::<table::approval_id, _>(answers.iter().map(|(_, a)| a.made.approval))
+            .put::<table::created, _>(answers.iter().map(|(_, a)| kept(&a.made.created)));
     }
     execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
+}
+
+/// Of most nothing.
+fn kept(created: &Vec<String>) -> Option<&Vec<String>> {
+    Some(created).filter(|created| !created.is_empty())
 }
 
 /// Writes what keys hold instead of what they held: what has come of what waited.
@@ -164,35 +181,4 @@ pub async fn refused_forget(conn: Conn<'_>) -> Result<bool, StoreError> {
     .sql(" FOR UPDATE SKIP LOCKED)");
     let forgotten = execute(conn, statement).await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= FORGOTTEN_AT_ONCE))
-}
-
-/// The price rules that a key has set or ended.
-pub async fn price_rules_of_key(mut conn: Conn<'_>, owner: i64, key: String) -> Result<Vec<i64>, StoreError> {
-    let statement = Statement::<Nullable<Array<BigInt>>>::new(
-        "SELECT price_rule_ids FROM idempotency_keys WHERE account_id = ",
-    )
-    .bigint(owner)
-    .sql(" AND key = ")
-    .text(key);
-    let found: Vec<Option<Vec<i64>>> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().flatten().flatten().collect())
-}
-
-/// Keeps a key with the price rules that it has set or ended.
-pub async fn price_rules_answer_insert(
-    conn: Conn<'_>,
-    owner: AccountId,
-    answer: IdempotencyRecord,
-    rules: Vec<i64>,
-    seals: &Sealer<'_>,
-) -> Result<(), StoreError> {
-    let key = answer.key.clone();
-    answer_insert(conn, &[(owner, answer)], seals).await?;
-    let statement = Statement::new("UPDATE idempotency_keys SET price_rule_ids = ")
-        .value::<Array<BigInt>, _>(rules)
-        .sql(" WHERE account_id = ")
-        .bigint(owner.0)
-        .sql(" AND key = ")
-        .text(key);
-    execute(conn, statement).await.map(drop)
 }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{Narrow, Owners, Window};
-use super::owned::owned;
+use super::owned::{OwnedKey, owned};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row};
 use super::sql::statement::Statement;
@@ -18,6 +18,10 @@ use crate::domain::ledger::Entry;
 use crate::domain::money::CurrencyCode;
 
 owned!(Entry = EntryId, EntryFilter);
+
+impl OwnedKey for EntryId {
+    type Row = Entry;
+}
 
 row! {
     ledger_entries => Entry as e {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::list::{self, DuePage, Found, Owners, Page};
 use super::order_filter::OrderFilter;
-use super::owned::Owned;
+use super::owned::{Owned, OwnedKey};
 use super::schema::orders as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
@@ -24,6 +24,10 @@ use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, parse_printed_numb
 use crate::domain::money::CurrencyCode;
 use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription, UNPAID_MAX};
 use crate::domain::period::BillPeriod;
+
+impl OwnedKey for OrderId {
+    type Row = Order;
+}
 
 impl Owned for Order {
     type Id = OrderId;

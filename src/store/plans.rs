@@ -2,18 +2,23 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Found, Narrow, Owners, Page};
+use super::once::{KeyedWrite, Stop, gone};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{OwnedId, PlanId};
 use crate::domain::money::CurrencyCode;
+use crate::domain::mutation::Mutation;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, PlanResource, Resource};
 
@@ -116,29 +121,45 @@ pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, Stor
     list::count(conn, "plans", Owners::None, filter).await
 }
 
-/// Makes a plan with what it includes. A resource that there is not is a violation of
+/// A plan that is to be put on the market, with what it includes. A resource that there is not is a violation of
 /// `plan_resources_resource_code_fkey`.
-pub async fn plan_create(
-    conn: &mut AsyncPgConnection,
-    plan: &Plan,
-    resources: &[PlanResource],
-) -> Result<(), StoreError> {
-    conn.transaction(async |conn| {
-        execute(conn, plan_insert(plan)).await?;
-        if !resources.is_empty() {
-            let columns = Columns::new()
-                .column::<SqlUuid, _>("plan_id", resources.iter().map(|_| plan.id.0))
-                .column::<Text, _>("resource_code", resources.iter().map(|r| r.resource_code.clone()))
-                .column::<Numeric, _>("amount", resources.iter().map(|r| r.amount));
-            execute(conn, columns.insert_into("plan_resources")).await?;
-        }
-        Ok(())
-    })
-    .await
+pub struct NewPlan {
+    pub plan: Plan,
+    pub resources: Vec<PlanResource>,
 }
 
-fn plan_insert(plan: &Plan) -> Statement {
-    Plan::columns(std::iter::once(plan)).insert_into("plans")
+impl KeyedWrite for NewPlan {
+    const MUTATION: Mutation = Mutation::CreatePlan;
+    type Made = Plan;
+
+    fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
+            let Self { plan, resources } = self;
+            execute(conn, Plan::columns(std::iter::once(plan)).insert_into("plans")).await?;
+            if !resources.is_empty() {
+                let columns = Columns::new()
+                    .column::<SqlUuid, _>("plan_id", resources.iter().map(|_| plan.id.0))
+                    .column::<Text, _>("resource_code", resources.iter().map(|r| r.resource_code.clone()))
+                    .column::<Numeric, _>("amount", resources.iter().map(|r| r.amount));
+                execute(conn, columns.insert_into("plan_resources")).await?;
+            }
+            Ok(vec![plan.id.to_string()])
+        }
+        .boxed()
+    }
+
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        _: &'c Attempt,
+        created: Vec<String>,
+    ) -> BoxFuture<'c, Result<Plan, StoreError>> {
+        async move {
+            let ids = created.iter().filter_map(|id| PlanId::parse(id)).map(|id| id.0).collect();
+            plan_by_ids(conn, ids).await?.pop().ok_or_else(gone)
+        }
+        .boxed()
+    }
 }
 
 /// Takes a plan off the market; one that is off it already stays as it was.

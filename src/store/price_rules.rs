@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::keyed::{Key, Made, Stop, made};
-use super::seals::Sealer;
+use super::once::{KeyedWrite, Stop};
 use super::sql::row::row;
 use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute, keys, rows, select_from};
-use crate::domain::account::Hash;
-use crate::domain::fingerprint::Fingerprints;
+use super::{Conn, execute, rows, select_from};
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{AccountId, PriceDefinitionId, PriceRuleId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::mutation::Mutation;
@@ -23,7 +23,6 @@ use crate::domain::price_rule::{
     NewDefinition, PriceDefinition, PriceRule, RULES_MAX, RuleToEnd, RuleToSet, RulesToSet, Stated, end_of,
 };
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::seal::SealKeys;
 
 row! {
     price_definitions => PriceDefinition {
@@ -76,9 +75,6 @@ row! {
 /// Whoever sets or ends rules does so alone, so that the order of their numbers is that in which they were set.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
 
-/// Whom the keys of rules for everyone belong to: no account has this number.
-const PROVIDER: AccountId = AccountId(0);
-
 pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
     let statement = select_from::<PriceRule>("told_price_rules")
         .sql(" WHERE id = ANY(")
@@ -114,44 +110,46 @@ pub async fn definitions(
     rows::<PriceDefinition>(conn, statement).await
 }
 
-/// Rules as they are.
-type Rules = Vec<PriceRule>;
+/// Sets rules, all or none.
+impl KeyedWrite for RulesToSet {
+    const MUTATION: Mutation = Mutation::SetPrices;
+    type Made = Vec<PriceRule>;
 
-/// Sets rules, all or none; a key that has set them before answers them as they are now.
-pub async fn rules_set(
-    conn: &mut AsyncPgConnection,
-    wanted: &RulesToSet,
-    asked: Fingerprints,
-    seals: &SealKeys,
-) -> Made<Rules> {
-    let owner = wanted.account.unwrap_or(PROVIDER);
-    let key = Key { owner, key: &wanted.key, mutation: Mutation::SetPrices, asked, seals };
-    let outcome = conn
-        .transaction(async |conn| {
-            let conn: Conn<'_> = conn;
+    fn write<'c>(&'c self, conn: Conn<'c>, attempt: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
             execute(conn, Statement::new(LOCK)).await?;
-            if let Some(ids) = held(conn, &key).await? {
-                return Ok(rule_by_ids(conn, ids).await?);
-            }
-            wanted.check_windows()?;
-            require_room(conn, wanted).await?;
-            let mut ids = Vec::with_capacity(wanted.rules.len());
-            for rule in &wanted.rules {
+            self.check_windows(attempt.now)?;
+            require_room(conn, self).await?;
+            let mut ids = Vec::with_capacity(self.rules.len());
+            for rule in &self.rules {
                 let definition = match &rule.stated {
-                    Stated::New(definition) => definition_insert(conn, definition, wanted).await?,
+                    Stated::New(definition) => definition_insert(conn, definition, attempt.now).await?,
                     Stated::Existing(id) => id.0,
                 };
-                ids.push(rule_insert(conn, rule, definition, wanted).await?);
+                let id = rule_insert(conn, rule, definition, self, attempt.now).await?;
+                ids.push(PriceRuleId(id).to_string());
             }
-            keep(conn, &key, ids.clone(), wanted.now).await?;
-            let rules = rule_by_ids(conn, ids).await?;
-            if wanted.dry_run { Err(Stop::Tried(rules)) } else { Ok(rules) }
-        })
-        .await;
-    made(outcome)
+            Ok(ids)
+        }
+        .boxed()
+    }
+
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        _: &'c Attempt,
+        created: Vec<String>,
+    ) -> BoxFuture<'c, Result<Vec<PriceRule>, StoreError>> {
+        rules_created(conn, created).boxed()
+    }
 }
 
-async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Stop<Rules>> {
+async fn rules_created(conn: Conn<'_>, created: Vec<String>) -> Result<Vec<PriceRule>, StoreError> {
+    let ids = created.iter().filter_map(|id| PriceRuleId::parse(id));
+    rule_by_ids(conn, ids.map(|id| id.0).collect()).await
+}
+
+async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Stop> {
     let statement = Statement::<BigInt>::new("SELECT count(*) FROM price_rules WHERE ");
     let statement = match wanted.account {
         Some(account) => statement.sql("account_id = ").bigint(account.0),
@@ -169,7 +167,7 @@ async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Sto
 async fn definition_insert(
     mut conn: Conn<'_>,
     definition: &NewDefinition,
-    wanted: &RulesToSet,
+    now: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
     let terms =
         serde_json::to_value(&definition.terms).map_err(|error| StoreError::Internal(error.to_string()))?;
@@ -180,7 +178,7 @@ async fn definition_insert(
         .column::<Text, _>("description", once(definition.description.clone()))
         .column::<Nullable<Text>, _>("currency", once(currency))
         .column::<Jsonb, _>("terms", once(terms))
-        .column::<Timestamptz, _>("created_at", once(wanted.now))
+        .column::<Timestamptz, _>("created_at", once(now))
         .insert_into("price_definitions")
         .sql(" RETURNING id")
         .returning::<BigInt>();
@@ -192,13 +190,14 @@ async fn rule_insert(
     rule: &RuleToSet,
     definition: i64,
     wanted: &RulesToSet,
+    now: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
     let statement = Columns::new()
         .column::<Nullable<BigInt>, _>("account_id", once(wanted.account.map(|account| account.0)))
         .column::<BigInt, _>("definition_id", once(definition))
-        .column::<Timestamptz, _>("effective_from", once(rule.effective_from.unwrap_or(wanted.now)))
+        .column::<Timestamptz, _>("effective_from", once(rule.effective_from.unwrap_or(now)))
         .column::<Nullable<Timestamptz>, _>("effective_until", once(rule.effective_until))
-        .column::<Timestamptz, _>("created_at", once(wanted.now))
+        .column::<Timestamptz, _>("created_at", once(now))
         .column::<Text, _>("created_by", once(wanted.set_by.clone()))
         .insert_into("price_rules")
         .sql(" RETURNING id")
@@ -206,52 +205,32 @@ async fn rule_insert(
     Ok(statement.get_result(&mut conn).await?)
 }
 
-/// Ends a rule; a key that has ended it before answers it as it is now.
-pub async fn rule_end(
-    conn: &mut AsyncPgConnection,
-    ending: &RuleToEnd,
-    fingerprint: Hash,
-    seals: &SealKeys,
-) -> Made<Rules> {
-    let outcome = conn
-        .transaction(async |conn| {
-            let conn: Conn<'_> = conn;
+/// Ends a rule.
+impl KeyedWrite for RuleToEnd {
+    const MUTATION: Mutation = Mutation::EndPriceRule;
+    type Made = Vec<PriceRule>;
+
+    fn write<'c>(&'c self, conn: Conn<'c>, attempt: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
             execute(conn, Statement::new(LOCK)).await?;
-            let id = ending.rule.0;
-            let not_found = || Refusal::new(RefusalCode::NotFound, "ruleId", "there is no such rule");
-            let rule = rule_by_ids(conn, vec![id]).await?.pop().ok_or_else(not_found)?;
-            let key = Key {
-                owner: rule.account.unwrap_or(PROVIDER),
-                key: &ending.key,
-                mutation: Mutation::EndPriceRule,
-                asked: fingerprint.into(),
-                seals,
-            };
-            if let Some(ids) = held(conn, &key).await? {
-                return Ok(rule_by_ids(conn, ids).await?);
-            }
-            let end = end_of(&rule, ending.until.unwrap_or(ending.now), ending.now)?;
+            let rule = rule_by_ids(conn, vec![self.rule.0]).await?.pop().ok_or_else(Self::not_found)?;
+            let end = end_of(&rule, self.until.unwrap_or(attempt.now), attempt.now)?;
             let statement = Statement::new("UPDATE price_rules SET effective_until = ")
                 .instant(end)
                 .sql(" WHERE id = ")
-                .bigint(id);
+                .bigint(self.rule.0);
             execute(conn, statement).await?;
-            keep(conn, &key, vec![id], ending.now).await?;
-            let rules = rule_by_ids(conn, vec![id]).await?;
-            if ending.dry_run { Err(Stop::Tried(rules)) } else { Ok(rules) }
-        })
-        .await;
-    made(outcome)
-}
-
-/// The rules that a key has set or ended, if it was used for the same before.
-async fn held(conn: Conn<'_>, key: &Key<'_>) -> Result<Option<Vec<i64>>, Stop<Rules>> {
-    if !key.is_held::<Rules>(conn).await? {
-        return Ok(None);
+            Ok(vec![self.rule.to_string()])
+        }
+        .boxed()
     }
-    Ok(Some(keys::price_rules_of_key(conn, key.owner.0, key.key.to_owned()).await?))
-}
 
-async fn keep(conn: Conn<'_>, key: &Key<'_>, rules: Vec<i64>, now: DateTime<Utc>) -> Result<(), StoreError> {
-    keys::price_rules_answer_insert(conn, key.owner, key.answer(now), rules, &Sealer::of_new(key.seals)).await
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        _: &'c Attempt,
+        created: Vec<String>,
+    ) -> BoxFuture<'c, Result<Vec<PriceRule>, StoreError>> {
+        rules_created(conn, created).boxed()
+    }
 }

@@ -312,6 +312,7 @@ diesel::table! {
         prepayment_id -> Nullable<Uuid>,
         approval_id -> Nullable<Uuid>,
         seal -> Nullable<Bytea>,
+        created -> Nullable<Jsonb>,
     }
 }
 

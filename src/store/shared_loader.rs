@@ -9,6 +9,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -51,7 +52,7 @@ where
         F: Fn(Connection, Vec<K>) -> BoxFuture<'static, Found<K, V>> + Send + Sync + 'static,
     {
         let (asks, queue) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(dispatch(queue, database.clone(), Arc::new(fetch)));
+        spawn(dispatch(queue, database.clone(), Arc::new(fetch)).boxed());
         Self { asks }
     }
 
@@ -92,11 +93,17 @@ where
         }
         let batch = take_batch(first, &mut queue, &mut left_over);
         let (database, fetch) = (database.clone(), Arc::clone(&fetch));
-        tokio::spawn(async move {
+        let answering = async move {
             answer_batch(batch, &database, &*fetch).await;
             drop(permit);
-        });
+        };
+        spawn(answering.boxed());
     }
+}
+
+/// One kind of task for all kinds of keys: each would be compiled anew.
+fn spawn(task: BoxFuture<'static, ()>) {
+    tokio::spawn(task);
 }
 
 /// What waits, as long as it fits; the first ask that does not is left over for the next batch.

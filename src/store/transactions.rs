@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{self, Narrow, Owners, Window};
-use super::owned::owned;
+use super::owned::{OwnedKey, owned};
 use super::schema::transactions as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
@@ -19,6 +19,10 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
 
 owned!(Transaction = TransactionId, TransactionFilter);
+
+impl OwnedKey for TransactionId {
+    type Row = Transaction;
+}
 
 row! {
     transactions => Transaction as t {

@@ -5,48 +5,48 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Numeric, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::keyed::{Key, Made, Stop, made};
-use super::seals::Sealer;
+use super::once::{KeyedWrite, Stop};
 use super::sql::numeric::Exact;
 use super::sql::statement::Statement;
 use super::usage::{Place, Total, hours_add, places_columns, totals_columns};
-use super::{Conn, burst, execute, keys, late_usage, licenses, plans};
+use super::{Conn, burst, execute, late_usage, licenses, plans};
 use crate::domain::closing::CORRECTED_AFTER;
-use crate::domain::fingerprint::Fingerprints;
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
 use crate::domain::license::License;
 use crate::domain::mutation::Mutation;
 use crate::domain::plan::Aggregation;
-use crate::domain::seal::SealKeys;
 use crate::domain::usage::{ToVoid, Voided};
 
-/// Takes events back; a key that has done so before answers what became of them then.
-pub async fn usage_void(
-    conn: &mut AsyncPgConnection,
-    wanted: &ToVoid,
-    asked: Fingerprints,
-    seals: &SealKeys,
-) -> Made<Voided> {
-    let key = Key { owner: wanted.account, key: &wanted.key, mutation: Mutation::VoidUsage, asked, seals };
-    let outcome = conn
-        .transaction(async |conn| {
-            let conn: Conn<'_> = conn;
-            if !key.is_held::<Voided>(conn).await? {
-                let gone = take(conn, wanted).await?;
-                take_off(conn, wanted, &gone).await?;
-                let answer = [(wanted.account, key.answer(wanted.now))];
-                keys::answer_insert(conn, &answer, &Sealer::of_new(seals)).await?;
-            }
-            let voided = voided(conn, wanted).await?;
-            if wanted.dry_run { Err(Stop::Tried(voided)) } else { Ok(voided) }
-        })
-        .await;
-    made(outcome)
+/// Takes events back; what became of them is answered as it is now.
+impl KeyedWrite for ToVoid {
+    const MUTATION: Mutation = Mutation::VoidUsage;
+    type Made = Voided;
+
+    fn write<'c>(&'c self, conn: Conn<'c>, attempt: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
+        async move {
+            let gone = take(conn, self, attempt).await?;
+            take_off(conn, self, &gone, attempt.now).await?;
+            Ok(Vec::new())
+        }
+        .boxed()
+    }
+
+    fn made<'c>(
+        &'c self,
+        conn: Conn<'c>,
+        attempt: &'c Attempt,
+        _: Vec<String>,
+    ) -> BoxFuture<'c, Result<Voided, StoreError>> {
+        voided(conn, self, attempt).boxed()
+    }
 }
 
 /// An event that counts no more.
@@ -61,7 +61,7 @@ struct Gone {
 
 /// Takes the events from those that count. Their marks say where they are; they stay, so that none comes again. Where a part of the
 /// hour's events is kept no more the rest stays, too: what is greatest could not be told.
-async fn take(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Vec<Gone>, StoreError> {
+async fn take(mut conn: Conn<'_>, wanted: &ToVoid, attempt: &Attempt) -> Result<Vec<Gone>, StoreError> {
     let statement = Statement::<(Text, Timestamptz, Text, Numeric)>::new(
         "WITH gone AS (DELETE FROM usage_events e USING (SELECT m.event_id, m.bucket FROM UNNEST(",
     )
@@ -80,13 +80,13 @@ async fn take(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Vec<Gone>, StoreErr
          SELECT account_id, event_id, resource_code, quantity, time, subject, datacenter, attributes, received_at, \
          bucket, ",
     )
-    .text(wanted.key.clone())
+    .text(attempt.key.clone().unwrap_or_default())
     .sql(", ")
     .text(wanted.reason.clone())
     .sql(", ")
     .text(wanted.by.clone())
     .sql(", ")
-    .instant(wanted.now)
+    .instant(attempt.now)
     .sql(" FROM gone RETURNING resource_code, bucket, coalesce(subject, ''), quantity");
     let found: Vec<(String, DateTime<Utc>, String, Exact)> = statement.load(&mut conn).await?;
     let gone = |(resource, bucket, subject, Exact(quantity))| Gone { resource, bucket, subject, quantity };
@@ -94,9 +94,9 @@ async fn take(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Vec<Gone>, StoreErr
 }
 
 /// What was asked for, as it is now.
-async fn voided(mut conn: Conn<'_>, wanted: &ToVoid) -> Result<Voided, StoreError> {
+async fn voided(mut conn: Conn<'_>, wanted: &ToVoid, attempt: &Attempt) -> Result<Voided, StoreError> {
     let statement = Statement::<(Text, Bool)>::new("SELECT event_id, idempotency_key = ")
-        .text(wanted.key.clone())
+        .text(attempt.key.clone().unwrap_or_default())
         .sql(" FROM voided_events WHERE account_id = ")
         .bigint(wanted.account.0)
         .sql(" AND event_id = ANY(")
@@ -143,7 +143,12 @@ impl<'g> TakenOff<'g> {
 
 /// Takes events off what they went into. Sums are less by them; what is greatest or last is found anew among those that are left.
 /// Rows are locked in the order in which recorders do it, and read only then, so that none that comes meanwhile is overlooked.
-async fn take_off(conn: Conn<'_>, wanted: &ToVoid, gone: &[Gone]) -> Result<(), StoreError> {
+async fn take_off(
+    conn: Conn<'_>,
+    wanted: &ToVoid,
+    gone: &[Gone],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     if gone.is_empty() {
         return Ok(());
     }
@@ -154,7 +159,7 @@ async fn take_off(conn: Conn<'_>, wanted: &ToVoid, gone: &[Gone]) -> Result<(), 
     let kinds = resources.into_iter().map(|resource| (resource.code, resource.aggregation)).collect();
     let off = TakenOff::of(wanted.account, gone, &kinds)?;
     let days = gone.iter().map(|event| (wanted.account, event.bucket.date_naive())).collect();
-    let due = wanted.now.checked_add_signed(CORRECTED_AFTER).unwrap_or(wanted.now);
+    let due = now.checked_add_signed(CORRECTED_AFTER).unwrap_or(now);
     late_usage::record_late(conn, &days, due).await?;
     hours_add(conn, &off.sums, "h.quantity + excluded.quantity").await?;
     hours_add(conn, &off.maxima, "h.quantity").await?;

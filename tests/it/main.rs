@@ -20,6 +20,7 @@ mod circles;
 mod coming_back;
 mod command_line;
 mod crash;
+mod creating_once;
 mod data_loaders;
 mod decide_properties;
 mod deposits;

@@ -94,7 +94,7 @@ const COLUMNS: &[(&str, &[(&str, Fate)])] = &[
         ],
     ),
     ("exchange_rates", &[("base", CODE), ("quote", CODE), ("source", CATALOGUE)]),
-    ("idempotency_keys", &[("key", Aged), ("mutation", CODE)]),
+    ("idempotency_keys", &[("key", Aged), ("mutation", CODE), ("created", Nobody("ids"))]),
     ("installation", &[("kind", CODE)]),
     ("invoices", &[("number", Nobody("counted")), ("customer", Erased), ("groups", Erased)]),
     ("leases", &[("name", CODE), ("holder", Nobody("a process"))]),

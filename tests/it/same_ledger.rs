@@ -7,6 +7,7 @@ use std::time::Duration;
 use abacus::clock::Clock;
 use abacus::domain::bill::Bill;
 use abacus::domain::command::Command;
+use abacus::domain::idempotency::Attempt;
 use abacus::domain::ledger::Entry;
 use abacus::domain::money::Currencies;
 use abacus::domain::order::Order;
@@ -17,7 +18,9 @@ use abacus::domain::transaction::Transaction;
 use abacus::domain::viewer::{Role, Viewer};
 use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Priority};
 use abacus::store::access::{Repository, Store};
+use abacus::store::capacity::NewResourcePrices;
 use abacus::store::database::Database;
+use abacus::store::plans::NewPlan;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -50,12 +53,16 @@ impl Bench {
         let repository = Repository::new(Store::new(database), Arc::new(viewer));
         for plan in market() {
             let (id, retired) = (plan.id, plan.retired_at);
-            repository.plan_create(plan, Vec::new()).await.expect("a plan");
+            let plan = NewPlan { plan, resources: Vec::new() };
+            repository.plan_create(plan, Attempt::by_itself(begin())).await.expect("a plan");
             if let Some(at) = retired {
                 repository.plan_retire(id, at).await.expect("a plan").expect("a plan");
             }
         }
-        repository.resource_price_insert(&prices()).await.expect("prices");
+        repository
+            .resource_price_insert(NewResourcePrices(prices()), Attempt::by_itself(begin()))
+            .await
+            .expect("prices");
         repository.term_discount_replace(discounts()).await.expect("discounts");
         Self { engine, clock, repository }
     }
@@ -64,7 +71,7 @@ impl Bench {
     async fn open(&self, tenant: &Tenant) -> Run {
         let mut new = account(0, tenant);
         new.namespace = uuid::Uuid::new_v4().to_string();
-        Run::new(self.repository.account_create(new).await.expect("an account"))
+        Run::new(self.repository.account_create(new, Attempt::by_itself(begin())).await.expect("an account"))
     }
 
     /// What became of a command; a fault is none of the outcomes that a decision has.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::decision::Decide;
 use super::draft::Draft;
+use crate::domain::account::Hash;
 use crate::domain::ids::{AccountId, PaymentMethodId};
+use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::payment_method::{Card, METHODS_MAX, PaymentMethod};
 use crate::domain::read_set::ReadSet;
@@ -14,6 +16,8 @@ use crate::domain::stake::Stake;
 /// Keeps a card that the payment provider holds.
 #[derive(Debug, Clone)]
 pub struct AddPaymentMethod {
+    /// What was asked for, which the provider's answer is not told apart by.
+    pub asked: Hash,
     /// Who charges it.
     pub provider: String,
     /// The provider's name for it.
@@ -24,6 +28,7 @@ pub struct AddPaymentMethod {
 }
 
 impl Decide for AddPaymentMethod {
+    const MUTATION: Option<Mutation> = Some(Mutation::AddPaymentMethod);
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

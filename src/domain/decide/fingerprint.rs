@@ -14,6 +14,9 @@ impl Action {
             Self::Checkout(checkout) if checkout.instalments == Some(1) => {
                 fingerprint(&Self::Checkout(Checkout { instalments: None, ..checkout.clone() }))
             }
+            // What a provider or the market says of it is not what was asked for.
+            Self::AddPaymentMethod(adding) => adding.asked,
+            Self::KeepQuote(offer) => offer.asked,
             action => fingerprint(action),
         }
     }

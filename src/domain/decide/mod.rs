@@ -67,7 +67,7 @@ pub use order_step::OrderStep;
 pub use pay_bill::PayBill;
 pub use pay_order::PayOrder;
 pub use pay_out::{PayOut, PayOutWay};
-pub use prepay::{BindApp, CountDeposits, KeepQuote, Prepay, PrepaymentStep, SetPrepaymentRenewal};
+pub use prepay::{BindApp, CountDeposits, KeepQuote, Offer, Prepay, PrepaymentStep, SetPrepaymentRenewal};
 pub use raise_notice::RaiseNotice;
 pub use recharge::Recharge;
 pub use refund::Refund;

@@ -296,7 +296,7 @@ impl Sealed for (AccountId, IdempotencyRecord) {
 
     fn tell(&self, to: &mut Sealing) {
         let (account, IdempotencyRecord { key, mutation, fingerprint, created_at, .. }) = self;
-        let OutcomeIds { transaction, order, bill, payment, prepayment, approval } = &self.1.made;
+        let OutcomeIds { transaction, order, bill, payment, prepayment, approval, created } = &self.1.made;
         to.integer(account.0);
         to.text(key);
         to.text(mutation.code());
@@ -310,6 +310,7 @@ impl Sealed for (AccountId, IdempotencyRecord) {
         if let Some(approval) = approval {
             to.uuid(approval.uuid());
         }
+        created.iter().for_each(|id| to.text(id));
     }
 }
 

@@ -1,7 +1,5 @@
 //! Recorded events are taken back.
 
-use chrono::{DateTime, Utc};
-
 use crate::domain::ids::AccountId;
 
 /// The most events that are taken back at once.
@@ -16,9 +14,6 @@ pub struct ToVoid {
     pub reason: String,
     /// Who takes them back.
     pub by: String,
-    pub key: String,
-    pub dry_run: bool,
-    pub now: DateTime<Utc>,
 }
 
 /// What became of them.

@@ -19,15 +19,15 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::AccountStatus;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
-use crate::graphql::input::{changed, input_account, input_id, known_currency, optional, or_cleared};
-use crate::graphql::payload::{answer, submit_repeatable};
+use crate::graphql::input::{asked, changed, input_account, input_id, known_currency, optional, or_cleared};
+use crate::graphql::payload::{answer, attempt, submit_repeatable};
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::account::{self, Account};
 use crate::graphql::types::user_error::UserError;
 use crate::jobs::billing::{Unrated, rate_last_months};
 use crate::store::access::AccessError;
-use crate::store::account_creation::PARENT_IS_OPEN;
+use crate::store::account_creation::{NAMESPACE_IS_FREE, PARENT_IS_OPEN};
 
 /// The provider's person for a customer.
 #[derive(InputObject)]
@@ -58,6 +58,9 @@ pub struct CreateAccountInput {
     credit_limit: Option<Exact>,
     /// The provider's person for it.
     manager: Option<CustomerManagerInput>,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
+    /// count (`serviceConfig.idempotencyKeyDays`). The key is the provider's. Absent: it is done as often as it is asked for.
+    idempotency_key: Option<String>,
 }
 
 /// The account that was made.
@@ -137,6 +140,7 @@ impl AccountMutation {
 }
 
 async fn create_account(session: &Session, input: CreateAccountInput) -> MutationResult<DomainAccount> {
+    let asked = asked(&input, &[]);
     let currency = known_currency(session, "currency", input.currency.0)?;
     let parent = match &input.parent_id {
         Some(id) => Some(main_account(session, id, &currency).await?),
@@ -173,8 +177,9 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         head: Head::default(),
         created_at: session.app.clock.now(),
     };
-    session.repository().account_create(account).await.map_err(|error| match &error {
-        AccessError::Store(store) if store.is_violation_of("namespaces_pkey") => {
+    let attempt = attempt(session, AccountId::PROVIDER, input.idempotency_key.as_deref(), asked)?;
+    session.repository().account_create(account, attempt).await.map_err(|error| match &error {
+        AccessError::Store(store) if store.is_violation_of(NAMESPACE_IS_FREE) => {
             Refusal::new(RefusalCode::Conflict, "namespace", "another account has this namespace").into()
         }
         AccessError::Store(store) if store.is_violation_of(PARENT_IS_OPEN) => parent_is_closed().into(),

@@ -11,17 +11,18 @@ use crate::domain::capacity::{
     LEVEL_MAX, PLACES_MAX, ResourcePrice as DomainPrice, TERM_MONTHS_MAX, TermDiscount as DomainDiscount,
 };
 use crate::domain::decide::require_not_above_largest;
-use crate::domain::ids::ResourcePriceId;
+use crate::domain::ids::{AccountId, ResourcePriceId};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
-use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{known_currency, optional};
-use crate::graphql::payload::answer;
+use crate::graphql::error::MutationResult;
+use crate::graphql::input::{asked, known_currency, optional};
+use crate::graphql::payload::{answer, attempt};
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::price_quote::TermDiscount;
 use crate::graphql::types::resource_price::ResourcePrice;
 use crate::graphql::types::user_error::UserError;
+use crate::store::capacity::NewResourcePrices;
 
 /// The most prices that are set at once.
 const PRICES_MAX: usize = 1_000;
@@ -56,6 +57,9 @@ pub struct ResourcePriceInput {
 pub struct SetResourcePricesInput {
     /// The prices: 1 to 1,000.
     prices: Vec<ResourcePriceInput>,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
+    /// count (`serviceConfig.idempotencyKeyDays`). The key is the provider's. Absent: it is done as often as it is asked for.
+    idempotency_key: Option<String>,
 }
 
 /// The prices that were set.
@@ -130,6 +134,7 @@ impl CapacityMutation {
 }
 
 async fn set_prices(session: &Session, input: SetResourcePricesInput) -> MutationResult<Vec<DomainPrice>> {
+    let asked = asked(&input, &[]);
     require_count("prices", input.prices.len(), 1, PRICES_MAX)?;
     let now = session.app.clock.now();
     let mut prices = Vec::with_capacity(input.prices.len());
@@ -143,7 +148,9 @@ async fn set_prices(session: &Session, input: SetResourcePricesInput) -> Mutatio
         let field = format!("prices.{index}.resource");
         return Err(Refusal::new(RefusalCode::NotFound, field, "there is no such resource").into());
     }
-    session.repository().resource_price_insert(&prices).await.map_err(MutationError::from)
+    let attempt = attempt(session, AccountId::PROVIDER, input.idempotency_key.as_deref(), asked)?;
+    let prices = NewResourcePrices(prices);
+    Ok(session.repository().resource_price_insert(prices, attempt).await?)
 }
 
 fn require_count(field: &'static str, count: usize, least: usize, most: usize) -> Result<(), Refusal> {

@@ -4,15 +4,17 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
 use crate::domain::exchange_rate::ExchangeRate as DomainRate;
+use crate::domain::ids::AccountId;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
-use crate::graphql::error::{ApiError, MutationResult};
-use crate::graphql::input::known_currency;
-use crate::graphql::payload::answer;
+use crate::graphql::error::MutationResult;
+use crate::graphql::input::{asked, known_currency};
+use crate::graphql::payload::{answer, attempt};
 use crate::graphql::scalars::{Code, Exact, Instant};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::exchange_rate::ExchangeRate;
 use crate::graphql::types::user_error::UserError;
+use crate::store::exchange_rates::NewExchangeRate;
 
 /// The highest rate: 10^12.
 const RATE_MAX: Decimal = Decimal::from_parts(3_567_587_328, 232, 0, false, 0);
@@ -32,6 +34,9 @@ pub struct SetExchangeRateInput {
     source: String,
     /// When it was so; absent: now. Of a pair the rate that was observed last holds.
     observed_at: Option<Instant>,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
+    /// count (`serviceConfig.idempotencyKeyDays`). The key is the provider's. Absent: it is done as often as it is asked for.
+    idempotency_key: Option<String>,
 }
 
 /// The rate that was set.
@@ -65,6 +70,7 @@ impl ExchangeRateMutation {
 }
 
 async fn set(session: &Session, input: SetExchangeRateInput) -> MutationResult<DomainRate> {
+    let asked = asked(&input, &[]);
     let now = session.app.clock.now();
     let base = known_currency(session, "base", input.base.0)?.code;
     let quote = known_currency(session, "quote", input.quote.0)?.code;
@@ -90,6 +96,6 @@ async fn set(session: &Session, input: SetExchangeRateInput) -> MutationResult<D
     }
     let source = text::name("source", &input.source)?;
     let rate = DomainRate { id: 0, base, quote, rate, source, observed_at };
-    let kept = session.repository().exchange_rate_set(&rate).await?;
-    Ok(kept.ok_or_else(|| ApiError::internal("a rate was not kept"))?)
+    let attempt = attempt(session, AccountId::PROVIDER, input.idempotency_key.as_deref(), asked)?;
+    Ok(session.repository().exchange_rate_set(NewExchangeRate(rate), attempt).await?)
 }

@@ -6,13 +6,14 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::decide::{Action, AddPaymentMethod, RemovePaymentMethod};
 use crate::domain::ids::{AccountId, PaymentMethodId};
+use crate::domain::mutation::Mutation;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
 use crate::domain::text;
 use crate::graphql::error::{ApiError, MutationError, MutationResult};
-use crate::graphql::input::{input_account, input_id, owner};
+use crate::graphql::input::{asked, input_account, input_id, owner};
 use crate::graphql::loaders::PaymentMethodsOf;
-use crate::graphql::payload::{answer, submit_repeatable};
+use crate::graphql::payload::{MutationOutcome, answer, made_before, submit_repeatable, submit_with};
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::payment_method::PaymentMethod;
 use crate::graphql::types::user_error::UserError;
@@ -30,6 +31,9 @@ pub struct AddPaymentMethodInput {
     account_id: Option<ID>,
     /// The payment provider's name for the card; never its number. In the sandbox one of Stripe's for tests, such as pm_card_visa.
     provider_token: String,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
+    /// count (`serviceConfig.idempotencyKeyDays`). Absent: a card that is kept already stays as it is.
+    idempotency_key: Option<String>,
 }
 
 /// The card that was added.
@@ -90,7 +94,12 @@ impl PaymentMethodMutation {
 }
 
 async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<PaymentMethod> {
+    let asked = asked(&input, &["accountId", "namespace"]);
+    let key = input.idempotency_key.as_deref();
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    if let Some(made) = made_before(session, account, key, Mutation::AddPaymentMethod, asked).await? {
+        return kept(made);
+    }
     // The provider is not asked to keep what is refused.
     session.repository().require_stake(Some(Stake::Setting), account).await?;
     let token = text::code("providerToken", &input.provider_token)?;
@@ -101,8 +110,8 @@ async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<
     let customer = customer_at(session, account, provider.name()).await?;
     let held = provider.keep_card(account, customer.as_deref(), &token).await.map_err(not_kept)?;
     let KeptCard { card, token, customer } = held;
-    let adding = AddPaymentMethod { provider: provider.name().to_owned(), token, customer, card };
-    kept(session, account, Action::AddPaymentMethod(Box::new(adding))).await
+    let adding = AddPaymentMethod { asked, provider: provider.name().to_owned(), token, customer, card };
+    kept(submit_with(session, account, key, Action::AddPaymentMethod(Box::new(adding))).await?)
 }
 
 /// What the provider calls the account already.
@@ -143,7 +152,8 @@ fn require_no_card_number(token: &str) -> Result<(), Refusal> {
 async fn remove(session: &Session, input: RemovePaymentMethodInput) -> MutationResult<PaymentMethod> {
     let id = input_id("paymentMethodId", &input.payment_method_id, PaymentMethodId::parse)?;
     let account = owner(session, "paymentMethodId", id.account(), "payment method").await?;
-    let removed = kept(session, account, Action::RemovePaymentMethod(RemovePaymentMethod(id))).await?;
+    let removing = Action::RemovePaymentMethod(RemovePaymentMethod(id));
+    let removed = kept(submit_repeatable(session, account, removing).await?)?;
     forget(session, &removed);
     Ok(removed)
 }
@@ -160,8 +170,7 @@ fn forget(session: &Session, removed: &PaymentMethod) {
     });
 }
 
-async fn kept(session: &Session, account: AccountId, action: Action) -> MutationResult<PaymentMethod> {
-    let made = submit_repeatable(session, account, action).await?;
+fn kept(made: MutationOutcome) -> MutationResult<PaymentMethod> {
     let none = || ApiError::internal("a payment method was not kept");
     Ok(PaymentMethod(made.outcome.payment_method.ok_or_else(none)?))
 }

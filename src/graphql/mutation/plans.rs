@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::capacity::require_amount;
 use crate::domain::decide::{require_display_places, require_ledger_places, require_not_above_largest};
-use crate::domain::ids::PlanId;
+use crate::domain::ids::{AccountId, PlanId};
 use crate::domain::money::Currency;
 use crate::domain::period::BillPeriod as DomainPeriod;
 use crate::domain::plan::{Plan as DomainPlan, PlanResource};
@@ -15,14 +15,14 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 use crate::graphql::enums::BillPeriod;
 use crate::graphql::error::{MutationError, MutationResult};
-use crate::graphql::input::{changed, input_id, known_currency, optional, or_cleared};
-use crate::graphql::payload::answer;
+use crate::graphql::input::{asked, changed, input_id, known_currency, optional, or_cleared};
+use crate::graphql::payload::{answer, attempt};
 use crate::graphql::scalars::{Code, Exact};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::plan::Plan;
 use crate::graphql::types::user_error::UserError;
 use crate::store::access::AccessError;
-use crate::store::plans::PlanPatch;
+use crate::store::plans::{NewPlan, PlanPatch};
 
 /// The resources that one plan can include.
 const RESOURCES_MAX: usize = 50;
@@ -68,6 +68,9 @@ pub struct CreatePlanInput {
     description: String,
     /// What it includes; at most 50 resources, each once.
     resources: Option<Vec<PlanResourceInput>>,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys count
+    /// (`serviceConfig.idempotencyKeyDays`). The key is the provider's. Absent: it is done as often as it is asked for.
+    idempotency_key: Option<String>,
 }
 
 /// The plan that was put on the market.
@@ -165,6 +168,7 @@ impl PlanMutation {
 }
 
 async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResult<DomainPlan> {
+    let asked = asked(&input, &[]);
     let currency = known_currency(session, "price.currency", input.price.currency.0)?;
     let once_price = match &input.once_price {
         Some(once) if once.currency.0 != currency.code => {
@@ -191,7 +195,9 @@ async fn create_plan(session: &Session, input: CreatePlanInput) -> MutationResul
         retired_at: None,
     };
     let resources = included(input.resources.unwrap_or_default())?;
-    session.repository().plan_create(plan, resources).await.map_err(|error| match &error {
+    let attempt = attempt(session, AccountId::PROVIDER, input.idempotency_key.as_deref(), asked)?;
+    session.repository().plan_create(NewPlan { plan, resources }, attempt).await.map_err(|error| match &error
+    {
         AccessError::Store(store) if store.is_violation_of("plan_resources_resource_code_fkey") => {
             Refusal::new(RefusalCode::NotFound, "resources", "there is no resource of such a code").into()
         }

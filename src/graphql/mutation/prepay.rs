@@ -5,15 +5,16 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use rust_decimal::Decimal;
 
-use crate::domain::decide::{Action, KeepQuote};
+use crate::domain::decide::{Action, KeepQuote, Offer};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::money::Currency;
+use crate::domain::mutation::Mutation;
 use crate::domain::prepay::{self, Asset, LIMITED, Limits, MONTHS_MAX, PRICED_IN, Quoted};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
-use crate::graphql::error::{ApiError, MutationResult};
-use crate::graphql::input::input_account;
-use crate::graphql::payload::{answer, submit_repeatable};
+use crate::graphql::error::MutationResult;
+use crate::graphql::input::{asked, input_account};
+use crate::graphql::payload::{MutationOutcome, answer, made_before, submit_with};
 use crate::graphql::scalars::Code;
 use crate::graphql::session::{Session, session};
 use crate::graphql::types::prepay_quote::PrepayQuote;
@@ -40,6 +41,9 @@ pub struct QuotePrepayInput {
     storage_limit: i32,
     /// For how many months of 30 days: 1 to 12.
     period: i32,
+    /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
+    /// count (`serviceConfig.idempotencyKeyDays`). Absent: it is done as often as it is asked for.
+    idempotency_key: Option<String>,
 }
 
 /// The offer.
@@ -74,7 +78,12 @@ impl PrepayMutation {
 }
 
 async fn quote(session: &Session, input: QuotePrepayInput) -> MutationResult<PrepayQuote> {
+    let asked = asked(&input, &["accountId", "namespace"]);
+    let key = input.idempotency_key.as_deref();
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
+    if let Some(made) = made_before(session, account, key, Mutation::QuotePrepay, asked).await? {
+        return offered(made);
+    }
     let asset = asset_of(session, input.asset)?;
     let limits = limits_of(&input)?;
     if !(1..=MONTHS_MAX).contains(&input.period) {
@@ -85,11 +94,15 @@ async fn quote(session: &Session, input: QuotePrepayInput) -> MutationResult<Pre
     let chart = text::code("chartName", &input.chart_name)?;
     let rate = rate_for(session, asset).await?;
     let quoted = price(session, limits, input.period, (&cluster, &chart), asset, rate.as_deref()).await?;
-    let offer =
-        KeepQuote { currency: asset.code, quoted, months: input.period, cluster, chart, limits, rate };
-    let made = submit_repeatable(session, account, Action::KeepQuote(Box::new(offer))).await?;
-    let none = || ApiError::internal("an offer was not kept");
-    Ok(PrepayQuote(made.outcome.prepay_quote.ok_or_else(none)?))
+    let offer = Offer { currency: asset.code, quoted, months: input.period, cluster, chart, limits, rate };
+    offered(
+        submit_with(session, account, key, Action::KeepQuote(Box::new(KeepQuote { asked, offer }))).await?,
+    )
+}
+
+fn offered(made: MutationOutcome) -> MutationResult<PrepayQuote> {
+    let gone = || Refusal::new(RefusalCode::NotFound, "idempotencyKey", "its offer is kept no more");
+    Ok(PrepayQuote(made.outcome.prepay_quote.ok_or_else(gone)?))
 }
 
 fn asset_of(session: &Session, code: Code) -> Result<Currency, Refusal> {

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use std::sync::Arc;
 
 use crate::domain::fingerprint::{Fingerprints, fingerprint};
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{AccountId, PriceRuleId};
 use crate::domain::plan::Resource as DomainResource;
 use crate::domain::price_rule::{
@@ -12,11 +13,11 @@ use crate::domain::price_rule::{
     Terms,
 };
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::text::{self, idempotency_key};
+use crate::domain::text;
 use crate::graphql::enums::Aggregation;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_account, input_id};
-use crate::graphql::payload::answer;
+use crate::graphql::payload::{answer, attempt};
 use crate::graphql::price_input::PriceDefinitionInput;
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, operator_session};
@@ -160,7 +161,6 @@ impl PriceMutation {
 }
 
 async fn set_prices(session: &Session, input: SetPricesInput) -> MutationResult<Vec<DomainRule>> {
-    let key = idempotency_key(&input.idempotency_key)?;
     let account = if input.everyone {
         if input.account_id.is_some() || input.namespace.is_some() {
             let message = "cannot be used together with an account";
@@ -197,17 +197,12 @@ async fn set_prices(session: &Session, input: SetPricesInput) -> MutationResult<
             stated: definition.stated,
         });
     }
-    let asked = fingerprints(account, &rules);
-    let wanted = RulesToSet {
-        account,
-        key,
-        dry_run: input.dry_run,
-        allow_past: input.allow_past,
-        rules,
-        set_by: session.viewer().subject.clone(),
-        now: session.app.clock.now(),
-    };
-    Ok(session.repository().price_rules_set(wanted, asked).await??)
+    let owner = account.unwrap_or(AccountId::PROVIDER);
+    let attempt = attempt(session, owner, Some(&input.idempotency_key), fingerprints(account, &rules))?;
+    let attempt = Attempt { dry_run: input.dry_run, ..attempt };
+    let set_by = session.viewer().subject.clone();
+    let wanted = RulesToSet { account, allow_past: input.allow_past, rules, set_by };
+    Ok(session.repository().price_rules_set(wanted, attempt).await?)
 }
 
 /// What is asked for, whether or not discounts name their default, which may be kept either way.
@@ -230,11 +225,13 @@ fn with_default_percent(mut rule: RuleToSet, written: Option<Decimal>) -> RuleTo
 }
 
 async fn end_price_rule(session: &Session, input: EndPriceRuleInput) -> MutationResult<Option<DomainRule>> {
-    let key = idempotency_key(&input.idempotency_key)?;
-    let id = input_id("ruleId", &input.rule_id, PriceRuleId::parse)?;
+    let rule = input_id("ruleId", &input.rule_id, PriceRuleId::parse)?;
     let until = input.effective_until.map(|instant| instant.0);
-    let ending = RuleToEnd { rule: id, until, key, dry_run: input.dry_run, now: session.app.clock.now() };
-    let ended = session.repository().price_rule_end(ending, fingerprint(&(id, until))).await??;
+    let owner = session.load(rule).await?.ok_or_else(RuleToEnd::not_found)?.account;
+    let owner = owner.unwrap_or(AccountId::PROVIDER);
+    let attempt = attempt(session, owner, Some(&input.idempotency_key), fingerprint(&(rule, until)))?;
+    let attempt = Attempt { dry_run: input.dry_run, ..attempt };
+    let ended = session.repository().price_rule_end(RuleToEnd { rule, until }, attempt).await?;
     Ok(ended.into_iter().next())
 }
 

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::fingerprint::fingerprint;
+use crate::domain::idempotency::Attempt;
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::text::{self, idempotency_key};
+use crate::domain::text;
 use crate::domain::usage::{ToVoid, VOIDED_AT_ONCE_MAX, Voided, check_id};
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::input_account;
-use crate::graphql::payload::answer;
+use crate::graphql::payload::{answer, attempt};
 use crate::graphql::session::{Session, operator_session};
 use crate::graphql::types::user_error::UserError;
 
@@ -67,23 +68,16 @@ impl VoidUsageMutation {
 }
 
 async fn void_usage(session: &Session, input: VoidUsageInput) -> MutationResult<Voided> {
-    let key = idempotency_key(&input.idempotency_key)?;
     let reason = text::name("reason", &input.reason)?;
     require_events(&input.event_ids)?;
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     let asked = fingerprint(&(account, &input.event_ids, &reason));
-    let wanted = ToVoid {
-        account,
-        events: input.event_ids,
-        reason,
-        by: session.viewer().subject.clone(),
-        key,
-        dry_run: input.dry_run,
-        now: session.app.clock.now(),
-    };
-    let (reason, dry_run) = (wanted.reason.clone(), wanted.dry_run);
-    let voided = session.repository().usage_void(wanted, asked).await??;
-    if !dry_run {
+    let dry_run = input.dry_run;
+    let attempt = Attempt { dry_run, ..attempt(session, account, Some(&input.idempotency_key), asked)? };
+    let wanted = ToVoid { account, events: input.event_ids, reason, by: session.viewer().subject.clone() };
+    let reason = wanted.reason.clone();
+    let voided = session.repository().usage_void(wanted, attempt).await?;
+    if !input.dry_run {
         let operator = &session.viewer().subject;
         tracing::info!(%account, %operator, %reason, events = voided.count, "usage is taken back");
     }

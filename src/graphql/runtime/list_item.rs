@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::eager::ResolveEagerly;
-use super::request_loader::Key;
+use super::key::Key;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::pagination::{Cursor, Row};
 use crate::graphql::session::session;

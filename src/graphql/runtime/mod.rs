@@ -2,6 +2,7 @@
 //! written at once, and what is asked for together is looked up together (docs/adr/0006).
 
 pub(super) mod cost;
+mod data_loader;
 pub(super) mod document_cache;
 pub(super) mod document_cost;
 pub(super) mod document_text;
@@ -9,6 +10,7 @@ pub(super) mod eager;
 pub(super) mod executor;
 pub(super) mod field_price;
 pub(super) mod inputs;
+pub(super) mod key;
 pub(super) mod limits;
 pub(super) mod list_item;
 pub(super) mod operation;

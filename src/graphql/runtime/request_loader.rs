@@ -7,35 +7,29 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::hash::Hash;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
-use async_graphql::dataloader::{DataLoader, Loader};
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
+use async_graphql::dataloader::Loader;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 
+use super::data_loader::AnyDataLoader;
+use super::key::{Key, Value};
 use crate::store::access::Repository;
 use crate::store::error::StoreError;
 
-/// What is looked up by a key of type `K`.
-pub type Value<K> = <Repository as Loader<K>>::Value;
 type Answer<K> = Result<Option<Value<K>>, StoreError>;
-
-/// A key that something can be looked up by.
-pub trait Key: Send + Sync + Hash + Eq + Clone + 'static {}
-impl<K: Send + Sync + Hash + Eq + Clone + 'static> Key for K {}
 
 /// Asks as the request's viewer, and remembers nothing: what a mutation has changed is read anew.
 pub struct RequestLoader {
     repository: Repository,
     asked: Mutex<Vec<Box<dyn Batch>>>,
     /// Asks in its place, to be compared with.
-    data_loader: Option<DataLoader<Repository>>,
+    data_loader: Option<AnyDataLoader>,
 }
 
 /// The keys of one kind that wait to be looked up.
@@ -80,8 +74,7 @@ impl RequestLoader {
 
     /// The same by async-graphql's own DataLoader.
     pub fn with_data_loader(repository: Repository) -> Self {
-        let data_loader = DataLoader::new(repository.clone(), TokioSpawner::current(), TokioTimer::default());
-        Self { data_loader: Some(data_loader), ..Self::new(repository) }
+        Self { data_loader: Some(AnyDataLoader::new(repository.clone())), ..Self::new(repository) }
     }
 
     pub fn repository(&self) -> &Repository {
@@ -94,7 +87,7 @@ impl RequestLoader {
         Repository: Loader<K, Error = StoreError>,
     {
         if let Some(data_loader) = &self.data_loader {
-            return data_loader.load_one(key).await;
+            return data_loader.load(key).await;
         }
         let (answer, answered) = oneshot::channel();
         self.ask(key, answer);

@@ -40,7 +40,7 @@ use crate::graphql::types::prepayment::PrepaymentConnection;
 use crate::graphql::types::record::ConsumptionRecordConnection;
 use crate::graphql::types::transaction::TransactionConnection;
 use crate::store::account_list::AccountFilter;
-use crate::store::fetchers::{Fetched, Newest};
+use crate::store::grouped::Newest;
 use crate::store::list::{COUNTED_MAX, countable};
 use crate::store::owned::Owned;
 use crate::store::plans::PlanFilter;
@@ -261,7 +261,7 @@ async fn newest_bills(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult
 }
 
 /// What an account's newest are in a list that always shows the whole of them.
-async fn newest<T: Fetched>(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Arc<T>>> {
+async fn newest<T: Owned>(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Arc<T>>> {
     let (account, limit) = newest;
     Ok(session(ctx)?.load(NewestOf::<T>::new(account, limit)).await?.unwrap_or_default().to_vec())
 }

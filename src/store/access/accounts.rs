@@ -11,17 +11,18 @@ use rust_decimal::Decimal;
 use super::{AccessError, Repository};
 use crate::domain::account::{Account, SuspendedSpan};
 use crate::domain::closing::Month;
-use crate::domain::idempotency::IdempotencyRecord;
+use crate::domain::idempotency::{Attempt, IdempotencyRecord};
 use crate::domain::ids::{AccountId, NoticeId, OwnedId, PaymentMethodId};
 use crate::domain::notice::Notice;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::stake::Stake;
 use crate::domain::viewer::Scope;
+use crate::store::account_creation::NewAccount;
 use crate::store::account_list::{self, AccountCursor, AccountFilter};
 use crate::store::error::StoreError;
-use crate::store::fetchers::Rows;
+use crate::store::grouped::Rows;
 use crate::store::list::{Found, Page};
-use crate::store::{account_creation, keys, notices, payment_methods, suspensions};
+use crate::store::{keys, notices, payment_methods, suspensions};
 
 impl Repository {
     pub async fn accounts(
@@ -67,13 +68,10 @@ impl Repository {
     }
 
     /// Makes an account.
-    pub async fn account_create(&self, account: Account) -> Result<Account, AccessError> {
+    pub async fn account_create(&self, account: Account, attempt: Attempt) -> Result<Account, AccessError> {
         self.require_operator()?;
-        let keys = Arc::clone(self.store.database.keys());
-        let made = self.write(move |conn| {
-            async move { account_creation::account_create(conn, account, &keys).await }.boxed()
-        });
-        Ok(made.await?)
+        let seals = Arc::clone(self.store.database.keys());
+        self.once(attempt, NewAccount { account, seals }).await
     }
 
     pub async fn balances_at(

@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
 use super::{AccessError, Repository};
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{AccountId, LicenseId, PlanId};
 use crate::domain::label::{Label, LabelList};
 use crate::domain::license::License;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::store::error::StoreError;
 use crate::store::list::{Found, Page};
-use crate::store::plans::{self, PlanFilter, PlanPatch};
+use crate::store::plans::{self, NewPlan, PlanFilter, PlanPatch};
 use crate::store::{labels, licenses};
 
 impl Repository {
@@ -52,12 +53,9 @@ impl Repository {
     }
 
     /// Puts a plan on the market.
-    pub async fn plan_create(&self, plan: Plan, resources: Vec<PlanResource>) -> Result<Plan, AccessError> {
+    pub async fn plan_create(&self, plan: NewPlan, attempt: Attempt) -> Result<Plan, AccessError> {
         self.require_operator()?;
-        let made = self.write(|conn| {
-            async move { plans::plan_create(conn, &plan, &resources).await.map(|()| plan) }.boxed()
-        });
-        Ok(made.await?)
+        self.once(attempt, plan).await
     }
 
     pub async fn plan_retire(&self, id: PlanId, at: DateTime<Utc>) -> Result<Option<Plan>, AccessError> {

@@ -9,7 +9,7 @@ use super::{AccessError, Repository};
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::Invoice;
 use crate::store::error::StoreError;
-use crate::store::fetchers::{Newest, Rows};
+use crate::store::grouped::{Newest, Rows};
 use crate::store::invoice_drafts::InvoiceDraft;
 use crate::store::list::{Owners, Page};
 use crate::store::owned::Owned;
@@ -33,7 +33,8 @@ impl Repository {
     }
 
     pub async fn invoices(&self, ids: &[InvoiceId]) -> Result<HashMap<InvoiceId, Arc<Invoice>>, StoreError> {
-        let mut found = self.of_visible_by_id(&self.store.fetch.invoices.by_id, ids, |id| id.0).await?;
+        let mut found =
+            self.of_visible_by_id(&self.store.fetch.owned.of::<Invoice>().by_id, ids, |id| id.0).await?;
         let is_missing = |found: &HashMap<InvoiceId, _>, id: &InvoiceId| !found.contains_key(id);
         let missing: Vec<InvoiceId> = ids.iter().copied().filter(|id| is_missing(&found, id)).collect();
         if missing.is_empty() {
@@ -45,7 +46,10 @@ impl Repository {
         // One that was issued meanwhile was neither.
         let missing: Vec<InvoiceId> = missing.into_iter().filter(|id| is_missing(&found, id)).collect();
         if !missing.is_empty() {
-            found.extend(self.of_visible_by_id(&self.store.fetch.invoices.by_id, &missing, |id| id.0).await?);
+            found.extend(
+                self.of_visible_by_id(&self.store.fetch.owned.of::<Invoice>().by_id, &missing, |id| id.0)
+                    .await?,
+            );
         }
         Ok(found)
     }
@@ -58,8 +62,9 @@ impl Repository {
         accounts.sort_unstable();
         accounts.dedup();
         let drafts = self.drafts(accounts).await?;
-        let issued =
-            self.of_visible(&self.store.fetch.invoices.newest, keys, |(account, _)| *account).await?;
+        let issued = self
+            .of_visible(&self.store.fetch.owned.of::<Invoice>().newest, keys, |(account, _)| *account)
+            .await?;
         let merge = |(key, issued): (Newest<AccountId>, Rows<Invoice>)| {
             let own = drafts.get(&key.0).map(|drafts| shown(drafts).collect()).unwrap_or_default();
             (key, merged(own, issued.to_vec(), &Page::first(key.1)).into())
@@ -69,7 +74,8 @@ impl Repository {
 
     pub async fn invoice_counts(&self, keys: Vec<AccountId>) -> Result<HashMap<AccountId, i64>, StoreError> {
         let drafts = self.drafts(keys.clone()).await?;
-        let mut counts = self.of_visible(&self.store.fetch.invoices.counts, keys, |account| *account).await?;
+        let mut counts =
+            self.of_visible(&self.store.fetch.owned.of::<Invoice>().counts, keys, |account| *account).await?;
         for (account, drafts) in drafts {
             let more = i64::try_from(shown(&drafts).count()).unwrap_or(0);
             counts.entry(account).and_modify(|count| *count = count.saturating_add(more));

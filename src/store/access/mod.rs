@@ -18,9 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
+use futures_util::FutureExt;
 use quick_cache::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
@@ -29,6 +31,7 @@ use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::fetchers::Fetchers;
 use crate::store::list::Owners;
+use crate::store::once::{KeyedWrite, once};
 use crate::store::shared_loader::SharedLoader;
 use crate::store::turns::{Turn, Turns};
 
@@ -196,6 +199,17 @@ impl Repository {
         W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
     {
         self.store.database.write(writing).await
+    }
+
+    /// Has something written beside the engine, once for each key.
+    async fn once<W>(&self, attempt: Attempt, wanted: W) -> Result<W::Made, AccessError>
+    where
+        W: KeyedWrite<Made: 'static> + Send + 'static,
+    {
+        let seals = Arc::clone(self.store.database.keys());
+        let writing =
+            self.write(move |conn| async move { once(conn, &attempt, &wanted, &seals).await }.boxed());
+        writing.await?.map_err(AccessError::Refused)
     }
 
     /// Those of the accounts that the viewer may see.

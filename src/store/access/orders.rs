@@ -13,7 +13,7 @@ use crate::domain::transaction::Transaction;
 use crate::store::bill_filter::BillFilter;
 use crate::store::bill_sums::{self, BillSums};
 use crate::store::error::StoreError;
-use crate::store::fetchers::{Newest, Rows};
+use crate::store::grouped::{Newest, Rows};
 use crate::store::{bills, orders, records};
 
 impl Repository {

@@ -6,33 +6,34 @@ use std::sync::Arc;
 use super::{AccessError, Repository};
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
-use crate::store::fetchers::{Fetched, Newest, Rows};
+use crate::store::grouped::{Newest, Rows};
 use crate::store::list::{Found, Page};
+use crate::store::owned::Owned;
 
 impl Repository {
     /// Those of these ids that the viewer may see.
-    pub async fn by_ids<T: Fetched>(&self, ids: &[T::Id]) -> Result<HashMap<T::Id, Arc<T>>, StoreError> {
-        self.of_visible_by_id(&T::fetch(&self.store.fetch).by_id, ids, |id| (*id).into()).await
+    pub async fn by_ids<T: Owned>(&self, ids: &[T::Id]) -> Result<HashMap<T::Id, Arc<T>>, StoreError> {
+        self.of_visible_by_id(&self.store.fetch.owned.of::<T>().by_id, ids, |id| (*id).into()).await
     }
 
     /// The newest of each account: so many.
-    pub async fn newest<T: Fetched>(
+    pub async fn newest<T: Owned>(
         &self,
         keys: Vec<Newest<AccountId>>,
     ) -> Result<HashMap<Newest<AccountId>, Rows<T>>, StoreError> {
-        self.of_visible(&T::fetch(&self.store.fetch).newest, keys, |(account, _)| *account).await
+        self.of_visible(&self.store.fetch.owned.of::<T>().newest, keys, |(account, _)| *account).await
     }
 
     /// How many each account has.
-    pub async fn counts<T: Fetched>(
+    pub async fn counts<T: Owned>(
         &self,
         keys: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, i64>, StoreError> {
-        self.of_visible(&T::fetch(&self.store.fetch).counts, keys, |account| *account).await
+        self.of_visible(&self.store.fetch.owned.of::<T>().counts, keys, |account| *account).await
     }
 
     /// A page of the account named, or of all accounts that the viewer may see.
-    pub async fn list<T: Fetched>(
+    pub async fn list<T: Owned>(
         &self,
         account: Option<AccountId>,
         filter: &T::Filter,
@@ -44,7 +45,7 @@ impl Repository {
     }
 
     /// How many such a list has, over all pages.
-    pub async fn count<T: Fetched>(
+    pub async fn count<T: Owned>(
         &self,
         account: Option<AccountId>,
         filter: &T::Filter,

@@ -9,8 +9,8 @@ use crate::domain::payment::Payment;
 use crate::domain::prepay::{Deposit, PrepayQuote};
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
-use crate::store::fetchers::Rows;
-use crate::store::{prepay_quotes, prepayments};
+use crate::store::grouped::Rows;
+use crate::store::{exchange_rates, prepay_quotes, prepayments};
 
 impl Repository {
     /// How many prepayments of an account wait for tokens.
@@ -43,12 +43,14 @@ impl Repository {
         Ok(self.visible(std::iter::once(owner)).await?.contains(&owner).then_some(owner))
     }
 
-    /// An offer of a prepayment, without its rate, if the viewer may see it.
+    /// An offer of a prepayment, if the viewer may see it.
     pub async fn prepay_quote(&self, id: QuoteId) -> Result<Option<PrepayQuote>, StoreError> {
         if !self.visible(std::iter::once(id.account())).await?.contains(&id.account()) {
             return Ok(None);
         }
         let conn = self.connection().await?;
-        Ok(prepay_quotes::quote_by_ids(&conn, &[id.0]).await?.pop())
+        let Some(quote) = prepay_quotes::quote_by_ids(&conn, &[id.0]).await?.pop() else { return Ok(None) };
+        let rate = exchange_rates::rate_of_quote(&conn, id).await?.map(Arc::new);
+        Ok(Some(PrepayQuote { rate, ..quote }))
     }
 }

@@ -7,18 +7,17 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
 use super::{AccessError, Repository};
-use crate::domain::account::Hash as Digest;
 use crate::domain::burst::{BurstCapacity, Bursting, Cycle};
 use crate::domain::capacity::{ResourcePrice, TermDiscount};
 use crate::domain::exchange_rate::ExchangeRate;
-use crate::domain::fingerprint::Fingerprints;
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::{AccountId, PriceDefinitionId, PriceRuleId, ResourcePriceId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::price_rule::{PriceDefinition, PriceRule, RuleToEnd, RulesToSet};
-use crate::domain::refusal::Refusal;
-use crate::store::capacity::{self, ResourcePriceFilter};
+use crate::store::capacity::{self, NewResourcePrices, ResourcePriceFilter};
 use crate::store::error::StoreError;
-use crate::store::fetchers::Rows;
+use crate::store::exchange_rates::NewExchangeRate;
+use crate::store::grouped::Rows;
 use crate::store::list::Page;
 use crate::store::{burst, exchange_rates, prepay_quotes, price_rules};
 
@@ -48,13 +47,11 @@ impl Repository {
     /// Adds prices of capacity, and answers them as they are kept.
     pub async fn resource_price_insert(
         &self,
-        prices: &[ResourcePrice],
+        prices: NewResourcePrices,
+        attempt: Attempt,
     ) -> Result<Vec<ResourcePrice>, AccessError> {
         self.require_operator()?;
-        let prices = prices.to_vec();
-        let kept =
-            self.write(|conn| async move { capacity::resource_price_insert(conn, &prices).await }.boxed());
-        Ok(kept.await?)
+        self.once(attempt, prices).await
     }
 
     /// Prices of capacity that hold at an instant: everybody may see them.
@@ -83,10 +80,14 @@ impl Repository {
         exchange_rates::rate_latest(&*self.connection().await?, base, quote).await
     }
 
-    pub async fn exchange_rate_set(&self, rate: &ExchangeRate) -> Result<Option<ExchangeRate>, AccessError> {
+    /// Keeps a rate, and answers it with its number.
+    pub async fn exchange_rate_set(
+        &self,
+        rate: NewExchangeRate,
+        attempt: Attempt,
+    ) -> Result<ExchangeRate, AccessError> {
         self.require_operator()?;
-        let rate = rate.clone();
-        Ok(self.write(|conn| async move { exchange_rates::rate_insert(conn, &rate).await }.boxed()).await?)
+        self.once(attempt, rate).await
     }
 
     /// What resources cost in prepayments on a cluster of a chart: everybody may see it.
@@ -166,27 +167,19 @@ impl Repository {
     pub async fn price_rules_set(
         &self,
         wanted: RulesToSet,
-        asked: Fingerprints,
-    ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
+        attempt: Attempt,
+    ) -> Result<Vec<PriceRule>, AccessError> {
         self.require_operator()?;
-        let keys = Arc::clone(self.store.database.keys());
-        let made = self.write(move |conn| {
-            async move { price_rules::rules_set(conn, &wanted, asked, &keys).await }.boxed()
-        });
-        Ok(made.await?)
+        self.once(attempt, wanted).await
     }
 
     /// Ends a rule.
     pub async fn price_rule_end(
         &self,
         ending: RuleToEnd,
-        fingerprint: Digest,
-    ) -> Result<Result<Vec<PriceRule>, Refusal>, AccessError> {
+        attempt: Attempt,
+    ) -> Result<Vec<PriceRule>, AccessError> {
         self.require_operator()?;
-        let keys = Arc::clone(self.store.database.keys());
-        let made = self.write(move |conn| {
-            async move { price_rules::rule_end(conn, &ending, fingerprint, &keys).await }.boxed()
-        });
-        Ok(made.await?)
+        self.once(attempt, ending).await
     }
 }

@@ -1,13 +1,10 @@
 //! What accounts used.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::FutureExt;
 
 use super::{AccessError, Repository};
-use crate::domain::account::Hash as Digest;
 use crate::domain::closing::Month;
+use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
 use crate::domain::plan::Resource;
@@ -15,7 +12,6 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::usage::{Gathering, Gauge, HOUR, Hour, Reports, ToVoid, Voided};
 use crate::store::account_usage::{self, GaugeSlot, GaugesOf};
 use crate::store::error::StoreError;
-use crate::store::voided_usage;
 
 /// So much of what adds up is read by one statement, and so much of gauges, which have twelve samples an hour.
 const HOURS_READ_AT_ONCE: TimeDelta = TimeDelta::days(7);
@@ -41,22 +37,15 @@ fn with_hour_before(window: Month) -> Month {
 
 impl Repository {
     /// Takes back usage that was recorded.
-    pub async fn usage_void(
-        &self,
-        wanted: ToVoid,
-        fingerprint: Digest,
-    ) -> Result<Result<Voided, Refusal>, AccessError> {
+    pub async fn usage_void(&self, wanted: ToVoid, attempt: Attempt) -> Result<Voided, AccessError> {
         self.require_operator()?;
         let account = self.account(wanted.account).await?.ok_or(AccessError::NoSuchAccount)?;
         if account.erased_at.is_some() {
             let message = "the account is erased: its usage is gone";
-            return Ok(Err(Refusal::new(RefusalCode::AccountSuspended, "accountId", message)));
+            let refusal = Refusal::new(RefusalCode::AccountSuspended, "accountId", message);
+            return Err(AccessError::Refused(refusal));
         }
-        let keys = Arc::clone(self.store.database.keys());
-        let voided = self.write(move |conn| {
-            async move { voided_usage::usage_void(conn, &wanted, fingerprint.into(), &keys).await }.boxed()
-        });
-        Ok(voided.await?)
+        self.once(attempt, wanted).await
     }
 
     /// What an account used of a resource by the hour; nothing of an account that the viewer may not see.

@@ -1,39 +1,16 @@
 //! What a migration locks, before it runs. Each says so itself, in a line of its `up.sql` that begins with `-- Locks: `.
 
+use include_dir::{Dir, include_dir};
+
 /// The line that tells.
 const SAYS: &str = "-- Locks: ";
 
-macro_rules! texts {
-    ($($name:literal),+ $(,)?) => {
-        [$(($name, include_str!(concat!("../../../migrations/", $name, "/up.sql")))),+]
-    };
-}
+/// The migrations' folders, as they were when this was built.
+static FOLDERS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
 
-/// The migrations that say so, from number 27 on.
-const TEXTS: [(&str, &str); 17] = texts![
-    "2026-11-30-000027_odd_rows",
-    "2026-11-30-000028_approvals",
-    "2026-11-30-000029_least_rights",
-    "2026-11-30-000030_restorations",
-    "2026-11-30-000031_seals",
-    "2026-11-30-000032_entries_numbered",
-    "2026-11-30-000033_payments_refunds",
-    "2026-11-30-000034_approvals_sealed",
-    "2026-11-30-000035_retention",
-    "2026-11-30-000036_keys_oldest",
-    "2026-11-30-000037_bills_open_of_months",
-    "2026-11-30-000038_bills_unpaid",
-    "2026-11-30-000039_transactions_recharges",
-    "2026-11-30-000040_bills_unpaid_of_everyone",
-    "2026-11-30-000041_accepted_futures",
-    "2026-11-30-000044_keys_by_pages",
-    "2026-11-30-000045_no_keys_oldest",
-];
-
-/// What the migration of that name locks, if it says so.
+/// What the migration of that name locks, if it says so: those from number 27 on do.
 pub(super) fn locks_of(name: &str) -> Option<&'static str> {
-    let (_, text) = TEXTS.into_iter().find(|(own, _)| *own == name)?;
-    says(text)
+    says(FOLDERS.get_file(format!("{name}/up.sql"))?.contents_utf8()?)
 }
 
 fn says(text: &str) -> Option<&str> {
@@ -82,7 +59,7 @@ mod tests {
         for folder in folders() {
             let name = folder.file_name().unwrap().to_str().unwrap();
             assert!(says(&up(&folder)).is_some(), "{name}/up.sql has no line that begins with {SAYS:?}");
-            assert!(locks_of(name).is_some(), "{name} is not among TEXTS");
+            assert!(locks_of(name).is_some(), "{name} does not say what it locks");
         }
     }
 

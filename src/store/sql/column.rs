@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::deserialize::{FromSql, Result};
 use diesel::pg::{Pg, PgValue};
 use diesel::sql_types::{
-    BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Numeric, SmallInt, Text, Timestamptz,
+    Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Numeric, SmallInt, Text, Timestamptz,
     Uuid as SqlUuid,
 };
 use rust_decimal::Decimal;
@@ -20,9 +20,8 @@ use crate::domain::bill::BillStatus;
 use crate::domain::billing_run::RunState;
 use crate::domain::burst::Cycle;
 use crate::domain::ids::{
-    AccountId, ApprovalId, BillId, EntryId, InvoiceId, LicenseId, NoticeId, OrderId, OwnedId, PaymentId,
-    PaymentMethodId, PlanId, PrepaymentId, PriceDefinitionId, PriceRuleId, QuoteId, RecordId,
-    ResourcePriceId, TransactionId,
+    self, AccountId, LicenseId, OwnedId, PlanId, PriceDefinitionId, PriceRuleId, ResourcePriceId,
+    with_owned_ids,
 };
 use crate::domain::license::LicenseType;
 use crate::domain::money::CurrencyCode;
@@ -110,6 +109,7 @@ as_they_are! {
     NaiveDate: Date,
     DateTime<Utc>: Timestamptz,
     serde_json::Value: Jsonb,
+    Vec<Option<i64>>: Array<Nullable<BigInt>>,
 }
 
 impl ToColumn<Text> for &'static str {
@@ -204,8 +204,8 @@ fn parsed<T>(value: PgValue<'_>, parse: impl FnOnce(&str) -> Option<T>) -> Resul
 
 /// The ids of what accounts own.
 macro_rules! owned_ids {
-    ($($name:ty),* $(,)?) => {$(
-        impl ToColumn<SqlUuid> for $name {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        impl ToColumn<SqlUuid> for ids::$name {
             type Wire = Uuid;
 
             fn wire(&self) -> Uuid {
@@ -213,27 +213,14 @@ macro_rules! owned_ids {
             }
         }
 
-        impl FromColumn<SqlUuid> for $name {
+        impl FromColumn<SqlUuid> for ids::$name {
             fn from_column(value: PgValue<'_>) -> Result<Self> {
                 FromSql::<SqlUuid, Pg>::from_sql(value).map(|id| OwnedId::from_uuid(id).into())
             }
         }
     )*};
 }
-owned_ids![
-    OrderId,
-    BillId,
-    TransactionId,
-    EntryId,
-    RecordId,
-    NoticeId,
-    PaymentMethodId,
-    QuoteId,
-    PrepaymentId,
-    PaymentId,
-    InvoiceId,
-    ApprovalId,
-];
+with_owned_ids!(owned_ids);
 
 /// Newtypes, kept as what is in them.
 macro_rules! newtypes {
@@ -261,6 +248,22 @@ newtypes![
     PriceRuleId(i64): BigInt,
     ResourcePriceId(i64): BigInt,
 ];
+
+/// Texts in their order.
+impl ToColumn<Jsonb> for Vec<String> {
+    type Wire = serde_json::Value;
+
+    fn wire(&self) -> serde_json::Value {
+        self.as_slice().into()
+    }
+}
+
+impl FromColumn<Jsonb> for Vec<String> {
+    fn from_column(value: PgValue<'_>) -> Result<Self> {
+        let texts = <serde_json::Value as FromSql<Jsonb, Pg>>::from_sql(value)?;
+        Ok(serde_json::from_value(texts)?)
+    }
+}
 
 impl ToColumn<Integer> for Cycle {
     type Wire = i32;

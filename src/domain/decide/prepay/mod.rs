@@ -11,7 +11,7 @@ mod step;
 pub use binding::BindApp;
 pub use deposit::CountDeposits;
 pub use purchase::Prepay;
-pub use quote::KeepQuote;
+pub use quote::{KeepQuote, Offer};
 pub(super) use renewal::settle_prepayment;
 pub use set_auto_renewal::SetPrepaymentRenewal;
 pub use step::PrepaymentStep;

@@ -4,18 +4,28 @@ use std::sync::Arc;
 
 use super::super::decision::Decide;
 use super::super::draft::Draft;
+use crate::domain::account::Hash;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{AccountId, QuoteId};
 use crate::domain::money::{CurrencyCode, OutOfRange};
+use crate::domain::mutation::Mutation;
 use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{Limits, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX, Quoted};
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
 
-/// What an app costs for a term, as it was priced for this.
+/// Keeps what was offered to somebody who asked.
 #[derive(Debug, Clone)]
 pub struct KeepQuote {
+    /// What was asked for, whatever it costs.
+    pub asked: Hash,
+    pub offer: Offer,
+}
+
+/// What an app costs for a term, as it was priced.
+#[derive(Debug, Clone)]
+pub struct Offer {
     /// The asset that is paid with.
     pub currency: CurrencyCode,
     pub quoted: Quoted,
@@ -27,26 +37,27 @@ pub struct KeepQuote {
 }
 
 impl Decide for KeepQuote {
+    const MUTATION: Option<Mutation> = Some(Mutation::QuotePrepay);
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.offered.push(account);
     }
 
-    /// Keeps what was offered to somebody who asked: few offers of an account hold at once.
+    /// Few offers of an account hold at once.
     fn decide(&self, draft: &mut Draft<'_>) -> Result<Outcome, Refusal> {
         draft.require_open()?;
         if draft.book.open_quotes >= QUOTES_MAX {
             let message = format!("{QUOTES_MAX} offers hold already: wait until some of them end");
             return Err(Refusal::general(RefusalCode::LimitExceeded, message));
         }
-        let prepay_quote = Some(make_quote(draft, self)?);
+        let prepay_quote = Some(make_quote(draft, &self.offer)?);
         Ok(Outcome { prepay_quote, ..Outcome::default() })
     }
 }
 
 /// Makes an offer: it holds from now on for a quarter of an hour.
-pub(super) fn make_quote(draft: &mut Draft<'_>, offer: &KeepQuote) -> Result<Arc<PrepayQuote>, Refusal> {
+pub(super) fn make_quote(draft: &mut Draft<'_>, offer: &Offer) -> Result<Arc<PrepayQuote>, Refusal> {
     draft.require_open()?;
     let quote = PrepayQuote {
         id: QuoteId(draft.next_id()?),

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::super::draft::Draft;
 use super::purchase;
-use super::quote::{KeepQuote, make_quote};
+use super::quote::{Offer, make_quote};
 use crate::domain::ids::PrepaymentId;
 use crate::domain::money::OutOfRange;
 use crate::domain::notice::NoticeKind;
@@ -28,7 +28,7 @@ pub(super) fn renew(
     let none = || Refusal::general(RefusalCode::NotFound, "there is no price for it now");
     let quoted = quoted.filter(|quoted| quoted.usd > Decimal::ZERO).ok_or_else(none)?;
     let method = kept_card(draft, ending)?;
-    let offer = KeepQuote {
+    let offer = Offer {
         currency: ending.currency,
         quoted: quoted.clone(),
         months: ending.months,
