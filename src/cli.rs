@@ -15,7 +15,7 @@ use failure::{Failure, of_setting};
 use indicatif::{ProgressBar, ProgressStyle};
 use keys::{data_dir, given_secret, ledger_keys, token, warn_of_known_key};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::{Clock, wall};
@@ -333,11 +333,12 @@ async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
 /// The first signal lets it end the pages that are under way; a second one ends it at once, and what it had taken on is taken
 /// on by others, or by the next call.
 async fn bill_with_progress(config: ServerConfig, month: NaiveDate) -> Result<(), Failure> {
-    let (stop, stopping) = watch::channel(false);
+    let stopping = CancellationToken::new();
+    let stop = stopping.clone();
     let mut signals = StopSignals::new()?;
     tokio::spawn(async move {
         signals.received().await;
-        stop.send_replace(true);
+        stop.cancel();
         signals.received().await;
         std::process::exit(130);
     });

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`domain`] | what is true without a database: money, ids, periods, orders, bills, the ledger, and `decide` |
 //! | [`store`] | the only place with SQL: rows, statements, repositories, shared look-ups |
+//! | [`lane`] | what lanes share, whatever they write: batch after batch, tried again, halved, stopped |
 //! | [`engine`] | every write that moves money or changes an order: the group-commit lanes |
 //! | [`metering`] | usage events, each counted once: the lanes that write them |
 //! | [`payments`] | payment providers behind one trait: who holds cards, and charges them |
@@ -14,7 +15,7 @@
 //! | [`private_pg`] | starts a private PostgreSQL where no DATABASE_URL is set |
 //! | [`server`], [`cli`], [`demo`] | the parts put together, the commands, and what a first start finds |
 //!
-//! Imports run one way: domain ← store ← engine ← metering ← payments ← jobs ← graphql ← http ← server ← cli; documents stands alone, before http. Only graphql/ and http/ name
+//! Imports run one way: domain ← store ← lane ← engine ← metering ← payments ← jobs ← graphql ← http ← server ← cli; documents stands alone, before http. Only graphql/ and http/ name
 //! async_graphql; only store/ (and engine/ for its transaction) name diesel; only documents/ names what draws. `tests/it/house.rs` reads the `use`
 //! lines and fails on a breach.
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod engine;
 pub mod graphql;
 pub mod http;
 pub mod jobs;
+pub mod lane;
 pub mod metering;
 pub mod payments;
 pub mod private_pg;

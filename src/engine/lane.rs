@@ -1,40 +1,27 @@
-//! A lane: takes what has queued, runs it as a batch, answers, and starts over.
+//! The engine's lanes: what a batch of commands is, how it is carried out, and what is answered.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-
-use diesel_async::AsyncPgConnection;
-use futures_util::FutureExt;
-use tokio::sync::watch;
 
 use super::batch::{self, Verdict};
 use super::books::Ground;
 use super::doubts::Doubts;
 use super::engine_error::EngineError;
 use super::held::Held;
-use super::lane_state::{LaneState, TRIAL_PAUSE, still_in_the_way};
 use super::queue::Queue;
 use super::request::{Request, Whose};
 use super::stale::{Asked, Patience};
 use crate::clock::Clock;
 use crate::domain::command::Command;
-use crate::store::database::Database;
+use crate::lane::{Lane, LaneConnection, LaneKind, LaneState, Parts, Retry, in_time, still_in_the_way};
+use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 
-/// A batch is tried so often before its callers are told.
-const ATTEMPTS_MAX: u32 = 6;
-const BACKOFF_FIRST: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
-const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
-
-pub(super) struct Lane {
+pub(super) struct CommandLane {
     pub queue: Arc<Queue>,
     pub held: Held,
-    pub stopping: watch::Receiver<bool>,
     pub database: Database,
     pub ground: Ground,
     pub clock: Clock,
@@ -47,73 +34,117 @@ pub(super) struct Lane {
     pub trial: Option<Command>,
 }
 
-impl Drop for Lane {
+impl Drop for CommandLane {
     /// Whoever waits for a lane that is gone is told.
     fn drop(&mut self) {
         self.queue.abandon();
     }
 }
 
-impl Lane {
-    /// Runs until the engine stops and nothing waits any more.
-    pub async fn run(mut self) {
-        let mut connection = None;
-        while let Some(batch) = self.next_batch().await {
-            metrics::histogram!("abacus_batch_commands")
-                .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-            let carried_out = AssertUnwindSafe(self.carry_out(batch, &mut connection)).catch_unwind().await;
-            if carried_out.is_err() {
-                // Its callers are told that the outcome is unknown; the lane goes on.
-                tracing::error!("a batch panicked");
-                connection = None;
+impl Lane for CommandLane {
+    const KIND: LaneKind = LaneKind::Commands;
+    type Batch = Vec<Request>;
+    type Connection = OwnConnection;
+
+    fn take(&mut self) -> Option<Vec<Request>> {
+        let mut batch = self.try_held();
+        self.queue.fill(&mut batch, self.batch_max);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    async fn come(&mut self) {
+        let held_next = self.held.next();
+        let held_due = async {
+            match held_next {
+                Some(next) => tokio::time::sleep_until(next).await,
+                None => std::future::pending().await,
             }
-            for whose in self.held.end_tried() {
-                self.queue.resume(whose);
-            }
+        };
+        tokio::select! {
+            biased;
+            () = self.queue.changed() => {}
+            () = held_due => {}
         }
     }
 
-    /// What has queued, waiting for the first if there is none. None: the engine stops, and all is done.
-    async fn next_batch(&mut self) -> Option<Vec<Request>> {
-        let mut trial_at = tokio::time::Instant::now() + TRIAL_PAUSE;
-        loop {
-            let mut batch = self.try_held();
-            self.queue.fill(&mut batch, self.batch_max);
-            if !batch.is_empty() {
-                return Some(batch);
-            }
-            let is_stopping = *self.stopping.borrow();
-            if is_stopping {
-                self.queue.close();
-                if self.queue.is_empty() {
-                    return None;
+    fn close(&mut self) -> bool {
+        self.queue.close();
+        self.queue.is_empty()
+    }
+
+    /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
+    async fn carry_out(&mut self, batch: Vec<Request>, connection: &mut LaneConnection<OwnConnection>) {
+        metrics::histogram!("abacus_batch_commands").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        let mut parts = Parts::of(batch);
+        let mut held = Vec::new();
+        // What could not be written, and whether anything could.
+        let (mut unwritten, mut has_written) = (None, false);
+        while let Some(mut part) = parts.pop() {
+            match self.run_whole(&mut part, connection, parts.attempts()).await {
+                Ok(verdicts) => {
+                    // Of accounts that others hold nothing was written.
+                    has_written |=
+                        !verdicts.iter().all(|verdict| matches!(verdict, Verdict::LockedElsewhere));
+                    self.answer_all(part, verdicts, &mut held);
+                    move_what_follows(&mut parts, &mut held);
                 }
-            }
-            let held_next = self.held.next();
-            let held_due = async {
-                match held_next {
-                    Some(next) => tokio::time::sleep_until(next).await,
-                    None => std::future::pending().await,
+                Err(StoreError::Contended(_)) => self.fail_all(part, &EngineError::Overloaded),
+                Err(error) if part.len() > 1 && !is_of_the_machine(&error) => {
+                    tracing::warn!(%error, commands = part.len(), "a batch is split");
+                    parts.halve(part);
                 }
-            };
-            tokio::select! {
-                biased;
-                () = self.queue.changed() => {}
-                changed = self.stopping.changed(), if !is_stopping => {
-                    // An engine that is gone without a word stops its lanes too.
-                    if changed.is_err() {
-                        return None;
-                    }
+                Err(error) if error.is_of_the_machinery() => {
+                    let first = part.first().map(|request| request.command.clone());
+                    self.fail_all(part, &EngineError::Unavailable(error.to_string()));
+                    unwritten = unwritten.or(first.map(|command| (command, error)));
                 }
-                () = held_due => {}
-                () = tokio::time::sleep_until(trial_at), if self.trial.is_some() => {
-                    self.try_again().await;
-                    trial_at = tokio::time::Instant::now() + TRIAL_PAUSE;
+                Err(error) => {
+                    metrics::counter!("abacus_commands_failed_total").increment(1);
+                    tracing::error!(%error, "a command failed");
+                    self.fail_all(part, &EngineError::Failed(error));
                 }
             }
         }
+        self.set_aside(held);
+        match unwritten {
+            Some((command, error)) if !has_written => self.note(&command, Some(error)),
+            _ if has_written => {
+                self.trial = None;
+                self.state.wrote();
+            }
+            _ => {}
+        }
     }
 
+    fn end_batch(&mut self) {
+        for whose in self.held.end_tried() {
+            self.queue.resume(whose);
+        }
+    }
+
+    fn has_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Writes what could not be written, on a connection of its own, and takes it back: whoever asked has been answered.
+    async fn try_again(&mut self) {
+        let Some(command) = self.trial.clone() else { return };
+        let trying = async {
+            let mut live = self.database.trial_connection().await?;
+            let commit = AtomicBool::new(false);
+            let alone = [Asked { command: &command, arrived: Instant::now() }];
+            let asked = (&alone[..], self.patience);
+            let verdicts = batch::run(&mut live, &self.ground, &self.clock, asked, &commit).await?;
+            // Of an account that is held by others nothing was written.
+            let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::LockedElsewhere));
+            if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
+        };
+        let error = still_in_the_way(trying).await;
+        self.note(&command, error);
+    }
+}
+
+impl CommandLane {
     /// The first command of each account that was held and is to be tried again: together a quarter of a batch at most. Those that
     /// have waited too long are answered.
     fn try_held(&mut self) -> Vec<Request> {
@@ -155,23 +186,6 @@ impl Lane {
         }
     }
 
-    /// Writes what could not be written, on a connection of its own, and takes it back: whoever asked has been answered.
-    async fn try_again(&mut self) {
-        let Some(command) = self.trial.clone() else { return };
-        let trying = async {
-            let mut live = self.database.trial_connection().await?;
-            let commit = AtomicBool::new(false);
-            let alone = [Asked { command: &command, arrived: Instant::now() }];
-            let asked = (&alone[..], self.patience);
-            let verdicts = batch::run(&mut live, &self.ground, &self.clock, asked, &commit).await?;
-            // Of an account that is held by others nothing was written.
-            let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::LockedElsewhere));
-            if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
-        };
-        let error = still_in_the_way(trying).await;
-        self.note(&command, error);
-    }
-
     /// Keeps in mind whether what was asked could be written.
     fn note(&mut self, command: &Command, error: Option<StoreError>) {
         match error {
@@ -186,67 +200,15 @@ impl Lane {
         }
     }
 
-    /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
-    async fn carry_out(&mut self, batch: Vec<Request>, connection: &mut Option<AsyncPgConnection>) {
-        let mut attempts_max = ATTEMPTS_MAX;
-        let mut parts = vec![batch];
-        let mut held = Vec::new();
-        // What could not be written, and whether anything could.
-        let (mut unwritten, mut has_written) = (None, false);
-        while let Some(mut part) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            match self.run_whole(&mut part, connection, attempts_max).await {
-                Ok(verdicts) => {
-                    // Of accounts that others hold nothing was written.
-                    has_written |=
-                        !verdicts.iter().all(|verdict| matches!(verdict, Verdict::LockedElsewhere));
-                    self.answer_all(part, verdicts, &mut held);
-                    move_what_follows(&mut parts, &mut held);
-                }
-                Err(StoreError::Contended(_)) => self.fail_all(part, &EngineError::Overloaded),
-                Err(error) if part.len() > 1 && !is_of_the_machine(&error) => {
-                    tracing::warn!(%error, commands = part.len(), "a batch is split");
-                    // Its parts have been tried often enough.
-                    attempts_max = 1;
-                    let half = part.split_off(part.len() / 2);
-                    parts.push(half);
-                    parts.push(part);
-                }
-                Err(error) if error.is_of_the_machinery() => {
-                    let first = part.first().map(|request| request.command.clone());
-                    self.fail_all(part, &EngineError::Unavailable(error.to_string()));
-                    unwritten = unwritten.or(first.map(|command| (command, error)));
-                }
-                Err(error) => {
-                    metrics::counter!("abacus_commands_failed_total").increment(1);
-                    tracing::error!(%error, "a command failed");
-                    self.fail_all(part, &EngineError::Failed(error));
-                }
-            }
-        }
-        self.set_aside(held);
-        match unwritten {
-            Some((command, error)) if !has_written => self.note(&command, Some(error)),
-            _ if has_written => {
-                self.trial = None;
-                self.state.wrote();
-            }
-            _ => {}
-        }
-    }
-
     /// Tries a batch until it is committed, or refused by the database, or has been tried often enough. When a
     /// connection is lost at the commit the outcome is unknown: the keys tell the next try what is done.
     async fn run_whole(
         &self,
         part: &mut [Request],
-        connection: &mut Option<AsyncPgConnection>,
-        attempts_max: u32,
+        connection: &mut LaneConnection<OwnConnection>,
+        attempts: u32,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let mut backoff = BACKOFF_FIRST;
-        let mut attempt = 1;
+        let mut retry = Retry::new(Self::KIND);
         loop {
             let commit = AtomicBool::new(false);
             let error = match self.attempt(part, connection, &commit).await {
@@ -258,56 +220,23 @@ impl Lane {
             if commit.into_inner() && !is_answered {
                 part.iter_mut().for_each(|request| request.is_in_doubt |= !request.command.dry_run);
             }
-            let attempts_max = match error {
-                StoreError::Unavailable(_) => {
-                    *connection = None;
-                    ATTEMPTS_MAX
-                }
-                StoreError::Broken(_) => {
-                    *connection = None;
-                    attempts_max
-                }
-                StoreError::Contended(_) => ATTEMPTS_MAX,
-                StoreError::Internal(_) => attempts_max,
-                StoreError::Rejected { .. }
-                | StoreError::Corrupt(_)
-                | StoreError::Overloaded
-                | StoreError::TooMuch { .. }
-                | StoreError::WrongClock(_) => 1,
-            };
-            if attempt >= attempts_max {
-                return Err(error);
-            }
-            metrics::counter!("abacus_batch_retries_total").increment(1);
-            tokio::time::sleep(backoff).await;
-            backoff = backoff.saturating_mul(3).min(BACKOFF_MAX);
-            attempt += 1;
+            retry.after(error, attempts).await?;
         }
     }
 
     async fn attempt(
         &self,
         part: &[Request],
-        connection: &mut Option<AsyncPgConnection>,
+        connection: &mut LaneConnection<OwnConnection>,
         commit: &AtomicBool,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let mut live = match connection.take() {
-            Some(live) => live,
-            None => self.database.dedicated_connection().await?,
-        };
+        let mut live = connection.take(&self.database).await?;
         let asked = part.iter().map(|request| Asked { command: &request.command, arrived: request.arrived });
         let asked: Vec<Asked<'_>> = asked.collect();
         let asked = (asked.as_slice(), self.patience);
-        let running = batch::run(&mut live, &self.ground, &self.clock, asked, commit);
-        let outcome = tokio::time::timeout(ATTEMPT_TIME_MAX, running).await;
-        match outcome {
-            // The connection is put back only when its transaction has come to an end.
-            Ok(outcome) => {
-                *connection = Some(live);
-                outcome
-            }
-            Err(_) => Err(StoreError::no_answer()),
-        }
+        let outcome = in_time(batch::run(&mut live, &self.ground, &self.clock, asked, commit)).await;
+        connection.keep(live, &outcome);
+        outcome
     }
 
     fn answer_all(&self, part: Vec<Request>, verdicts: Vec<Verdict>, held: &mut Vec<Request>) {
@@ -344,13 +273,12 @@ impl Lane {
 
 /// What follows on commands of accounts that are held, in the parts of a batch that are still to come, waits with them: an account's
 /// commands keep their order.
-fn move_what_follows(parts: &mut [Vec<Request>], held: &mut Vec<Request>) {
+fn move_what_follows(parts: &mut Parts<Vec<Request>>, held: &mut Vec<Request>) {
     let accounts: Vec<Whose> = held.iter().map(Request::whose).collect();
     if accounts.is_empty() {
         return;
     }
-    // The next part is the last.
-    for part in parts.iter_mut().rev() {
+    for part in parts.to_come() {
         let (follows, others) =
             std::mem::take(part).into_iter().partition(|request| accounts.contains(&request.whose()));
         *part = others;

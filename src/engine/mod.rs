@@ -14,7 +14,6 @@ mod engine_error;
 mod fair_queue;
 mod held;
 mod lane;
-mod lane_state;
 mod load;
 mod paid;
 mod queue;
@@ -30,24 +29,22 @@ use books::Ground;
 use doubts::Doubts;
 use dry_runs::DryRuns;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use held::Held;
-use lane::Lane;
-use lane_state::CommandSink;
+use lane::CommandLane;
 use queue::{NoPlace, Queue};
 use request::{ANSWER_TIME_MAX, Request};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
 use crate::domain::policies::Policies;
+use crate::lane::{Crew, LaneKind, LaneState, LaneWatch, NoticeSink, Teller};
 use crate::store::database::Database;
 
 pub use engine_error::EngineError;
-pub use lane_state::{LaneKind, LaneState, LaneWatch, TRIAL_PAUSE, Teller, still_in_the_way};
 pub use request::Priority;
 pub use stale::Patience;
 pub use trial::die_at;
@@ -82,9 +79,6 @@ impl Default for EngineConfig {
     }
 }
 
-/// What waits when the server stops is carried out within this time.
-const STOP_TIME_MAX: Duration = Duration::from_secs(30);
-
 struct LaneHandle {
     queue: Arc<Queue>,
     state: LaneWatch,
@@ -95,8 +89,7 @@ pub struct Engine {
     lanes: Vec<LaneHandle>,
     dry_runs: DryRuns,
     doubts: Arc<Doubts>,
-    stop: watch::Sender<bool>,
-    running: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    crew: Crew,
 }
 
 impl Engine {
@@ -106,21 +99,18 @@ impl Engine {
         currencies: &Arc<Currencies>,
         clock: &Clock,
     ) -> Self {
-        let (stop, stopping) = watch::channel(false);
         let doubts = Arc::<Doubts>::default();
         let (currencies, keys) = (Arc::clone(currencies), Arc::clone(database.keys()));
         let ground = Ground { currencies, policies: config.policies.clone(), keys };
-        let mut lanes = Vec::new();
-        let mut running = Vec::new();
+        let (mut lanes, crew) = (Vec::new(), Crew::default());
         for number in 0..config.lanes.max(1) {
             let queue = Arc::new(Queue::new(config.queue_max));
-            let teller = Teller::Itself(Arc::clone(&queue));
+            let teller = Teller::Itself(Arc::<Queue>::clone(&queue));
             let state = LaneState::new(LaneKind::Commands, number, teller, clock.clone());
-            let watch = state.watch();
-            let lane = Lane {
-                queue: Arc::clone(&queue),
+            lanes.push(LaneHandle { queue: Arc::clone(&queue), state: state.watch() });
+            crew.start(CommandLane {
+                queue,
                 held: Held::default(),
-                stopping: stopping.clone(),
                 database: database.clone(),
                 ground: ground.clone(),
                 clock: clock.clone(),
@@ -130,12 +120,10 @@ impl Engine {
                 state,
                 doubts: Arc::clone(&doubts),
                 trial: None,
-            };
-            lanes.push(LaneHandle { queue, state: watch });
-            running.push(tokio::spawn(lane.run()));
+            });
         }
         let dry_runs = DryRuns::new(database, ground, clock.clone(), config.patience);
-        Self { lanes, dry_runs, doubts, stop, running: std::sync::Mutex::new(running) }
+        Self { lanes, dry_runs, doubts, crew }
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
@@ -151,7 +139,7 @@ impl Engine {
         arrived: Instant,
     ) -> Result<Done, EngineError> {
         if command.dry_run {
-            let is_stopping = *self.stop.borrow();
+            let is_stopping = self.crew.is_stopping();
             return if is_stopping { Err(stopping()) } else { self.dry_runs.run(command, arrived).await };
         }
         let (answer, answered) = oneshot::channel();
@@ -180,20 +168,16 @@ impl Engine {
 
     /// Takes no more commands, carries out and answers those that were taken, and ends.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        let running = match self.running.lock() {
-            Ok(mut running) => std::mem::take(&mut *running),
-            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
-        };
-        if tokio::time::timeout(STOP_TIME_MAX, join_all(running)).await.is_err() {
+        if !self.crew.stop().await {
             tracing::error!("commands were still waiting when the server stopped");
         }
     }
 }
 
-impl CommandSink for Engine {
-    fn take(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Done, EngineError>> {
-        async move { self.submit(command, Priority::Background).await }.boxed()
+impl NoticeSink for Engine {
+    fn raise(self: Arc<Self>, notice: Command) -> BoxFuture<'static, Result<(), String>> {
+        let raised = async move { self.submit(notice, Priority::Background).await };
+        raised.map(|raised| raised.map(drop).map_err(|error| error.to_string())).boxed()
     }
 }
 

@@ -1,16 +1,19 @@
 //! What waits for a lane: people's commands and jobs', each account's in its order.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::fair_queue::FairQueue;
 use super::request::{Priority, Request, Whose};
+use crate::domain::command::Command;
 use crate::domain::ids::AccountId;
+use crate::lane::NoticeQueue;
 
 /// Shared by those who ask and the lane, so that whoever has no place is told at once. The lock is held for as long as a command
 /// is put in or taken out.
-pub struct Queue {
+pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     /// Something has come, or was closed.
     changed: Notify,
@@ -119,5 +122,13 @@ impl Queue {
         let left = (waiting.people.drain(), waiting.jobs.drain());
         drop(waiting);
         drop(left);
+    }
+}
+
+impl NoticeQueue for Queue {
+    fn put(&self, notice: Command) {
+        let (answer, _) = oneshot::channel();
+        // Where the queue is full, the log and the metric have told.
+        let _ = self.push(Request::new(notice, Priority::Background, answer, Instant::now()));
     }
 }

@@ -26,7 +26,7 @@ pub enum Priority {
 pub(super) type Whose = (AccountId, Priority);
 
 /// A command with the one who waits for it.
-pub struct Request {
+pub(super) struct Request {
     pub(super) command: Command,
     pub(super) priority: Priority,
     pub(super) answer: oneshot::Sender<Result<Done, EngineError>>,
@@ -36,7 +36,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn new(
+    pub(super) fn new(
         command: Command,
         priority: Priority,
         answer: oneshot::Sender<Result<Done, EngineError>>,

@@ -12,7 +12,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Mutex;
 
-use crate::engine::LaneWatch;
+use crate::lane::LaneWatch;
 use crate::store::clock_check::require_right_clock;
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::JobContext;
 use crate::domain::command::Command;
@@ -69,7 +69,7 @@ pub enum LeaseGuard<'p> {
     /// As long as this process holds a lease and is not told to stop.
     Leased {
         lease: Lease,
-        stopping: &'p watch::Receiver<bool>,
+        stopping: &'p CancellationToken,
     },
 }
 
@@ -78,7 +78,7 @@ impl LeaseGuard<'_> {
     pub(super) async fn renew(&self, jobs: &JobContext) -> Result<bool, StoreError> {
         match self {
             Self::Always => Ok(true),
-            Self::Leased { stopping, .. } if *stopping.borrow() => Ok(false),
+            Self::Leased { stopping, .. } if stopping.is_cancelled() => Ok(false),
             Self::Leased { lease, .. } => {
                 let conn = jobs.database.connection().await?;
                 leases::lease_take(&conn, *lease, &jobs.holder, lease.seconds(jobs.lease_seconds)).await

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::{
     JobContext, LeaseGuard, Runs, billing, burst, deposits, erasures, invoices, ledger_check, pass, payments,
@@ -32,10 +31,10 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A pass that is under way when the server stops is waited for so long.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// A running runner.
+/// A running runner. If it is gone without a word it stops, too.
 pub struct Runner {
-    stop: watch::Sender<bool>,
-    running: Vec<JoinHandle<()>>,
+    stop: DropGuard,
+    running: TaskTracker,
 }
 
 impl Runner {
@@ -43,17 +42,19 @@ impl Runner {
     /// charges burst, issues invoices, asks payment providers, looks for deposits and holds providers' movements against the
     /// ledger: they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
-        let (stop, stopping) = watch::channel(false);
+        let (stopping, running) = (CancellationToken::new(), TaskTracker::new());
         let duties: &[Duty] = if run_jobs { &Duty::ALL } else { &[Duty::Clock] };
-        let running =
-            duties.iter().map(|duty| tokio::spawn(duty.run_until(jobs.clone(), stopping.clone()))).collect();
-        Self { stop, running }
+        for duty in duties {
+            running.spawn(duty.run_until(jobs.clone(), stopping.clone()));
+        }
+        Self { stop: stopping.drop_guard(), running }
     }
 
     /// Lets the pages that are under way come to their end.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
-        if tokio::time::timeout(STOP_TIME_MAX, join_all(self.running)).await.is_err() {
+        drop(self.stop);
+        self.running.close();
+        if tokio::time::timeout(STOP_TIME_MAX, self.running.wait()).await.is_err() {
             tracing::warn!("jobs were still under way when the server stopped");
         }
     }
@@ -124,17 +125,13 @@ impl Duty {
         }
     }
 
-    async fn run_until(self, jobs: JobContext, mut stopping: watch::Receiver<bool>) {
-        if let Self::LedgerCheck | Self::Retention = self
-            && !wait(FIRST_PAUSE, Ok(()), &mut stopping).await
-        {
-            return;
+    async fn run_until(self, jobs: JobContext, stopping: CancellationToken) {
+        if let Self::LedgerCheck | Self::Retention = self {
+            wait(FIRST_PAUSE, Ok(()), &stopping).await;
         }
-        while !*stopping.borrow() {
+        while !stopping.is_cancelled() {
             let looked = self.look(&jobs, &stopping).await;
-            if !wait(self.pause(), looked, &mut stopping).await {
-                break;
-            }
+            wait(self.pause(), looked, &stopping).await;
         }
         if let Some(lease) = self.lease()
             && let Ok(conn) = jobs.database.connection().await
@@ -143,7 +140,7 @@ impl Duty {
         }
     }
 
-    async fn look(self, jobs: &JobContext, stopping: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    async fn look(self, jobs: &JobContext, stopping: &CancellationToken) -> Result<(), StoreError> {
         jobs.follow_clock().await?;
         let Some(lease) = self.lease() else { return Ok(()) };
         require_right_clock(&*jobs.database.connection().await?).await?;
@@ -167,8 +164,8 @@ impl Duty {
     }
 }
 
-/// Waits until it is time to look again; false if the server is gone without a word.
-async fn wait(pause: Duration, looked: Result<(), StoreError>, stopping: &mut watch::Receiver<bool>) -> bool {
+/// Waits until it is time to look again, or the runner stops.
+async fn wait(pause: Duration, looked: Result<(), StoreError>, stopping: &CancellationToken) {
     let pause = match looked {
         Ok(()) => pause,
         Err(error) => {
@@ -177,13 +174,13 @@ async fn wait(pause: Duration, looked: Result<(), StoreError>, stopping: &mut wa
             PAUSE_AFTER_FAILURE
         }
     };
-    !matches!(tokio::time::timeout(pause, stopping.wait_for(|stop| *stop)).await, Ok(Err(_)))
+    let _ = tokio::time::timeout(pause, stopping.cancelled()).await;
 }
 
 async fn bill(
     jobs: &JobContext,
     guard: &LeaseGuard<'_>,
-    stopping: &watch::Receiver<bool>,
+    stopping: &CancellationToken,
 ) -> Result<Runs, StoreError> {
     billing::begin_runs(jobs, None).await?;
     let mut runs = billing::run_pass(jobs, None, Some(stopping)).await?;

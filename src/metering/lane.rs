@@ -1,29 +1,22 @@
-//! A lane: takes what has queued, counts it in one transaction, answers, and starts over.
+//! The meter's lanes: what a batch of usage is, how it is counted, and what is answered.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use chrono::{Datelike, NaiveDate};
-use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::meter_error::MeterError;
 use crate::clock::Clock;
 use crate::domain::usage::{Fault, Outcome};
-use crate::engine::{LaneState, TRIAL_PAUSE, still_in_the_way};
+use crate::lane::{
+    ATTEMPTS_MAX, Lane, LaneConnection, LaneKind, LaneState, Parts, Retry, in_time, still_in_the_way,
+};
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 use crate::store::usage::{EVENTS_ARE_KEPT, Mark, Metered, refused_columns, usage_month_make, usage_write};
 
 /// Events of one transaction; a request that begins within it is taken whole.
 const BATCH_MAX: usize = 8_192;
-/// A batch is tried so often before its callers are told.
-const ATTEMPTS_MAX: u32 = 6;
-const BACKOFF_FIRST: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
-const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Events with the one who waits for them.
 pub(super) struct Request {
@@ -33,28 +26,33 @@ pub(super) struct Request {
     pub _room: OwnedSemaphorePermit,
 }
 
-pub(super) struct Lane {
-    pub requests: mpsc::Receiver<Request>,
-    pub stopping: watch::Receiver<bool>,
-    pub database: Database,
-    pub clock: Clock,
-    pub state: LaneState,
+pub(super) struct UsageLane {
+    requests: mpsc::Receiver<Request>,
+    /// The first of the next batch, once it has come.
+    first: Option<Request>,
+    /// Nothing will come any more.
+    is_drained: bool,
+    database: Database,
+    clock: Clock,
+    state: LaneState,
     /// Of each month (UTC) whose events could not be written, for no fault of their own, one.
-    pub trials: BTreeMap<NaiveDate, Metered>,
+    trials: BTreeMap<NaiveDate, Metered>,
 }
 
 /// A connection, with what is known of the database as it sees it: that ends with it.
-struct Session {
+pub(super) struct Session {
     connection: OwnConnection,
     /// The months (UTC) whose partitions are there.
     months: HashSet<NaiveDate>,
 }
 
-impl Session {
-    fn new(connection: OwnConnection) -> Self {
+impl From<OwnConnection> for Session {
+    fn from(connection: OwnConnection) -> Self {
         Self { connection, months: HashSet::new() }
     }
+}
 
+impl Session {
     /// Writes events, once the partitions that they need are made.
     async fn write(&mut self, events: &[Metered], clock: &Clock) -> Result<Vec<Mark>, StoreError> {
         let months: HashSet<NaiveDate> = events.iter().map(month_of).collect();
@@ -68,23 +66,13 @@ impl Session {
     }
 }
 
-impl Lane {
-    /// Runs until the meter stops and nothing waits any more.
-    pub async fn run(mut self) {
-        let mut session = None;
-        while let Some(batch) = self.next_batch().await {
-            let counting = AssertUnwindSafe(self.count(batch, &mut session)).catch_unwind().await;
-            if counting.is_err() {
-                // Its callers are told that the outcome is unknown; the lane goes on.
-                tracing::error!("a batch of usage panicked");
-                session = None;
-            }
-        }
-    }
+impl Lane for UsageLane {
+    const KIND: LaneKind = LaneKind::Usage;
+    type Batch = Vec<Request>;
+    type Connection = Session;
 
-    /// What has queued, waiting for the first if there is none. None: the meter stops, and all is done.
-    async fn next_batch(&mut self) -> Option<Vec<Request>> {
-        let first = self.first().await?;
+    fn take(&mut self) -> Option<Vec<Request>> {
+        let first = self.first.take()?;
         let mut events = first.events.len();
         let mut batch = vec![first];
         while events < BATCH_MAX {
@@ -95,42 +83,20 @@ impl Lane {
         Some(batch)
     }
 
-    async fn first(&mut self) -> Option<Request> {
-        loop {
-            if *self.stopping.borrow() {
-                self.requests.close();
-                return self.requests.recv().await;
-            }
-            tokio::select! {
-                biased;
-                Some(request) = self.requests.recv() => return Some(request),
-                changed = self.stopping.changed() => {
-                    // A meter that is gone without a word stops its lanes too.
-                    if changed.is_err() {
-                        return None;
-                    }
-                }
-                () = tokio::time::sleep(TRIAL_PAUSE), if !self.trials.is_empty() => self.try_again().await,
-            }
+    async fn come(&mut self) {
+        if self.is_drained {
+            return std::future::pending().await;
         }
+        self.first = self.requests.recv().await;
+        self.is_drained = self.first.is_none();
     }
 
-    /// Writes what could not be written, on connections of their own, and takes it back: whoever sent it has been answered.
-    async fn try_again(&mut self) {
-        for (month, event) in self.trials.clone() {
-            let trying = async {
-                let mut session = Session::new(self.database.trial_connection().await?);
-                session.write(std::slice::from_ref(&event), &self.clock).await.map(drop)
-            };
-            match still_in_the_way(trying).await {
-                Some(error) => return self.state.failed(event.event.account, &error),
-                None => drop(self.trials.remove(&month)),
-            }
-        }
-        self.state.wrote();
+    fn close(&mut self) -> bool {
+        self.requests.close();
+        self.is_drained
     }
 
-    async fn count(&mut self, batch: Vec<Request>, session: &mut Option<Session>) {
+    async fn carry_out(&mut self, batch: Vec<Request>, session: &mut LaneConnection<Session>) {
         let mut all = Vec::with_capacity(BATCH_MAX);
         let mut callers = Vec::with_capacity(batch.len());
         for request in batch {
@@ -147,11 +113,42 @@ impl Lane {
         }
     }
 
+    fn has_trial(&self) -> bool {
+        !self.trials.is_empty()
+    }
+
+    /// Writes what could not be written, on connections of their own, and takes it back: whoever sent it has been answered.
+    async fn try_again(&mut self) {
+        for (month, event) in self.trials.clone() {
+            let trying = async {
+                let mut session = Session::from(self.database.trial_connection().await?);
+                session.write(std::slice::from_ref(&event), &self.clock).await.map(drop)
+            };
+            match still_in_the_way(trying).await {
+                Some(error) => return self.state.failed(event.event.account, &error),
+                None => drop(self.trials.remove(&month)),
+            }
+        }
+        self.state.wrote();
+    }
+}
+
+impl UsageLane {
+    pub fn new(
+        requests: mpsc::Receiver<Request>,
+        database: Database,
+        clock: Clock,
+        state: LaneState,
+    ) -> Self {
+        let trials = BTreeMap::new();
+        Self { requests, first: None, is_drained: false, database, clock, state, trials }
+    }
+
     /// Counts events of which some may have the same id; the first of those is the one that counts.
     async fn outcomes(
         &mut self,
         all: Vec<Metered>,
-        session: &mut Option<Session>,
+        session: &mut LaneConnection<Session>,
     ) -> Vec<Result<Outcome, MeterError>> {
         let keys: Vec<(i64, String)> =
             all.iter().map(|metered| (metered.event.account.0, metered.event.id.clone())).collect();
@@ -190,7 +187,11 @@ impl Lane {
 
     /// Writes events, each month's by themselves: one that cannot be written holds up no other. The answers are in the order
     /// of the events.
-    async fn write_months(&mut self, events: &[Metered], session: &mut Option<Session>) -> Vec<Written> {
+    async fn write_months(
+        &mut self,
+        events: &[Metered],
+        session: &mut LaneConnection<Session>,
+    ) -> Vec<Written> {
         let mut of_months: BTreeMap<NaiveDate, Vec<usize>> = BTreeMap::new();
         for (place, metered) in events.iter().enumerate() {
             of_months.entry(month_of(metered)).or_default().push(place);
@@ -246,21 +247,14 @@ impl Lane {
     async fn write_all(
         &self,
         events: &[Metered],
-        session: &mut Option<Session>,
+        session: &mut LaneConnection<Session>,
     ) -> Result<Vec<Written>, StoreError> {
         let mut written = Vec::with_capacity(events.len());
-        let mut parts = vec![events];
-        let mut attempts_max = ATTEMPTS_MAX;
+        let mut parts = Parts::of(events);
         while let Some(part) = parts.pop() {
-            match self.write(part, session, attempts_max).await {
+            match self.write(part, session, parts.attempts()).await {
                 Ok(marks) => written.extend(marks.into_iter().map(Written::Mark)),
-                Err(error) if part.len() > 1 && is_of_the_events(&error) => {
-                    // Its parts have been tried often enough.
-                    attempts_max = 1;
-                    let (first, second) = part.split_at(part.len() / 2);
-                    // What comes first is written first, so that the answers keep their order.
-                    parts.extend([second, first]);
-                }
+                Err(error) if part.len() > 1 && is_of_the_events(&error) => parts.halve(part),
                 Err(error @ StoreError::Rejected { .. }) => {
                     tracing::error!(%error, "an event that was checked cannot be kept");
                     written.push(Written::Refused(self.fault(&error).await));
@@ -293,61 +287,38 @@ impl Lane {
     async fn write(
         &self,
         events: &[Metered],
-        session: &mut Option<Session>,
-        attempts_max: u32,
+        session: &mut LaneConnection<Session>,
+        attempts: u32,
     ) -> Result<Vec<Mark>, StoreError> {
-        let mut backoff = BACKOFF_FIRST;
-        let mut attempt = 1;
+        let mut retry = Retry::new(Self::KIND);
         loop {
             let error = match self.attempt(events, session).await {
                 Ok(marks) => return Ok(marks),
                 Err(error) => error,
             };
-            let retry = match error {
-                StoreError::Unavailable(_) => {
-                    *session = None;
-                    true
-                }
-                // What was broken before is not waited for.
-                StoreError::Broken(_) => {
-                    *session = None;
-                    !events.iter().all(|metered| self.trials.contains_key(&month_of(metered)))
-                }
-                StoreError::Contended(_) => true,
-                StoreError::Internal(_) => attempt < attempts_max,
-                StoreError::Rejected { .. }
-                | StoreError::Corrupt(_)
-                | StoreError::Overloaded
-                | StoreError::TooMuch { .. }
-                | StoreError::WrongClock(_) => false,
+            let attempts = match error {
+                StoreError::Broken(_) => self.attempts_at_what_is_broken(events),
+                _ => attempts,
             };
-            if !retry || attempt >= ATTEMPTS_MAX {
-                return Err(error);
-            }
-            metrics::counter!("abacus_usage_retries_total").increment(1);
-            tokio::time::sleep(backoff).await;
-            backoff = backoff.saturating_mul(3).min(BACKOFF_MAX);
-            attempt += 1;
+            retry.after(error, attempts).await?;
         }
+    }
+
+    /// What was broken before is not waited for.
+    fn attempts_at_what_is_broken(&self, events: &[Metered]) -> u32 {
+        let was_before = events.iter().all(|metered| self.trials.contains_key(&month_of(metered)));
+        if was_before { 1 } else { ATTEMPTS_MAX }
     }
 
     async fn attempt(
         &self,
         events: &[Metered],
-        session: &mut Option<Session>,
+        session: &mut LaneConnection<Session>,
     ) -> Result<Vec<Mark>, StoreError> {
-        let mut live = match session.take() {
-            Some(live) => live,
-            None => Session::new(self.database.dedicated_connection().await?),
-        };
-        match tokio::time::timeout(ATTEMPT_TIME_MAX, live.write(events, &self.clock)).await {
-            // The connection is put back only when its transaction has come to an end.
-            Ok(outcome) => {
-                *session = Some(live);
-                outcome
-            }
-            Err(_) => Err(StoreError::no_answer()),
-        }
+        let mut live = session.take(&self.database).await?;
+        let outcome = in_time(live.write(events, &self.clock)).await;
+        session.keep(live, &outcome);
+        outcome
     }
 }
 

@@ -12,24 +12,23 @@ mod refused;
 mod report;
 mod unratable;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cache::MeteringCache;
 use chrono::{DateTime, Utc};
-use futures_util::future::{join_all, try_join_all};
-use lane::{Lane, Request};
+use futures_util::future::try_join_all;
+use lane::{Request, UsageLane};
 use license_cap::LicenseCap;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use unratable::Unratable;
 
 use crate::clock::Clock;
 use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::usage::{Allowance, Fault, Outcome};
-use crate::engine::{Engine, LaneKind, LaneState, LaneWatch, Teller};
+use crate::engine::Engine;
+use crate::lane::{Crew, LaneKind, LaneState, LaneWatch, Teller};
 use crate::store::access::Store;
 use crate::store::clock_check::require_right_clock;
 use crate::store::database::Database;
@@ -42,8 +41,6 @@ pub use report::{Report, Reported};
 const QUEUE_MAX: usize = 100_000;
 /// A caller waits no longer than this; the events may still be counted.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
-/// What waits when the server stops is counted within this time.
-const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 
 struct LaneHandle {
     queue: mpsc::Sender<Request>,
@@ -60,8 +57,7 @@ pub struct Meter {
     database: Database,
     clock: Clock,
     allowance: Allowance,
-    stop: watch::Sender<bool>,
-    running: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    crew: Crew,
 }
 
 impl Meter {
@@ -83,25 +79,20 @@ impl Meter {
         clock: &Clock,
         allowance: Allowance,
     ) -> Self {
-        let (stop, stopping) = watch::channel(false);
-        let (mut handles, mut running) = (Vec::new(), Vec::new());
+        let (mut handles, crew) = (Vec::new(), Crew::default());
         for number in 0..lanes.max(1) {
             let (queue, requests) = mpsc::channel(1_024);
-            let (database, clock) = (store.database.clone(), clock.clone());
-            let teller = Teller::Engine(Arc::<Engine>::clone(engine));
+            let teller = Teller::Others(Arc::<Engine>::clone(engine));
             let state = LaneState::new(LaneKind::Usage, number, teller, clock.clone());
             let room = Arc::new(Semaphore::new(QUEUE_MAX));
             handles.push(LaneHandle { queue, room, state: state.watch() });
-            let (stopping, trials) = (stopping.clone(), BTreeMap::new());
-            let lane = Lane { requests, stopping, database, clock, state, trials };
-            running.push(tokio::spawn(lane.run()));
+            crew.start(UsageLane::new(requests, store.database.clone(), clock.clone(), state));
         }
         let cache = MeteringCache::new(Arc::clone(store));
         let license_cap = LicenseCap::new(store.database.clone(), Arc::clone(engine), clock.clone());
         let unratable = Unratable::new(store.database.clone(), Arc::clone(currencies), clock.clone());
-        let running = std::sync::Mutex::new(running);
         let (database, clock) = (store.database.clone(), clock.clone());
-        Self { lanes: handles, cache, license_cap, unratable, database, clock, allowance, stop, running }
+        Self { lanes: handles, cache, license_cap, unratable, database, clock, allowance, crew }
     }
 
     /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
@@ -156,12 +147,7 @@ impl Meter {
 
     /// Takes no more events, counts those that were taken, and ends.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        let running = match self.running.lock() {
-            Ok(mut running) => std::mem::take(&mut *running),
-            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
-        };
-        if tokio::time::timeout(STOP_TIME_MAX, join_all(running)).await.is_err() {
+        if !self.crew.stop().await {
             tracing::error!("usage was still waiting when the server stopped");
         }
     }

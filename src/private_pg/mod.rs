@@ -22,10 +22,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use cluster::Cluster;
 use data_dir::Lock;
@@ -58,7 +59,10 @@ pub struct PrivatePostgres {
     cluster: Arc<Cluster>,
     moved_from: Option<PathBuf>,
     pid: CurrentPid,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
+    /// Dropped with this: PostgreSQL is left to itself.
+    _abandon: DropGuard,
+    /// Its end tells whether it panicked.
     task: Mutex<Option<JoinHandle<()>>>,
     _lock: Option<Lock>,
 }
@@ -87,14 +91,20 @@ impl PrivatePostgres {
     ) -> Self {
         let pid = CurrentPid::default();
         pid.set(slot.as_ref().and_then(Postmaster::pid));
-        let (stop, stop_wanted) = watch::channel(false);
-        let supervisor =
-            Supervisor { cluster: Arc::clone(&cluster), slot, pid: pid.clone(), stop: stop_wanted };
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
+        let supervisor = Supervisor {
+            cluster: Arc::clone(&cluster),
+            slot,
+            pid: pid.clone(),
+            stop: stop.clone(),
+            abandon: abandon.clone(),
+        };
         Self {
             cluster,
             moved_from,
             pid,
             stop,
+            _abandon: abandon.drop_guard(),
             task: Mutex::new(Some(tokio::spawn(supervisor.run()))),
             _lock: lock,
         }
@@ -102,7 +112,7 @@ impl PrivatePostgres {
 
     /// Stops PostgreSQL in order and returns when it is gone. May be called more than once.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         let mut task = self.task.lock().await;
         if let Some(handle) = task.as_mut()
             && let Err(error) = handle.await

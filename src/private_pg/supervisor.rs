@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::select;
-use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
 use super::postmaster::Postmaster;
@@ -34,7 +34,10 @@ pub(super) struct Supervisor {
     pub(super) cluster: Arc<Cluster>,
     pub(super) slot: Option<Postmaster>,
     pub(super) pid: CurrentPid,
-    pub(super) stop: watch::Receiver<bool>,
+    /// PostgreSQL is to be stopped.
+    pub(super) stop: CancellationToken,
+    /// The handle is gone.
+    pub(super) abandon: CancellationToken,
 }
 
 /// Why the task ends.
@@ -51,7 +54,7 @@ impl Supervisor {
         loop {
             let begin = Instant::now();
             let how = select! {
-                end = wanted(&mut self.stop) => return self.finish(end).await,
+                end = wanted(&self.stop, &self.abandon) => return self.finish(end).await,
                 how = ended(&mut self.slot) => how,
             };
             self.slot = None;
@@ -74,7 +77,7 @@ impl Supervisor {
                 self.cluster.bring_up(&mut self.slot).await
             };
             let outcome = select! {
-                end = wanted(&mut self.stop) => return Some(end),
+                end = wanted(&self.stop, &self.abandon) => return Some(end),
                 outcome = attempt => outcome,
             };
             *pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -102,10 +105,11 @@ impl Supervisor {
     }
 }
 
-async fn wanted(stop: &mut watch::Receiver<bool>) -> End {
-    match stop.wait_for(|stop| *stop).await {
-        Ok(_) => End::Stop,
-        Err(_) => End::Abandon,
+async fn wanted(stop: &CancellationToken, abandon: &CancellationToken) -> End {
+    select! {
+        biased;
+        () = stop.cancelled() => End::Stop,
+        () = abandon.cancelled() => End::Abandon,
     }
 }
 

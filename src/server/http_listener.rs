@@ -14,9 +14,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::connections::{Connections, Place};
@@ -65,11 +65,11 @@ fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// A listener that answers.
+/// A listener that answers. If it is gone without a word it stops, too.
 pub(super) struct HttpListener {
     pub address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    stop: DropGuard,
+    serving: TaskTracker,
 }
 
 impl HttpListener {
@@ -78,38 +78,31 @@ impl HttpListener {
         let failed = |error| StartError::Listen(place.clone(), error);
         let listener = socket.listen(BACKLOG).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (stop, stopping) = watch::channel(false);
-        let serving = tokio::spawn(serve(listener, routes, Arc::new(connections), stopping));
-        Ok(Self { address, stop, serving })
+        let (stopping, serving) = (CancellationToken::new(), TaskTracker::new());
+        serving.spawn(serve(listener, routes, Arc::new(connections), stopping.clone()));
+        Ok(Self { address, stop: stopping.drop_guard(), serving })
     }
 
     /// Takes no new requests, and answers those under way.
-    pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        if tokio::time::timeout(STOP_TIME_MAX, &mut self.serving).await.is_err() {
-            tracing::warn!("some connections did not end in time");
-            self.serving.abort();
-        }
+    pub async fn stop(self) {
+        drop(self.stop);
+        self.serving.close();
+        self.serving.wait().await;
     }
-}
-
-async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
-    // A server that is dropped is told so, too.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn serve(
     listener: TcpListener,
     routes: Router,
     connections: Arc<Connections>,
-    stopping: watch::Receiver<bool>,
+    stopping: CancellationToken,
 ) {
     let under_way = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(connections.limits.head_time_max)
         .max_buf_size(BUFFER_BYTES_MAX);
-    let mut stopping = pin!(told_to_stop(stopping));
+    let mut stopping = pin!(stopping.cancelled());
     loop {
         let (stream, peer) = tokio::select! {
             accepted = accepted(&listener) => accepted,
@@ -121,7 +114,9 @@ async fn serve(
         }
     }
     drop(listener);
-    under_way.shutdown().await;
+    if tokio::time::timeout(STOP_TIME_MAX, under_way.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
 }
 
 async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{ServerConfig, StartError, foundation};
 use crate::domain::billing_run::{BillingRun, RunState};
@@ -31,7 +31,7 @@ pub enum BillingError {
 pub async fn bill_month(
     config: ServerConfig,
     period: NaiveDate,
-    stopping: watch::Receiver<bool>,
+    stopping: CancellationToken,
     tell: impl Fn(&[BillingRun]) + Send,
 ) -> Result<Vec<BillingRun>, BillingError> {
     let (_, jobs) = foundation(&config, config.connections_max, false).await?;
@@ -54,13 +54,13 @@ pub async fn bill_month(
 async fn work(
     jobs: &JobContext,
     period: NaiveDate,
-    stopping: &watch::Receiver<bool>,
+    stopping: &CancellationToken,
 ) -> Result<Vec<BillingRun>, StoreError> {
     loop {
         require_right_clock(&*jobs.database.connection().await?).await?;
         run_pass(jobs, Some(period), Some(stopping)).await?;
         let runs = runs_of(jobs, period).await?;
-        if *stopping.borrow() || runs.iter().all(|run| run.state == RunState::Done) {
+        if stopping.is_cancelled() || runs.iter().all(|run| run.state == RunState::Done) {
             return Ok(runs);
         }
         tokio::time::sleep(PAUSE).await;

@@ -10,7 +10,7 @@ use abacus::store::deposits::{ScanRows, chain_begin, chain_progress, deposits_to
 use abacus::store::leases::Lease;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::TestServer;
 use crate::support::life::{Life, jobs};
@@ -421,7 +421,7 @@ async fn whoever_looks_and_how_often_a_deposit_counts_once() {
 #[tokio::test]
 async fn a_process_without_a_chain_leaves_the_lease_to_those_that_have_one() {
     let life = Life::begin(BEGIN, "0").await;
-    let (_stop, stopping) = watch::channel(false);
+    let stopping = CancellationToken::new();
     let permit = || LeaseGuard::Leased { lease: Lease::Deposits, stopping: &stopping };
     let holders = async || -> Vec<String> {
         let rows =

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms in their order: each may name itself and those before it. cli and demo stand beside each other.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &["domain"],
     &["store"],
+    &["lane"],
     &["engine"],
     &["metering"],
     &["payments"],
@@ -232,7 +233,11 @@ fn the_rule_notices_a_breach_however_it_is_written() {
         ("domain", "fn f() { tokio::spawn(async {}); }"),
         ("domain", "use diesel_async::RunQueryDsl;"),
         ("store", "let x = crate::engine::Engine::new();"),
+        ("store", "use crate::lane::Lane;"),
         ("store", "use async_graphql::ID;"),
+        ("lane", "use crate::engine::EngineError;"),
+        ("lane", "use crate::metering::Meter;"),
+        ("lane", "use diesel_async::AsyncPgConnection;"),
         ("graphql", "use diesel::prelude::*;"),
         ("graphql", "use crate::{\n    domain::x,\n    http::token::TokenKey,\n};"),
         ("server", "use crate::cli::run;"),
@@ -253,6 +258,8 @@ fn the_rule_notices_a_breach_however_it_is_written() {
             "// use crate::store;\n/// crate::store::x\nlet x = \"crate::store::rows \\\" use tokio::x\";",
         ),
         ("domain", "let x = r#\"crate::store \"quoted\"\"#;"),
+        ("lane", "use crate::store::error::StoreError; use crate::domain::command::Command;"),
+        ("engine", "use crate::lane::Lane;"),
         ("config", "use crate::domain::money::Currencies;"),
         ("cli", "use crate::demo::fill; use crate::private_pg::Options;"),
     ] {

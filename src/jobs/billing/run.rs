@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::super::{JobContext, Runs};
 use super::rate::{ToRate, Unrated, rate_months};
@@ -34,7 +34,7 @@ const ZONES_MAX: i64 = 1_000;
 pub async fn run_pass(
     jobs: &JobContext,
     period: Option<NaiveDate>,
-    stopping: Option<&watch::Receiver<bool>>,
+    stopping: Option<&CancellationToken>,
 ) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
     let conn = jobs.database.connection().await?;
@@ -57,10 +57,10 @@ pub async fn run_pass(
 async fn work(
     jobs: &JobContext,
     run: &BillingRun,
-    stopping: Option<&watch::Receiver<bool>>,
+    stopping: Option<&CancellationToken>,
 ) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
-    while !stopping.is_some_and(|stopping| *stopping.borrow()) {
+    while !stopping.is_some_and(CancellationToken::is_cancelled) {
         let mut conn = jobs.database.connection().await?;
         let (held_by, now) = (jobs.clock.held_by(), jobs.clock.now());
         let Some(page) = billing_runs::page_take(&mut conn, held_by, run, PAGE, now).await? else {

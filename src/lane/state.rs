@@ -2,33 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::engine_error::EngineError;
-use super::queue::Queue;
-use super::request::{Priority, Request};
+use super::teller::{NoticeSink, Teller};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
-use crate::domain::outcome::Done;
 use crate::store::error::StoreError;
-
-/// A lane that could not write and has nothing to do looks so often whether it can.
-pub const TRIAL_PAUSE: Duration = Duration::from_secs(1);
-const TRIAL_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Tries whether a lane can write again; what is still in the way, if anything is.
-pub async fn still_in_the_way<T>(writing: impl Future<Output = Result<T, StoreError>>) -> Option<StoreError> {
-    let tried = tokio::time::timeout(TRIAL_TIME_MAX, writing).await;
-    let error = tried.unwrap_or_else(|_| Err(StoreError::no_answer())).err();
-    error.filter(StoreError::is_of_the_machinery)
-}
 
 /// What lanes write, as the metric's label and people name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +22,18 @@ pub enum LaneKind {
 }
 
 impl LaneKind {
-    fn label(self) -> &'static str {
+    pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Commands => "commands",
             Self::Usage => "usage",
+        }
+    }
+
+    /// The metric that counts how often its batches were tried again.
+    pub(super) const fn retries(self) -> &'static str {
+        match self {
+            Self::Commands => "abacus_batch_retries_total",
+            Self::Usage => "abacus_usage_retries_total",
         }
     }
 }
@@ -59,18 +51,6 @@ impl LaneWatch {
     pub fn failing(&self) -> Option<String> {
         self.fails.borrow().then(|| format!("{} cannot be written (lane {})", self.kind.label(), self.number))
     }
-}
-
-/// Who carries out the commands of a lane that carries out none.
-pub trait CommandSink: Send + Sync {
-    fn take(self: Arc<Self>, command: Command) -> BoxFuture<'static, Result<Done, EngineError>>;
-}
-
-/// Who writes a lane's notices.
-pub enum Teller {
-    /// The lane itself, once it can write again.
-    Itself(Arc<Queue>),
-    Engine(Arc<dyn CommandSink>),
 }
 
 /// Since when a lane cannot write, and why.
@@ -109,9 +89,9 @@ impl LaneState {
         let begin =
             || Outage { since: self.clock.now(), account, why: why.to_string(), is_told: Arc::default() };
         let outage = self.outage.get_or_insert_with(begin);
-        if let Teller::Engine(engine) = &self.teller {
+        if let Teller::Others(sink) = &self.teller {
             let message = format!("{} It is tried again and again.", told(self.kind, outage));
-            tell(engine, outage, message);
+            tell(sink, outage, message);
         }
         self.show(true);
     }
@@ -123,13 +103,8 @@ impl LaneState {
         tracing::info!(kind = self.kind.label(), lane = self.number, since = %outage.since, "a lane can write again");
         let message = format!("{} Since {} it can be.", told(self.kind, &outage), instant(self.clock.now()));
         match &self.teller {
-            Teller::Engine(engine) => tell(engine, &outage, message),
-            Teller::Itself(queue) => {
-                let (answer, _) = oneshot::channel();
-                // Where the queue is full, the log and the metric have told.
-                let telling = command(outage.account, message);
-                let _ = queue.push(Request::new(telling, Priority::Background, answer, Instant::now()));
-            }
+            Teller::Others(sink) => tell(sink, &outage, message),
+            Teller::Itself(queue) => queue.put(notice(outage.account, message)),
         }
     }
 
@@ -152,20 +127,20 @@ fn instant(at: DateTime<Utc>) -> impl std::fmt::Display {
     at.format("%Y-%m-%dT%H:%M:%SZ")
 }
 
-fn command(account: AccountId, message: String) -> Command {
+fn notice(account: AccountId, message: String) -> Command {
     let notice = RaiseNotice::about_account(NoticeKind::WritesFailing, message);
     Command::by_itself(account, Action::RaiseNotice(notice))
 }
 
 /// Tells operators of an outage once; the lane does not wait for that.
-fn tell(engine: &Arc<dyn CommandSink>, outage: &Outage, message: String) {
+fn tell(sink: &Arc<dyn NoticeSink>, outage: &Outage, message: String) {
     if outage.is_told.swap(true, Ordering::SeqCst) {
         return;
     }
-    let (engine, is_told) = (Arc::clone(engine), Arc::clone(&outage.is_told));
-    let command = command(outage.account, message);
+    let (sink, is_told) = (Arc::clone(sink), Arc::clone(&outage.is_told));
+    let notice = notice(outage.account, message);
     tokio::spawn(async move {
-        if let Err(error) = engine.take(command).await {
+        if let Err(error) = sink.raise(notice).await {
             is_told.store(false, Ordering::SeqCst);
             tracing::warn!(%error, "operators cannot be told yet of a lane that cannot write");
         }
