@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use failure::{Failure, of_setting};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
 use keys::{data_dir, given_secret, ledger_keys, token, warn_of_known_key};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,28 +49,34 @@ const PRIVATE_DATABASE: &str = "abacus";
 const START_UP_TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 /// Runs a command; what goes wrong is one line on standard error.
-pub async fn run(cli: Cli) -> ExitCode {
-    let outcome = match cli.command {
-        None => serve(&cli.global, &cli.serve).await,
-        Some(CliCommand::Serve(args)) => serve(&cli.global, &args).await,
-        Some(CliCommand::Jobs(args)) => jobs(&cli.global, &args).await,
-        Some(CliCommand::Bill(args)) => bill(&cli.global, &args).await,
-        Some(CliCommand::Migrate(args)) => schema_commands::migrate(&cli.global, &args).await,
-        Some(CliCommand::Restored) => schema_commands::restored(&cli.global).await,
-        Some(CliCommand::Doctor(args)) => doctor::doctor(&cli.global, &args).await,
-        Some(CliCommand::TakeBack(args)) => wrong_clock::take_back(&cli.global, &args).await,
-        Some(CliCommand::AcceptFuture(args)) => wrong_clock::accept_future(&cli.global, &args).await,
-        Some(CliCommand::Token(args)) => token(&cli.global, &args),
-        Some(CliCommand::Schema) => {
-            print!("{}", sdl());
-            Ok(())
-        }
-    };
-    match outcome {
+pub fn run(cli: Cli) -> ExitCode {
+    // Here and boxed: what runs it is compiled with the library, and not again with each program that links it.
+    let command: BoxFuture<'_, Result<(), Failure>> = carry_out(&cli).boxed();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("abacus: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        None => serve(&cli.global, &cli.serve).await,
+        Some(CliCommand::Serve(args)) => serve(&cli.global, args).await,
+        Some(CliCommand::Jobs(args)) => jobs(&cli.global, args).await,
+        Some(CliCommand::Bill(args)) => bill(&cli.global, args).await,
+        Some(CliCommand::Migrate(args)) => schema_commands::migrate(&cli.global, args).await,
+        Some(CliCommand::Restored) => schema_commands::restored(&cli.global).await,
+        Some(CliCommand::Doctor(args)) => doctor::doctor(&cli.global, args).await,
+        Some(CliCommand::TakeBack(args)) => wrong_clock::take_back(&cli.global, args).await,
+        Some(CliCommand::AcceptFuture(args)) => wrong_clock::accept_future(&cli.global, args).await,
+        Some(CliCommand::Token(args)) => token(&cli.global, args),
+        Some(CliCommand::Schema) => {
+            print!("{}", sdl());
+            Ok(())
         }
     }
 }

@@ -365,7 +365,7 @@ async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode
         balance: Decimal::ZERO,
         overdrawn: false,
         purchased: false,
-        last_no: 0,
+        last_number: 0,
         closed_until: None,
         closed_at: None,
         erased_at: None,

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Of a build for tests alone: where trials have it die.
     let _points = fail::has_failpoints().then(fail::FailScenario::setup);
-    abacus::cli::run(abacus::config::Cli::read()).await
+    abacus::cli::run(abacus::config::Cli::read())
 }

@@ -83,7 +83,7 @@ pub struct Account {
     /// Whether it ever had an order that was paid.
     pub purchased: bool,
     /// The last number that it gave to something it owns.
-    pub last_no: i64,
+    pub last_number: i64,
     /// Up to when its months are closed: billed, or found to hold nothing to bill. None: none yet.
     pub closed_until: Option<DateTime<Utc>>,
     /// When it was closed as an account, if it is.

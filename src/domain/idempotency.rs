@@ -82,8 +82,8 @@ impl Attempt {
 
 impl IdempotencyRecord {
     /// Refuses another use of the key than the one that it holds.
-    pub fn require_same(&self, mutation: Mutation, asked: &Fingerprints) -> Result<(), Refusal> {
-        if self.mutation == mutation && asked.include(self.fingerprint) {
+    pub fn require_same(&self, mutation: &Mutation, asked: &Fingerprints) -> Result<(), Refusal> {
+        if self.mutation == *mutation && asked.include(self.fingerprint) {
             return Ok(());
         }
         let message = format!("the key was used for another {}", self.mutation);

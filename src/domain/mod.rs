@@ -46,7 +46,7 @@ pub mod reversal;
 pub mod seal;
 mod spelling;
 pub mod stake;
-mod tables;
+pub(crate) mod tables;
 pub mod text;
 pub mod transaction;
 pub mod unmatched;

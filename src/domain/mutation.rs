@@ -1,35 +1,36 @@
 //! The mutations that keys and approvals name.
 
-use super::codes::coded_enum;
+use std::borrow::Cow;
+use std::fmt;
 
-coded_enum! {
-    /// A mutation that an idempotency key belongs to, or that may wait for another operator, by its name in the schema.
-    Mutation {
-        Recharge = "recharge",
-        Prepay = "prepay",
-        Checkout = "checkout",
-        Subscribe = "subscribe",
-        Refund = "refund",
-        PayOrder = "payOrder",
-        PayBill = "payBill",
-        RenewOrder = "renewOrder",
-        CancelOrder = "cancelOrder",
-        SetAutoRenewal = "setAutoRenewal",
-        AdjustBalance = "adjustBalance",
-        SetPrices = "setPrices",
-        EndPriceRule = "endPriceRule",
-        Rerate = "rerate",
-        VoidBill = "voidBill",
-        VoidUsage = "voidUsage",
-        PayOut = "payOut",
-        CreateAccount = "createAccount",
-        UpdateAccount = "updateAccount",
-        DecideApproval = "decideApproval",
-        EraseAccount = "eraseAccount",
-        CreatePlan = "createPlan",
-        SetResourcePrices = "setResourcePrices",
-        SetExchangeRate = "setExchangeRate",
-        AddPaymentMethod = "addPaymentMethod",
-        QuotePrepay = "quotePrepay",
+/// Those that may wait for another operator.
+pub const REFUND: &str = "refund";
+pub const ADJUST_BALANCE: &str = "adjustBalance";
+pub const PAY_OUT: &str = "payOut";
+pub const UPDATE_ACCOUNT: &str = "updateAccount";
+
+/// A mutation that an idempotency key belongs to, or that may wait for another operator, by its name in the schema. What is kept may be of
+/// a later version, whose mutations are not known here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mutation(Cow<'static, str>);
+
+impl Mutation {
+    pub const fn named(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// As it was kept.
+    pub fn kept(name: &str) -> Self {
+        Self(Cow::Owned(name.to_owned()))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

@@ -73,7 +73,7 @@ mod tests {
             balance: rust_decimal::Decimal::ZERO,
             overdrawn: false,
             purchased: false,
-            last_no: 0,
+            last_number: 0,
             closed_until: None,
             closed_at: None,
             erased_at: None,

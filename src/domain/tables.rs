@@ -220,84 +220,93 @@ macro_rules! tables {
     };
 }
 
-tables! {
-    held and written {
-        orders: Order as Rows,
-        bills: Bill as Rows,
-        transactions: Transaction as Rows,
-        /// Before one is added all that are kept; else those that are named.
-        payment_methods: PaymentMethod as Table,
-        prepay_quotes: PrepayQuote as Table,
-        prepayments: Prepayment as Table,
-        payments: Payment as Table,
-        /// All of the charges that are named.
-        reversals: Reversal as Table,
-        /// All to the addresses that are named, and of the prepayments that wait for some.
-        deposits: Deposit as Table,
-        approvals: Approval as Table,
-        closed_months: ClosedMonth as Table,
-    }
+/// Has a macro expanded with the tables that books hold, in the order in which they are written, what else they hold, and what else is
+/// written.
+macro_rules! with_tables {
+    ($expanded:ident) => {
+        $expanded! {
+            held and written {
+                orders: Order as Rows,
+                bills: Bill as Rows,
+                transactions: Transaction as Rows,
+                approvals: Approval as Table,
+                prepay_quotes: PrepayQuote as Table,
+                /// Before one is added all that are kept; else those that are named.
+                payment_methods: PaymentMethod as Table,
+                payments: Payment as Table,
+                prepayments: Prepayment as Table,
+                /// All of the charges that are named.
+                reversals: Reversal as Table,
+                /// All to the addresses that are named, and of the prepayments that wait for some.
+                deposits: Deposit as Table,
+                closed_months: ClosedMonth as Table,
+            }
 
-    /// One account under its lock, with what its commands need, and what it has gained since it was read.
-    ///
-    /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
-    /// orders' bills and predecessors with theirs; before a purchase, all live orders of exclusive plans with their bills; before
-    /// money comes in or a bill is paid, the open bills that are due up to `due_horizon`, with their orders, beyond that the next
-    /// ones of those orders and of months, and some of the orders whose renewal waits for money, those that end first; before the
-    /// account may be suspended or not any more, all live orders on demand; before it is closed, all live orders and open bills, if
-    /// they are not too many; before it is opened again, its last month; before it is erased, whether anything of it is open; of a
-    /// month's bill that is named, all bills of that month; before a
-    /// month is closed or corrected, the closed ones that overlap it; of payments and prepayments that are named, each other,
-    /// what they renew or give back, their transactions, their reversals, and whatever has taken the same offer; the
-    /// prepayments of the addresses that are named; of what waits for another operator, what is named, or held by a key that is, and
-    /// before an operator's command is weighed all of it, with what operators have moved within a day.
-    held {
-        answers: HashMap<String, IdempotencyRecord>,
-        /// What is named of what does not match, and operators were not told of.
-        untold: BTreeSet<ProviderReference>,
-        /// Those of the approvals that are not what a server has sealed.
-        altered_approvals: BTreeSet<ApprovalId>,
-        /// What operators have moved without another within a day.
-        moved_alone: HashMap<(String, CurrencyCode), Decimal>,
-        /// How many of its orders wait for their first payment; read before one is placed that will.
-        unpaid_orders: usize,
-        /// How many offers hold; read before one is made.
-        open_quotes: usize,
-        /// Whether it has SUB accounts that are not closed; read before it is closed.
-        has_open_subs: bool,
-        /// Whether its MAIN account is closed; read before it is opened again.
-        has_closed_parent: bool,
-        /// Where more bills are due than are paid at once, the first that is not paid now; None: the book holds all that are due.
-        due_horizon: Option<DueAt>,
-        /// What its open bills ask for in all, where that counts and the book does not hold them; None: it does.
-        open_bills: Option<OpenBills>,
-        /// Whether more runs and is open than can be ended at once; read before it is closed.
-        is_too_large_to_close: bool,
-        /// What of it is still open or waits for something, for people; read before it is erased.
-        unsettled: Option<String>,
-    }
+            /// One account under its lock, with what its commands need, and what it has gained since it was read.
+            ///
+            /// It holds at least: the answers of the commands' keys; the orders, bills and transactions that they name, and those
+            /// orders' bills and predecessors with theirs; before a purchase, all live orders of exclusive plans with their bills; before
+            /// money comes in or a bill is paid, the open bills that are due up to `due_horizon`, with their orders, beyond that the next
+            /// ones of those orders and of months, and some of the orders whose renewal waits for money, those that end first; before the
+            /// account may be suspended or not any more, all live orders on demand; before it is closed, all live orders and open bills, if
+            /// they are not too many; before it is opened again, its last month; before it is erased, whether anything of it is open; of a
+            /// month's bill that is named, all bills of that month; before a
+            /// month is closed or corrected, the closed ones that overlap it; of payments and prepayments that are named, each other,
+            /// what they renew or give back, their transactions, their reversals, and whatever has taken the same offer; the
+            /// prepayments of the addresses that are named; of what waits for another operator, what is named, or held by a key that is, and
+            /// before an operator's command is weighed all of it, with what operators have moved within a day.
+            held {
+                answers: HashMap<String, IdempotencyRecord>,
+                /// What is named of what does not match, and operators were not told of.
+                untold: BTreeSet<ProviderReference>,
+                /// Those of the approvals that are not what a server has sealed.
+                altered_approvals: BTreeSet<ApprovalId>,
+                /// What operators have moved without another within a day.
+                moved_alone: HashMap<(String, CurrencyCode), Decimal>,
+                /// How many of its orders wait for their first payment; read before one is placed that will.
+                unpaid_orders: usize,
+                /// How many offers hold; read before one is made.
+                open_quotes: usize,
+                /// Whether it has SUB accounts that are not closed; read before it is closed.
+                has_open_subs: bool,
+                /// Whether its MAIN account is closed; read before it is opened again.
+                has_closed_parent: bool,
+                /// Where more bills are due than are paid at once, the first that is not paid now; None: the book holds all that are due.
+                due_horizon: Option<DueAt>,
+                /// What its open bills ask for in all, where that counts and the book does not hold them; None: it does.
+                open_bills: Option<OpenBills>,
+                /// Whether more runs and is open than can be ended at once; read before it is closed.
+                is_too_large_to_close: bool,
+                /// What of it is still open or waits for something, for people; read before it is erased.
+                unsettled: Option<String>,
+            }
 
-    /// Rows that came to be, and rows that changed.
-    written {
-        entries: Vec<Entry>,
-        notices: Vec<Arc<Notice>>,
-        /// What keys hold that held nothing, with their accounts.
-        answers: Vec<(AccountId, IdempotencyRecord)>,
-        /// What keys hold that held something else.
-        changed_answers: Vec<(AccountId, IdempotencyRecord)>,
-        operator_moves: Vec<OperatorMove>,
-        records: Vec<Record>,
-        /// What does not match, and operators are told of.
-        told: BTreeSet<ProviderReference>,
-        suspended_spans: Vec<SuspendedSpan>,
-        /// Days (UTC) of accounts whose months are to be looked at again.
-        late_days: Vec<(AccountId, NaiveDate)>,
-        /// Accounts whose time zone has changed.
-        moved: Vec<AccountId>,
-        /// Accounts that are erased from now on.
-        erasures: Vec<Erasure>,
-    }
+            /// Rows that came to be, and rows that changed.
+            written {
+                entries: Vec<Entry>,
+                notices: Vec<Arc<Notice>>,
+                /// What keys hold that held nothing, with their accounts.
+                answers: Vec<(AccountId, IdempotencyRecord)>,
+                /// What keys hold that held something else.
+                changed_answers: Vec<(AccountId, IdempotencyRecord)>,
+                operator_moves: Vec<OperatorMove>,
+                records: Vec<Record>,
+                /// What does not match, and operators are told of.
+                told: BTreeSet<ProviderReference>,
+                suspended_spans: Vec<SuspendedSpan>,
+                /// Days (UTC) of accounts whose months are to be looked at again.
+                late_days: Vec<(AccountId, NaiveDate)>,
+                /// Accounts whose time zone has changed.
+                moved: Vec<AccountId>,
+                /// Accounts that are erased from now on.
+                erasures: Vec<Erasure>,
+            }
+        }
+    };
 }
+pub(crate) use with_tables;
+
+with_tables!(tables);
 
 /// What an account owns, by its id.
 macro_rules! keyed {

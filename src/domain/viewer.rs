@@ -56,16 +56,22 @@ impl Viewer {
         match self.scope() {
             Scope::All => true,
             Scope::Family(own) => account.id == own || account.parent == Some(own),
-            Scope::Nothing => false,
+            Scope::One(own) => account.id == own,
+            Scope::Nothing | Scope::Catalogue => false,
         }
     }
 }
 
-/// The accounts that a viewer may see.
+/// Whose things somebody may see, or a list is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// Whatever accounts own.
     All,
+    /// What this account owns.
+    One(AccountId),
     /// This account and its sub-accounts.
     Family(AccountId),
     Nothing,
+    /// What no account owns.
+    Catalogue,
 }

@@ -106,8 +106,10 @@ impl Queue {
 
     /// Takes no more.
     pub(super) fn close(&self) {
-        self.waiting().is_closed = true;
-        self.changed.notify_one();
+        // Told once: a lane that stops closes it whenever it looks, and waits in between for accounts that are held.
+        if !std::mem::replace(&mut self.waiting().is_closed, true) {
+            self.changed.notify_one();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,24 +1,24 @@
 //! What books gained is written.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::future::try_join_all;
 use futures_util::try_join;
 
 use super::books::Books;
 use crate::domain::account::Account;
-use crate::domain::book::{Rows, WriteSet};
+use crate::domain::book::WriteSet;
 use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::ids::AccountId;
-use crate::domain::order::Order;
 use crate::domain::seal::SealKeys;
+use crate::domain::tables::with_tables;
 use crate::store::error::StoreError;
 use crate::store::seals::{AltSeals, Sealer};
+use crate::store::written::Written;
 use crate::store::{
-    Conn, accounts, approvals, bills, closings, deposits, erasures, keys, late_usage, ledger, notices,
-    open_invoices, operator_moves, orders, payment_methods, payments, prepay_quotes, prepayments,
-    reconciliations, records, reversals, suspensions, transactions,
+    Conn, accounts, erasures, keys, late_usage, ledger, notices, open_invoices, operator_moves,
+    reconciliations, records, suspensions,
 };
 
 /// Writes what the books gained: one statement per table, down the wire together.
@@ -35,32 +35,30 @@ pub(super) async fn write(
     let seals = &Sealer::of(conn, keys, others, &set).await?;
     try_join!(
         accounts::account_post(conn, &accounts, set.account_settings, seals),
-        write_orders(conn, &set.orders, seals),
-        bills::bill_insert(conn, &set.bills.new, seals),
-        transactions::transaction_insert(conn, &set.transactions.new, seals),
+        write_tables(conn, &set, seals),
         ledger::entry_insert(conn, &set.entries),
-        bills::bill_change(conn, &set.bills.changed, seals),
-        transactions::transaction_change(conn, &set.transactions.changed, seals),
         notices::notice_insert(conn, &set.notices),
         keys::answer_insert(conn, &set.answers, seals),
         keys::answer_change(conn, &set.changed_answers, seals),
-        approvals::approval_put(conn, &set.approvals, seals),
         operator_moves::move_insert(conn, &set.operator_moves),
         records::record_insert(conn, &set.records, seals),
-        prepay_quotes::quote_insert(conn, &set.prepay_quotes),
-        payment_methods::method_put(conn, &set.payment_methods),
-        payments::payment_put(conn, &set.payments, seals),
-        prepayments::prepayment_put(conn, &set.prepayments, seals),
-        reversals::reversal_put(conn, &set.reversals, seals),
         reconciliations::unmatched_told(conn, &set.told),
-        deposits::deposit_decide(conn, &set.deposits),
-        closings::closed_put(conn, &set.closed_months, seals),
         suspensions::span_insert(conn, &set.suspended_spans),
         write_looks(conn, &accounts, &set, now),
     )?;
     // An account gives its namespace up once it says that it is erased.
     erasures::erasure_begin(conn, &set.erasures).await
 }
+
+macro_rules! write_tables {
+    (held and written { $($(#[$doc:meta])* $table:ident: $row:ty as $written:ident,)* } $($others:tt)*) => {
+        /// The statements of all tables that books hold, in their order.
+        async fn write_tables(conn: Conn<'_>, set: &WriteSet, seals: &Sealer<'_>) -> Result<(), StoreError> {
+            try_join_all([$(set.$table.write(conn, seals)),*]).await.map(drop)
+        }
+    };
+}
+with_tables!(write_tables);
 
 /// Has months and invoices looked at again whose limits are others by now.
 async fn write_looks(
@@ -76,15 +74,6 @@ async fn write_looks(
         open_invoices::reopen_for_review(conn, moved.id, now).await?;
     }
     Ok(())
-}
-
-/// Orders give up their places (one of an exclusive plan in a region) before others take them.
-async fn write_orders(conn: Conn<'_>, set: &Rows<Order>, seals: &Sealer<'_>) -> Result<(), StoreError> {
-    let gives_up = |order: &Arc<Order>| !order.state.is_live() || order.renewed_by.is_some();
-    let (before, after): (Vec<_>, Vec<_>) = set.changed.iter().cloned().partition(gives_up);
-    orders::order_change(conn, &before, seals).await?;
-    orders::order_change(conn, &after, seals).await?;
-    orders::order_insert(conn, &set.new, seals).await
 }
 
 /// The accounts of which something must be kept, and what all of them gained.

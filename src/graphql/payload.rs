@@ -115,7 +115,7 @@ pub(super) async fn made_before(
     let Some(key) = key else { return Ok(None) };
     let held = session.repository().answer(account, idempotency_key(key)?).await?;
     let Some(record) = held else { return Ok(None) };
-    record.require_same(mutation, &asked.into())?;
+    record.require_same(&mutation, &asked.into())?;
     Ok(Some(as_it_is_now(session, account, record.made).await.map_err(done_and_not_told)?))
 }
 

@@ -22,7 +22,7 @@ use crate::domain::decide::{Action, ChargeBurst, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
-use crate::store::burst::{self, Chargeable, NewLevel, Owed, Payer, ResourceAmount};
+use crate::store::burst::{self, Chargeable, DeferredCycle, NewLevel, Payer, ResourceAmount};
 use crate::store::error::StoreError;
 
 /// Accounts of one page.
@@ -216,20 +216,22 @@ async fn charge_page(
     let mut amounts = beyond_subscriptions(jobs, running, used).await?;
     let is_to_be_charged =
         |account: &Chargeable| account.charged.is_none_or(|charged| charged < running.cycle);
-    let (mut charging, mut owed) = (Vec::new(), Vec::new());
-    for Chargeable { payer, is_held, .. } in page.into_iter().filter(is_to_be_charged) {
+    let (mut charging, mut deferred) = (Vec::new(), Vec::new());
+    for Chargeable { payer, has_backlog, .. } in page.into_iter().filter(is_to_be_charged) {
         let Some(beyond) = amounts.remove(&payer.id) else { continue };
-        if is_held {
-            owed.push(Owed { account: payer.id, cycle: running.cycle, beyond });
+        if has_backlog {
+            deferred.push(DeferredCycle { account: payer.id, cycle: running.cycle, beyond });
         } else {
             charging.push((payer, beyond));
         }
     }
-    burst::owed_keep(&*jobs.database.connection().await?, &owed).await?;
+    burst::backlog_add(&*jobs.database.connection().await?, &deferred).await?;
     let charges = charging.into_iter().map(|(payer, beyond)| async move {
         match charge_beyond(jobs, running, &payer, &beyond).await? {
             Ok(()) => Ok(()),
-            Err(why) => hold(jobs, Owed { account: payer.id, cycle: running.cycle, beyond }, &why).await,
+            Err(why) => {
+                defer(jobs, DeferredCycle { account: payer.id, cycle: running.cycle, beyond }, &why).await
+            }
         }
     });
     join_all(charges).await.into_iter().collect::<Result<(), StoreError>>()?;
@@ -316,9 +318,9 @@ async fn beyond_subscriptions(
 }
 
 /// Keeps what could not be charged, to be made up, and tells the operators the first time.
-async fn hold(jobs: &JobContext, owed: Owed, why: &str) -> Result<(), StoreError> {
-    let (account, cycle) = (owed.account, owed.cycle);
-    burst::owed_keep(&*jobs.database.connection().await?, &[owed]).await?;
+async fn defer(jobs: &JobContext, deferred: DeferredCycle, why: &str) -> Result<(), StoreError> {
+    let (account, cycle) = (deferred.account, deferred.cycle);
+    burst::backlog_add(&*jobs.database.connection().await?, &[deferred]).await?;
     metrics::counter!("abacus_burst_held_total").increment(1);
     tracing::error!(%account, cycle = cycle.number(), why, "burst could not be charged; it is made up");
     let message = format!(
@@ -352,32 +354,33 @@ impl MakingUp {
 /// Charges accounts of one page for the earliest cycle that each owes; answers where to go on, if there is more to be done.
 async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>, StoreError> {
     let conn = jobs.database.connection().await?;
-    let owed = burst::owed_first(&conn, (place.after, place.until), place.blocked.clone(), PAGE).await?;
+    let deferred =
+        burst::backlog_first(&conn, (place.after, place.until), place.blocked.clone(), PAGE).await?;
     drop(conn);
-    let Some(last) = owed.last().map(|(payer, _)| payer.id) else {
+    let Some(last) = deferred.last().map(|(payer, _)| payer.id) else {
         // Nothing is left of the page, or of all.
         return Ok(place.until.map(MakingUp::after));
     };
     let mut cycles: HashMap<Cycle, Running> = HashMap::new();
-    for (_, owed) in &owed {
-        if let Entry::Vacant(place) = cycles.entry(owed.cycle) {
-            place.insert(Running::begin(jobs, owed.cycle).await?);
+    for (_, deferred) in &deferred {
+        if let Entry::Vacant(place) = cycles.entry(deferred.cycle) {
+            place.insert(Running::begin(jobs, deferred.cycle).await?);
         }
     }
-    let charging = owed.iter().filter_map(|(payer, owed)| {
-        let running = cycles.get(&owed.cycle)?;
+    let charging = deferred.iter().filter_map(|(payer, deferred)| {
+        let running = cycles.get(&deferred.cycle)?;
         Some(async move {
-            let charged = charge_beyond(jobs, running, payer, &owed.beyond).await;
-            (owed, charged)
+            let charged = charge_beyond(jobs, running, payer, &deferred.beyond).await;
+            (deferred, charged)
         })
     });
     let (mut done, mut blocked) = (Vec::new(), place.blocked);
-    for (owed, charged) in join_all(charging).await {
+    for (deferred, charged) in join_all(charging).await {
         match charged? {
-            Ok(()) => done.push((owed.account, owed.cycle)),
-            Err(_) => blocked.push(owed.account.0),
+            Ok(()) => done.push((deferred.account, deferred.cycle)),
+            Err(_) => blocked.push(deferred.account.0),
         }
     }
-    burst::owed_done(&*jobs.database.connection().await?, &done).await?;
+    burst::backlog_done(&*jobs.database.connection().await?, &done).await?;
     Ok(Some(MakingUp { after: place.after, until: place.until.or(Some(last)), blocked }))
 }

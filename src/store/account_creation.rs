@@ -7,12 +7,11 @@ use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::accounts::{account_by_ids, account_hold};
+use super::accounts::{account_by_ids, account_hold, account_insert};
 use super::error::StoreError;
 use super::once::{KeyedWrite, Stop, gone};
-use super::schema::{accounts as table, namespaces};
+use super::schema::namespaces;
 use super::seals::Sealer;
-use super::sql::row::WriteRow;
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, open_invoices};
 use crate::domain::account::{Account, AccountStatus};
@@ -36,7 +35,7 @@ pub struct NewAccount {
 }
 
 impl KeyedWrite for NewAccount {
-    const MUTATION: Mutation = Mutation::CreateAccount;
+    const MUTATION: Mutation = Mutation::named("createAccount");
     type Made = Account;
 
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
@@ -83,17 +82,11 @@ async fn account_create(conn: Conn<'_>, account: Account, seals: &SealKeys) -> R
         let message = "it was an account's that was erased".to_owned();
         return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
     }
-    execute(conn, account_insert(&account, &Sealer::of_new(seals))).await?;
+    account_insert(conn, &account, &Sealer::of_new(seals)).await?;
     let month = Month::of(account.created_at, account.time_zone);
     let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
     open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
     Ok(account.id)
-}
-
-fn account_insert(account: &Account, seals: &Sealer<'_>) -> Statement {
-    Account::columns(std::iter::once(account))
-        .put::<table::seal, _>(std::iter::once(seals.seal(account)))
-        .insert_into("accounts")
 }
 
 /// Whether a namespace was somebody's who was erased: nobody else gets it.

@@ -33,7 +33,8 @@ impl AccountFilter {
             Scope::Family(own) => {
                 statement.sql(" WHERE (id = ").bigint(own.0).sql(" OR parent_id = ").bigint(own.0).sql(")")
             }
-            Scope::Nothing => statement.sql(" WHERE false"),
+            Scope::One(own) => statement.sql(" WHERE id = ").bigint(own.0),
+            Scope::Nothing | Scope::Catalogue => statement.sql(" WHERE false"),
         };
         if let Some(status) = self.status {
             statement = statement.sql(" AND status = ").value::<Text, _>(status.code());

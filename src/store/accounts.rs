@@ -10,7 +10,7 @@ use super::clock_check::AskedAt;
 use super::error::StoreError;
 use super::schema::accounts as table;
 use super::seals::{self, AltSeals, Sealer};
-use super::sql::row::{Fields, Read, row, select_list};
+use super::sql::row::{Fields, Read, WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Hash, Head, Manager, Suspension};
@@ -74,7 +74,7 @@ row! {
         balance,
         overdrawn,
         purchased,
-        last_no,
+        last_number: last_no,
         closed_until,
         closed_at,
         erased_at,
@@ -158,6 +158,12 @@ pub async fn account_hold(conn: Conn<'_>, id: AccountId) -> Result<(), StoreErro
     execute(conn, statement).await.map(drop)
 }
 
+pub async fn account_insert(conn: Conn<'_>, account: &Account, seals: &Sealer<'_>) -> Result<(), StoreError> {
+    let columns = Account::columns(std::iter::once(account))
+        .put::<table::seal, _>(std::iter::once(seals.seal(account)));
+    execute(conn, columns.insert_into("accounts")).await.map(drop)
+}
+
 /// Writes balances, the ends of ledgers and suspensions: what the engine changes of an account; `with_settings` also what few
 /// commands change.
 pub async fn account_post(
@@ -173,7 +179,7 @@ pub async fn account_post(
         .put::<table::balance, _>(accounts.iter().map(|a| a.balance))
         .put::<table::overdrawn, _>(accounts.iter().map(|a| a.overdrawn))
         .put::<table::purchased, _>(accounts.iter().map(|a| a.purchased))
-        .put::<table::last_no, _>(accounts.iter().map(|a| a.last_no))
+        .put::<table::last_no, _>(accounts.iter().map(|a| a.last_number))
         .put::<table::last_entry_seq, _>(accounts.iter().map(|a| a.head.seq))
         .put::<table::last_entry_hash, _>(accounts.iter().map(|a| Some(a.head.hash)))
         .put::<table::last_entry_at, _>(accounts.iter().map(|a| a.head.time))

@@ -9,11 +9,12 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::list::{self, DuePage, Found, Narrow, Owners, Page};
+use super::list::{self, DuePage, Found, Narrow, Page};
 use super::schema::approvals as table;
 use super::seals::{self, Sealer};
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
+use super::written::written;
 use super::{Conn, execute, rows};
 use crate::domain::approval::{Approval, ApprovalState, PENDING_MAX};
 use crate::domain::book::Table;
@@ -21,6 +22,7 @@ use crate::domain::ids::{AccountId, ApprovalId, OwnedId};
 use crate::domain::money::{CurrencyCode, Money};
 use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
+use crate::domain::viewer::Scope;
 
 row! {
     approvals => Approval as a {
@@ -95,14 +97,14 @@ pub async fn approval_due(
 }
 
 impl Narrow for Option<ApprovalState> {
-    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn along<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         match self {
             Some(state) => statement.sql(" AND t.state = ").value::<Text, _>(state.code()),
             None => statement,
         }
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         false
     }
 }
@@ -113,15 +115,17 @@ pub async fn approval_list(
     state: Option<ApprovalState>,
     page: &Page,
 ) -> Result<Found<Approval>, StoreError> {
-    list::page::<Approval, _>(conn, Owners::Everyone, page, &state).await
+    list::page::<Approval, _>(conn, Scope::All, page, &state).await
 }
 
 pub async fn approval_count(conn: Conn<'_>, state: Option<ApprovalState>) -> Result<i64, StoreError> {
-    list::count(conn, "approvals", Owners::Everyone, &state).await
+    list::count(conn, "approvals", Scope::All, &state).await
 }
 
+written!(Table<Approval>, |conn, rows, seals| approval_put(conn, rows, seals));
+
 /// Keeps approvals, or what has become of them.
-pub async fn approval_put(
+async fn approval_put(
     conn: Conn<'_>,
     approvals: &Table<Approval>,
     seals: &Sealer<'_>,

@@ -3,10 +3,11 @@
 use diesel::sql_types::Text;
 
 use super::account_list::like_anywhere;
-use super::list::{Narrow, Owners, Window};
+use super::list::{Narrow, Window};
 use super::sql::statement::Statement;
 use crate::domain::bill::BillStatus;
 use crate::domain::ids::OrderId;
+use crate::domain::viewer::Scope;
 
 /// What a list of bills is narrowed by; conditions are joined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub struct BillFilter {
 
 impl BillFilter {
     /// Whether everybody's are narrowed by when they begin: those have an index of it.
-    pub(super) fn is_by_start(&self, owners: Owners) -> bool {
-        owners == Owners::Everyone && self.start != Window::default()
+    pub(super) fn is_by_start(&self, scope: Scope) -> bool {
+        scope == Scope::All && self.start != Window::default()
     }
 
     /// Keeps those that begin in the window.
@@ -42,7 +43,7 @@ impl BillFilter {
 }
 
 impl Narrow for BillFilter {
-    fn along<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
+    fn along<ST>(&self, _: Scope, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(order) = self.order {
             statement = statement.sql(" AND t.order_id = ").uuid(order.uuid());
         }
@@ -53,7 +54,7 @@ impl Narrow for BillFilter {
         }
     }
 
-    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
+    fn kept<ST>(&self, _: Scope, mut statement: Statement<ST>) -> Statement<ST> {
         // Written so that the index is out of the question: rows are walked in their order.
         if let Some(from) = self.start.from {
             statement = statement.sql(" AND t.start_time + interval '0' >= ").instant(from);
@@ -78,7 +79,7 @@ impl Narrow for BillFilter {
         statement
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         let Self { start, status, search, order } = self;
         // An order has few.
         order.is_none() && (*start != Window::default() || status.is_some() || search.is_some())
@@ -89,16 +90,16 @@ impl Narrow for BillFilter {
 pub(super) struct Counted<'f>(pub &'f BillFilter);
 
 impl Narrow for Counted<'_> {
-    fn along<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
-        let statement = self.0.along(owners, statement);
-        if self.0.is_by_start(owners) { self.0.begun(statement) } else { statement }
+    fn along<ST>(&self, scope: Scope, statement: Statement<ST>) -> Statement<ST> {
+        let statement = self.0.along(scope, statement);
+        if self.0.is_by_start(scope) { self.0.begun(statement) } else { statement }
     }
 
-    fn kept<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
-        self.0.kept(owners, statement)
+    fn kept<ST>(&self, scope: Scope, statement: Statement<ST>) -> Statement<ST> {
+        self.0.kept(scope, statement)
     }
 
-    fn is_walked(&self, owners: Owners) -> bool {
-        self.0.is_walked(owners)
+    fn is_walked(&self, scope: Scope) -> bool {
+        self.0.is_walked(scope)
     }
 }

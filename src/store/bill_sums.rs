@@ -6,11 +6,12 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use super::bill_filter::{BillFilter, Counted};
 use super::error::StoreError;
-use super::list::{self, Narrow, Owners};
+use super::list::{self, Narrow};
 use super::sql::numeric::Exact;
 use super::sql::statement::Statement;
 use crate::domain::bill::BillStatus;
 use crate::domain::money::{CurrencyCode, Money};
+use crate::domain::viewer::Scope;
 
 /// What a filter's bills come to: counts that leave its status out, and the sums of what it matches, by currency.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,13 +26,13 @@ const SUMMED_MAX: i64 = 100_000;
 
 pub async fn bill_sums(
     mut conn: Conn<'_>,
-    owners: Owners,
+    scope: Scope,
     filter: &BillFilter,
 ) -> Result<BillSums, StoreError> {
     let any_status = BillFilter { status: None, ..filter.clone() };
     let all = Statement::<BigInt>::new("SELECT count(*) FROM (SELECT FROM bills t WHERE ");
     let all = Counted(&any_status)
-        .along(owners, list::of_owners(all, owners))
+        .along(scope, list::of_owners(all, scope))
         .sql(" LIMIT ")
         .bigint(SUMMED_MAX.saturating_add(1));
     if all.sql(") t").get_result::<i64>(&mut conn).await? > SUMMED_MAX {
@@ -48,8 +49,8 @@ pub async fn bill_sums(
     )
     .value::<Nullable<Text>, _>(filter.status.map(BillStatus::code))
     .sql("::text AS status) w WHERE ")
-    .then(|statement| list::of_owners(statement, owners))
-    .then(|statement| any_status.kept(owners, Counted(&any_status).along(owners, statement)))
+    .then(|statement| list::of_owners(statement, scope))
+    .then(|statement| any_status.kept(scope, Counted(&any_status).along(scope, statement)))
     .sql(" GROUP BY t.currency ORDER BY t.currency");
     let found: Vec<(String, i64, i64, i64, Exact)> = statement.load(&mut conn).await?;
     let mut sums = BillSums::default();

@@ -7,23 +7,26 @@ use diesel::sql_types::{Array, BigInt, Numeric, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::try_join;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::bill_filter::{BillFilter, Counted};
 use super::error::StoreError;
-use super::list::{self, DuePage, Found, Narrow, Owners, Page};
+use super::list::{self, DuePage, Found, Narrow, Page};
 use super::owned::{self, Owned, OwnedKey};
 use super::schema::bills as table;
 use super::seals::Sealer;
 use super::sql::numeric::Exact;
 use super::sql::row::{Row, WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
+use super::written::written;
 use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
-use crate::domain::book::OpenBills;
+use crate::domain::book::{OpenBills, Rows};
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::CurrencyCode;
+use crate::domain::viewer::Scope;
 
 impl OwnedKey for BillId {
     type Row = Bill;
@@ -39,19 +42,19 @@ impl Owned for Bill {
 
     fn page<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c BillFilter,
         page: &'c Page,
     ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
-        page_of(conn, owners, filter, page).boxed()
+        page_of(conn, scope, filter, page).boxed()
     }
 
     fn count<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c BillFilter,
     ) -> BoxFuture<'c, Result<i64, StoreError>> {
-        async move { list::count(conn, "bills", owners, &Counted(filter)).await }.boxed()
+        async move { list::count(conn, "bills", scope, &Counted(filter)).await }.boxed()
     }
 }
 
@@ -352,15 +355,15 @@ pub async fn bill_due(mut conn: Conn<'_>, due: &DuePage) -> Result<Vec<(BillId, 
 
 async fn page_of(
     conn: Conn<'_>,
-    owners: Owners,
+    scope: Scope,
     filter: &BillFilter,
     page: &Page,
 ) -> Result<Found<Bill>, StoreError> {
-    if filter.is_by_start(owners) {
+    if filter.is_by_start(scope) {
         // By itself, so that it is planned for that index.
         let select = Statement::new("WITH found AS MATERIALIZED (SELECT t.id, (true");
-        let kept = filter.kept(owners, list::restrict_to_page(select, page));
-        let from = list::of_owners(kept.sql(") AS kept FROM bills t WHERE "), owners);
+        let kept = filter.kept(scope, list::restrict_to_page(select, page));
+        let from = list::of_owners(kept.sql(") AS kept FROM bills t WHERE "), scope);
         let statement = filter.begun(from).sql(") SELECT id, kept FROM found");
         if let Some(ids) = list::found_by_index(conn, statement).await? {
             let mut bills = owned::by_ids::<Bill>(conn, &list::part_of_found(ids, page)).await?;
@@ -368,10 +371,14 @@ async fn page_of(
             return Ok(Found::whole(bills));
         }
     }
-    list::page::<Bill, _>(conn, owners, page, filter).await
+    list::page::<Bill, _>(conn, scope, page, filter).await
 }
 
-pub async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
+written!(Rows<Bill>, |conn, rows, seals| async move {
+    try_join!(bill_insert(conn, &rows.new, seals), bill_change(conn, &rows.changed, seals)).map(drop)
+});
+
+async fn bill_insert(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
     if bills.is_empty() {
         return Ok(());
     }
@@ -395,7 +402,7 @@ fn of_few_bills(mut columns: Columns, bills: &[Arc<Bill>]) -> Columns {
 }
 
 /// Writes what can change of a bill.
-pub async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
+async fn bill_change(conn: Conn<'_>, bills: &[Arc<Bill>], seals: &Sealer<'_>) -> Result<(), StoreError> {
     if bills.is_empty() {
         return Ok(());
     }

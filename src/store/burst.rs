@@ -158,7 +158,7 @@ pub struct Chargeable {
     /// The last cycle that it was charged for.
     pub charged: Option<Cycle>,
     /// Whether an earlier cycle of it is to be made up first.
-    pub is_held: bool,
+    pub has_backlog: bool,
 }
 
 const CHARGEABLE: &str = "SELECT a.id, a.currency, a.closed_at, a.burst_cycle, \
@@ -173,9 +173,9 @@ async fn chargeable(
     statement: Statement<ChargeableSql>,
 ) -> Result<Vec<Chargeable>, StoreError> {
     let found: Vec<ChargeableRow> = statement.load(&mut conn).await?;
-    let account = |(id, currency, closed_at, charged, is_held): ChargeableRow| {
+    let account = |(id, currency, closed_at, charged, has_backlog): ChargeableRow| {
         let payer = Payer { id: AccountId(id), currency: known_currency(&currency)?, closed_at };
-        Ok(Chargeable { payer, charged: charged.map(Cycle::numbered), is_held })
+        Ok(Chargeable { payer, charged: charged.map(Cycle::numbered), has_backlog })
     };
     found.into_iter().map(account).collect()
 }
@@ -348,7 +348,7 @@ pub async fn progress(conn: Conn<'_>, held_by: HeldBy, next: Cycle) -> Result<()
 
 /// What accounts used beyond what they had in a cycle, and could not be charged for.
 #[derive(Debug, Clone)]
-pub struct Owed {
+pub struct DeferredCycle {
     pub account: AccountId,
     pub cycle: Cycle,
     /// By resource.
@@ -356,14 +356,14 @@ pub struct Owed {
 }
 
 /// Keeps what could not be charged. What is kept of an account and cycle stays as it is.
-pub async fn owed_keep(conn: Conn<'_>, owed: &[Owed]) -> Result<(), StoreError> {
-    if owed.is_empty() {
+pub async fn backlog_add(conn: Conn<'_>, deferred: &[DeferredCycle]) -> Result<(), StoreError> {
+    if deferred.is_empty() {
         return Ok(());
     }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", owed.iter().map(|owed| owed.account.0))
-        .column::<Integer, _>("cycle", owed.iter().map(|owed| owed.cycle.number()))
-        .column::<Jsonb, _>("beyond", owed.iter().map(|owed| as_json(&owed.beyond)));
+        .column::<BigInt, _>("account_id", deferred.iter().map(|deferred| deferred.account.0))
+        .column::<Integer, _>("cycle", deferred.iter().map(|deferred| deferred.cycle.number()))
+        .column::<Jsonb, _>("beyond", deferred.iter().map(|deferred| as_json(&deferred.beyond)));
     execute(conn, columns.insert_into("burst_owed").sql(" ON CONFLICT DO NOTHING")).await.map(drop)
 }
 
@@ -374,7 +374,7 @@ fn as_json(beyond: &[(String, Decimal)]) -> serde_json::Value {
 
 /// Counts anew what an account owes of resources, as some of what it reported in these slots was taken back. That is never more
 /// than before: what came late does not change it.
-pub(super) async fn owed_recount(
+pub(super) async fn backlog_recount(
     mut conn: Conn<'_>,
     account: AccountId,
     resources: Vec<String>,
@@ -401,17 +401,17 @@ pub(super) async fn owed_recount(
         if beyond.is_empty() {
             nothing.push((account, cycle));
         } else {
-            less.push(Owed { account, cycle, beyond });
+            less.push(DeferredCycle { account, cycle, beyond });
         }
     }
-    owed_done(conn, &nothing).await?;
+    backlog_done(conn, &nothing).await?;
     if less.is_empty() {
         return Ok(());
     }
     let columns = Columns::new()
-        .column::<BigInt, _>("account_id", less.iter().map(|owed| owed.account.0))
-        .column::<Integer, _>("cycle", less.iter().map(|owed| owed.cycle.number()))
-        .column::<Jsonb, _>("beyond", less.iter().map(|owed| as_json(&owed.beyond)));
+        .column::<BigInt, _>("account_id", less.iter().map(|deferred| deferred.account.0))
+        .column::<Integer, _>("cycle", less.iter().map(|deferred| deferred.cycle.number()))
+        .column::<Jsonb, _>("beyond", less.iter().map(|deferred| as_json(&deferred.beyond)));
     execute(conn, columns.update("burst_owed", 2)).await.map(drop)
 }
 
@@ -434,12 +434,12 @@ async fn beyond_now(
 
 /// The earliest cycle that is owed by each account after a number, and up to another, but for some; in the order of the accounts'
 /// numbers.
-pub async fn owed_first(
+pub async fn backlog_first(
     mut conn: Conn<'_>,
     (after, until): (AccountId, Option<AccountId>),
     but: Vec<i64>,
     limit: i64,
-) -> Result<Vec<(Payer, Owed)>, StoreError> {
+) -> Result<Vec<(Payer, DeferredCycle)>, StoreError> {
     let statement = Statement::<(BigInt, Text, Nullable<Timestamptz>, Integer, Jsonb)>::new(
         "SELECT a.id, a.currency, a.closed_at, o.cycle, o.beyond FROM accounts a CROSS JOIN LATERAL \
          (SELECT o.cycle, o.beyond FROM burst_owed o WHERE o.account_id = a.id ORDER BY o.cycle LIMIT 1) o WHERE a.id > ",
@@ -453,12 +453,12 @@ pub async fn owed_first(
     .bigint(limit);
     type Found = (i64, String, Option<DateTime<Utc>>, i32, serde_json::Value);
     let found: Vec<Found> = statement.load(&mut conn).await?;
-    let owed = |(id, currency, closed_at, cycle, beyond): Found| {
+    let deferred = |(id, currency, closed_at, cycle, beyond): Found| {
         let (id, cycle) = (AccountId(id), Cycle::numbered(cycle));
         let payer = Payer { id, currency: known_currency(&currency)?, closed_at };
-        Ok((payer, Owed { account: id, cycle, beyond: amounts_of(beyond)? }))
+        Ok((payer, DeferredCycle { account: id, cycle, beyond: amounts_of(beyond)? }))
     };
-    found.into_iter().map(owed).collect()
+    found.into_iter().map(deferred).collect()
 }
 
 fn amounts_of(beyond: serde_json::Value) -> Result<Vec<(String, Decimal)>, StoreError> {
@@ -472,7 +472,7 @@ fn amounts_of(beyond: serde_json::Value) -> Result<Vec<(String, Decimal)>, Store
 }
 
 /// Says that cycles of accounts were charged.
-pub async fn owed_done(conn: Conn<'_>, done: &[(AccountId, Cycle)]) -> Result<(), StoreError> {
+pub async fn backlog_done(conn: Conn<'_>, done: &[(AccountId, Cycle)]) -> Result<(), StoreError> {
     if done.is_empty() {
         return Ok(());
     }

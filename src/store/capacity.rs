@@ -181,7 +181,7 @@ pub async fn resource_price_by_ids(
 pub struct NewResourcePrices(pub Vec<ResourcePrice>);
 
 impl KeyedWrite for NewResourcePrices {
-    const MUTATION: Mutation = Mutation::SetResourcePrices;
+    const MUTATION: Mutation = Mutation::named("setResourcePrices");
     type Made = Vec<ResourcePrice>;
 
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {

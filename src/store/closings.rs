@@ -13,6 +13,7 @@ use super::schema::closed_months as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
+use super::written::written;
 use super::{Conn, execute, rows, select_from};
 use crate::domain::book::Table;
 use crate::domain::closing::{ClosedMonth, Month};
@@ -106,7 +107,9 @@ pub async fn closed_of_period(
     Ok(rows::<ClosedMonth>(conn, statement).await?.pop())
 }
 
-pub async fn closed_put(
+written!(Table<ClosedMonth>, |conn, rows, seals| closed_put(conn, rows, seals));
+
+async fn closed_put(
     conn: Conn<'_>,
     closed: &Table<ClosedMonth>,
     seals: &Sealer<'_>,

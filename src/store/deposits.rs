@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::schema::deposits as table;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
+use super::written::written;
 use super::{Conn, execute, rows};
 use crate::domain::book::Table;
 use crate::domain::ids::AccountId;
@@ -299,8 +300,10 @@ pub(super) fn each_address<ST>(select: Statement<ST>, addresses: &[AddressOf]) -
         .sql(") k (account_id, address) CROSS JOIN LATERAL ")
 }
 
+written!(Table<Deposit>, |conn, rows, _seals| deposit_decide(conn, rows));
+
 /// Keeps what deposits are good for. What the chain says of them is for scans to write.
-pub async fn deposit_decide(conn: Conn<'_>, deposits: &Table<Deposit>) -> Result<(), StoreError> {
+async fn deposit_decide(conn: Conn<'_>, deposits: &Table<Deposit>) -> Result<(), StoreError> {
     if deposits.is_empty() {
         return Ok(());
     }

@@ -89,7 +89,7 @@ pub async fn rate_of_quote(conn: Conn<'_>, quote: QuoteId) -> Result<Option<Exch
 pub struct NewExchangeRate(pub ExchangeRate);
 
 impl KeyedWrite for NewExchangeRate {
-    const MUTATION: Mutation = Mutation::SetExchangeRate;
+    const MUTATION: Mutation = Mutation::named("setExchangeRate");
     type Made = ExchangeRate;
 
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {

@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::list::{Narrow, Owners, Window};
+use super::list::{Narrow, Window};
 use super::owned::{OwnedKey, owned};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row};
@@ -16,6 +16,7 @@ use crate::domain::account::Hash;
 use crate::domain::ids::{AccountId, EntryId, OwnedId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::CurrencyCode;
+use crate::domain::viewer::Scope;
 
 owned!(Entry = EntryId, EntryFilter);
 
@@ -73,7 +74,7 @@ pub struct EntryFilter {
 }
 
 impl Narrow for EntryFilter {
-    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn along<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         let statement = self.window.restrict(statement);
         match self.billing_cycle {
             Some(cycle) => statement.sql(" AND t.billing_cycle = ").value::<Integer, _>(cycle),
@@ -81,7 +82,7 @@ impl Narrow for EntryFilter {
         }
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         false
     }
 }
@@ -140,16 +141,4 @@ pub async fn books_of(
         .into_iter()
         .map(|(currency, Exact(balances), Exact(transferred))| (currency, balances, transferred))
         .collect())
-}
-
-/// Where the check of the whole ledger stopped the last time.
-pub async fn check_position(mut conn: Conn<'_>) -> Result<AccountId, StoreError> {
-    let statement = Statement::<BigInt>::new("SELECT last_account_id FROM ledger_check_position");
-    let found: Vec<i64> = statement.load(&mut conn).await?;
-    Ok(AccountId(found.into_iter().next().unwrap_or_default()))
-}
-
-pub async fn set_check_position(conn: Conn<'_>, position: AccountId) -> Result<(), StoreError> {
-    let statement = Statement::new("UPDATE ledger_check_position SET last_account_id = ").bigint(position.0);
-    execute(conn, statement).await.map(drop)
 }

@@ -8,9 +8,10 @@ use super::error::StoreError;
 use super::list::{Page, newest_first, numbered_page};
 use super::sql::row::{row, select_list};
 use super::sql::statement::Statement;
-use super::{Conn, execute, rows, select_from};
+use super::{Conn, plans, rows, select_from};
 use crate::domain::ids::LicenseId;
 use crate::domain::license::{License, LicenseType};
+use crate::domain::plan::{Aggregation, Resource};
 
 row! {
     licenses => License {
@@ -61,26 +62,27 @@ pub async fn license_define(
     connection
         .transaction(async |connection| {
             let conn: Conn<'_> = connection;
-            let resource = Statement::new(
-                "INSERT INTO resources (code, name, unit, resource_type, aggregation) VALUES (",
-            )
-            .text(license.name.clone())
-            .sql(", ")
-            .text(license.long_name.clone())
-            .sql(", 'license', 'CLOUD', 'LAST') ON CONFLICT DO NOTHING");
-            let is_new = execute(conn, resource).await? > 0;
+            let is_new = plans::resource_add(conn, &counted(license)).await?;
             let defined = if is_new { insert(license) } else { update(license) };
             let defined = rows::<License>(conn, defined.returning()).await?.pop();
             if defined.is_some() && !is_new {
-                let renamed = Statement::new("UPDATE resources SET name = ")
-                    .text(license.long_name.clone())
-                    .sql(" WHERE code = ")
-                    .text(license.name.clone());
-                execute(conn, renamed).await?;
+                plans::resource_rename(conn, &license.name, &license.long_name).await?;
             }
             Ok(defined)
         })
         .await
+}
+
+/// What reports of a licence are reports of.
+fn counted(license: &License) -> Resource {
+    Resource {
+        code: license.name.clone(),
+        name: license.long_name.clone(),
+        unit: "license".to_owned(),
+        resource_type: "CLOUD".to_owned(),
+        aggregation: Aggregation::Last,
+        allows_corrections: false,
+    }
 }
 
 fn insert(license: &License) -> Statement {

@@ -16,19 +16,9 @@ use super::sql::statement::Statement;
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::viewer::Scope;
 
 pub(super) use pages::{Listing, WALKED_FIRST, WALKED_MAX, found_by_index, page, part_of_found};
-
-/// Whose things a list is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owners {
-    /// No account owns them.
-    None,
-    Everyone,
-    One(AccountId),
-    /// An account and its sub-accounts.
-    Family(AccountId),
-}
 
 /// Which part of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,22 +107,22 @@ pub(super) const OF_EVERYONE: &str = "t.account_id > 0";
 /// What a list is narrowed by, as conditions on rows `t` that begin with AND.
 pub(super) trait Narrow {
     /// What the index serves along which the rows are walked.
-    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn along<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         statement
     }
 
     /// What each row on the way is looked at for.
-    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn kept<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         statement
     }
 
     /// Whether rows are looked at that are not kept.
-    fn is_walked(&self, owners: Owners) -> bool;
+    fn is_walked(&self, scope: Scope) -> bool;
 }
 
 /// A list as it is.
 impl Narrow for () {
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         false
     }
 }
@@ -168,15 +158,14 @@ pub(super) const LOOKED_AT_MAX: i64 = 100_000;
 pub(super) async fn count<N: Narrow>(
     mut conn: Conn<'_>,
     table: &'static str,
-    owners: Owners,
+    scope: Scope,
     narrow: &N,
 ) -> Result<i64, StoreError> {
-    let most = if narrow.is_walked(owners) { LOOKED_AT_MAX } else { COUNTED_MAX };
+    let most = if narrow.is_walked(scope) { LOOKED_AT_MAX } else { COUNTED_MAX };
     let counted = Statement::<(BigInt, BigInt)>::new("SELECT count(*) FILTER (WHERE true");
-    let counted = narrow.kept(owners, counted);
+    let counted = narrow.kept(scope, counted);
     let from = counted.sql(format!("), count(*) FROM (SELECT t.* FROM {table} t WHERE "));
-    let statement =
-        narrow.along(owners, of_owners(from, owners)).sql(" LIMIT ").bigint(most.saturating_add(1));
+    let statement = narrow.along(scope, of_owners(from, scope)).sql(" LIMIT ").bigint(most.saturating_add(1));
     let (count, looked_at): (i64, i64) = statement.sql(") t").get_result(&mut conn).await?;
     countable(looked_at, most)?;
     Ok(count)
@@ -192,13 +181,14 @@ pub fn countable(looked_at: i64, most: i64) -> Result<(), StoreError> {
     Err(StoreError::TooMuch { argument: "totalCount", message })
 }
 
-/// The condition that rows `t` are of these owners.
-pub(super) fn of_owners<ST>(select: Statement<ST>, owners: Owners) -> Statement<ST> {
-    match owners {
-        Owners::None => select.sql("true"),
-        Owners::Everyone => select.sql(OF_EVERYONE),
-        Owners::One(account) => select.sql("t.account_id = ").bigint(account.0),
-        Owners::Family(main) => select
+/// The condition that rows `t` are of these scope.
+pub(super) fn of_owners<ST>(select: Statement<ST>, scope: Scope) -> Statement<ST> {
+    match scope {
+        Scope::Catalogue => select.sql("true"),
+        Scope::Nothing => select.sql("false"),
+        Scope::All => select.sql(OF_EVERYONE),
+        Scope::One(account) => select.sql("t.account_id = ").bigint(account.0),
+        Scope::Family(main) => select
             .sql("t.account_id IN (SELECT id FROM accounts WHERE id = ")
             .bigint(main.0)
             .sql(" OR parent_id = ")

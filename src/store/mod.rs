@@ -76,6 +76,7 @@ pub mod transactions;
 pub mod turns;
 pub mod usage;
 pub mod voided_usage;
+pub mod written;
 
 use diesel::sql_types::Untyped;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};

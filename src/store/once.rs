@@ -113,7 +113,7 @@ async fn held(conn: Conn<'_>, attempt: &Attempt, mutation: Mutation) -> Result<O
     hold(conn, attempt.owner, key).await?;
     let answers = keys::answer_by_keys(conn, vec![attempt.owner.0], vec![key.clone()]).await?;
     let Some((_, answer)) = answers.into_iter().next() else { return Ok(None) };
-    answer.require_same(mutation, &attempt.asked)?;
+    answer.require_same(&mutation, &attempt.asked)?;
     Ok(Some(answer.made.created))
 }
 

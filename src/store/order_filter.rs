@@ -3,10 +3,11 @@
 use diesel::sql_types::Text;
 
 use super::account_list::like_anywhere;
-use super::list::{self, Narrow, Owners, Window};
+use super::list::{self, Narrow, Window};
 use super::sql::statement::Statement;
 use crate::domain::account::AccountKind;
 use crate::domain::order::{OrderState, OrderType};
+use crate::domain::viewer::Scope;
 
 /// What a list of orders is narrowed by; conditions are joined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,11 +42,11 @@ impl OrderFilter {
 }
 
 impl Narrow for OrderFilter {
-    fn along<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn along<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         self.window.restrict(statement)
     }
 
-    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn kept<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         let statement = self.restrict_others(statement);
         match &self.search {
             Some(word) => matching(statement, word),
@@ -53,7 +54,7 @@ impl Narrow for OrderFilter {
         }
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         let Self { window: _, order_type, search, resource_type, account_kind, state } = self;
         order_type.is_some()
             || search.is_some()

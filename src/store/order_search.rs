@@ -10,12 +10,13 @@ use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
 use super::account_list::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Found, Listing, Owners, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
+use super::list::{self, Found, Listing, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
 use super::order_filter::OrderFilter;
 use super::sql::statement::Statement;
 use super::{Conn, owned};
 use crate::domain::ids::OwnedId;
 use crate::domain::order::Order;
+use crate::domain::viewer::Scope;
 
 /// So many orders are walked at first for each that the page needs: one behind many others needs a longer walk.
 const WALKED_FOR_EACH: i64 = 20;
@@ -58,7 +59,7 @@ fn older(word: &str) -> Option<Older> {
 /// A page of the orders that a filter with a word matches.
 pub(super) async fn page(
     conn: Conn<'_>,
-    owners: Owners,
+    scope: Scope,
     filter: &OrderFilter,
     word: &str,
     page: &Page,
@@ -66,12 +67,12 @@ pub(super) async fn page(
     let sources = [("orders", "orders")];
     let needed = page.limit.saturating_add(page.offset).saturating_mul(WALKED_FOR_EACH);
     let walk = needed.clamp(WALKED_FIRST, WALKED_MAX);
-    let orders = Listing::<Order, _>::new(&sources, owners, page, filter);
+    let orders = Listing::<Order, _>::new(&sources, scope, page, filter);
     let near = orders.walked(conn, walk).await?;
     if near.stopped_at.is_none() {
         return Ok(near);
     }
-    let Some(ids) = found(conn, owners, filter, word, page).await? else {
+    let Some(ids) = found(conn, scope, filter, word, page).await? else {
         return orders.walked_far(conn).await;
     };
     let mut orders = owned::by_ids::<Order>(conn, &list::part_of_found(ids, page)).await?;
@@ -83,26 +84,29 @@ pub(super) async fn page(
 /// know the word, or too many have it.
 pub(super) async fn found(
     conn: Conn<'_>,
-    owners: Owners,
+    scope: Scope,
     filter: &OrderFilter,
     word: &str,
     page: &Page,
 ) -> Result<Option<Vec<OwnedId>>, StoreError> {
+    if scope == Scope::Nothing {
+        return Ok(Some(Vec::new()));
+    }
     let Some(older) = older(word) else { return Ok(None) };
     let pattern = like_anywhere(word);
     // By itself, so that it is planned for the index, whatever is left of it.
     let select = Candidates::new("WITH found AS MATERIALIZED (SELECT t.id, (true");
     let select = filter.restrict_others(restrict_to_page(filter.window.restrict(select), page));
-    let statement = match owners {
-        Owners::None | Owners::Everyone => {
+    let statement = match scope {
+        Scope::Catalogue | Scope::All | Scope::Nothing => {
             let all = |statement: Candidates| statement.sql("true");
             candidates(select.sql(") AS kept FROM ("), older, &pattern, all).sql(") t")
         }
-        Owners::One(account) => {
+        Scope::One(account) => {
             let own = |statement: Candidates| statement.sql("t.account_id = ").bigint(account.0);
             candidates(select.sql(") AS kept FROM ("), older, &pattern, own).sql(") t")
         }
-        Owners::Family(main) => {
+        Scope::Family(main) => {
             let each = |statement: Candidates| statement.sql("t.account_id = a.id");
             let select = select.sql(") AS kept FROM accounts a CROSS JOIN LATERAL (");
             let family = candidates(select, older, &pattern, each).sql(") t WHERE a.id = ").bigint(main.0);

@@ -11,19 +11,22 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::list::{self, DuePage, Found, Owners, Page};
+use super::list::{self, DuePage, Found, Page};
 use super::order_filter::OrderFilter;
 use super::owned::{Owned, OwnedKey};
 use super::schema::orders as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
+use super::written::written;
 use super::{Conn, execute, order_search, rows, select_from};
+use crate::domain::book::Rows;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, parse_printed_number};
 use crate::domain::money::CurrencyCode;
 use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription, UNPAID_MAX};
 use crate::domain::period::BillPeriod;
+use crate::domain::viewer::Scope;
 
 impl OwnedKey for OrderId {
     type Row = Order;
@@ -39,28 +42,28 @@ impl Owned for Order {
 
     fn page<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c OrderFilter,
         page: &'c Page,
     ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
         match &filter.search {
-            Some(word) => order_search::page(conn, owners, filter, word, page).boxed(),
-            None => list::page::<Self, _>(conn, owners, page, filter).boxed(),
+            Some(word) => order_search::page(conn, scope, filter, word, page).boxed(),
+            None => list::page::<Self, _>(conn, scope, page, filter).boxed(),
         }
     }
 
     fn count<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c OrderFilter,
     ) -> BoxFuture<'c, Result<i64, StoreError>> {
         async move {
             if let Some(word) = &filter.search
-                && let Some(ids) = order_search::found(conn, owners, filter, word, &Page::first(1)).await?
+                && let Some(ids) = order_search::found(conn, scope, filter, word, &Page::first(1)).await?
             {
                 return Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX));
             }
-            list::count(conn, "orders", owners, filter).await
+            list::count(conn, "orders", scope, filter).await
         }
         .boxed()
     }
@@ -278,11 +281,18 @@ fn of_few_orders(mut columns: Columns, orders: &[Arc<Order>]) -> Columns {
     columns
 }
 
-pub async fn order_insert(
-    conn: Conn<'_>,
-    orders: &[Arc<Order>],
-    seals: &Sealer<'_>,
-) -> Result<(), StoreError> {
+written!(Rows<Order>, |conn, rows, seals| write_orders(conn, rows, seals));
+
+/// Orders give up their places (one of an exclusive plan in a region) before others take them.
+async fn write_orders(conn: Conn<'_>, set: &Rows<Order>, seals: &Sealer<'_>) -> Result<(), StoreError> {
+    let gives_up = |order: &Arc<Order>| !order.state.is_live() || order.renewed_by.is_some();
+    let (before, after): (Vec<_>, Vec<_>) = set.changed.iter().cloned().partition(gives_up);
+    order_change(conn, &before, seals).await?;
+    order_change(conn, &after, seals).await?;
+    order_insert(conn, &set.new, seals).await
+}
+
+async fn order_insert(conn: Conn<'_>, orders: &[Arc<Order>], seals: &Sealer<'_>) -> Result<(), StoreError> {
     if orders.is_empty() {
         return Ok(());
     }
@@ -292,11 +302,7 @@ pub async fn order_insert(
 }
 
 /// Writes what can change of an order.
-pub async fn order_change(
-    conn: Conn<'_>,
-    orders: &[Arc<Order>],
-    seals: &Sealer<'_>,
-) -> Result<(), StoreError> {
+async fn order_change(conn: Conn<'_>, orders: &[Arc<Order>], seals: &Sealer<'_>) -> Result<(), StoreError> {
     if orders.is_empty() {
         return Ok(());
     }

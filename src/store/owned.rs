@@ -7,11 +7,12 @@ use std::hash::Hash;
 use futures_util::future::BoxFuture;
 
 use super::error::StoreError;
-use super::list::{self, Found, Owners, Page};
+use super::list::{self, Found, Page};
 use super::sql::row::Row;
 use super::sql::statement::Statement;
 use super::{Conn, rows};
 use crate::domain::ids::OwnedId;
+use crate::domain::viewer::Scope;
 
 /// Rows that accounts own, with ids that begin with the instant (docs/adr/0002).
 pub trait Owned: Row + Clone + Send + Sync {
@@ -29,7 +30,7 @@ pub trait Owned: Row + Clone + Send + Sync {
     /// A page of a list.
     fn page<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c Self::Filter,
         page: &'c Page,
     ) -> BoxFuture<'c, Result<Found<Self>, StoreError>>;
@@ -37,7 +38,7 @@ pub trait Owned: Row + Clone + Send + Sync {
     /// How many a list has, over all pages.
     fn count<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c Self::Filter,
     ) -> BoxFuture<'c, Result<i64, StoreError>>;
 }
@@ -78,23 +79,23 @@ macro_rules! owned {
 
             fn page<'c>(
                 conn: $crate::store::Conn<'c>,
-                owners: $crate::store::list::Owners,
+                scope: $crate::domain::viewer::Scope,
                 filter: &'c $filter,
                 page: &'c $crate::store::list::Page,
             ) -> futures_util::future::BoxFuture<
                 'c,
                 Result<$crate::store::list::Found<Self>, $crate::store::error::StoreError>,
             > {
-                Box::pin($crate::store::list::page::<Self, _>(conn, owners, page, filter))
+                Box::pin($crate::store::list::page::<Self, _>(conn, scope, page, filter))
             }
 
             fn count<'c>(
                 conn: $crate::store::Conn<'c>,
-                owners: $crate::store::list::Owners,
+                scope: $crate::domain::viewer::Scope,
                 filter: &'c $filter,
             ) -> futures_util::future::BoxFuture<'c, Result<i64, $crate::store::error::StoreError>> {
                 use $crate::store::sql::row::Row;
-                Box::pin($crate::store::list::count(conn, Self::TABLE, owners, filter))
+                Box::pin($crate::store::list::count(conn, Self::TABLE, scope, filter))
             }
         }
     };

@@ -7,6 +7,7 @@ use diesel::sql_types::{Array, BigInt};
 
 use super::error::StoreError;
 use super::sql::row::{WriteRow, row};
+use super::written::written;
 use super::{Conn, execute, list, rows, select_from};
 use crate::domain::book::Table;
 use crate::domain::ids::{AccountId, OwnedId, PaymentMethodId};
@@ -51,8 +52,10 @@ pub async fn method_by_ids(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<Paymen
     rows::<PaymentMethod>(conn, list::by_ids::<PaymentMethod>(ids)).await
 }
 
+written!(Table<PaymentMethod>, |conn, rows, _seals| method_put(conn, rows));
+
 /// Keeps payment methods, or says that they are removed.
-pub async fn method_put(conn: Conn<'_>, methods: &Table<PaymentMethod>) -> Result<(), StoreError> {
+async fn method_put(conn: Conn<'_>, methods: &Table<PaymentMethod>) -> Result<(), StoreError> {
     if methods.is_empty() {
         return Ok(());
     }

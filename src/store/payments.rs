@@ -13,6 +13,7 @@ use super::schema::payments as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
+use super::written::written;
 use super::{Conn, execute, rows};
 use crate::domain::book::Table;
 use crate::domain::ids::{AccountId, OwnedId, PaymentId, PaymentMethodId, PrepaymentId, TransactionId};
@@ -101,8 +102,10 @@ pub async fn payment_due(
     Ok(found.into_iter().map(|(id, at)| (PaymentId(OwnedId::from_uuid(id)), at)).collect())
 }
 
+written!(Table<Payment>, |conn, rows, seals| payment_put(conn, rows, seals));
+
 /// Keeps payments, or what has changed of them.
-pub async fn payment_put(
+async fn payment_put(
     conn: Conn<'_>,
     payments: &Table<Payment>,
     seals: &Sealer<'_>,

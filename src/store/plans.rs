@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use super::list::{self, Found, Narrow, Owners, Page};
+use super::list::{self, Found, Narrow, Page};
 use super::once::{KeyedWrite, Stop, gone};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row, select_list};
@@ -21,15 +21,18 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::mutation::Mutation;
 use crate::domain::period::BillPeriod;
 use crate::domain::plan::{Aggregation, Plan, PlanResource, Resource};
+use crate::domain::viewer::Scope;
 
 row! {
-    resources => Resource {
-        code: String,
-        name: String,
-        unit: String,
-        resource_type: String,
-        aggregation: Aggregation,
-        allows_corrections: bool,
+    resources => Resource as r {
+        kept {
+            code: String = r.code,
+            name: String = r.name,
+            unit: String = r.unit,
+            resource_type: String = r.resource_type,
+            aggregation: Aggregation = r.aggregation,
+            allows_corrections: bool = r.allows_corrections,
+        }
     }
     Self { code, name, unit, resource_type, aggregation, allows_corrections }
 }
@@ -95,7 +98,7 @@ pub struct PlanFilter {
 }
 
 impl Narrow for PlanFilter {
-    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
+    fn kept<ST>(&self, _: Scope, mut statement: Statement<ST>) -> Statement<ST> {
         for (column, value) in [
             (" AND type = ", &self.plan_type),
             (" AND region = ", &self.region),
@@ -108,17 +111,17 @@ impl Narrow for PlanFilter {
         if self.include_retired { statement } else { statement.sql(" AND retired_at IS NULL") }
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         *self != Self { include_retired: true, ..Self::default() }
     }
 }
 
 pub async fn plan_list(conn: Conn<'_>, filter: &PlanFilter, page: &Page) -> Result<Found<Plan>, StoreError> {
-    list::page::<Plan, _>(conn, Owners::None, page, filter).await
+    list::page::<Plan, _>(conn, Scope::Catalogue, page, filter).await
 }
 
 pub async fn plan_count(conn: Conn<'_>, filter: &PlanFilter) -> Result<i64, StoreError> {
-    list::count(conn, "plans", Owners::None, filter).await
+    list::count(conn, "plans", Scope::Catalogue, filter).await
 }
 
 /// A plan that is to be put on the market, with what it includes. A resource that there is not is a violation of
@@ -129,7 +132,7 @@ pub struct NewPlan {
 }
 
 impl KeyedWrite for NewPlan {
-    const MUTATION: Mutation = Mutation::CreatePlan;
+    const MUTATION: Mutation = Mutation::named("createPlan");
     type Made = Plan;
 
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
@@ -256,26 +259,29 @@ pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> 
 
 /// Makes a resource, or changes its name and kind of product; None if it is there with another unit or aggregation.
 pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Option<Resource>, StoreError> {
-    let statement = Statement::new(
-        "INSERT INTO resources AS r (code, name, unit, resource_type, aggregation, allows_corrections) \
-         VALUES (",
-    )
-    .text(resource.code.clone())
-    .sql(", ")
-    .text(resource.name.clone())
-    .sql(", ")
-    .text(resource.unit.clone())
-    .sql(", ")
-    .text(resource.resource_type.clone())
-    .sql(", ")
-    .text(resource.aggregation.code().to_owned())
-    .sql(", ")
-    .value::<Bool, _>(resource.allows_corrections)
-    .sql(
-        ") ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type, \
+    let statement = resource_insert(resource)
+        .sql(
+            " ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type, \
              allows_corrections = excluded.allows_corrections \
-             WHERE r.unit = excluded.unit AND r.aggregation = excluded.aggregation RETURNING ",
-    )
-    .sql(select_list::<Resource>(""));
+             WHERE resources.unit = excluded.unit AND resources.aggregation = excluded.aggregation RETURNING ",
+        )
+        .sql(select_list::<Resource>("resources."));
     Ok(rows::<Resource>(conn, statement).await?.pop())
+}
+
+/// Makes a resource; whether there was none of its code.
+pub async fn resource_add(conn: Conn<'_>, resource: &Resource) -> Result<bool, StoreError> {
+    Ok(execute(conn, resource_insert(resource).sql(" ON CONFLICT DO NOTHING")).await? > 0)
+}
+
+fn resource_insert(resource: &Resource) -> Statement {
+    Resource::columns(std::iter::once(resource)).insert_into("resources")
+}
+
+pub async fn resource_rename(conn: Conn<'_>, code: &str, name: &str) -> Result<(), StoreError> {
+    let statement = Statement::new("UPDATE resources SET name = ")
+        .text(name.to_owned())
+        .sql(" WHERE code = ")
+        .text(code.to_owned());
+    execute(conn, statement).await.map(drop)
 }

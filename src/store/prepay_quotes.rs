@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::schema::prepay_quotes as table;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
+use super::written::written;
 use super::{Conn, execute, list, rows};
 use crate::domain::book::Table;
 use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL};
@@ -102,7 +103,9 @@ pub async fn quote_open_count(
     list::few_of_each(conn, accounts, counted, QUOTES_MAX).await
 }
 
-pub async fn quote_insert(conn: Conn<'_>, quotes: &Table<PrepayQuote>) -> Result<(), StoreError> {
+written!(Table<PrepayQuote>, |conn, rows, _seals| quote_insert(conn, rows));
+
+async fn quote_insert(conn: Conn<'_>, quotes: &Table<PrepayQuote>) -> Result<(), StoreError> {
     if quotes.is_empty() {
         return Ok(());
     }

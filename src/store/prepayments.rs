@@ -9,12 +9,13 @@ use rust_decimal::Decimal;
 
 use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
-use super::list::{self, DuePage, Narrow, Owners};
+use super::list::{self, DuePage, Narrow};
 use super::owned::{OwnedKey, owned};
 use super::schema::prepayments as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
+use super::written::written;
 use super::{Conn, execute, rows, select_from};
 use crate::domain::book::Table;
 use crate::domain::ids::{
@@ -22,6 +23,7 @@ use crate::domain::ids::{
 };
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{App, Binding, Limits, Means, PrepaidTerm, Prepayment, PrepaymentStatus};
+use crate::domain::viewer::Scope;
 
 owned!(Prepayment = PrepaymentId, PrepaymentFilter);
 
@@ -159,20 +161,22 @@ pub struct PrepaymentFilter {
 }
 
 impl Narrow for PrepaymentFilter {
-    fn kept<ST>(&self, _: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn kept<ST>(&self, _: Scope, statement: Statement<ST>) -> Statement<ST> {
         match self.status {
             Some(status) => statement.sql(" AND t.status = ").value::<Text, _>(status.code()),
             None => statement,
         }
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         self.status.is_some()
     }
 }
 
+written!(Table<Prepayment>, |conn, rows, seals| prepayment_put(conn, rows, seals));
+
 /// Keeps prepayments, or what has changed of them.
-pub async fn prepayment_put(
+async fn prepayment_put(
     conn: Conn<'_>,
     prepayments: &Table<Prepayment>,
     seals: &Sealer<'_>,

@@ -37,7 +37,7 @@ row! {
 }
 
 row! {
-    told_price_rules => PriceRule {
+    price_rules_with_terms => PriceRule {
         id: PriceRuleId,
         account_id: Option<AccountId>,
         effective_from: DateTime<Utc>,
@@ -76,7 +76,7 @@ row! {
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
 
 pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement = select_from::<PriceRule>("told_price_rules")
+    let statement = select_from::<PriceRule>("price_rules_with_terms")
         .sql(" WHERE id = ANY(")
         .value::<Array<BigInt>, _>(ids)
         .sql(") ORDER BY id");
@@ -85,7 +85,7 @@ pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>
 
 /// The accounts' own rules, in the order in which they were set.
 pub async fn rules_of_accounts(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement = select_from::<PriceRule>("told_price_rules")
+    let statement = select_from::<PriceRule>("price_rules_with_terms")
         .sql(" WHERE account_id = ANY(")
         .value::<Array<BigInt>, _>(accounts)
         .sql(") ORDER BY id");
@@ -94,7 +94,8 @@ pub async fn rules_of_accounts(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec
 
 /// The rules for everyone, in the order in which they were set.
 pub async fn rules_of_everyone(conn: Conn<'_>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement = select_from::<PriceRule>("told_price_rules").sql(" WHERE account_id IS NULL ORDER BY id");
+    let statement =
+        select_from::<PriceRule>("price_rules_with_terms").sql(" WHERE account_id IS NULL ORDER BY id");
     rows::<PriceRule>(conn, statement).await
 }
 
@@ -112,7 +113,7 @@ pub async fn definitions(
 
 /// Sets rules, all or none.
 impl KeyedWrite for RulesToSet {
-    const MUTATION: Mutation = Mutation::SetPrices;
+    const MUTATION: Mutation = Mutation::named("setPrices");
     type Made = Vec<PriceRule>;
 
     fn write<'c>(&'c self, conn: Conn<'c>, attempt: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
@@ -207,7 +208,7 @@ async fn rule_insert(
 
 /// Ends a rule.
 impl KeyedWrite for RuleToEnd {
-    const MUTATION: Mutation = Mutation::EndPriceRule;
+    const MUTATION: Mutation = Mutation::named("endPriceRule");
     type Made = Vec<PriceRule>;
 
     fn write<'c>(&'c self, conn: Conn<'c>, attempt: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {

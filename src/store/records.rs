@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::account_list::like_anywhere;
 use super::error::StoreError;
-use super::list::{self, Found, Listing, Narrow, Owners, Page, Window};
+use super::list::{self, Found, Listing, Narrow, Page, Window};
 use super::owned::{Owned, OwnedKey};
 use super::schema::metered_records as table;
 use super::seals::Sealer;
@@ -21,6 +21,7 @@ use crate::domain::ids::{BillId, OrderId, OwnedId, RecordId, parse_printed_numbe
 use crate::domain::money::CurrencyCode;
 use crate::domain::order::OrderType;
 use crate::domain::record::{Content, Record, RecordOrder};
+use crate::domain::viewer::Scope;
 
 impl OwnedKey for RecordId {
     type Row = Record;
@@ -40,24 +41,24 @@ impl Owned for Record {
 
     fn page<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c RecordFilter,
         page: &'c Page,
     ) -> BoxFuture<'c, Result<Found<Self>, StoreError>> {
-        async move { Listing::<Self, _>::new(&SOURCES, owners, page, filter).read(conn).await }.boxed()
+        async move { Listing::<Self, _>::new(&SOURCES, scope, page, filter).read(conn).await }.boxed()
     }
 
     fn count<'c>(
         conn: Conn<'c>,
-        owners: Owners,
+        scope: Scope,
         filter: &'c RecordFilter,
     ) -> BoxFuture<'c, Result<i64, StoreError>> {
-        list::count(conn, RECORDS, owners, filter).boxed()
+        list::count(conn, RECORDS, scope, filter).boxed()
     }
 }
 
 row! {
-    told_records => Record {
+    consumption_records => Record {
         id: RecordId,
         created_at: DateTime<Utc>,
         bill_id: BillId,
@@ -113,11 +114,11 @@ row! {
 }
 
 /// All records.
-const RECORDS: &str = "told_records";
+const RECORDS: &str = "consumption_records";
 /// They are of two kinds, each in its own order, and walked along what they are told of.
-const KINDS: [&str; 2] = ["told_prepaid_records", "told_metered_records"];
+const KINDS: [&str; 2] = ["prepaid_consumption_records", "metered_consumption_records"];
 const SOURCES: [(&str, &str); 2] =
-    [("told_prepaid_records", "transactions"), ("told_metered_records", "metered_records")];
+    [("prepaid_consumption_records", "transactions"), ("metered_consumption_records", "metered_records")];
 
 /// The record of that printed number, found through the account and the day in it.
 pub async fn record_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Record>, StoreError> {
@@ -129,7 +130,7 @@ pub async fn record_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Rec
 /// The records of what bills charge afterwards, of each in the order in which they were made.
 pub async fn record_of_bills(conn: Conn<'_>, bills: &[OwnedId]) -> Result<Vec<Record>, StoreError> {
     let statement = list::each_key(Statement::new("SELECT ").sql(select_list::<Record>("t.")), bills).sql(
-        "(SELECT * FROM told_metered_records t WHERE t.account_id = k.account_id AND t.bill_id = k.id \
+        "(SELECT * FROM metered_consumption_records t WHERE t.account_id = k.account_id AND t.bill_id = k.id \
          ORDER BY t.id LIMIT ",
     );
     rows::<Record>(conn, statement.bigint(RECORDS_OF_BILL_MAX).sql(") t")).await
@@ -181,7 +182,7 @@ pub struct RecordFilter {
 }
 
 impl Narrow for RecordFilter {
-    fn kept<ST>(&self, _: Owners, mut statement: Statement<ST>) -> Statement<ST> {
+    fn kept<ST>(&self, _: Scope, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(from) = self.consumed.from {
             statement = statement.sql(" AND t.start_time >= ").instant(from);
         }
@@ -217,7 +218,7 @@ impl Narrow for RecordFilter {
         statement
     }
 
-    fn is_walked(&self, _: Owners) -> bool {
+    fn is_walked(&self, _: Scope) -> bool {
         let Self { consumed, account_kind, search, resource_type, datacenter, order_type } = self;
         *consumed != Window::default()
             || account_kind.is_some()

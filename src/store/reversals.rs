@@ -9,6 +9,7 @@ use super::schema::reversals as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
+use super::written::written;
 use super::{Conn, execute, list, rows, select_from};
 use crate::domain::book::Table;
 use crate::domain::ids::{AccountId, OwnedId, PaymentId, TransactionId};
@@ -91,8 +92,10 @@ pub async fn reversals_to_look_at(
     rows::<Reversal>(conn, statement).await
 }
 
+written!(Table<Reversal>, |conn, rows, seals| reversal_put(conn, rows, seals));
+
 /// Keeps reversals, or what has changed of them.
-pub async fn reversal_put(
+async fn reversal_put(
     conn: Conn<'_>,
     reversals: &Table<Reversal>,
     seals: &Sealer<'_>,

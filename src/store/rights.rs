@@ -231,8 +231,17 @@ pub const TABLES: &[TableRights] = &[
 ];
 
 /// Views, read alone.
-pub const VIEWS: [&str; 4] =
-    ["told_price_rules", "told_prepaid_records", "told_metered_records", "told_records"];
+pub const VIEWS: [&str; 8] = [
+    "price_rules_with_terms",
+    "prepaid_consumption_records",
+    "metered_consumption_records",
+    "consumption_records",
+    // What servers of before read.
+    "told_price_rules",
+    "told_prepaid_records",
+    "told_metered_records",
+    "told_records",
+];
 /// Numbers are taken, and never put back.
 const SEQUENCES: [&str; 3] = ["account_numbers", "deposit_address_places", "late_usage_batches"];
 const FUNCTIONS: [&str; 8] = [

@@ -59,7 +59,7 @@ const TRANSACTIONS: Table = owned("transactions");
 const PAYMENTS: Table = owned("payments");
 const PREPAYMENTS: Table = owned("prepayments");
 const RECORDS: Table = Table {
-    source: "(SELECT r.*, m.seal, m.ctid AS place FROM told_metered_records r JOIN metered_records m ON m.account_id = r.account_id AND m.id = r.id)",
+    source: "(SELECT r.*, m.seal, m.ctid AS place FROM metered_consumption_records r JOIN metered_records m ON m.account_id = r.account_id AND m.id = r.id)",
     place: "t.place",
     ..owned("metered_records")
 };

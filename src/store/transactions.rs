@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::Text;
+use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::list::{self, Narrow, Owners, Window};
+use super::list::{self, Narrow, Window};
 use super::owned::{OwnedKey, owned};
 use super::schema::transactions as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
+use super::written::written;
 use super::{Conn, execute, rows};
+use crate::domain::book::Rows;
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::transaction::{Ledger, Transaction, TransactionKind, TransactionStatus};
+use crate::domain::viewer::Scope;
 
 owned!(Transaction = TransactionId, TransactionFilter);
 
@@ -90,19 +94,19 @@ pub struct TransactionFilter {
 
 impl TransactionFilter {
     /// Recharges are few among many purchases: accounts have an index of theirs.
-    fn is_of_recharges_of(&self, owners: Owners) -> bool {
-        self.kind == Some(TransactionKind::Recharge) && matches!(owners, Owners::One(_) | Owners::Family(_))
+    fn is_of_recharges_of(&self, scope: Scope) -> bool {
+        self.kind == Some(TransactionKind::Recharge) && matches!(scope, Scope::One(_) | Scope::Family(_))
     }
 }
 
 impl Narrow for TransactionFilter {
-    fn along<ST>(&self, owners: Owners, statement: Statement<ST>) -> Statement<ST> {
+    fn along<ST>(&self, scope: Scope, statement: Statement<ST>) -> Statement<ST> {
         let statement = self.window.restrict(statement);
-        if self.is_of_recharges_of(owners) { statement.sql(" AND t.kind = 'RECHARGE'") } else { statement }
+        if self.is_of_recharges_of(scope) { statement.sql(" AND t.kind = 'RECHARGE'") } else { statement }
     }
 
-    fn kept<ST>(&self, owners: Owners, mut statement: Statement<ST>) -> Statement<ST> {
-        if let Some(kind) = self.kind.filter(|_| !self.is_of_recharges_of(owners)) {
+    fn kept<ST>(&self, scope: Scope, mut statement: Statement<ST>) -> Statement<ST> {
+        if let Some(kind) = self.kind.filter(|_| !self.is_of_recharges_of(scope)) {
             statement = statement.sql(" AND t.kind = ").value::<Text, _>(kind.code());
         }
         if let Some(status) = self.status {
@@ -114,13 +118,18 @@ impl Narrow for TransactionFilter {
         statement
     }
 
-    fn is_walked(&self, owners: Owners) -> bool {
+    fn is_walked(&self, scope: Scope) -> bool {
         let Self { window: _, kind, status, region } = self;
-        (kind.is_some() && !self.is_of_recharges_of(owners)) || status.is_some() || region.is_some()
+        (kind.is_some() && !self.is_of_recharges_of(scope)) || status.is_some() || region.is_some()
     }
 }
 
-pub async fn transaction_insert(
+written!(Rows<Transaction>, |conn, rows, seals| async move {
+    try_join!(transaction_insert(conn, &rows.new, seals), transaction_change(conn, &rows.changed, seals))
+        .map(drop)
+});
+
+async fn transaction_insert(
     conn: Conn<'_>,
     transactions: &[Arc<Transaction>],
     seals: &Sealer<'_>,
@@ -134,7 +143,7 @@ pub async fn transaction_insert(
 }
 
 /// Writes what can change of a transaction.
-pub async fn transaction_change(
+async fn transaction_change(
     conn: Conn<'_>,
     transactions: &[Arc<Transaction>],
     seals: &Sealer<'_>,

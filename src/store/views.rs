@@ -2,7 +2,7 @@
 // NULL: that is said here by hand.
 
 diesel::table! {
-    told_records (account_id, id) {
+    consumption_records (account_id, id) {
         account_id -> Int8,
         id -> Uuid,
         number -> Text,
@@ -30,7 +30,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    told_price_rules (id) {
+    price_rules_with_terms (id) {
         id -> Int8,
         account_id -> Nullable<Int8>,
         effective_from -> Timestamptz,

@@ -27,7 +27,7 @@ use crate::domain::usage::{ToVoid, Voided};
 
 /// Takes events back; what became of them is answered as it is now.
 impl KeyedWrite for ToVoid {
-    const MUTATION: Mutation = Mutation::VoidUsage;
+    const MUTATION: Mutation = Mutation::named("voidUsage");
     type Made = Voided;
 
     fn write<'c>(&'c self, conn: Conn<'c>, attempt: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
@@ -171,7 +171,7 @@ async fn take_off(
     for (totals, empty) in [(&off.sums, of_hours), (&off.maxima, of_hours), (&off.samples, of_samples)] {
         remove_empty(conn, totals, empty).await?;
     }
-    recount_owed(conn, wanted.account, &off.samples).await
+    recount_backlog(conn, wanted.account, &off.samples).await
 }
 
 async fn samples_count_down(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Result<(), StoreError> {
@@ -275,7 +275,7 @@ async fn remove_empty(
 }
 
 /// What could not be charged by the cycle is less by what was taken back.
-async fn recount_owed(
+async fn recount_backlog(
     conn: Conn<'_>,
     account: AccountId,
     samples: &BTreeMap<Place<'_>, Total>,
@@ -285,5 +285,5 @@ async fn recount_owed(
     if slots.is_empty() {
         return Ok(());
     }
-    burst::owed_recount(conn, account, resources.into_iter().map(str::to_owned).collect(), &slots).await
+    burst::backlog_recount(conn, account, resources.into_iter().map(str::to_owned).collect(), &slots).await
 }

@@ -349,7 +349,7 @@ fn ids_are_unique_and_counted(run: &Run) -> Checked {
     ids.sort_by_key(|id| id.number());
     let numbers: Vec<i64> = ids.iter().map(|id| id.number()).collect();
     prop_assert_eq!(numbers, (1..=ids.len() as i64).collect::<Vec<_>>(), "every number is given once");
-    prop_assert_eq!(run.book.account.last_no, ids.len() as i64);
+    prop_assert_eq!(run.book.account.last_number, ids.len() as i64);
     prop_assert_eq!(ids.iter().map(|id| id.uuid()).collect::<BTreeSet<_>>().len(), ids.len());
     prop_assert!(ids.iter().all(|id| id.account() == run.book.account.id));
     let posted = gained.transactions.new.iter().filter(|transaction| transaction.touches_balance());
@@ -387,7 +387,7 @@ fn made_by(done: &Done) -> (Option<TransactionId>, Option<OrderId>, Option<BillI
 /// Gives an account bills of months that were due so many hours ago: cents, hours, and whether each has suspended it.
 fn put_due_bills(run: &mut Run, bills: &[(i64, i64, bool)]) {
     let now = run.now;
-    let mut mint = IdMint::new(run.book.account.id, now, run.book.account.last_no, false);
+    let mut mint = IdMint::new(run.book.account.id, now, run.book.account.last_number, false);
     for (cents, hours, is_late) in bills {
         let due_at = now
             - TimeDelta::hours(*hours)
@@ -426,7 +426,7 @@ fn put_due_bills(run: &mut Run, bills: &[(i64, i64, bool)]) {
             account.suspended_at = Some(now);
         }
     }
-    run.book.account.last_no = mint.last_number();
+    run.book.account.last_number = mint.last_number();
 }
 
 /// Where so many bills are paid at once and more are due, the next one, as what reads a book says it.

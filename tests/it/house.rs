@@ -1,6 +1,7 @@
 //! The import rule of src/lib.rs, read from the code itself: imports run one way through the rooms, and each of the
 //! large libraries stays in its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The rooms in their order: each may name itself and those before it. cli and demo stand beside each other.
@@ -222,6 +223,56 @@ fn imports_run_one_way_through_the_rooms() {
             .extend(found.into_iter().map(|(line, what)| format!("src/{}:{line}: {what}", inside.display())));
     }
     assert!(breaches.is_empty(), "{breaches:#?}");
+}
+
+/// They write to many tables, each for one reason: what a wrong clock has written is taken back, what is old goes.
+const WRITE_TO_MANY: [&str; 2] = ["store/taking_back.rs", "store/retention.rs"];
+
+/// The tables that a file's statements write to.
+fn written_tables(text: &str) -> Vec<&str> {
+    let beginnings = ["INSERT INTO ", "UPDATE ", "DELETE FROM ", "insert_into(\"", ".update(\""];
+    let after = beginnings
+        .iter()
+        .flat_map(|begin| text.match_indices(begin).map(|(at, _)| &text[at + begin.len()..]));
+    let name =
+        |after: &'_ str| after.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(after.len());
+    after.map(|after| &after[..name(after)]).collect()
+}
+
+#[test]
+fn a_table_is_written_by_one_file() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let schema = std::fs::read_to_string(src.join("store/schema.rs")).unwrap();
+    let tables: Vec<&str> =
+        schema.split("diesel::table! {").skip(1).filter_map(|table| table.trim().split(' ').next()).collect();
+    assert!(tables.len() > 50 && tables.contains(&"orders"), "{tables:?}");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut writers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files {
+        let inside = file.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        for table in written_tables(&text).into_iter().filter(|name| tables.contains(name)) {
+            if !WRITE_TO_MANY.contains(&inside.as_str()) {
+                writers.entry(table.to_owned()).or_default().insert(inside.clone());
+            }
+        }
+    }
+    assert!(writers.len() > 50, "{writers:#?}");
+    writers.retain(|_, files| files.len() > 1 || files.iter().any(|file| !file.starts_with("store/")));
+    assert!(writers.is_empty(), "{writers:#?}");
+}
+
+#[test]
+fn a_file_is_one_idea_of_at_most_500_lines() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    // It is printed, not written.
+    files.retain(|file| !file.ends_with("store/schema.rs"));
+    let lines = |file: &Path| std::fs::read_to_string(file).unwrap().lines().count();
+    files.retain(|file| lines(file) > 500);
+    assert!(files.is_empty(), "{files:#?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Approval;
 use crate::domain::decide::{Action, AdjustBalance, PayOut, PayOutWay, Refund, UpdateAccount};
 use crate::domain::ids::TransactionId;
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{ADJUST_BALANCE, PAY_OUT, REFUND, UPDATE_ACCOUNT};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,17 +109,17 @@ fn written(asked: &impl Serialize) -> Option<String> {
 impl Approval {
     /// What is carried out when it is allowed; None if what is kept cannot be read.
     pub fn action(&self) -> Option<Action> {
-        Some(match self.mutation {
-            Mutation::Refund => {
+        Some(match self.mutation.name() {
+            REFUND => {
                 let asked: RefundAsked = self.read()?;
                 let transaction = TransactionId::parse(&asked.transaction_id)?;
                 Action::Refund(Refund { transaction, amount: asked.amount, reason: asked.reason })
             }
-            Mutation::AdjustBalance => {
+            ADJUST_BALANCE => {
                 let AdjustmentAsked { amount, reason, force } = self.read()?;
                 Action::AdjustBalance(AdjustBalance { amount, reason, force })
             }
-            Mutation::PayOut => {
+            PAY_OUT => {
                 let PayOutAsked { amount, transaction_id, reference, reason } = self.read()?;
                 let way = match (transaction_id, reference) {
                     (Some(recharge), None) => PayOutWay::Card(TransactionId::parse(&recharge)?),
@@ -128,7 +128,7 @@ impl Approval {
                 };
                 Action::PayOut(PayOut { amount, way, reason })
             }
-            Mutation::UpdateAccount => {
+            UPDATE_ACCOUNT => {
                 let CreditLimitAsked { credit_limit, reason } = self.read()?;
                 let credit_limit = Some(Some(credit_limit));
                 Action::UpdateAccount(Box::new(UpdateAccount {

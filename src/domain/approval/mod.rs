@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::codes::coded_enum;
 use super::ids::{AccountId, ApprovalId, TransactionId};
 use super::money::Money;
-use super::mutation::Mutation;
+use super::mutation::{Mutation, UPDATE_ACCOUNT};
 use super::refusal::{Refusal, RefusalCode};
 
 pub use asked::input_of;
@@ -66,8 +66,8 @@ impl Approval {
     }
 
     /// Whether this is what waits in it.
-    pub fn is_for(&self, mutation: Mutation, input: &str) -> bool {
-        self.mutation == mutation && self.input == input
+    pub fn is_for(&self, mutation: &Mutation, input: &str) -> bool {
+        self.mutation == *mutation && self.input == input
     }
 
     /// The same, over.
@@ -89,7 +89,7 @@ impl Approval {
             }
             ApprovalState::Done => format!("approval {id} is done"),
         };
-        Refusal::new(RefusalCode::ApprovalNeeded, weighed_field(self.mutation), message)
+        Refusal::new(RefusalCode::ApprovalNeeded, weighed_field(&self.mutation), message)
     }
 }
 
@@ -102,6 +102,6 @@ pub struct OperatorMove {
 }
 
 /// The field of a mutation's input by which it is too much for one operator.
-pub fn weighed_field(mutation: Mutation) -> &'static str {
-    if mutation == Mutation::UpdateAccount { "creditLimit" } else { "amount" }
+pub fn weighed_field(mutation: &Mutation) -> &'static str {
+    if mutation.name() == UPDATE_ACCOUNT { "creditLimit" } else { "amount" }
 }

@@ -12,7 +12,7 @@ use crate::domain::account::{AccountStatus, Manager, Suspension};
 use crate::domain::closing::month_from;
 use crate::domain::ids::AccountId;
 use crate::domain::money::{self, Money};
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{Mutation, UPDATE_ACCOUNT};
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -40,7 +40,7 @@ pub struct UpdateAccount {
 }
 
 impl Decide for UpdateAccount {
-    const MUTATION: Option<Mutation> = Some(Mutation::UpdateAccount);
+    const MUTATION: Option<Mutation> = Some(Mutation::named(UPDATE_ACCOUNT));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.payers.push(account);

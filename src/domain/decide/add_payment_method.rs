@@ -28,7 +28,7 @@ pub struct AddPaymentMethod {
 }
 
 impl Decide for AddPaymentMethod {
-    const MUTATION: Option<Mutation> = Some(Mutation::AddPaymentMethod);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("addPaymentMethod"));
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

@@ -10,7 +10,7 @@ use super::{forced, payment, weighing};
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::money::Money;
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{ADJUST_BALANCE, Mutation};
 use crate::domain::outcome::Outcome;
 use crate::domain::read_set::ReadSet;
 use crate::domain::refusal::{Refusal, RefusalCode};
@@ -30,7 +30,7 @@ pub struct AdjustBalance {
 }
 
 impl Decide for AdjustBalance {
-    const MUTATION: Option<Mutation> = Some(Mutation::AdjustBalance);
+    const MUTATION: Option<Mutation> = Some(Mutation::named(ADJUST_BALANCE));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.payers.push(account);

@@ -27,7 +27,7 @@ pub struct CancelOrder {
 }
 
 impl Decide for CancelOrder {
-    const MUTATION: Option<Mutation> = Some(Mutation::CancelOrder);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("cancelOrder"));
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

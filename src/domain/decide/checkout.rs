@@ -40,7 +40,7 @@ pub struct Checkout {
 }
 
 impl Decide for Checkout {
-    const MUTATION: Option<Mutation> = Some(Mutation::Checkout);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("checkout"));
     const STAKE: Option<Stake> = Some(Stake::Purchase);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

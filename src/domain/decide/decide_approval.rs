@@ -36,7 +36,7 @@ pub trait Fingerprinted {
 }
 
 impl<A: Decide + Fingerprinted> Decide for DecideApproval<A> {
-    const MUTATION: Option<Mutation> = Some(Mutation::DecideApproval);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("decideApproval"));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.approvals.push(self.approval.0);

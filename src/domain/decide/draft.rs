@@ -63,7 +63,7 @@ impl<'a> Draft<'a> {
             Refusal::general(RefusalCode::CurrencyMismatch, message)
         })?;
         let instant = account.decision_instant(now);
-        let mint = IdMint::new(account.id, instant, account.last_no, dry_run);
+        let mint = IdMint::new(account.id, instant, account.last_number, dry_run);
         let (orders, bills, writes) = (BTreeMap::new(), BTreeMap::new(), WriteSet::default());
         Ok(Self {
             book,
@@ -254,7 +254,7 @@ impl<'a> Draft<'a> {
     /// Has the key of what waited hold what has come of it; `asked` is the digest of what was asked for.
     pub fn answer_key_of(&mut self, waited: &Approval, asked: Hash, made: &Outcome) {
         if let Some(key) = waited.key.clone() {
-            let key_use = KeyUse { key, mutation: waited.mutation, fingerprint: asked };
+            let key_use = KeyUse { key, mutation: waited.mutation.clone(), fingerprint: asked };
             let answer = key_use.record(made.ids(), waited.asked_at);
             self.writes.changed_answers.push((self.account.id, answer));
         }
@@ -392,7 +392,7 @@ impl<'a> Draft<'a> {
     }
 
     fn conclude(&mut self, key: Option<KeyUse>, made: &Outcome) {
-        self.account.last_no = self.mint.last_number();
+        self.account.last_number = self.mint.last_number();
         let answer = key.map(|key| (self.account.id, key.record(made.ids(), self.instant)));
         self.writes.answers.extend(answer);
     }

@@ -24,7 +24,7 @@ pub struct EraseAccount {
 }
 
 impl Decide for EraseAccount {
-    const MUTATION: Option<Mutation> = Some(Mutation::EraseAccount);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("eraseAccount"));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.erasing.push(account);

@@ -22,7 +22,6 @@ mod erasure;
 mod expire_approval;
 mod fingerprint;
 mod forced;
-mod given_back;
 mod month_close;
 mod on_demand;
 mod order_step;
@@ -36,6 +35,7 @@ mod prepay;
 mod raise_notice;
 mod recharge;
 mod refund;
+mod refunds;
 mod remove_payment_method;
 mod renew_order;
 mod renewal;
@@ -157,7 +157,7 @@ fn repeat(
             }
             _ => None,
         };
-        answer.require_same(mutation, &command.action.fingerprints(sold_in))?;
+        answer.require_same(&mutation, &command.action.fingerprints(sold_in))?;
     }
     let waited = answer.made.approval.and_then(|id| book.approvals.get(&id));
     let done = match waited.filter(|waited| waited.mutation == answer.mutation) {

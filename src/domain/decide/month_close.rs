@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::draft::Draft;
-use super::{given_back, payment, suspension};
+use super::{payment, refunds, suspension};
 use crate::domain::account::AccountStatus;
 use crate::domain::bill::{Bill, BillStatus};
 use crate::domain::closing::{
@@ -101,7 +101,7 @@ pub(super) fn close(draft: &mut Draft<'_>, rated: &RatedMonth) -> Result<Option<
 /// What bills of a month do not credit: whatever it costs by now, no more comes back than was paid and not given back.
 pub(super) fn withheld(draft: &Draft<'_>, closed: &ClosedMonth) -> Result<Decimal, OutOfRange> {
     let refunded = match closed.bill {
-        Some(original) => given_back::sums_of_month(draft, original)?.refunded,
+        Some(original) => refunds::sums_of_month(draft, original)?.refunded,
         None => Decimal::ZERO,
     };
     let given_back = money::add(refunded, closed.forgiven_amount)?;
@@ -266,7 +266,7 @@ fn credit(draft: &mut Draft<'_>, id: BillId, original: BillId) -> Result<(), Ref
 }
 
 fn open_bills(draft: &Draft<'_>, original: BillId) -> Vec<Arc<Bill>> {
-    let mut bills = given_back::bills_of_month(draft, original);
+    let mut bills = refunds::bills_of_month(draft, original);
     bills.retain(|bill| bill.is_open());
     bills
 }

@@ -17,7 +17,7 @@ use crate::domain::stake::Stake;
 pub struct PayBill(pub BillId);
 
 impl Decide for PayBill {
-    const MUTATION: Option<Mutation> = Some(Mutation::PayBill);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("payBill"));
     const STAKE: Option<Stake> = Some(Stake::Payment);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

@@ -19,7 +19,7 @@ use crate::domain::stake::Stake;
 pub struct PayOrder(pub OrderId);
 
 impl Decide for PayOrder {
-    const MUTATION: Option<Mutation> = Some(Mutation::PayOrder);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("payOrder"));
     const STAKE: Option<Stake> = Some(Stake::Payment);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

@@ -12,7 +12,7 @@ use super::weighing;
 use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{Mutation, PAY_OUT};
 use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::read_set::ReadSet;
@@ -43,7 +43,7 @@ pub enum PayOutWay {
 }
 
 impl Decide for PayOut {
-    const MUTATION: Option<Mutation> = Some(Mutation::PayOut);
+    const MUTATION: Option<Mutation> = Some(Mutation::named(PAY_OUT));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.settling.push(account);
@@ -98,7 +98,7 @@ fn to_card(draft: &mut Draft<'_>, pay_out: &PayOut, recharge: TransactionId) -> 
     }
     let amount = amount_of(draft, pay_out, Some(left))?;
     let GivenBack { refund, original, payment } =
-        card::give_back_recharge(draft, &charge, &original, amount, &pay_out.reason)?;
+        card::refund_recharge(draft, &charge, &original, amount, &pay_out.reason)?;
     Ok(Outcome {
         transaction: Some(refund),
         refunded: Some(original),

@@ -30,7 +30,7 @@ pub struct Recharge {
 }
 
 impl Decide for Recharge {
-    const MUTATION: Option<Mutation> = Some(Mutation::Recharge);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("recharge"));
     const STAKE: Option<Stake> = Some(Stake::Payment);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

@@ -9,12 +9,12 @@ use super::amounts::require_payable_in;
 use super::card::{self, GivenBack, refundable, with_refunded};
 use super::decision::Decide;
 use super::draft::Draft;
-use super::{given_back, payment, weighing};
+use super::{payment, refunds, weighing};
 use crate::domain::bill::Bill;
 use crate::domain::ids::{AccountId, TransactionId};
 use crate::domain::ledger::Posting;
 use crate::domain::money::{self, Money};
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{Mutation, REFUND};
 use crate::domain::outcome::Outcome;
 use crate::domain::payment::{Payment, PaymentPurpose};
 use crate::domain::read_set::ReadSet;
@@ -33,7 +33,7 @@ pub struct Refund {
 }
 
 impl Decide for Refund {
-    const MUTATION: Option<Mutation> = Some(Mutation::Refund);
+    const MUTATION: Option<Mutation> = Some(Mutation::named(REFUND));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.transactions.push(self.transaction.0);
@@ -69,7 +69,7 @@ impl Decide for Refund {
 fn refundable_of(draft: &Draft<'_>, original: &Transaction) -> Result<Decimal, Refusal> {
     let left = refundable(original)?;
     match original.bill.and_then(|bill| draft.bill(bill)) {
-        Some(bill) => Ok(left.min(given_back::refundable(draft, bill)?)),
+        Some(bill) => Ok(left.min(refunds::refundable(draft, bill)?)),
         None => Ok(left),
     }
 }
@@ -114,7 +114,7 @@ fn to_balance(
 ) -> Result<Outcome, Refusal> {
     let refunded = draft.put_transaction(with_refunded(original, amount)?);
     note_on_bill(draft, original, amount)?;
-    let transaction = give_back(draft, original, amount, reason)?;
+    let transaction = refund(draft, original, amount, reason)?;
     payment::settle(draft)?;
     Ok(Outcome { transaction: Some(transaction), refunded: Some(refunded), ..Outcome::default() })
 }
@@ -128,8 +128,8 @@ fn to_card(
 ) -> Result<Outcome, Refusal> {
     let prepayment = charge.prepayment.and_then(|id| draft.prepayment(id)).cloned();
     let GivenBack { refund, original, payment } = match &prepayment {
-        Some(prepayment) => card::give_back_prepayment(draft, prepayment, Some(amount), reason)?,
-        None => card::give_back_recharge(draft, charge, original, amount, reason)?,
+        Some(prepayment) => card::refund_prepayment(draft, prepayment, Some(amount), reason)?,
+        None => card::refund_recharge(draft, charge, original, amount, reason)?,
     };
     let prepayment = prepayment.and_then(|held| draft.prepayment(held.id)).cloned();
     Ok(Outcome {
@@ -150,7 +150,7 @@ fn note_on_bill(draft: &mut Draft<'_>, original: &Transaction, amount: Decimal) 
     Ok(())
 }
 
-fn give_back(
+fn refund(
     draft: &mut Draft<'_>,
     original: &Transaction,
     amount: Decimal,

@@ -22,7 +22,7 @@ pub struct RenewOrder {
 }
 
 impl Decide for RenewOrder {
-    const MUTATION: Option<Mutation> = Some(Mutation::RenewOrder);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("renewOrder"));
     const STAKE: Option<Stake> = Some(Stake::Purchase);
 
     fn needs(&self, _: AccountId, reads: &mut ReadSet) {

@@ -24,7 +24,7 @@ pub struct Rerate {
 }
 
 impl Decide for Rerate {
-    const MUTATION: Option<Mutation> = Some(Mutation::Rerate);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("rerate"));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         self.rated.iter().for_each(|rated| reads.month(account, rated));

@@ -23,7 +23,7 @@ pub struct SetAutoRenewal {
 }
 
 impl Decide for SetAutoRenewal {
-    const MUTATION: Option<Mutation> = Some(Mutation::SetAutoRenewal);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("setAutoRenewal"));
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, _: AccountId, reads: &mut ReadSet) {

@@ -33,7 +33,7 @@ pub struct Subscribe {
 }
 
 impl Decide for Subscribe {
-    const MUTATION: Option<Mutation> = Some(Mutation::Subscribe);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("subscribe"));
     const STAKE: Option<Stake> = Some(Stake::Purchase);
 
     fn needs(&self, _: AccountId, reads: &mut ReadSet) {

@@ -24,7 +24,7 @@ pub struct VoidBill {
 }
 
 impl Decide for VoidBill {
-    const MUTATION: Option<Mutation> = Some(Mutation::VoidBill);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("voidBill"));
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
         reads.bills.push(self.bill.0);

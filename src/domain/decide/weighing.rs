@@ -16,7 +16,6 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
 
 /// Who asks, for what, and how.
-#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// The operator, as its token names it.
     pub by: Option<&'a str>,
@@ -46,7 +45,7 @@ pub(super) fn weigh<'a>(
         return Ok(None);
     };
     let is_dry_run = asked.is_dry_run;
-    let excess = |money| Ok(Some(Excess { mutation, money, by, policy, is_dry_run }));
+    let excess = |money| Ok(Some(Excess { mutation: mutation.clone(), money, by, policy, is_dry_run }));
     let Some(money) = weight else { return Ok(None) };
     let alone = policy.alone_up_to(money.currency);
     let Some(moved) = &made.transaction else {
@@ -72,7 +71,7 @@ pub(super) fn ask(
     input: Option<String>,
     key: Option<KeyUse>,
 ) -> Result<Decision, Refusal> {
-    let Excess { mutation, money, by, policy, is_dry_run } = *excess;
+    let &Excess { ref mutation, money, by, policy, is_dry_run } = excess;
     let alone = shown(&draft, Money::new(policy.alone_up_to(money.currency), money.currency));
     let refused = |code, message: String| Err(Refusal::new(code, weighed_field(mutation), message));
     let Some(input) = input else {
@@ -105,7 +104,7 @@ pub(super) fn ask(
     let id = ApprovalId(draft.next_id()?);
     let approval = draft.put(Approval {
         id,
-        mutation,
+        mutation: mutation.clone(),
         input,
         money,
         key: key.as_ref().map(|key| key.key.clone()),

@@ -31,7 +31,7 @@ impl Sealed for Approval {
             next_step_at,
         } = self;
         to.uuid(id.uuid());
-        to.text(mutation.code());
+        to.text(mutation.name());
         to.text(input);
         to.text(money.currency.as_str());
         to.number(money.amount);

@@ -42,7 +42,7 @@ impl Sealed for Account {
             balance,
             overdrawn,
             purchased,
-            last_no,
+            last_number,
             closed_until,
             closed_at,
             erased_at,
@@ -71,7 +71,7 @@ impl Sealed for Account {
         to.number(*balance);
         to.flag(*overdrawn);
         to.flag(*purchased);
-        to.integer(*last_no);
+        to.integer(*last_number);
         to.maybe(*closed_until, Sealing::instant);
         to.maybe(*closed_at, Sealing::instant);
         to.number(*on_demand_rate);
@@ -299,7 +299,7 @@ impl Sealed for (AccountId, IdempotencyRecord) {
         let OutcomeIds { transaction, order, bill, payment, prepayment, approval, created } = &self.1.made;
         to.integer(account.0);
         to.text(key);
-        to.text(mutation.code());
+        to.text(mutation.name());
         to.bytes(fingerprint);
         to.maybe(transaction.map(TransactionId::uuid), Sealing::uuid);
         to.maybe(order.map(OrderId::uuid), Sealing::uuid);

@@ -168,7 +168,7 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         balance: Decimal::ZERO,
         overdrawn: false,
         purchased: false,
-        last_no: 0,
+        last_number: 0,
         closed_until: None,
         closed_at: None,
         erased_at: None,

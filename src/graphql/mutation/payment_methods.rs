@@ -97,7 +97,8 @@ async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<
     let asked = asked(&input, &["accountId", "namespace"]);
     let key = input.idempotency_key.as_deref();
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    if let Some(made) = made_before(session, account, key, Mutation::AddPaymentMethod, asked).await? {
+    if let Some(made) = made_before(session, account, key, Mutation::named("addPaymentMethod"), asked).await?
+    {
         return kept(made);
     }
     // The provider is not asked to keep what is refused.

@@ -81,7 +81,7 @@ async fn quote(session: &Session, input: QuotePrepayInput) -> MutationResult<Pre
     let asked = asked(&input, &["accountId", "namespace"]);
     let key = input.idempotency_key.as_deref();
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    if let Some(made) = made_before(session, account, key, Mutation::QuotePrepay, asked).await? {
+    if let Some(made) = made_before(session, account, key, Mutation::named("quotePrepay"), asked).await? {
         return offered(made);
     }
     let asset = asset_of(session, input.asset)?;

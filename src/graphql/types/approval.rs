@@ -37,7 +37,7 @@ impl Approval {
 
     /// The mutation that was asked for, by its name in this schema.
     async fn mutation(&self) -> &str {
-        self.0.mutation.code()
+        self.0.mutation.name()
     }
 
     /// What it was asked with, as JSON in the words of its input; the account stands beside it, and the key is its own.

@@ -22,7 +22,7 @@ impl IdempotentResult {
 
     /// The mutation that it was used for, by its name in this schema.
     async fn mutation(&self) -> &str {
-        self.0.mutation.code()
+        self.0.mutation.name()
     }
 
     /// When that was done.

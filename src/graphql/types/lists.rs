@@ -71,21 +71,21 @@ page_fields! {
             account_id: Option<ID> = "Only of this account.",
             filter: Option<OrderFilterInput> = "Narrows the list.",
         ) -> OrderConnection
-            = |ctx, page| orders(ctx, Of::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| orders(ctx, ListOwner::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
 
         /// The bills of the account named, else of the caller's account and its sub-accounts; operators: of all.
         bills(
             account_id: Option<ID> = "Only of this account.",
             filter: Option<BillFilterInput> = "Narrows the list.",
         ) -> BillConnection
-            = |ctx, page| bills(ctx, Of::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| bills(ctx, ListOwner::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
 
         /// What was consumed by the account named, else by the caller's account and its sub-accounts; operators: by all.
         records(
             account_id: Option<ID> = "Only of this account.",
             filter: Option<RecordFilterInput> = "Narrows the list.",
         ) -> ConsumptionRecordConnection
-            = |ctx, page| records(ctx, Of::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| records(ctx, ListOwner::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
 
         /// What came in over a window of time: the recharges of the account named, else of the caller's account and its
         /// sub-accounts; operators: of all.
@@ -94,7 +94,7 @@ page_fields! {
             start_time: Instant = "Only those made then or later.",
             end_time: Instant = "Only those made before.",
         ) -> TransactionConnection
-            = |ctx, page| transactions(ctx, Of::named(account_id)?, recharges(start_time, end_time)?, &page).await;
+            = |ctx, page| transactions(ctx, ListOwner::named(account_id)?, recharges(start_time, end_time)?, &page).await;
 
         /// The movements of money of the account named, else of the caller's account and its sub-accounts; operators: of
         /// all.
@@ -102,7 +102,7 @@ page_fields! {
             account_id: Option<ID> = "Only of this account.",
             filter: Option<TransactionFilterInput> = "Narrows the list.",
         ) -> TransactionConnection
-            = |ctx, page| transactions(ctx, Of::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| transactions(ctx, ListOwner::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
 
         /// The changes of the balance of the account named, else of the caller's account and its sub-accounts; operators:
         /// of all.
@@ -110,7 +110,7 @@ page_fields! {
             account_id: Option<ID> = "Only of this account.",
             filter: Option<LedgerFilterInput> = "Narrows the list.",
         ) -> LedgerEntryConnection
-            = |ctx, page| entries(ctx, Of::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| entries(ctx, ListOwner::named(account_id)?, filter.unwrap_or_default().read()?, &page).await;
 
         /// What was paid, or is to be paid, for apps beforehand: by the account named, else by the caller's account and its
         /// sub-accounts; operators: by all.
@@ -118,12 +118,12 @@ page_fields! {
             account_id: Option<ID> = "Only of this account.",
             filter: Option<PrepaymentFilterInput> = "Narrows the list.",
         ) -> PrepaymentConnection
-            = |ctx, page| prepayments(ctx, Of::named(account_id)?, filter.unwrap_or_default().into(), &page).await;
+            = |ctx, page| prepayments(ctx, ListOwner::named(account_id)?, filter.unwrap_or_default().into(), &page).await;
 
         /// What was paid by the month: the invoices of the account named, with its drafts, else those issued to the caller's
         /// account and its sub-accounts, with the drafts of the caller's own; operators: those issued to all.
         invoices(account_id: Option<ID> = "Only of this account.") -> InvoiceConnection
-            = |ctx, page| invoices(session(ctx)?, Of::named(account_id)?, &page).await;
+            = |ctx, page| invoices(session(ctx)?, ListOwner::named(account_id)?, &page).await;
     }
 }
 
@@ -140,37 +140,37 @@ page_fields! {
 
         /// What it has bought, newest first.
         orders(filter: Option<OrderFilterInput> = "Narrows the list.") -> OrderConnection
-            = |ctx, page| orders(ctx, Of::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| orders(ctx, ListOwner::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
 
         /// What it is to pay and has paid, newest first.
         bills(filter: Option<BillFilterInput> = "Narrows the list.") -> BillConnection
-            = |ctx, page| bills(ctx, Of::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| bills(ctx, ListOwner::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
 
         /// What it consumed, newest first.
         records(filter: Option<RecordFilterInput> = "Narrows the list.") -> ConsumptionRecordConnection
-            = |ctx, page| records(ctx, Of::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| records(ctx, ListOwner::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
 
         /// What came in over a window of time, newest first.
         recharge_records(
             start_time: Instant = "Only those made then or later.",
             end_time: Instant = "Only those made before.",
         ) -> TransactionConnection
-            = |ctx, page| transactions(ctx, Of::Seen(self.0), recharges(start_time, end_time)?, &page).await;
+            = |ctx, page| transactions(ctx, ListOwner::Seen(self.0), recharges(start_time, end_time)?, &page).await;
 
         /// Its movements of money, newest first.
         transactions(filter: Option<TransactionFilterInput> = "Narrows the list.") -> TransactionConnection
-            = |ctx, page| transactions(ctx, Of::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| transactions(ctx, ListOwner::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
 
         /// The changes of its balance, newest first.
         ledger(filter: Option<LedgerFilterInput> = "Narrows the list.") -> LedgerEntryConnection
-            = |ctx, page| entries(ctx, Of::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
+            = |ctx, page| entries(ctx, ListOwner::Seen(self.0), filter.unwrap_or_default().read()?, &page).await;
 
         /// What it has paid, or is to pay, for apps beforehand, newest first.
         prepayments(filter: Option<PrepaymentFilterInput> = "Narrows the list.") -> PrepaymentConnection
-            = |ctx, page| prepayments(ctx, Of::Seen(self.0), filter.unwrap_or_default().into(), &page).await;
+            = |ctx, page| prepayments(ctx, ListOwner::Seen(self.0), filter.unwrap_or_default().into(), &page).await;
 
         /// What it paid by the month, newest first, drafts among them.
-        invoices() -> InvoiceConnection = |ctx, page| invoices(session(ctx)?, Of::Seen(self.0), &page).await;
+        invoices() -> InvoiceConnection = |ctx, page| invoices(session(ctx)?, ListOwner::Seen(self.0), &page).await;
     }
 }
 
@@ -222,14 +222,14 @@ async fn approvals(
 
 /// Whose things a list is of.
 #[derive(Debug, Clone, Copy)]
-enum Of {
+enum ListOwner {
     /// Of an account that the viewer is looking at.
     Seen(AccountId),
     /// Of the account that an argument names, or of all that the viewer may see.
     Named(Option<AccountId>),
 }
 
-impl Of {
+impl ListOwner {
     fn named(account: Option<ID>) -> ApiResult<Self> {
         argument_account(account).map(Self::Named)
     }
@@ -273,7 +273,7 @@ macro_rules! owned_list {
     ) => {
         async fn $name(
             ctx: &Context<'_>,
-            of: Of,
+            of: ListOwner,
             filter: <$row as Owned>::Filter,
             args: &PageArgs,
         ) -> ApiResult<$connection> {
@@ -318,7 +318,7 @@ owned_list!(prepayments, Prepayment, PrepaymentConnection, newest::<Prepayment>)
 owned_list!(entries, Entry, LedgerEntryConnection, newest::<Entry>);
 
 /// Invoices with the drafts among them.
-async fn invoices(session: &Session, of: Of, args: &PageArgs) -> ApiResult<InvoiceConnection> {
+async fn invoices(session: &Session, of: ListOwner, args: &PageArgs) -> ApiResult<InvoiceConnection> {
     let page = args.page()?;
     let account = of.account();
     let together = of.seen().filter(|_| is_newest(&page));

@@ -11,11 +11,11 @@ use super::{AccessError, Repository};
 use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Fault;
+use crate::store::Conn;
 use crate::store::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::ledger_check::standing::{self, Progress};
 use crate::store::ledger_check::{self, Look, Pace};
-use crate::store::{Conn, ledger};
 
 /// How many accounts the check of the whole ledger looks at when it is asked for.
 const CHECK_ACCOUNTS_MAX: i64 = 1_000;
@@ -60,7 +60,7 @@ impl Repository {
     async fn next_ledgers_health(&self, now: DateTime<Utc>) -> Result<HealthReport, AccessError> {
         self.require_provider()?;
         let conn = self.slow_connection().await?;
-        let position = ledger::check_position(&conn).await?;
+        let position = standing::check_position(&conn).await?;
         let last = ledger_check::last_of_next(&conn, position, CHECK_ACCOUNTS_MAX).await?;
         let report = match last {
             Some(last) => {
@@ -72,7 +72,7 @@ impl Repository {
         drop(conn);
         let whole = i64::from(report.accounts_checked) == CHECK_ACCOUNTS_MAX;
         let stopped_at = last.filter(|_| whole).unwrap_or(AccountId(0));
-        self.write(move |conn| ledger::set_check_position(conn, stopped_at).boxed()).await?;
+        self.write(move |conn| standing::set_check_position(conn, stopped_at).boxed()).await?;
         Ok(report)
     }
 

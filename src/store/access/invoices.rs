@@ -8,10 +8,11 @@ use chrono::NaiveDate;
 use super::{AccessError, Repository};
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::Invoice;
+use crate::domain::viewer::Scope;
 use crate::store::error::StoreError;
 use crate::store::grouped::{Newest, Rows};
 use crate::store::invoice_drafts::InvoiceDraft;
-use crate::store::list::{Owners, Page};
+use crate::store::list::Page;
 use crate::store::owned::Owned;
 
 /// Drafts stand among invoices: those that a page passes over are read.
@@ -26,8 +27,8 @@ impl Repository {
         self.of_visible(&self.store.fetch.drafts, accounts, |account| *account).await
     }
 
-    async fn shown_drafts(&self, owners: Owners) -> Result<Vec<Arc<Invoice>>, StoreError> {
-        let Some(account) = draft_owner(owners) else { return Ok(Vec::new()) };
+    async fn shown_drafts(&self, scope: Scope) -> Result<Vec<Arc<Invoice>>, StoreError> {
+        let Some(account) = draft_owner(scope) else { return Ok(Vec::new()) };
         let drafts = self.drafts(vec![account]).await?.remove(&account).unwrap_or_default();
         Ok(shown(&drafts).collect())
     }
@@ -88,12 +89,12 @@ impl Repository {
         account: Option<AccountId>,
         page: &Page,
     ) -> Result<Vec<Arc<Invoice>>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Vec::new()) };
-        let drafts = self.shown_drafts(owners).await?;
+        let Some(scope) = self.owners(account).await? else { return Ok(Vec::new()) };
+        let drafts = self.shown_drafts(scope).await?;
         let conn = self.connection().await?;
         let passed_over = page.offset.min(INVOICES_PASSED_OVER_MAX);
         let whole = Page { limit: page.limit.saturating_add(passed_over), offset: 0, ..page.clone() };
-        let issued = Invoice::page(&conn, owners, &(), &whole).await?.rows;
+        let issued = Invoice::page(&conn, scope, &(), &whole).await?.rows;
         let is_cut = i64::try_from(issued.len()).is_ok_and(|count| count >= whole.limit);
         if is_cut && page.offset > passed_over {
             let message = format!("at most {INVOICES_PASSED_OVER_MAX} are passed over: go on from a cursor");
@@ -103,16 +104,16 @@ impl Repository {
     }
 
     pub async fn invoice_count(&self, account: Option<AccountId>) -> Result<i64, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        let drafts = i64::try_from(self.shown_drafts(owners).await?.len()).unwrap_or(0);
+        let Some(scope) = self.owners(account).await? else { return Ok(0) };
+        let drafts = i64::try_from(self.shown_drafts(scope).await?.len()).unwrap_or(0);
         let conn = self.connection().await?;
-        Ok(Invoice::count(&conn, owners, &()).await?.saturating_add(drafts))
+        Ok(Invoice::count(&conn, scope, &()).await?.saturating_add(drafts))
     }
 
     /// The months whose drafts are missing in a list, as what is on them cannot be read or added up.
     pub async fn unvalued_months(&self, account: Option<AccountId>) -> Result<Vec<NaiveDate>, AccessError> {
         let owner = match self.owners(account).await? {
-            Some(owners) => draft_owner(owners),
+            Some(scope) => draft_owner(scope),
             None => None,
         };
         let Some(owner) = owner else { return Ok(Vec::new()) };
@@ -151,9 +152,9 @@ fn merged(drafts: Vec<Arc<Invoice>>, issued: Vec<Arc<Invoice>>, page: &Page) -> 
 }
 
 /// Whose drafts stand in a list: the account's that it is of; a customer's own.
-fn draft_owner(owners: Owners) -> Option<AccountId> {
-    match owners {
-        Owners::One(account) | Owners::Family(account) => Some(account),
-        Owners::Everyone | Owners::None => None,
+fn draft_owner(scope: Scope) -> Option<AccountId> {
+    match scope {
+        Scope::One(account) | Scope::Family(account) => Some(account),
+        Scope::All | Scope::Nothing | Scope::Catalogue => None,
     }
 }

@@ -30,7 +30,6 @@ use crate::domain::viewer::{Scope, Viewer};
 use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::fetchers::Fetchers;
-use crate::store::list::Owners;
 use crate::store::once::{KeyedWrite, once};
 use crate::store::shared_loader::SharedLoader;
 use crate::store::turns::{Turn, Turns};
@@ -219,8 +218,8 @@ impl Repository {
     ) -> Result<HashSet<AccountId>, StoreError> {
         match self.viewer.scope() {
             Scope::All => Ok(accounts.collect()),
-            Scope::Nothing => Ok(HashSet::new()),
-            Scope::Family(own) => {
+            Scope::Nothing | Scope::Catalogue => Ok(HashSet::new()),
+            Scope::Family(own) | Scope::One(own) => {
                 let asked: HashSet<AccountId> = accounts.collect();
                 let others = asked.iter().copied().filter(|account| *account != own).collect();
                 let mut visible = self.accounts(others).await?.into_keys().collect::<HashSet<_>>();
@@ -263,17 +262,13 @@ impl Repository {
     }
 
     /// Whose things a list is of: the account named, if the viewer may see it, or all that the viewer may see.
-    async fn owners(&self, account: Option<AccountId>) -> Result<Option<Owners>, AccessError> {
+    async fn owners(&self, account: Option<AccountId>) -> Result<Option<Scope>, AccessError> {
         if let Some(account) = account {
             let visible = self.visible(std::iter::once(account)).await?.contains(&account);
             // The provider's people see every account there is, and no other.
             let there = visible && (!self.viewer.is_of_provider() || self.account(account).await?.is_some());
-            return if there { Ok(Some(Owners::One(account))) } else { Err(AccessError::NoSuchAccount) };
+            return if there { Ok(Some(Scope::One(account))) } else { Err(AccessError::NoSuchAccount) };
         }
-        Ok(match self.viewer.scope() {
-            Scope::All => Some(Owners::Everyone),
-            Scope::Family(own) => Some(Owners::Family(own)),
-            Scope::Nothing => None,
-        })
+        Ok(Some(self.viewer.scope()).filter(|scope| *scope != Scope::Nothing))
     }
 }

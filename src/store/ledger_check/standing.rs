@@ -93,6 +93,18 @@ pub async fn note_checkpoints(
     execute(conn, statement).await.map(drop)
 }
 
+/// Where the check of the whole ledger stopped the last time.
+pub async fn check_position(mut conn: Conn<'_>) -> Result<AccountId, StoreError> {
+    let statement = Statement::<BigInt>::new("SELECT last_account_id FROM ledger_check_position");
+    let found: Vec<i64> = statement.load(&mut conn).await?;
+    Ok(AccountId(found.into_iter().next().unwrap_or_default()))
+}
+
+pub async fn set_check_position(conn: Conn<'_>, position: AccountId) -> Result<(), StoreError> {
+    let statement = Statement::new("UPDATE ledger_check_position SET last_account_id = ").bigint(position.0);
+    execute(conn, statement).await.map(drop)
+}
+
 /// How far the check by and by has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {

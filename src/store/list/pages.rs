@@ -7,8 +7,9 @@ use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Found, Narrow, Owners, Page, newest_first, of_owners, restrict_to_page};
+use super::{Found, Narrow, Page, newest_first, of_owners, restrict_to_page};
 use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::viewer::Scope;
 use crate::store::error::StoreError;
 use crate::store::sql::row::{Row, select_list};
 use crate::store::sql::statement::Statement;
@@ -28,7 +29,7 @@ pub(in crate::store) type Sources = [(&'static str, &'static str)];
 /// A page of the table that holds such rows.
 pub(in crate::store) async fn page<R, N>(
     conn: Conn<'_>,
-    owners: Owners,
+    scope: Scope,
     page: &Page,
     narrow: &N,
 ) -> Result<Found<R>, StoreError>
@@ -36,13 +37,13 @@ where
     R: Row,
     N: Narrow,
 {
-    Listing::<R, N>::new(&[(R::TABLE, R::TABLE)], owners, page, narrow).read(conn).await
+    Listing::<R, N>::new(&[(R::TABLE, R::TABLE)], scope, page, narrow).read(conn).await
 }
 
 /// A page of a list: of which tables, whose, and narrowed by what.
 pub(in crate::store) struct Listing<'l, R, N> {
     sources: &'l Sources,
-    owners: Owners,
+    scope: Scope,
     page: &'l Page,
     narrow: &'l N,
     row: PhantomData<fn() -> R>,
@@ -50,12 +51,12 @@ pub(in crate::store) struct Listing<'l, R, N> {
 
 impl<'l, R: Row, N: Narrow> Listing<'l, R, N> {
     /// Of several tables: a page of each, merged.
-    pub fn new(sources: &'l Sources, owners: Owners, page: &'l Page, narrow: &'l N) -> Self {
-        Self { sources, owners, page, narrow, row: PhantomData }
+    pub fn new(sources: &'l Sources, scope: Scope, page: &'l Page, narrow: &'l N) -> Self {
+        Self { sources, scope, page, narrow, row: PhantomData }
     }
 
     pub async fn read(&self, conn: Conn<'_>) -> Result<Found<R>, StoreError> {
-        if !self.narrow.is_walked(self.owners) {
+        if !self.narrow.is_walked(self.scope) {
             if self.page.offset > OFFSET_MAX {
                 return self.beyond_all(conn).await.map(Found::whole);
             }
@@ -96,18 +97,18 @@ impl<'l, R: Row, N: Narrow> Listing<'l, R, N> {
     /// The row at which a walk of so many rows ends, if there are as many. Of a family, or of several tables, each is walked a part
     /// of it, and the walk ends where the first of them does.
     async fn last_walked(&self, mut conn: Conn<'_>, walk: i64) -> Result<Option<Uuid>, StoreError> {
-        let Self { sources, owners, page, narrow, row: _ } = *self;
+        let Self { sources, scope, page, narrow, row: _ } = *self;
         let order = page.order();
         let walk = walk.checked_div(i64::try_from(sources.len()).unwrap_or(1)).unwrap_or(walk).max(1);
         let mut statement = Statement::<SqlUuid>::new("SELECT l.id FROM (");
         for (index, (_, base)) in sources.iter().enumerate() {
             let begin = if index == 0 { "(SELECT t.id FROM " } else { " UNION ALL (SELECT t.id FROM " };
-            statement = match owners {
-                Owners::Family(main) => {
+            statement = match scope {
+                Scope::Family(main) => {
                     let each = statement.sql(begin).sql(format!(
                         "accounts a CROSS JOIN LATERAL (SELECT t.id FROM {base} t WHERE t.account_id = a.id"
                     ));
-                    restrict_to_page(narrow.along(owners, each), page)
+                    restrict_to_page(narrow.along(scope, each), page)
                         .sql(format!(" ORDER BY t.id {order} OFFSET (SELECT greatest("))
                         .bigint(walk)
                         .sql(format!(" / count(*), {WALKED_OF_EACH_MIN}) - 1 FROM accounts WHERE id = "))
@@ -120,9 +121,9 @@ impl<'l, R: Row, N: Narrow> Listing<'l, R, N> {
                         .bigint(main.0)
                         .sql(")")
                 }
-                Owners::None | Owners::Everyone | Owners::One(_) => {
-                    let own = of_owners(statement.sql(begin).sql(*base).sql(" t WHERE "), owners);
-                    restrict_to_page(narrow.along(owners, own), page)
+                Scope::Catalogue | Scope::All | Scope::One(_) | Scope::Nothing => {
+                    let own = of_owners(statement.sql(begin).sql(*base).sql(" t WHERE "), scope);
+                    restrict_to_page(narrow.along(scope, own), page)
                         .sql(format!(" ORDER BY t.id {order} OFFSET "))
                         .bigint(walk.saturating_sub(1))
                         .sql(" LIMIT 1)")
@@ -145,19 +146,19 @@ impl<'l, R: Row, N: Narrow> Listing<'l, R, N> {
 
     /// The rows of a page.
     async fn rows(&self, conn: Conn<'_>, page: &Page) -> Result<Vec<R>, StoreError> {
-        let Self { sources, owners, narrow, .. } = *self;
-        let filter = |statement| narrow.kept(owners, narrow.along(owners, statement));
+        let Self { sources, scope, narrow, .. } = *self;
+        let filter = |statement| narrow.kept(scope, narrow.along(scope, statement));
         let order = page.order();
         let select = Statement::new("SELECT ").sql(select_list::<R>("")).sql(" FROM ");
         let statement = match sources {
             [(table, _)] => {
-                rows_of(select, table, owners, page, &filter).sql(format!(" ORDER BY t.id {order} LIMIT "))
+                rows_of(select, table, scope, page, &filter).sql(format!(" ORDER BY t.id {order} LIMIT "))
             }
             _ => {
                 let mut statement = select.sql("(");
                 for (index, (table, _)) in sources.iter().enumerate() {
                     let begin = if index == 0 { "(SELECT t.* FROM " } else { " UNION ALL (SELECT t.* FROM " };
-                    statement = rows_of(statement.sql(begin), table, owners, page, &filter)
+                    statement = rows_of(statement.sql(begin), table, scope, page, &filter)
                         .sql(format!(" ORDER BY t.id {order} LIMIT "))
                         .bigint(page.limit.saturating_add(page.offset))
                         .sql(")");
@@ -178,14 +179,14 @@ fn too_far(message: String) -> StoreError {
 fn rows_of<ST>(
     select: Statement<ST>,
     table: &'static str,
-    owners: Owners,
+    scope: Scope,
     page: &Page,
     filter: &impl Fn(Statement<ST>) -> Statement<ST>,
 ) -> Statement<ST> {
-    match owners {
-        Owners::Family(main) => of_family(select, table, main, page, filter),
-        Owners::None | Owners::Everyone | Owners::One(_) => {
-            let own = of_owners(select.sql(table).sql(" t WHERE "), owners).then(filter);
+    match scope {
+        Scope::Family(main) => of_family(select, table, main, page, filter),
+        Scope::Catalogue | Scope::All | Scope::One(_) | Scope::Nothing => {
+            let own = of_owners(select.sql(table).sql(" t WHERE "), scope).then(filter);
             restrict_to_page(own, page)
         }
     }

@@ -161,7 +161,6 @@ coded![
     BillStatus,
     DepositState,
     LicenseType,
-    Mutation,
     NoticeKind,
     OrderState,
     OrderType,
@@ -195,6 +194,20 @@ macro_rules! texts {
     )*};
 }
 texts![CurrencyCode = CurrencyCode::parse, Ledger = Ledger::parse, chrono_tz::Tz = |name| name.parse().ok(),];
+
+impl ToColumn<Text> for Mutation {
+    type Wire = String;
+
+    fn wire(&self) -> String {
+        self.name().to_owned()
+    }
+}
+
+impl FromColumn<Text> for Mutation {
+    fn from_column(value: PgValue<'_>) -> Result<Self> {
+        parsed(value, |name| Some(Self::kept(name)))
+    }
+}
 
 /// Reads a text without a copy of it.
 fn parsed<T>(value: PgValue<'_>, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {

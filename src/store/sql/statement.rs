@@ -132,7 +132,18 @@ impl Columns {
     }
 
     /// Adds the column `name` of SQL type `T`, with a value for each row.
-    pub fn column<T, V>(mut self, name: &'static str, values: impl Iterator<Item = V>) -> Self
+    pub fn column<T, V>(self, name: &'static str, mut values: impl Iterator<Item = V>) -> Self
+    where
+        Pg: HasSqlType<Array<T>>,
+        T: SingleValue + 'static,
+        Vec<V>: ToSql<Array<T>, Pg>,
+        V: Send + Sync + 'static,
+    {
+        self.array::<T, V>(name, &mut values)
+    }
+
+    /// Collects them, compiled once for each type of value and not for each of the hundreds of columns.
+    fn array<T, V>(mut self, name: &'static str, values: &mut dyn Iterator<Item = V>) -> Self
     where
         Pg: HasSqlType<Array<T>>,
         T: SingleValue + 'static,

@@ -396,7 +396,7 @@ pub fn account(id: i64, tenant: &Tenant) -> Account {
         balance: Decimal::ZERO,
         overdrawn: false,
         purchased: false,
-        last_no: 0,
+        last_number: 0,
         closed_until: None,
         closed_at: None,
         erased_at: None,

@@ -2,17 +2,15 @@
 //! itself is asked between the two, outside any transaction.
 
 mod claim;
-mod give_back;
 mod outside;
 mod recharge;
+mod refund;
 mod settle;
 
 pub use claim::ClaimPayment;
-pub(super) use give_back::{
-    GivenBack, give_back_prepayment, give_back_recharge, refundable, reversal, with_refunded,
-};
 pub use outside::BookReversal;
 pub use recharge::RechargeByCard;
+pub(super) use refund::{GivenBack, refund_prepayment, refund_recharge, refundable, reversal, with_refunded};
 pub use settle::SettlePayment;
 
 use std::sync::Arc;

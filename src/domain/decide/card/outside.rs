@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
 use super::super::{forced, payment as bills};
-use super::give_back::{is_taken_by_another, refundable, reversal, with_refunded};
+use super::refund::{is_taken_by_another, refundable, reversal, with_refunded};
 use crate::domain::ids::{AccountId, PaymentId};
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::ledger::Posting;

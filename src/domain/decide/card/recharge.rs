@@ -26,7 +26,7 @@ pub struct RechargeByCard {
 }
 
 impl Decide for RechargeByCard {
-    const MUTATION: Option<Mutation> = Some(Mutation::Recharge);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("recharge"));
     const STAKE: Option<Stake> = Some(Stake::Payment);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

@@ -5,8 +5,8 @@ use rust_decimal::Decimal;
 use super::super::decision::Decide;
 use super::super::draft::Draft;
 use super::super::{payment as bills, prepay};
-use super::give_back::{give_back_prepayment, is_taken_by_another, with_refunded};
 use super::outside::{BookReversal, absorb, catch_up, restore_prepayment};
+use super::refund::{is_taken_by_another, refund_prepayment, with_refunded};
 use crate::domain::ids::{AccountId, PaymentId, TransactionId};
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::ledger::Posting;
@@ -44,11 +44,9 @@ impl Decide for SettlePayment {
             (PaymentState::Succeeded, ChargeState::Failed { reason }) if is_refund => {
                 fail(draft, told, reason)?
             }
-            (PaymentState::Failed, ChargeState::Succeeded) if is_refund => {
-                given_back_late(draft, told, true)?
-            }
+            (PaymentState::Failed, ChargeState::Succeeded) if is_refund => refunded_late(draft, told, true)?,
             (PaymentState::Failed, ChargeState::Failed { .. }) if is_refund => {
-                given_back_late(draft, told, false)?
+                refunded_late(draft, told, false)?
             }
             // Whoever was given up on may have paid all the same: money that came is never lost.
             (PaymentState::Failed, ChargeState::Succeeded) => succeed(draft, told)?,
@@ -125,7 +123,7 @@ fn prepaid(draft: &mut Draft<'_>, paid: Payment) -> Result<(), Refusal> {
     if held.status == PrepaymentStatus::Failed && is_taken_by_another(draft, &held) {
         // It had failed, and the offer was paid for once more: this one goes back.
         let reason = "It was paid for again after it had failed";
-        give_back_prepayment(draft, &prepayment, None, reason)?;
+        refund_prepayment(draft, &prepayment, None, reason)?;
     } else {
         prepay::settle_prepayment(draft, prepayment, None)?;
     }
@@ -190,7 +188,7 @@ fn tell_of_failure(draft: &mut Draft<'_>, failed: &Payment, reason: &str) -> Res
 
 /// What was given up on, and put back, was given back all the same, or was not in the end: that is booked like what happens
 /// beside this server, and operators are told, once.
-fn given_back_late(draft: &mut Draft<'_>, payment: Payment, arrived: bool) -> Result<(), Refusal> {
+fn refunded_late(draft: &mut Draft<'_>, payment: Payment, arrived: bool) -> Result<(), Refusal> {
     const GIVEN_BACK: &str = "given back after that had been given up on";
     let (Some(charge), Some(reference)) = (payment.refund_of, payment.reference.clone()) else {
         return Ok(());

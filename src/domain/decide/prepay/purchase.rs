@@ -35,7 +35,7 @@ pub struct Prepay {
 }
 
 impl Decide for Prepay {
-    const MUTATION: Option<Mutation> = Some(Mutation::Prepay);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("prepay"));
     const STAKE: Option<Stake> = Some(Stake::Purchase);
 
     fn needs(&self, _: AccountId, reads: &mut ReadSet) {

@@ -37,7 +37,7 @@ pub struct Offer {
 }
 
 impl Decide for KeepQuote {
-    const MUTATION: Option<Mutation> = Some(Mutation::QuotePrepay);
+    const MUTATION: Option<Mutation> = Some(Mutation::named("quotePrepay"));
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

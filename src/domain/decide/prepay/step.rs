@@ -118,7 +118,7 @@ fn no_deposit(draft: &mut Draft<'_>, held: &Prepayment) -> Result<bool, Refusal>
 /// Gives a card its money back. Tokens cannot be sent back: there is no private key.
 fn never_bound(draft: &mut Draft<'_>, held: &Prepayment) -> Result<bool, Refusal> {
     if held.method().is_some() {
-        card::give_back_prepayment(draft, held, None, "The prepayment was never bound to an app")?;
+        card::refund_prepayment(draft, held, None, "The prepayment was never bound to an app")?;
         return Ok(true);
     }
     draft.put(Prepayment { next_step_at: None, ..held.clone() });

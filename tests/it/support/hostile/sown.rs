@@ -132,7 +132,7 @@ impl Sower<'_> {
             bill_numbers: numbers("bills").await,
             open_bills: ids("bil", "bills", OF_RUNNING).await,
             transactions: ids("txn", "transactions", "AND order_id IS NOT NULL").await,
-            record_numbers: numbers("told_records").await,
+            record_numbers: numbers("consumption_records").await,
             notices: ids("ntc", "notices", "ORDER BY id DESC").await,
             cards: ids("pmt", "payment_methods", "").await,
             quote: text(&quote["id"]),

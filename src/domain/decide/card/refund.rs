@@ -22,7 +22,7 @@ pub(in crate::domain::decide) struct GivenBack {
 }
 
 /// Gives back a prepayment, whole (None) or in part. With the whole it ends, and is renewed no more; a part leaves it running.
-pub(in crate::domain::decide) fn give_back_prepayment(
+pub(in crate::domain::decide) fn refund_prepayment(
     draft: &mut Draft<'_>,
     prepayment: &Prepayment,
     amount: Option<Decimal>,
@@ -44,7 +44,7 @@ pub(in crate::domain::decide) fn give_back_prepayment(
     }
     let refund = reversal(draft, &original, amount, reason, TransactionStatus::Pending)?;
     let refund = draft.record(refund);
-    give_back(draft, &charge, &original, refund)
+    refund_charge(draft, &charge, &original, refund)
 }
 
 /// Refuses while another term is being charged for: what would become of that?
@@ -62,7 +62,7 @@ fn require_no_renewal_under_way(draft: &Draft<'_>, prepayment: &Prepayment) -> R
 }
 
 /// Gives back a recharge: the money leaves the balance at once, and must be there.
-pub(in crate::domain::decide) fn give_back_recharge(
+pub(in crate::domain::decide) fn refund_recharge(
     draft: &mut Draft<'_>,
     charge: &Payment,
     original: &Arc<Transaction>,
@@ -75,7 +75,7 @@ pub(in crate::domain::decide) fn give_back_recharge(
     }
     let refund = reversal(draft, original, amount, reason, TransactionStatus::Finished)?;
     let refund = draft.post(refund, Posting::because(format!("Refund: {reason}")))?;
-    give_back(draft, charge, original, refund)
+    refund_charge(draft, charge, original, refund)
 }
 
 /// What may still be given back of a movement.
@@ -118,7 +118,7 @@ pub(in crate::domain::decide) fn reversal(
     })
 }
 
-fn give_back(
+fn refund_charge(
     draft: &mut Draft<'_>,
     charge: &Payment,
     original: &Arc<Transaction>,
