@@ -2,6 +2,7 @@
 //! and answers only what the viewer may see. The key says what is loaded.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use async_graphql::dataloader::Loader;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
+use super::runtime::key::Lookups;
 use crate::domain::account::Account;
 use crate::domain::approval::Approval;
 use crate::domain::bill::{Bill, BillHeader};
@@ -29,22 +31,21 @@ use crate::domain::prepay::Deposit;
 use crate::domain::price_rule::PriceRule;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
-use crate::store::access::Repository;
 use crate::store::deposits::AddressOf;
 use crate::store::error::StoreError;
 use crate::store::grouped::Rows;
-use crate::store::owned::{Owned, OwnedKey};
+use crate::store::owned::Owned;
 
 /// Declares a loader: `key => value`, answered by a method of the repository. A key type of its own keeps loaders
 /// apart that look up different things of the same owner.
 macro_rules! loader {
     ($key:ty => $value:ty, |$repository:ident, $keys:ident| $load:expr) => {
-        impl Loader<$key> for Repository {
+        impl Loader<$key> for Lookups {
             type Value = $value;
             type Error = StoreError;
 
             async fn load(&self, $keys: &[$key]) -> Result<HashMap<$key, Self::Value>, StoreError> {
-                let $repository = self;
+                let $repository = &self.0;
                 $load.await
             }
         }
@@ -124,24 +125,28 @@ impl<T> Hash for NewestOf<T> {
     }
 }
 
-impl<T: Owned> Loader<NewestOf<T>> for Repository {
+impl<T: Owned> Loader<NewestOf<T>> for Lookups {
     type Value = Rows<T>;
     type Error = StoreError;
 
     async fn load(&self, keys: &[NewestOf<T>]) -> Result<HashMap<NewestOf<T>, Rows<T>>, StoreError> {
         let newest = keys.iter().map(|key| (key.account, key.limit)).collect();
-        let found = self.newest::<T>(newest).await?;
+        let found = self.0.newest::<T>(newest).await?;
         Ok(rekeyed(found, |(account, limit)| NewestOf::new(account, limit)))
     }
 }
 
-/// What accounts own, by its id.
-impl<I: OwnedKey> Loader<I> for Repository {
+/// An id by which requests look up what accounts own, as it is kept.
+pub trait LoadedById: Copy + Eq + Hash + Debug + Send + Sync + 'static {
+    type Row: Owned<Id = Self>;
+}
+
+impl<I: LoadedById> Loader<I> for Lookups {
     type Value = Arc<I::Row>;
     type Error = StoreError;
 
     async fn load(&self, ids: &[I]) -> Result<HashMap<I, Arc<I::Row>>, StoreError> {
-        self.by_ids::<I::Row>(ids).await
+        self.0.by_ids::<I::Row>(ids).await
     }
 }
 

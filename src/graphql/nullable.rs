@@ -5,9 +5,8 @@ use async_graphql::Context;
 use async_graphql::dataloader::Loader;
 
 use super::error::ApiResult;
-use super::runtime::key::{Key, Value};
+use super::runtime::key::{Key, Lookups, Value};
 use super::session::session;
-use crate::store::access::Repository;
 use crate::store::error::StoreError;
 
 /// What a field that may be null answers.
@@ -20,7 +19,7 @@ pub(super) async fn load<K: Key, T>(
     shown: impl FnOnce(Value<K>) -> T,
 ) -> Nullable<T>
 where
-    Repository: Loader<K, Error = StoreError>,
+    Lookups: Loader<K, Error = StoreError>,
 {
     let key = key?;
     let found = match session(ctx) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::error::{ApiError, ApiResult, MutationError, MutationResult, OUTCOME_UNKNOWN};
-use super::runtime::key::{Key, Value};
+use super::runtime::key::{Key, Lookups, Value};
 use super::session::Session;
 use super::types::account;
 use super::types::order::{self, ScheduledDebit};
@@ -23,7 +23,7 @@ use crate::domain::payment::{Payment, PaymentPurpose, PaymentState, WAITED_FOR_M
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text::idempotency_key;
 use crate::engine::Priority;
-use crate::store::access::{AccessError, Repository};
+use crate::store::access::AccessError;
 use crate::store::error::StoreError;
 
 /// Turns a refusal into a payload with userErrors; faults stay errors.
@@ -213,7 +213,7 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: OutcomeIds) -
 
 async fn load<K: Key>(session: &Session, key: Option<K>) -> ApiResult<Option<Value<K>>>
 where
-    Repository: Loader<K, Error = StoreError>,
+    Lookups: Loader<K, Error = StoreError>,
 {
     match key {
         Some(key) => session.load(key).await,

@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 
 use super::app::App;
 use super::error::{ApiError, ApiResult};
-use super::runtime::key::{Key, Value};
+use super::runtime::key::{Key, Lookups, Value};
 use super::runtime::request_loader::RequestLoader;
 use crate::domain::label::Language;
 use crate::domain::money::Money;
@@ -46,7 +46,7 @@ impl Session {
     /// every field is made one.
     pub fn load<K: Key>(&self, key: K) -> BoxFuture<'_, ApiResult<Option<Value<K>>>>
     where
-        Repository: Loader<K, Error = StoreError>,
+        Lookups: Loader<K, Error = StoreError>,
     {
         async move { Ok(self.lookups.load(key).await?) }.boxed()
     }
@@ -54,7 +54,7 @@ impl Session {
     /// Looks several things up; what is not there is left out.
     pub fn load_many<K: Key>(&self, keys: Vec<K>) -> BoxFuture<'_, ApiResult<Vec<Value<K>>>>
     where
-        Repository: Loader<K, Error = StoreError>,
+        Lookups: Loader<K, Error = StoreError>,
     {
         async move {
             let found = try_join_all(keys.into_iter().map(|key| self.lookups.load(key))).await?;

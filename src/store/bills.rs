@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::bill_filter::{BillFilter, Counted};
 use super::error::StoreError;
 use super::list::{self, DuePage, Found, Narrow, Page};
-use super::owned::{self, Owned, OwnedKey};
+use super::owned::{self, Owned};
 use super::schema::bills as table;
 use super::seals::Sealer;
 use super::sql::numeric::Exact;
@@ -27,10 +27,6 @@ use crate::domain::book::{OpenBills, Rows};
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::CurrencyCode;
 use crate::domain::viewer::Scope;
-
-impl OwnedKey for BillId {
-    type Row = Bill;
-}
 
 impl Owned for Bill {
     type Id = BillId;

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{Narrow, Window};
-use super::owned::{OwnedKey, owned};
+use super::owned::owned;
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row};
 use super::sql::statement::Statement;
@@ -19,10 +19,6 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::viewer::Scope;
 
 owned!(Entry = EntryId, EntryFilter);
-
-impl OwnedKey for EntryId {
-    type Row = Entry;
-}
 
 row! {
     ledger_entries => Entry as e {

@@ -23,7 +23,7 @@ use super::{Conn, rights};
 
 pub use pending::Pending;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
 /// How long others' locks are waited for, unless something else is said.
 pub const LOCK_WAIT_DEFAULT: Duration = Duration::from_secs(120);

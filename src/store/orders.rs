@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::list::{self, DuePage, Found, Page};
 use super::order_filter::OrderFilter;
-use super::owned::{Owned, OwnedKey};
+use super::owned::Owned;
 use super::schema::orders as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
@@ -27,10 +27,6 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription, UNPAID_MAX};
 use crate::domain::period::BillPeriod;
 use crate::domain::viewer::Scope;
-
-impl OwnedKey for OrderId {
-    type Row = Order;
-}
 
 impl Owned for Order {
     type Id = OrderId;

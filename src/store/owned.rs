@@ -43,11 +43,6 @@ pub trait Owned: Row + Clone + Send + Sync {
     ) -> BoxFuture<'c, Result<i64, StoreError>>;
 }
 
-/// An id by which requests look up what accounts own, as it is kept.
-pub trait OwnedKey: Copy + Eq + Hash + Debug + Send + Sync + 'static {
-    type Row: Owned<Id = Self>;
-}
-
 /// Those of these ids that there are.
 pub async fn by_ids<T: Owned>(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<T>, StoreError> {
     rows(conn, list::by_ids::<T>(ids)).await

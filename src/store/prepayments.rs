@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use super::deposits::{AddressOf, each_address};
 use super::error::StoreError;
 use super::list::{self, DuePage, Narrow};
-use super::owned::{OwnedKey, owned};
+use super::owned::owned;
 use super::schema::prepayments as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
@@ -26,10 +26,6 @@ use crate::domain::prepay::{App, Binding, Limits, Means, PrepaidTerm, Prepayment
 use crate::domain::viewer::Scope;
 
 owned!(Prepayment = PrepaymentId, PrepaymentFilter);
-
-impl OwnedKey for PrepaymentId {
-    type Row = Prepayment;
-}
 
 row! {
     prepayments => Prepayment as p {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::account_list::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Found, Listing, Narrow, Page, Window};
-use super::owned::{Owned, OwnedKey};
+use super::owned::Owned;
 use super::schema::metered_records as table;
 use super::seals::Sealer;
 use super::sql::row::{row, select_list};
@@ -22,10 +22,6 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::order::OrderType;
 use crate::domain::record::{Content, Record, RecordOrder};
 use crate::domain::viewer::Scope;
-
-impl OwnedKey for RecordId {
-    type Row = Record;
-}
 
 impl Owned for Record {
     type Id = RecordId;

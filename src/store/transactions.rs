@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{self, Narrow, Window};
-use super::owned::{OwnedKey, owned};
+use super::owned::owned;
 use super::schema::transactions as table;
 use super::seals::Sealer;
 use super::sql::row::{WriteRow, row, select_list};
@@ -23,10 +23,6 @@ use crate::domain::transaction::{Ledger, Transaction, TransactionKind, Transacti
 use crate::domain::viewer::Scope;
 
 owned!(Transaction = TransactionId, TransactionFilter);
-
-impl OwnedKey for TransactionId {
-    type Row = Transaction;
-}
 
 row! {
     transactions => Transaction as t {

@@ -213,7 +213,7 @@ fn imports_run_one_way_through_the_rooms() {
     for file in &files {
         let inside = file.strip_prefix(&src).unwrap();
         let (room, depth) = place(inside);
-        if room == "lib" {
+        if room == "lib" || room == "core" {
             continue;
         }
         assert!(is_room(&room), "src/{} is in no room that the rule knows", inside.display());
@@ -261,18 +261,6 @@ fn a_table_is_written_by_one_file() {
     assert!(writers.len() > 50, "{writers:#?}");
     writers.retain(|_, files| files.len() > 1 || files.iter().any(|file| !file.starts_with("store/")));
     assert!(writers.is_empty(), "{writers:#?}");
-}
-
-#[test]
-fn a_file_is_one_idea_of_at_most_500_lines() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&src, &mut files);
-    // It is printed, not written.
-    files.retain(|file| !file.ends_with("store/schema.rs"));
-    let lines = |file: &Path| std::fs::read_to_string(file).unwrap().lines().count();
-    files.retain(|file| lines(file) > 500);
-    assert!(files.is_empty(), "{files:#?}");
 }
 
 #[test]

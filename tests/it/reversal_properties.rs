@@ -1,5 +1,6 @@
 //! Whatever is told of what was taken back of a charge, in whichever order and however often, comes to the same books.
 
+use abacus::domain::account::Hash;
 use abacus::domain::command::Command;
 use abacus::domain::decide::{
     Action, AddPaymentMethod, AdjustBalance, BookReversal, RechargeByCard, SettlePayment, decide,
@@ -31,7 +32,9 @@ fn charged() -> (Run, PaymentId) {
         last4: "4242".to_owned(),
         expires_on: NaiveDate::from_ymd_opt(2040, 12, 31).unwrap(),
     };
-    let adding = AddPaymentMethod { provider: "p".to_owned(), token: "t".to_owned(), customer: None, card };
+    let asked = Hash::default();
+    let adding =
+        AddPaymentMethod { asked, provider: "p".to_owned(), token: "t".to_owned(), customer: None, card };
     done(&mut run, Action::AddPaymentMethod(Box::new(adding)), None);
     let method = *run.book.payment_methods.keys().next().unwrap();
     let recharge = RechargeByCard { amount: Decimal::new(5_000, 2), method, reason: None };

@@ -12,8 +12,7 @@ use async_graphql::runtime::{TokioSpawner, TokioTimer};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 
-use super::key::{Key, Value};
-use crate::store::access::Repository;
+use super::key::{Key, Lookups, Value};
 use crate::store::error::StoreError;
 
 type AnyValue = Arc<dyn Any + Send + Sync>;
@@ -23,20 +22,20 @@ type Found = HashMap<AnyKey, AnyValue>;
 pub(super) struct AnyDataLoader(DataLoader<AnyLoader>);
 
 impl AnyDataLoader {
-    pub fn new(repository: Repository) -> Self {
-        Self(DataLoader::new(AnyLoader(repository), TokioSpawner::current(), TokioTimer::default()))
+    pub fn new(lookups: Lookups) -> Self {
+        Self(DataLoader::new(AnyLoader(lookups), TokioSpawner::current(), TokioTimer::default()))
     }
 
     pub async fn load<K: Key>(&self, key: K) -> Result<Option<Value<K>>, StoreError>
     where
-        Repository: Loader<K, Error = StoreError>,
+        Lookups: Loader<K, Error = StoreError>,
     {
         let found = self.0.load_one(AnyKey(Arc::new(key))).await?;
         Ok(found.and_then(|value| value.downcast_ref::<Value<K>>().cloned()))
     }
 }
 
-struct AnyLoader(Repository);
+struct AnyLoader(Lookups);
 
 impl Loader<AnyKey> for AnyLoader {
     type Value = AnyValue;
@@ -81,16 +80,12 @@ trait ErasedKey: Send + Sync {
     fn hash_into(&self, state: &mut dyn Hasher);
 
     /// Looks up keys of its kind.
-    fn look_up(
-        &self,
-        keys: Vec<AnyKey>,
-        repository: Repository,
-    ) -> BoxFuture<'static, Result<Found, StoreError>>;
+    fn look_up(&self, keys: Vec<AnyKey>, lookups: Lookups) -> BoxFuture<'static, Result<Found, StoreError>>;
 }
 
 impl<K: Key> ErasedKey for K
 where
-    Repository: Loader<K, Error = StoreError>,
+    Lookups: Loader<K, Error = StoreError>,
 {
     fn as_any(&self) -> &dyn Any {
         self
@@ -104,15 +99,11 @@ where
         self.hash(&mut state);
     }
 
-    fn look_up(
-        &self,
-        keys: Vec<AnyKey>,
-        repository: Repository,
-    ) -> BoxFuture<'static, Result<Found, StoreError>> {
+    fn look_up(&self, keys: Vec<AnyKey>, lookups: Lookups) -> BoxFuture<'static, Result<Found, StoreError>> {
         async move {
             let own: Vec<K> =
                 keys.iter().filter_map(|key| key.0.as_any().downcast_ref::<K>().cloned()).collect();
-            let found = repository.load(&own).await?;
+            let found = lookups.load(&own).await?;
             let found =
                 found.into_iter().map(|(key, value)| (AnyKey(Arc::new(key)), Arc::new(value) as AnyValue));
             Ok(found.collect())

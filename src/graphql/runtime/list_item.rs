@@ -19,11 +19,10 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::eager::ResolveEagerly;
-use super::key::Key;
+use super::key::{Key, Lookups};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::pagination::{Cursor, Row};
 use crate::graphql::session::session;
-use crate::store::access::Repository;
 use crate::store::error::StoreError;
 
 /// An object with a part that can be read without the rest.
@@ -59,8 +58,8 @@ where
     W: Key,
     HeaderRow: Clone,
     WholeRow: Clone,
-    Repository: Loader<H, Value = Arc<[HeaderRow]>, Error = StoreError>,
-    Repository: Loader<W, Value = Arc<[WholeRow]>, Error = StoreError>,
+    Lookups: Loader<H, Value = Arc<[HeaderRow]>, Error = StoreError>,
+    Lookups: Loader<W, Value = Arc<[WholeRow]>, Error = StoreError>,
     ListItem<T>: From<HeaderRow> + From<WholeRow>,
 {
     let session = session(ctx)?;

@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 
 use super::data_loader::AnyDataLoader;
-use super::key::{Key, Value};
+use super::key::{Key, Lookups, Value};
 use crate::store::access::Repository;
 use crate::store::error::StoreError;
 
@@ -26,7 +26,7 @@ type Answer<K> = Result<Option<Value<K>>, StoreError>;
 
 /// Asks as the request's viewer, and remembers nothing: what a mutation has changed is read anew.
 pub struct RequestLoader {
-    repository: Repository,
+    lookups: Lookups,
     asked: Mutex<Vec<Box<dyn Batch>>>,
     /// Asks in its place, to be compared with.
     data_loader: Option<AnyDataLoader>,
@@ -35,12 +35,12 @@ pub struct RequestLoader {
 /// The keys of one kind that wait to be looked up.
 trait Batch: Send {
     fn as_any(&mut self) -> &mut dyn Any;
-    fn look_up(self: Box<Self>, repository: Repository) -> BoxFuture<'static, ()>;
+    fn look_up(self: Box<Self>, lookups: Lookups) -> BoxFuture<'static, ()>;
 }
 
 struct BatchOf<K: Key>
 where
-    Repository: Loader<K>,
+    Lookups: Loader<K>,
 {
     keys: Vec<K>,
     answers: Vec<oneshot::Sender<Answer<K>>>,
@@ -48,15 +48,15 @@ where
 
 impl<K: Key> Batch for BatchOf<K>
 where
-    Repository: Loader<K, Error = StoreError>,
+    Lookups: Loader<K, Error = StoreError>,
 {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
 
-    fn look_up(self: Box<Self>, repository: Repository) -> BoxFuture<'static, ()> {
+    fn look_up(self: Box<Self>, lookups: Lookups) -> BoxFuture<'static, ()> {
         async move {
-            let found: Result<HashMap<K, Value<K>>, StoreError> = repository.load(&self.keys).await;
+            let found: Result<HashMap<K, Value<K>>, StoreError> = lookups.load(&self.keys).await;
             for (key, answer) in self.keys.iter().zip(self.answers) {
                 let own = found.as_ref().map(|found| found.get(key).cloned()).map_err(Clone::clone);
                 // Whoever no longer waits does not mind.
@@ -69,22 +69,23 @@ where
 
 impl RequestLoader {
     pub fn new(repository: Repository) -> Self {
-        Self { repository, asked: Mutex::default(), data_loader: None }
+        Self { lookups: Lookups(repository), asked: Mutex::default(), data_loader: None }
     }
 
     /// The same by async-graphql's own DataLoader.
     pub fn with_data_loader(repository: Repository) -> Self {
-        Self { data_loader: Some(AnyDataLoader::new(repository.clone())), ..Self::new(repository) }
+        let own = Self::new(repository);
+        Self { data_loader: Some(AnyDataLoader::new(own.lookups.clone())), ..own }
     }
 
     pub fn repository(&self) -> &Repository {
-        &self.repository
+        &self.lookups.0
     }
 
     /// Asks for what `key` leads to; the answer comes while [`Self::drive`] runs.
     pub async fn load<K: Key>(&self, key: K) -> Answer<K>
     where
-        Repository: Loader<K, Error = StoreError>,
+        Lookups: Loader<K, Error = StoreError>,
     {
         if let Some(data_loader) = &self.data_loader {
             return data_loader.load(key).await;
@@ -96,7 +97,7 @@ impl RequestLoader {
 
     fn ask<K: Key>(&self, key: K, answer: oneshot::Sender<Answer<K>>)
     where
-        Repository: Loader<K, Error = StoreError>,
+        Lookups: Loader<K, Error = StoreError>,
     {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match asked.iter_mut().find_map(|batch| batch.as_any().downcast_mut::<BatchOf<K>>()) {
@@ -121,9 +122,8 @@ impl RequestLoader {
                 if let Poll::Ready(answer) = request.as_mut().poll(context) {
                     return Poll::Ready(answer);
                 }
-                running.extend(
-                    self.take_asked().into_iter().map(|batch| batch.look_up(self.repository.clone())),
-                );
+                running
+                    .extend(self.take_asked().into_iter().map(|batch| batch.look_up(self.lookups.clone())));
                 // One that has ended lets fields of the request go on.
                 if !matches!(running.poll_next_unpin(context), Poll::Ready(Some(()))) {
                     return Poll::Pending;

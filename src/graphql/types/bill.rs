@@ -12,10 +12,12 @@ use super::money::Money;
 use super::order::{self, Order};
 use super::record::ConsumptionRecord;
 use super::transaction::Transaction;
+use crate::domain::ids::BillId;
 use crate::domain::ids::{AccountId, RecordId};
 use crate::graphql::enums::BillStatus;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::{search, window};
+use crate::graphql::loaders::LoadedById;
 use crate::graphql::loaders::{RecordsOf, RefundsOf};
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection_of;
@@ -345,4 +347,8 @@ impl BillFilterInput {
             order: None,
         })
     }
+}
+
+impl LoadedById for BillId {
+    type Row = crate::domain::bill::Bill;
 }

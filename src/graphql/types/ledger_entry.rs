@@ -6,8 +6,10 @@ use data_encoding::HEXLOWER;
 use super::account::{self, Account};
 use super::resource::Resource;
 use super::transaction::Transaction;
+use crate::domain::ids::EntryId;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::window;
+use crate::graphql::loaders::LoadedById;
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
@@ -148,4 +150,8 @@ impl LedgerFilterInput {
             billing_cycle: self.billing_cycle,
         })
     }
+}
+
+impl LoadedById for EntryId {
+    type Row = crate::domain::ledger::Entry;
 }

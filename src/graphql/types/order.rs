@@ -18,6 +18,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::plan::PlanResource;
 use crate::graphql::enums::{BillPeriod, OrderState, OrderType, PayCycle};
 use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::loaders::LoadedById;
 use crate::graphql::loaders::{NewestBillsOfOrder, ResourcesOf};
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection_of;
@@ -493,4 +494,8 @@ fn config_changes(
         changes.push(change("quantity", before, after, Decimal::ZERO));
     }
     changes
+}
+
+impl LoadedById for OrderId {
+    type Row = crate::domain::order::Order;
 }

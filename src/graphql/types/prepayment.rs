@@ -7,9 +7,11 @@ use super::deposit::Deposit;
 use super::money::Money;
 use super::payment_method::PaymentMethod;
 use super::transaction::Transaction;
+use crate::domain::ids::PrepaymentId;
 use crate::domain::{self, prepay};
 use crate::graphql::enums::PrepaymentStatus;
 use crate::graphql::loaders::DepositsTo;
+use crate::graphql::loaders::LoadedById;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
@@ -196,4 +198,8 @@ impl From<PrepaymentFilterInput> for store::prepayments::PrepaymentFilter {
     fn from(filter: PrepaymentFilterInput) -> Self {
         Self { status: filter.status.map(Into::into) }
     }
+}
+
+impl LoadedById for PrepaymentId {
+    type Row = crate::domain::prepay::Prepayment;
 }

@@ -9,10 +9,12 @@ use super::charge::ChargeStep;
 use super::money::Money;
 use super::order::Order;
 use super::resource::Resource;
+use crate::domain::ids::RecordId;
 use crate::domain::record::Detail;
 use crate::graphql::enums::{AccountKind, OrderType, PaymentType};
 use crate::graphql::error::ApiResult;
 use crate::graphql::input::{exact, search, window};
+use crate::graphql::loaders::LoadedById;
 use crate::graphql::loaders::ResourceCode;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
@@ -231,4 +233,8 @@ impl RecordFilterInput {
             order_type: self.order_type.map(Into::into),
         })
     }
+}
+
+impl LoadedById for RecordId {
+    type Row = crate::domain::record::Record;
 }

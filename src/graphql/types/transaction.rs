@@ -6,11 +6,13 @@ use super::account::{self, Account};
 use super::bill::Bill;
 use super::money::Money;
 use super::order::Order;
+use crate::domain::ids::TransactionId;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::transaction::TransactionKind as DomainKind;
 use crate::graphql::enums::{EntryDirection, TransactionKind, TransactionStatus};
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::input::{exact, window};
+use crate::graphql::loaders::LoadedById;
 use crate::graphql::nullable::{self, Nullable};
 use crate::graphql::pagination::connection;
 use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
@@ -157,4 +159,8 @@ impl TransactionFilterInput {
             region: exact("region", self.region)?,
         })
     }
+}
+
+impl LoadedById for TransactionId {
+    type Row = crate::domain::transaction::Transaction;
 }

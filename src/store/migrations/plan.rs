@@ -6,7 +6,7 @@ use include_dir::{Dir, include_dir};
 const SAYS: &str = "-- Locks: ";
 
 /// The migrations' folders, as they were when this was built.
-static FOLDERS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
+static FOLDERS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations");
 
 /// What the migration of that name locks, if it says so: those from number 27 on do.
 pub(super) fn locks_of(name: &str) -> Option<&'static str> {
@@ -32,7 +32,7 @@ mod tests {
 
     /// The folders that say what they lock.
     fn folders() -> Vec<PathBuf> {
-        let all = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations")).unwrap();
+        let all = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations")).unwrap();
         let number = |path: &Path| -> u32 {
             let name = path.file_name().unwrap().to_str().unwrap();
             name[11..17].parse().unwrap()

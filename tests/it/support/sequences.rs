@@ -17,6 +17,7 @@ use abacus::domain::decide::{
     PayOutWay, Prepay, PrepaymentStep, Recharge, RechargeByCard, Refund, RemovePaymentMethod, RenewOrder,
     SetAutoRenewal, SetPrepaymentRenewal, SettlePayment, Subscribe, UpdateAccount, VoidBill, decide,
 };
+use abacus::domain::fingerprint::fingerprint;
 use abacus::domain::ids::{
     AccountId, BillId, IdMint, OrderId, OwnedId, PaymentMethodId, PlanId, PrepaymentId, QuoteId,
     ResourcePriceId, TransactionId,
@@ -712,6 +713,7 @@ impl Run {
                 Action::PayOut(PayOut { amount, way, reason: "closed".to_owned() })
             }
             What::AddCard(number) => Action::AddPaymentMethod(Box::new(AddPaymentMethod {
+                asked: fingerprint(&format!("card-{number}")),
                 provider: "provider".to_owned(),
                 token: format!("card-{number}"),
                 customer: (number % 2 == 0).then(|| "customer".to_owned()),
@@ -728,13 +730,16 @@ impl Run {
                 reason: (units % 3 == 0).then(|| "a reason".to_owned()),
             }),
             What::Offer { units, months } => Action::KeepQuote(Box::new(KeepQuote {
-                currency: CurrencyCode::parse("USD").unwrap(),
-                quoted: quoted(*units),
-                months: *months,
-                cluster: "c".to_owned(),
-                chart: "c".to_owned(),
-                limits: LIMITS,
-                rate: None,
+                asked: fingerprint(&(units, months)),
+                offer: abacus::domain::decide::Offer {
+                    currency: CurrencyCode::parse("USD").unwrap(),
+                    quoted: quoted(*units),
+                    months: *months,
+                    cluster: "c".to_owned(),
+                    chart: "c".to_owned(),
+                    limits: LIMITS,
+                    rate: None,
+                },
             })),
             What::Prepay { offer, card, amount, auto_renewal } => {
                 self.prepay(offer, card, *amount, *auto_renewal)
