@@ -25,7 +25,7 @@ const MONTHS: [(&str, &str, &str); 2] =
     [("2026-01", "2026-01-01", "2026-02-01"), ("2026-02", "2026-02-01", "2026-03-01")];
 
 const ACCOUNTS: &str = "
-INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_number, created_at)
+INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
     SELECT 1000 + i, 'bench-' || i, 'Bench', 'MAIN', 'ACTIVE', 'CNY', 'UTC', 100000, 0, '2026-01-01T00:00:00Z'
     FROM generate_series(1, $ACCOUNTS) i;
 INSERT INTO namespaces SELECT namespace, id FROM accounts;

@@ -49,7 +49,7 @@ INSERT INTO plans (id, name, type, resource_type, currency, price, bill_period, 
     VALUES ('01900000-0000-7000-8000-000000000001', 'Half', 'C', 'CLOUD', 'CNY', 1, 'YEAR', '', '2026-01-01T00:00:00Z');
 INSERT INTO plan_resources SELECT '01900000-0000-7000-8000-000000000001', code, amount FROM (VALUES ('ghz', 2000), ('ram', 4294967296),
     ('disk', 53687091200), ('address', 1)) r (code, amount);
-INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_number, created_at)
+INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
     SELECT 1000 + i, 'bench-' || i, 'Bench', 'MAIN', 'ACTIVE', 'CNY', 'UTC', 100000, 1, '2026-01-01T00:00:00Z' FROM generate_series(1, $ACCOUNTS) i;
 INSERT INTO namespaces SELECT namespace, id FROM accounts;
 INSERT INTO orders (account_id, id, number, name, type, state, plan_id, exclusive, quantity, resource_type, product_name, bill_period,

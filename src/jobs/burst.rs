@@ -22,7 +22,7 @@ use crate::domain::decide::{Action, ChargeBurst, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
-use crate::store::burst::{self, Chargeable, DeferredCycle, NewLevel, Payer, ResourceAmount};
+use crate::store::burst::{self, Backlog, Chargeable, DeferredCycle, NewLevel, Payer, ResourceAmount};
 use crate::store::error::StoreError;
 
 /// Accounts of one page.
@@ -354,20 +354,20 @@ impl MakingUp {
 /// Charges accounts of one page for the earliest cycle that each owes; answers where to go on, if there is more to be done.
 async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>, StoreError> {
     let conn = jobs.database.connection().await?;
-    let deferred =
+    let backlog =
         burst::backlog_first(&conn, (place.after, place.until), place.blocked.clone(), PAGE).await?;
     drop(conn);
-    let Some(last) = deferred.last().map(|(payer, _)| payer.id) else {
+    let Some(last) = backlog.last().map(|first| first.payer.id) else {
         // Nothing is left of the page, or of all.
         return Ok(place.until.map(MakingUp::after));
     };
     let mut cycles: HashMap<Cycle, Running> = HashMap::new();
-    for (_, deferred) in &deferred {
+    for Backlog { deferred, .. } in &backlog {
         if let Entry::Vacant(place) = cycles.entry(deferred.cycle) {
             place.insert(Running::begin(jobs, deferred.cycle).await?);
         }
     }
-    let charging = deferred.iter().filter_map(|(payer, deferred)| {
+    let charging = backlog.iter().filter_map(|Backlog { payer, deferred }| {
         let running = cycles.get(&deferred.cycle)?;
         Some(async move {
             let charged = charge_beyond(jobs, running, payer, &deferred.beyond).await;

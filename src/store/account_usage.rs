@@ -5,15 +5,17 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::Conn;
 use super::error::StoreError;
 use super::sql::numeric::Exact;
+use super::sql::row::answered;
 use super::sql::statement::Statement;
 use super::usage::SUM;
+use super::{Conn, rows};
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{Hour, SlotReports};
+use rust_decimal::Decimal;
 
 /// The hours of a resource in a window, over all subjects, in order.
 pub async fn usage_hours(
@@ -86,20 +88,35 @@ pub struct GaugeSlot {
     pub reports: SlotReports,
 }
 
-/// A slot's row, with who has reported what where that is told.
-type Found = (String, String, i64, DateTime<Utc>, Exact, bool, Option<Vec<String>>, Option<Vec<Exact>>);
+answered! {
+    GaugeSlot {
+        resource: String as Text,
+        aggregation: Aggregation as Text,
+        samples: i64 as BigInt,
+        slot: DateTime<Utc> as Timestamptz,
+        quantity: Decimal as Numeric,
+        again: bool as Bool,
+        // Who has reported what, where that is told.
+        subjects: Option<Vec<String>> as Nullable<Array<Text>>,
+        quantities: Option<Vec<Exact>> as Nullable<Array<Numeric>>,
+    }
+    {
+        let each = subjects.zip(quantities).map(|(subjects, quantities)| {
+            subjects.into_iter().zip(quantities.into_iter().map(|Exact(one)| one)).collect()
+        });
+        Self { resource, aggregation, samples, reports: SlotReports { slot, quantity, again, each } }
+    }
+}
 
 /// What the gauges of an account came to in a window, slot by slot, in the order of resources and slots. PostgreSQL adds the samples
 /// up: who has reported what is told only where subjects come or go, and where the window begins and ends.
 pub async fn gauge_slots(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     account: AccountId,
     gauges: GaugesOf<'_>,
     window: Month,
 ) -> Result<Vec<GaugeSlot>, StoreError> {
-    type Asked =
-        (Text, Text, BigInt, Timestamptz, Numeric, Bool, Nullable<Array<Text>>, Nullable<Array<Numeric>>);
-    let statement = Statement::<Asked>::new(format!(
+    let statement = Statement::new(format!(
         "SELECT r.code, r.aggregation, u.samples, u.slot, u.sum, u.again, CASE WHEN u.is_told THEN u.subjects END, \
          CASE WHEN u.is_told THEN u.quantities END FROM resources r CROSS JOIN LATERAL (\
          SELECT w.*, NOT (w.again AND w.as_before) AS is_told FROM (SELECT s.*, \
@@ -120,19 +137,7 @@ pub async fn gauge_slots(
         GaugesOf::All => statement,
         GaugesOf::One(resource) => statement.sql(" AND r.code = ").text(resource.to_owned()),
     };
-    let found: Vec<Found> = statement.sql(" ORDER BY r.code, u.slot").load(&mut conn).await?;
-    let told = |found: Found| {
-        let (resource, aggregation, samples, slot, Exact(quantity), again, subjects, quantities) = found;
-        let each = match (subjects, quantities) {
-            (Some(subjects), Some(quantities)) => {
-                Some(subjects.into_iter().zip(quantities.into_iter().map(|Exact(one)| one)).collect())
-            }
-            _ => None,
-        };
-        let reports = SlotReports { slot, quantity, again, each };
-        Ok(GaugeSlot { resource, aggregation: known_aggregation(&aggregation)?, samples, reports })
-    };
-    found.into_iter().map(told).collect()
+    rows::<GaugeSlot>(conn, statement.sql(" ORDER BY r.code, u.slot")).await
 }
 
 /// The first slot of a window in which a gauge of an account was reported.

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
 use super::sql::numeric::Exact;
+use super::sql::row::answered;
 use super::sql::statement::{Columns, Statement};
-use super::{Conn, capacity, execute, known_currency};
+use super::{Conn, capacity, execute, rows};
 use crate::clock::HeldBy;
 use crate::domain::burst::{BurstCapacity, BurstStep, Bursting, Cycle};
 use crate::domain::capacity::{Prices, by_currency};
@@ -87,9 +88,19 @@ const CHARGED: &str = "(SELECT c.resource_code, min(c.effective_from) AS since, 
      WHERE NOT EXISTS (SELECT FROM licenses l WHERE l.resource_code = c.resource_code) GROUP BY c.resource_code \
      UNION ALL SELECT resource_code, burst_since, burst_until FROM licenses WHERE burst_since IS NOT NULL)";
 
+answered! {
+    Bursting {
+        resource: String as Text,
+        since: DateTime<Utc> as Timestamptz,
+        until: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        level: Option<i32> as Nullable<Integer>,
+    }
+    Self { level: level.ok_or_else(|| format!("\"{resource}\" has no burst level"))?, resource, since, until }
+}
+
 /// What is charged for in a cycle, with its levels: that of a licence whose number nobody declared is always the same.
-pub async fn bursting(mut conn: Conn<'_>, cycle: Cycle) -> Result<Vec<Bursting>, StoreError> {
-    let statement = Statement::<(Text, Timestamptz, Nullable<Timestamptz>, Nullable<Integer>)>::new(
+pub async fn bursting(conn: Conn<'_>, cycle: Cycle) -> Result<Vec<Bursting>, StoreError> {
+    let statement = Statement::new(
         "SELECT c.resource_code, c.since, c.until, coalesce((SELECT l.level FROM burst_levels l \
          WHERE l.resource_code = c.resource_code AND l.cycle <= ",
     )
@@ -103,13 +114,7 @@ pub async fn bursting(mut conn: Conn<'_>, cycle: Cycle) -> Result<Vec<Bursting>,
     .sql(" AND coalesce(c.until, 'infinity') > ")
     .instant(cycle.start())
     .sql(" ORDER BY c.resource_code");
-    type Found = (String, DateTime<Utc>, Option<DateTime<Utc>>, Option<i32>);
-    let found: Vec<Found> = statement.load(&mut conn).await?;
-    let bursting = |(resource, since, until, level): Found| {
-        let none = || StoreError::Corrupt(format!("\"{resource}\" has no burst level"));
-        Ok(Bursting { level: level.ok_or_else(none)?, resource, since, until })
-    };
-    found.into_iter().map(bursting).collect()
+    rows::<Bursting>(conn, statement).await
 }
 
 /// A level to be published: from a cycle on, because so much was used.
@@ -164,20 +169,15 @@ pub struct Chargeable {
 const CHARGEABLE: &str = "SELECT a.id, a.currency, a.closed_at, a.burst_cycle, \
      EXISTS (SELECT FROM burst_owed o WHERE o.account_id = a.id) FROM accounts a WHERE ";
 
-type ChargeableSql = (BigInt, Text, Nullable<Timestamptz>, Nullable<Integer>, diesel::sql_types::Bool);
-
-type ChargeableRow = (i64, String, Option<DateTime<Utc>>, Option<i32>, bool);
-
-async fn chargeable(
-    mut conn: Conn<'_>,
-    statement: Statement<ChargeableSql>,
-) -> Result<Vec<Chargeable>, StoreError> {
-    let found: Vec<ChargeableRow> = statement.load(&mut conn).await?;
-    let account = |(id, currency, closed_at, charged, has_backlog): ChargeableRow| {
-        let payer = Payer { id: AccountId(id), currency: known_currency(&currency)?, closed_at };
-        Ok(Chargeable { payer, charged: charged.map(Cycle::numbered), has_backlog })
-    };
-    found.into_iter().map(account).collect()
+answered! {
+    Chargeable {
+        id: AccountId as BigInt,
+        currency: CurrencyCode as Text,
+        closed_at: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        charged: Option<Cycle> as Nullable<Integer>,
+        has_backlog: bool as Bool,
+    }
+    Self { payer: Payer { id, currency, closed_at }, charged, has_backlog }
 }
 
 /// The accounts after a number, in the order of their numbers.
@@ -188,7 +188,7 @@ pub async fn accounts_after(
 ) -> Result<Vec<Chargeable>, StoreError> {
     let statement =
         Statement::new(CHARGEABLE).sql("a.id > ").bigint(after.0).sql(" ORDER BY a.id LIMIT ").bigint(limit);
-    chargeable(conn, statement).await
+    rows::<Chargeable>(conn, statement).await
 }
 
 /// What accounts use of resources in a slot: for each subject the last report of the slot or of the hour before. More than fits
@@ -432,15 +432,36 @@ async fn beyond_now(
     Ok(beyond)
 }
 
+/// The earliest cycle that an account is still to be charged for.
+#[derive(Debug)]
+pub struct Backlog {
+    pub payer: Payer,
+    pub deferred: DeferredCycle,
+}
+
+answered! {
+    Backlog {
+        id: AccountId as BigInt,
+        currency: CurrencyCode as Text,
+        closed_at: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        cycle: Cycle as Integer,
+        beyond: serde_json::Value as Jsonb,
+    }
+    {
+        let deferred = DeferredCycle { account: id, cycle, beyond: amounts_of(beyond)? };
+        Self { payer: Payer { id, currency, closed_at }, deferred }
+    }
+}
+
 /// The earliest cycle that is owed by each account after a number, and up to another, but for some; in the order of the accounts'
 /// numbers.
 pub async fn backlog_first(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     (after, until): (AccountId, Option<AccountId>),
     but: Vec<i64>,
     limit: i64,
-) -> Result<Vec<(Payer, DeferredCycle)>, StoreError> {
-    let statement = Statement::<(BigInt, Text, Nullable<Timestamptz>, Integer, Jsonb)>::new(
+) -> Result<Vec<Backlog>, StoreError> {
+    let statement = Statement::new(
         "SELECT a.id, a.currency, a.closed_at, o.cycle, o.beyond FROM accounts a CROSS JOIN LATERAL \
          (SELECT o.cycle, o.beyond FROM burst_owed o WHERE o.account_id = a.id ORDER BY o.cycle LIMIT 1) o WHERE a.id > ",
     )
@@ -451,14 +472,7 @@ pub async fn backlog_first(
     .value::<Array<BigInt>, _>(but)
     .sql(") ORDER BY a.id LIMIT ")
     .bigint(limit);
-    type Found = (i64, String, Option<DateTime<Utc>>, i32, serde_json::Value);
-    let found: Vec<Found> = statement.load(&mut conn).await?;
-    let deferred = |(id, currency, closed_at, cycle, beyond): Found| {
-        let (id, cycle) = (AccountId(id), Cycle::numbered(cycle));
-        let payer = Payer { id, currency: known_currency(&currency)?, closed_at };
-        Ok((payer, DeferredCycle { account: id, cycle, beyond: amounts_of(beyond)? }))
-    };
-    found.into_iter().map(deferred).collect()
+    rows::<Backlog>(conn, statement).await
 }
 
 fn amounts_of(beyond: serde_json::Value) -> Result<Vec<(String, Decimal)>, StoreError> {

@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::Conn;
 use super::error::StoreError;
-use super::sql::numeric::Exact;
+use super::sql::row::answered;
 use super::sql::statement::Statement;
+use super::{Conn, rows};
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, BillId, OwnedId, PrepaymentId};
 use crate::domain::invoice::{BurstPart, HeldUp, Movement, Original, Prepaid};
@@ -51,13 +51,13 @@ pub async fn happened(conn: Conn<'_>, months: &[(AccountId, Month)]) -> Result<V
     if months.is_empty() {
         return Ok(all);
     }
-    for (place, movement) in movements(conn, months).await? {
+    for Placed { place, what: movement } in movements(conn, months).await? {
         let month = at_place(&mut all, place);
         if let Some(Ok((movements, _))) = month {
             movements.push(movement);
         }
     }
-    for (place, part) in burst_parts(conn, months).await? {
+    for Placed { place, what: part } in burst_parts(conn, months).await? {
         if let Some(Ok((_, burst))) = at_place(&mut all, place) {
             burst.push(part);
         }
@@ -96,22 +96,61 @@ fn each_month<ST>(select: Statement<ST>, months: &[(AccountId, Month)]) -> State
 
 const OF_MONTH: &str = "t.account_id = k.account_id AND t.id >= k.first_id AND t.id < k.end_id";
 
-type MovementSql = (
-    (BigInt, Text, Text, Text, Numeric, Bool, Text, Nullable<SqlUuid>),
-    (Nullable<Text>, Nullable<Text>),
-    (Nullable<SqlUuid>, Nullable<Numeric>, Nullable<Numeric>, Nullable<Text>, Nullable<Text>),
-    Nullable<Numeric>,
-);
-type Moved = (i64, String, String, String, Exact, bool, String, Option<Uuid>);
-type OriginalOf = (Option<String>, Option<String>);
-type PrepaidOf = (Option<Uuid>, Option<Exact>, Option<Exact>, Option<String>, Option<String>);
-type MovementRow = (Moved, OriginalOf, PrepaidOf, Option<Exact>);
+/// Something of the month that has this place among those asked for.
+struct Placed<T> {
+    place: i64,
+    what: T,
+}
+
+answered! {
+    Placed<Movement> {
+        place: i64 as BigInt,
+        kind: TransactionKind as Text,
+        status: TransactionStatus as Text,
+        currency: CurrencyCode as Text,
+        amount: Decimal as Numeric,
+        is_credit: bool as Bool,
+        description: String as Text,
+        bill: Option<BillId> as Nullable<SqlUuid>,
+        original_kind: Option<TransactionKind> as Nullable<Text>,
+        original_description: Option<String> as Nullable<Text>,
+        prepayment: Option<PrepaymentId> as Nullable<SqlUuid>,
+        prepaid_amount: Option<Decimal> as Nullable<Numeric>,
+        prepaid_usd: Option<Decimal> as Nullable<Numeric>,
+        icon_url: Option<String> as Nullable<Text>,
+        project: Option<String> as Nullable<Text>,
+        rate: Option<Decimal> as Nullable<Numeric>,
+    }
+    {
+        let original =
+            original_kind.zip(original_description).map(|(kind, description)| Original { kind, description });
+        let prepaid = match (prepayment, prepaid_amount, prepaid_usd) {
+            (Some(id), Some(amount), Some(usd)) => Some(Prepaid { id, amount, usd, icon_url, project }),
+            _ => None,
+        };
+        let direction = if is_credit { Direction::Credit } else { Direction::Debit };
+        let what =
+            Movement { kind, status, currency, amount, direction, description, bill, original, prepaid, rate };
+        Self { place, what }
+    }
+}
+
+answered! {
+    Placed<BurstPart> {
+        place: i64 as BigInt,
+        resource: String as Text,
+        currency: CurrencyCode as Text,
+        amount: Decimal as Numeric,
+        rate: Option<Decimal> as Nullable<Numeric>,
+    }
+    Self { place, what: BurstPart { resource, currency, amount, rate } }
+}
 
 async fn movements(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     months: &[(AccountId, Month)],
-) -> Result<Vec<(i64, Movement)>, StoreError> {
-    let select = Statement::<MovementSql>::new(
+) -> Result<Vec<Placed<Movement>>, StoreError> {
+    let select = Statement::new(
         "SELECT k.place, t.kind, t.status, t.currency, t.amount, t.credit_ledger = 'customer', t.description, t.bill_id, \
          o.kind, o.description, p.id, p.amount, p.usd, p.icon_url, p.project_name, r.rate",
     );
@@ -130,45 +169,15 @@ async fn movements(
         )
         .sql(rate_at(PAID_AT))
         .sql(" ORDER BY k.place, t.id");
-    let found: Vec<MovementRow> = statement.load(&mut conn).await?;
-    found.into_iter().map(movement_of).collect()
-}
-
-fn movement_of((moved, original, prepaid, rate): MovementRow) -> Result<(i64, Movement), StoreError> {
-    let (place, kind, status, currency, Exact(amount), is_credit, description, bill) = moved;
-    let original = match original {
-        (Some(kind), Some(description)) => Some(Original { kind: kind_of(&kind)?, description }),
-        _ => None,
-    };
-    let prepaid = match prepaid {
-        (Some(id), Some(Exact(amount)), Some(Exact(usd)), icon_url, project) => {
-            let id = PrepaymentId(OwnedId::from_uuid(id));
-            Some(Prepaid { id, amount, usd, icon_url, project })
-        }
-        _ => None,
-    };
-    let movement = Movement {
-        kind: kind_of(&kind)?,
-        status: TransactionStatus::from_code(&status).ok_or_else(|| unknown("status", &status))?,
-        currency: currency_of(&currency)?,
-        amount,
-        direction: if is_credit { Direction::Credit } else { Direction::Debit },
-        description,
-        bill: bill.map(|id| BillId(OwnedId::from_uuid(id))),
-        original,
-        prepaid,
-        rate: rate.map(|Exact(rate)| rate),
-    };
-    Ok((place, movement))
+    rows::<Placed<Movement>>(conn, statement).await
 }
 
 async fn burst_parts(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     months: &[(AccountId, Month)],
-) -> Result<Vec<(i64, BurstPart)>, StoreError> {
-    let select = Statement::<(BigInt, Text, Text, Numeric, Nullable<Numeric>)>::new(
-        "SELECT k.place, coalesce(s.name, b.description), b.currency, b.amount, b.rate",
-    );
+) -> Result<Vec<Placed<BurstPart>>, StoreError> {
+    let select =
+        Statement::new("SELECT k.place, coalesce(s.name, b.description), b.currency, b.amount, b.rate");
     let statement = each_month(select, months)
         .sql(format!(
             "(SELECT t.description, t.currency, sum(t.amount) AS amount, r.rate FROM transactions t {} \
@@ -178,23 +187,5 @@ async fn burst_parts(
         ))
         .bigint(i64::try_from(BURST_PARTS_MAX).unwrap_or(i64::MAX).saturating_add(1))
         .sql(") b LEFT JOIN resources s ON s.code = b.description");
-    let found: Vec<(i64, String, String, Exact, Option<Exact>)> = statement.load(&mut conn).await?;
-    let part =
-        |(place, resource, currency, Exact(amount), rate): (i64, String, String, Exact, Option<Exact>)| {
-            let rate = rate.map(|Exact(rate)| rate);
-            Ok((place, BurstPart { resource, currency: currency_of(&currency)?, amount, rate }))
-        };
-    found.into_iter().map(part).collect()
-}
-
-fn kind_of(code: &str) -> Result<TransactionKind, StoreError> {
-    TransactionKind::from_code(code).ok_or_else(|| unknown("kind", code))
-}
-
-fn currency_of(code: &str) -> Result<CurrencyCode, StoreError> {
-    CurrencyCode::parse(code).ok_or_else(|| unknown("currency", code))
-}
-
-fn unknown(what: &str, code: &str) -> StoreError {
-    StoreError::Corrupt(format!("a transaction's {what} \"{code}\""))
+    rows::<Placed<BurstPart>>(conn, statement).await
 }

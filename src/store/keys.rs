@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
@@ -36,7 +36,6 @@ row! {
             prepayment_id: Option<PrepaymentId>,
             approval_id: Option<ApprovalId>,
             created: Option<Vec<String>>,
-            price_rule_ids: Option<Vec<Option<i64>>>,
         }
     }
     {
@@ -47,15 +46,10 @@ row! {
             payment: payment_id,
             prepayment: prepayment_id,
             approval: approval_id,
-            created: created.unwrap_or_else(|| rules_of_old(price_rule_ids)),
+            created: created.unwrap_or_default(),
         };
         (account_id, IdempotencyRecord { key, mutation, fingerprint, made, created_at })
     }
-}
-
-/// The price rules that a key set or ended before what was made had a column of its own.
-fn rules_of_old(ids: Option<Vec<Option<i64>>>) -> Vec<String> {
-    ids.into_iter().flatten().flatten().map(|id| PriceRuleId(id).to_string()).collect()
 }
 
 /// The answers that these keys of these accounts hold; the two arrays go together.
@@ -181,4 +175,20 @@ pub async fn refused_forget(conn: Conn<'_>) -> Result<bool, StoreError> {
     .sql(" FOR UPDATE SKIP LOCKED)");
     let forgotten = execute(conn, statement).await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= FORGOTTEN_AT_ONCE))
+}
+
+/// The price rules that a key set or ended before what a key makes was kept (and sealed) as ids of any kind.
+pub async fn price_rules_of_key(
+    mut conn: Conn<'_>,
+    owner: AccountId,
+    key: &str,
+) -> Result<Vec<String>, StoreError> {
+    let statement = Statement::<Nullable<Array<BigInt>>>::new(
+        "SELECT price_rule_ids FROM idempotency_keys WHERE account_id = ",
+    )
+    .bigint(owner.0)
+    .sql(" AND key = ")
+    .text(key.to_owned());
+    let found: Vec<Option<Vec<i64>>> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().flatten().flatten().map(|id| PriceRuleId(id).to_string()).collect())
 }

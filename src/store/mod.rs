@@ -85,8 +85,6 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use sql::row::{Loaded, Read, Row, select_list};
 use sql::statement::Statement;
 
-use crate::domain::money::CurrencyCode;
-
 /// A connection, shared: statements that are awaited together go down the wire together.
 pub type Conn<'c> = &'c AsyncPgConnection;
 
@@ -107,10 +105,6 @@ async fn each_row<T: Read>(
 /// Runs a statement and answers how many rows it touched.
 async fn execute(mut conn: Conn<'_>, statement: Statement) -> Result<usize, StoreError> {
     Ok(statement.execute(&mut conn).await?)
-}
-
-fn known_currency(code: &str) -> Result<CurrencyCode, StoreError> {
-    CurrencyCode::parse(code).ok_or_else(|| StoreError::Corrupt(format!("currency \"{code}\"")))
 }
 
 /// `SELECT` with the row's columns, up to and including `FROM table`.

@@ -114,7 +114,10 @@ async fn held(conn: Conn<'_>, attempt: &Attempt, mutation: Mutation) -> Result<O
     let answers = keys::answer_by_keys(conn, vec![attempt.owner.0], vec![key.clone()]).await?;
     let Some((_, answer)) = answers.into_iter().next() else { return Ok(None) };
     answer.require_same(&mutation, &attempt.asked)?;
-    Ok(Some(answer.made.created))
+    match answer.made.created {
+        none if none.is_empty() => Ok(Some(keys::price_rules_of_key(conn, attempt.owner, key).await?)),
+        created => Ok(Some(created)),
+    }
 }
 
 /// Waits until nobody else uses the key. The engine uses an account's keys while it holds the account.

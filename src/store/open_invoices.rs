@@ -5,8 +5,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
+use super::sql::row::answered;
 use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute};
+use super::{Conn, execute, rows};
 use crate::domain::ids::AccountId;
 
 /// An account shows so many of them, the newest.
@@ -23,13 +24,14 @@ pub struct OpenInvoice {
     pub told: bool,
 }
 
-type Row = (BigInt, Timestamptz, Nullable<Timestamptz>, Bool);
-type Found = (i64, DateTime<Utc>, Option<DateTime<Utc>>, bool);
-
-async fn load(mut conn: Conn<'_>, statement: Statement<Row>) -> Result<Vec<OpenInvoice>, StoreError> {
-    let found: Vec<Found> = statement.load(&mut conn).await?;
-    let open = |(account, start, end, told)| OpenInvoice { account: AccountId(account), start, end, told };
-    Ok(found.into_iter().map(open).collect())
+answered! {
+    OpenInvoice {
+        account: AccountId as BigInt,
+        start: DateTime<Utc> as Timestamptz,
+        end: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        told: bool as Bool,
+    }
+    Self { account, start, end, told }
 }
 
 /// Begins an account's months.
@@ -56,7 +58,7 @@ pub async fn open_due(conn: Conn<'_>, by: DateTime<Utc>, limit: i64) -> Result<V
             .instant(by)
             .sql(" ORDER BY due_at, account_id, start_time LIMIT ")
             .bigint(limit);
-    load(conn, statement).await
+    rows::<OpenInvoice>(conn, statement).await
 }
 
 /// When a month is due next, after that instant.
@@ -80,7 +82,7 @@ pub async fn open_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OpenInvoi
         )
         .bigint(SHOWN_MAX)
         .sql(") o");
-    load(conn, statement).await
+    rows::<OpenInvoice>(conn, statement).await
 }
 
 /// Has the month that an account is in looked at anew, as it ends at another instant now.
@@ -112,7 +114,7 @@ pub(super) async fn open_lock(
         ") k (account_id, start_time) ON o.account_id = k.account_id AND o.start_time = k.start_time \
           ORDER BY o.account_id, o.start_time FOR UPDATE OF o",
     );
-    let found = load(conn, statement).await?;
+    let found = rows::<OpenInvoice>(conn, statement).await?;
     Ok(found.into_iter().filter(|open| months.contains(open)).collect())
 }
 

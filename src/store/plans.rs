@@ -259,7 +259,8 @@ pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> 
 
 /// Makes a resource, or changes its name and kind of product; None if it is there with another unit or aggregation.
 pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Option<Resource>, StoreError> {
-    let statement = resource_insert(resource)
+    let statement = Resource::columns(std::iter::once(resource))
+        .insert_into("resources")
         .sql(
             " ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type, \
              allows_corrections = excluded.allows_corrections \
@@ -271,11 +272,9 @@ pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Opti
 
 /// Makes a resource; whether there was none of its code.
 pub async fn resource_add(conn: Conn<'_>, resource: &Resource) -> Result<bool, StoreError> {
-    Ok(execute(conn, resource_insert(resource).sql(" ON CONFLICT DO NOTHING")).await? > 0)
-}
-
-fn resource_insert(resource: &Resource) -> Statement {
-    Resource::columns(std::iter::once(resource)).insert_into("resources")
+    let columns = Resource::columns(std::iter::once(resource));
+    let statement = columns.insert_into("resources").sql(" ON CONFLICT DO NOTHING");
+    Ok(execute(conn, statement).await? > 0)
 }
 
 pub async fn resource_rename(conn: Conn<'_>, code: &str, name: &str) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 use super::clock_check::require_past;
 use super::error::StoreError;
-use super::sql::row::row;
+use super::sql::row::{answered, row};
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
 use crate::clock::HeldBy;
@@ -147,16 +147,21 @@ pub struct Reconciled {
     pub own_from: DateTime<Utc>,
 }
 
+answered! {
+    Reconciled {
+        next_at: DateTime<Utc> as Timestamptz,
+        held_until: DateTime<Utc> as Timestamptz,
+        own_from: DateTime<Utc> as Timestamptz,
+    }
+    Self { next_at, held_until, own_from }
+}
+
 /// None: nobody has begun.
-pub async fn reconciled(mut conn: Conn<'_>, provider: &str) -> Result<Option<Reconciled>, StoreError> {
-    let statement = Statement::<(Timestamptz, Timestamptz, Timestamptz)>::new(
-        "SELECT next_at, held_until, own_from FROM reconciliations WHERE provider = ",
-    )
-    .text(provider.to_owned());
-    type Found = (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>);
-    let found: Vec<Found> = statement.load(&mut conn).await?;
-    let reconciled = |(next_at, held_until, own_from)| Reconciled { next_at, held_until, own_from };
-    Ok(found.into_iter().next().map(reconciled))
+pub async fn reconciled(conn: Conn<'_>, provider: &str) -> Result<Option<Reconciled>, StoreError> {
+    let statement =
+        Statement::new("SELECT next_at, held_until, own_from FROM reconciliations WHERE provider = ")
+            .text(provider.to_owned());
+    Ok(rows::<Reconciled>(conn, statement).await?.pop())
 }
 
 /// The next time is within a day.

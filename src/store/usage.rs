@@ -10,8 +10,9 @@ use rust_decimal::Decimal;
 
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
+use super::sql::row::answered;
 use super::sql::statement::{Columns, Statement};
-use super::{Conn, burst, execute, known_currency, late_usage};
+use super::{Conn, burst, execute, late_usage, rows};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
@@ -324,25 +325,27 @@ pub struct MeteredAccount {
     pub closed_until: Option<DateTime<Utc>>,
 }
 
-pub async fn metered_accounts(mut conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
-    type Found = (i64, String, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-    type Asked = (BigInt, Text, Text, Timestamptz, Nullable<Timestamptz>, Nullable<Timestamptz>);
-    let statement = Statement::<Asked>::new(
+answered! {
+    MeteredAccount {
+        id: AccountId as BigInt,
+        currency: CurrencyCode as Text,
+        time_zone: chrono_tz::Tz as Text,
+        start: DateTime<Utc> as Timestamptz,
+        closed_at: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        closed_until: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+    }
+    Self { id, currency, time_zone, was_open: closed_at.map(|end| Month { start, end }), closed_until }
+}
+
+pub async fn metered_accounts(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<MeteredAccount>, StoreError> {
+    let statement = Statement::new(
         "SELECT id, currency, time_zone, created_at, \
          CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END, closed_until \
          FROM accounts WHERE id = ANY(",
     )
     .value::<Array<BigInt>, _>(ids)
     .sql(")");
-    let found: Vec<Found> = statement.load(&mut conn).await?;
-    let account = |(id, currency, zone, start, closed_at, closed_until): Found| {
-        let unknown = |_| StoreError::Corrupt(format!("time zone \"{zone}\""));
-        let was_open = closed_at.map(|end| Month { start, end });
-        let time_zone = zone.parse().map_err(unknown)?;
-        let currency = known_currency(&currency)?;
-        Ok(MeteredAccount { id: AccountId(id), currency, time_zone, was_open, closed_until })
-    };
-    found.into_iter().map(account).collect()
+    rows::<MeteredAccount>(conn, statement).await
 }
 
 /// What quantities come to. More than fits, either way, is 10^19 (`SUM_MAX`).

@@ -14,9 +14,10 @@ use rust_decimal::Decimal;
 use super::error::StoreError;
 use super::once::{KeyedWrite, Stop};
 use super::sql::numeric::Exact;
+use super::sql::row::answered;
 use super::sql::statement::Statement;
 use super::usage::{Place, Total, hours_add, places_columns, totals_columns};
-use super::{Conn, burst, execute, late_usage, licenses, plans};
+use super::{Conn, burst, execute, late_usage, licenses, plans, rows};
 use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
@@ -206,7 +207,7 @@ async fn maxima_find(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Res
 
 /// The last of what is left in each slot; of two at the same instant, the greater.
 async fn samples_find(
-    mut conn: Conn<'_>,
+    conn: Conn<'_>,
     totals: &BTreeMap<Place<'_>, Total>,
     licenses: &[License],
 ) -> Result<(), StoreError> {
@@ -220,17 +221,15 @@ async fn samples_find(
              WHERE e.account_id = k.account_id AND e.time >= k.slot AND e.time < k.slot + interval '5 minutes' \
              AND e.resource_code = k.resource_code AND coalesce(e.subject, '') = k.subject \
              ORDER BY e.time DESC FETCH FIRST 1 ROW WITH TIES) e",
-        )
-        .returning::<(Text, Timestamptz, Text, Timestamptz, Numeric, Nullable<Jsonb>)>();
-    type Left = (String, DateTime<Utc>, String, DateTime<Utc>, Exact, Option<serde_json::Value>);
-    let found: Vec<Left> = statement.load(&mut conn).await?;
+        );
+    let found = rows::<Left>(conn, statement).await?;
     let Some((account, ..)) = totals.keys().next() else { return Ok(()) };
     let mut left: BTreeMap<Place<'_>, Total> = BTreeMap::new();
-    for (resource, slot, subject, at, Exact(quantity), attributes) in &found {
-        let license = licenses.iter().find(|license| license.name == *resource);
-        let quantity = counted(license, *quantity, attributes.as_ref())?;
-        let total = Total { quantity, at: *at, events: 1 };
-        left.entry((*account, resource.as_str(), *slot, subject.as_str()))
+    for last in &found {
+        let license = licenses.iter().find(|license| license.name == last.resource);
+        let quantity = counted(license, last.quantity, last.attributes.as_ref())?;
+        let total = Total { quantity, at: last.at, events: 1 };
+        left.entry((*account, last.resource.as_str(), last.slot, last.subject.as_str()))
             .and_modify(|last| last.quantity = last.quantity.max(quantity))
             .or_insert(total);
     }
@@ -241,6 +240,28 @@ async fn samples_find(
         .column::<Numeric, _>("quantity", left.values().map(|total| total.quantity))
         .column::<Timestamptz, _>("reported_at", left.values().map(|total| total.at));
     execute(conn, columns.update("usage_samples", 4)).await.map(drop)
+}
+
+/// The last event that is left of a slot.
+struct Left {
+    resource: String,
+    slot: DateTime<Utc>,
+    subject: String,
+    at: DateTime<Utc>,
+    quantity: Decimal,
+    attributes: Option<serde_json::Value>,
+}
+
+answered! {
+    Left {
+        resource: String as Text,
+        slot: DateTime<Utc> as Timestamptz,
+        subject: String as Text,
+        at: DateTime<Utc> as Timestamptz,
+        quantity: Decimal as Numeric,
+        attributes: Option<serde_json::Value> as Nullable<Jsonb>,
+    }
+    Self { resource, slot, subject, at, quantity, attributes }
 }
 
 /// How much an event counts that was checked when it came.

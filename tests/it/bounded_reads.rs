@@ -228,7 +228,7 @@ async fn fill(sql: &tokio_postgres::Client, rows: i64) {
         CREATE FUNCTION pg_temp.made(g bigint, number bigint) RETURNS uuid LANGUAGE sql AS $$
             SELECT (lpad(to_hex((extract(epoch FROM pg_temp.at(g)) * 1000)::bigint), 12, '0') || '7000'
                 || to_hex((-9223372036854775808) + {LARGE}::bigint * 536870912 + number))::uuid $$;
-        INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_number, created_at)
+        INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
             SELECT {LARGE} + g, 'large-' || g, 'Large ' || g, 'MAIN', 'ACTIVE', 'CNY', 'UTC', 1000, 2000000,
                 '2026-01-01T00:00:00Z'::timestamptz - g * interval '1 second' FROM generate_series(0, {few}) g;
         INSERT INTO namespaces SELECT namespace, id FROM accounts WHERE id >= {LARGE};

@@ -249,7 +249,7 @@ async fn two_that_migrate_at_once_run_each_migration_once() {
 #[tokio::test]
 async fn bill_closes_a_month_in_all_zones_says_so_and_has_nothing_left_to_do_the_next_time() {
     let url = cluster::database().await;
-    let fill = "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_number, created_at)
+    let fill = "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
             SELECT 5000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', CASE WHEN g = 1 THEN 'Asia/Shanghai' ELSE 'UTC' END, 0, 0,
                 '2026-02-10T00:00:00Z' FROM generate_series(1, 300) g;
         INSERT INTO usage_hours SELECT 5000 + g, 'transfer_out', '2026-03-10T00:00:00Z', '', 3, 1 FROM generate_series(1, 300) g;

@@ -17,7 +17,10 @@ struct Creation {
 }
 
 fn creations() -> Vec<Creation> {
-    let price = |price: &str| json!([{ "resource": "app_cpu", "currency": "USD", "level": 0, "price": price, "unit": "u", "multiplier": "1" }]);
+    let price = |price: &str| {
+        json!([{ "resource": "app_cpu", "currency": "USD", "level": 0, "price": price, "unit": "u",
+            "multiplier": "2592000000" }])
+    };
     vec![
         Creation {
             mutation: "createAccount",

@@ -732,7 +732,7 @@ async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
     let sql = server.sql().await;
     // Accounts of last month, past the server: 3 units each.
     let fill = format!(
-        "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_number, created_at)
+        "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
             SELECT 100000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', 'UTC', 0, 0, date_trunc('month', now(), 'UTC') - interval '10 days'
             FROM generate_series(1, {accounts}) g;
         INSERT INTO namespaces SELECT namespace, id FROM accounts WHERE id > 100000;

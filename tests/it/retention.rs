@@ -395,7 +395,7 @@ async fn figures(server: &TestServer) -> String {
         (SELECT string_agg(concat_ws(' ', id, state, amount, reference), ',' ORDER BY id) FROM payments),
         (SELECT string_agg(concat_ws(' ', id, status, amount, start_time, end_time), ',' ORDER BY id) FROM prepayments),
         (SELECT string_agg(concat_ws(' ', id, number, total_usd, jsonb_path_query_array(groups, '$[*].items[*].amount')), ',' ORDER BY id) FROM invoices),
-        (SELECT string_agg(concat_ws(' ', id, balance, last_number, closed_at), ',' ORDER BY id) FROM accounts))";
+        (SELECT string_agg(concat_ws(' ', id, balance, last_no, closed_at), ',' ORDER BY id) FROM accounts))";
     server.sql().await.query_one(query, &[]).await.unwrap().get(0)
 }
 

@@ -35,7 +35,7 @@ async fn owe(life: &Life, bills: i64) {
                 due - interval '30 days', due, 1, 1, due, '2030-06-01T12:30:00Z', due
             FROM (SELECT g, '2020-01-01T00:00:00Z'::timestamptz + g * interval '1 hour' AS due
                 FROM generate_series(1, {bills}) g) b;
-        UPDATE accounts SET last_number = 100000000, status = 'SUSPENDED', suspension = 'OVERDUE_BILL',
+        UPDATE accounts SET last_no = 100000000, status = 'SUSPENDED', suspension = 'OVERDUE_BILL',
             suspended_at = '2030-01-01T00:00:00Z' WHERE id = {id}"#
     );
     life.server.make_accounts_so(&statements).await;

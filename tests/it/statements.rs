@@ -83,7 +83,7 @@ async fn fill(sql: &tokio_postgres::Client, owners: i64) {
         CREATE FUNCTION pg_temp.made(g bigint, account bigint, number bigint) RETURNS uuid LANGUAGE sql AS $$
             SELECT (lpad(to_hex((extract(epoch FROM pg_temp.at(g)) * 1000)::bigint), 12, '0') || '7000'
                 || to_hex((-9223372036854775808) + account * 536870912 + number))::uuid $$;
-        INSERT INTO accounts (id, namespace, name, kind, parent_id, status, currency, time_zone, balance, last_number, created_at)
+        INSERT INTO accounts (id, namespace, name, kind, parent_id, status, currency, time_zone, balance, last_no, created_at)
             SELECT {MAIN} + g, 'filled-' || g, 'Filled ' || g, CASE WHEN g BETWEEN 1 AND {SUBS} THEN 'SUB' ELSE 'MAIN' END,
                 CASE WHEN g BETWEEN 1 AND {SUBS} THEN {MAIN} END, 'ACTIVE', 'CNY', 'UTC', 1000, 200000, pg_temp.at(5000 - g)
             FROM generate_series(0, 4999) g;
@@ -616,7 +616,7 @@ async fn owe_much(server: &TestServer, account: i64) {
             FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM orders WHERE account_id = {account}) o
             RIGHT JOIN (SELECT g, '2025-01-01T00:00:00Z'::timestamptz + g * interval '1 minute' AS due
                 FROM generate_series(1, 3080) g) b ON o.place = 1 + g % 100 AND g <= 3000;
-        UPDATE accounts SET last_number = 100000000, balance = 0, seal = NULL WHERE id = {account};
+        UPDATE accounts SET last_no = 100000000, balance = 0, seal = NULL WHERE id = {account};
         ANALYZE bills"#
     );
     server.sql().await.batch_execute(&script).await.unwrap();

@@ -19,7 +19,7 @@ async fn lasting_token(folder: &Folder) -> String {
 
 async fn contents(folder: &Folder) -> Vec<(i64, i64)> {
     let sql = connect(&folder.database_url()).await;
-    let counts = "SELECT count(*), coalesce(sum(last_number), 0)::bigint FROM accounts
+    let counts = "SELECT count(*), coalesce(sum(last_no), 0)::bigint FROM accounts
         UNION ALL SELECT count(*), 0 FROM transactions UNION ALL SELECT count(*), 0 FROM bills
         UNION ALL SELECT count(*), 0 FROM usage_marks UNION ALL SELECT count(*), 0 FROM billing_runs
         UNION ALL SELECT count(*), 0 FROM plans";

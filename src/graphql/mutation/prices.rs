@@ -13,7 +13,7 @@ use crate::domain::price_rule::{
     Terms,
 };
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::text;
+use crate::domain::text::{self, idempotency_key};
 use crate::graphql::enums::Aggregation;
 use crate::graphql::error::MutationResult;
 use crate::graphql::input::{input_account, input_id};
@@ -225,6 +225,7 @@ fn with_default_percent(mut rule: RuleToSet, written: Option<Decimal>) -> RuleTo
 }
 
 async fn end_price_rule(session: &Session, input: EndPriceRuleInput) -> MutationResult<Option<DomainRule>> {
+    idempotency_key(&input.idempotency_key)?;
     let rule = input_id("ruleId", &input.rule_id, PriceRuleId::parse)?;
     let until = input.effective_until.map(|instant| instant.0);
     let owner = session.load(rule).await?.ok_or_else(RuleToEnd::not_found)?.account;

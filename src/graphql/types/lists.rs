@@ -63,7 +63,7 @@ page_fields! {
         licenses() -> LicenseConnection = |ctx, page| licenses(session(ctx)?, &page).await;
 
         /// Operators: what one of them has asked for and another has to allow, or had to, newest first.
-        approvals(state: Option<ApprovalState> = "Only those that stand so; absent: all.") -> ApprovalConnection
+        approvals(state: Option<ApprovalState> = "Only approvals in this state; absent: in any.") -> ApprovalConnection
             = |ctx, page| approvals(provider_session(ctx)?, state.map(Into::into), &page).await;
 
         /// The orders of the account named, else of the caller's account and its sub-accounts; operators: of all.

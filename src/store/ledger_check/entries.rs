@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::standing::Checkpoint;
+use super::standing::{Checkpoint, SealedCheckpoint};
 use super::{Look, Report, Told};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::ledger::{Entry, Verifier};
@@ -32,7 +32,7 @@ type Place = (i64, Uuid);
 pub(super) async fn check(
     look: Look<'_>,
     range: Range,
-    noted: Vec<(Checkpoint, Vec<u8>)>,
+    noted: Vec<SealedCheckpoint>,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let readable = report.accounts.keys().filter(|account| !report.is_unreadable(**account));
@@ -167,11 +167,11 @@ async fn rows_of<R: Row>(
 /// Compares where ledgers ended when they were looked at last with where they end now.
 fn checkpoints(
     look: Look<'_>,
-    noted: Vec<(Checkpoint, Vec<u8>)>,
+    noted: Vec<SealedCheckpoint>,
     report: &mut Report,
 ) -> BTreeMap<AccountId, Checkpoint> {
     let mut sound = BTreeMap::new();
-    for (checkpoint, seal) in noted {
+    for SealedCheckpoint { checkpoint, seal } in noted {
         let owner = checkpoint.account;
         if let Err(broken) = look.keys.check(&checkpoint, Some(&seal)) {
             report.fault(owner, "SEAL", format!("the checkpoint of {owner} {broken}"));

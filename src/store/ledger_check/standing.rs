@@ -10,8 +10,9 @@ use crate::domain::ids::AccountId;
 use crate::domain::seal::{SealKeys, Sealed, Sealing};
 use crate::store::account_range::Range;
 use crate::store::error::StoreError;
+use crate::store::sql::row::answered;
 use crate::store::sql::statement::{Columns, Statement};
-use crate::store::{Conn, execute};
+use crate::store::{Conn, execute, rows};
 
 /// Where an account's ledger ended when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,22 +43,33 @@ impl Sealed for Checkpoint {
     }
 }
 
-/// The checkpoints of a range of accounts, with their seals.
-pub(super) async fn checkpoints(
-    mut conn: Conn<'_>,
-    range: Range,
-) -> Result<Vec<(Checkpoint, Vec<u8>)>, StoreError> {
-    let statement = Statement::<(BigInt, BigInt, Binary, Timestamptz, Binary)>::new(
-        "SELECT account_id, seq, hash, noted_at, seal FROM ledger_checkpoints WHERE account_id",
-    );
-    type Noted = (i64, i64, Vec<u8>, DateTime<Utc>, Vec<u8>);
-    let found: Vec<Noted> = range.restrict(statement).load(&mut conn).await?;
-    let checkpoint = |(account, seq, hash, noted_at, seal): Noted| {
+/// A checkpoint as it is kept.
+pub(super) struct SealedCheckpoint {
+    pub checkpoint: Checkpoint,
+    pub seal: Vec<u8>,
+}
+
+answered! {
+    SealedCheckpoint {
+        account: AccountId as BigInt,
+        seq: i64 as BigInt,
+        hash: Vec<u8> as Binary,
+        noted_at: DateTime<Utc> as Timestamptz,
+        seal: Vec<u8> as Binary,
+    }
+    {
         // A hash of another length is none that was sealed.
         let hash = Hash::try_from(hash.as_slice()).unwrap_or_default();
-        (Checkpoint { account: AccountId(account), seq, hash, noted_at }, seal)
-    };
-    Ok(found.into_iter().map(checkpoint).collect())
+        Self { checkpoint: Checkpoint { account, seq, hash, noted_at }, seal }
+    }
+}
+
+/// The checkpoints of a range of accounts.
+pub(super) async fn checkpoints(conn: Conn<'_>, range: Range) -> Result<Vec<SealedCheckpoint>, StoreError> {
+    let statement = Statement::new(
+        "SELECT account_id, seq, hash, noted_at, seal FROM ledger_checkpoints WHERE account_id",
+    );
+    rows::<SealedCheckpoint>(conn, range.restrict(statement)).await
 }
 
 /// Notes where the ledgers of accounts end with which nothing is wrong.
@@ -117,20 +129,27 @@ pub struct Progress {
     pub all_sealed_at: Option<DateTime<Utc>>,
 }
 
-pub async fn progress(mut conn: Conn<'_>) -> Result<Progress, StoreError> {
-    let statement =
-        Statement::<(BigInt, Nullable<Timestamptz>, Nullable<Timestamptz>, Nullable<Timestamptz>)>::new(
-            "SELECT checked_to, round_began_at, round_ended_at, all_sealed_at FROM ledger_check_position",
-        );
-    type Row = (i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-    let found: Vec<Row> = statement.load(&mut conn).await?;
-    let progress = |(checked_to, round_began_at, round_ended_at, all_sealed_at): Row| Progress {
-        checked_to: AccountId(checked_to),
-        round_began_at,
-        round_ended_at,
-        all_sealed_at,
+answered! {
+    Progress {
+        checked_to: AccountId as BigInt,
+        round_began_at: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        round_ended_at: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+        all_sealed_at: Option<DateTime<Utc>> as Nullable<Timestamptz>,
+    }
+    Self { checked_to, round_began_at, round_ended_at, all_sealed_at }
+}
+
+pub async fn progress(conn: Conn<'_>) -> Result<Progress, StoreError> {
+    let statement = Statement::new(
+        "SELECT checked_to, round_began_at, round_ended_at, all_sealed_at FROM ledger_check_position",
+    );
+    let none = Progress {
+        checked_to: AccountId(0),
+        round_began_at: None,
+        round_ended_at: None,
+        all_sealed_at: None,
     };
-    Ok(progress(found.into_iter().next().unwrap_or_default()))
+    Ok(rows::<Progress>(conn, statement).await?.pop().unwrap_or(none))
 }
 
 /// Whether the last round has ended less than so many minutes ago, and no other has begun.

@@ -109,7 +109,21 @@ as_they_are! {
     NaiveDate: Date,
     DateTime<Utc>: Timestamptz,
     serde_json::Value: Jsonb,
-    Vec<Option<i64>>: Array<Nullable<BigInt>>,
+}
+
+/// Arrays, as diesel reads them.
+macro_rules! arrays {
+    ($($item:ty: $sql:ty),* $(,)?) => {$(
+        impl FromColumn<Array<$sql>> for Vec<$item> {
+            fn from_column(value: PgValue<'_>) -> Result<Self> {
+                FromSql::<Array<$sql>, Pg>::from_sql(value)
+            }
+        }
+    )*};
+}
+arrays! {
+    String: Text,
+    Exact: Numeric,
 }
 
 impl ToColumn<Text> for &'static str {

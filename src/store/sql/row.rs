@@ -153,3 +153,19 @@ macro_rules! row {
     };
 }
 pub(crate) use row;
+
+/// Declares how what a statement answers beside a table's columns is read: each value in the order of its SELECT, as a type of the domain
+/// and of SQL, and then the whole.
+macro_rules! answered {
+    ($answer:ty { $($value:ident: $type:ty as $sql:ty,)* } $build:expr) => {
+        impl $crate::store::sql::row::Read for $answer {
+            fn read(
+                fields: &mut $crate::store::sql::row::Fields<'_>,
+            ) -> diesel::deserialize::Result<Self> {
+                $(let $value = fields.value::<$sql, $type>()?;)*
+                Ok($build)
+            }
+        }
+    };
+}
+pub(crate) use answered;
