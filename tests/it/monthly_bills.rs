@@ -730,13 +730,13 @@ async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
     let (accounts, kills) = if in_full() { (3_000, 10) } else { (600, 2) };
     let server = TestServer::start().await;
     let sql = server.sql().await;
-    // Accounts of last month, past the server: 3 units each.
+    // Accounts of the month that was closed last, past the server: 3 units each. In a month's first hour that is not the one before.
     let fill = format!(
         "INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, last_no, created_at)
-            SELECT 100000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', 'UTC', 0, 0, date_trunc('month', now(), 'UTC') - interval '10 days'
+            SELECT 100000 + g, 'billed-' || g, 'Billed', 'MAIN', 'ACTIVE', 'CNY', 'UTC', 0, 0, date_trunc('month', now() - interval '2 hours', 'UTC') - interval '10 days'
             FROM generate_series(1, {accounts}) g;
         INSERT INTO namespaces SELECT namespace, id FROM accounts WHERE id > 100000;
-        INSERT INTO usage_hours SELECT 100000 + g, 'transfer_out', date_trunc('month', now(), 'UTC') - interval '3 days', '', 3, 1
+        INSERT INTO usage_hours SELECT 100000 + g, 'transfer_out', date_trunc('month', now() - interval '2 hours', 'UTC') - interval '3 days', '', 3, 1
             FROM generate_series(1, {accounts}) g;
         -- They are not sealed.
         SET session_replication_role = replica; UPDATE ledger_check_position SET all_sealed_at = NULL;
@@ -771,7 +771,7 @@ async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
             .unwrap();
         runners.push(run());
     }
-    let done = "SELECT count(*) FROM billing_runs WHERE state = 'DONE' AND end_time = date_trunc('month', now(), 'UTC')";
+    let done = "SELECT count(*) FROM billing_runs WHERE state = 'DONE' AND end_time = date_trunc('month', now() - interval '2 hours', 'UTC')";
     eventually("the run's end", 180, async || (count(done).await == 1).then_some(())).await;
     for runner in &mut runners {
         runner.kill().await.unwrap();
@@ -786,7 +786,7 @@ async fn a_month_is_billed_once_by_several_servers_of_which_some_are_killed() {
         count("SELECT count(*) FROM metered_records WHERE account_id > 100000 AND price = 1.5").await,
         accounts
     );
-    let progress = "SELECT count(*) FROM billing_runs WHERE state = 'DONE' AND done = total AND failed = 0 AND end_time = date_trunc('month', now(), 'UTC')";
+    let progress = "SELECT count(*) FROM billing_runs WHERE state = 'DONE' AND done = total AND failed = 0 AND end_time = date_trunc('month', now() - interval '2 hours', 'UTC')";
     assert_eq!(count(progress).await, 1);
     server.assert_ledger_is_healthy().await;
 }
