@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use abacus::domain::ids::AccountId;
-use abacus::store::account_range::Range;
+use abacus::store::accounts::account_range::Range;
 use abacus::store::database::Database;
 use abacus::store::seals::seal_what_is_not;
 use futures_util::FutureExt;

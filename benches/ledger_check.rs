@@ -23,7 +23,7 @@ use abacus::engine::{Engine, EngineConfig, Priority};
 use abacus::jobs::ledger_check::{PACE, check_pass};
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, LeaseGuard};
 use abacus::payments::Providers;
-use abacus::store::account_range::Range;
+use abacus::store::accounts::account_range::Range;
 use abacus::store::database::Database;
 use abacus::store::ledger_check::Pace;
 use abacus::store::seals::seal_what_is_not;

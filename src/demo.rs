@@ -28,7 +28,7 @@ use crate::domain::viewer::{Role, Viewer};
 use crate::engine::{EngineError, Priority};
 use crate::graphql::app::App;
 use crate::store::access::{AccessError, Repository};
-use crate::store::account_list::AccountFilter;
+use crate::store::accounts::account_list::AccountFilter;
 use crate::store::capacity::NewResourcePrices;
 use crate::store::exchange_rates::NewExchangeRate;
 use crate::store::plans::NewPlan;

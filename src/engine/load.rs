@@ -23,9 +23,8 @@ use crate::domain::read_set::{ReadSet, Standing};
 use crate::domain::transaction::Transaction;
 use crate::store::capacity::{self, PriceAt};
 use crate::store::error::StoreError;
-use crate::store::{
-    Conn, accounts, bills, closings, erasures, keys, orders, owned, payment_methods, plans, prepay_quotes,
-};
+use crate::store::prepay::prepay_quotes;
+use crate::store::{Conn, accounts, bills, closings, erasures, keys, orders, owned, payment_methods, plans};
 
 fn numbers(accounts: &[AccountId]) -> Vec<i64> {
     accounts.iter().map(|account| account.0).collect()

@@ -12,9 +12,9 @@ use crate::domain::reversal::{ProviderReference, Reversal};
 use crate::domain::transaction::Transaction;
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
-use crate::store::{
-    Conn, owned, payment_methods, payments, prepay_quotes, prepayments, reconciliations, reversals,
-};
+use crate::store::prepay::prepay_quotes;
+use crate::store::prepay::prepayments;
+use crate::store::{Conn, owned, payment_methods, payments, reconciliations, reversals};
 
 /// Payments by card and prepayments, with what decisions on them need.
 #[derive(Default)]

@@ -13,12 +13,14 @@ use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::ids::AccountId;
 use crate::domain::seal::SealKeys;
 use crate::domain::tables::with_tables;
+use crate::store::accounts::suspensions;
 use crate::store::error::StoreError;
+use crate::store::invoices::open_invoices;
 use crate::store::seals::{AltSeals, Sealer};
+use crate::store::usage::late_usage;
 use crate::store::written::Written;
 use crate::store::{
-    Conn, accounts, erasures, keys, late_usage, ledger, notices, open_invoices, operator_moves,
-    reconciliations, records, suspensions,
+    Conn, accounts, erasures, keys, ledger, notices, operator_moves, reconciliations, records,
 };
 
 /// Writes what the books gained: one statement per table, down the wire together.

@@ -9,7 +9,7 @@ use super::runtime::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::domain::ids::{AccountId, LicenseId, ResourcePriceId};
 use crate::domain::refusal::RefusalCode;
 use crate::store::access::Repository;
-use crate::store::account_list::AccountCursor;
+use crate::store::accounts::account_list::AccountCursor;
 use crate::store::list::Page;
 
 /// The arguments of a connection, as they came.

@@ -12,9 +12,9 @@ use crate::domain::invoice::{HeldUp, Invoice};
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::store::error::StoreError;
-use crate::store::invoice_drafts::{InvoiceDraft, drafts, without_contents};
+use crate::store::invoices::invoice_drafts::{InvoiceDraft, drafts, without_contents};
+use crate::store::invoices::open_invoices::{self, OpenInvoice};
 use crate::store::invoices::{Settled, Settling, ToSettle, settle};
-use crate::store::open_invoices::{self, OpenInvoice};
 
 /// Months of one transaction.
 const PAGE: i64 = 100;

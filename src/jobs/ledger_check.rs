@@ -11,7 +11,7 @@ use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
-use crate::store::account_range::Range;
+use crate::store::accounts::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::ledger_check::standing::{self, Progress};
 use crate::store::ledger_check::{Look, Pace, Report, check, last_of_next};

@@ -8,7 +8,8 @@ use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::decide::{Action, PrepaymentStep};
 use crate::domain::prepay::{self, LIMITED, PRICED_IN, Prepayment, PrepaymentStatus, Quoted};
 use crate::store::error::StoreError;
-use crate::store::{prepay_quotes, prepayments};
+use crate::store::prepay::prepay_quotes;
+use crate::store::prepay::prepayments;
 
 /// Steps that are under way at once.
 const AT_ONCE: usize = 16;

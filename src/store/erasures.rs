@@ -8,8 +8,8 @@ use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::account_range::Range;
 use super::accounts::account_hold;
+use super::accounts::account_range::Range;
 use super::error::StoreError;
 use super::seals::{self, Place, SealedAt, SealedRow, rows_between};
 use super::sql::statement::{Columns, Statement};

@@ -12,7 +12,7 @@ use super::deposits::{self, AddressOf};
 use super::grouped::{
     Fetching, Newest, Rows, by_key, by_owner, grouped_values, most, numbers, owners, share_out, shared,
 };
-use super::invoice_drafts::{self, InvoiceDraft};
+use super::invoices::invoice_drafts::{self, InvoiceDraft};
 use super::owned_fetchers::OwnedFetchers;
 use super::shared_loader::SharedLoader;
 use super::{accounts, bills, ledger, notices, orders, payments, plans, price_rules, records, transactions};

@@ -8,7 +8,8 @@ use diesel_async::RunQueryDsl;
 use super::clock_check::AskedAt;
 use super::error::StoreError;
 use super::sql::statement::Statement;
-use super::{Conn, accounts, execute, late_usage, list};
+use super::usage::late_usage;
+use super::{Conn, accounts, execute, list};
 
 /// What there are leases for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

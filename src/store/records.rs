@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::account_list::like_anywhere;
+use super::accounts::account_list::like_anywhere;
 use super::error::StoreError;
 use super::list::{self, Found, Listing, Narrow, Page, Window};
 use super::owned::Owned;

@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::{StreamExt, try_join};
 
-use super::account_range::Range;
+use super::accounts::account_range::Range;
 use super::error::StoreError;
 use super::sql::row::{Fields, Read, Row, select_list};
 use super::sql::statement::Statement;

@@ -227,7 +227,8 @@ fn imports_run_one_way_through_the_rooms() {
 
 /// They write to many tables, each for one reason: what a wrong clock has written is taken back, what is old goes, and usage that counts no
 /// more is taken off all that it went into.
-const WRITE_TO_MANY: [&str; 3] = ["store/taking_back.rs", "store/retention.rs", "store/voided_usage.rs"];
+const WRITE_TO_MANY: [&str; 3] =
+    ["store/taking_back.rs", "store/retention.rs", "store/usage/voided_usage.rs"];
 
 /// The tables that a file's statements write to.
 fn written_tables(text: &str) -> Vec<&str> {

@@ -27,7 +27,7 @@ use crate::graphql::types::account::{self, Account};
 use crate::graphql::types::user_error::UserError;
 use crate::jobs::billing::{Unrated, rate_last_months};
 use crate::store::access::AccessError;
-use crate::store::account_creation::{NAMESPACE_IS_FREE, PARENT_IS_OPEN};
+use crate::store::accounts::account_creation::{NAMESPACE_IS_FREE, PARENT_IS_OPEN};
 
 /// The provider's person for a customer.
 #[derive(InputObject)]

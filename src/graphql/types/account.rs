@@ -271,8 +271,8 @@ pub struct AccountFilterInput {
 }
 
 impl AccountFilterInput {
-    pub fn read(self) -> ApiResult<store::account_list::AccountFilter> {
-        Ok(store::account_list::AccountFilter {
+    pub fn read(self) -> ApiResult<store::accounts::account_list::AccountFilter> {
+        Ok(store::accounts::account_list::AccountFilter {
             status: self.status.map(Into::into),
             kind: self.kind.map(Into::into),
             search: search(self.search_word)?,

@@ -25,8 +25,8 @@ use crate::graphql::runtime::eager::{Inline, ResolveEagerly};
 use crate::graphql::runtime::list_item::{HasHeader, ListItem};
 use crate::graphql::scalars::Instant;
 use crate::graphql::session::{Session, session};
-use crate::store::bill_filter::BillFilter;
-use crate::store::bill_sums::BillSums;
+use crate::store::bills::bill_filter::BillFilter;
+use crate::store::bills::bill_sums::BillSums;
 use crate::store::records::RECORDS_OF_BILL_MAX;
 use crate::{domain, store};
 
@@ -339,8 +339,8 @@ pub struct BillFilterInput {
 }
 
 impl BillFilterInput {
-    pub fn read(self) -> ApiResult<store::bill_filter::BillFilter> {
-        Ok(store::bill_filter::BillFilter {
+    pub fn read(self) -> ApiResult<store::bills::bill_filter::BillFilter> {
+        Ok(store::bills::bill_filter::BillFilter {
             start: window(self.start_time, self.end_time)?,
             status: self.bill_status.map(Into::into),
             search: search(self.search_word)?,

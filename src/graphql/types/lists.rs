@@ -39,7 +39,7 @@ use crate::graphql::types::plan::PlanConnection;
 use crate::graphql::types::prepayment::PrepaymentConnection;
 use crate::graphql::types::record::ConsumptionRecordConnection;
 use crate::graphql::types::transaction::TransactionConnection;
-use crate::store::account_list::AccountFilter;
+use crate::store::accounts::account_list::AccountFilter;
 use crate::store::grouped::Newest;
 use crate::store::list::{COUNTED_MAX, countable};
 use crate::store::owned::Owned;

@@ -29,8 +29,8 @@ pub struct OrderFilterInput {
 }
 
 impl OrderFilterInput {
-    pub fn read(self) -> ApiResult<store::order_filter::OrderFilter> {
-        Ok(store::order_filter::OrderFilter {
+    pub fn read(self) -> ApiResult<store::orders::order_filter::OrderFilter> {
+        Ok(store::orders::order_filter::OrderFilter {
             window: window(self.start_time, self.end_time)?,
             order_type: self.order_type.map(Into::into),
             search: search(self.search_word)?,

@@ -16,7 +16,7 @@ use crate::graphql::loaders::{NewestBillHeadersOfOrder, NewestBillsOfOrder};
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest, page_fields, part_of};
 use crate::graphql::runtime::list_item::{self, ListItem};
 use crate::graphql::session::{Session, session};
-use crate::store::bill_filter::BillFilter;
+use crate::store::bills::bill_filter::BillFilter;
 
 /// The lists of what belongs to an order.
 pub struct OrderLists(pub OrderId);

@@ -194,7 +194,7 @@ pub struct PrepaymentFilterInput {
     status: Option<PrepaymentStatus>,
 }
 
-impl From<PrepaymentFilterInput> for store::prepayments::PrepaymentFilter {
+impl From<PrepaymentFilterInput> for store::prepay::prepayments::PrepaymentFilter {
     fn from(filter: PrepaymentFilterInput) -> Self {
         Self { status: filter.status.map(Into::into) }
     }

@@ -18,8 +18,8 @@ use crate::domain::ids::AccountId;
 use crate::domain::usage::HOUR;
 use crate::store::billing_runs::{self, ZoneRuns};
 use crate::store::error::StoreError;
-use crate::store::late_usage::{self, LateDay};
-use crate::store::month_usage::usage_versions;
+use crate::store::usage::late_usage::{self, LateDay};
+use crate::store::usage::month_usage::usage_versions;
 use crate::store::{Conn, accounts, closings};
 
 /// Days that are looked at together.

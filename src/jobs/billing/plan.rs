@@ -7,9 +7,10 @@ use super::super::JobContext;
 use crate::domain::closing::Month;
 use crate::domain::money::OutOfRange;
 use crate::domain::period::midnight;
+use crate::store::Conn;
 use crate::store::billing_runs::{self, ZoneRuns};
 use crate::store::error::StoreError;
-use crate::store::{Conn, late_usage};
+use crate::store::usage::late_usage;
 
 /// A server that has been away begins at most so many months of a zone at once.
 const MONTHS_MAX: usize = 120;

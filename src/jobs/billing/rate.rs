@@ -17,12 +17,13 @@ use crate::domain::order::Order;
 use crate::domain::plan::{Aggregation, Resource};
 use crate::domain::price_rule::PriceRule;
 use crate::domain::rating::{PricePeriod, Quantity, Usage, price_periods};
+use crate::store::accounts::suspensions;
 use crate::store::error::StoreError;
-use crate::store::month_usage::{
+use crate::store::usage::month_usage::{
     GaugeUsage, PartOfMonth, PartUsage, gauge_kinds, gauge_versions, gauges_usage, parts_usage,
     voided_versions,
 };
-use crate::store::{Conn, burst, closings, orders, plans, price_rules, suspensions};
+use crate::store::{Conn, burst, closings, orders, plans, price_rules};
 
 /// Accounts whose usage one statement reads.
 const READ_AT_ONCE: usize = 128;

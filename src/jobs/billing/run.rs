@@ -17,8 +17,9 @@ use crate::domain::decide::{Action, CloseMonth};
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::Executed;
 use crate::engine::EngineError;
+use crate::store::billing_runs;
 use crate::store::error::StoreError;
-use crate::store::{billing_runs, late_usage};
+use crate::store::usage::late_usage;
 
 /// Accounts of one page.
 const PAGE: i64 = 256;

@@ -17,12 +17,13 @@ use crate::domain::notice::Notice;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::stake::Stake;
 use crate::domain::viewer::Scope;
-use crate::store::account_creation::NewAccount;
-use crate::store::account_list::{self, AccountCursor, AccountFilter};
+use crate::store::accounts::account_creation::NewAccount;
+use crate::store::accounts::account_list::{self, AccountCursor, AccountFilter};
+use crate::store::accounts::suspensions;
 use crate::store::error::StoreError;
 use crate::store::grouped::Rows;
 use crate::store::list::{Found, Page};
-use crate::store::{keys, notices, payment_methods, suspensions};
+use crate::store::{keys, notices, payment_methods};
 
 impl Repository {
     pub async fn accounts(

@@ -12,7 +12,7 @@ use crate::domain::account::Account;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Fault;
 use crate::store::Conn;
-use crate::store::account_range::Range;
+use crate::store::accounts::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::ledger_check::standing::{self, Progress};
 use crate::store::ledger_check::{self, Look, Pace};

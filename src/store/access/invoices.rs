@@ -11,7 +11,7 @@ use crate::domain::invoice::Invoice;
 use crate::domain::viewer::Scope;
 use crate::store::error::StoreError;
 use crate::store::grouped::{Newest, Rows};
-use crate::store::invoice_drafts::InvoiceDraft;
+use crate::store::invoices::invoice_drafts::InvoiceDraft;
 use crate::store::list::Page;
 use crate::store::owned::Owned;
 

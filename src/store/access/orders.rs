@@ -10,8 +10,8 @@ use crate::domain::ids::{AccountId, BillId, OrderId, TransactionId, account_of_n
 use crate::domain::order::{Order, OrderHeader};
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
-use crate::store::bill_filter::BillFilter;
-use crate::store::bill_sums::{self, BillSums};
+use crate::store::bills::bill_filter::BillFilter;
+use crate::store::bills::bill_sums::{self, BillSums};
 use crate::store::error::StoreError;
 use crate::store::grouped::{Newest, Rows};
 use crate::store::{bills, orders, records};

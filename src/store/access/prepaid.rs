@@ -9,8 +9,10 @@ use crate::domain::payment::Payment;
 use crate::domain::prepay::{Deposit, PrepayQuote};
 use crate::store::deposits::{self, AddressOf};
 use crate::store::error::StoreError;
+use crate::store::exchange_rates;
 use crate::store::grouped::Rows;
-use crate::store::{exchange_rates, prepay_quotes, prepayments};
+use crate::store::prepay::prepay_quotes;
+use crate::store::prepay::prepayments;
 
 impl Repository {
     /// How many prepayments of an account wait for tokens.

@@ -19,7 +19,8 @@ use crate::store::error::StoreError;
 use crate::store::exchange_rates::NewExchangeRate;
 use crate::store::grouped::Rows;
 use crate::store::list::Page;
-use crate::store::{burst, exchange_rates, prepay_quotes, price_rules};
+use crate::store::prepay::prepay_quotes;
+use crate::store::{burst, exchange_rates, price_rules};
 
 impl Repository {
     /// The price of a resource at a level that holds at an instant.

@@ -10,8 +10,8 @@ use crate::domain::money::OutOfRange;
 use crate::domain::plan::Resource;
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::usage::{Gathering, Gauge, HOUR, Hour, Reports, ToVoid, Voided};
-use crate::store::account_usage::{self, GaugeSlot, GaugesOf};
 use crate::store::error::StoreError;
+use crate::store::usage::account_usage::{self, GaugeSlot, GaugesOf};
 
 /// So much of what adds up is read by one statement, and so much of gauges, which have twelve samples an hour.
 const HOURS_READ_AT_ONCE: TimeDelta = TimeDelta::days(7);

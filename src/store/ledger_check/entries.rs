@@ -13,7 +13,7 @@ use super::{Look, Report, Told};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::ledger::{Entry, Verifier};
 use crate::domain::transaction::Transaction;
-use crate::store::account_range::Range;
+use crate::store::accounts::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::sql::row::{Row, select_list};
 use crate::store::sql::statement::Statement;

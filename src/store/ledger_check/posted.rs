@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Look, Report, Told};
 use crate::domain::ids::AccountId;
-use crate::store::account_range::Range;
+use crate::store::accounts::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
 

@@ -18,7 +18,7 @@ use crate::domain::record::Record;
 use crate::domain::reversal::Reversal;
 use crate::domain::seal::{BrokenSeal, Sealed};
 use crate::domain::transaction::Transaction;
-use crate::store::account_range::Range;
+use crate::store::accounts::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::seals::{Place, SealedAt, SealedRow, places, read_sealed, rows_between};
 use crate::store::sql::statement::Statement;

@@ -8,7 +8,7 @@ use super::Report;
 use crate::domain::account::Hash;
 use crate::domain::ids::AccountId;
 use crate::domain::seal::{SealKeys, Sealed, Sealing};
-use crate::store::account_range::Range;
+use crate::store::accounts::account_range::Range;
 use crate::store::error::StoreError;
 use crate::store::sql::row::answered;
 use crate::store::sql::statement::{Columns, Statement};

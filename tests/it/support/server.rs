@@ -11,7 +11,7 @@ use abacus::http::token::TokenKey;
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT};
 use abacus::payments::Providers;
 use abacus::server::{Server, ServerConfig};
-use abacus::store::account_range::Range;
+use abacus::store::accounts::account_range::Range;
 use abacus::store::database::Database;
 use abacus::store::seals::seal_what_is_not;
 use futures_util::FutureExt;

@@ -1,5 +1,8 @@
 //! Orders.
 
+pub mod order_filter;
+pub(in crate::store) mod order_search;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,16 +13,6 @@ use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::error::StoreError;
-use super::list::{self, DuePage, Found, Page};
-use super::order_filter::OrderFilter;
-use super::owned::Owned;
-use super::schema::orders as table;
-use super::seals::Sealer;
-use super::sql::row::{WriteRow, row, select_list};
-use super::sql::statement::{Columns, Statement};
-use super::written::written;
-use super::{Conn, execute, order_search, rows, select_from};
 use crate::domain::book::Rows;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, parse_printed_number};
@@ -27,6 +20,17 @@ use crate::domain::money::CurrencyCode;
 use crate::domain::order::{Order, OrderHeader, OrderState, OrderType, Subscription, UNPAID_MAX};
 use crate::domain::period::BillPeriod;
 use crate::domain::viewer::Scope;
+use crate::store::error::StoreError;
+use crate::store::list::{self, DuePage, Found, Page};
+use crate::store::orders::order_filter::OrderFilter;
+use crate::store::orders::order_search;
+use crate::store::owned::Owned;
+use crate::store::schema::orders as table;
+use crate::store::seals::Sealer;
+use crate::store::sql::row::{WriteRow, row, select_list};
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::written::written;
+use crate::store::{Conn, execute, rows, select_from};
 
 impl Owned for Order {
     type Id = OrderId;

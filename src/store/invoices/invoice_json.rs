@@ -6,10 +6,10 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::StoreError;
 use crate::domain::ids::{BillId, PrepaymentId};
 use crate::domain::invoice::{Group, Item};
 use crate::domain::money::CurrencyCode;
+use crate::store::error::StoreError;
 
 #[derive(Serialize, Deserialize)]
 struct GroupJson {

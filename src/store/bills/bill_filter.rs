@@ -2,12 +2,12 @@
 
 use diesel::sql_types::Text;
 
-use super::account_list::like_anywhere;
-use super::list::{Narrow, Window};
-use super::sql::statement::Statement;
 use crate::domain::bill::BillStatus;
 use crate::domain::ids::OrderId;
 use crate::domain::viewer::Scope;
+use crate::store::accounts::account_list::like_anywhere;
+use crate::store::list::{Narrow, Window};
+use crate::store::sql::statement::Statement;
 
 /// What a list of bills is narrowed by; conditions are joined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,12 +22,12 @@ pub struct BillFilter {
 
 impl BillFilter {
     /// Whether everybody's are narrowed by when they begin: those have an index of it.
-    pub(super) fn is_by_start(&self, scope: Scope) -> bool {
+    pub(in crate::store) fn is_by_start(&self, scope: Scope) -> bool {
         scope == Scope::All && self.start != Window::default()
     }
 
     /// Keeps those that begin in the window.
-    pub(super) fn begun<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+    pub(in crate::store) fn begun<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(from) = self.start.from {
             statement = statement.sql(" AND t.start_time >= ").instant(from);
         }
@@ -87,7 +87,7 @@ impl Narrow for BillFilter {
 }
 
 /// Bills as they are counted: in whatever order.
-pub(super) struct Counted<'f>(pub &'f BillFilter);
+pub(in crate::store) struct Counted<'f>(pub &'f BillFilter);
 
 impl Narrow for Counted<'_> {
     fn along<ST>(&self, scope: Scope, statement: Statement<ST>) -> Statement<ST> {

@@ -1,5 +1,10 @@
 //! Usage: events, each counted once, and what they come to.
 
+pub mod account_usage;
+pub mod late_usage;
+pub mod month_usage;
+pub mod voided_usage;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -8,16 +13,17 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
-use super::clock_check::require_right_clock;
-use super::error::StoreError;
-use super::sql::row::answered;
-use super::sql::statement::{Columns, Statement};
-use super::{Conn, burst, execute, late_usage, rows};
 use crate::domain::closing::{CORRECTED_AFTER, Month};
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::UsageEvent;
+use crate::store::clock_check::require_right_clock;
+use crate::store::error::StoreError;
+use crate::store::sql::row::answered;
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::usage::late_usage;
+use crate::store::{Conn, burst, execute, rows};
 
 /// An event with where it is counted.
 #[derive(Debug, Clone)]
@@ -198,7 +204,7 @@ fn attributes(event: &UsageEvent) -> Option<serde_json::Value> {
 }
 
 /// Whose quantity it is: an account's, of a resource, in an hour or slot, of a subject.
-pub(super) type Place<'e> = (i64, &'e str, DateTime<Utc>, &'e str);
+pub(in crate::store) type Place<'e> = (i64, &'e str, DateTime<Utc>, &'e str);
 
 /// What events of one batch come to, by where they count, in the order of the keys.
 #[derive(Default)]
@@ -209,7 +215,7 @@ struct Totals<'e> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Total {
+pub(in crate::store) struct Total {
     pub quantity: Decimal,
     /// The time of the last event.
     pub at: DateTime<Utc>,
@@ -265,7 +271,7 @@ impl Totals<'_> {
     }
 }
 
-pub(super) fn places_columns<'p>(
+pub(in crate::store) fn places_columns<'p>(
     places: impl Iterator<Item = &'p Place<'p>> + Clone,
     bucket: &'static str,
 ) -> Columns {
@@ -276,13 +282,13 @@ pub(super) fn places_columns<'p>(
         .column::<Text, _>("subject", places.map(|(.., subject)| (*subject).to_owned()))
 }
 
-pub(super) fn totals_columns(totals: &BTreeMap<Place<'_>, Total>, bucket: &'static str) -> Columns {
+pub(in crate::store) fn totals_columns(totals: &BTreeMap<Place<'_>, Total>, bucket: &'static str) -> Columns {
     places_columns(totals.keys(), bucket)
         .column::<Numeric, _>("quantity", totals.values().map(|total| total.quantity))
         .column::<BigInt, _>("version", totals.values().map(|total| total.events))
 }
 
-pub(super) async fn hours_add(
+pub(in crate::store) async fn hours_add(
     conn: Conn<'_>,
     totals: &BTreeMap<Place<'_>, Total>,
     quantity: &'static str,
@@ -349,4 +355,4 @@ pub async fn metered_accounts(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Meter
 }
 
 /// What quantities come to. More than fits, either way, is 10^19 (`SUM_MAX`).
-pub(super) const SUM: &str = "least(greatest(sum(quantity), -1e19), 1e19)";
+pub(in crate::store) const SUM: &str = "least(greatest(sum(quantity), -1e19), 1e19)";

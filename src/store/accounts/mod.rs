@@ -1,23 +1,28 @@
 //! Accounts: read, locked, listed, created and changed.
 
+pub mod account_creation;
+pub mod account_list;
+pub mod account_range;
+pub mod suspensions;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
-use super::clock_check::AskedAt;
-use super::error::StoreError;
-use super::schema::accounts as table;
-use super::seals::{self, AltSeals, Sealer};
-use super::sql::row::{Fields, Read, WriteRow, row, select_list};
-use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus, Hash, Head, Manager, Suspension};
 use crate::domain::burst::{BurstState, Cycle};
 use crate::domain::ids::AccountId;
 use crate::domain::money::CurrencyCode;
 use crate::domain::seal::SealKeys;
+use crate::store::clock_check::AskedAt;
+use crate::store::error::StoreError;
+use crate::store::schema::accounts as table;
+use crate::store::seals::{self, AltSeals, Sealer};
+use crate::store::sql::row::{Fields, Read, WriteRow, row, select_list};
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::{Conn, execute, rows, select_from};
 
 row! {
     accounts => Account as a {

@@ -11,13 +11,6 @@ use futures_util::future::BoxFuture;
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
-use super::error::StoreError;
-use super::once::{KeyedWrite, Stop};
-use super::sql::numeric::Exact;
-use super::sql::row::answered;
-use super::sql::statement::Statement;
-use super::usage::{Place, Total, hours_add, places_columns, totals_columns};
-use super::{Conn, burst, execute, late_usage, licenses, plans, rows};
 use crate::domain::closing::CORRECTED_AFTER;
 use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
@@ -25,6 +18,14 @@ use crate::domain::license::License;
 use crate::domain::mutation::Mutation;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{ToVoid, Voided};
+use crate::store::error::StoreError;
+use crate::store::once::{KeyedWrite, Stop};
+use crate::store::sql::numeric::Exact;
+use crate::store::sql::row::answered;
+use crate::store::sql::statement::Statement;
+use crate::store::usage::late_usage;
+use crate::store::usage::{Place, Total, hours_add, places_columns, totals_columns};
+use crate::store::{Conn, burst, execute, licenses, plans, rows};
 
 /// Takes events back; what became of them is answered as it is now.
 impl KeyedWrite for ToVoid {

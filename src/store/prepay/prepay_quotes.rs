@@ -7,17 +7,17 @@ use diesel::sql_types::{Array, BigInt, Integer, Text};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::error::StoreError;
-use super::schema::prepay_quotes as table;
-use super::sql::row::{WriteRow, row, select_list};
-use super::sql::statement::Statement;
-use super::written::written;
-use super::{Conn, execute, list, rows};
 use crate::domain::book::Table;
 use crate::domain::capacity::{ResourcePrice, SUBSCRIPTION_LEVEL};
 use crate::domain::ids::{AccountId, OwnedId, QuoteId};
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{Limits, PRICED_IN, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX};
+use crate::store::error::StoreError;
+use crate::store::schema::prepay_quotes as table;
+use crate::store::sql::row::{WriteRow, row, select_list};
+use crate::store::sql::statement::Statement;
+use crate::store::written::written;
+use crate::store::{Conn, execute, list, rows};
 
 row! {
     prepay_quotes => PrepayQuote as q {

@@ -1,5 +1,10 @@
 //! Invoices that are issued, and issuing them.
 
+pub mod invoice_drafts;
+pub(in crate::store) mod invoice_json;
+pub mod invoice_movements;
+pub mod open_invoices;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -8,18 +13,19 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::clock_check::require_past;
-use super::error::StoreError;
-use super::open_invoices::{self, OpenInvoice};
-use super::owned::owned;
-use super::schema::invoices as table;
-use super::sql::row::{WriteRow, row};
-use super::sql::statement::Statement;
-use super::{Conn, execute, invoice_json};
 use crate::clock::HeldBy;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::{Contents, Invoice, Issue, number};
+use crate::store::clock_check::require_past;
+use crate::store::error::StoreError;
+use crate::store::invoices::invoice_json;
+use crate::store::invoices::open_invoices::{self, OpenInvoice};
+use crate::store::owned::owned;
+use crate::store::schema::invoices as table;
+use crate::store::sql::row::{WriteRow, row};
+use crate::store::sql::statement::Statement;
+use crate::store::{Conn, execute};
 
 owned!(Invoice = InvoiceId, ());
 

@@ -3,15 +3,15 @@
 use diesel::sql_types::{BigInt, Nullable, Numeric, Text};
 use diesel_async::RunQueryDsl;
 
-use super::Conn;
-use super::bill_filter::{BillFilter, Counted};
-use super::error::StoreError;
-use super::list::{self, Narrow};
-use super::sql::numeric::Exact;
-use super::sql::statement::Statement;
 use crate::domain::bill::BillStatus;
 use crate::domain::money::{CurrencyCode, Money};
 use crate::domain::viewer::Scope;
+use crate::store::Conn;
+use crate::store::bills::bill_filter::{BillFilter, Counted};
+use crate::store::error::StoreError;
+use crate::store::list::{self, Narrow};
+use crate::store::sql::numeric::Exact;
+use crate::store::sql::statement::Statement;
 
 /// What a filter's bills come to: counts that leave its status out, and the sums of what it matches, by currency.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

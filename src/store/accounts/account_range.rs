@@ -1,7 +1,7 @@
 //! Accounts by ranges of their numbers.
 
-use super::sql::statement::Statement;
 use crate::domain::ids::AccountId;
+use crate::store::sql::statement::Statement;
 
 /// The accounts of a range of numbers, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Range {
     }
 
     /// Goes on with ` BETWEEN first AND last`.
-    pub(super) fn restrict<ST>(self, statement: Statement<ST>) -> Statement<ST> {
+    pub(in crate::store) fn restrict<ST>(self, statement: Statement<ST>) -> Statement<ST> {
         statement.sql(" BETWEEN ").bigint(self.first.0).sql(" AND ").bigint(self.last.0)
     }
 }

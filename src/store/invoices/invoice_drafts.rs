@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::error::StoreError;
-use super::invoice_movements::{Happened, happened};
-use super::open_invoices::{self, OpenInvoice};
-use super::{Conn, accounts};
 use crate::domain::account::Account;
 use crate::domain::closing::{Month, month_from};
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::{Contents, HeldUp, Invoice, contents_of, period_of};
 use crate::domain::money::OutOfRange;
+use crate::store::error::StoreError;
+use crate::store::invoices::invoice_movements::{Happened, happened};
+use crate::store::invoices::open_invoices::{self, OpenInvoice};
+use crate::store::{Conn, accounts};
 
 /// What there is to be said of a month that has no invoice.
 #[derive(Debug, Clone)]

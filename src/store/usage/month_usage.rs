@@ -8,17 +8,17 @@ use diesel_async::RunQueryDsl;
 use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
 
-use super::Conn;
-use super::error::StoreError;
-use super::list::each_window;
-use super::sql::numeric::Exact;
-use super::sql::statement::Statement;
-use super::usage::SUM;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::domain::money::OutOfRange;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{Gauge, HOUR, SUM_MAX};
+use crate::store::Conn;
+use crate::store::error::StoreError;
+use crate::store::list::each_window;
+use crate::store::sql::numeric::Exact;
+use crate::store::sql::statement::Statement;
+use crate::store::usage::SUM;
 
 /// A part of an account's month, within which the same price rules count.
 #[derive(Debug, Clone, Copy)]

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::error::StoreError;
-use super::list::{COUNTED_MAX, Found, LOOKED_AT_MAX, Page, WALKED_FIRST, WALKED_MAX, countable};
-use super::sql::statement::Statement;
-use super::{Conn, rows, select_from};
 use crate::domain::account::{Account, AccountKind, AccountStatus};
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::Scope;
+use crate::store::error::StoreError;
+use crate::store::list::{COUNTED_MAX, Found, LOOKED_AT_MAX, Page, WALKED_FIRST, WALKED_MAX, countable};
+use crate::store::sql::statement::Statement;
+use crate::store::{Conn, rows, select_from};
 
 /// What a list of accounts is narrowed by; conditions are joined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl AccountFilter {
 }
 
 /// The LIKE pattern of a text that may stand anywhere.
-pub(super) fn like_anywhere(text: &str) -> String {
+pub(in crate::store) fn like_anywhere(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }

@@ -6,15 +6,15 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as Sq
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::error::StoreError;
-use super::sql::row::answered;
-use super::sql::statement::Statement;
-use super::{Conn, rows};
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, BillId, OwnedId, PrepaymentId};
 use crate::domain::invoice::{BurstPart, HeldUp, Movement, Original, Prepaid};
 use crate::domain::money::CurrencyCode;
 use crate::domain::transaction::{Direction, TransactionKind, TransactionStatus};
+use crate::store::error::StoreError;
+use crate::store::sql::row::answered;
+use crate::store::sql::statement::Statement;
+use crate::store::{Conn, rows};
 
 /// A month with more movements than this has no invoice.
 const MOVEMENTS_MAX: usize = 10_000;

@@ -2,12 +2,12 @@
 
 use diesel::sql_types::Text;
 
-use super::account_list::like_anywhere;
-use super::list::{self, Narrow, Window};
-use super::sql::statement::Statement;
 use crate::domain::account::AccountKind;
 use crate::domain::order::{OrderState, OrderType};
 use crate::domain::viewer::Scope;
+use crate::store::accounts::account_list::like_anywhere;
+use crate::store::list::{self, Narrow, Window};
+use crate::store::sql::statement::Statement;
 
 /// What a list of orders is narrowed by; conditions are joined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct OrderFilter {
 
 impl OrderFilter {
     /// All conditions but those of the window and the word.
-    pub(super) fn restrict_others<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
+    pub(in crate::store) fn restrict_others<ST>(&self, mut statement: Statement<ST>) -> Statement<ST> {
         if let Some(order_type) = self.order_type {
             statement = statement.sql(" AND t.type = ").value::<Text, _>(order_type.code());
         }

@@ -7,19 +7,20 @@ use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::accounts::{account_by_ids, account_hold, account_insert};
-use super::error::StoreError;
-use super::once::{KeyedWrite, Stop, gone};
-use super::schema::namespaces;
-use super::seals::Sealer;
-use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute, open_invoices};
 use crate::domain::account::{Account, AccountStatus};
 use crate::domain::closing::Month;
 use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
+use crate::store::accounts::{account_by_ids, account_hold, account_insert};
+use crate::store::error::StoreError;
+use crate::store::invoices::open_invoices;
+use crate::store::once::{KeyedWrite, Stop, gone};
+use crate::store::schema::namespaces;
+use crate::store::seals::Sealer;
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::{Conn, execute};
 
 /// What a SUB account of a MAIN account that is closed would be a violation of.
 pub const PARENT_IS_OPEN: &str = "accounts_parent_is_open";

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::error::StoreError;
-use super::sql::row::answered;
-use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute, rows};
 use crate::domain::ids::AccountId;
+use crate::store::error::StoreError;
+use crate::store::sql::row::answered;
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::{Conn, execute, rows};
 
 /// An account shows so many of them, the newest.
 const SHOWN_MAX: i64 = 36;
@@ -100,7 +100,7 @@ pub async fn reopen_for_review(
 }
 
 /// Those of the months that are as they were read, locked in their order until the transaction ends.
-pub(super) async fn open_lock(
+pub(in crate::store) async fn open_lock(
     conn: Conn<'_>,
     months: &[OpenInvoice],
 ) -> Result<Vec<OpenInvoice>, StoreError> {
@@ -119,7 +119,7 @@ pub(super) async fn open_lock(
 }
 
 /// Takes months off the list.
-pub(super) async fn open_done(conn: Conn<'_>, months: &[OpenInvoice]) -> Result<(), StoreError> {
+pub(in crate::store) async fn open_done(conn: Conn<'_>, months: &[OpenInvoice]) -> Result<(), StoreError> {
     if months.is_empty() {
         return Ok(());
     }
@@ -136,10 +136,10 @@ fn key<ST>(statement: Statement<ST>, months: &[OpenInvoice]) -> Statement<ST> {
 }
 
 /// A month that stays on the list, and when it is looked at next.
-pub(super) type Waiting = (OpenInvoice, DateTime<Utc>);
+pub(in crate::store) type Waiting = (OpenInvoice, DateTime<Utc>);
 
 /// Keeps what is known of months by now.
-pub(super) async fn open_keep(conn: Conn<'_>, months: &[Waiting]) -> Result<(), StoreError> {
+pub(in crate::store) async fn open_keep(conn: Conn<'_>, months: &[Waiting]) -> Result<(), StoreError> {
     if months.is_empty() {
         return Ok(());
     }
@@ -156,7 +156,7 @@ pub async fn open_told(conn: Conn<'_>, month: &OpenInvoice) -> Result<(), StoreE
 }
 
 /// Adds the months that follow.
-pub(super) async fn open_add(conn: Conn<'_>, months: &[Waiting]) -> Result<(), StoreError> {
+pub(in crate::store) async fn open_add(conn: Conn<'_>, months: &[Waiting]) -> Result<(), StoreError> {
     if months.is_empty() {
         return Ok(());
     }

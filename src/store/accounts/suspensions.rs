@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::error::StoreError;
-use super::list::each_window;
-use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute};
 use crate::domain::account::SuspendedSpan;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
+use crate::store::error::StoreError;
+use crate::store::list::each_window;
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::{Conn, execute};
 
 /// An account was not suspended so often within a month that more than these have to be read.
 const SPANS_MAX: i64 = 1_000;

@@ -9,24 +9,24 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{Array, BigInt, Date, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::clock_check::require_past;
-use super::error::StoreError;
-use super::sql::statement::{Columns, Statement};
-use super::{Conn, execute};
 use crate::clock::HeldBy;
 use crate::domain::ids::AccountId;
+use crate::store::clock_check::require_past;
+use crate::store::error::StoreError;
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::{Conn, execute};
 
 /// The room, as an advisory lock.
 const ROOM: i64 = 4_702_394_921_427_289_930;
 
 /// Enters the room, until the transaction ends.
-pub(super) async fn enter(conn: Conn<'_>) -> Result<(), StoreError> {
+pub(in crate::store) async fn enter(conn: Conn<'_>) -> Result<(), StoreError> {
     let statement = Statement::new("SELECT pg_advisory_xact_lock_shared(").bigint(ROOM).sql(")");
     execute(conn, statement).await.map(drop)
 }
 
 /// Months that end before this may be closed by now.
-pub(super) async fn horizon(mut conn: Conn<'_>) -> Result<DateTime<Utc>, StoreError> {
+pub(in crate::store) async fn horizon(mut conn: Conn<'_>) -> Result<DateTime<Utc>, StoreError> {
     let statement = Statement::<Timestamptz>::new("SELECT closed_before FROM billing_horizon");
     Ok(statement.get_result(&mut conn).await?)
 }

@@ -1,5 +1,8 @@
 //! Bills.
 
+pub mod bill_filter;
+pub mod bill_sums;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,22 +14,22 @@ use futures_util::try_join;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::bill_filter::{BillFilter, Counted};
-use super::error::StoreError;
-use super::list::{self, DuePage, Found, Narrow, Page};
-use super::owned::{self, Owned};
-use super::schema::bills as table;
-use super::seals::Sealer;
-use super::sql::numeric::Exact;
-use super::sql::row::{Row, WriteRow, row, select_list};
-use super::sql::statement::{Columns, Statement};
-use super::written::written;
-use super::{Conn, execute, rows, select_from};
 use crate::domain::bill::{Bill, BillHeader, BillStatus};
 use crate::domain::book::{OpenBills, Rows};
 use crate::domain::ids::{AccountId, BillId, OrderId, OwnedId, TransactionId, parse_printed_number};
 use crate::domain::money::CurrencyCode;
 use crate::domain::viewer::Scope;
+use crate::store::bills::bill_filter::{BillFilter, Counted};
+use crate::store::error::StoreError;
+use crate::store::list::{self, DuePage, Found, Narrow, Page};
+use crate::store::owned::{self, Owned};
+use crate::store::schema::bills as table;
+use crate::store::seals::Sealer;
+use crate::store::sql::numeric::Exact;
+use crate::store::sql::row::{Row, WriteRow, row, select_list};
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::written::written;
+use crate::store::{Conn, execute, rows, select_from};
 
 impl Owned for Bill {
     type Id = BillId;

@@ -5,16 +5,16 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
-use super::error::StoreError;
-use super::sql::numeric::Exact;
-use super::sql::row::answered;
-use super::sql::statement::Statement;
-use super::usage::SUM;
-use super::{Conn, rows};
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::domain::plan::Aggregation;
 use crate::domain::usage::{Hour, SlotReports};
+use crate::store::error::StoreError;
+use crate::store::sql::numeric::Exact;
+use crate::store::sql::row::answered;
+use crate::store::sql::statement::Statement;
+use crate::store::usage::SUM;
+use crate::store::{Conn, rows};
 use rust_decimal::Decimal;
 
 /// The hours of a resource in a window, over all subjects, in order.

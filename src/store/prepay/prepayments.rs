@@ -7,16 +7,6 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
-use super::deposits::{AddressOf, each_address};
-use super::error::StoreError;
-use super::list::{self, DuePage, Narrow};
-use super::owned::owned;
-use super::schema::prepayments as table;
-use super::seals::Sealer;
-use super::sql::row::{WriteRow, row, select_list};
-use super::sql::statement::Statement;
-use super::written::written;
-use super::{Conn, execute, rows, select_from};
 use crate::domain::book::Table;
 use crate::domain::ids::{
     AccountId, OwnedId, PaymentId, PaymentMethodId, PrepaymentId, QuoteId, TransactionId,
@@ -24,6 +14,16 @@ use crate::domain::ids::{
 use crate::domain::money::CurrencyCode;
 use crate::domain::prepay::{App, Binding, Limits, Means, PrepaidTerm, Prepayment, PrepaymentStatus};
 use crate::domain::viewer::Scope;
+use crate::store::deposits::{AddressOf, each_address};
+use crate::store::error::StoreError;
+use crate::store::list::{self, DuePage, Narrow};
+use crate::store::owned::owned;
+use crate::store::schema::prepayments as table;
+use crate::store::seals::Sealer;
+use crate::store::sql::row::{WriteRow, row, select_list};
+use crate::store::sql::statement::Statement;
+use crate::store::written::written;
+use crate::store::{Conn, execute, rows, select_from};
 
 owned!(Prepayment = PrepaymentId, PrepaymentFilter);
 

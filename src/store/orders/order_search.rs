@@ -8,15 +8,15 @@
 
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 
-use super::account_list::like_anywhere;
-use super::error::StoreError;
-use super::list::{self, Found, Listing, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
-use super::order_filter::OrderFilter;
-use super::sql::statement::Statement;
-use super::{Conn, owned};
 use crate::domain::ids::OwnedId;
 use crate::domain::order::Order;
 use crate::domain::viewer::Scope;
+use crate::store::accounts::account_list::like_anywhere;
+use crate::store::error::StoreError;
+use crate::store::list::{self, Found, Listing, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
+use crate::store::orders::order_filter::OrderFilter;
+use crate::store::sql::statement::Statement;
+use crate::store::{Conn, owned};
 
 /// So many orders are walked at first for each that the page needs: one behind many others needs a longer walk.
 const WALKED_FOR_EACH: i64 = 20;
@@ -57,7 +57,7 @@ fn older(word: &str) -> Option<Older> {
 }
 
 /// A page of the orders that a filter with a word matches.
-pub(super) async fn page(
+pub(in crate::store) async fn page(
     conn: Conn<'_>,
     scope: Scope,
     filter: &OrderFilter,
@@ -82,7 +82,7 @@ pub(super) async fn page(
 
 /// The ids of the orders with a word, of the part of the list that a page leaves, as the index finds them; None where it does not
 /// know the word, or too many have it.
-pub(super) async fn found(
+pub(in crate::store) async fn found(
     conn: Conn<'_>,
     scope: Scope,
     filter: &OrderFilter,

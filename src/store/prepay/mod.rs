@@ -1,0 +1,4 @@
+//! Offers of prepayments, and what became of them.
+
+pub mod prepay_quotes;
+pub mod prepayments;
