@@ -3,9 +3,10 @@
 -- Views and indexes under the field's names. The views' old names stay for servers of the version before.
 
 ALTER VIEW told_price_rules RENAME TO price_rules_with_terms;
+-- In the order in which readers lock them.
+ALTER VIEW told_records RENAME TO consumption_records;
 ALTER VIEW told_prepaid_records RENAME TO prepaid_consumption_records;
 ALTER VIEW told_metered_records RENAME TO metered_consumption_records;
-ALTER VIEW told_records RENAME TO consumption_records;
 CREATE VIEW told_price_rules AS SELECT * FROM price_rules_with_terms;
 CREATE VIEW told_prepaid_records AS SELECT * FROM prepaid_consumption_records;
 CREATE VIEW told_metered_records AS SELECT * FROM metered_consumption_records;

@@ -9,7 +9,7 @@ use super::read_set::ReadSet;
 pub struct Command {
     pub account: AccountId,
     /// The same key with the same action is done once. None: what is asked for does nothing more when it is asked again,
-    /// because it says which state it is for (a job's step) or to lead to (a cancellation).
+    /// because it says which state it is for (a job's step) or to lead to (a cancellation), or whoever asks does not mind (an offer).
     pub key: Option<String>,
     /// Decided like any other, and not kept.
     pub dry_run: bool,

@@ -101,6 +101,7 @@ impl From<AccessError> for ApiError {
                 Self::of_argument(RefusalCode::NotFound, "accountId", error.to_string())
             }
             AccessError::Refused(refusal) => Self::new(refusal.code.code(), refusal.message),
+            AccessError::OutcomeUnknown => Self::new(OUTCOME_UNKNOWN, error.to_string()),
             AccessError::Store(error) => error.into(),
         }
     }

@@ -23,7 +23,6 @@ use crate::domain::ids::{
 use crate::domain::invoice::Invoice;
 use crate::domain::license::License;
 use crate::domain::notice::Notice;
-use crate::domain::order::OrderHeader;
 use crate::domain::payment::Payment;
 use crate::domain::payment_method::PaymentMethod;
 use crate::domain::plan::{Plan, PlanResource, Resource};
@@ -33,8 +32,8 @@ use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 use crate::store::deposits::AddressOf;
 use crate::store::error::StoreError;
-use crate::store::grouped::Rows;
-use crate::store::owned::Owned;
+use crate::store::grouped::{Newest, Rows};
+use crate::store::owned::{Header, Owned};
 
 /// Declares a loader: `key => value`, answered by a method of the repository. A key type of its own keeps loaders
 /// apart that look up different things of the same owner.
@@ -71,10 +70,6 @@ owner_key! {
     ResourcesOf(PlanId);
     /// An order's newest bills: so many.
     NewestBillsOfOrder((OrderId, i64));
-    /// The headers of an account's newest orders: so many.
-    NewestOrderHeadersOf((AccountId, i64));
-    /// The headers of an account's newest bills: so many.
-    NewestBillHeadersOf((AccountId, i64));
     /// The headers of an order's newest bills: so many.
     NewestBillHeadersOfOrder((OrderId, i64));
     /// What a bill charges afterwards.
@@ -91,37 +86,65 @@ owner_key! {
     BalanceAt((AccountId, DateTime<Utc>));
 }
 
-/// An account's newest of what it owns: so many.
-pub(super) struct NewestOf<T> {
-    pub account: AccountId,
-    pub limit: i64,
-    pub of: PhantomData<fn() -> T>,
+macro_rules! newest_key {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name<T> {
+            pub account: AccountId,
+            pub limit: i64,
+            pub of: PhantomData<fn() -> T>,
+        }
+
+        impl<T> $name<T> {
+            pub fn new((account, limit): Newest<AccountId>) -> Self {
+                Self { account, limit, of: PhantomData }
+            }
+
+            fn key(&self) -> Newest<AccountId> {
+                (self.account, self.limit)
+            }
+        }
+
+        // Derived, they would ask for the same of the row.
+        impl<T> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                Self::new(self.key())
+            }
+        }
+
+        impl<T> PartialEq for $name<T> {
+            fn eq(&self, other: &Self) -> bool {
+                self.key() == other.key()
+            }
+        }
+
+        impl<T> Eq for $name<T> {}
+
+        impl<T> Hash for $name<T> {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.key().hash(state);
+            }
+        }
+    )*};
 }
 
-impl<T> NewestOf<T> {
-    pub fn new(account: AccountId, limit: i64) -> Self {
-        Self { account, limit, of: PhantomData }
-    }
+newest_key! {
+    /// An account's newest of what it owns: so many.
+    NewestOf;
+    /// The headers of an account's newest: so many.
+    NewestHeadersOf;
 }
 
-// Derived, they would ask for the same of the row.
-impl<T> Clone for NewestOf<T> {
-    fn clone(&self) -> Self {
-        Self::new(self.account, self.limit)
-    }
-}
+impl<H: Header> Loader<NewestHeadersOf<H>> for Lookups {
+    type Value = Arc<[H::Shared]>;
+    type Error = StoreError;
 
-impl<T> PartialEq for NewestOf<T> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.account, self.limit) == (other.account, other.limit)
-    }
-}
-
-impl<T> Eq for NewestOf<T> {}
-
-impl<T> Hash for NewestOf<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.account, self.limit).hash(state);
+    async fn load(
+        &self,
+        keys: &[NewestHeadersOf<H>],
+    ) -> Result<HashMap<NewestHeadersOf<H>, Arc<[H::Shared]>>, StoreError> {
+        let found = self.0.newest_headers::<H>(keys.iter().map(NewestHeadersOf::key).collect()).await?;
+        Ok(rekeyed(found, NewestHeadersOf::new))
     }
 }
 
@@ -130,9 +153,8 @@ impl<T: Owned> Loader<NewestOf<T>> for Lookups {
     type Error = StoreError;
 
     async fn load(&self, keys: &[NewestOf<T>]) -> Result<HashMap<NewestOf<T>, Rows<T>>, StoreError> {
-        let newest = keys.iter().map(|key| (key.account, key.limit)).collect();
-        let found = self.0.newest::<T>(newest).await?;
-        Ok(rekeyed(found, |(account, limit)| NewestOf::new(account, limit)))
+        let found = self.0.newest::<T>(keys.iter().map(NewestOf::key).collect()).await?;
+        Ok(rekeyed(found, NewestOf::new))
     }
 }
 
@@ -198,8 +220,6 @@ owner_loader!(PaymentMethodsOf => Rows<PaymentMethod>, payment_methods_of);
 owner_loader!(PlansOf => Arc<[PlanId]>, plans_in_use);
 owner_loader!(ResourcesOf => Arc<[PlanResource]>, plan_resources);
 owner_loader!(NewestBillsOfOrder => Rows<Bill>, newest_bills_of_orders);
-owner_loader!(NewestOrderHeadersOf => Rows<OrderHeader>, newest_order_headers);
-owner_loader!(NewestBillHeadersOf => Arc<[BillHeader]>, newest_bill_headers);
 owner_loader!(NewestBillHeadersOfOrder => Arc<[BillHeader]>, newest_bill_headers_of_orders);
 owner_loader!(DepositsTo => Rows<Deposit>, deposits_to);
 owner_loader!(NewestInvoicesOf => Rows<Invoice>, newest_invoices);

@@ -20,7 +20,6 @@ use crate::domain::account::Account;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};
 use crate::domain::notice::Notice;
-use crate::domain::order::OrderHeader;
 use crate::domain::payment::Payment;
 use crate::domain::plan::{Plan, PlanResource, Resource};
 use crate::domain::prepay::Deposit;
@@ -47,8 +46,6 @@ pub struct Fetchers {
     pub price_rules: SharedLoader<PriceRuleId, Arc<PriceRule>>,
     pub own_price_rules: SharedLoader<AccountId, Rows<PriceRule>>,
     pub default_price_rules: SharedLoader<(), Rows<PriceRule>>,
-    pub newest_order_headers: SharedLoader<Newest<AccountId>, Rows<OrderHeader>>,
-    pub newest_bill_headers: SharedLoader<Newest<AccountId>, Arc<[BillHeader]>>,
     pub newest_bills_of_orders: SharedLoader<Newest<OrderId>, Rows<Bill>>,
     pub newest_bill_headers_of_orders: SharedLoader<Newest<OrderId>, Arc<[BillHeader]>>,
     pub bill_counts_of_orders: SharedLoader<OrderId, i64>,
@@ -76,8 +73,6 @@ impl Fetchers {
             price_rules: SharedLoader::start(database, price_rules_by_id),
             own_price_rules: SharedLoader::start(database, own_price_rules),
             default_price_rules: SharedLoader::start(database, default_price_rules),
-            newest_order_headers: SharedLoader::start(database, newest_order_headers),
-            newest_bill_headers: SharedLoader::start(database, newest_bill_headers),
             newest_bills_of_orders: SharedLoader::start(database, newest_bills_of_orders),
             newest_bill_headers_of_orders: SharedLoader::start(database, newest_bill_headers_of_orders),
             bill_counts_of_orders: SharedLoader::start(database, bill_counts_of_orders),
@@ -177,28 +172,6 @@ fn default_price_rules(conn: Connection, _: Vec<()>) -> Fetching<(), Rows<PriceR
     async move {
         let rules = price_rules::rules_of_everyone(&conn).await?;
         Ok(HashMap::from([((), rules.into_iter().map(Arc::new).collect())]))
-    }
-    .boxed()
-}
-
-fn newest_order_headers(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Rows<OrderHeader>> {
-    async move {
-        let rows = orders::order_header_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&shared(rows), |row| Some(row.id.account()), |row| row.id)))
-    }
-    .boxed()
-}
-
-fn newest_bill_headers(
-    conn: Connection,
-    keys: Vec<Newest<AccountId>>,
-) -> Fetching<Newest<AccountId>, Arc<[BillHeader]>> {
-    async move {
-        let rows = bills::bill_header_newest(&conn, numbers(&owners(&keys)), most(&keys)).await?;
-        Ok(share_out(keys, &by_owner(&rows, |row| Some(row.id.account()), |row| row.id)))
     }
     .boxed()
 }

@@ -181,7 +181,7 @@ pub fn countable(looked_at: i64, most: i64) -> Result<(), StoreError> {
     Err(StoreError::TooMuch { argument: "totalCount", message })
 }
 
-/// The condition that rows `t` are of these scope.
+/// The condition that rows `t` are of this scope.
 pub(super) fn of_owners<ST>(select: Statement<ST>, scope: Scope) -> Statement<ST> {
     match scope {
         Scope::Catalogue => select.sql("true"),

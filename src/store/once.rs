@@ -1,5 +1,7 @@
 //! What is written beside the engine, once for each key.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use diesel::result::Error as DieselError;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::future::BoxFuture;
@@ -33,8 +35,13 @@ pub trait KeyedWrite: Sync {
     ) -> BoxFuture<'c, Result<Self::Made, StoreError>>;
 }
 
-/// What was made, or why it was not.
-pub type Made<T> = Result<Result<T, Refusal>, StoreError>;
+/// What became of it.
+pub enum Ending<T> {
+    Made(T),
+    Refused(Refusal),
+    /// The connection was lost at the commit.
+    Unknown(StoreError),
+}
 
 /// Why something is not written.
 pub enum Stop {
@@ -84,7 +91,8 @@ pub async fn once<W: KeyedWrite>(
     attempt: &Attempt,
     wanted: &W,
     seals: &SealKeys,
-) -> Made<W::Made> {
+) -> Result<Ending<W::Made>, StoreError> {
+    let at_commit = AtomicBool::new(false);
     let outcome = conn
         .transaction(async |conn| {
             let conn: Conn<'_> = conn;
@@ -97,12 +105,23 @@ pub async fn once<W: KeyedWrite>(
                 }
             };
             let made = wanted.made(conn, attempt, created).await?;
-            if attempt.dry_run { Err(Rollback::Tried(made)) } else { Ok(made) }
+            if attempt.dry_run {
+                return Err(Rollback::Tried(made));
+            }
+            at_commit.store(true, Ordering::Relaxed);
+            Ok(made)
         })
         .await;
     match outcome {
-        Ok(made) | Err(Rollback::Tried(made)) => Ok(Ok(made)),
-        Err(Rollback::Stopped(Stop::Refused(refusal))) => Ok(Err(refusal)),
+        Ok(made) | Err(Rollback::Tried(made)) => Ok(Ending::Made(made)),
+        Err(Rollback::Stopped(Stop::Refused(refusal))) => Ok(Ending::Refused(refusal)),
+        // What the database answers to a commit is so; where the answer is lost it is not known.
+        Err(Rollback::Stopped(Stop::Failed(error)))
+            if at_commit.into_inner()
+                && !matches!(error, StoreError::Rejected { .. } | StoreError::Contended(_)) =>
+        {
+            Ok(Ending::Unknown(error))
+        }
         Err(Rollback::Stopped(Stop::Failed(error))) => Err(error),
     }
 }

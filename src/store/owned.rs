@@ -1,6 +1,7 @@
 //! What accounts own: each kind says once where its rows lie and what its lists are narrowed by, and is read by id, newest first,
 //! page by page and counted as all the others are.
 
+use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -41,6 +42,23 @@ pub trait Owned: Row + Clone + Send + Sync {
         scope: Scope,
         filter: &'c Self::Filter,
     ) -> BoxFuture<'c, Result<i64, StoreError>>;
+}
+
+/// What lists show of a kind before anything else, read without the rest of it (docs/adr/0017).
+pub trait Header: Row + Send + Sync {
+    /// As the requests that asked for it share it.
+    type Shared: From<Self> + Borrow<Self> + Clone + Send + Sync + 'static;
+
+    fn id(&self) -> OwnedId;
+}
+
+/// The headers of the newest rows of each account.
+pub async fn newest_headers<H: Header>(
+    conn: Conn<'_>,
+    accounts: Vec<i64>,
+    limit: i64,
+) -> Result<Vec<H>, StoreError> {
+    rows(conn, list::newest_of_each::<H>(accounts, limit)).await
 }
 
 /// Those of these ids that there are.

@@ -1,6 +1,7 @@
-//! The fetchers of what accounts own: three for each kind, started when one of its kind is first looked up.
+//! The fetchers of what accounts own: started when one of their kind is first looked up.
 
 use std::any::{Any, TypeId};
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,14 +11,14 @@ use super::database::{Connection, Database};
 use super::grouped::{
     Fetching, Newest, Rows, by_key, by_owner, counted, most, numbers, owners, share_out, shared,
 };
-use super::owned::{self, Owned};
+use super::owned::{self, Header, Owned};
 use super::shared_loader::SharedLoader;
 use crate::domain::ids::{AccountId, OwnedId};
 
 /// All fetchers of what accounts own.
 pub struct OwnedFetchers {
     database: Database,
-    /// By the type of the row.
+    /// By their types.
     started: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -27,19 +28,25 @@ impl OwnedFetchers {
     }
 
     pub fn of<T: Owned>(&self) -> Arc<OwnedFetch<T>> {
-        self.held().unwrap_or_else(|| self.start())
+        self.started(OwnedFetch::start)
     }
 
-    fn held<T: Owned>(&self) -> Option<Arc<OwnedFetch<T>>> {
+    pub fn headers<H: Header>(&self) -> Arc<HeaderFetch<H>> {
+        self.started(HeaderFetch::start)
+    }
+
+    fn started<F: Any + Send + Sync>(&self, start: fn(&Database) -> F) -> Arc<F> {
+        self.held().unwrap_or_else(|| {
+            let mut started = self.started.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(start(&self.database));
+            let fetch = started.entry(TypeId::of::<F>()).or_insert_with(|| new());
+            Arc::clone(fetch).downcast().unwrap_or_else(|_| new())
+        })
+    }
+
+    fn held<F: Any + Send + Sync>(&self) -> Option<Arc<F>> {
         let started = self.started.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(started.get(&TypeId::of::<T>())?).downcast().ok()
-    }
-
-    fn start<T: Owned>(&self) -> Arc<OwnedFetch<T>> {
-        let mut started = self.started.write().unwrap_or_else(PoisonError::into_inner);
-        let start = || Arc::new(OwnedFetch::<T>::start(&self.database));
-        let of_kind = started.entry(TypeId::of::<T>()).or_insert_with(|| start());
-        Arc::clone(of_kind).downcast().unwrap_or_else(|_| start())
+        Arc::clone(started.get(&TypeId::of::<F>())?).downcast().ok()
     }
 }
 
@@ -82,6 +89,28 @@ fn owned_counts<T: Owned>(conn: Connection, keys: Vec<AccountId>) -> Fetching<Ac
     async move {
         let counts = owned::count_of_each::<T>(&conn, numbers(&keys)).await?;
         Ok(counted(keys, counts))
+    }
+    .boxed()
+}
+
+/// The headers of the newest of each account.
+pub struct HeaderFetch<H: Header>(pub SharedLoader<Newest<AccountId>, Arc<[H::Shared]>>);
+
+impl<H: Header> HeaderFetch<H> {
+    fn start(database: &Database) -> Self {
+        Self(SharedLoader::start(database, newest_headers::<H>))
+    }
+}
+
+fn newest_headers<H: Header>(
+    conn: Connection,
+    keys: Vec<Newest<AccountId>>,
+) -> Fetching<Newest<AccountId>, Arc<[H::Shared]>> {
+    async move {
+        let read = owned::newest_headers::<H>(&conn, numbers(&owners(&keys)), most(&keys)).await?;
+        let rows: Vec<H::Shared> = read.into_iter().map(H::Shared::from).collect();
+        let id = |row: &H::Shared| row.borrow().id();
+        Ok(share_out(keys, &by_owner(&rows, |row| Some(id(row).account()), id)))
     }
     .boxed()
 }

@@ -310,7 +310,10 @@ impl Sealed for (AccountId, IdempotencyRecord) {
         if let Some(approval) = approval {
             to.uuid(approval.uuid());
         }
-        created.iter().for_each(|id| to.text(id));
+        if !created.is_empty() {
+            to.text("created");
+            created.iter().for_each(|id| to.text(id));
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub struct CreateAccountInput {
     /// The provider's person for it.
     manager: Option<CustomerManagerInput>,
     /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
-    /// count (`serviceConfig.idempotencyKeyDays`). The key is the provider's. Absent: it is done as often as it is asked for.
+    /// count (`serviceConfig.idempotencyKeyDays`). The key is the provider's. Absent: the namespace is taken the second time.
     idempotency_key: Option<String>,
 }
 

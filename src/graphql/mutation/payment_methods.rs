@@ -99,7 +99,7 @@ async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
     if let Some(made) = made_before(session, account, key, Mutation::named("addPaymentMethod"), asked).await?
     {
-        return kept(made);
+        return still_kept(made);
     }
     // The provider is not asked to keep what is refused.
     session.repository().require_stake(Some(Stake::Setting), account).await?;
@@ -169,6 +169,16 @@ fn forget(session: &Session, removed: &PaymentMethod) {
             tracing::warn!(payment_method = %method.id, %error, "a removed card is still held by its provider");
         }
     });
+}
+
+/// What a key has added, unless it was removed since.
+fn still_kept(made: MutationOutcome) -> MutationResult<PaymentMethod> {
+    let method = kept(made)?;
+    if method.0.removed_at.is_some() {
+        let message = "its card was removed";
+        return Err(Refusal::new(RefusalCode::NotFound, "idempotencyKey", message).into());
+    }
+    Ok(method)
 }
 
 fn kept(made: MutationOutcome) -> MutationResult<PaymentMethod> {

@@ -42,7 +42,7 @@ pub struct QuotePrepayInput {
     /// For how many months of 30 days: 1 to 12.
     period: i32,
     /// The caller's name for this, 1 to 255 characters: with the same key and input it is done once, for as long as keys
-    /// count (`serviceConfig.idempotencyKeyDays`). Absent: it is done as often as it is asked for.
+    /// count (`serviceConfig.idempotencyKeyDays`). The same offer is answered also when it holds no more. Absent: each time another.
     idempotency_key: Option<String>,
 }
 

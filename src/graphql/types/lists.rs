@@ -23,7 +23,7 @@ use crate::domain::{self, bill, order};
 use crate::graphql::enums::ApprovalState;
 use crate::graphql::error::ApiResult;
 use crate::graphql::input::argument_account;
-use crate::graphql::loaders::{NewestBillHeadersOf, NewestInvoicesOf, NewestOf, NewestOrderHeadersOf};
+use crate::graphql::loaders::{NewestHeadersOf, NewestInvoicesOf, NewestOf};
 use crate::graphql::pagination::{PageArgs, Slice, TotalCount, is_newest, page_fields};
 use crate::graphql::runtime::list_item::{self, ListItem};
 use crate::graphql::scalars::Instant;
@@ -251,19 +251,27 @@ impl ListOwner {
 
 /// An account's newest orders: their headers, if no more of them is shown.
 async fn newest_orders(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<ListItem<Order>>> {
-    list_item::load(ctx, NewestOrderHeadersOf(newest), NewestOf::<order::Order>::new(newest.0, newest.1))
-        .await
+    list_item::load(
+        ctx,
+        NewestHeadersOf::<order::OrderHeader>::new(newest),
+        NewestOf::<order::Order>::new(newest),
+    )
+    .await
 }
 
 /// An account's newest bills: their headers, if no more of them is shown.
 async fn newest_bills(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<ListItem<Bill>>> {
-    list_item::load(ctx, NewestBillHeadersOf(newest), NewestOf::<bill::Bill>::new(newest.0, newest.1)).await
+    list_item::load(
+        ctx,
+        NewestHeadersOf::<bill::BillHeader>::new(newest),
+        NewestOf::<bill::Bill>::new(newest),
+    )
+    .await
 }
 
 /// What an account's newest are in a list that always shows the whole of them.
 async fn newest<T: Owned>(ctx: &Context<'_>, newest: Newest<AccountId>) -> ApiResult<Vec<Arc<T>>> {
-    let (account, limit) = newest;
-    Ok(session(ctx)?.load(NewestOf::<T>::new(account, limit)).await?.unwrap_or_default().to_vec())
+    Ok(session(ctx)?.load(NewestOf::<T>::new(newest)).await?.unwrap_or_default().to_vec())
 }
 
 /// Declares the list of something that accounts own.

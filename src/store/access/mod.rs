@@ -30,7 +30,7 @@ use crate::domain::viewer::{Scope, Viewer};
 use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::fetchers::Fetchers;
-use crate::store::once::{KeyedWrite, once};
+use crate::store::once::{Ending, KeyedWrite, once};
 use crate::store::shared_loader::SharedLoader;
 use crate::store::turns::{Turn, Turns};
 
@@ -120,6 +120,9 @@ pub enum AccessError {
     /// The viewer's own account may not have it done.
     #[error("{}", .0.message)]
     Refused(Refusal),
+    /// It was written, or it was not.
+    #[error("it may have been carried out: ask again with the same key, or look")]
+    OutcomeUnknown,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -208,7 +211,14 @@ impl Repository {
         let seals = Arc::clone(self.store.database.keys());
         let writing =
             self.write(move |conn| async move { once(conn, &attempt, &wanted, &seals).await }.boxed());
-        writing.await?.map_err(AccessError::Refused)
+        match writing.await? {
+            Ending::Made(made) => Ok(made),
+            Ending::Refused(refusal) => Err(AccessError::Refused(refusal)),
+            Ending::Unknown(error) => {
+                tracing::warn!(%error, mutation = %W::MUTATION, "it is not known whether it was written");
+                Err(AccessError::OutcomeUnknown)
+            }
+        }
     }
 
     /// Those of the accounts that the viewer may see.
@@ -269,6 +279,9 @@ impl Repository {
             let there = visible && (!self.viewer.is_of_provider() || self.account(account).await?.is_some());
             return if there { Ok(Some(Scope::One(account))) } else { Err(AccessError::NoSuchAccount) };
         }
-        Ok(Some(self.viewer.scope()).filter(|scope| *scope != Scope::Nothing))
+        Ok(match self.viewer.scope() {
+            scope @ (Scope::All | Scope::Family(_) | Scope::One(_)) => Some(scope),
+            Scope::Nothing | Scope::Catalogue => None,
+        })
     }
 }

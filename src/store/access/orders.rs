@@ -7,7 +7,7 @@ use super::{AccessError, Repository};
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, BillId, OrderId, TransactionId, account_of_number};
-use crate::domain::order::{Order, OrderHeader};
+use crate::domain::order::Order;
 use crate::domain::record::Record;
 use crate::domain::transaction::Transaction;
 use crate::store::bills::bill_filter::BillFilter;
@@ -25,26 +25,12 @@ impl Repository {
         orders::order_by_number(&*self.connection().await?, number).await
     }
 
-    pub async fn newest_order_headers(
-        &self,
-        keys: Vec<Newest<AccountId>>,
-    ) -> Result<HashMap<Newest<AccountId>, Rows<OrderHeader>>, StoreError> {
-        self.of_visible(&self.store.fetch.newest_order_headers, keys, |(account, _)| *account).await
-    }
-
     pub async fn bill_by_number(&self, number: &str) -> Result<Option<Bill>, StoreError> {
         let Some(account) = account_of_number('B', number) else { return Ok(None) };
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
         bills::bill_by_number(&*self.connection().await?, number).await
-    }
-
-    pub async fn newest_bill_headers(
-        &self,
-        keys: Vec<Newest<AccountId>>,
-    ) -> Result<HashMap<Newest<AccountId>, Arc<[BillHeader]>>, StoreError> {
-        self.of_visible(&self.store.fetch.newest_bill_headers, keys, |(account, _)| *account).await
     }
 
     pub async fn newest_bills_of_orders(

@@ -8,7 +8,7 @@ use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
 use crate::store::grouped::{Newest, Rows};
 use crate::store::list::{Found, Page};
-use crate::store::owned::Owned;
+use crate::store::owned::{Header, Owned};
 
 impl Repository {
     /// Those of these ids that the viewer may see.
@@ -22,6 +22,14 @@ impl Repository {
         keys: Vec<Newest<AccountId>>,
     ) -> Result<HashMap<Newest<AccountId>, Rows<T>>, StoreError> {
         self.of_visible(&self.store.fetch.owned.of::<T>().newest, keys, |(account, _)| *account).await
+    }
+
+    /// The headers of the newest of each account: so many.
+    pub async fn newest_headers<H: Header>(
+        &self,
+        keys: Vec<Newest<AccountId>>,
+    ) -> Result<HashMap<Newest<AccountId>, Arc<[H::Shared]>>, StoreError> {
+        self.of_visible(&self.store.fetch.owned.headers::<H>().0, keys, |(account, _)| *account).await
     }
 
     /// How many each account has.

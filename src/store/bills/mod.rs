@@ -22,7 +22,7 @@ use crate::domain::viewer::Scope;
 use crate::store::bills::bill_filter::{BillFilter, Counted};
 use crate::store::error::StoreError;
 use crate::store::list::{self, DuePage, Found, Narrow, Page};
-use crate::store::owned::{self, Owned};
+use crate::store::owned::{self, Header, Owned};
 use crate::store::schema::bills as table;
 use crate::store::seals::Sealer;
 use crate::store::sql::numeric::Exact;
@@ -136,13 +136,12 @@ pub async fn bill_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Bill>
     Ok(rows::<Bill>(conn, statement).await?.pop())
 }
 
-/// The headers of the newest bills of each account.
-pub async fn bill_header_newest(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Result<Vec<BillHeader>, StoreError> {
-    rows::<BillHeader>(conn, list::newest_of_each::<BillHeader>(accounts, limit)).await
+impl Header for BillHeader {
+    type Shared = Self;
+
+    fn id(&self) -> OwnedId {
+        self.id.0
+    }
 }
 
 /// The newest bills of each order.

@@ -24,7 +24,7 @@ use crate::store::error::StoreError;
 use crate::store::list::{self, DuePage, Found, Page};
 use crate::store::orders::order_filter::OrderFilter;
 use crate::store::orders::order_search;
-use crate::store::owned::Owned;
+use crate::store::owned::{Header, Owned};
 use crate::store::schema::orders as table;
 use crate::store::seals::Sealer;
 use crate::store::sql::row::{WriteRow, row, select_list};
@@ -163,13 +163,12 @@ pub async fn order_by_number(conn: Conn<'_>, number: &str) -> Result<Option<Orde
     Ok(rows::<Order>(conn, statement).await?.pop())
 }
 
-/// The headers of the newest orders of each account.
-pub async fn order_header_newest(
-    conn: Conn<'_>,
-    accounts: Vec<i64>,
-    limit: i64,
-) -> Result<Vec<OrderHeader>, StoreError> {
-    rows::<OrderHeader>(conn, list::newest_of_each::<OrderHeader>(accounts, limit)).await
+impl Header for OrderHeader {
+    type Shared = Arc<Self>;
+
+    fn id(&self) -> OwnedId {
+        self.id.0
+    }
 }
 
 /// The live orders of exclusive plans: for each account and region one, and those that it continues.

@@ -89,7 +89,7 @@ pub(in crate::store) async fn found(
     word: &str,
     page: &Page,
 ) -> Result<Option<Vec<OwnedId>>, StoreError> {
-    if scope == Scope::Nothing {
+    if matches!(scope, Scope::Nothing | Scope::Catalogue) {
         return Ok(Some(Vec::new()));
     }
     let Some(older) = older(word) else { return Ok(None) };
