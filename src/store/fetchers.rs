@@ -10,12 +10,12 @@ use rust_decimal::Decimal;
 use super::database::{Connection, Database};
 use super::deposits::{self, AddressOf};
 use super::grouped::{
-    Fetching, Newest, Rows, by_key, by_owner, grouped_values, most, numbers, owners, share_out, shared,
+    Fetching, Newest, Rows, by_key, by_owner, grouped_values, most, numbers, share_out, shared,
 };
 use super::invoices::invoice_drafts::{self, InvoiceDraft};
 use super::owned_fetchers::OwnedFetchers;
 use super::shared_loader::SharedLoader;
-use super::{accounts, bills, ledger, notices, orders, payments, plans, price_rules, records, transactions};
+use super::{accounts, bills, ledger, notices, payments, plans, price_rules, records, transactions};
 use crate::domain::account::Account;
 use crate::domain::bill::{Bill, BillHeader};
 use crate::domain::ids::{AccountId, OrderId, OwnedId, PlanId, PriceRuleId};

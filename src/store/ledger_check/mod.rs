@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
-use super::account_range::Range;
+use super::accounts::account_range::Range;
 use super::error::StoreError;
 use super::seals::lacks_key;
 use super::sql::statement::Statement;

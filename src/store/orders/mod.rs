@@ -23,7 +23,6 @@ use crate::domain::viewer::Scope;
 use crate::store::error::StoreError;
 use crate::store::list::{self, DuePage, Found, Page};
 use crate::store::orders::order_filter::OrderFilter;
-use crate::store::orders::order_search;
 use crate::store::owned::{Header, Owned};
 use crate::store::schema::orders as table;
 use crate::store::seals::Sealer;

@@ -22,7 +22,6 @@ use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 use crate::store::sql::row::answered;
 use crate::store::sql::statement::{Columns, Statement};
-use crate::store::usage::late_usage;
 use crate::store::{Conn, burst, execute, rows};
 
 /// An event with where it is counted.
