@@ -1,7 +1,7 @@
 //! The server's role owns nothing, and can do what its statements need (docs/adr/0025).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use abacus::private_pg::{Options, PrivatePostgres};
 use abacus::store::database::Database;
@@ -156,15 +156,22 @@ const OF_THE_OWNER: &str = "taking_back.rs";
 
 /// The code of src/store, without the list itself and what the owner does, and without white space that is more than a space.
 fn statements() -> String {
-    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    let texts: Vec<String> = [store.clone(), store.join("ledger_check")]
-        .iter()
-        .flat_map(|dir| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("rights.rs"))
-        .filter(|path| !path.ends_with(OF_THE_OWNER))
-        .map(|path| std::fs::read_to_string(path).unwrap())
-        .collect();
+    let mut files = Vec::new();
+    code_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut files);
+    files.retain(|path| !path.ends_with("rights.rs") && !path.ends_with(OF_THE_OWNER));
+    let texts: Vec<String> = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     texts.join("\n").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The files of a folder and of its rooms, but those that migrate.
+fn code_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() && !path.ends_with("migrations") {
+            code_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
 }
 
 /// The names that follow a text.
