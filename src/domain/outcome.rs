@@ -78,7 +78,7 @@ pub enum Done {
     /// It was done now (or, a dry run, would have been).
     Executed(Box<Executed>),
     /// Its key holds what was done an earlier time.
-    Replayed(IdempotencyRecord),
+    Replayed(Box<IdempotencyRecord>),
     /// Another operator has to allow it; until then nothing of it is done.
     Awaits(Arc<Approval>),
 }

@@ -163,7 +163,7 @@ fn repeat(
     let done = match waited.filter(|waited| waited.mutation == answer.mutation) {
         Some(waiting) if waiting.state == ApprovalState::Pending => Done::Awaits(Arc::clone(waiting)),
         Some(given_up) if !given_up.is_done() => return Err(given_up.refusal()),
-        _ => Done::Replayed(answer.clone()),
+        _ => Done::Replayed(Box::new(answer.clone())),
     };
     Ok(Decision { done, change: None })
 }
