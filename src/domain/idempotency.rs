@@ -73,7 +73,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// What nobody may ask for twice.
+    /// Of what has no key: it is done each time.
     pub fn by_itself(now: DateTime<Utc>) -> Self {
         let asked = Fingerprints { own: Hash::default(), others: Vec::new() };
         Self { owner: AccountId::PROVIDER, key: None, asked, dry_run: false, now }

@@ -8,6 +8,9 @@ pub const REFUND: &str = "refund";
 pub const ADJUST_BALANCE: &str = "adjustBalance";
 pub const PAY_OUT: &str = "payOut";
 pub const UPDATE_ACCOUNT: &str = "updateAccount";
+/// Those whose keys are answered before anybody else is asked.
+pub const ADD_PAYMENT_METHOD: &str = "addPaymentMethod";
+pub const QUOTE_PREPAY: &str = "quotePrepay";
 
 /// A mutation that an idempotency key belongs to, or that may wait for another operator, by its name in the schema. What is kept may be of
 /// a later version, whose mutations are not known here.

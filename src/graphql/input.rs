@@ -13,8 +13,8 @@ use crate::domain::money::{Currency, CurrencyCode};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::store::list::Window;
 
-/// A digest of an input as it was given, without its key and without `whose`, the fields that name the key's owner. What is null is as if it had been left out, so that a
-/// field that comes later, without a default, changes no digest where nobody names it.
+/// A digest of an input as it was given, without its key and without `whose`, the fields that name the key's owner. What is null is as
+/// if it had been left out, so that a field that comes later, without a default, changes no digest where nobody names it.
 pub(super) fn asked(input: &impl InputType, whose: &[&str]) -> Hash {
     let mut given = input.to_value().into_json().unwrap_or_default();
     if let Some(fields) = given.as_object_mut() {

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 use super::error::StoreError;
 use super::list::{Page, newest_first, numbered_page};
-use super::once::{KeyedWrite, Stop};
+use super::once::{KeyedWrite, Stop, created_ids};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
@@ -204,7 +204,7 @@ impl KeyedWrite for NewResourcePrices {
         created: Vec<String>,
     ) -> BoxFuture<'c, Result<Vec<ResourcePrice>, StoreError>> {
         async move {
-            let ids = created.iter().filter_map(|id| ResourcePriceId::parse(id)).collect();
+            let ids = created_ids(&created, ResourcePriceId::parse)?;
             let mut prices = resource_price_by_ids(conn, ids).await?;
             prices.sort_by_key(|price| price.id);
             Ok(prices)

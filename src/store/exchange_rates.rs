@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
 
 use super::error::StoreError;
-use super::once::{KeyedWrite, Stop, gone};
+use super::once::{KeyedWrite, Stop, created_ids, gone};
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
 use super::{Conn, rows};
@@ -112,8 +112,8 @@ impl KeyedWrite for NewExchangeRate {
         created: Vec<String>,
     ) -> BoxFuture<'c, Result<ExchangeRate, StoreError>> {
         async move {
-            let ids = created.iter().filter_map(|id| ExchangeRateId::parse(id)).map(|id| id.0).collect();
-            rate_by_ids(conn, ids).await?.pop().ok_or_else(gone)
+            let ids = created_ids(&created, ExchangeRateId::parse)?;
+            rate_by_ids(conn, ids.iter().map(|id| id.0).collect()).await?.pop().ok_or_else(gone)
         }
         .boxed()
     }

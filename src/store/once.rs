@@ -67,6 +67,15 @@ impl From<Refusal> for Stop {
     }
 }
 
+/// The ids of what a key made.
+pub(super) fn created_ids<T>(
+    created: &[String],
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, StoreError> {
+    let unknown = |id: &String| StoreError::Corrupt(format!("a key names \"{id}\""));
+    created.iter().map(|id| parse(id).ok_or_else(|| unknown(id))).collect()
+}
+
 /// What a key made is not there any more.
 pub(super) fn gone() -> StoreError {
     StoreError::Corrupt("a key names what is not there".to_owned())

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::list::{self, Found, Narrow, Page};
-use super::once::{KeyedWrite, Stop, gone};
+use super::once::{KeyedWrite, Stop, created_ids, gone};
 use super::sql::numeric::Exact;
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::{Columns, Statement};
@@ -158,8 +158,8 @@ impl KeyedWrite for NewPlan {
         created: Vec<String>,
     ) -> BoxFuture<'c, Result<Plan, StoreError>> {
         async move {
-            let ids = created.iter().filter_map(|id| PlanId::parse(id)).map(|id| id.0).collect();
-            plan_by_ids(conn, ids).await?.pop().ok_or_else(gone)
+            let ids = created_ids(&created, PlanId::parse)?;
+            plan_by_ids(conn, ids.iter().map(|id| id.0).collect()).await?.pop().ok_or_else(gone)
         }
         .boxed()
     }

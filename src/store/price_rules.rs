@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::once::{KeyedWrite, Stop};
+use super::once::{KeyedWrite, Stop, created_ids};
 use super::sql::row::row;
 use super::sql::statement::{Columns, Statement};
 use super::{Conn, execute, rows, select_from};
@@ -146,8 +146,8 @@ impl KeyedWrite for RulesToSet {
 }
 
 async fn rules_created(conn: Conn<'_>, created: Vec<String>) -> Result<Vec<PriceRule>, StoreError> {
-    let ids = created.iter().filter_map(|id| PriceRuleId::parse(id));
-    rule_by_ids(conn, ids.map(|id| id.0).collect()).await
+    let ids = created_ids(&created, PriceRuleId::parse)?;
+    rule_by_ids(conn, ids.iter().map(|id| id.0).collect()).await
 }
 
 async fn require_room(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<(), Stop> {

@@ -196,6 +196,7 @@ pub const TABLES: &[TableRights] = &[
         "transaction_id",
         "payment_id",
         "prepayment_id",
+        // What servers of before write.
         "price_rule_ids",
         "seal",
     ]),

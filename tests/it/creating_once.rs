@@ -135,8 +135,7 @@ async fn of_callers_who_use_a_key_at_once_all_are_told_of_the_same() {
     let (life, _) = standing_life().await;
     for creation in creations() {
         let client = if creation.is_customers { &life.customer } else { &life.operator };
-        let input = with(&creation.input, "idempotencyKey", json!("together"));
-        let input = with(&input, "idempotencyKey", json!(format!("{}-together", creation.mutation)));
+        let input = with(&creation.input, "idempotencyKey", json!(creation.mutation));
         let all = (0..8).map(|_| create(client, &creation, input.clone()));
         let made = futures_util::future::join_all(all).await;
         assert!(made.iter().all(|other| *other == made[0]), "{}: {made:#?}", creation.mutation);
@@ -146,12 +145,10 @@ async fn of_callers_who_use_a_key_at_once_all_are_told_of_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_it_is_done_as_often_as_it_is_asked_for() {
     let server = TestServer::start().await;
-    let plan = &creations()[1];
-    let plan = Creation { input: with(&plan.input, "resources", json!(null)), ..creations().swap_remove(1) };
-    let (first, second) = (
-        create(&server.operator(), &plan, plan.input.clone()).await,
-        create(&server.operator(), &plan, plan.input.clone()).await,
-    );
+    let plan = creations().swap_remove(1);
+    let input = with(&plan.input, "resources", json!(null));
+    let first = create(&server.operator(), &plan, input.clone()).await;
+    let second = create(&server.operator(), &plan, input).await;
     assert_ne!(first["plan"]["id"], second["plan"]["id"]);
 }
 
@@ -186,4 +183,17 @@ async fn rules_of_a_key_that_was_used_before_its_column_came_are_answered() {
         WHERE key = 'old'";
     assert_eq!(sql.execute(as_before, &[]).await.unwrap(), 1);
     assert_eq!(set().await, made);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_card_was_removed_since_does_not_answer_it() {
+    let (life, _) = standing_life().await;
+    let input = json!({ "providerToken": "pm_card_visa", "idempotencyKey": "k" });
+    let fields = "paymentMethod { id }";
+    let added =
+        life.customer.mutate("addPaymentMethod", "AddPaymentMethodInput", input.clone(), fields).await;
+    let removing = json!({ "paymentMethodId": added["paymentMethod"]["id"] });
+    life.customer.mutate("removePaymentMethod", "RemovePaymentMethodInput", removing, fields).await;
+    let found = life.customer.refusal("addPaymentMethod", "AddPaymentMethodInput", input).await;
+    assert_eq!(found, ("NOT_FOUND".to_owned(), "input.idempotencyKey".to_owned()));
 }

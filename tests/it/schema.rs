@@ -255,6 +255,10 @@ fn every_mutation_takes_one_input_and_answers_a_nullable_payload_with_user_error
         // What moves money takes one; what creates something else may be given one.
         assert_eq!(key.is_some_and(|shape| shape == "String!"), dry_run.is_some(), "{input}");
         assert!(key.is_none_or(|shape| ["String!", "String"].contains(&shape.as_str())), "{input}");
+        // A default is part of what a key stands for (docs/adr/0033): one that came later would make every input another.
+        let fields = built.iter().filter(|(path, _)| path.starts_with(&format!("{input}.")));
+        let defaults: Vec<_> = fields.filter(|(_, shape)| shape.contains(" = ")).collect();
+        assert!(key.is_none_or(|shape| shape == "String!") || defaults.is_empty(), "{defaults:?}");
         assert!(dry_run.is_none_or(|shape| shape == "Boolean! = false"), "{input}");
     }
 }

@@ -6,7 +6,7 @@ use super::decision::Decide;
 use super::draft::Draft;
 use crate::domain::account::Hash;
 use crate::domain::ids::{AccountId, PaymentMethodId};
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{ADD_PAYMENT_METHOD, Mutation};
 use crate::domain::outcome::Outcome;
 use crate::domain::payment_method::{Card, METHODS_MAX, PaymentMethod};
 use crate::domain::read_set::ReadSet;
@@ -28,7 +28,7 @@ pub struct AddPaymentMethod {
 }
 
 impl Decide for AddPaymentMethod {
-    const MUTATION: Option<Mutation> = Some(Mutation::named("addPaymentMethod"));
+    const MUTATION: Option<Mutation> = Some(Mutation::named(ADD_PAYMENT_METHOD));
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {

@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::domain::decide::{Action, AddPaymentMethod, RemovePaymentMethod};
 use crate::domain::ids::{AccountId, PaymentMethodId};
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{ADD_PAYMENT_METHOD, Mutation};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::stake::Stake;
 use crate::domain::text;
@@ -97,7 +97,7 @@ async fn add(session: &Session, input: AddPaymentMethodInput) -> MutationResult<
     let asked = asked(&input, &["accountId", "namespace"]);
     let key = input.idempotency_key.as_deref();
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    if let Some(made) = made_before(session, account, key, Mutation::named("addPaymentMethod"), asked).await?
+    if let Some(made) = made_before(session, account, key, Mutation::named(ADD_PAYMENT_METHOD), asked).await?
     {
         return still_kept(made);
     }

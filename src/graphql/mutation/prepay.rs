@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::domain::decide::{Action, KeepQuote, Offer};
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::money::Currency;
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{Mutation, QUOTE_PREPAY};
 use crate::domain::prepay::{self, Asset, LIMITED, Limits, MONTHS_MAX, PRICED_IN, Quoted};
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::text;
@@ -81,7 +81,7 @@ async fn quote(session: &Session, input: QuotePrepayInput) -> MutationResult<Pre
     let asked = asked(&input, &["accountId", "namespace"]);
     let key = input.idempotency_key.as_deref();
     let account = input_account(session, input.account_id.as_ref(), input.namespace.as_deref()).await?;
-    if let Some(made) = made_before(session, account, key, Mutation::named("quotePrepay"), asked).await? {
+    if let Some(made) = made_before(session, account, key, Mutation::named(QUOTE_PREPAY), asked).await? {
         return offered(made);
     }
     let asset = asset_of(session, input.asset)?;

@@ -89,7 +89,7 @@ impl Repository {
         account: Option<AccountId>,
         page: &Page,
     ) -> Result<Vec<Arc<Invoice>>, AccessError> {
-        let Some(scope) = self.owners(account).await? else { return Ok(Vec::new()) };
+        let Some(scope) = self.scope_of(account).await? else { return Ok(Vec::new()) };
         let drafts = self.shown_drafts(scope).await?;
         let conn = self.connection().await?;
         let passed_over = page.offset.min(INVOICES_PASSED_OVER_MAX);
@@ -104,7 +104,7 @@ impl Repository {
     }
 
     pub async fn invoice_count(&self, account: Option<AccountId>) -> Result<i64, AccessError> {
-        let Some(scope) = self.owners(account).await? else { return Ok(0) };
+        let Some(scope) = self.scope_of(account).await? else { return Ok(0) };
         let drafts = i64::try_from(self.shown_drafts(scope).await?.len()).unwrap_or(0);
         let conn = self.connection().await?;
         Ok(Invoice::count(&conn, scope, &()).await?.saturating_add(drafts))
@@ -112,7 +112,7 @@ impl Repository {
 
     /// The months whose drafts are missing in a list, as what is on them cannot be read or added up.
     pub async fn unvalued_months(&self, account: Option<AccountId>) -> Result<Vec<NaiveDate>, AccessError> {
-        let owner = match self.owners(account).await? {
+        let owner = match self.scope_of(account).await? {
             Some(scope) => draft_owner(scope),
             None => None,
         };

@@ -272,7 +272,7 @@ impl Repository {
     }
 
     /// Whose things a list is of: the account named, if the viewer may see it, or all that the viewer may see.
-    async fn owners(&self, account: Option<AccountId>) -> Result<Option<Scope>, AccessError> {
+    async fn scope_of(&self, account: Option<AccountId>) -> Result<Option<Scope>, AccessError> {
         if let Some(account) = account {
             let visible = self.visible(std::iter::once(account)).await?.contains(&account);
             // The provider's people see every account there is, and no other.

@@ -61,8 +61,8 @@ impl Repository {
         account: Option<AccountId>,
         filter: &BillFilter,
     ) -> Result<BillSums, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(BillSums::default()) };
-        Ok(bill_sums::bill_sums(&*self.slow_connection().await?, owners, filter).await?)
+        let Some(scope) = self.scope_of(account).await? else { return Ok(BillSums::default()) };
+        Ok(bill_sums::bill_sums(&*self.slow_connection().await?, scope, filter).await?)
     }
 
     /// The records of what bills charge afterwards, in the order in which they were made.

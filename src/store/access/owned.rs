@@ -47,9 +47,9 @@ impl Repository {
         filter: &T::Filter,
         page: &Page,
     ) -> Result<Found<T>, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(Found::whole(Vec::new())) };
+        let Some(scope) = self.scope_of(account).await? else { return Ok(Found::whole(Vec::new())) };
         let conn = self.list_connection(*filter != T::Filter::default()).await?;
-        Ok(T::page(&conn, owners, filter, page).await?)
+        Ok(T::page(&conn, scope, filter, page).await?)
     }
 
     /// How many such a list has, over all pages.
@@ -58,7 +58,7 @@ impl Repository {
         account: Option<AccountId>,
         filter: &T::Filter,
     ) -> Result<i64, AccessError> {
-        let Some(owners) = self.owners(account).await? else { return Ok(0) };
-        Ok(T::count(&*self.slow_connection().await?, owners, filter).await?)
+        let Some(scope) = self.scope_of(account).await? else { return Ok(0) };
+        Ok(T::count(&*self.slow_connection().await?, scope, filter).await?)
     }
 }

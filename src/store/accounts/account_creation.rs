@@ -16,7 +16,7 @@ use crate::domain::seal::SealKeys;
 use crate::store::accounts::{account_by_ids, account_hold, account_insert};
 use crate::store::error::StoreError;
 use crate::store::invoices::open_invoices;
-use crate::store::once::{KeyedWrite, Stop, gone};
+use crate::store::once::{KeyedWrite, Stop, created_ids, gone};
 use crate::store::schema::namespaces;
 use crate::store::seals::Sealer;
 use crate::store::sql::statement::{Columns, Statement};
@@ -54,8 +54,8 @@ impl KeyedWrite for NewAccount {
         created: Vec<String>,
     ) -> BoxFuture<'c, Result<Account, StoreError>> {
         async move {
-            let ids = created.iter().filter_map(|id| AccountId::parse(id)).map(|id| id.0).collect();
-            account_by_ids(conn, ids).await?.pop().ok_or_else(gone)
+            let ids = created_ids(&created, AccountId::parse)?;
+            account_by_ids(conn, ids.iter().map(|id| id.0).collect()).await?.pop().ok_or_else(gone)
         }
         .boxed()
     }

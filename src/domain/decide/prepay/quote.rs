@@ -8,7 +8,7 @@ use crate::domain::account::Hash;
 use crate::domain::exchange_rate::ExchangeRate;
 use crate::domain::ids::{AccountId, QuoteId};
 use crate::domain::money::{CurrencyCode, OutOfRange};
-use crate::domain::mutation::Mutation;
+use crate::domain::mutation::{Mutation, QUOTE_PREPAY};
 use crate::domain::outcome::Outcome;
 use crate::domain::prepay::{Limits, PrepayQuote, QUOTE_HOLDS, QUOTES_MAX, Quoted};
 use crate::domain::read_set::ReadSet;
@@ -37,7 +37,7 @@ pub struct Offer {
 }
 
 impl Decide for KeepQuote {
-    const MUTATION: Option<Mutation> = Some(Mutation::named("quotePrepay"));
+    const MUTATION: Option<Mutation> = Some(Mutation::named(QUOTE_PREPAY));
     const STAKE: Option<Stake> = Some(Stake::Setting);
 
     fn needs(&self, account: AccountId, reads: &mut ReadSet) {
