@@ -68,7 +68,7 @@ const ARGUMENTS: &[(&str, &str, Served, &str)] = &[
     ("Query.orders", "filter.orderState", Walked, "filter: { orderState: SUSPENDED }"),
     ("Query.orders", "filter.orderType", Walked, "filter: { orderType: CHANGE }"),
     ("Query.orders", "filter.resourceType", Walked, r#"filter: { resourceType: "NONE" }"#),
-    ("Query.orders", "filter.searchWord", By("orders_search"), r#"filter: { searchWord: "nowhere" }"#),
+    ("Query.orders", "filter.searchWord", By("orders_named"), r#"filter: { searchWord: "nowhere" }"#),
     (
         "Query.orders",
         "filter.startTime",

@@ -585,7 +585,7 @@ async fn hot_statements_read_little_of_large_tables() {
         reads.query(&query, &operator, &query).await;
     }
     for (what, word) in
-        [("common", "plan c"), ("rare", "nowhere"), ("number", "O777"), ("short", "x9"), ("digits", "77")]
+        [("common", "plan c"), ("rare", "nowhere"), ("number", "O5004-"), ("short", "x9"), ("digits", "77")]
     {
         for (client, account) in [
             (&operator, String::new()),

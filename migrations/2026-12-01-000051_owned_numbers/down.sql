@@ -1,0 +1,1 @@
+DROP FUNCTION owned_number;
