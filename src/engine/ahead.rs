@@ -8,8 +8,6 @@ use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::command::Command;
 use crate::domain::ids::AccountId;
-use crate::store::error::StoreError;
-use crate::store::{Conn, accepted_futures};
 
 /// So far ahead an account's last entry may be dated: clocks are never quite the same.
 const AHEAD_MAX: TimeDelta = TimeDelta::minutes(1);
@@ -24,29 +22,27 @@ struct LastEntry {
 /// The accounts of a batch that are dated ahead.
 pub(super) struct Ahead(BTreeMap<AccountId, LastEntry>);
 
+/// The accounts whose last entry is still to come, and when that is.
+pub(super) fn dated_ahead(
+    accounts: &[Account],
+    clock: &Clock,
+    now: DateTime<Utc>,
+) -> Vec<(AccountId, DateTime<Utc>)> {
+    // A sandbox's clock may be moved by another server, and is followed.
+    let is_to_come =
+        |last: &DateTime<Utc>| !clock.is_movable() && last.signed_duration_since(now) > AHEAD_MAX;
+    accounts.iter().filter_map(|account| Some((account.id, account.head.time.filter(is_to_come)?))).collect()
+}
+
 impl Ahead {
-    pub async fn of(
-        conn: Conn<'_>,
-        accounts: &[Account],
-        (clock, now): (&Clock, DateTime<Utc>),
-    ) -> Result<Self, StoreError> {
-        // A sandbox's clock may be moved by another server, and is followed.
-        let is_to_come =
-            |last: &DateTime<Utc>| !clock.is_movable() && last.signed_duration_since(now) > AHEAD_MAX;
-        let ahead =
-            accounts.iter().filter_map(|account| Some((account.id, account.head.time.filter(is_to_come)?)));
-        let ahead: Vec<(AccountId, DateTime<Utc>)> = ahead.collect();
-        if ahead.is_empty() {
-            return Ok(Self(BTreeMap::new()));
-        }
-        let numbers = ahead.iter().map(|(account, _)| account.0).collect();
-        let accepted: BTreeMap<_, _> =
-            accepted_futures::accepted_until(conn, numbers).await?.into_iter().collect();
+    /// Of accounts that are dated ahead, with those that operators have said are followed there.
+    pub fn of(ahead: Vec<(AccountId, DateTime<Utc>)>, accepted: Vec<(AccountId, DateTime<Utc>)>) -> Self {
+        let accepted: BTreeMap<_, _> = accepted.into_iter().collect();
         let entry = |(account, last)| {
             let is_accepted = accepted.get(&account).is_some_and(|until| last <= *until);
             (account, LastEntry { last, is_accepted })
         };
-        Ok(Self(ahead.into_iter().map(entry).collect()))
+        Self(ahead.into_iter().map(entry).collect())
     }
 
     /// When the last entry of a command's account is dated, if it is not carried out for that.

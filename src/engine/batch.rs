@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncPgConnection;
 use futures_util::try_join;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, dated_ahead};
+use super::batch_store::{BatchStore, Locked};
 use super::books::{Ground, when};
 use super::load::load;
-use super::stale::{Asked, Patience, Stale};
+use super::stale::{Asked, Key, Patience, Stale};
 use super::trial::die_at;
-use super::write::write;
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::book::{Book, Catalogue};
@@ -21,7 +21,7 @@ use crate::domain::decide::{Action, decide};
 use crate::domain::outcome::Done;
 use crate::domain::refusal::Refusal;
 use crate::store::error::StoreError;
-use crate::store::{Conn, accounts, keys};
+use crate::store::{Conn, accepted_futures, accounts};
 
 /// What a batch did with one of its commands.
 pub(super) enum Verdict {
@@ -37,48 +37,67 @@ pub(super) enum Verdict {
 
 /// Runs the commands in their order, but those that are stale by then. When it fails nothing has been done, unless `commit`
 /// says that the commit was sent.
-pub(super) async fn run(
-    connection: &mut AsyncPgConnection,
-    ground: &Ground,
+pub(super) async fn run<S: BatchStore>(
+    store: &S,
+    connection: &mut S::Connection,
+    clock: &Clock,
+    asked: (&[Asked<'_>], Patience),
+    commit: &AtomicBool,
+) -> Result<Vec<Verdict>, StoreError> {
+    store.begin(connection).await?;
+    match decide_all(store, connection, clock, asked).await {
+        Ok(verdicts) => {
+            asked.0.iter().for_each(|asked| die_before_the_commit(&asked.command.action));
+            commit.store(true, Ordering::Relaxed);
+            store.commit(connection).await?;
+            Ok(verdicts)
+        }
+        Err(error) => Err(store.roll_back(connection, error).await),
+    }
+}
+
+/// Locks, loads, decides and writes.
+async fn decide_all<S: BatchStore>(
+    store: &S,
+    conn: &S::Connection,
     clock: &Clock,
     (batch, patience): (&[Asked<'_>], Patience),
-    commit: &AtomicBool,
 ) -> Result<Vec<Verdict>, StoreError> {
     let commands: Vec<&Command> = batch.iter().map(|asked| asked.command).collect();
     let commands = commands.as_slice();
-    connection
-        .transaction(async |connection| {
-            let conn: Conn<'_> = connection;
-            // A statement of its own: what is read before the lock is held may be stale.
-            let numbers = account_numbers(commands);
-            let (accounts, others, locked_at) = accounts::account_lock(conn, numbers, &ground.keys).await?;
-            let now = clock.now();
-            let stale = Stale::of(conn, batch, locked_at, patience).await?;
-            let ahead = Ahead::of(conn, &accounts, (clock, now)).await?;
-            let (mut books, catalogue) = load(conn, accounts, ground, now, commands).await?;
-            let mut refused = BTreeSet::new();
-            let decided = |(index, command): (usize, &&Command)| {
-                let Some(book) = books.get_mut(&command.account) else { return Verdict::LockedElsewhere };
-                // What its key holds is answered all the same.
-                if stale.holds(index) && !is_answered(book, command) {
-                    return Verdict::TooLate;
-                }
-                let verdict = decide_in(book, &catalogue, command, (&ahead, now));
-                if matches!(verdict, Verdict::Refused(_)) {
-                    refused.extend(command.kept_key());
-                }
-                verdict
-            };
-            let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
-            try_join!(
-                write(conn, books, now, (&ground.keys, others)),
-                when(!refused.is_empty(), keys::refused_note(conn, refused)),
-            )?;
-            commands.iter().for_each(|command| die_before_the_commit(&command.action));
-            commit.store(true, Ordering::Relaxed);
-            Ok(verdicts)
-        })
-        .await
+    // A statement of its own: what is read before the lock is held may be stale.
+    let Locked { accounts, others, at: locked_at } = store.lock(conn, account_numbers(commands)).await?;
+    let now = clock.now();
+    let mut stale = Stale::of(batch, patience);
+    let in_question = stale.keys_in_question();
+    if let Some(locked_at) = locked_at.filter(|_| !in_question.is_empty()) {
+        stale.note_refused(&store.refused_keys(conn, in_question).await?, locked_at);
+    }
+    let to_come = dated_ahead(&accounts, clock, now);
+    let numbers = to_come.iter().map(|(account, _)| account.0).collect();
+    let accepted = when(!to_come.is_empty(), store.accepted_until(conn, numbers)).await?;
+    let ahead = Ahead::of(to_come, accepted);
+    let (mut books, catalogue) = store.load(conn, accounts, now, commands).await?;
+    let mut refused = BTreeSet::new();
+    let decided = |(index, command): (usize, &&Command)| {
+        let Some(book) = books.get_mut(&command.account) else { return Verdict::LockedElsewhere };
+        // What its key holds is answered all the same.
+        if stale.holds(index) && !is_answered(book, command) {
+            return Verdict::TooLate;
+        }
+        let verdict = decide_in(book, &catalogue, command, (&ahead, now));
+        if matches!(verdict, Verdict::Refused(_)) {
+            refused.extend(command.kept_key());
+        }
+        verdict
+    };
+    let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
+    let refused: Vec<Key> = refused.into_iter().collect();
+    try_join!(
+        store.write(conn, books, now, others),
+        when(!refused.is_empty(), store.note_refused(conn, refused)),
+    )?;
+    Ok(verdicts)
 }
 
 /// Decides what would become of a command, on what is read at one instant without any lock.
@@ -98,7 +117,10 @@ pub(super) async fn try_out(
             let account = accounts::account_as_is(conn, command.account).await?;
             let now = clock.now();
             let accounts: Vec<Account> = account.into_iter().collect();
-            let ahead = Ahead::of(conn, &accounts, (clock, now)).await?;
+            let to_come = dated_ahead(&accounts, clock, now);
+            let numbers = to_come.iter().map(|(account, _)| account.0).collect();
+            let accepted = when(!to_come.is_empty(), accepted_futures::accepted_until(conn, numbers)).await?;
+            let ahead = Ahead::of(to_come, accepted);
             let (mut books, catalogue) = load(conn, accounts, ground, now, &[command]).await?;
             let Some(book) = books.get_mut(&command.account) else { return Ok(Verdict::LockedElsewhere) };
             if asked.arrived.elapsed() > patience.waiting_max && !is_answered(book, command) {

@@ -2,9 +2,10 @@
 //! that no lane waits for them; an account's one at a time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::batch::{self, Verdict};
 use super::books::Ground;

@@ -1,7 +1,7 @@
 //! Accounts that were found held by another transaction: of each the first command alone is tried again and again; the others
 //! wait behind it, and no batch has more than one of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ struct Holding {
 
 /// All of a lane.
 #[derive(Debug, Default)]
-pub(super) struct Held(HashMap<Whose, Holding>);
+pub(super) struct Held(BTreeMap<Whose, Holding>);
 
 impl Held {
     /// It was found held, or is held still.

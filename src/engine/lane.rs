@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::batch::{self, Verdict};
-use super::books::Ground;
+use super::batch_store::BatchStore;
 use super::doubts::Doubts;
 use super::engine_error::EngineError;
 use super::held::Held;
@@ -16,14 +18,12 @@ use super::stale::{Asked, Patience};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::lane::{Lane, LaneConnection, LaneKind, LaneState, Parts, Retry, in_time, still_in_the_way};
-use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 
-pub(super) struct CommandLane {
+pub(super) struct CommandLane<S> {
     pub queue: Arc<Queue>,
     pub held: Held,
-    pub database: Database,
-    pub ground: Ground,
+    pub store: S,
     pub clock: Clock,
     pub batch_max: usize,
     pub held_time_max: Duration,
@@ -34,17 +34,17 @@ pub(super) struct CommandLane {
     pub trial: Option<Command>,
 }
 
-impl Drop for CommandLane {
+impl<S> Drop for CommandLane<S> {
     /// Whoever waits for a lane that is gone is told.
     fn drop(&mut self) {
         self.queue.abandon();
     }
 }
 
-impl Lane for CommandLane {
+impl<S: BatchStore> Lane for CommandLane<S> {
     const KIND: LaneKind = LaneKind::Commands;
     type Batch = Vec<Request>;
-    type Connection = OwnConnection;
+    type Connection = S::Connection;
 
     fn take(&mut self) -> Option<Vec<Request>> {
         let mut batch = self.try_held();
@@ -73,7 +73,7 @@ impl Lane for CommandLane {
     }
 
     /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
-    async fn carry_out(&mut self, batch: Vec<Request>, connection: &mut LaneConnection<OwnConnection>) {
+    async fn carry_out(&mut self, batch: Vec<Request>, connection: &mut LaneConnection<S::Connection>) {
         metrics::histogram!("abacus_batch_commands").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let mut parts = Parts::of(batch);
         let mut held = Vec::new();
@@ -130,11 +130,11 @@ impl Lane for CommandLane {
     async fn try_again(&mut self) {
         let Some(command) = self.trial.clone() else { return };
         let trying = async {
-            let mut live = self.database.trial_connection().await?;
+            let mut live = self.store.connect_for_trial().await?;
             let commit = AtomicBool::new(false);
             let alone = [Asked { command: &command, arrived: Instant::now() }];
             let asked = (&alone[..], self.patience);
-            let verdicts = batch::run(&mut live, &self.ground, &self.clock, asked, &commit).await?;
+            let verdicts = batch::run(&self.store, &mut live, &self.clock, asked, &commit).await?;
             // Of an account that is held by others nothing was written.
             let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::LockedElsewhere));
             if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
@@ -144,13 +144,12 @@ impl Lane for CommandLane {
     }
 }
 
-impl CommandLane {
+impl<S: BatchStore> CommandLane<S> {
     /// The first command of each account that was held and is to be tried again: together a quarter of a batch at most. Those that
     /// have waited too long are answered.
     fn try_held(&mut self) -> Vec<Request> {
         let mut batch = Vec::new();
         for (whose, since) in self.held.due() {
-            let since = since.into_std();
             let has_expired = |request: &Request| since.max(request.arrived).elapsed() >= self.held_time_max;
             while let Some(mut request) = self.queue.pop_aside_if(whose, has_expired) {
                 // Who holds it may be another server that carries out the same key.
@@ -205,7 +204,7 @@ impl CommandLane {
     async fn run_whole(
         &self,
         part: &mut [Request],
-        connection: &mut LaneConnection<OwnConnection>,
+        connection: &mut LaneConnection<S::Connection>,
         attempts: u32,
     ) -> Result<Vec<Verdict>, StoreError> {
         let mut retry = Retry::new(Self::KIND);
@@ -227,14 +226,14 @@ impl CommandLane {
     async fn attempt(
         &self,
         part: &[Request],
-        connection: &mut LaneConnection<OwnConnection>,
+        connection: &mut LaneConnection<S::Connection>,
         commit: &AtomicBool,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let mut live = connection.take(&self.database).await?;
+        let mut live = connection.take(self.store.connect()).await?;
         let asked = part.iter().map(|request| Asked { command: &request.command, arrived: request.arrived });
         let asked: Vec<Asked<'_>> = asked.collect();
         let asked = (asked.as_slice(), self.patience);
-        let outcome = in_time(batch::run(&mut live, &self.ground, &self.clock, asked, commit)).await;
+        let outcome = in_time(batch::run(&self.store, &mut live, &self.clock, asked, commit)).await;
         connection.keep(live, &outcome);
         outcome
     }

@@ -7,6 +7,7 @@
 mod ahead;
 mod approvals;
 mod batch;
+mod batch_store;
 mod books;
 mod doubts;
 mod dry_runs;
@@ -14,34 +15,35 @@ mod engine_error;
 mod fair_queue;
 mod held;
 mod lane;
+mod lanes;
 mod load;
 mod paid;
+mod postgres;
 mod queue;
 mod request;
+#[cfg(test)]
+mod simulation;
 mod stale;
 mod trial;
 mod write;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use books::Ground;
-use doubts::Doubts;
 use dry_runs::DryRuns;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use held::Held;
-use lane::CommandLane;
-use queue::{NoPlace, Queue};
-use request::{ANSWER_TIME_MAX, Request};
-use tokio::sync::oneshot;
+use lanes::Lanes;
+use postgres::Postgres;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
 use crate::domain::policies::Policies;
-use crate::lane::{Crew, LaneKind, LaneState, LaneWatch, NoticeSink, Teller};
+use crate::lane::{LaneWatch, NoticeSink};
 use crate::store::database::Database;
 
 pub use engine_error::EngineError;
@@ -79,17 +81,10 @@ impl Default for EngineConfig {
     }
 }
 
-struct LaneHandle {
-    queue: Arc<Queue>,
-    state: LaneWatch,
-}
-
 /// Takes commands and answers what became of them.
 pub struct Engine {
-    lanes: Vec<LaneHandle>,
+    lanes: Lanes,
     dry_runs: DryRuns,
-    doubts: Arc<Doubts>,
-    crew: Crew,
 }
 
 impl Engine {
@@ -99,31 +94,12 @@ impl Engine {
         currencies: &Arc<Currencies>,
         clock: &Clock,
     ) -> Self {
-        let doubts = Arc::<Doubts>::default();
         let (currencies, keys) = (Arc::clone(currencies), Arc::clone(database.keys()));
         let ground = Ground { currencies, policies: config.policies.clone(), keys };
-        let (mut lanes, crew) = (Vec::new(), Crew::default());
-        for number in 0..config.lanes.max(1) {
-            let queue = Arc::new(Queue::new(config.queue_max));
-            let teller = Teller::Itself(Arc::<Queue>::clone(&queue));
-            let state = LaneState::new(LaneKind::Commands, number, teller, clock.clone());
-            lanes.push(LaneHandle { queue: Arc::clone(&queue), state: state.watch() });
-            crew.start(CommandLane {
-                queue,
-                held: Held::default(),
-                database: database.clone(),
-                ground: ground.clone(),
-                clock: clock.clone(),
-                batch_max: config.batch_max.max(1),
-                held_time_max: config.held_time_max,
-                patience: config.patience,
-                state,
-                doubts: Arc::clone(&doubts),
-                trial: None,
-            });
-        }
+        let store = Postgres { database: database.clone(), ground: ground.clone() };
+        let lanes = Lanes::start(config, &store, clock);
         let dry_runs = DryRuns::new(database, ground, clock.clone(), config.patience);
-        Self { lanes, dry_runs, doubts, crew }
+        Self { lanes, dry_runs }
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
@@ -138,39 +114,24 @@ impl Engine {
         priority: Priority,
         arrived: Instant,
     ) -> Result<Done, EngineError> {
-        if command.dry_run {
-            let is_stopping = self.crew.is_stopping();
-            return if is_stopping { Err(stopping()) } else { self.dry_runs.run(command, arrived).await };
+        if !command.dry_run {
+            return self.lanes.submit(command, priority, arrived).await;
         }
-        let (answer, answered) = oneshot::channel();
-        let lane = self.lanes.get(command.account.lane(self.lanes.len())).ok_or(EngineError::Overloaded)?;
-        let key = command.kept_key();
-        if let Err(error) = lane.queue.push(Request::new(command, priority, answer, arrived)) {
-            let (request, why) = match *error {
-                NoPlace::Full(request) => (request, EngineError::Overloaded),
-                NoPlace::Closed(request) => (request, stopping()),
-            };
-            return Err(self.doubts.told(request.command(), why));
-        }
-        match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => {
-                self.doubts.begin(key);
-                Err(EngineError::Unknown)
-            }
+        if self.lanes.are_stopping() {
+            Err(lanes::stopping())
+        } else {
+            self.dry_runs.run(command, arrived).await
         }
     }
 
     /// What tells whether its lanes can write.
     pub fn watches(&self) -> Vec<LaneWatch> {
-        self.lanes.iter().map(|lane| lane.state.clone()).collect()
+        self.lanes.watches()
     }
 
     /// Takes no more commands, carries out and answers those that were taken, and ends.
     pub async fn stop(&self) {
-        if !self.crew.stop().await {
-            tracing::error!("commands were still waiting when the server stopped");
-        }
+        self.lanes.stop().await;
     }
 }
 
@@ -179,8 +140,4 @@ impl NoticeSink for Engine {
         let raised = async move { self.submit(notice, Priority::Background).await };
         raised.map(|raised| raised.map(drop).map_err(|error| error.to_string())).boxed()
     }
-}
-
-fn stopping() -> EngineError {
-    EngineError::Unavailable("the server is stopping".to_owned())
 }

@@ -1,9 +1,9 @@
 //! What waits for a lane: people's commands and jobs', each account's in its order.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use super::fair_queue::FairQueue;
 use super::request::{Priority, Request, Whose};

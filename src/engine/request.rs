@@ -1,8 +1,9 @@
 //! What is asked of a lane.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::doubts::Doubts;
 use super::engine_error::EngineError;

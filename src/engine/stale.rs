@@ -1,13 +1,13 @@
 //! Commands that must not be carried out any more: their callers may have been told otherwise meanwhile.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use crate::domain::command::Command;
-use crate::store::error::StoreError;
-use crate::store::{Conn, keys};
+use crate::domain::ids::AccountId;
 
 /// How long commands may wait.
 #[derive(Debug, Clone, Copy)]
@@ -31,47 +31,54 @@ pub(super) struct Asked<'c> {
     pub arrived: Instant,
 }
 
+/// A key, and whose.
+pub(super) type Key = (AccountId, String);
+
 /// Which commands of a batch those are, by their places in it.
-pub(super) struct Stale(HashSet<usize>);
+pub(super) struct Stale {
+    places: HashSet<usize>,
+    /// Those that may have been refused elsewhere, with how long they have waited.
+    in_question: Vec<(usize, Key, Duration)>,
+}
 
 impl Stale {
-    /// Of a batch whose accounts were locked at that time of the database: whoever decides the same keys elsewhere waits for
-    /// that. A command is stale that has waited too long, or whose key was refused since it arrived.
-    pub async fn of(
-        conn: Conn<'_>,
-        batch: &[Asked<'_>],
-        locked_at: Option<DateTime<Utc>>,
-        patience: Patience,
-    ) -> Result<Self, StoreError> {
-        let mut stale: HashSet<usize> = HashSet::new();
-        let mut in_question = Vec::new();
+    /// Those that have waited too long. Of others it is to be asked whether they were refused since.
+    pub fn of(batch: &[Asked<'_>], patience: Patience) -> Self {
+        let (mut places, mut in_question) = (HashSet::new(), Vec::new());
         for (index, asked) in batch.iter().enumerate() {
             let waited = asked.arrived.elapsed();
             if waited > patience.waiting_max {
-                stale.insert(index);
-            } else if let (true, Some(key)) =
-                (waited > patience.elsewhere_after && !asked.command.dry_run, &asked.command.key)
+                places.insert(index);
+            } else if waited > patience.elsewhere_after
+                && let Some(key) = asked.command.kept_key()
             {
-                in_question.push((index, asked.command.account, key.clone(), waited));
+                in_question.push((index, key, waited));
             }
         }
-        let Some(locked_at) = locked_at.filter(|_| !in_question.is_empty()) else { return Ok(Self(stale)) };
-        let keys = in_question.iter().map(|(_, account, key, _)| (*account, key.clone())).collect();
-        let refused = keys::refused_keys(conn, keys).await?;
-        for (index, account, key, waited) in in_question {
+        Self { places, in_question }
+    }
+
+    /// The keys of which it is to be asked whether they were refused.
+    pub fn keys_in_question(&self) -> Vec<Key> {
+        self.in_question.iter().map(|(_, key, _)| key.clone()).collect()
+    }
+
+    /// Of a batch whose accounts were locked at that time of the database: whoever decides the same keys elsewhere waits for
+    /// that. A command is stale whose key was refused since it arrived.
+    pub fn note_refused(&mut self, refused: &[(AccountId, String, DateTime<Utc>)], locked_at: DateTime<Utc>) {
+        for (index, (account, key), waited) in self.in_question.drain(..) {
             let arrived =
                 TimeDelta::from_std(waited).ok().and_then(|waited| locked_at.checked_sub_signed(waited));
             let is_refused_since = |(of, refused, at): &(_, String, DateTime<Utc>)| {
                 *of == account && *refused == key && arrived.is_none_or(|arrived| *at >= arrived)
             };
             if refused.iter().any(is_refused_since) {
-                stale.insert(index);
+                self.places.insert(index);
             }
         }
-        Ok(Self(stale))
     }
 
     pub fn holds(&self, index: usize) -> bool {
-        self.0.contains(&index)
+        self.places.contains(&index)
     }
 }

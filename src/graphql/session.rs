@@ -1,13 +1,13 @@
 //! One request: who asks, and the loaders that look things up for it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_graphql::Context;
 use async_graphql::dataloader::Loader;
 use async_graphql::parser::types::OperationType;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
+use tokio::time::Instant;
 
 use super::app::App;
 use super::error::{ApiError, ApiResult};

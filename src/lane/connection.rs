@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 
 /// PostgreSQL ends a statement long before; this is for a connection that says nothing at all.
@@ -11,16 +10,16 @@ const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 /// The connection of a lane, if it has one, with what is known of the database as that sees it.
 pub struct LaneConnection<C>(Option<C>);
 
-impl<C: From<OwnConnection>> LaneConnection<C> {
+impl<C> LaneConnection<C> {
     pub(super) const fn none() -> Self {
         Self(None)
     }
 
-    /// Takes the one that was kept, or a new one. Whoever is cut short does not bring it back: its transaction is still open.
-    pub async fn take(&mut self, database: &Database) -> Result<C, StoreError> {
+    /// Takes the one that was kept, or makes a new one. Whoever is cut short does not bring it back: its transaction is still open.
+    pub async fn take(&mut self, made: impl Future<Output = Result<C, StoreError>>) -> Result<C, StoreError> {
         match self.0.take() {
             Some(live) => Ok(live),
-            None => database.dedicated_connection().await.map(C::from),
+            None => made.await,
         }
     }
 

@@ -9,13 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::connection::LaneConnection;
 use super::state::LaneKind;
 use super::trial::TRIAL_PAUSE;
-use crate::store::database::OwnConnection;
 
 /// What one lane does that others do not.
 pub trait Lane: Send {
     const KIND: LaneKind;
     type Batch: Send;
-    type Connection: From<OwnConnection> + Send;
+    type Connection: Send;
 
     /// What has queued, if anything has.
     fn take(&mut self) -> Option<Self::Batch>;

@@ -144,6 +144,10 @@ impl UsageLane {
         Self { requests, first: None, is_drained: false, database, clock, state, trials }
     }
 
+    async fn connect(database: &Database) -> Result<Session, StoreError> {
+        database.dedicated_connection().await.map(Session::from)
+    }
+
     /// Counts events of which some may have the same id; the first of those is the one that counts.
     async fn outcomes(
         &mut self,
@@ -315,7 +319,7 @@ impl UsageLane {
         events: &[Metered],
         session: &mut LaneConnection<Session>,
     ) -> Result<Vec<Mark>, StoreError> {
-        let mut live = session.take(&self.database).await?;
+        let mut live = session.take(Self::connect(&self.database)).await?;
         let outcome = in_time(live.write(events, &self.clock)).await;
         session.keep(live, &outcome);
         outcome

@@ -1,0 +1,83 @@
+//! What batches are read from and written to: PostgreSQL, or a model of it that fails as it is told to.
+
+use chrono::{DateTime, Utc};
+
+use super::books::Books;
+use super::stale::Key;
+use crate::domain::account::Account;
+use crate::domain::book::Catalogue;
+use crate::domain::command::Command;
+use crate::domain::ids::AccountId;
+use crate::store::error::StoreError;
+use crate::store::seals::AltSeals;
+
+/// What is answered, some time.
+pub(super) trait Answered<T>: Future<Output = Result<T, StoreError>> + Send {}
+
+impl<T, F: Future<Output = Result<T, StoreError>> + Send> Answered<T> for F {}
+
+/// The accounts that a transaction holds, of those that it asked for: others hold the rest.
+pub(super) struct Locked {
+    pub accounts: Vec<Account>,
+    pub others: AltSeals,
+    /// When they were locked, by the store's clock; None: none of them.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// Where batches are kept. A connection that is dropped, whatever its transaction has come to, is ended by the store: until then that
+/// holds what it holds, and a commit that was sent may still be done.
+pub(super) trait BatchStore: Clone + Send + Sync + 'static {
+    type Connection: Send + Sync + 'static;
+
+    fn connect(&self) -> impl Answered<Self::Connection>;
+
+    /// One whose transaction never ends: what it writes goes with it.
+    fn connect_for_trial(&self) -> impl Answered<Self::Connection>;
+
+    fn begin(&self, connection: &mut Self::Connection) -> impl Answered<()>;
+
+    fn lock(&self, conn: &Self::Connection, accounts: Vec<i64>) -> impl Answered<Locked>;
+
+    /// Which of these keys were refused lately, and when, by the store's clock.
+    fn refused_keys(
+        &self,
+        conn: &Self::Connection,
+        keys: Vec<Key>,
+    ) -> impl Answered<Vec<(AccountId, String, DateTime<Utc>)>>;
+
+    /// Up to when accounts are followed into the future, of those of which an operator has said so.
+    fn accepted_until(
+        &self,
+        conn: &Self::Connection,
+        accounts: Vec<i64>,
+    ) -> impl Answered<Vec<(AccountId, DateTime<Utc>)>>;
+
+    /// What the commands need of the accounts that are held.
+    fn load(
+        &self,
+        conn: &Self::Connection,
+        accounts: Vec<Account>,
+        now: DateTime<Utc>,
+        commands: &[&Command],
+    ) -> impl Answered<(Books, Catalogue)>;
+
+    fn write(
+        &self,
+        conn: &Self::Connection,
+        books: Books,
+        now: DateTime<Utc>,
+        others: AltSeals,
+    ) -> impl Answered<()>;
+
+    /// Notes that keys are refused now.
+    fn note_refused(&self, conn: &Self::Connection, keys: Vec<Key>) -> impl Answered<()>;
+
+    fn commit(&self, connection: &mut Self::Connection) -> impl Answered<()>;
+
+    /// Gives up what was begun because of `error`; what is told of it.
+    fn roll_back(
+        &self,
+        connection: &mut Self::Connection,
+        error: StoreError,
+    ) -> impl Future<Output = StoreError> + Send;
+}
