@@ -1,6 +1,8 @@
 //! The import rule of src/lib.rs, read from the code itself: imports run one way through the rooms, and each of the
 //! large libraries stays in its own.
 
+mod sql;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
