@@ -115,8 +115,9 @@ pub async fn entry_insert(conn: Conn<'_>, entries: &[Entry]) -> Result<(), Store
 /// currency than the account's counts against it.
 pub async fn imbalances_of(mut conn: Conn<'_>, range: Range) -> Result<Vec<Decimal>, StoreError> {
     let statement = Statement::<Numeric>::new(
-        "SELECT sum(a.balance - coalesce((SELECT sum(CASE WHEN t.currency = a.currency THEN 1 ELSE -1 END \
-         * CASE WHEN t.credit_ledger = 'customer' THEN t.amount WHEN t.debit_ledger = 'customer' THEN -t.amount ELSE 0 END) \
+        "SELECT sum(a.balance - coalesce((SELECT sum(CASE \
+         WHEN t.credit_ledger = 'customer' THEN CASE WHEN t.currency = a.currency THEN t.amount ELSE -t.amount END \
+         WHEN t.debit_ledger = 'customer' THEN CASE WHEN t.currency = a.currency THEN -t.amount ELSE t.amount END END) \
          FROM transactions t WHERE t.account_id = a.id AND t.status IN ('FINISHED', 'REFUNDED')), 0)) \
          FROM accounts a WHERE a.id",
     );
