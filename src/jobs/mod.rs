@@ -34,7 +34,8 @@ pub const LEASE_SECONDS_DEFAULT: i64 = 15;
 /// How long after a month's end its invoices are issued, unless something else is said.
 pub const INVOICE_DELAY_DEFAULT: TimeDelta = TimeDelta::hours(1);
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -65,6 +66,8 @@ pub struct JobContext {
     pub holder: String,
     /// When the first accounts of time zones were made that no month was closed for.
     pub first_accounts: Arc<Cache<Tz, DateTime<Utc>>>,
+    /// When accounts were last looked through for their time zones.
+    pub zones_found: Arc<Mutex<Option<Instant>>>,
     /// Who reads months.
     pub readers: Readers,
     /// How long its lease of the jobs lasts: after a crash, another process takes over this much later.
@@ -107,6 +110,7 @@ impl JobContext {
             currencies,
             holder,
             first_accounts,
+            zones_found: Arc::default(),
             readers: Readers::default(),
             lease_seconds,
             invoice_delay,

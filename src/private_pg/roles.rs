@@ -29,12 +29,12 @@ BEGIN
     FOR thing IN
         SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass FROM pg_class c
         WHERE relnamespace = 'public'::regnamespace AND relowner = 'postgres'::regrole AND relkind IN ('r', 'p', 'v', 'S')
-            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                 AND (d.deptype = 'e' OR relkind = 'S' AND d.deptype IN ('a', 'i')))
         UNION ALL
         SELECT 'ROUTINE ' || p.oid::regprocedure FROM pg_proc p
         WHERE pronamespace = 'public'::regnamespace AND proowner = 'postgres'::regrole
-            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+            AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
     LOOP
         EXECUTE format('ALTER %s OWNER TO abacus_owner', thing);
     END LOOP;

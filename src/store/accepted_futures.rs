@@ -1,8 +1,7 @@
 //! Accounts that were dated into the future, and that an operator has said are to be followed there.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{BigInt, Timestamptz};
 
 use super::Conn;
 use super::clock_check::PRESENT;
@@ -18,7 +17,7 @@ pub async fn accepted_until(
     let statement = Statement::<(BigInt, Timestamptz)>::new(
         "SELECT account_id, until FROM accepted_futures WHERE account_id = ANY(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(")");
     let found: Vec<(i64, DateTime<Utc>)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, until)| (AccountId(account), until)).collect())

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Text};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{BigInt, Text};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -80,7 +79,7 @@ pub async fn approval_pending(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<
     let statement = Statement::new("SELECT ")
         .sql(select_list::<Approval>("t."))
         .sql(" FROM (SELECT DISTINCT UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(") AS id) a CROSS JOIN LATERAL (SELECT * FROM approvals t WHERE t.account_id = a.id AND t.state = 'PENDING' LIMIT ")
         .bigint(i64::try_from(PENDING_MAX).unwrap_or(i64::MAX))
         .sql(") t");

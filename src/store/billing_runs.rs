@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
+use super::accounts::account_zones::zone_named;
 use super::clock_check::require_past;
 use super::error::StoreError;
 use super::sql::row::row;
@@ -55,22 +56,15 @@ pub struct ZoneRuns {
     pub is_running: bool,
 }
 
-/// The zones that accounts are in.
+/// The zones that accounts are in, or were.
 pub async fn zones(mut conn: Conn<'_>) -> Result<Vec<ZoneRuns>, StoreError> {
-    // One look into the index for each zone, however many accounts are in it.
     let statement = Statement::<(Text, Nullable<Timestamptz>, Bool)>::new(
-        "WITH RECURSIVE zones AS ((SELECT time_zone FROM accounts ORDER BY time_zone LIMIT 1) UNION ALL \
-         SELECT (SELECT a.time_zone FROM accounts a WHERE a.time_zone > z.time_zone ORDER BY a.time_zone LIMIT 1) \
-         FROM zones z WHERE z.time_zone IS NOT NULL) \
-         SELECT z.time_zone, (SELECT max(r.end_time) FROM billing_runs r WHERE r.time_zone = z.time_zone), \
-         EXISTS (SELECT FROM billing_runs r WHERE r.time_zone = z.time_zone AND r.state = 'RUNNING') \
-         FROM zones z WHERE z.time_zone IS NOT NULL",
+        "SELECT z.time_zone, (SELECT max(r.end_time) FROM billing_runs r WHERE r.time_zone = z.time_zone), \
+         EXISTS (SELECT 1 FROM billing_runs r WHERE r.time_zone = z.time_zone AND r.state = 'RUNNING') \
+         FROM account_zones z ORDER BY z.time_zone",
     );
     let found: Vec<(String, Option<DateTime<Utc>>, bool)> = statement.load(&mut conn).await?;
-    let zone = |(zone, until, is_running): (String, _, _)| {
-        let known = zone.parse().map_err(|_| StoreError::Corrupt(format!("time zone \"{zone}\"")));
-        Ok(ZoneRuns { time_zone: known?, until, is_running })
-    };
+    let zone = |(zone, until, is_running)| Ok(ZoneRuns { time_zone: zone_named(zone)?, until, is_running });
     found.into_iter().map(zone).collect()
 }
 
@@ -246,7 +240,7 @@ async fn finish(conn: Conn<'_>, run: &BillingRun, now: DateTime<Utc>) -> Result<
         .instant(now)
         .sql(" WHERE ");
     let statement = of_run(statement, run).sql(
-        " AND NOT EXISTS (SELECT FROM billing_pages p WHERE p.period = r.period \
+        " AND NOT EXISTS (SELECT 1 FROM billing_pages p WHERE p.period = r.period \
          AND p.time_zone = r.time_zone)",
     );
     execute(conn, statement).await.map(drop)

@@ -71,7 +71,7 @@ pub async fn capacity_declare(
                     .value::<Integer, _>(Cycle::of(declared.effective_from).number())
                     .sql("::integer, ")
                     .value::<Integer, _>(declared.level_at(Decimal::ZERO))
-                    .sql("::integer, 0 WHERE NOT EXISTS (SELECT FROM burst_levels WHERE resource_code = ")
+                    .sql("::integer, 0 WHERE NOT EXISTS (SELECT 1 FROM burst_levels WHERE resource_code = ")
                     .text(declared.resource.clone())
                     .sql(") ON CONFLICT DO NOTHING");
             execute(conn, first).await?;
@@ -85,7 +85,7 @@ pub async fn capacity_declare(
 /// What is charged for beyond subscriptions, from when on and until when: resources whose capacity is declared, and licences for
 /// as long as more of them may be used than is subscribed.
 const CHARGED: &str = "(SELECT c.resource_code, min(c.effective_from) AS since, NULL::timestamptz AS until FROM burst_capacities c \
-     WHERE NOT EXISTS (SELECT FROM licenses l WHERE l.resource_code = c.resource_code) GROUP BY c.resource_code \
+     WHERE NOT EXISTS (SELECT 1 FROM licenses l WHERE l.resource_code = c.resource_code) GROUP BY c.resource_code \
      UNION ALL SELECT resource_code, burst_since, burst_until FROM licenses WHERE burst_since IS NOT NULL)";
 
 answered! {
@@ -167,7 +167,7 @@ pub struct Chargeable {
 }
 
 const CHARGEABLE: &str = "SELECT a.id, a.currency, a.closed_at, a.burst_cycle, \
-     EXISTS (SELECT FROM burst_owed o WHERE o.account_id = a.id) FROM accounts a WHERE ";
+     EXISTS (SELECT 1 FROM burst_owed o WHERE o.account_id = a.id) FROM accounts a WHERE ";
 
 answered! {
     Chargeable {
@@ -202,7 +202,7 @@ pub async fn used_in_slot(
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
         "SELECT k.account_id, u.resource_code, least(sum(u.quantity), 1e19) FROM UNNEST(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(
         ") k (account_id) CROSS JOIN LATERAL (SELECT DISTINCT ON (s.resource_code, s.subject) s.resource_code, s.quantity \
          FROM usage_samples s WHERE s.account_id = k.account_id AND s.slot >= ",
@@ -211,7 +211,7 @@ pub async fn used_in_slot(
     .sql(" AND s.slot <= ")
     .instant(slot)
     .sql(" AND s.resource_code = ANY(")
-    .value::<Array<Text>, _>(resources)
+    .keys::<Text, _>(resources)
     .sql(
         ") ORDER BY s.resource_code, s.subject, s.slot DESC) u WHERE u.quantity > 0 \
          GROUP BY k.account_id, u.resource_code ORDER BY k.account_id, u.resource_code",
@@ -231,7 +231,7 @@ pub async fn subscribed_until(
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
         "SELECT k.account_id, r.resource_code, least(round(sum(r.amount), 9), 1e19) FROM UNNEST(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(
         ") k (account_id) CROSS JOIN LATERAL (SELECT o.plan_id, o.quantity, o.resource_code, o.resource_amount FROM orders o \
          WHERE o.account_id = k.account_id AND greatest(o.delivered_at, o.created_at) < ",
@@ -245,7 +245,7 @@ pub async fn subscribed_until(
          SELECT o.resource_code, o.resource_amount * o.quantity WHERE o.resource_code IS NOT NULL) r \
          WHERE r.resource_code = ANY(",
     )
-    .value::<Array<Text>, _>(resources)
+    .keys::<Text, _>(resources)
     .sql(") GROUP BY k.account_id, r.resource_code ORDER BY k.account_id, r.resource_code");
     held(statement.load(&mut conn).await?)
 }
@@ -386,7 +386,7 @@ pub(super) async fn backlog_recount(
         Statement::<(Integer, Jsonb)>::new("SELECT cycle, beyond FROM burst_owed WHERE account_id = ")
             .bigint(account.0)
             .sql(" AND cycle = ANY(")
-            .value::<Array<Integer>, _>(cycles.into_iter().collect::<Vec<_>>())
+            .keys::<Integer, _>(cycles.into_iter().collect::<Vec<_>>())
             .sql(") ORDER BY cycle FOR UPDATE");
     let found: Vec<(i32, serde_json::Value)> = statement.load(&mut conn).await?;
     let (mut less, mut nothing) = (Vec::new(), Vec::new());
@@ -468,7 +468,7 @@ pub async fn backlog_first(
     .bigint(after.0)
     .sql(" AND a.id <= ")
     .bigint(until.map_or(i64::MAX, |until| until.0))
-    .sql(" AND EXISTS (SELECT FROM burst_owed) AND a.id <> ALL(")
+    .sql(" AND EXISTS (SELECT 1 FROM burst_owed) AND a.id <> ALL(")
     .value::<Array<BigInt>, _>(but)
     .sql(") ORDER BY a.id LIMIT ")
     .bigint(limit);
@@ -491,9 +491,9 @@ pub async fn backlog_done(conn: Conn<'_>, done: &[(AccountId, Cycle)]) -> Result
         return Ok(());
     }
     let statement = Statement::new("DELETE FROM burst_owed o USING UNNEST(")
-        .value::<Array<BigInt>, _>(done.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+        .keys::<BigInt, _>(done.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<Integer>, _>(done.iter().map(|(_, cycle)| cycle.number()).collect::<Vec<_>>())
+        .keys::<Integer, _>(done.iter().map(|(_, cycle)| cycle.number()).collect::<Vec<_>>())
         .sql(") d (account_id, cycle) WHERE o.account_id = d.account_id AND o.cycle = d.cycle");
     execute(conn, statement).await.map(drop)
 }

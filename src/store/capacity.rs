@@ -1,7 +1,7 @@
 //! The prices of capacity, and the discounts on terms.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Numeric, Text};
+use diesel::sql_types::{BigInt, Integer, Numeric, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -88,7 +88,7 @@ impl ResourcePriceFilter {
             .sql(" WHERE t.effective_from <= ")
             .instant(self.at)
             .sql(
-                " AND NOT EXISTS (SELECT FROM resource_prices l WHERE l.resource_code = t.resource_code \
+                " AND NOT EXISTS (SELECT 1 FROM resource_prices l WHERE l.resource_code = t.resource_code \
                  AND l.currency = t.currency AND l.level = t.level AND l.cluster_id IS NOT DISTINCT FROM t.cluster_id \
                  AND l.chart_name IS NOT DISTINCT FROM t.chart_name AND (l.effective_from, l.id) > (t.effective_from, t.id) \
                  AND l.effective_from <= ",
@@ -150,11 +150,11 @@ pub async fn prices_at_levels(
     let statement = Statement::new("SELECT ")
         .sql(select_list::<ResourcePrice>("p."))
         .sql(" FROM UNNEST(")
-        .value::<Array<Text>, _>(asked.iter().map(|(resource, _)| resource.clone()).collect::<Vec<_>>())
+        .keys::<Text, _>(asked.iter().map(|(resource, _)| resource.clone()).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<Integer>, _>(asked.iter().map(|(_, level)| *level).collect::<Vec<_>>())
+        .keys::<Integer, _>(asked.iter().map(|(_, level)| *level).collect::<Vec<_>>())
         .sql(") k (resource_code, level) CROSS JOIN UNNEST(")
-        .value::<Array<Text>, _>(codes)
+        .keys::<Text, _>(codes)
         .sql(
             ") c (currency) CROSS JOIN LATERAL (SELECT * FROM resource_prices p WHERE p.resource_code = k.resource_code \
              AND p.currency = c.currency AND p.level = k.level AND p.cluster_id IS NULL AND p.chart_name IS NULL",
@@ -171,7 +171,7 @@ pub async fn resource_price_by_ids(
 ) -> Result<Vec<ResourcePrice>, StoreError> {
     let statement = select_from::<ResourcePrice>("resource_prices")
         .sql(" WHERE id = ANY(")
-        .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .keys::<BigInt, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .sql(")");
     rows::<ResourcePrice>(conn, statement).await
 }

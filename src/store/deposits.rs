@@ -70,7 +70,7 @@ pub async fn address_insert(
         .column::<BigInt, _>("place", std::iter::once(place))
         .column::<Text, _>("address", std::iter::once(address.to_owned()))
         .column::<BigInt, _>("account_id", std::iter::once(account.0));
-    execute(conn, columns.insert_into("deposit_addresses")).await.map(drop)
+    execute(conn, columns.insert_row_into("deposit_addresses")).await.map(drop)
 }
 
 /// Addresses from a place on, in the order of their places.
@@ -95,7 +95,7 @@ pub async fn address_owners(
     let statement = Statement::<(BigInt, Text)>::new(
         "SELECT account_id, address FROM deposit_addresses WHERE address = ANY(",
     )
-    .value::<Array<Text>, _>(addresses)
+    .keys::<Text, _>(addresses)
     .sql(")");
     let found: Vec<(i64, String)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, address)| (AccountId(account), address)).collect())
@@ -215,9 +215,9 @@ async fn roll_back(conn: Conn<'_>, chain: i64, number: i64) -> Result<(), StoreE
 /// What was found in other blocks than the chain has now is gone.
 async fn leave_forks(conn: Conn<'_>, chain: i64, blocks: &[(i64, String)]) -> Result<(), StoreError> {
     let statement = Statement::new("UPDATE deposits t SET is_gone = true FROM UNNEST(")
-        .value::<Array<BigInt>, _>(blocks.iter().map(|(number, _)| *number).collect::<Vec<_>>())
+        .keys::<BigInt, _>(blocks.iter().map(|(number, _)| *number).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<Text>, _>(blocks.iter().map(|(_, hash)| hash.clone()).collect::<Vec<_>>())
+        .keys::<Text, _>(blocks.iter().map(|(_, hash)| hash.clone()).collect::<Vec<_>>())
         .sql(
             ") b (number, hash) WHERE t.block_number = b.number AND t.block_hash <> b.hash AND NOT t.is_gone \
              AND t.chain_id = ",
@@ -294,9 +294,9 @@ pub(super) fn each_address<ST>(select: Statement<ST>, addresses: &[AddressOf]) -
     let addresses: Vec<String> = addresses.iter().map(|(_, address)| address.clone()).collect();
     select
         .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(", ")
-        .value::<Array<Text>, _>(addresses)
+        .keys::<Text, _>(addresses)
         .sql(") k (account_id, address) CROSS JOIN LATERAL ")
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -60,24 +60,24 @@ pub async fn unsettled(
     let statement = Statement::<(BigInt, Text)>::new(
         "SELECT a.id, u.what FROM UNNEST(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(
         ") a (id) CROSS JOIN LATERAL (\
-         SELECT 'open bills' WHERE EXISTS (SELECT FROM bills b WHERE b.account_id = a.id AND b.status IN ('UNPAID', 'OVERDUE') \
+         SELECT 'open bills' WHERE EXISTS (SELECT 1 FROM bills b WHERE b.account_id = a.id AND b.status IN ('UNPAID', 'OVERDUE') \
          AND (b.status = 'OVERDUE' OR b.next_step_at IS NOT NULL)) \
-         UNION ALL SELECT 'orders that are not paid' WHERE EXISTS (SELECT FROM orders o WHERE o.account_id = a.id \
+         UNION ALL SELECT 'orders that are not paid' WHERE EXISTS (SELECT 1 FROM orders o WHERE o.account_id = a.id \
          AND o.state = 'UNPAID') \
-         UNION ALL SELECT 'what waits for another operator' WHERE EXISTS (SELECT FROM approvals p WHERE p.account_id = a.id \
+         UNION ALL SELECT 'what waits for another operator' WHERE EXISTS (SELECT 1 FROM approvals p WHERE p.account_id = a.id \
          AND p.state = 'PENDING') \
-         UNION ALL SELECT 'a month that is to be rated again' WHERE EXISTS (SELECT FROM late_usage l WHERE l.account_id = a.id) \
-         UNION ALL SELECT 'payments under way' WHERE EXISTS (SELECT FROM payments p WHERE p.account_id = a.id \
+         UNION ALL SELECT 'a month that is to be rated again' WHERE EXISTS (SELECT 1 FROM late_usage l WHERE l.account_id = a.id) \
+         UNION ALL SELECT 'payments under way' WHERE EXISTS (SELECT 1 FROM payments p WHERE p.account_id = a.id \
          AND p.next_step_at IS NOT NULL) \
-         UNION ALL SELECT 'prepayments under way' WHERE EXISTS (SELECT FROM prepayments p WHERE p.account_id = a.id \
+         UNION ALL SELECT 'prepayments under way' WHERE EXISTS (SELECT 1 FROM prepayments p WHERE p.account_id = a.id \
          AND p.next_step_at IS NOT NULL) \
-         UNION ALL SELECT 'a dispute that is open' WHERE EXISTS (SELECT FROM reversals r WHERE r.account_id = a.id AND r.is_open) \
-         UNION ALL SELECT 'a deposit that is to be counted' WHERE EXISTS (SELECT FROM deposits d WHERE d.account_id = a.id \
+         UNION ALL SELECT 'a dispute that is open' WHERE EXISTS (SELECT 1 FROM reversals r WHERE r.account_id = a.id AND r.is_open) \
+         UNION ALL SELECT 'a deposit that is to be counted' WHERE EXISTS (SELECT 1 FROM deposits d WHERE d.account_id = a.id \
          AND d.state = 'SEEN' AND NOT d.is_gone) \
-         UNION ALL SELECT 'burst that is to be charged' WHERE EXISTS (SELECT FROM burst_owed o WHERE o.account_id = a.id) \
+         UNION ALL SELECT 'burst that is to be charged' WHERE EXISTS (SELECT 1 FROM burst_owed o WHERE o.account_id = a.id) \
          LIMIT 1) u (what)",
     );
     let found: Vec<(i64, String)> = statement.load(&mut conn).await?;
@@ -222,9 +222,9 @@ async fn blank_rows<T: Blanked + IsOwned>(
         .sql(", ")
         .bigint(account.0)
         .sql(", ")
-        .value::<Array<SqlUuid>, _>(ids)
+        .keys::<SqlUuid, _>(ids)
         .sql(", ")
-        .value::<Array<Nullable<Binary>>, _>(seals)
+        .keys::<Nullable<Binary>, _>(seals)
         .sql(")");
     execute(conn, statement).await.map(drop)
 }
@@ -276,9 +276,9 @@ async fn blank_posted(conn: Conn<'_>, after: &Place, keys: &SealKeys) -> Result<
     let statement = Statement::new("SELECT blank_entries(")
         .bigint(account.0)
         .sql(", ")
-        .value::<Array<SqlUuid>, _>(blank)
+        .keys::<SqlUuid, _>(blank)
         .sql(", ")
-        .value::<Array<Binary>, _>(seals)
+        .keys::<Binary, _>(seals)
         .sql(")");
     execute(conn, statement).await?;
     blank_rows(conn, "transactions", account, &rows, keys).await?;
@@ -295,7 +295,7 @@ async fn hashes_before(
         Statement::<(BigInt, Binary)>::new("SELECT seq + 1, hash FROM ledger_entries WHERE account_id = ")
             .bigint(account.0)
             .sql(" AND seq = ANY(")
-            .value::<Array<BigInt>, _>(entries.iter().map(|e| e.seq.saturating_sub(1)).collect::<Vec<_>>())
+            .keys::<BigInt, _>(entries.iter().map(|e| e.seq.saturating_sub(1)).collect::<Vec<_>>())
             .sql(")");
     let found: Vec<(i64, Vec<u8>)> = statement.load(&mut conn).await?;
     // A hash of another length is a fault, which the entry after it shares.

@@ -65,7 +65,8 @@ impl From<DieselError> for StoreError {
         let message = error.to_string();
         match error {
             DieselError::DatabaseError(kind, info) => {
-                let constraint = info.constraint_name().map(str::to_owned);
+                let constraint =
+                    info.constraint_name().or_else(|| named_constraint(&message)).map(str::to_owned);
                 of_database_error(&kind, constraint, message)
             }
             DieselError::DeserializationError(_) => Self::Corrupt(message),
@@ -98,6 +99,18 @@ fn of_database_error(kind: &DatabaseErrorKind, constraint: Option<String>, messa
     }
 }
 
+/// The constraint that a message names, where its name does not come by itself: that of a shard of a cluster has the shard's number
+/// behind it, and passes for the table's.
+fn named_constraint(message: &str) -> Option<&str> {
+    let (_, after) = message.split_once(" constraint \"")?;
+    let (name, _) = after.split_once('"')?;
+    let is_shard = |number: &str| number.len() >= 6 && number.bytes().all(|digit| digit.is_ascii_digit());
+    Some(match name.rsplit_once('_') {
+        Some((of_table, number)) if is_shard(number) => of_table,
+        _ => name,
+    })
+}
+
 const TIMED_OUT: &str = "canceling statement due to statement timeout";
 
 /// Classes 22 and 54: what the values are the reason of. First, as these messages may repeat the values.
@@ -117,11 +130,18 @@ const OF_THE_VALUES: [&str; 13] = [
     "exceeds the maximum",
 ];
 /// Class 40 and what waits for a lock.
-const CONTENDED: [&str; 4] =
-    ["deadlock detected", "due to lock timeout", "could not obtain lock", "tuple concurrently"];
+const CONTENDED: [&str; 5] = [
+    "deadlock detected",
+    "due to lock timeout",
+    "could not obtain lock",
+    "tuple concurrently",
+    "canceling the transaction since it was involved in a distributed deadlock",
+];
 /// Classes 08, 53, 57 and 58.
-const UNAVAILABLE: [&str; 22] = [
+const UNAVAILABLE: [&str; 23] = [
     TIMED_OUT,
+    // A node of a cluster is away.
+    "connection to the remote node",
     "canceling statement due to user request",
     "terminating connection",
     "connection closed",
@@ -194,6 +214,12 @@ mod tests {
             (r#"invalid input syntax for type numeric: "the permission denied does not exist""#, "rejected"),
             ("deadlock detected", "contended"),
             ("canceling statement due to lock timeout", "contended"),
+            ("canceling the transaction since it was involved in a distributed deadlock", "contended"),
+            (
+                "connection to the remote node abacus@10.0.0.7:5432 failed with the following error: server closed the connection \
+                 unexpectedly",
+                "unavailable",
+            ),
             ("canceling statement due to statement timeout", "unavailable"),
             (r#"could not extend file "base/1/2": No space left on device"#, "unavailable"),
             ("sorry, too many clients already", "unavailable"),
@@ -208,5 +234,34 @@ mod tests {
         let no_partition = r#"no partition of relation "usage_events" found for row"#.to_owned();
         let error = of_database_error(&DatabaseErrorKind::CheckViolation, None, no_partition);
         assert!(matches!(error, StoreError::Broken(_)), "{error:?}");
+    }
+
+    #[test]
+    fn a_constraint_is_known_by_its_message_and_without_its_shard() {
+        for (message, expected) in [
+            (
+                r#"duplicate key value violates unique constraint "namespaces_pkey_102021""#,
+                Some("namespaces_pkey"),
+            ),
+            (r#"duplicate key value violates unique constraint "namespaces_pkey""#, Some("namespaces_pkey")),
+            (
+                r#"insert or update on table "plan_resources" violates foreign key constraint "plan_resources_resource_code_fkey""#,
+                Some("plan_resources_resource_code_fkey"),
+            ),
+            (
+                r#"new row for relation "orders_102113" violates check constraint "orders_of_resources_102113""#,
+                Some("orders_of_resources"),
+            ),
+            // A month's partition is no shard.
+            (
+                r#"duplicate key value violates unique constraint "usage_events_2026_01""#,
+                Some("usage_events_2026_01"),
+            ),
+            (r#"null value in column "id" of relation "orders" violates not-null constraint"#, None),
+            (r#"violates unique constraint "cut off"#, None),
+            ("", None),
+        ] {
+            assert_eq!(named_constraint(message), expected, "{message}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Exchange rates.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt};
+use diesel::sql_types::BigInt;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
@@ -69,7 +69,7 @@ pub async fn rate_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<ExchangeRa
     let statement = Statement::new("SELECT ")
         .sql(select_list::<ExchangeRate>(""))
         .sql(" FROM exchange_rates WHERE id = ANY(")
-        .value::<Array<BigInt>, _>(ids)
+        .keys::<BigInt, _>(ids)
         .sql(")");
     rows::<ExchangeRate>(conn, statement).await
 }

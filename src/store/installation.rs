@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-use diesel::sql_types::{Array, Binary, Integer, SmallInt, Text};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{Binary, Integer, SmallInt, Text};
 
 use super::error::StoreError;
 use super::sql::statement::{Columns, Statement};
@@ -174,11 +173,11 @@ async fn scales_note(conn: Conn<'_>, currencies: &[&Currency]) -> Result<(), Sto
     };
     let codes = currencies.iter().map(|currency| currency.code.as_str().to_owned()).collect();
     let statement = Statement::new("INSERT INTO currency_scales SELECT * FROM UNNEST(")
-        .value::<Array<Text>, Vec<String>>(codes)
+        .keys::<Text, _>(codes)
         .sql(", ")
-        .value::<Array<Integer>, _>(scales(|currency| currency.display_scale))
+        .keys::<Integer, _>(scales(|currency| currency.display_scale))
         .sql(", ")
-        .value::<Array<Integer>, _>(scales(|currency| currency.ledger_scale))
+        .keys::<Integer, _>(scales(|currency| currency.ledger_scale))
         .sql(") ON CONFLICT DO NOTHING");
     execute(conn, statement).await.map(drop)
 }

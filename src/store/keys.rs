@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::schema::idempotency_keys as table;
@@ -71,9 +70,9 @@ fn of_keys<T>(
 ) -> Statement<T> {
     select
         .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(", ")
-        .value::<Array<Text>, _>(keys)
+        .keys::<Text, _>(keys)
         .sql(") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM ")
         .sql(table)
         .sql(" t WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t")
@@ -87,21 +86,35 @@ pub async fn answer_insert(
     if answers.is_empty() {
         return Ok(());
     }
-    let mut columns = KeyRow::columns(answers.iter())
+    execute(conn, kept_columns(answers, seals).insert_into("idempotency_keys")).await.map(drop)
+}
+
+/// Keeps the one key of what is written beside the engine.
+pub async fn answer_insert_one(
+    conn: Conn<'_>,
+    answer: &(AccountId, IdempotencyRecord),
+    seals: &Sealer<'_>,
+) -> Result<(), StoreError> {
+    let columns = kept_columns(std::slice::from_ref(answer), seals);
+    execute(conn, columns.insert_row_into("idempotency_keys")).await.map(drop)
+}
+
+fn kept_columns(answers: &[(AccountId, IdempotencyRecord)], seals: &Sealer<'_>) -> Columns {
+    let columns = KeyRow::columns(answers.iter())
         .put::<table::seal, _>(answers.iter().map(|answer| seals.seal(answer)));
     // Most batches have none.
     let is_rare = |a: &IdempotencyRecord| {
         let OutcomeIds { payment, prepayment, approval, created, .. } = &a.made;
         payment.is_some() || prepayment.is_some() || approval.is_some() || !created.is_empty()
     };
-    if answers.iter().any(|(_, answer)| is_rare(answer)) {
-        columns = columns
-            .put::<table::payment_id, _>(answers.iter().map(|(_, a)| a.made.payment))
-            .put::<table::prepayment_id, _>(answers.iter().map(|(_, a)| a.made.prepayment))
-            .put::<table::approval_id, _>(answers.iter().map(|(_, a)| a.made.approval))
-            .put::<table::created, _>(answers.iter().map(|(_, a)| kept(&a.made.created)));
+    if !answers.iter().any(|(_, answer)| is_rare(answer)) {
+        return columns;
     }
-    execute(conn, columns.insert_into("idempotency_keys")).await.map(drop)
+    columns
+        .put::<table::payment_id, _>(answers.iter().map(|(_, a)| a.made.payment))
+        .put::<table::prepayment_id, _>(answers.iter().map(|(_, a)| a.made.prepayment))
+        .put::<table::approval_id, _>(answers.iter().map(|(_, a)| a.made.approval))
+        .put::<table::created, _>(answers.iter().map(|(_, a)| kept(&a.made.created)))
 }
 
 /// Of most nothing.
@@ -153,9 +166,9 @@ pub async fn refused_note(conn: Conn<'_>, keys: BTreeSet<(AccountId, String)>) -
     let statement = Statement::new(
         "INSERT INTO refused_keys SELECT k.account_id, k.key, clock_timestamp() FROM UNNEST(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(", ")
-    .value::<Array<Text>, _>(keys)
+    .keys::<Text, _>(keys)
     .sql(
         ") k (account_id, key) ON CONFLICT (account_id, key) DO UPDATE SET refused_at = excluded.refused_at",
     );

@@ -1,7 +1,6 @@
 //! Lists of codes with what they are called.
 
 use diesel::sql_types::{Integer, Text};
-use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::sql::statement::{Columns, Statement};

@@ -1,10 +1,10 @@
 //! Ledger entries, and what they come to.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Numeric, Text};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{BigInt, Integer, Numeric};
 use rust_decimal::Decimal;
 
+use super::accounts::account_range::Range;
 use super::error::StoreError;
 use super::list::{Narrow, Window};
 use super::owned::owned;
@@ -96,7 +96,7 @@ pub async fn balances_at(
     )
     .uuid(OwnedId::first_at(next).uuid())
     .sql(" ORDER BY t.id DESC LIMIT 1) l WHERE a.id = ANY(")
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(")");
     let found: Vec<(i64, Exact)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, Exact(balance))| (AccountId(account), balance)).collect())
@@ -109,32 +109,18 @@ pub async fn entry_insert(conn: Conn<'_>, entries: &[Entry]) -> Result<(), Store
     execute(conn, Entry::columns(entries.iter()).insert_into("ledger_entries")).await.map(drop)
 }
 
-/// Over the accounts of a range of numbers: what their balances are, and what the transfers between the other
-/// ledgers and theirs come to, by currency. The two are equal when the books balance.
-pub async fn books_of(
-    mut conn: Conn<'_>,
-    first: AccountId,
-    last: AccountId,
-) -> Result<Vec<(String, Decimal, Decimal)>, StoreError> {
-    let statement = Statement::<(Text, Numeric, Numeric)>::new(
-        "SELECT currency, sum(balance), sum(transferred) FROM (\
-         SELECT currency, balance, 0 AS transferred FROM accounts WHERE id BETWEEN ",
-    )
-    .bigint(first.0)
-    .sql(" AND ")
-    .bigint(last.0)
-    .sql(
-        " UNION ALL SELECT currency, 0, CASE WHEN credit_ledger = 'customer' THEN amount \
-         WHEN debit_ledger = 'customer' THEN -amount ELSE 0 END FROM transactions \
-         WHERE status IN ('FINISHED', 'REFUNDED') AND account_id BETWEEN ",
-    )
-    .bigint(first.0)
-    .sql(" AND ")
-    .bigint(last.0)
-    .sql(") sides GROUP BY currency");
-    let found: Vec<(String, Exact, Exact)> = statement.load(&mut conn).await?;
-    Ok(found
-        .into_iter()
-        .map(|(currency, Exact(balances), Exact(transferred))| (currency, balances, transferred))
-        .collect())
+/// Over the accounts of a range of numbers, by currency: what their balances and the transfers between the other ledgers and
+/// theirs differ by. Nothing when the books balance. It is added up account by account, each balance with its transfers: of all
+/// balances and all transfers a cluster would read the one at another moment than the other (docs/adr/0035). A transfer in another
+/// currency than the account's counts against it.
+pub async fn imbalances_of(mut conn: Conn<'_>, range: Range) -> Result<Vec<Decimal>, StoreError> {
+    let statement = Statement::<Numeric>::new(
+        "SELECT sum(a.balance - coalesce((SELECT sum(CASE \
+         WHEN t.credit_ledger = 'customer' THEN CASE WHEN t.currency = a.currency THEN t.amount ELSE -t.amount END \
+         WHEN t.debit_ledger = 'customer' THEN CASE WHEN t.currency = a.currency THEN -t.amount ELSE t.amount END END) \
+         FROM transactions t WHERE t.account_id = a.id AND t.status IN ('FINISHED', 'REFUNDED')), 0)) \
+         FROM accounts a WHERE a.id",
+    );
+    let found: Vec<Exact> = range.restrict(statement).sql(" GROUP BY a.currency").load(&mut conn).await?;
+    Ok(found.into_iter().map(|Exact(difference)| difference).collect())
 }

@@ -1,7 +1,7 @@
 //! Licences.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::error::StoreError;
@@ -29,17 +29,15 @@ row! {
 pub async fn license_by_ids(conn: Conn<'_>, ids: Vec<LicenseId>) -> Result<Vec<License>, StoreError> {
     let statement = select_from::<License>("licenses")
         .sql(" WHERE id = ANY(")
-        .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .keys::<BigInt, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .sql(")");
     rows::<License>(conn, statement).await
 }
 
 /// The licences among resources of these codes.
 pub async fn license_by_names(conn: Conn<'_>, names: Vec<String>) -> Result<Vec<License>, StoreError> {
-    let statement = select_from::<License>("licenses")
-        .sql(" WHERE resource_code = ANY(")
-        .value::<Array<Text>, _>(names)
-        .sql(")");
+    let statement =
+        select_from::<License>("licenses").sql(" WHERE resource_code = ANY(").keys::<Text, _>(names).sql(")");
     rows::<License>(conn, statement).await
 }
 

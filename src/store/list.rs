@@ -5,7 +5,7 @@
 mod pages;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ impl Window {
 /// Keeps what accounts of a kind own.
 pub(super) fn of_kind<ST>(statement: Statement<ST>, kind: AccountKind) -> Statement<ST> {
     statement
-        .sql(" AND EXISTS (SELECT FROM accounts k WHERE k.id = t.account_id AND k.kind = ")
+        .sql(" AND EXISTS (SELECT 1 FROM accounts k WHERE k.id = t.account_id AND k.kind = ")
         .value::<Text, _>(kind.code())
         .sql(")")
 }
@@ -208,7 +208,7 @@ pub(super) fn newest_of_each<R: Row>(accounts: Vec<i64>, limit: i64) -> Statemen
         ))
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
-        .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(")) t")
 }
 
@@ -234,7 +234,7 @@ pub(super) fn merged_newest_of_each<R: Row>(
         .sql(") t ORDER BY t.id DESC LIMIT ")
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
-        .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(")) t")
 }
 
@@ -245,9 +245,9 @@ pub(super) fn each_key<ST>(select: Statement<ST>, ids: &[OwnedId]) -> Statement<
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     select
         .sql(" FROM UNNEST(")
-        .value::<diesel::sql_types::Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(", ")
-        .value::<diesel::sql_types::Array<diesel::sql_types::Uuid>, _>(ids)
+        .keys::<diesel::sql_types::Uuid, _>(ids)
         .sql(") k (account_id, id) CROSS JOIN LATERAL ")
 }
 
@@ -263,7 +263,7 @@ pub async fn few_of_each(
         .sql(" LIMIT ")
         .bigint(i64::try_from(limit).unwrap_or(i64::MAX))
         .sql(") t) FROM (SELECT DISTINCT UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(") AS id) a");
     let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
     Ok(found
@@ -277,17 +277,17 @@ pub(super) fn each_window<ST>(
     select: Statement<ST>,
     windows: impl Iterator<Item = (AccountId, Month)> + Clone,
 ) -> Statement<ST> {
-    use diesel::sql_types::{Array, Timestamptz};
+    use diesel::sql_types::Timestamptz;
     let accounts: Vec<i64> = windows.clone().map(|(account, _)| account.0).collect();
     let starts: Vec<DateTime<Utc>> = windows.clone().map(|(_, month)| month.start).collect();
     let ends: Vec<DateTime<Utc>> = windows.map(|(_, month)| month.end).collect();
     select
         .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(", ")
-        .value::<Array<Timestamptz>, _>(starts)
+        .keys::<Timestamptz, _>(starts)
         .sql(", ")
-        .value::<Array<Timestamptz>, _>(ends)
+        .keys::<Timestamptz, _>(ends)
         .sql(") WITH ORDINALITY k (account_id, start_time, end_time, place) CROSS JOIN LATERAL ")
 }
 
@@ -305,11 +305,11 @@ pub(super) async fn count_of_each(
     accounts: Vec<i64>,
 ) -> Result<Vec<(i64, i64)>, StoreError> {
     let statement = Statement::<(BigInt, BigInt)>::new(format!(
-        "SELECT a.id, (SELECT count(*) FROM (SELECT FROM {table} t WHERE t.account_id = a.id LIMIT "
+        "SELECT a.id, (SELECT count(*) FROM (SELECT 1 FROM {table} t WHERE t.account_id = a.id LIMIT "
     ))
     .bigint(COUNTED_MAX.saturating_add(1))
     .sql(") t) FROM (SELECT DISTINCT UNNEST(")
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(") AS id) a");
     Ok(statement.load(&mut conn).await?)
 }

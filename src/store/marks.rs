@@ -83,7 +83,7 @@ pub const MARKS: [Mark; 12] = [
     // One that follows a month whose invoice was issued too early has nowhere else to begin.
     mark(
         "the last month without an invoice begins",
-        "SELECT max(start_time) FROM open_invoices o WHERE NOT EXISTS (SELECT FROM invoices i \
+        "SELECT max(start_time) FROM open_invoices o WHERE NOT EXISTS (SELECT 1 FROM invoices i \
          WHERE i.account_id = o.account_id AND i.end_time = o.start_time)",
     ),
     mark(

@@ -64,7 +64,8 @@ pub mod written;
 use diesel::sql_types::Untyped;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use error::StoreError;
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::future::Either;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use sql::row::{Loaded, Read, Row, select_list};
 use sql::statement::Statement;
 
@@ -81,12 +82,18 @@ async fn each_row<T: Read>(
     mut conn: Conn<'_>,
     statement: Statement,
 ) -> Result<impl Stream<Item = Result<T, StoreError>>, StoreError> {
+    if statement.is_of_nothing() {
+        return Ok(Either::Left(stream::empty()));
+    }
     let rows = statement.returning::<Untyped>().load_stream::<Loaded<T>>(&mut conn).await?;
-    Ok(rows.map(|row| row.map(|Loaded(row)| row).map_err(StoreError::from)))
+    Ok(Either::Right(rows.map(|row| row.map(|Loaded(row)| row).map_err(StoreError::from))))
 }
 
 /// Runs a statement and answers how many rows it touched.
 async fn execute(mut conn: Conn<'_>, statement: Statement) -> Result<usize, StoreError> {
+    if statement.is_of_nothing() {
+        return Ok(0);
+    }
     Ok(statement.execute(&mut conn).await?)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
@@ -63,7 +63,7 @@ pub async fn notice_is_open(
     kind: NoticeKind,
 ) -> Result<bool, StoreError> {
     let statement = Statement::<Bool>::new(
-        "SELECT EXISTS (SELECT FROM notices WHERE acknowledged_at IS NULL AND account_id = ",
+        "SELECT EXISTS (SELECT 1 FROM notices WHERE acknowledged_at IS NULL AND account_id = ",
     )
     .bigint(account.0)
     .sql(" AND kind = ")
@@ -90,7 +90,7 @@ pub async fn notice_open(
         .sql(" ORDER BY t.id DESC LIMIT ")
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(")) t");
     rows::<Notice>(conn, statement).await
 }

@@ -169,5 +169,5 @@ async fn keep(
     let Some(key) = attempt.key.clone() else { return Ok(()) };
     let made = OutcomeIds { created, ..OutcomeIds::default() };
     let record = KeyUse { key, mutation, fingerprint: attempt.asked.own }.record(made, attempt.now);
-    keys::answer_insert(conn, &[(attempt.owner, record)], &Sealer::of_new(seals)).await
+    keys::answer_insert_one(conn, &(attempt.owner, record), &Sealer::of_new(seals)).await
 }

@@ -1,8 +1,7 @@
 //! What operators have moved without another's approval, as long as it counts together with what they move next.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::sql_types::{Array, BigInt, Numeric, Text, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{BigInt, Numeric, Text, Uuid as SqlUuid};
 use rust_decimal::Decimal;
 
 use super::clock_check::require_past;
@@ -29,7 +28,7 @@ pub async fn moved_since(
     let statement = Statement::<(BigInt, Text, Text, Numeric)>::new(
         "SELECT account_id, moved_by, currency, sum(amount) FROM operator_moves WHERE account_id = ANY(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(") AND id >= ")
     .uuid(OwnedId::first_at(since).uuid())
     .sql(" GROUP BY account_id, moved_by, currency");

@@ -1,8 +1,8 @@
 //! The catalogue: plans and resources.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
@@ -73,8 +73,7 @@ row! {
 }
 
 pub async fn plan_by_ids(conn: Conn<'_>, ids: Vec<Uuid>) -> Result<Vec<Plan>, StoreError> {
-    let statement =
-        select_from::<Plan>("plans").sql(" WHERE id = ANY(").value::<Array<SqlUuid>, _>(ids).sql(")");
+    let statement = select_from::<Plan>("plans").sql(" WHERE id = ANY(").keys::<SqlUuid, _>(ids).sql(")");
     rows::<Plan>(conn, statement).await
 }
 
@@ -138,7 +137,8 @@ impl KeyedWrite for NewPlan {
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
         async move {
             let Self { plan, resources } = self;
-            execute(conn, Plan::columns(std::iter::once(plan)).insert_into("plans")).await?;
+            execute(conn, Plan::columns(std::iter::once(plan)).insert_row_into("plans")).await?;
+            product_name_keep(conn, &plan.name).await?;
             if !resources.is_empty() {
                 let columns = Columns::new()
                     .column::<SqlUuid, _>("plan_id", resources.iter().map(|_| plan.id.0))
@@ -191,11 +191,28 @@ pub struct PlanPatch {
 }
 
 /// Changes a plan; orders keep what they were bought at until they renew.
-pub async fn plan_update(conn: Conn<'_>, id: PlanId, patch: PlanPatch) -> Result<Option<Plan>, StoreError> {
-    let statement = Statement::new("UPDATE plans SET name = coalesce(")
-        .value::<Nullable<Text>, _>(patch.name)
+pub async fn plan_update(
+    connection: &mut AsyncPgConnection,
+    id: PlanId,
+    patch: PlanPatch,
+) -> Result<Option<Plan>, StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            let updated = rows::<Plan>(conn, update(id, &patch)).await?.pop();
+            if let Some(plan) = updated.as_ref().filter(|_| patch.name.is_some()) {
+                product_name_keep(conn, &plan.name).await?;
+            }
+            Ok(updated)
+        })
+        .await
+}
+
+fn update(id: PlanId, patch: &PlanPatch) -> Statement {
+    Statement::new("UPDATE plans SET name = coalesce(")
+        .value::<Nullable<Text>, _>(patch.name.clone())
         .sql(", name), description = coalesce(")
-        .value::<Nullable<Text>, _>(patch.description)
+        .value::<Nullable<Text>, _>(patch.description.clone())
         .sql(", description), price = coalesce(")
         .value::<Nullable<Numeric>, _>(patch.price)
         .sql(", price), once_price = CASE WHEN ")
@@ -205,8 +222,16 @@ pub async fn plan_update(conn: Conn<'_>, id: PlanId, patch: PlanPatch) -> Result
         .sql(" ELSE once_price END WHERE id = ")
         .uuid(id.0)
         .sql(" RETURNING ")
-        .sql(select_list::<Plan>(""));
-    Ok(rows::<Plan>(conn, statement).await?.pop())
+        .sql(select_list::<Plan>(""))
+}
+
+/// Keeps a name that orders can have, by which searches find them (docs/adr/0010); in the transaction that gives it to a plan or a
+/// resource.
+pub(super) async fn product_name_keep(conn: Conn<'_>, name: &str) -> Result<(), StoreError> {
+    let statement = Statement::new("INSERT INTO product_names (name) VALUES (")
+        .text(name.to_owned())
+        .sql(") ON CONFLICT DO NOTHING");
+    execute(conn, statement).await.map(drop)
 }
 
 /// What plans include, in the order of the resources' codes.
@@ -217,7 +242,7 @@ pub async fn plan_resources(
     let statement = Statement::<(SqlUuid, Text, Numeric)>::new(
         "SELECT plan_id, resource_code, amount FROM plan_resources WHERE plan_id = ANY(",
     )
-    .value::<Array<SqlUuid>, _>(plans)
+    .keys::<SqlUuid, _>(plans)
     .sql(") ORDER BY plan_id, resource_code");
     let found: Vec<(Uuid, String, Exact)> = statement.load(&mut conn).await?;
     let included =
@@ -238,17 +263,15 @@ pub async fn plans_in_use(mut conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<
     .sql(
         ") o WHERE o.plan_id IS NOT NULL AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND a.id = ANY(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(") ORDER BY a.id, o.plan_id");
     let found: Vec<(i64, Uuid)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, plan)| (account, PlanId(plan))).collect())
 }
 
 pub async fn resource_by_codes(conn: Conn<'_>, codes: Vec<String>) -> Result<Vec<Resource>, StoreError> {
-    let statement = select_from::<Resource>("resources")
-        .sql(" WHERE code = ANY(")
-        .value::<Array<Text>, _>(codes)
-        .sql(")");
+    let statement =
+        select_from::<Resource>("resources").sql(" WHERE code = ANY(").keys::<Text, _>(codes).sql(")");
     rows::<Resource>(conn, statement).await
 }
 
@@ -258,29 +281,52 @@ pub async fn resource_list(conn: Conn<'_>) -> Result<Vec<Resource>, StoreError> 
 }
 
 /// Makes a resource, or changes its name and kind of product; None if it is there with another unit or aggregation.
-pub async fn resource_define(conn: Conn<'_>, resource: &Resource) -> Result<Option<Resource>, StoreError> {
-    let statement = Resource::columns(std::iter::once(resource))
-        .insert_into("resources")
+pub async fn resource_define(
+    connection: &mut AsyncPgConnection,
+    resource: &Resource,
+) -> Result<Option<Resource>, StoreError> {
+    connection
+        .transaction(async |connection| {
+            let conn: Conn<'_> = connection;
+            let defined = rows::<Resource>(conn, define(resource)).await?.pop();
+            if let Some(resource) = &defined {
+                product_name_keep(conn, &resource.name).await?;
+            }
+            Ok(defined)
+        })
+        .await
+}
+
+fn define(resource: &Resource) -> Statement {
+    Resource::columns(std::iter::once(resource))
+        .insert_row_into("resources")
         .sql(
             " ON CONFLICT (code) DO UPDATE SET name = excluded.name, resource_type = excluded.resource_type, \
              allows_corrections = excluded.allows_corrections \
              WHERE resources.unit = excluded.unit AND resources.aggregation = excluded.aggregation RETURNING ",
         )
-        .sql(select_list::<Resource>("resources."));
-    Ok(rows::<Resource>(conn, statement).await?.pop())
+        .sql(select_list::<Resource>("resources."))
 }
 
 /// Makes a resource; whether there was none of its code.
-pub async fn resource_add(conn: Conn<'_>, resource: &Resource) -> Result<bool, StoreError> {
-    let columns = Resource::columns(std::iter::once(resource));
-    let statement = columns.insert_into("resources").sql(" ON CONFLICT DO NOTHING");
-    Ok(execute(conn, statement).await? > 0)
+pub(super) async fn resource_add(mut conn: Conn<'_>, resource: &Resource) -> Result<bool, StoreError> {
+    let statement = Resource::columns(std::iter::once(resource))
+        .insert_row_into("resources")
+        .sql(" ON CONFLICT DO NOTHING RETURNING code")
+        .returning::<Text>();
+    let added: Vec<String> = statement.load(&mut conn).await?;
+    if added.is_empty() {
+        return Ok(false);
+    }
+    product_name_keep(conn, &resource.name).await?;
+    Ok(true)
 }
 
-pub async fn resource_rename(conn: Conn<'_>, code: &str, name: &str) -> Result<(), StoreError> {
+pub(super) async fn resource_rename(conn: Conn<'_>, code: &str, name: &str) -> Result<(), StoreError> {
     let statement = Statement::new("UPDATE resources SET name = ")
         .text(name.to_owned())
         .sql(" WHERE code = ")
         .text(code.to_owned());
-    execute(conn, statement).await.map(drop)
+    execute(conn, statement).await?;
+    product_name_keep(conn, name).await
 }

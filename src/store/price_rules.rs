@@ -4,7 +4,7 @@ use std::iter::once;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -78,7 +78,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(4702394921427289929)";
 pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
     let statement = select_from::<PriceRule>("price_rules_with_terms")
         .sql(" WHERE id = ANY(")
-        .value::<Array<BigInt>, _>(ids)
+        .keys::<BigInt, _>(ids)
         .sql(") ORDER BY id");
     rows::<PriceRule>(conn, statement).await
 }
@@ -87,7 +87,7 @@ pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>
 pub async fn rules_of_accounts(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<PriceRule>, StoreError> {
     let statement = select_from::<PriceRule>("price_rules_with_terms")
         .sql(" WHERE account_id = ANY(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(") ORDER BY id");
     rows::<PriceRule>(conn, statement).await
 }
@@ -106,7 +106,7 @@ pub async fn definitions(
 ) -> Result<Vec<PriceDefinition>, StoreError> {
     let statement = select_from::<PriceDefinition>("price_definitions")
         .sql(" WHERE id = ANY(")
-        .value::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .keys::<BigInt, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .sql(")");
     rows::<PriceDefinition>(conn, statement).await
 }
@@ -180,7 +180,7 @@ async fn definition_insert(
         .column::<Nullable<Text>, _>("currency", once(currency))
         .column::<Jsonb, _>("terms", once(terms))
         .column::<Timestamptz, _>("created_at", once(now))
-        .insert_into("price_definitions")
+        .insert_row_into("price_definitions")
         .sql(" RETURNING id")
         .returning::<BigInt>();
     Ok(statement.get_result(&mut conn).await?)
@@ -200,7 +200,7 @@ async fn rule_insert(
         .column::<Nullable<Timestamptz>, _>("effective_until", once(rule.effective_until))
         .column::<Timestamptz, _>("created_at", once(now))
         .column::<Text, _>("created_by", once(wanted.set_by.clone()))
-        .insert_into("price_rules")
+        .insert_row_into("price_rules")
         .sql(" RETURNING id")
         .returning::<BigInt>();
     Ok(statement.get_result(&mut conn).await?)

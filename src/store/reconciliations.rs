@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Numeric, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
@@ -96,9 +96,9 @@ pub async fn unmatched_untold(
     names: &[ProviderReference],
 ) -> Result<BTreeSet<ProviderReference>, StoreError> {
     let statement = Statement::<(Text, Text)>::new("SELECT t.provider, t.reference FROM UNNEST(")
-        .value::<Array<Text>, _>(names.iter().map(|(provider, _)| provider.clone()).collect::<Vec<_>>())
+        .keys::<Text, _>(names.iter().map(|(provider, _)| provider.clone()).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<Text>, _>(names.iter().map(|(_, reference)| reference.clone()).collect::<Vec<_>>())
+        .keys::<Text, _>(names.iter().map(|(_, reference)| reference.clone()).collect::<Vec<_>>())
         .sql(
             ") k (provider, reference) JOIN unmatched_payments t ON t.provider = k.provider \
          AND t.reference = k.reference AND NOT t.told",

@@ -75,6 +75,7 @@ pub const TABLES: &[TableRights] = &[
         "seal",
     ]),
     add("account_suspensions"),
+    add("account_zones"),
     add("namespaces"),
     // What was bought, and what is owed for it.
     add("orders").changing(&[

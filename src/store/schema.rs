@@ -18,6 +18,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    account_zones (time_zone) {
+        time_zone -> Text,
+    }
+}
+
+diesel::table! {
     accounts (id) {
         id -> Int8,
         namespace -> Text,

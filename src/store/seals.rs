@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::{StreamExt, try_join};
 
 use super::accounts::account_range::Range;
@@ -330,9 +330,9 @@ fn rows_at<R: SealedRow>(places: Vec<Place>) -> Statement {
     let (owners, keys): (Vec<i64>, Vec<String>) = places.into_iter().unzip();
     selecting::<R>()
         .sql(format!("(t.{owner}, t.{key}) IN (SELECT u.owner, u.key::{key_type} FROM UNNEST("))
-        .value::<Array<BigInt>, _>(owners)
+        .keys::<BigInt, _>(owners)
         .sql(", ")
-        .value::<Array<Text>, _>(keys)
+        .keys::<Text, _>(keys)
         .sql(") u (owner, key))")
 }
 
@@ -381,7 +381,7 @@ async fn seal_table<R: SealedRow>(
 
 /// Holds the accounts of a range in the order of their numbers, as the engine does, so that nothing is written of them meanwhile.
 async fn hold(conn: Conn<'_>, range: Range) -> Result<(), StoreError> {
-    let statement = Statement::new("SELECT FROM accounts WHERE id");
+    let statement = Statement::new("SELECT 1 FROM accounts WHERE id");
     execute(conn, range.restrict(statement).sql(" ORDER BY id FOR UPDATE")).await.map(drop)
 }
 
@@ -400,9 +400,9 @@ async fn seal_page<R: SealedRow>(
         return Ok(0);
     }
     let statement = Statement::new(format!("UPDATE {} t SET seal = u.seal FROM UNNEST(", R::SEALED.name))
-        .value::<Array<Text>, _>(places)
+        .keys::<Text, _>(places)
         .sql(", ")
-        .value::<Array<Binary>, _>(seals)
+        .keys::<Binary, _>(seals)
         .sql(") u (place, seal) WHERE t.ctid = u.place::tid");
     Ok(i64::try_from(execute(conn, statement).await?).unwrap_or(i64::MAX))
 }

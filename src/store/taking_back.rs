@@ -133,7 +133,7 @@ fn statements() -> [(&'static str, Statement); 9] {
 }
 
 /// Whether an open month begins where the account's last invoice ends.
-const IS_AFTER_AN_INVOICE: &str = "EXISTS (SELECT FROM invoices i WHERE i.account_id = open_invoices.account_id \
+const IS_AFTER_AN_INVOICE: &str = "EXISTS (SELECT 1 FROM invoices i WHERE i.account_id = open_invoices.account_id \
     AND i.end_time = open_invoices.start_time)";
 
 fn open_months_begin() -> String {
@@ -143,8 +143,8 @@ fn open_months_begin() -> String {
              greatest(s.start, ({month} + interval '1 month') AT TIME ZONE a.time_zone) FROM accounts a CROSS JOIN LATERAL \
              (SELECT greatest({month} AT TIME ZONE a.time_zone, \
                  (SELECT max(i.end_time) FROM invoices i WHERE i.account_id = a.id)) AS start) s \
-         WHERE EXISTS (SELECT FROM open_invoices o WHERE o.account_id = a.id AND o.start_time > {PRESENT}) \
-         AND NOT EXISTS (SELECT FROM open_invoices o WHERE o.account_id = a.id AND o.start_time <= s.start \
+         WHERE EXISTS (SELECT 1 FROM open_invoices o WHERE o.account_id = a.id AND o.start_time > {PRESENT}) \
+         AND NOT EXISTS (SELECT 1 FROM open_invoices o WHERE o.account_id = a.id AND o.start_time <= s.start \
              AND o.end_time IS NULL) ON CONFLICT DO NOTHING"
     )
 }
@@ -170,7 +170,7 @@ pub async fn future_accept(
         .value::<Nullable<Array<BigInt>>, _>(accounts)
         .sql(
             "), true) GROUP BY account_id ON CONFLICT (account_id) DO UPDATE SET until = greatest(f.until, excluded.until), \
-             reason = excluded.reason, accepted_at = clock_timestamp() RETURNING account_id, until",
+             reason = excluded.reason, accepted_at = excluded.accepted_at RETURNING account_id, until",
         );
     let found: Vec<(i64, DateTime<Utc>)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, until)| (AccountId(account), until)).collect())

@@ -17,6 +17,7 @@ mod bounded_reads;
 mod burst;
 mod capacity;
 mod circles;
+mod cluster_statements;
 mod coming_back;
 mod command_line;
 mod crash;

@@ -41,6 +41,7 @@ const COLUMNS: &[(&str, &[(&str, Fate)])] = &[
             ("manager_email", Erased),
         ],
     ),
+    ("account_zones", &[("time_zone", CODE)]),
     (
         "approvals",
         &[

@@ -1,5 +1,8 @@
 //! Which runs are to be begun, and when.
 
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
@@ -8,16 +11,20 @@ use crate::domain::closing::Month;
 use crate::domain::money::OutOfRange;
 use crate::domain::period::midnight;
 use crate::store::Conn;
+use crate::store::accounts::account_zones;
 use crate::store::billing_runs::{self, ZoneRuns};
 use crate::store::error::StoreError;
 use crate::store::usage::late_usage;
 
 /// A server that has been away begins at most so many months of a zone at once.
 const MONTHS_MAX: usize = 120;
+/// A zone that only servers of before know of is found within this time.
+const ZONES_FOUND_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The next month of each zone that no run was begun for.
 async fn next_months(jobs: &JobContext) -> Result<Vec<(Tz, Month)>, StoreError> {
     let conn = jobs.database.connection().await?;
+    find_zones(jobs, &conn).await?;
     let mut months = Vec::new();
     for ZoneRuns { time_zone, until, .. } in billing_runs::zones(&conn).await? {
         let from = match until {
@@ -29,6 +36,17 @@ async fn next_months(jobs: &JobContext) -> Result<Vec<(Tz, Month)>, StoreError> 
         }
     }
     Ok(months)
+}
+
+/// Accounts are looked through for zones that servers of before have not noted, now and then.
+async fn find_zones(jobs: &JobContext, conn: Conn<'_>) -> Result<(), StoreError> {
+    let found = || jobs.zones_found.lock().unwrap_or_else(PoisonError::into_inner);
+    if found().is_some_and(|at| at.elapsed() < ZONES_FOUND_EVERY) {
+        return Ok(());
+    }
+    account_zones::zones_find(conn).await?;
+    *found() = Some(Instant::now());
+    Ok(())
 }
 
 /// Asked again and again until the zone's first run, and read once: accounts that come later begin later.

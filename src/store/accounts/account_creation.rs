@@ -13,6 +13,7 @@ use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
+use crate::store::accounts::account_zones::zones_note;
 use crate::store::accounts::{account_by_ids, account_hold, account_insert};
 use crate::store::error::StoreError;
 use crate::store::invoices::open_invoices;
@@ -77,13 +78,14 @@ async fn account_create(conn: Conn<'_>, account: Account, seals: &SealKeys) -> R
     let namespace = Columns::new()
         .put::<namespaces::namespace, _>(std::iter::once(&account.namespace))
         .put::<namespaces::account_id, _>(std::iter::once(account.id));
-    execute(conn, namespace.insert_into("namespaces")).await?;
+    execute(conn, namespace.insert_row_into("namespaces")).await?;
     // Asked for after it is taken: an erasure that is under way has come to its end by then.
     if is_given_up(conn, &account.namespace, seals).await? {
         let message = "it was an account's that was erased".to_owned();
         return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
     }
     account_insert(conn, &account, &Sealer::of_new(seals)).await?;
+    zones_note(conn, std::iter::once(account.time_zone)).await?;
     let month = Month::of(account.created_at, account.time_zone);
     let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
     open_invoices::open_begin(conn, account.id, month.start, month.end).await?;

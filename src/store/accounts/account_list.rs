@@ -160,7 +160,7 @@ pub async fn account_count(
     let most = if filter.is_walked() { LOOKED_AT_MAX } else { COUNTED_MAX };
     let all = AccountFilter { parent: filter.parent, ..AccountFilter::default() };
     let looked_at =
-        all.restrict(scope, Statement::<BigInt>::new("SELECT count(*) FROM (SELECT FROM accounts"));
+        all.restrict(scope, Statement::<BigInt>::new("SELECT count(*) FROM (SELECT 1 FROM accounts"));
     let looked_at = looked_at.sql(" LIMIT ").bigint(most.saturating_add(1)).sql(") t");
     countable(looked_at.get_result(&mut conn).await?, most)?;
     let statement = filter.restrict(scope, Statement::<BigInt>::new("SELECT count(*) FROM accounts"));

@@ -3,12 +3,14 @@
 pub mod account_creation;
 pub mod account_list;
 pub mod account_range;
+pub mod account_zones;
 pub mod suspensions;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
+use futures_util::try_join;
 use rust_decimal::Decimal;
 
 use crate::domain::account::{Account, AccountKind, AccountStatus, Hash, Head, Manager, Suspension};
@@ -101,7 +103,7 @@ pub async fn account_lock(
     let statement = Statement::new("SELECT ")
         .sql(select_list::<Account>(""))
         .sql(", seal, clock_timestamp() FROM accounts WHERE id = ANY(")
-        .value::<Array<BigInt>, _>(ids)
+        .keys::<BigInt, _>(ids)
         .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
     let asked = AskedAt::now();
     let locked = rows::<LockedAccount>(conn, statement).await?;
@@ -159,14 +161,14 @@ pub async fn account_as_is(conn: Conn<'_>, id: AccountId) -> Result<Option<Accou
 
 /// Waits for an account, and holds it to the end of the transaction.
 pub async fn account_hold(conn: Conn<'_>, id: AccountId) -> Result<(), StoreError> {
-    let statement = Statement::new("SELECT FROM accounts WHERE id = ").bigint(id.0).sql(" FOR UPDATE");
+    let statement = Statement::new("SELECT 1 FROM accounts WHERE id = ").bigint(id.0).sql(" FOR UPDATE");
     execute(conn, statement).await.map(drop)
 }
 
 pub async fn account_insert(conn: Conn<'_>, account: &Account, seals: &Sealer<'_>) -> Result<(), StoreError> {
     let columns = Account::columns(std::iter::once(account))
         .put::<table::seal, _>(std::iter::once(seals.seal(account)));
-    execute(conn, columns.insert_into("accounts")).await.map(drop)
+    execute(conn, columns.insert_row_into("accounts")).await.map(drop)
 }
 
 /// Writes balances, the ends of ledgers and suspensions: what the engine changes of an account; `with_settings` also what few
@@ -199,8 +201,12 @@ pub async fn account_post(
             .put::<table::burst_rate, _>(accounts.iter().map(|a| a.burst.rate))
             .put::<table::burst_warned, _>(accounts.iter().map(|a| a.burst.warned))
     };
-    let columns = if with_settings { settings(columns, accounts) } else { columns };
-    execute(conn, columns.update("accounts", 1)).await.map(drop)
+    if !with_settings {
+        return execute(conn, columns.update("accounts", 1)).await.map(drop);
+    }
+    let posted = settings(columns, accounts).update("accounts", 1);
+    try_join!(execute(conn, posted), account_zones::zones_note(conn, accounts.iter().map(|a| a.time_zone)))?;
+    Ok(())
 }
 
 /// What few commands change: what operators set, and what hangs on suspensions and orders on demand.
@@ -224,7 +230,7 @@ pub async fn account_with_open_subs(mut conn: Conn<'_>, ids: Vec<i64>) -> Result
     let statement = Statement::<BigInt>::new(
         "SELECT DISTINCT parent_id FROM accounts WHERE status <> 'CLOSED' AND parent_id = ANY(",
     )
-    .value::<Array<BigInt>, _>(ids)
+    .keys::<BigInt, _>(ids)
     .sql(")");
     let found: Vec<i64> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(AccountId).collect())
@@ -239,7 +245,7 @@ pub async fn account_of_closed_parents(
         "SELECT a.id FROM accounts a JOIN accounts p ON p.id = a.parent_id \
          WHERE p.status = 'CLOSED' AND a.id = ANY(",
     )
-    .value::<Array<BigInt>, _>(ids)
+    .keys::<BigInt, _>(ids)
     .sql(")");
     let found: Vec<i64> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(AccountId).collect())
@@ -282,7 +288,7 @@ pub async fn hold_next_due(
 
 pub async fn account_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Account>, StoreError> {
     let statement =
-        select_from::<Account>("accounts").sql(" WHERE id = ANY(").value::<Array<BigInt>, _>(ids).sql(")");
+        select_from::<Account>("accounts").sql(" WHERE id = ANY(").keys::<BigInt, _>(ids).sql(")");
     rows::<Account>(conn, statement).await
 }
 
@@ -294,7 +300,7 @@ pub async fn account_by_namespaces(
     let statement = Statement::<(Text, BigInt)>::new(
         "SELECT namespace, account_id FROM namespaces WHERE namespace = ANY(",
     )
-    .value::<Array<Text>, _>(namespaces)
+    .keys::<Text, _>(namespaces)
     .sql(")");
     let found: Vec<(String, i64)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(namespace, account)| (namespace, AccountId(account))).collect())

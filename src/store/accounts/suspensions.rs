@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Timestamptz};
-use diesel_async::RunQueryDsl;
 
 use crate::domain::account::SuspendedSpan;
 use crate::domain::closing::Month;

@@ -70,7 +70,7 @@ impl Narrow for BillFilter {
             statement = statement
                 .sql(" AND (t.number ILIKE ")
                 .text(pattern.clone())
-                .sql(" OR EXISTS (SELECT FROM orders o WHERE o.account_id = t.account_id AND o.id = t.order_id AND (o.number ILIKE ")
+                .sql(" OR EXISTS (SELECT 1 FROM orders o WHERE o.account_id = t.account_id AND o.id = t.order_id AND (o.number ILIKE ")
                 .text(pattern.clone())
                 .sql(" OR o.name ILIKE ")
                 .text(pattern)

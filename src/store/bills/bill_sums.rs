@@ -30,7 +30,7 @@ pub async fn bill_sums(
     filter: &BillFilter,
 ) -> Result<BillSums, StoreError> {
     let any_status = BillFilter { status: None, ..filter.clone() };
-    let all = Statement::<BigInt>::new("SELECT count(*) FROM (SELECT FROM bills t WHERE ");
+    let all = Statement::<BigInt>::new("SELECT count(*) FROM (SELECT 1 FROM bills t WHERE ");
     let all = Counted(&any_status)
         .along(scope, list::of_owners(all, scope))
         .sql(" LIMIT ")

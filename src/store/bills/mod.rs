@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Numeric, Timestamptz, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::try_join;
@@ -198,7 +197,7 @@ pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Res
             ") t WHERE o.exclusive AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') \
              AND o.account_id = ANY(",
         )
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(")");
     rows::<Bill>(conn, statement).await
 }
@@ -285,7 +284,7 @@ async fn oldest_of_each(
         .sql(format!(" ORDER BY {order} LIMIT "))
         .bigint(limit)
         .sql(") t WHERE a.id = ANY(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(")");
     rows::<Bill>(conn, statement).await
 }
@@ -300,11 +299,11 @@ pub async fn bill_open_due_from(
     let statement = Statement::new("SELECT ")
         .sql(select_list::<Bill>("t."))
         .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(orders.iter().map(|(order, _)| order.0.account().0).collect::<Vec<_>>())
+        .keys::<BigInt, _>(orders.iter().map(|(order, _)| order.0.account().0).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<SqlUuid>, _>(orders.iter().map(|(order, _)| order.uuid()).collect::<Vec<_>>())
+        .keys::<SqlUuid, _>(orders.iter().map(|(order, _)| order.uuid()).collect::<Vec<_>>())
         .sql(", ")
-        .value::<Array<Timestamptz>, _>(orders.iter().map(|(_, due)| *due).collect::<Vec<_>>())
+        .keys::<Timestamptz, _>(orders.iter().map(|(_, due)| *due).collect::<Vec<_>>())
         .sql(format!(
             ") k (account_id, order_id, due_at) CROSS JOIN LATERAL (SELECT * FROM \
              (SELECT * FROM bills t WHERE t.account_id = k.account_id AND t.order_id = k.order_id OFFSET 0) t \
@@ -323,7 +322,7 @@ pub async fn bill_open_sums(
     let statement = Statement::<(BigInt, BigInt, Numeric)>::new(
         "SELECT a.id, s.count, s.amount FROM (SELECT DISTINCT UNNEST(",
     )
-    .value::<Array<BigInt>, _>(accounts)
+    .keys::<BigInt, _>(accounts)
     .sql(format!(
         ") AS id) a CROSS JOIN LATERAL (SELECT count(*) AS count, coalesce(sum(t.amount), 0) AS amount FROM \
              (SELECT t.amount FROM bills t WHERE t.account_id = a.id AND {ASKED} ORDER BY t.due_at LIMIT "

@@ -2,7 +2,7 @@
 //! (docs/adr/0002).
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -86,11 +86,11 @@ fn each_month<ST>(select: Statement<ST>, months: &[(AccountId, Month)]) -> State
     let ends: Vec<Uuid> = months.iter().map(|(_, month)| first(month.end)).collect();
     select
         .sql(" FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(", ")
-        .value::<Array<SqlUuid>, _>(begins)
+        .keys::<SqlUuid, _>(begins)
         .sql(", ")
-        .value::<Array<SqlUuid>, _>(ends)
+        .keys::<SqlUuid, _>(ends)
         .sql(") WITH ORDINALITY k (account_id, first_id, end_id, place) CROSS JOIN LATERAL ")
 }
 

@@ -1,7 +1,7 @@
 //! The months of accounts that have no invoice yet: of each the one that runs, and those that are over and held up.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use crate::domain::ids::AccountId;
@@ -75,7 +75,7 @@ pub async fn open_next(
 /// The newest such months of accounts.
 pub async fn open_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OpenInvoice>, StoreError> {
     let statement = Statement::new("SELECT o.account_id, o.start_time, o.end_time, o.told FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(
             ") k (account_id) CROSS JOIN LATERAL (SELECT * FROM open_invoices o \
              WHERE o.account_id = k.account_id ORDER BY o.start_time DESC LIMIT ",
@@ -132,7 +132,7 @@ pub(in crate::store) async fn open_done(conn: Conn<'_>, months: &[OpenInvoice]) 
 fn key<ST>(statement: Statement<ST>, months: &[OpenInvoice]) -> Statement<ST> {
     let accounts: Vec<i64> = months.iter().map(|open| open.account.0).collect();
     let starts: Vec<DateTime<Utc>> = months.iter().map(|open| open.start).collect();
-    statement.value::<Array<BigInt>, _>(accounts).sql(", ").value::<Array<Timestamptz>, _>(starts)
+    statement.keys::<BigInt, _>(accounts).sql(", ").keys::<Timestamptz, _>(starts)
 }
 
 /// A month that stays on the list, and when it is looked at next.

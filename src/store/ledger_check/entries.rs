@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use diesel::sql_types::{BigInt, Binary, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use uuid::Uuid;

@@ -142,17 +142,16 @@ async fn other_keys(look: Look<'_>, report: &mut Report) -> Result<(), StoreErro
 /// Whether the balances are what was transferred.
 async fn books(look: Look<'_>, range: Range, report: &mut Report) -> Result<(), StoreError> {
     let began = Instant::now();
-    let books = match ledger::books_of(look.conn, range.first, range.last).await {
+    let differences = match ledger::imbalances_of(look.conn, range).await {
         Err(StoreError::Corrupt(message)) => {
             let first = report.accounts.keys().next().copied().unwrap_or(range.first);
             report.fault(first, "UNREADABLE", format!("the books cannot be added up: {message}"));
             Vec::new()
         }
-        books => books?,
+        differences => differences?,
     };
-    for (_, balances, transferred) in books {
-        let difference = balances.checked_sub(transferred).unwrap_or(Decimal::MAX).abs();
-        report.imbalance = report.imbalance.checked_add(difference).unwrap_or(Decimal::MAX);
+    for difference in differences {
+        report.imbalance = report.imbalance.checked_add(difference.abs()).unwrap_or(Decimal::MAX);
     }
     look.pace.rest(began).await;
     Ok(())

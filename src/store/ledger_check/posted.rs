@@ -1,7 +1,6 @@
 //! Whether bills, orders, payments and keys say what was posted. Each question answers whom it finds, and what is wrong.
 
 use chrono::{DateTime, Utc};
-use diesel_async::RunQueryDsl;
 use tokio::time::Instant;
 
 use super::{Look, Report, Told};
@@ -139,7 +138,7 @@ const QUESTIONS: &[Question] = &[
         kind: "KEY",
         sql: "SELECT m.account_id, 'transaction ' || m.id || ' was asked for, and its key is gone' FROM (\
               SELECT t.account_id, t.id FROM transactions t WHERE t.account_id{range} AND (t.kind IN ('CHECKOUT', 'PAYOUT') \
-              OR (t.kind = 'RECHARGE' AND NOT EXISTS (SELECT FROM payments p WHERE p.account_id = t.account_id \
+              OR (t.kind = 'RECHARGE' AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.account_id = t.account_id \
               AND p.transaction_id = t.id))) \
               AND t.created_at > {now} - interval '90 days' \
               EXCEPT SELECT k.account_id, k.transaction_id FROM idempotency_keys k \

@@ -1,7 +1,6 @@
 //! Whether rows are what the engine wrote, by their seals.
 
 use diesel::sql_types::BigInt;
-use diesel_async::RunQueryDsl;
 use tokio::time::Instant;
 use uuid::Uuid;
 

@@ -211,11 +211,11 @@ pub async fn note_faults(
         "INSERT INTO ledger_faults (account_id, kind, message, found_at) SELECT DISTINCT u.a, u.k, u.m, clock_timestamp() \
          FROM UNNEST(",
     )
-    .value::<Array<BigInt>, _>(owners())
+    .keys::<BigInt, _>(owners())
     .sql(", ")
-    .value::<Array<Text>, _>(kinds())
+    .keys::<Text, _>(kinds())
     .sql(", ")
-    .value::<Array<Text>, _>(messages())
+    .keys::<Text, _>(messages())
     .sql(") u (a, k, m) ON CONFLICT DO NOTHING RETURNING account_id, kind, message");
     let new: Vec<(i64, String, String)> = new.load(&mut conn).await?;
     Ok(new.into_iter().map(|(owner, kind, message)| (AccountId(owner), kind, message)).collect())

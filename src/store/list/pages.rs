@@ -4,7 +4,6 @@
 use std::marker::PhantomData;
 
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{Found, Narrow, Page, newest_first, of_owners, restrict_to_page};

@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use diesel::sql_types::{BigInt, Integer, Text};
-use diesel_async::RunQueryDsl;
 
 use super::super::Conn;
 use super::super::database::OwnConnection;

@@ -163,9 +163,9 @@ async fn drop_unfinished_indexes(connection: &mut OwnConnection) -> Result<(), S
         "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class c ON c.oid = indexrelid \
          WHERE NOT indisvalid AND c.relkind = 'i' AND pg_has_role(c.relowner, 'USAGE') \
          AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) \
-         AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = indexrelid) ORDER BY 1",
+         AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = indexrelid) ORDER BY 1",
     );
-    let unfinished: Vec<String> = statement.load(connection).await?;
+    let unfinished: Vec<String> = statement.load(&mut &*connection).await?;
     for index in unfinished {
         tracing::warn!(index, "dropping an index whose building was not finished");
         connection.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;

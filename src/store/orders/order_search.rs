@@ -6,7 +6,7 @@
 //! numbers. Of a word that too many have for that, and of one that could be a part of many numbers, the walk goes on for as long as that
 //! of any list (docs/adr/0010).
 
-use diesel::sql_types::{Array, BigInt, Bool, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 
 use crate::domain::ids::{AccountId, OwnedId};
@@ -175,7 +175,7 @@ fn named(
 fn numbered(statement: Candidates, pattern: &str, accounts: Vec<i64>) -> Candidates {
     statement
         .sql("(SELECT t.* FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(") a (id) CROSS JOIN LATERAL ((SELECT t.* FROM orders t WHERE ")
         .sql(NUMBER_IS_INDEXED)
         .sql(" AND t.number ILIKE ")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, Text};
+use diesel::sql_types::{BigInt, Integer, Text};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -70,7 +70,7 @@ pub async fn prices_for_app(
     let statement = Statement::new("SELECT DISTINCT ON (resource_code) ")
         .sql(select_list::<ResourcePrice>(""))
         .sql(" FROM resource_prices WHERE resource_code = ANY(")
-        .value::<Array<Text>, _>(resources)
+        .keys::<Text, _>(resources)
         .sql(") AND currency = ")
         .text(PRICED_IN.to_owned())
         .sql(" AND level = ")
@@ -98,7 +98,7 @@ pub async fn quote_open_count(
 ) -> Result<Vec<(AccountId, usize)>, StoreError> {
     let since = OwnedId::first_at(now.checked_sub_signed(QUOTE_HOLDS).unwrap_or(now)).uuid();
     let counted = |statement: Statement<(BigInt, BigInt)>| {
-        statement.sql("SELECT FROM prepay_quotes q WHERE q.account_id = a.id AND q.id >= ").uuid(since)
+        statement.sql("SELECT 1 FROM prepay_quotes q WHERE q.account_id = a.id AND q.id >= ").uuid(since)
     };
     list::few_of_each(conn, accounts, counted, QUOTES_MAX).await
 }

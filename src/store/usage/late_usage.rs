@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{Array, BigInt, Date, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Date, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use crate::clock::HeldBy;
@@ -47,7 +47,8 @@ pub async fn wait_for_recorders(conn: Conn<'_>) -> Result<(), StoreError> {
     execute(conn, statement).await.map(drop)
 }
 
-/// Notes days of accounts: whoever looks again does so from `due` on, or as soon as he was going to.
+/// Notes days of accounts: whoever looks again does so from `due` on, or as soon as he was going to. Each time it is another
+/// batch, which the column's default numbers.
 pub async fn record_late(
     conn: Conn<'_>,
     days: &BTreeSet<(AccountId, NaiveDate)>,
@@ -62,7 +63,7 @@ pub async fn record_late(
         .column::<Timestamptz, _>("due_at", days.iter().map(|_| due))
         .insert_into("late_usage AS l")
         .sql(
-            " ON CONFLICT (account_id, day) DO UPDATE SET batch = nextval('late_usage_batches'), \
+            " ON CONFLICT (account_id, day) DO UPDATE SET batch = excluded.batch, \
              due_at = least(l.due_at, excluded.due_at)",
         );
     execute(conn, statement).await.map(drop)
@@ -112,11 +113,11 @@ pub async fn late_done(conn: Conn<'_>, days: &[LateDay]) -> Result<(), StoreErro
     let statement = Statement::new(
         "WITH done AS (SELECT l.account_id, l.day FROM late_usage l JOIN UNNEST(",
     )
-    .value::<Array<BigInt>, _>(days.iter().map(|late| late.account.0).collect::<Vec<_>>())
+    .keys::<BigInt, _>(days.iter().map(|late| late.account.0).collect::<Vec<_>>())
     .sql(", ")
-    .value::<Array<Date>, _>(days.iter().map(|late| late.day).collect::<Vec<_>>())
+    .keys::<Date, _>(days.iter().map(|late| late.day).collect::<Vec<_>>())
     .sql(", ")
-    .value::<Array<BigInt>, _>(days.iter().map(|late| late.batch).collect::<Vec<_>>())
+    .keys::<BigInt, _>(days.iter().map(|late| late.batch).collect::<Vec<_>>())
     .sql(
         ") d (account_id, day, batch) ON l.account_id = d.account_id AND l.day = d.day AND l.batch = d.batch \
          ORDER BY l.account_id, l.day FOR UPDATE OF l) \

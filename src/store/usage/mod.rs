@@ -5,11 +5,11 @@ pub mod late_usage;
 pub mod month_usage;
 pub mod voided_usage;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Date, Jsonb, Nullable, Numeric, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types::{BigInt, Date, Jsonb, Nullable, Numeric, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use futures_util::try_join;
 use rust_decimal::Decimal;
 
@@ -101,37 +101,47 @@ pub async fn refused_columns(mut conn: Conn<'_>, error: &StoreError) -> Result<V
     // PostgreSQL has names between quotes.
     let mut names: Vec<String> = message.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     names.extend(constraint.clone());
-    let statement =
-        Statement::<Text>::new("WITH named AS (SELECT UNNEST(").value::<Array<Text>, _>(names).sql(
-            ") AS name), keys AS (SELECT conrelid AS relation, UNNEST(conkey) AS number FROM pg_constraint \
+    let statement = Statement::<Text>::new("WITH named AS (SELECT UNNEST(").keys::<Text, _>(names).sql(
+        ") AS name), keys AS (SELECT conrelid AS relation, UNNEST(conkey) AS number FROM pg_constraint \
              WHERE conname IN (SELECT name FROM named) UNION SELECT indrelid, UNNEST(indkey) FROM pg_index \
              JOIN pg_class ON oid = indexrelid WHERE relname IN (SELECT name FROM named)) \
              SELECT attname::text FROM keys JOIN pg_attribute ON attrelid = relation AND attnum = number \
              UNION SELECT name FROM named",
-        );
+    );
     Ok(statement.load(&mut conn).await?)
 }
 
 /// Marks the events in the order of their keys, so that two servers with the same ones do not wait for each other in a
-/// ring. As a rule all are new, and nothing has to be read.
-async fn mark(conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
+/// ring. As a rule all are new, and nothing has to be read. What is answered tells which are: how many were sent is not what
+/// became of them (docs/adr/0035).
+async fn mark(mut conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
     let mut sorted: Vec<&Metered> = events.iter().collect();
     sorted.sort_unstable_by_key(|metered| (metered.event.account, &metered.event.id));
-    let columns = Columns::new()
+    let statement = Columns::new()
         .column::<BigInt, _>("account_id", sorted.iter().map(|m| m.event.account.0))
         .column::<Text, _>("event_id", sorted.iter().map(|m| m.event.id.clone()))
         .column::<BigInt, _>("payload", sorted.iter().map(|m| m.payload))
-        .column::<Timestamptz, _>("bucket", sorted.iter().map(|m| m.bucket));
-    let new = execute(conn, columns.insert_into("usage_marks").sql(" ON CONFLICT DO NOTHING")).await?;
-    if new == events.len() {
+        .column::<Timestamptz, _>("bucket", sorted.iter().map(|m| m.bucket))
+        .insert_into("usage_marks")
+        .sql(" ON CONFLICT DO NOTHING RETURNING account_id, event_id")
+        .returning::<(BigInt, Text)>();
+    let new: Vec<(i64, String)> = statement.load(&mut conn).await?;
+    if new.len() == events.len() {
         return Ok(vec![Mark::New; events.len()]);
     }
-    let marks = marks(conn, events).await?;
-    let counted = marks.iter().filter(|mark| **mark == Mark::New).count();
-    if marks.len() == events.len() && counted == new {
-        return Ok(marks);
-    }
-    Err(StoreError::Internal("the marks of usage events are not what was written".to_owned()))
+    let new: HashSet<(i64, String)> = new.into_iter().collect();
+    let key = |metered: &Metered| (metered.event.account.0, metered.event.id.clone());
+    let before: Vec<&Metered> = events.iter().filter(|metered| !new.contains(&key(metered))).collect();
+    let held = held_payloads(conn, &before).await?;
+    let mark = |metered| {
+        let key = key(metered);
+        if new.contains(&key) {
+            return Ok(Mark::New);
+        }
+        let gone = || StoreError::Internal("the marks of usage events are not what was written".to_owned());
+        held.get(&key).copied().map(Mark::Held).ok_or_else(gone)
+    };
+    events.iter().map(mark).collect()
 }
 
 /// The ids of those events that count already, of one account.
@@ -142,9 +152,9 @@ pub async fn marked<'e>(
     let (accounts, ids): (Vec<i64>, Vec<String>) =
         events.map(|metered| (metered.event.account.0, metered.event.id.clone())).unzip();
     let statement = Statement::<Text>::new("SELECT m.event_id FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+        .keys::<BigInt, _>(accounts)
         .sql(", ")
-        .value::<Array<Text>, _>(ids)
+        .keys::<Text, _>(ids)
         .sql(
             ") k (account_id, event_id) CROSS JOIN LATERAL (SELECT event_id FROM usage_marks m \
              WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m",
@@ -153,22 +163,21 @@ pub async fn marked<'e>(
     Ok(found.into_iter().collect())
 }
 
-/// The marks of events, in their order: those that this transaction has made are new.
-async fn marks(mut conn: Conn<'_>, events: &[Metered]) -> Result<Vec<Mark>, StoreError> {
-    let accounts: Vec<i64> = events.iter().map(|metered| metered.event.account.0).collect();
-    let ids: Vec<String> = events.iter().map(|metered| metered.event.id.clone()).collect();
-    let statement = Statement::<(BigInt, Bool)>::new("SELECT m.payload, m.is_new FROM UNNEST(")
-        .value::<Array<BigInt>, _>(accounts)
+/// The digests of events that are marked.
+async fn held_payloads(
+    mut conn: Conn<'_>,
+    events: &[&Metered],
+) -> Result<HashMap<(i64, String), i64>, StoreError> {
+    let statement = Statement::<(BigInt, Text, BigInt)>::new("SELECT m.account_id, m.event_id, m.payload FROM UNNEST(")
+        .keys::<BigInt, _>(events.iter().map(|metered| metered.event.account.0).collect())
         .sql(", ")
-        .value::<Array<Text>, _>(ids)
+        .keys::<Text, _>(events.iter().map(|metered| metered.event.id.clone()).collect())
         .sql(
-            ") WITH ORDINALITY k (account_id, event_id, place) CROSS JOIN LATERAL (SELECT payload, \
-             xmin = pg_current_xact_id()::xid AS is_new FROM usage_marks m \
-             WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m ORDER BY k.place",
+            ") k (account_id, event_id) CROSS JOIN LATERAL (SELECT account_id, event_id, payload FROM usage_marks m \
+             WHERE m.account_id = k.account_id AND m.event_id = k.event_id LIMIT 1) m",
         );
-    let found: Vec<(i64, bool)> = statement.load(&mut conn).await?;
-    let mark = |(payload, is_new)| if is_new { Mark::New } else { Mark::Held(payload) };
-    Ok(found.into_iter().map(mark).collect())
+    let found: Vec<(i64, String, i64)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(account, id, payload)| ((account, id), payload)).collect())
 }
 
 async fn event_insert<'e>(
@@ -348,7 +357,7 @@ pub async fn metered_accounts(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<Meter
          CASE status WHEN 'CLOSED' THEN coalesce(closed_at, created_at) END, closed_until \
          FROM accounts WHERE id = ANY(",
     )
-    .value::<Array<BigInt>, _>(ids)
+    .keys::<BigInt, _>(ids)
     .sql(")");
     rows::<MeteredAccount>(conn, statement).await
 }

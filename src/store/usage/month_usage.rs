@@ -123,6 +123,9 @@ pub async fn gauges_usage(
         "(SELECT u.resource_code, u.subject, u.slot, u.quantity FROM usage_samples u WHERE u.account_id = k.account_id \
          AND u.slot >= k.start_time AND u.slot < k.end_time ORDER BY u.slot, u.resource_code, u.subject OFFSET 0) u",
     );
+    if statement.is_of_nothing() {
+        return Ok(Vec::new());
+    }
     let mut finished = Vec::new();
     let mut gauges = AccountGauges::default();
     let mut samples = statement.load_stream::<(i64, String, String, DateTime<Utc>, Exact)>(&mut conn).await?;

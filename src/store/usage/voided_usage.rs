@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, Bool, Jsonb, Nullable, Numeric, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{Bool, Jsonb, Nullable, Numeric, Text, Timestamptz};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::try_join;
@@ -67,7 +66,7 @@ async fn take(mut conn: Conn<'_>, wanted: &ToVoid, attempt: &Attempt) -> Result<
     let statement = Statement::<(Text, Timestamptz, Text, Numeric)>::new(
         "WITH gone AS (DELETE FROM usage_events e USING (SELECT m.event_id, m.bucket FROM UNNEST(",
     )
-    .value::<Array<Text>, _>(wanted.events.clone())
+    .keys::<Text, _>(wanted.events.clone())
     .sql(") k (event_id) CROSS JOIN LATERAL (SELECT * FROM usage_marks m WHERE m.account_id = ")
     .bigint(wanted.account.0)
     .sql(
@@ -102,7 +101,7 @@ async fn voided(mut conn: Conn<'_>, wanted: &ToVoid, attempt: &Attempt) -> Resul
         .sql(" FROM voided_events WHERE account_id = ")
         .bigint(wanted.account.0)
         .sql(" AND event_id = ANY(")
-        .value::<Array<Text>, _>(wanted.events.clone())
+        .keys::<Text, _>(wanted.events.clone())
         .sql(")");
     let found: Vec<(String, bool)> = statement.load(&mut conn).await?;
     let known: HashSet<&String> = found.iter().map(|(event, _)| event).collect();
