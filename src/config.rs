@@ -15,6 +15,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+use crate::domain::anchor::PublicKey;
 use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
@@ -83,6 +84,8 @@ pub struct GlobalArgs {
     pub jwt_secret: Option<Secret>,
     #[arg(long, global = true, env = "ABACUS_LEDGER_KEYS", hide = true, hide_env_values = true)]
     pub ledger_keys: Option<Secret>,
+    #[arg(long, global = true, env = "ABACUS_ANCHOR_KEY", hide = true, hide_env_values = true)]
+    pub anchor_key: Option<Secret>,
 }
 
 impl GlobalArgs {
@@ -114,6 +117,11 @@ pub enum CliCommand {
     TakeBack(TakeBackArgs),
     /// Work with accounts that are dated into the future: what is decided is dated there, too, until that time has come
     AcceptFuture(AcceptFutureArgs),
+    /// Check the ledger of a database as a whole, entry by entry and against its anchors, or a receipt without any database; changes
+    /// nothing, and ends with 1 where anything is wrong
+    Verify(VerifyArgs),
+    /// Print the public keys that anchors of the ledger are checked with, each with its id; it needs no database
+    AnchorKey,
     /// Print a token; it needs no database
     Token(TokenArgs),
     /// Print the GraphQL schema; it needs no database
@@ -444,6 +452,24 @@ pub fn currencies(settings: &[String]) -> Result<Currencies, CurrencyError> {
         currencies.configure(setting)?;
     }
     Ok(currencies)
+}
+
+/// What is verified.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// A file that holds a receipt, as `ledgerAnchor` answers it: only that is checked, without a database
+    #[arg(long)]
+    pub receipt: Option<PathBuf>,
+    /// A public key whose anchors are trusted, 64 hexadecimal digits; may be given again [default: those of ABACUS_ANCHOR_KEY]
+    #[arg(long = "public-key", value_parser = anchor_public_key)]
+    pub public_keys: Vec<PublicKey>,
+    /// It is a sandbox's
+    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
+    pub sandbox: bool,
+}
+
+fn anchor_public_key(text: &str) -> Result<PublicKey, String> {
+    PublicKey::read(text).ok_or_else(|| "a public key of Ed25519 is expected, 64 hexadecimal digits".to_owned())
 }
 
 /// Whom a token is for.
