@@ -17,7 +17,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
 use keys::{
-    anchor_key, anchor_keys, data_dir, given_secret, ledger_keys, token, warn_of_known_key, warn_of_no_anchors,
+    anchor_key, anchor_keys, data_dir, given_secret, ledger_keys, token, warn_of_known_key,
+    warn_of_no_anchors,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;

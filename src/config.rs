@@ -469,7 +469,8 @@ pub struct VerifyArgs {
 }
 
 fn anchor_public_key(text: &str) -> Result<PublicKey, String> {
-    PublicKey::read(text).ok_or_else(|| "a public key of Ed25519 is expected, 64 hexadecimal digits".to_owned())
+    PublicKey::read(text)
+        .ok_or_else(|| "a public key of Ed25519 is expected, 64 hexadecimal digits".to_owned())
 }
 
 /// Whom a token is for.

@@ -12,7 +12,6 @@ use crate::config::{DoctorArgs, GlobalArgs, currencies};
 use crate::domain::anchor::AnchorKeys;
 use crate::domain::money::Currencies;
 use crate::domain::seal::SealKeys;
-use crate::store::{Conn, anchors};
 use crate::store::clock_check::{SKEW_MAX, length, machine_ahead, present};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
@@ -20,6 +19,7 @@ use crate::store::installation::{self, InstallationKind};
 use crate::store::ledger_check::standing::faults_count;
 use crate::store::marks::{self, Ahead, MARKS, Mark};
 use crate::store::migrations::Migrator;
+use crate::store::{Conn, anchors};
 use crate::telemetry;
 
 /// A line of what was looked at.

@@ -67,7 +67,9 @@ pub(super) fn warn_of_no_anchors(keys: &AnchorKeys) {
 pub(super) fn anchor_key(global: &GlobalArgs) -> Result<(), Failure> {
     let keys = anchor_keys(global, false)?;
     if keys.known().is_empty() {
-        return Err("ABACUS_ANCHOR_KEY is not set: make a key with `openssl rand -hex 32` (docs/LEDGER.md)".into());
+        return Err(
+            "ABACUS_ANCHOR_KEY is not set: make a key with `openssl rand -hex 32` (docs/LEDGER.md)".into()
+        );
     }
     let signing = keys.signing();
     for key in keys.known() {

@@ -10,7 +10,7 @@ use super::Db;
 use super::failure::Failure;
 use super::keys::{anchor_keys, ledger_keys};
 use crate::config::{GlobalArgs, VerifyArgs};
-use crate::domain::anchor::{AnchorKeys, Anchor, Proven, Receipt};
+use crate::domain::anchor::{Anchor, AnchorKeys, Proven, Receipt};
 use crate::domain::ids::AccountId;
 use crate::jobs::ledger_check::check_all;
 use crate::store::accounts::account_range::Range;
@@ -51,7 +51,10 @@ fn verify_receipt(file: &Path, trusted: &AnchorKeys) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| format!("the receipt {}: {error}", file.display());
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(|error| failed(&error))?;
-    opened.take(RECEIPT_BYTES_MAX.saturating_add(1)).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    opened
+        .take(RECEIPT_BYTES_MAX.saturating_add(1))
+        .read_to_string(&mut text)
+        .map_err(|error| failed(&error))?;
     if u64::try_from(text.len()).is_ok_and(|length| length > RECEIPT_BYTES_MAX) {
         return Err(failed(&"it is longer than any receipt").into());
     }
@@ -66,7 +69,10 @@ fn verify_receipt(file: &Path, trusted: &AnchorKeys) -> Result<(), Failure> {
         crate::domain::money::format_decimal(head.balance, 0)
     );
     if trusted.known().is_empty() {
-        println!("signed with key {}, which the receipt itself names: hold it against the one that is published,", key.id());
+        println!(
+            "signed with key {}, which the receipt itself names: hold it against the one that is published,",
+            key.id()
+        );
         println!("or name that with --public-key; this one is {}", key.hex());
     } else {
         println!("signed with key {}, which is trusted", key.id());
@@ -81,7 +87,8 @@ async fn verify_ledger(global: &GlobalArgs, args: &VerifyArgs) -> Result<(), Fai
     let outcome = async {
         let anchor_keys = trusted(global, args, args.sandbox || db.private.is_some())?;
         let server = Database::new(&db.url, 2)?;
-        let pending = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?.pending().await?;
+        let pending =
+            Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?.pending().await?;
         if !pending.is_empty() {
             return Err("the schema is not current: abacus migrate".into());
         }
@@ -113,7 +120,9 @@ impl Findings {
         }
         println!("{accounts} accounts with {entries} entries and {anchors} anchors were looked at");
         if anchors > 0 && !keys_known {
-            println!("which key signs anchors was not said (ABACUS_ANCHOR_KEY, --public-key): each was checked with its own");
+            println!(
+                "which key signs anchors was not said (ABACUS_ANCHOR_KEY, --public-key): each was checked with its own"
+            );
         }
         match wrong.len() {
             0 => Ok(()),
@@ -125,10 +134,13 @@ impl Findings {
 
 async fn look(database: &Database) -> Result<Findings, StoreError> {
     let conn = database.connection().await?;
-    let mut findings = Findings { keys_known: !database.anchor_keys().known().is_empty(), ..Findings::default() };
+    let mut findings =
+        Findings { keys_known: !database.anchor_keys().known().is_empty(), ..Findings::default() };
     look_at_anchors(&conn, database.anchor_keys(), &mut findings).await?;
     let bar = ProgressBar::new(u64::try_from(accounts_count(&conn).await?).unwrap_or(0));
-    if let Ok(style) = ProgressStyle::with_template("[{wide_bar}] {human_pos}/{human_len} accounts, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("[{wide_bar}] {human_pos}/{human_len} accounts, {eta} left")
+    {
         bar.set_style(style);
     }
     let looked = look_at_accounts(&conn, database, &bar, &mut findings).await;
@@ -161,7 +173,8 @@ impl Findings {
         self.accounts = self.accounts.saturating_add(report.accounts.len());
         self.entries = self.entries.saturating_add(report.entries_checked);
         let faults = report.faults.iter();
-        self.wrong.extend(faults.map(|(account, fault)| format!("{account} {}: {}", fault.kind, fault.message)));
+        self.wrong
+            .extend(faults.map(|(account, fault)| format!("{account} {}: {}", fault.kind, fault.message)));
         if !report.imbalance.is_zero() {
             self.wrong.push(format!("balances and transfers differ by {}", report.imbalance));
         }

@@ -89,7 +89,11 @@ fn tell_held(held: &[AccountId]) {
     if count > 0 {
         let named: Vec<String> = held.iter().take(NAMED_MAX).map(ToString::to_string).collect();
         let accounts = named.join(", ");
-        tracing::error!(count, accounts, "ledgers that do not go on from what was anchored keep the leaves they had");
+        tracing::error!(
+            count,
+            accounts,
+            "ledgers that do not go on from what was anchored keep the leaves they had"
+        );
     }
 }
 

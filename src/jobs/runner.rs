@@ -6,8 +6,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, erasures, invoices, ledger_check, pass, payments,
-    prepayments, reconciliation, retention,
+    JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, erasures, invoices, ledger_check, pass,
+    payments, prepayments, reconciliation, retention,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;

@@ -97,7 +97,8 @@ impl AnchorGrowth {
         self.now.add(leaf);
         self.accounts = self.accounts.saturating_add(1);
         let (first, last) = (head.account, head.account);
-        let page = self.page.get_or_insert_with(|| OpenPage { first, last, leaves: 0, tree: Tree::default() });
+        let page =
+            self.page.get_or_insert_with(|| OpenPage { first, last, leaves: 0, tree: Tree::default() });
         page.tree.add(leaf);
         (page.last, page.leaves) = (last, page.leaves.saturating_add(1));
         if page.leaves >= PAGE_LEAVES {

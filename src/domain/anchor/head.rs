@@ -23,7 +23,8 @@ impl AnchoredHead {
     pub fn leaf(&self) -> Hash {
         let Self { account, seq, hash, balance } = self;
         let balance = money::format_decimal(*balance, 0);
-        let data = [&account.0.to_be_bytes(), &seq.to_be_bytes(), hash.as_slice(), balance.as_bytes()].concat();
+        let data =
+            [&account.0.to_be_bytes(), &seq.to_be_bytes(), hash.as_slice(), balance.as_bytes()].concat();
         merkle::leaf(&data)
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Hash;
 
-pub use growth::{Anchored, AnchorGrowth, Grown, PAGE_LEAVES, Page, PagesFault, root_of_pages};
+pub use growth::{AnchorGrowth, Anchored, Grown, PAGE_LEAVES, Page, PagesFault, root_of_pages};
 pub use head::{AnchoredHead, Standing};
 pub use keys::{AnchorKeyError, AnchorKeys, BrokenAnchor, PublicKey};
 pub use receipt::{Proof, Proven, Receipt, ReceiptError};

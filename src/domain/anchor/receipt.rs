@@ -1,7 +1,7 @@
 //! A receipt: what an anchor says of one account, so that whoever has it can check it without this server.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use data_encoding::{HEXLOWER};
+use data_encoding::HEXLOWER;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +76,9 @@ pub enum ReceiptError {
     OtherKey(String),
     #[error("its anchor is not what was signed: the signature does not fit")]
     Signature,
-    #[error("its account's entry, hash and balance are not in its anchor: the path does not lead to the root")]
+    #[error(
+        "its account's entry, hash and balance are not in its anchor: the path does not lead to the root"
+    )]
     Path,
 }
 
@@ -217,24 +219,29 @@ mod tests {
     /// Each value of a JSON text, altered by itself.
     fn altered(value: &Value) -> Vec<Value> {
         match value {
-            Value::Object(fields) => fields.iter().flat_map(|(name, field)| {
-                let with = |changed: Value| {
-                    let mut all = fields.clone();
-                    all.insert(name.clone(), changed);
-                    Value::Object(all)
-                };
-                let mut without = fields.clone();
-                without.remove(name);
-                altered(field).into_iter().map(with).chain([Value::Object(without)]).collect::<Vec<_>>()
-            }).collect(),
-            Value::Array(items) => (0..items.len()).flat_map(|place| {
-                let with = |changed: Value| {
-                    let mut all = items.clone();
-                    all[place] = changed;
-                    Value::Array(all)
-                };
-                altered(&items[place]).into_iter().map(with).collect::<Vec<_>>()
-            }).collect(),
+            Value::Object(fields) => fields
+                .iter()
+                .flat_map(|(name, field)| {
+                    let with = |changed: Value| {
+                        let mut all = fields.clone();
+                        all.insert(name.clone(), changed);
+                        Value::Object(all)
+                    };
+                    let mut without = fields.clone();
+                    without.remove(name);
+                    altered(field).into_iter().map(with).chain([Value::Object(without)]).collect::<Vec<_>>()
+                })
+                .collect(),
+            Value::Array(items) => (0..items.len())
+                .flat_map(|place| {
+                    let with = |changed: Value| {
+                        let mut all = items.clone();
+                        all[place] = changed;
+                        Value::Array(all)
+                    };
+                    altered(&items[place]).into_iter().map(with).collect::<Vec<_>>()
+                })
+                .collect(),
             Value::Number(number) => vec![json!(number.as_i64().unwrap() + 1)],
             Value::String(text) => {
                 let last = if text.ends_with('1') { '2' } else { '1' };

@@ -60,11 +60,7 @@ pub struct Making {
 
 impl Making {
     /// Begins one that is of `at`, after a look at the one before.
-    pub async fn begin(
-        database: &Database,
-        held_by: HeldBy,
-        at: DateTime<Utc>,
-    ) -> Result<Self, Refused> {
+    pub async fn begin(database: &Database, held_by: HeldBy, at: DateTime<Utc>) -> Result<Self, Refused> {
         let mut connection = database.dedicated_connection().await?;
         require_past(&connection, held_by, at, "the last anchor of the ledger").await?;
         connection.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map_err(StoreError::from)?;

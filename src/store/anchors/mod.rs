@@ -122,11 +122,7 @@ fn leaves(heads: &[AnchoredHead]) -> Vec<Hash> {
 }
 
 /// The way from an account's leaf to an anchor's root; None: it had no entry then.
-pub async fn proof(
-    conn: Conn<'_>,
-    anchor: &Anchor,
-    account: AccountId,
-) -> Result<Option<Proof>, StoreError> {
+pub async fn proof(conn: Conn<'_>, anchor: &Anchor, account: AccountId) -> Result<Option<Proof>, StoreError> {
     let number = anchor.facts.number;
     let altered = || StoreError::Corrupt(format!("what was kept of anchor {number} is not what was signed"));
     let pages = pages(conn, number).await?;
@@ -146,9 +142,12 @@ pub async fn proof(
     let (lower, upper) = (merkle::path(&leaves(&heads), within), merkle::path(&roots, place));
     let head = heads.into_iter().nth(within);
     let (Some(lower), Some(upper), Some(head)) = (lower, upper, head) else { return Err(altered()) };
-    let leaves_before =
-        u64::try_from(PAGE_LEAVES).ok().zip(u64::try_from(place).ok()).and_then(|(all, place)| all.checked_mul(place));
-    let index = leaves_before.zip(u64::try_from(within).ok()).and_then(|(before, own)| before.checked_add(own));
+    let leaves_before = u64::try_from(PAGE_LEAVES)
+        .ok()
+        .zip(u64::try_from(place).ok())
+        .and_then(|(all, place)| all.checked_mul(place));
+    let index =
+        leaves_before.zip(u64::try_from(within).ok()).and_then(|(before, own)| before.checked_add(own));
     let index = index.ok_or_else(altered)?;
     Ok(Some(Proof { head, index, path: [lower, upper].concat() }))
 }

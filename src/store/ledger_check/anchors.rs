@@ -69,11 +69,7 @@ async fn kept_pages(look: Look<'_>, anchor: &Anchor) -> Result<Vec<Page>, StoreE
     }
 }
 
-async fn what_is_wrong(
-    look: Look<'_>,
-    newest: &Anchor,
-    pages: &[Page],
-) -> Result<Vec<String>, StoreError> {
+async fn what_is_wrong(look: Look<'_>, newest: &Anchor, pages: &[Page]) -> Result<Vec<String>, StoreError> {
     let (number, mut wrong) = (newest.facts.number, Vec::new());
     if let Err(broken) = look.anchor_keys.check(newest) {
         wrong.push(format!("the newest anchor, {number}, {broken}"));
