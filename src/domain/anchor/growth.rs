@@ -1,8 +1,10 @@
 //! An anchor in the making: account by account, with little in memory however many there are.
 
+use chrono::{DateTime, Utc};
+
 use super::head::{AnchoredHead, Standing};
 use super::merkle::{self, Tree};
-use super::{Anchor, AnchorFacts};
+use super::signed::{Anchor, AnchorFacts, number_after};
 use crate::domain::account::Hash;
 use crate::domain::ids::AccountId;
 
@@ -130,9 +132,9 @@ impl Grown {
     }
 
     /// What the next anchor says.
-    pub fn facts(&self, before: Option<&Anchor>, at: chrono::DateTime<chrono::Utc>) -> AnchorFacts {
+    pub fn facts(&self, before: Option<&Anchor>, at: DateTime<Utc>) -> AnchorFacts {
         AnchorFacts {
-            number: super::number_after(before, at),
+            number: number_after(before, at),
             at,
             accounts: self.accounts,
             root: self.root,

@@ -2,72 +2,18 @@
 
 use std::fmt;
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
 
-use super::{Anchor, AnchorFacts};
+use super::public_key::{PublicKey, bytes_of};
+use super::signed::{Anchor, AnchorFacts};
 
 /// More keys than anybody ever had.
 const KEYS_MAX: usize = 100;
 /// What stands before a key of before, of which the secret is not needed any more.
 const PUBLIC: &str = "public:";
-/// Bytes of a key's hash that it is named by.
-const ID_BYTES: usize = 8;
 /// What everybody knows: the anchors of a sandbox prove nothing to anybody.
 const SANDBOX_SECRET: &str = "the anchors of a sandbox prove nothing";
-
-/// What a signature is checked with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey([u8; 32]);
-
-impl PublicKey {
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    pub fn bytes(&self) -> [u8; 32] {
-        self.0
-    }
-
-    /// Reads 64 hexadecimal digits; None: they are not that, or no key that signs.
-    pub fn read(written: &str) -> Option<Self> {
-        let key = Self(bytes_of(written)?);
-        key.verifying().map(|_| key)
-    }
-
-    pub fn hex(&self) -> String {
-        HEXLOWER.encode(&self.0)
-    }
-
-    /// What it is called: the first 16 digits of its SHA-256.
-    pub fn id(&self) -> String {
-        let hash = Sha256::digest(self.0);
-        HEXLOWER.encode(hash.get(..ID_BYTES).unwrap_or_default())
-    }
-
-    fn verifying(&self) -> Option<VerifyingKey> {
-        VerifyingKey::from_bytes(&self.0).ok().filter(|key| !key.is_weak())
-    }
-
-    /// Whether an anchor is signed with this key.
-    pub fn has_signed(&self, anchor: &Anchor) -> bool {
-        let signature = Signature::from_bytes(&anchor.signature);
-        let signed = anchor.facts.text(self);
-        self.verifying().is_some_and(|key| key.verify_strict(signed.as_bytes(), &signature).is_ok())
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PublicKey({})", self.hex())
-    }
-}
-
-fn bytes_of(written: &str) -> Option<[u8; 32]> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(written.as_bytes()).ok()?;
-    bytes.try_into().ok()
-}
 
 /// The keys of anchors. One may sign; all are good for checking.
 #[derive(Clone)]
@@ -122,7 +68,7 @@ impl AnchorKeys {
 
     fn signing_with(secret: [u8; 32]) -> Self {
         let signing = SigningKey::from_bytes(&secret);
-        let known = vec![PublicKey(signing.verifying_key().to_bytes())];
+        let known = vec![PublicKey::from_bytes(signing.verifying_key().to_bytes())];
         Self { signing: Some(signing), known }
     }
 
@@ -148,14 +94,14 @@ impl AnchorKeys {
 
     fn take_secret(&mut self, secret: [u8; 32]) -> PublicKey {
         let signing = SigningKey::from_bytes(&secret);
-        let public = PublicKey(signing.verifying_key().to_bytes());
+        let public = PublicKey::from_bytes(signing.verifying_key().to_bytes());
         self.signing.get_or_insert(signing);
         public
     }
 
     /// The key that signs, if there is one.
     pub fn signing(&self) -> Option<PublicKey> {
-        self.signing.as_ref().map(|key| PublicKey(key.verifying_key().to_bytes()))
+        self.signing.as_ref().map(|key| PublicKey::from_bytes(key.verifying_key().to_bytes()))
     }
 
     /// All that are good for checking.
@@ -175,7 +121,7 @@ impl AnchorKeys {
         if !self.known.is_empty() && !self.known.contains(&anchor.key) {
             return Err(BrokenAnchor::OtherKey(anchor.key.id()));
         }
-        if anchor.key.has_signed(anchor) { Ok(()) } else { Err(BrokenAnchor::Differs) }
+        if anchor.is_signed() { Ok(()) } else { Err(BrokenAnchor::Differs) }
     }
 }
 

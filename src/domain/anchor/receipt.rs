@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::head::AnchoredHead;
 use super::merkle;
-use super::{Anchor, AnchorFacts, PublicKey};
+use super::public_key::PublicKey;
+use super::signed::{Anchor, AnchorFacts};
 use crate::domain::account::Hash;
 use crate::domain::ids::AccountId;
 use crate::domain::money;
@@ -129,7 +130,7 @@ impl Receipt {
         if !trusted.is_empty() && !trusted.contains(&anchor.key) {
             return Err(ReceiptError::OtherKey(anchor.key.id()));
         }
-        if !anchor.key.has_signed(&anchor) {
+        if !anchor.is_signed() {
             return Err(ReceiptError::Signature);
         }
         let leaves = u64::try_from(anchor.facts.accounts).map_err(|_| ReceiptError::Field("accounts"))?;
