@@ -3,6 +3,7 @@
 mod environment;
 mod retention;
 mod secrets;
+mod verify;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -15,13 +16,13 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
-use crate::domain::anchor::PublicKey;
 use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
 
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
+pub use verify::VerifyArgs;
 
 /// Where data is kept unless something else is said.
 pub const DATA_DIR_DEFAULT: &str = "./data";
@@ -452,25 +453,6 @@ pub fn currencies(settings: &[String]) -> Result<Currencies, CurrencyError> {
         currencies.configure(setting)?;
     }
     Ok(currencies)
-}
-
-/// What is verified.
-#[derive(Debug, Clone, Args)]
-pub struct VerifyArgs {
-    /// A file that holds a receipt, as `ledgerAnchor` answers it: only that is checked, without a database
-    #[arg(long)]
-    pub receipt: Option<PathBuf>,
-    /// A public key whose anchors are trusted, 64 hexadecimal digits; may be given again [default: those of ABACUS_ANCHOR_KEY]
-    #[arg(long = "public-key", value_parser = anchor_public_key)]
-    pub public_keys: Vec<PublicKey>,
-    /// It is a sandbox's
-    #[arg(long, env = "ABACUS_SANDBOX", value_parser = BoolishValueParser::new())]
-    pub sandbox: bool,
-}
-
-fn anchor_public_key(text: &str) -> Result<PublicKey, String> {
-    PublicKey::read(text)
-        .ok_or_else(|| "a public key of Ed25519 is expected, 64 hexadecimal digits".to_owned())
 }
 
 /// Whom a token is for.
