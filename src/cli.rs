@@ -4,6 +4,7 @@ mod doctor;
 mod failure;
 mod keys;
 mod schema_commands;
+mod verify;
 mod wrong_clock;
 
 use std::path::Path;
@@ -15,7 +16,10 @@ use failure::{Failure, of_setting};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
-use keys::{data_dir, given_secret, ledger_keys, token, warn_of_known_key};
+use keys::{
+    anchor_key, anchor_keys, data_dir, given_secret, ledger_keys, token, warn_of_known_key,
+    warn_of_no_anchors,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -73,6 +77,8 @@ async fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Some(CliCommand::Doctor(args)) => doctor::doctor(&cli.global, args).await,
         Some(CliCommand::TakeBack(args)) => wrong_clock::take_back(&cli.global, args).await,
         Some(CliCommand::AcceptFuture(args)) => wrong_clock::accept_future(&cli.global, args).await,
+        Some(CliCommand::Verify(args)) => verify::verify(&cli.global, args).await,
+        Some(CliCommand::AnchorKey) => anchor_key(&cli.global),
         Some(CliCommand::Token(args)) => token(&cli.global, args),
         Some(CliCommand::Schema) => {
             print!("{}", sdl());
@@ -129,6 +135,8 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     }
     let ledger_keys = ledger_keys(global)?;
     warn_of_known_key(global, sandbox);
+    let anchor_keys = anchor_keys(global, sandbox)?;
+    warn_of_no_anchors(&anchor_keys);
     let stripe = stripe(&args.payments, sandbox)?;
     let provider = provider(&args.provider, sandbox)?;
     // Before anything is made.
@@ -174,6 +182,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         stripe,
         stripe_webhook_secrets: exposed(&args.payments.stripe_webhook_secrets),
         ledger_keys,
+        anchor_keys,
         ..ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), secret.clone())
     };
     let outcome = run_server(config, port, &db, &secret).await;
@@ -296,6 +305,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
         deposits: deposits(&args.chain)?,
         ledger_keys: ledger_keys(global)?,
+        anchor_keys: anchor_keys(global, args.sandbox)?,
         connections_max: JOB_CONNECTIONS,
         sandbox: args.sandbox,
         retention: args.retention.ages()?,
@@ -311,6 +321,7 @@ async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
         None => None,
     };
     warn_of_known_key(global, args.sandbox);
+    warn_of_no_anchors(&config.anchor_keys);
     let jobs = JobServer::start(config, port).await?;
     tracing::info!(listening = ?jobs.address(), "running jobs");
     stop.received().await;

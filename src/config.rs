@@ -3,6 +3,7 @@
 mod environment;
 mod retention;
 mod secrets;
+mod verify;
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -21,6 +22,7 @@ use crate::domain::viewer::Role;
 
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
+pub use verify::VerifyArgs;
 
 /// Where data is kept unless something else is said.
 pub const DATA_DIR_DEFAULT: &str = "./data";
@@ -83,6 +85,8 @@ pub struct GlobalArgs {
     pub jwt_secret: Option<Secret>,
     #[arg(long, global = true, env = "ABACUS_LEDGER_KEYS", hide = true, hide_env_values = true)]
     pub ledger_keys: Option<Secret>,
+    #[arg(long, global = true, env = "ABACUS_ANCHOR_KEY", hide = true, hide_env_values = true)]
+    pub anchor_key: Option<Secret>,
 }
 
 impl GlobalArgs {
@@ -114,6 +118,11 @@ pub enum CliCommand {
     TakeBack(TakeBackArgs),
     /// Work with accounts that are dated into the future: what is decided is dated there, too, until that time has come
     AcceptFuture(AcceptFutureArgs),
+    /// Check the ledger of a database as a whole, entry by entry and against its anchors, or a receipt without any database; changes
+    /// nothing, and ends with 1 where anything is wrong
+    Verify(VerifyArgs),
+    /// Print the public keys that anchors of the ledger are checked with, each with its id; it needs no database
+    AnchorKey,
     /// Print a token; it needs no database
     Token(TokenArgs),
     /// Print the GraphQL schema; it needs no database

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::Db;
 use super::failure::{Failure, of_setting};
-use super::keys::ledger_keys;
+use super::keys::{anchor_keys, ledger_keys};
 use crate::config::{DoctorArgs, GlobalArgs, currencies};
+use crate::domain::anchor::AnchorKeys;
 use crate::domain::money::Currencies;
 use crate::domain::seal::SealKeys;
-use crate::store::Conn;
 use crate::store::clock_check::{SKEW_MAX, length, machine_ahead, present};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
@@ -19,6 +19,7 @@ use crate::store::installation::{self, InstallationKind};
 use crate::store::ledger_check::standing::faults_count;
 use crate::store::marks::{self, Ahead, MARKS, Mark};
 use crate::store::migrations::Migrator;
+use crate::store::{Conn, anchors};
 use crate::telemetry;
 
 /// A line of what was looked at.
@@ -72,6 +73,7 @@ struct Configured {
     kind: InstallationKind,
     currencies: Currencies,
     keys: SealKeys,
+    anchor_keys: AnchorKeys,
 }
 
 pub(super) async fn doctor(global: &GlobalArgs, args: &DoctorArgs) -> Result<(), Failure> {
@@ -81,11 +83,12 @@ pub(super) async fn doctor(global: &GlobalArgs, args: &DoctorArgs) -> Result<(),
     let db = Db::open(global).await?;
     let is_sandbox = args.sandbox || db.private.is_some();
     let kind = if is_sandbox { InstallationKind::Sandbox } else { InstallationKind::Production };
+    let anchor_keys = anchor_keys(global, is_sandbox)?;
     let findings = async {
         let server = Database::new(&db.url, 1)?;
         let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
         let connection = marks::looking(&server).await?;
-        look(&connection, &migrator, &Configured { kind, currencies, keys }).await
+        look(&connection, &migrator, &Configured { kind, currencies, keys, anchor_keys }).await
     }
     .await;
     db.close().await;
@@ -124,6 +127,7 @@ async fn look(
     looked(&mut findings, "chains", of_chains(conn).await);
     looked(&mut findings, "partitions of usage", of_partitions(conn).await.map(|found| [found]));
     looked(&mut findings, "the installation", of_installation(conn, configured).await);
+    looked(&mut findings, "anchors", of_anchors(conn, &configured.anchor_keys).await.map(|found| [found]));
     looked(&mut findings, "faults", of_faults(conn).await);
     Ok(findings)
 }
@@ -237,6 +241,24 @@ async fn of_installation(conn: Conn<'_>, configured: &Configured) -> Result<[Fin
     };
     let keys = installation::check_keys(conn, &configured.keys).await?;
     Ok([of("whose database it is, and its scales", kind), of("the keys of its ledger", keys)])
+}
+
+/// Whether the newest anchor is one that a key of the configuration has signed. That none is made any more is told, and no fault: the
+/// servers may be stopped.
+async fn of_anchors(conn: Conn<'_>, keys: &AnchorKeys) -> Result<Finding, StoreError> {
+    const WHAT: &str = "the ledger's newest anchor";
+    let newest = anchors::newest(conn).await?;
+    let Some(newest) = newest else {
+        let why = if keys.signing().is_some() { "none yet" } else { "none: ABACUS_ANCHOR_KEY is not set" };
+        return Ok(Finding::ok(WHAT, why));
+    };
+    let age = present(conn).await?.signed_duration_since(newest.facts.at);
+    let is = format!("{}, {} ago, signed with key {}", newest.facts.number, length(age), newest.key.id());
+    let found = Finding::ok(WHAT, is);
+    Ok(match keys.check(&newest) {
+        Ok(()) => found,
+        Err(broken) => found.wrong(broken, "give this command the key of the servers; else docs/LEDGER.md"),
+    })
 }
 
 async fn of_faults(conn: Conn<'_>) -> Result<[Finding; 2], StoreError> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::failure::{Failure, of_setting};
 use crate::clock::wall;
 use crate::config::{GlobalArgs, Secret, TokenArgs};
+use crate::domain::anchor::AnchorKeys;
 use crate::domain::seal::SealKeys;
 use crate::domain::viewer::Role;
 use crate::http::token::{SECRET_BYTES_MIN, TokenKey};
@@ -40,6 +41,42 @@ pub(super) fn warn_of_known_key(global: &GlobalArgs, sandbox: bool) {
              ABACUS_LEDGER_KEYS (docs/LEDGER.md)"
         );
     }
+}
+
+/// What anchors of the ledger are signed with: none where none is given, but in a sandbox what everybody knows.
+pub(super) fn anchor_keys(global: &GlobalArgs, sandbox: bool) -> Result<AnchorKeys, Failure> {
+    let given = global.anchor_key.as_ref().map(Secret::expose).filter(|given| !given.is_empty());
+    match given {
+        Some(given) => AnchorKeys::read(given).map_err(of_setting("ABACUS_ANCHOR_KEY")),
+        None if sandbox => Ok(AnchorKeys::of_sandbox()),
+        None => Ok(AnchorKeys::none()),
+    }
+}
+
+/// Says where nothing is anchored.
+pub(super) fn warn_of_no_anchors(keys: &AnchorKeys) {
+    if keys.signing().is_none() {
+        tracing::warn!(
+            "the ledger is not anchored: who has its keys and can write to the database can write it anew unseen. Set \
+             ABACUS_ANCHOR_KEY (docs/LEDGER.md)"
+        );
+    }
+}
+
+/// Prints the public keys, the one that signs first.
+pub(super) fn anchor_key(global: &GlobalArgs) -> Result<(), Failure> {
+    let keys = anchor_keys(global, false)?;
+    if keys.known().is_empty() {
+        return Err(
+            "ABACUS_ANCHOR_KEY is not set: make a key with `openssl rand -hex 32` (docs/LEDGER.md)".into()
+        );
+    }
+    let signing = keys.signing();
+    for key in keys.known() {
+        let role = if Some(*key) == signing { "signs" } else { "has signed before" };
+        println!("{} {} {role}", key.hex(), key.id());
+    }
+    Ok(())
 }
 
 /// The secret that was given.

@@ -16,11 +16,14 @@ pub(super) const HELP: &str = "Secrets are given in the environment, each itself
   ABACUS_JWT_SECRET, ABACUS_JWT_SECRET_FILE        signs and checks tokens (HS256), at least 32 bytes; a sandbox makes its own
   ABACUS_LEDGER_KEYS, ABACUS_LEDGER_KEYS_FILE      seals what is posted: VERSION:SECRET, with commas between several; the first
                                                    seals. Without it the ledger is sealed with what everybody knows
+  ABACUS_ANCHOR_KEY, ABACUS_ANCHOR_KEY_FILE        signs the anchors of the ledger (Ed25519): 64 hexadecimal digits, and with commas
+                                                   public:… of keys before. Without it nothing is anchored
   ABACUS_STRIPE_KEY, ABACUS_STRIPE_KEY_FILE        Stripe's secret key, sk_… or rk_…; without it no cards are charged
   ABACUS_STRIPE_WEBHOOK_SECRETS, …_FILE            of Stripe's endpoint /webhooks/stripe, whsec_…, with commas between several";
 
 /// The options that are for the environment alone, with their variables.
-const OPTIONS: [(&str, &str); 5] = [
+const OPTIONS: [(&str, &str); 6] = [
+    ("--anchor-key", "ABACUS_ANCHOR_KEY"),
     ("--ledger-keys", "ABACUS_LEDGER_KEYS"),
     ("--migrate-url", "ABACUS_MIGRATE_URL"),
     ("--jwt-secret", "ABACUS_JWT_SECRET"),
@@ -87,6 +90,9 @@ fn has_password(given: &str) -> bool {
 pub(super) fn read_files(cli: &mut Cli, variable: &impl Fn(&str) -> Option<OsString>) -> Result<(), String> {
     let global = &mut cli.global;
     if !matches!(cli.command, Some(CliCommand::Schema | CliCommand::Token(_))) {
+        read_file("ABACUS_ANCHOR_KEY", &mut global.anchor_key, variable)?;
+    }
+    if needs_a_database(&cli.command) {
         read_file("DATABASE_URL", &mut global.database_url, variable)?;
         read_file("ABACUS_LEDGER_KEYS", &mut global.ledger_keys, variable)?;
         read_file("ABACUS_MIGRATE_URL", &mut global.migrate_url, variable)?;
@@ -102,6 +108,14 @@ pub(super) fn read_files(cli: &mut Cli, variable: &impl Fn(&str) -> Option<OsStr
         Some(CliCommand::Serve(args)) => read_payment_files(&mut args.payments, variable),
         Some(CliCommand::Jobs(args)) => read_payment_files(&mut args.payments, variable),
         Some(_) => Ok(()),
+    }
+}
+
+fn needs_a_database(command: &Option<CliCommand>) -> bool {
+    match command {
+        Some(CliCommand::Schema | CliCommand::Token(_) | CliCommand::AnchorKey) => false,
+        Some(CliCommand::Verify(args)) => args.receipt.is_none(),
+        _ => true,
     }
 }
 

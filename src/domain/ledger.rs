@@ -147,8 +147,8 @@ pub fn post(
 pub struct Fault {
     /// A code: `SEQUENCE`, `CHAIN`, `HASH`, `TIME`, `TRANSACTION`, `BALANCE`, `LIMIT`, `HEAD` of the ledger itself; `SEAL` of a row
     /// that is not what was sealed, `UNREADABLE` of one that cannot be read; `BILL`, `ORDER`, `REFUND`, `PAYMENT`, `KEY` and
-    /// `NUMBER` where rows do not say what was posted; `CHECKPOINT` where the ledger is not what was looked at before; `UNCHECKED`
-    /// where that could not be found out.
+    /// `NUMBER` where rows do not say what was posted; `CHECKPOINT` where the ledger is not what was looked at before, `ANCHOR` where
+    /// it is not what was anchored; `UNCHECKED` where that could not be found out.
     pub kind: &'static str,
     pub message: String,
 }

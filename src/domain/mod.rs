@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod account;
+pub mod anchor;
 pub mod approval;
 pub mod bill;
 pub mod billing_run;

@@ -33,6 +33,7 @@ coded_enum! {
         ApprovalNeeded = "APPROVAL_NEEDED",
         ApprovalExpired = "APPROVAL_EXPIRED",
         RetentionFailed = "RETENTION_FAILED",
+        AnchorFailed = "ANCHOR_FAILED",
     }
 }
 

@@ -86,6 +86,8 @@ pub enum NoticeKind {
     ApprovalExpired,
     /// For operators: what was kept for long enough could not be removed, or blanked; it is tried again.
     RetentionFailed,
+    /// For operators: where all ledgers end could not be anchored for hours; it is tried again (`ledgerAnchor`).
+    AnchorFailed,
 }
 
 /// Where what one operator has asked for stands, and another has to allow.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    JobContext, LeaseGuard, Runs, billing, burst, deposits, invoices, pass, payments, prepayments,
+    JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, invoices, pass, payments, prepayments,
     reconciliation,
 };
 use crate::store::clock_check::require_right_clock;
@@ -25,8 +25,15 @@ const TRIES: u32 = 5;
 /// What a server that is gone had taken on of a billing run is free for others by then.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(150);
 /// What the runners hold, who stand aside meanwhile.
-const SEIZED: [Lease; 6] =
-    [Lease::Jobs, Lease::Burst, Lease::Payments, Lease::Deposits, Lease::Invoices, Lease::Reconciliation];
+const SEIZED: [Lease; 7] = [
+    Lease::Jobs,
+    Lease::Burst,
+    Lease::Payments,
+    Lease::Deposits,
+    Lease::Invoices,
+    Lease::Reconciliation,
+    Lease::Anchors,
+];
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// Why the clock was not moved, or not as far as it was to.
@@ -134,6 +141,8 @@ async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Res
         let next = later.into_iter().flatten().min();
         let stop = next.filter(|next| *next < to);
         if stop.is_none() && seen >= to {
+            // The hours on the way have nothing that this one's anchor does not have.
+            runs.add(&anchors::anchor_pass(jobs, &LeaseGuard::Always).await?);
             return Ok(runs);
         }
         let next = stop.unwrap_or(to);

@@ -44,7 +44,8 @@ pub async fn check_pass(jobs: &JobContext, guard: &LeaseGuard<'_>, pace: Pace) -
         };
         let range = Range { first: AccountId(progress.checked_to.0.saturating_add(1)), last };
         let (all_sealed, now) = (progress.all_sealed_at.is_some(), jobs.clock.now());
-        let look = Look { conn: &conn, keys: jobs.database.keys(), pace, all_sealed, now };
+        let (keys, anchor_keys) = (jobs.database.keys(), jobs.database.anchor_keys());
+        let look = Look { conn: &conn, keys, anchor_keys, pace, all_sealed, now };
         let report = check_all(look, range).await?;
         let new = standing::note_faults(&conn, range, &report).await?;
         standing::note_checkpoints(&conn, &report, now, jobs.database.keys()).await?;
@@ -60,7 +61,7 @@ pub async fn check_pass(jobs: &JobContext, guard: &LeaseGuard<'_>, pace: Pace) -
 
 /// Checks a range, or where that takes too long or cannot be done, its accounts one by one: one that cannot be checked holds up no
 /// other, and is a fault.
-async fn check_all(look: Look<'_>, range: Range) -> Result<Report, StoreError> {
+pub async fn check_all(look: Look<'_>, range: Range) -> Result<Report, StoreError> {
     let error = match check(look, range).await {
         Err(error) if !error.is_of_the_machinery() || error.is_timeout() => error,
         checked => return checked,

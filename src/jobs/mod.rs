@@ -6,6 +6,7 @@
 //! keeps them from all doing the same reading. docs/adr/0009 tells why.
 
 mod advance;
+pub mod anchors;
 pub mod billing;
 pub mod burst;
 pub mod deposits;
@@ -20,6 +21,7 @@ pub mod retention;
 mod runner;
 mod submit;
 pub mod taking_back;
+mod telling;
 
 pub use advance::{ADVANCE_DAYS_MAX, AdvanceError, advance};
 pub use pass::{Counts, LeaseGuard, Pass, Runs, pass};

@@ -7,14 +7,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use tokio::time::Instant;
 
-use super::submit::submit;
+use super::telling::{first_account, tell_once};
 use super::{JobContext, LeaseGuard, Runs};
-use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
 use crate::store::database::Connection;
 use crate::store::error::StoreError;
-use crate::store::{accounts, notices, retention};
+use crate::store::{notices, retention};
 
 /// Rows that are removed at a time.
 const STEP: i64 = 1_000;
@@ -188,10 +187,10 @@ async fn month(conn: &Connection, before: DateTime<Utc>) -> Result<Step, StoreEr
 /// Says what could not be removed: to operators once, until they have acknowledged it. What is nobody's is told at the first account.
 async fn tell_failure(jobs: &JobContext, what: &'static str, error: &StoreError) -> Result<(), StoreError> {
     failed(what, error);
-    let conn = jobs.database.connection().await?;
-    let Some(first) = accounts::account_from(&conn, AccountId(0), 1).await?.pop() else { return Ok(()) };
-    drop(conn);
-    tell_operators(jobs, first.id, what, error).await
+    match first_account(jobs).await? {
+        Some(first) => tell_operators(jobs, first, what, error).await,
+        None => Ok(()),
+    }
 }
 
 pub(super) fn failed(what: &str, error: &StoreError) {
@@ -205,17 +204,8 @@ pub(super) async fn tell_operators(
     what: &str,
     error: &StoreError,
 ) -> Result<(), StoreError> {
-    let conn = jobs.database.connection().await?;
-    if notices::notice_is_open(&conn, account, NoticeKind::RetentionFailed).await? {
-        return Ok(());
-    }
-    drop(conn);
     let message = format!("{what} could not be removed: {error}. It is tried again.");
-    let notice = RaiseNotice::about_account(NoticeKind::RetentionFailed, message);
-    if let Err(error) = submit(jobs, account, Action::RaiseNotice(notice)).await {
-        tracing::error!(%account, %error, "nor could that be told");
-    }
-    Ok(())
+    tell_once(jobs, account, NoticeKind::RetentionFailed, message).await
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    JobContext, LeaseGuard, Runs, billing, burst, deposits, erasures, invoices, ledger_check, pass, payments,
-    prepayments, reconciliation, retention,
+    JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, erasures, invoices, ledger_check, pass,
+    payments, prepayments, reconciliation, retention,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
@@ -22,6 +22,8 @@ const CHAIN_PAUSE: Duration = Duration::from_secs(4);
 const NIGHT_PAUSE: Duration = Duration::from_secs(20);
 /// Between two looks at what has been kept long enough.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+/// Between two looks whether an hour's anchor is due; one that cannot be made is tried again so much later.
+const ANCHOR_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// Between two looks at what has been kept for years.
 const RETENTION_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// The check of the ledgers, and what takes long, is nothing to begin a server's life with.
@@ -39,8 +41,8 @@ pub struct Runner {
 
 impl Runner {
     /// Starts. Of a sandbox it also follows the clock; with `run_jobs` it runs what is due, and beside that closes months,
-    /// charges burst, issues invoices, asks payment providers, looks for deposits and holds providers' movements against the
-    /// ledger: they may take long, and nothing else waits for them.
+    /// charges burst, issues invoices, asks payment providers, looks for deposits, holds providers' movements against the
+    /// ledger and anchors that: they may take long, and nothing else waits for them.
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stopping, running) = (CancellationToken::new(), TaskTracker::new());
         let duties: &[Duty] = if run_jobs { &Duty::ALL } else { &[Duty::Clock] };
@@ -80,11 +82,13 @@ enum Duty {
     Retention,
     /// Accounts that are erased.
     Erasures,
+    /// Where all ledgers end, hour by hour.
+    Anchors,
 }
 
 impl Duty {
     /// Of a server that runs jobs: each follows the clock by itself.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Steps,
         Self::Months,
         Self::Burst,
@@ -96,6 +100,7 @@ impl Duty {
         Self::LedgerCheck,
         Self::Retention,
         Self::Erasures,
+        Self::Anchors,
     ];
 
     const fn lease(self) -> Option<Lease> {
@@ -112,6 +117,7 @@ impl Duty {
             Self::LedgerCheck => Lease::LedgerCheck,
             Self::Retention => Lease::Retention,
             Self::Erasures => Lease::Erasures,
+            Self::Anchors => Lease::Anchors,
         })
     }
 
@@ -121,12 +127,13 @@ impl Duty {
             Self::Reconciliation => NIGHT_PAUSE,
             Self::Sweep | Self::LedgerCheck | Self::Erasures => SWEEP_PAUSE,
             Self::Retention => RETENTION_PAUSE,
+            Self::Anchors => ANCHOR_PAUSE,
             _ => PAUSE,
         }
     }
 
     async fn run_until(self, jobs: JobContext, stopping: CancellationToken) {
-        if let Self::LedgerCheck | Self::Retention = self {
+        if let Self::LedgerCheck | Self::Retention | Self::Anchors = self {
             wait(FIRST_PAUSE, Ok(()), &stopping).await;
         }
         while !stopping.is_cancelled() {
@@ -158,6 +165,7 @@ impl Duty {
             Self::LedgerCheck => ledger_check::round(jobs, &guard).await?,
             Self::Retention => retention::retention_pass(jobs, &guard).await?,
             Self::Erasures => erasures::erasure_pass(jobs, &guard).await?,
+            Self::Anchors => anchors::anchor_pass(jobs, &guard).await?,
         };
         tell(&runs);
         Ok(())

@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::documents::Provider;
+use crate::domain::anchor::AnchorKeys;
 use crate::domain::money::Currencies;
 use crate::domain::retention::Retention;
 use crate::domain::seal::SealKeys;
@@ -68,6 +69,8 @@ pub struct ServerConfig {
     pub database_url: String,
     /// What the ledger is sealed with.
     pub ledger_keys: SealKeys,
+    /// What anchors of the ledger are signed with.
+    pub anchor_keys: AnchorKeys,
     /// For the role that owns the schema and migrates it; None: the server's own does.
     pub owner_url: Option<String>,
     /// How long a migration waits for what others hold.
@@ -113,6 +116,7 @@ impl ServerConfig {
             listen,
             database_url,
             ledger_keys: SealKeys::of_sandbox(),
+            anchor_keys: AnchorKeys::of_sandbox(),
             owner_url: None,
             lock_wait: LOCK_WAIT_DEFAULT,
             connections_max: 10,
@@ -258,7 +262,9 @@ async fn foundation(
     founds: bool,
 ) -> Result<(Database, JobContext), StartError> {
     let database = Database::new(&config.database_url, config.connections_max)?;
-    let database = database.sealed_with(Arc::new(config.ledger_keys.clone()));
+    let database = database
+        .sealed_with(Arc::new(config.ledger_keys.clone()))
+        .anchored_with(Arc::new(config.anchor_keys.clone()));
     let migrator = Migrator::new(&database, config.owner_url.as_deref(), config.lock_wait)?;
     for migration in migrator.migrate().await? {
         tracing::info!(migration, "migrated");

@@ -23,6 +23,7 @@ use tokio_postgres::{Config, NoTls};
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::sql::statement::Statement;
+use crate::domain::anchor::AnchorKeys;
 use crate::domain::seal::SealKeys;
 
 /// What every connection sets for itself. Every statement is a look-up through an index, with few parameters that change
@@ -72,8 +73,22 @@ pub struct Database {
     writers: Pool<AsyncPgConnection>,
     connections_max: u32,
     seen: Arc<Seen>,
+    keys: Keys,
+}
+
+/// What is kept outside the database.
+#[derive(Clone)]
+struct Keys {
     /// What rows are sealed with.
-    keys: Arc<SealKeys>,
+    seal: Arc<SealKeys>,
+    /// What anchors are signed and checked with.
+    anchor: Arc<AnchorKeys>,
+}
+
+impl Keys {
+    fn of_sandbox() -> Self {
+        Self { seal: Arc::new(SealKeys::of_sandbox()), anchor: Arc::new(AnchorKeys::of_sandbox()) }
+    }
 }
 
 /// Connections for writing beside the engine, which is seldom done.
@@ -84,38 +99,50 @@ const OWNERS: u32 = 1;
 const STARVED: Duration = Duration::from_secs(10);
 
 impl Database {
-    /// Makes the pool; connections are opened when they are needed, so the database may come up later. Rows are sealed as a sandbox's,
-    /// unless it is said with what.
+    /// Makes the pool; connections are opened when they are needed, so the database may come up later. Rows are sealed, and anchors signed, as a
+    /// sandbox's, unless it is said with what.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let keys = Arc::new(SealKeys::of_sandbox());
-        Ok(Self::with(session_config(url, "DATABASE_URL")?, Arc::default(), keys, connections_max))
+        let config = session_config(url, "DATABASE_URL")?;
+        Ok(Self::with(config, Arc::default(), Keys::of_sandbox(), connections_max))
     }
 
     /// The same database for who owns its schema, and migrates it.
     pub fn of_owner(url: &str) -> Result<Self, StoreError> {
-        let keys = Arc::new(SealKeys::of_sandbox());
-        Ok(Self::with(session_config(url, "ABACUS_MIGRATE_URL")?, Arc::default(), keys, OWNERS))
+        let config = session_config(url, "ABACUS_MIGRATE_URL")?;
+        Ok(Self::with(config, Arc::default(), Keys::of_sandbox(), OWNERS))
     }
 
-    fn with(config: Config, seen: Arc<Seen>, keys: Arc<SealKeys>, connections_max: u32) -> Self {
+    fn with(config: Config, seen: Arc<Seen>, keys: Keys, connections_max: u32) -> Self {
         let (pool, writers) = (pool(&config, &seen, connections_max), pool(&config, &seen, WRITERS));
         Self { config, pool, writers, connections_max, seen, keys }
     }
 
     /// The same database with connections of its own, for those who must not be left without by others.
     pub fn beside(&self, connections_max: u32) -> Self {
-        let (config, seen, keys) = (self.config.clone(), Arc::clone(&self.seen), Arc::clone(&self.keys));
+        let (config, seen, keys) = (self.config.clone(), Arc::clone(&self.seen), self.keys.clone());
         Self::with(config, seen, keys, connections_max)
     }
 
     /// The same database, whose rows are sealed with these keys; otherwise with a sandbox's.
-    pub fn sealed_with(self, keys: Arc<SealKeys>) -> Self {
+    pub fn sealed_with(self, seal: Arc<SealKeys>) -> Self {
+        let keys = Keys { seal, ..self.keys };
         Self { keys, ..self }
+    }
+
+    /// The same database, whose anchors are signed and checked with these keys; otherwise with a sandbox's.
+    pub fn anchored_with(self, anchor: Arc<AnchorKeys>) -> Self {
+        let keys = Keys { anchor, ..self.keys };
+        Self { keys, ..self }
+    }
+
+    /// What anchors are signed and checked with.
+    pub fn anchor_keys(&self) -> &Arc<AnchorKeys> {
+        &self.keys.anchor
     }
 
     /// What rows are sealed with.
     pub fn keys(&self) -> &Arc<SealKeys> {
-        &self.keys
+        &self.keys.seal
     }
 
     /// How many connections its pool has.

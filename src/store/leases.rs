@@ -36,6 +36,8 @@ pub enum Lease {
     Retention,
     /// Blanking accounts that are erased.
     Erasures,
+    /// Anchoring the ledger.
+    Anchors,
     /// Moving the sandbox's clock.
     Clock,
 }
@@ -45,7 +47,7 @@ const LEDGER_CHECK_SECONDS: i64 = 15 * 60;
 
 impl Lease {
     /// What runners hold.
-    pub const OF_RUNNERS: [Self; 11] = [
+    pub const OF_RUNNERS: [Self; 12] = [
         Self::Jobs,
         Self::LateUsage,
         Self::Burst,
@@ -57,6 +59,7 @@ impl Lease {
         Self::LedgerCheck,
         Self::Retention,
         Self::Erasures,
+        Self::Anchors,
     ];
 
     /// How long it lasts, where others last so long: what is done slowly is taken over late.
@@ -80,6 +83,7 @@ impl Lease {
             Self::LedgerCheck => "ledger check",
             Self::Retention => "retention",
             Self::Erasures => "erasures",
+            Self::Anchors => "anchors",
             Self::Clock => "clock",
         }
     }

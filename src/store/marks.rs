@@ -67,7 +67,7 @@ impl Mark {
 }
 
 /// All that are an instant.
-pub const MARKS: [Mark; 12] = [
+pub const MARKS: [Mark; 13] = [
     mark("burst was charged up to", "SELECT to_timestamp(next_cycle::bigint * 300) FROM burst_progress"),
     mark(
         "an account was charged for burst up to",
@@ -97,6 +97,8 @@ pub const MARKS: [Mark; 12] = [
     .by_database(),
     mark("where a ledger ended was noted at", "SELECT max(noted_at) FROM ledger_checkpoints")
         .next("nothing: it is noted anew with the next round of the check"),
+    mark("the ledger was anchored at", "SELECT max(at) FROM ledger_anchors")
+        .next("nothing: the next anchor is made as if it were not there"),
     mark("a key was refused at", "SELECT max(refused_at) FROM refused_keys")
         .by_database()
         .beyond(TimeDelta::minutes(1))
@@ -236,7 +238,7 @@ pub async fn last_partition(mut conn: Conn<'_>) -> Result<(Option<NaiveDate>, Na
 pub async fn open_faults(mut conn: Conn<'_>) -> Result<(i64, Option<DateTime<Utc>>), StoreError> {
     let statement = Statement::<(BigInt, Nullable<Timestamptz>)>::new(
         "SELECT count(*), max(at) FROM notices WHERE acknowledged_at IS NULL AND kind IN ('LEDGER_FAULT', 'WRITES_FAILING', \
-         'JOB_FAILED', 'PAYMENT_UNMATCHED', 'INVOICE_HELD_UP', 'UNRATED_USAGE')",
+         'JOB_FAILED', 'PAYMENT_UNMATCHED', 'INVOICE_HELD_UP', 'UNRATED_USAGE', 'ANCHOR_FAILED')",
     );
     Ok(statement.get_result(&mut conn).await?)
 }

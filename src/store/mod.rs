@@ -3,6 +3,7 @@
 pub mod accepted_futures;
 pub mod access;
 pub mod accounts;
+pub mod anchors;
 pub mod approvals;
 pub mod billing_runs;
 pub mod bills;

@@ -33,7 +33,7 @@ row! {
 /// What the provider has to look at: customers are not told.
 const FOR_OPERATORS: &str = " AND t.kind NOT IN ('UNPRICED_USAGE', 'UNRATED_USAGE', 'INVOICE_HELD_UP', 'WRITES_FAILING', \
     'PAYMENT_DISPUTED', 'PAYMENT_UNMATCHED', 'LEDGER_FAULT', \
-    'APPROVAL_NEEDED', 'APPROVAL_EXPIRED', 'RETENTION_FAILED')";
+    'APPROVAL_NEEDED', 'APPROVAL_EXPIRED', 'RETENTION_FAILED', 'ANCHOR_FAILED')";
 /// What customers are told of, and the provider has to do: they cannot take it off the list.
 const DONE_BY_OPERATORS: &str = " AND t.kind <> 'DEPOSIT_UNUSED'";
 

@@ -370,6 +370,39 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_anchor_heads (account_id, anchor) {
+        account_id -> Int8,
+        anchor -> Int8,
+        seq -> Int8,
+        hash -> Bytea,
+        balance -> Numeric,
+    }
+}
+
+diesel::table! {
+    ledger_anchor_pages (anchor, page) {
+        anchor -> Int8,
+        page -> Int4,
+        first_account -> Int8,
+        last_account -> Int8,
+        leaves -> Int8,
+        root -> Bytea,
+    }
+}
+
+diesel::table! {
+    ledger_anchors (number) {
+        number -> Int8,
+        at -> Timestamptz,
+        accounts -> Int8,
+        root -> Bytea,
+        previous -> Nullable<Bytea>,
+        public_key -> Bytea,
+        signature -> Bytea,
+    }
+}
+
+diesel::table! {
     ledger_check_position (only_row) {
         only_row -> Bool,
         last_account_id -> Int8,

@@ -278,3 +278,48 @@ async fn bill_closes_a_month_in_all_zones_says_so_and_has_nothing_left_to_do_the
         assert!(said.contains("a month such as 2026-10 is expected"), "{wrong:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn the_public_keys_of_anchors_are_printed_and_keys_that_cannot_be_right_are_refused_in_one_line() {
+    let (secret, public) =
+        ("7".repeat(64), "a09aa5f47a6759802ff955f8dc2d2a14a5c99d23be97f864127ff9383455a4f0");
+    let given = format!("{secret},public:{public}");
+    let printed = success(command(&["anchor-key"]).env("ABACUS_ANCHOR_KEY", &given)).await;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines.len() == 2 && lines[0].ends_with(" signs") && lines[1].starts_with(public), "{printed}");
+    assert!(!printed.contains(&secret));
+    let said = one_line_failure(&mut command(&["anchor-key"])).await;
+    assert!(said.contains("ABACUS_ANCHOR_KEY") && said.contains("openssl rand -hex 32"), "{said}");
+    for wrong in ["secret", "77", &format!("{secret},{secret}"), &format!("public:{secret}0")] {
+        for args in [&["anchor-key"][..], &["verify", "--receipt", "none.json"]] {
+            let said = one_line_failure(command(args).env("ABACUS_ANCHOR_KEY", wrong)).await;
+            assert!(said.contains("ABACUS_ANCHOR_KEY") && !said.contains(wrong), "{said}");
+        }
+    }
+    let url = cluster::database().await;
+    let mut serve = command(&["serve", "--sandbox", "--listen", "127.0.0.1:0"]);
+    serve.env("DATABASE_URL", &url).env("ABACUS_JWT_SECRET", SECRET).env("ABACUS_ANCHOR_KEY", "77");
+    let said = failure(serve.env("RUST_LOG", "off")).await;
+    assert!(said.contains("abacus: ABACUS_ANCHOR_KEY: key 1 is expected as 64 hexadecimal digits"), "{said}");
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_not_there_or_none_is_refused_in_one_line() {
+    let folder = Folder::new();
+    let check = |name: &str| {
+        let mut command = command(&["verify", "--receipt", name]);
+        command.current_dir(&folder.path);
+        command
+    };
+    let said = one_line_failure(&mut check("none.json")).await;
+    assert!(said.contains("none.json") && said.contains("No such file"), "{said}");
+    let said = one_line_failure(&mut check(".")).await;
+    assert!(said.contains("the receipt ."), "{said}");
+    std::fs::write(folder.path.join("bytes"), [0xff, 0xfe]).unwrap();
+    let said = one_line_failure(&mut check("bytes")).await;
+    assert!(said.contains("the receipt bytes"), "{said}");
+    for key in ["", "7", "zz", &"0".repeat(64)] {
+        let said = failure(&mut command(&["verify", "--receipt", "bytes", "--public-key", key])).await;
+        assert!(said.contains("--public-key"), "{said}");
+    }
+}

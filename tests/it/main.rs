@@ -9,6 +9,7 @@ mod account_closing;
 mod account_lists;
 mod account_transitions;
 mod altered_ledger;
+mod anchors;
 mod approvals;
 mod authorization;
 mod bad_input;

@@ -482,6 +482,16 @@ async fn a_nullable_field_that_fails_is_null_and_the_rest_is_told() {
             json!({ "code": "INVALID", "argument": "accountId" }),
         ),
         (
+            "ledgerAnchor",
+            "ledgerAnchor(accountId: \"zzz\") { number }",
+            json!({ "code": "INVALID", "argument": "accountId" }),
+        ),
+        (
+            "ledgerAnchor",
+            "ledgerAnchor(at: \"2999-01-01T00:00:00Z\") { number }",
+            json!({ "code": "INVALID", "argument": "at" }),
+        ),
+        (
             "capacityCharge",
             &format!("capacityCharge(resource: \"cpu\", amount: -1, {window}) {{ price {{ amount }} }}"),
             json!({ "code": "INVALID", "argument": "amount" }),

@@ -27,6 +27,7 @@ pub(in crate::graphql) const PRICES: &[(&str, &str, usize, usize)] = &[
     ("Query", "datacenters", 1, 10),
     ("Query", "discounts", 1, 10),
     ("Query", "exchangeRates", 1, 10),
+    ("Query", "ledgerAnchor", 1_000, 1),
     ("Query", "ledgerHealth", 20_000, 1),
     ("Query", "orderStates", 1, 10),
     ("Query", "orderTypes", 1, 10),

@@ -125,7 +125,7 @@ impl LedgerEntry {
         Ok(Transaction(transaction.ok_or_else(|| ApiError::internal("an entry without its transaction"))?))
     }
 
-    /// SHA-256 over this entry and the hash before it, in hex.
+    /// HMAC-SHA-256 over this entry and the hash before it, in hex: what a receipt of `ledgerAnchor` names of the last entry.
     async fn hash(&self) -> String {
         HEXLOWER.encode(&self.0.hash)
     }

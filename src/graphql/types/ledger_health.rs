@@ -30,14 +30,15 @@ pub struct LedgerFault {
     /// Whose ledger it is.
     account: Account,
     /// What kind of fault. Of the ledger itself: SEQUENCE, CHAIN, HASH, TIME, TRANSACTION, BALANCE, HEAD, LIMIT, or CHECKPOINT where
-    /// it is not what was looked at before, or UNCHECKED where that could not be found out. Of the rows around it: SEAL of one that is not what the server wrote, UNREADABLE, and
+    /// it is not what was looked at before, ANCHOR where it is not what was anchored (`ledgerAnchor`), or UNCHECKED where that could not be
+    /// found out. Of the rows around it: SEAL of one that is not what the server wrote, UNREADABLE, and
     /// BILL, ORDER, REFUND, PAYMENT, KEY or NUMBER of one that does not say what was posted.
     kind: String,
     /// What is wrong, for people.
     message: String,
 }
 
-/// What a check of ledgers found: whether the entries are numbered, chained and hashed as they were posted, whether bills, orders,
+/// What a check of ledgers found: whether the entries are numbered, chained and hashed as they were posted and anchored, whether bills, orders,
 /// payments and keys are what the server wrote, and say what was posted, and whether the balances add up. Servers look at all
 /// ledgers by and by, too, and tell operators of what they find by notices LEDGER_FAULT.
 #[Object]

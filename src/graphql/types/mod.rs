@@ -12,6 +12,7 @@ pub mod exchange_rate;
 pub mod forecast;
 pub mod idempotent_result;
 pub mod invoice;
+pub mod ledger_anchor;
 pub mod ledger_entry;
 pub mod ledger_health;
 pub mod license;

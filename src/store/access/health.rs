@@ -84,8 +84,8 @@ impl Repository {
     ) -> Result<HealthReport, StoreError> {
         let progress = standing::progress(conn).await?;
         let all_sealed = progress.all_sealed_at.is_some();
-        let keys = self.store.database.keys();
-        let look = Look { conn, keys, pace: Pace::AT_ONCE, all_sealed, now };
+        let (keys, anchor_keys) = (self.store.database.keys(), self.store.database.anchor_keys());
+        let look = Look { conn, keys, anchor_keys, pace: Pace::AT_ONCE, all_sealed, now };
         let report = ledger_check::check(look, range).await?;
         let count = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
         let standing = match self.viewer.is_of_provider() {

@@ -1,6 +1,7 @@
 //! What one viewer may read and change. Every call decides for every row whether the viewer may see it; what it may not see is absent.
 
 mod accounts;
+mod anchors;
 mod catalogue;
 mod health;
 mod invoices;

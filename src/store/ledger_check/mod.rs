@@ -1,6 +1,7 @@
 //! The check of ledgers: whether the entries are those that were posted, whether rows are those that were sealed, and whether they
 //! say what was posted. A row that is broken is a fault like any other, and ends no check. docs/adr/0026 has the reasons.
 
+mod anchors;
 mod entries;
 mod posted;
 mod seals;
@@ -22,6 +23,7 @@ use super::seals::lacks_key;
 use super::sql::statement::Statement;
 use super::{Conn, installation, ledger};
 use crate::domain::account::Account;
+use crate::domain::anchor::AnchorKeys;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Fault;
 use crate::domain::seal::{KeyVersion, SealKeys};
@@ -106,6 +108,8 @@ impl Pace {
 pub struct Look<'l> {
     pub conn: Conn<'l>,
     pub keys: &'l SealKeys,
+    /// What anchors are checked with.
+    pub anchor_keys: &'l AnchorKeys,
     pub pace: Pace,
     /// Whether whatever is not sealed is a fault.
     pub all_sealed: bool,
@@ -121,6 +125,7 @@ pub async fn check(look: Look<'_>, range: Range) -> Result<Report, StoreError> {
     let noted = standing::checkpoints(look.conn, range).await?;
     accounts(look, range, &mut report).await?;
     entries::check(look, range, noted, &mut report).await?;
+    anchors::check(look, range, &mut report).await?;
     seals::check(look, range, &mut report).await?;
     posted::check(look, range, &mut report).await?;
     books(look, range, &mut report).await?;
@@ -155,6 +160,11 @@ async fn books(look: Look<'_>, range: Range, report: &mut Report) -> Result<(), 
     }
     look.pace.rest(began).await;
     Ok(())
+}
+
+/// How many accounts there are.
+pub async fn accounts_count(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    Ok(Statement::<BigInt>::new("SELECT count(*) FROM accounts").get_result(&mut conn).await?)
 }
 
 /// The last of the next accounts after a number, at most so many; None: there are no more.

@@ -7,7 +7,6 @@
 //! of any list (docs/adr/0010).
 
 use diesel::sql_types::{BigInt, Bool, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
 
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::order::Order;
