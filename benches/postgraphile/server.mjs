@@ -7,6 +7,13 @@ import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { jsonPgSmartTags } from "postgraphile/utils";
 
+// PostGraphile is made for Node.js 22; of what that brought it needs no more than this.
+Promise.withResolvers ??= function () {
+  let resolve, reject;
+  const promise = new this((done, failed) => ([resolve, reject] = [done, failed]));
+  return { promise, resolve, reject };
+};
+
 const relations = jsonPgSmartTags({
   version: 1,
   config: {

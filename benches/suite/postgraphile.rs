@@ -17,7 +17,7 @@ use super::support::{
 };
 use super::table::{Bar, Row};
 
-const QUERY: &str = "query($id: BigInt!) { account: accountById(id: $id) { id orders(first: 10) { nodes { id state bills(first: 5) { nodes { id status amount } } } } } }";
+const QUERY: &str = "query($id: BigInt!) { account: accountByRowId(rowId: $id) { id: rowId orders(first: 10, orderBy: PRIMARY_KEY_DESC) { nodes { id: rowId state bills(first: 5, orderBy: PRIMARY_KEY_DESC) { nodes { id: rowId status amount } } } } } }";
 
 fn request(account: u64) -> Vec<u8> {
     let body = format!(r#"{{"query":"{QUERY}","variables":{{"id":"{account}"}}}}"#);
