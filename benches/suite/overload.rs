@@ -123,7 +123,8 @@ fn rows(accepted: &Measured, refused: &Measured, ratio: f64, (normal, unsent): (
     let all_told = "overload: answered OVERLOADED, from when it was sent";
     let told = refused.row(all_told);
     let told = Row { cost: None, memory: None, ..told };
-    let in_time = told.latencies.as_ref().is_some_and(|all| longest(all) <= TOLD_WITHIN);
+    // Whoever is told nothing is not told in time.
+    let in_time = told.latencies.as_ref().is_some_and(|all| all.count() > 0 && longest(all) <= TOLD_WITHIN);
     let again = Row::new(&format!("overload: normal again after {normal:.2} s"));
     let not_sent =
         Row::new(&format!("overload: {:.0} % found none of {CONNECTIONS} connections free", unsent * 100.0));
