@@ -1,8 +1,7 @@
 //! Three times as many purchases as can be made: what is made nevertheless, how soon the others are told OVERLOADED, and how soon
 //! all is normal again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -37,13 +36,16 @@ struct Probe {
     is_good: bool,
 }
 
-/// Buys once every 20 ms until it is told to stop.
-fn probes(ground: &Ground, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandle<Vec<Probe>> {
-    let (port, next, stop) = (ground.server.port, loads::next_checkout(ground), Arc::clone(stop));
+/// Buys once every 20 ms until the surge has ended and all is normal again, or it is given up.
+fn probes(ground: &Ground, ended: &Arc<OnceLock<Instant>>) -> tokio::task::JoinHandle<Vec<Probe>> {
+    let (port, next, ended) = (ground.server.port, loads::next_checkout(ground), Arc::clone(ended));
     let (accepted, bills) = (Arc::clone(&ground.accepted), ground.bills_read);
     tokio::spawn(async move {
         let (mut client, mut probes) = (HttpClient::connect(port).await, Vec::new());
-        while !stop.load(Ordering::Relaxed) {
+        let is_over = |probes: &[Probe], ended: Instant| {
+            normal_after(probes, ended).is_some() || ended.elapsed() > WAITED_MAX
+        };
+        while !ended.get().is_some_and(|ended| is_over(&probes, *ended)) {
             let sent = Instant::now();
             let (_, answer) = client.exchange(&next(0, 0)).await.expect("an answer comes");
             let is_done = accepted.take(answer, bills) == Answer::Done;
@@ -63,8 +65,8 @@ fn normal_after(probes: &[Probe], ended: Instant) -> Option<Duration> {
 
 async fn surge(world: &World, measured: &mut Measured, per_second: f64) -> (Paced, Duration) {
     let ground = &world.ground;
-    let stop = Arc::new(AtomicBool::new(false));
-    let probing = probes(ground, &stop);
+    let ended = Arc::new(OnceLock::new());
+    let probing = probes(ground, &ended);
     let pace = Pace {
         port: ground.server.port,
         per_second,
@@ -76,8 +78,7 @@ async fn surge(world: &World, measured: &mut Measured, per_second: f64) -> (Pace
     let check = move |answer: &[u8]| accepted.take(answer, bills);
     let surge = at_pace(pace, loads::next_checkout(ground), check);
     let paced = measured.spend(&world.cluster, ground, surge).await;
-    sleep(NORMAL_WITHIN * 3).await;
-    stop.store(true, Ordering::Relaxed);
+    let _ = ended.set(paced.ended);
     let probes = probing.await.expect("the probes end well");
     let normal = normal_after(&probes, paced.ended).unwrap_or(WAITED_MAX);
     (paced, normal)

@@ -62,5 +62,5 @@ pub async fn sow_orders(url: &str, accounts: Range<u64>, orders_of_each: u64, bi
     }
     drop(outcomes);
     engine.stop().await;
-    println!("{done} orders of {bills} bills were sown in {:.0} s", begin.elapsed().as_secs_f64());
+    println!("{done} orders of {bills} bills each were sown in {:.0} s", begin.elapsed().as_secs_f64());
 }

@@ -84,7 +84,11 @@ impl fmt::Display for Row {
         write!(f, "| {} | {rate} |", self.scenario)?;
         for part in [0.5, 0.99, 0.999] {
             let milliseconds = |all: &Latencies| format!("{:.2}", all.quantile(part).as_secs_f64() * 1e3);
-            write!(f, " {} |", self.latencies.as_ref().map(milliseconds).unwrap_or_default())?;
+            write!(
+                f,
+                " {} |",
+                self.latencies.as_ref().filter(|all| all.count() > 0).map(milliseconds).unwrap_or_default()
+            )?;
         }
         let ratio = self.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let missed = if self.is_met { "" } else { " **missed**" };
