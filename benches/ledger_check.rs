@@ -11,7 +11,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use abacus::clock::Clock;
@@ -23,44 +22,26 @@ use abacus::engine::{Engine, EngineConfig, Priority};
 use abacus::jobs::ledger_check::{PACE, check_pass};
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, LeaseGuard};
 use abacus::payments::Providers;
-use abacus::store::accounts::account_range::Range;
 use abacus::store::database::Database;
 use abacus::store::ledger_check::Pace;
-use abacus::store::seals::seal_what_is_not;
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
-use support::{
-    Cluster, HttpClient, ServerProcess, customer_token, find, load, median, processor_time, rounds, scatter,
-    seconds, token_key,
+use support::purchases::{
+    checkout, customer_tokens, number, require_done, seal_accounts, sow_accounts, sow_plan,
 };
+use support::{Cluster, ServerProcess, load, median, rounds, scatter, seconds};
 
 const ACCOUNTS: i64 = 10_000;
 const FIRST_ACCOUNT: i64 = 1_000_000;
 const TOGETHER: i64 = 500;
-const PLAN: &str = "01a1fcafc01673008bfc8bbffe0c23f8";
-
-const SEED: &str = "
-INSERT INTO accounts (id, namespace, name, kind, status, currency, time_zone, balance, created_at)
-    SELECT i, 'bench-' || i, 'Bench', 'MAIN', 'ACTIVE', 'CNY', 'Asia/Shanghai', 0, now() FROM generate_series(1000000, 1009999) i;
-INSERT INTO namespaces SELECT namespace, id FROM accounts;
-INSERT INTO plans (id, name, type, region, resource_type, currency, price, bill_period, description, created_at)
-    VALUES ('01a1fcafc01673008bfc8bbffe0c23f8', 'Plan A', 'C', 'cn-north-1', 'CLOUD', 'CNY', 0.12, 'MONTH', '', now());";
-
-static KEYS: AtomicU64 = AtomicU64::new(0);
 
 async fn checkouts(server: &ServerProcess, tokens: &Arc<Vec<String>>) -> f64 {
     let tokens = Arc::clone(tokens);
     let next = move |client: usize, sequence: u64| {
-        let key = KEYS.fetch_add(1, Ordering::Relaxed);
-        let account = scatter(client as u64 * 1_000_003 + sequence * 7_919 + key) % tokens.len() as u64;
-        let body = format!(
-            r#"{{"query":"mutation Buy($input: CheckoutInput!) {{ checkout(input: $input) {{ order {{ id }} userErrors {{ code }} }} }}","variables":{{"input":{{"planId":"pln_{PLAN}","region":"cn-north-1","idempotencyKey":"bench-{key}"}}}}}}"#
-        );
-        HttpClient::request(&tokens[account as usize], &body)
+        let account = scatter(client as u64 * 1_000_003 + sequence * 7_919 + number()) % tokens.len() as u64;
+        checkout(&tokens[account as usize])
     };
-    let check = |answer: &[u8]| assert!(find(answer, br#""userErrors":[]"#).is_some());
-    load(server.port, 256, next, check).await.per_second
+    load(server.port, 256, next, require_done).await.per_second
 }
 
 async fn checkouts_after_a_checkpoint(
@@ -121,20 +102,15 @@ async fn main() {
     let cluster = Cluster::start().await;
     let url = cluster.database("abacus").await;
     let client = cluster.client("abacus").await;
-    client.batch_execute(SEED).await.expect("the seed is sown");
+    let accounts = FIRST_ACCOUNT as u64..(FIRST_ACCOUNT + ACCOUNTS) as u64;
+    sow_accounts(&client, accounts.clone()).await;
+    sow_plan(&client).await;
     let (clock, database) = (Clock::system(), Database::new(&url, 4).unwrap());
     let currencies = Arc::new(Currencies::default());
     let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, &clock));
     let providers = Providers::default();
     let jobs = JobContext::new(database, engine, clock, currencies, providers, LEASE_SECONDS_DEFAULT);
-    let (all, keys) = (
-        Range { first: AccountId(FIRST_ACCOUNT), last: AccountId(FIRST_ACCOUNT + ACCOUNTS) },
-        Arc::clone(jobs.database.keys()),
-    );
-    let sealing = jobs
-        .database
-        .write(move |connection| async move { seal_what_is_not(connection, all, &keys).await }.boxed());
-    assert_eq!(sealing.await.unwrap(), ACCOUNTS);
+    seal_accounts(&jobs.database, accounts.clone()).await;
     fill(&jobs, entries / ACCOUNTS).await;
     client.batch_execute("VACUUM ANALYZE").await.unwrap();
 
@@ -147,15 +123,12 @@ async fn main() {
         begin.elapsed().as_secs_f64()
     );
 
-    let key = token_key();
-    let tokens: Vec<String> =
-        (0..ACCOUNTS).map(|i| customer_token(&key, &format!("bench-{}", FIRST_ACCOUNT + i))).collect();
-    let tokens = Arc::new(tokens);
+    let tokens = customer_tokens(accounts);
     let server = ServerProcess::start(&url, &["--no-jobs"]).await;
     checkouts(&server, &tokens).await;
-    let begin = processor_time(std::process::id());
+    let begin = cluster.processor_time(std::process::id());
     let _ = tokio::time::timeout(Duration::from_secs(seconds()), check_on_and_on(&jobs)).await;
-    let end = processor_time(std::process::id());
+    let end = cluster.processor_time(std::process::id());
     let taken = (end.0 - begin.0 + end.1 - begin.1).as_secs_f64();
     let there = seconds() as f64 * std::thread::available_parallelism().expect("processors").get() as f64;
     println!("by and by it takes {:.2} % of the processors (at most 2)", 100.0 * taken / there);

@@ -11,12 +11,12 @@
 
 mod support;
 
-use abacus::clock::wall;
-use abacus::domain::viewer::Role;
-use support::{Cluster, HttpClient, ServerProcess, find, load, median, rounds, scatter, seconds, token_key};
+use std::ops::Range;
 
-const ACCOUNTS: u64 = 10_000;
-const FIRST_ACCOUNT: u64 = 1_000_000;
+use support::order_tree::{BILLS, ORDERS, pgbench_script, request, require_bills};
+use support::{Cluster, ServerProcess, load, median, operator_token, rounds, scatter, seconds};
+
+const ACCOUNTS: Range<u64> = 1_000_000..1_010_000;
 const CONNECTIONS: usize = 128;
 
 /// Ids as domain::ids makes them: time, version, variant, account, number.
@@ -42,25 +42,6 @@ INSERT INTO bills (account_id, id, number, order_id, status, currency, amount, o
 VACUUM ANALYZE;
 ";
 
-const PGBENCH: &str = "
-\\set id random(1000000, 1009999)
-SELECT a.id, o.id, o.state, b.id, b.status, b.amount FROM accounts a \
-CROSS JOIN LATERAL (SELECT * FROM orders o WHERE o.account_id = a.id ORDER BY o.id DESC LIMIT 10) o \
-CROSS JOIN LATERAL (SELECT * FROM bills b WHERE b.account_id = o.account_id AND b.order_id = o.id ORDER BY b.id DESC LIMIT 5) b \
-WHERE a.id = :id;
-";
-
-const QUERY: &str = "query($id: ID!) { account(id: $id) { id orders(first: 10) { nodes { id state bills(first: 5) { nodes { id status amount { amount } } } } } } }";
-
-fn body(account: u64) -> String {
-    format!(r#"{{"query":"{QUERY}","variables":{{"id":"acc_{account}"}}}}"#)
-}
-
-fn check(answer: &[u8]) {
-    let bills = memchr::memmem::find_iter(answer, b"\"status\":").count();
-    assert!(bills == 50 && find(answer, b"errors").is_none(), "{}", String::from_utf8_lossy(answer));
-}
-
 #[tokio::main]
 async fn main() {
     let cluster = Cluster::start().await;
@@ -69,27 +50,22 @@ async fn main() {
     for statement in SEED.split_inclusive(";\n").filter(|text| !text.trim().is_empty()) {
         client.batch_execute(statement).await.expect("the seed is sown");
     }
-    let script = support::write_script(&std::env::temp_dir(), "abacus-bench-read.sql", PGBENCH);
-    let token = token_key().issue("bench", Role::Operator, None, wall(), 36_000).unwrap();
+    let script =
+        support::write_script(&std::env::temp_dir(), "abacus-bench-read.sql", &pgbench_script(ACCOUNTS));
+    let token = operator_token();
+    let check = |answer: &[u8]| require_bills(answer, ORDERS * BILLS);
     let server = ServerProcess::start(&url, &[]).await;
     // The same by async-graphql's own DataLoader (docs/adr/0006).
     let reference = ServerProcess::start(&url, &["--data-loaders"]).await;
 
-    let time = seconds().to_string();
     let (mut reads, mut references, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let mut data_loaders = Vec::new();
     for round in 1..=rounds() {
-        let mut best: f64 = 0.0;
-        for clients in ["8", "16"] {
-            let script = script.to_str().unwrap();
-            let arguments = ["-n", "-M", "prepared", "-c", clients, "-j", "2", "-T", &time, "-f", script];
-            best = best.max(cluster.pgbench("abacus", &arguments).await);
-        }
+        let best = cluster.best_pgbench("abacus", seconds(), script.to_str()).await;
         let next = |token: String| {
             move |client: usize, sequence: u64| {
-                let account =
-                    FIRST_ACCOUNT + scatter(client as u64 * 1_000_003 + sequence * 7_919) % ACCOUNTS;
-                HttpClient::request(&token, &body(account))
+                let random = scatter(client as u64 * 1_000_003 + sequence * 7_919);
+                request(&token, ACCOUNTS.start + random % (ACCOUNTS.end - ACCOUNTS.start))
             }
         };
         let read = load(server.port, CONNECTIONS, next(token.clone()), check).await;
@@ -97,13 +73,13 @@ async fn main() {
         println!(
             "round {round}: by DataLoader {:>8.0}/s, median latency {:>7.0} µs",
             by_data_loader.per_second,
-            by_data_loader.median_latency.as_secs_f64() * 1e6
+            by_data_loader.latencies.median().as_secs_f64() * 1e6
         );
         data_loaders.push(by_data_loader.per_second);
         println!(
             "round {round}: pgbench {best:>8.0}/s, server {:>8.0}/s, median latency {:>7.0} µs, ratio {:.2}",
             read.per_second,
-            read.median_latency.as_secs_f64() * 1e6,
+            read.latencies.median().as_secs_f64() * 1e6,
             read.per_second / best
         );
         ratios.push(read.per_second / best);
