@@ -273,6 +273,10 @@ const QUERIES: &[Attack] = &[
             r#"ledgerHealth(accountId: "{account}") {{ ok entriesChecked imbalance faults {{ kind message }} }}"#
         )
     }),
+    dear("ledgerAnchor", "its own receipt", |sown, _, _| {
+        let account = &sown.account;
+        format!(r#"ledgerAnchor(accountId: "{account}") {{ number accounts root text signature receipt }}"#)
+    }),
     dear("__schema", "as often as it may be", |_, _, _| {
         "__schema { types { name kind description fields { name description args { name type { name } } type { name } } } }"
             .to_owned()
