@@ -138,8 +138,8 @@ async fn names_of_products_are_kept_by_the_server_where_no_trigger_does() {
     let plan = server.plan("云X", "1").await;
     let renamed = json!({ "planId": plan, "name": "雾Y" });
     operator.mutate("updatePlan", "UpdatePlanInput", renamed, "plan { name }").await;
-    let dearer = json!({ "planId": plan, "price": "2" });
-    operator.mutate("updatePlan", "UpdatePlanInput", dearer, "plan { name }").await;
+    let described = json!({ "planId": plan, "description": "Another" });
+    operator.mutate("updatePlan", "UpdatePlanInput", described, "plan { name }").await;
     let define = async |code: &str, name: &str, unit: &str| {
         let input = json!({ "code": code, "name": name, "unit": unit, "resourceType": "CLOUD", "aggregation": "SUM" });
         operator.payload("defineResource", "DefineResourceInput", input, "resource { code }").await

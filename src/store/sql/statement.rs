@@ -293,12 +293,12 @@ mod tests {
         let but = Statement::<BigInt>::new("SELECT id FROM accounts WHERE id <> ALL(");
         assert!(!but.value::<Array<BigInt>, _>(Vec::<i64>::new()).sql(")").is_of_nothing());
 
-        let columns = |rows: &[i64]| Columns::new().column::<BigInt, _>("id", rows.to_vec().into_iter());
+        let columns = |rows: &[i64]| Columns::new().column::<BigInt, _>("id", rows.iter().copied());
         let each: [fn(Columns) -> Statement; 4] = [
-            |columns| columns.insert_into("accounts"),
-            |columns| columns.insert_row_into("accounts"),
-            |columns| columns.update("accounts", 1),
-            |columns| columns.after("DELETE FROM accounts USING ", "k"),
+            |columns| columns.insert_into("t"),
+            |columns| columns.insert_row_into("t"),
+            |columns| columns.update("t", 1),
+            |columns| columns.after("DELETE FROM t USING ", "k"),
         ];
         for statement in each {
             assert!(statement(columns(&[])).is_of_nothing() && !statement(columns(&[1])).is_of_nothing());
