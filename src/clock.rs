@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 
 /// The server's clock, to the microsecond.
 #[derive(Debug, Clone, Default)]
@@ -127,5 +127,7 @@ pub fn wall() -> DateTime<Utc> {
 
 /// What the database can keep of an instant.
 pub fn to_microseconds(instant: DateTime<Utc>) -> DateTime<Utc> {
-    instant.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(instant)
+    // chrono's own rounding knows the years 1677 to 2262 only.
+    let beyond = instant.timestamp_subsec_nanos() % 1_000;
+    instant.checked_sub_signed(TimeDelta::nanoseconds(beyond.into())).unwrap_or(instant)
 }

@@ -1,6 +1,7 @@
 //! The schema: types/ (one file per type), query/, mutation/, loaders, scalars, pagination, errors and limits.
 
 pub mod app;
+pub mod doors;
 mod enums;
 pub mod error;
 mod input;

@@ -110,9 +110,11 @@ pub struct Instant(pub DateTime<Utc>);
 impl Instant {
     fn read(value: &Value) -> Result<Self, String> {
         let Value::String(text) = value else { return Err(expected("DateTime", kind_of(value))) };
-        DateTime::parse_from_rfc3339(text)
-            .map(|instant| Self(to_microseconds(instant.with_timezone(&Utc))))
-            .map_err(|_| "an instant such as \"2026-11-21T04:48:01Z\" is expected".to_owned())
+        let instant = DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.with_timezone(&Utc));
+        // An offset may lead out of the years that have a spelling.
+        let instant = instant.filter(|instant| (0..=9999).contains(&instant.year()));
+        let instant = instant.map(|instant| Self(to_microseconds(instant)));
+        instant.ok_or_else(|| "an instant such as \"2026-11-21T04:48:01Z\" is expected".to_owned())
     }
 }
 
@@ -237,6 +239,19 @@ mod tests {
     fn instants_are_kept_to_the_microsecond_and_answered_in_utc() {
         let instant = Instant::parse(Value::from("2016-09-26T17:27:04.1234567+08:00")).unwrap();
         assert_eq!(instant.to_value(), Value::from("2016-09-26T09:27:04.123456Z"));
+        let far = Instant::parse(Value::from("9999-12-31T23:59:59.999999999Z")).unwrap();
+        assert_eq!(far.to_value(), Value::from("9999-12-31T23:59:59.999999Z"));
         assert!(Instant::parse(Value::from("2016-09-26T17:27:04")).is_err());
+    }
+
+    #[test]
+    fn instants_that_could_not_be_answered_are_refused() {
+        for wrong in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-00:01"] {
+            assert!(Instant::parse(Value::from(wrong)).is_err(), "{wrong:?}");
+        }
+        for right in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"] {
+            let instant = Instant::parse(Value::from(right)).unwrap();
+            assert_eq!(instant.to_value(), Value::from(right));
+        }
     }
 }

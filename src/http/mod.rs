@@ -13,7 +13,7 @@ mod printer;
 mod state;
 mod stripe_webhook;
 pub mod token;
-mod usage;
+pub mod usage;
 
 use std::sync::Arc;
 

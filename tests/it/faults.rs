@@ -1,4 +1,13 @@
-//! The database goes away, comes back, refuses, or is held by others.
+//! The database goes away, comes back, refuses, or is held by others. The trials in faults/ have players of a model ask for
+//! everything that moves money meanwhile; docs/RELIABILITY.md tells what was seen.
+
+mod failover;
+mod idle_connections;
+mod kills;
+mod network;
+mod slow_reads;
+mod trial;
+mod wal_disk;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -88,7 +88,22 @@ async fn cloud_events<T: serde::de::DeserializeOwned + 'static>(
 }
 
 /// An event's id, as far as it could be read, and what it reports.
-type ReadEvent = (Option<String>, Result<Report, Fault>);
+pub type ReadEvent = (Option<String>, Result<Report, Fault>);
+
+/// What a line of NDJSON reports: for those who try it from outside (fuzz/).
+#[must_use]
+pub fn read_line(line: &[u8]) -> ReadEvent {
+    event_json::read_line(line)
+}
+
+/// What a batch of CloudEvents reports: the same.
+///
+/// # Errors
+///
+/// What it is refused with as a whole.
+pub fn read_cloud_events(json: &[u8]) -> Result<Vec<ReadEvent>, ApiError> {
+    reports(json, |events: Vec<Value>| events)
+}
 
 /// What is reported.
 fn reports<T: serde::de::DeserializeOwned>(

@@ -18,6 +18,8 @@ pub enum Way {
     Stalled,
     /// What is sent is lost, and neither side is told; where something was lost the connection ends with this.
     Swallowing,
+    /// Whatever is sent arrives so much later, either way.
+    Slow(Duration),
 }
 
 /// Where a connection is cut when a transaction commits.
@@ -35,7 +37,7 @@ pub enum CommitCut {
 
 struct State {
     way: watch::Sender<Way>,
-    socket: String,
+    socket: std::sync::Mutex<String>,
     /// Commits still to be cut.
     cuts: AtomicUsize,
     cut: std::sync::Mutex<CommitCut>,
@@ -54,7 +56,7 @@ impl Proxy {
     pub async fn before(database_url: &str) -> Self {
         let (user, place) = database_url.split_once('@').unwrap();
         let (host, database) = place.split_once('/').unwrap();
-        let socket = format!("{}/.s.PGSQL.5432", decoded(host));
+        let socket = std::sync::Mutex::new(socket_in(&decoded(host)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{user}@{}/{database}", listener.local_addr().unwrap());
         let state = Arc::new(State {
@@ -78,6 +80,11 @@ impl Proxy {
         self.state.way.send_replace(way);
     }
 
+    /// Leads to the PostgreSQL that listens in this folder from now on; connections that there are go on.
+    pub fn redirect(&self, socket_dir: &std::path::Path) {
+        *self.state.socket.lock().unwrap() = socket_in(socket_dir.to_str().unwrap());
+    }
+
     /// Has an error of PostgreSQL's come in German, as where its `lc_messages` says so.
     pub fn speak_german(&self) {
         self.state.is_german.store(true, Ordering::SeqCst);
@@ -93,6 +100,10 @@ impl Proxy {
     pub fn commits_cut(&self) -> usize {
         self.state.done.load(Ordering::SeqCst)
     }
+}
+
+fn socket_in(dir: &str) -> String {
+    format!("{dir}/.s.PGSQL.5432")
 }
 
 fn decoded(host: &str) -> String {
@@ -111,10 +122,11 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
     let mut way = state.way.subscribe();
     // The database does not hear of whoever does not come through.
     let Ok(found) = way.wait_for(|now| *now != Way::Stalled).await.map(|now| *now) else { return };
-    if found != Way::Open {
+    if !matches!(found, Way::Open | Way::Slow(_)) {
         return ended(&mut way).await;
     }
-    let Ok(mut server) = UnixStream::connect(&state.socket).await else { return };
+    let socket = state.socket.lock().unwrap().clone();
+    let Ok(mut server) = UnixStream::connect(socket).await else { return };
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     let mut has_lost = false;
     loop {
@@ -133,6 +145,7 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
                     continue;
                 }
                 let bytes = &asked[..length];
+                late(now).await;
                 match cut_of(&state, bytes) {
                     None => if server.write_all(bytes).await.is_err() { return },
                     Some(CommitCut::Before) => return,
@@ -161,12 +174,19 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
                     has_lost = true;
                     continue;
                 }
+                late(now).await;
                 if state.is_german.load(Ordering::SeqCst) {
                     translate(&mut answered[..length]);
                 }
                 if client.write_all(&answered[..length]).await.is_err() { return }
             }
         }
+    }
+}
+
+async fn late(way: Way) {
+    if let Way::Slow(delay) = way {
+        tokio::time::sleep(delay).await;
     }
 }
 
