@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::EngineConfig;
 use super::batch_store::BatchStore;
 use super::doubts::Doubts;
+use super::engine_config::EngineConfig;
 use super::engine_error::EngineError;
 use super::held::Held;
 use super::lane::CommandLane;

@@ -11,6 +11,7 @@ mod batch_store;
 mod books;
 mod doubts;
 mod dry_runs;
+mod engine_config;
 mod engine_error;
 mod fair_queue;
 mod held;
@@ -28,7 +29,6 @@ mod trial;
 mod write;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use books::Ground;
 use dry_runs::DryRuns;
@@ -42,44 +42,14 @@ use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
-use crate::domain::policies::Policies;
 use crate::lane::{LaneWatch, NoticeSink};
 use crate::store::database::Database;
 
+pub use engine_config::EngineConfig;
 pub use engine_error::EngineError;
 pub use request::Priority;
 pub use stale::Patience;
 pub use trial::die_at;
-
-/// How an engine is set up.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// Lanes, each with a connection of its own.
-    pub lanes: usize,
-    /// Commands of people that a lane keeps waiting; an account holds as many places at most as it leaves free.
-    pub queue_max: usize,
-    /// Commands of one batch.
-    pub batch_max: usize,
-    /// The commands of an account that is held by another transaction wait for so long.
-    pub held_time_max: Duration,
-    /// How long commands may wait.
-    pub patience: Patience,
-    /// What the provider has set otherwise.
-    pub policies: Policies,
-}
-
-impl Default for EngineConfig {
-    fn default() -> Self {
-        Self {
-            lanes: 2,
-            queue_max: 4_096,
-            batch_max: 512,
-            held_time_max: Duration::from_secs(10),
-            patience: Patience::default(),
-            policies: Policies::default(),
-        }
-    }
-}
 
 /// Takes commands and answers what became of them.
 pub struct Engine {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
-use super::Server;
 use super::dice::Dice;
+use super::ground::ACCOUNTS;
 use super::model::{Model, POISON, SOON};
+use super::server::Server;
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, AdjustBalance, Recharge};
 use crate::domain::ids::AccountId;
@@ -61,7 +62,7 @@ impl Client {
                 break;
             }
             tokio::time::sleep(self.dice.millis(200)).await;
-            let account = AccountId(1 + self.dice.below(super::ACCOUNTS as u64) as i64);
+            let account = AccountId(1 + self.dice.below(ACCOUNTS as u64) as i64);
             let key = format!("{}-{count}", self.number);
             let command = self.command(account, &key);
             told.push(self.ask_for(command, key, count).await);
@@ -120,14 +121,10 @@ impl Client {
 }
 
 /// Asks each server for something for each account; all are answered soon.
-pub(super) async fn ask_everybody(
-    model: &Model,
-    servers: &Arc<[Arc<Server>; 2]>,
-    accounts: i64,
-) -> Vec<Told> {
+pub(super) async fn ask_everybody(model: &Model, servers: &Arc<[Arc<Server>; 2]>) -> Vec<Told> {
     let mut told = Vec::new();
     for (number, server) in servers.iter().enumerate() {
-        for account in (1..=accounts).map(AccountId) {
+        for account in (1..=ACCOUNTS).map(AccountId) {
             let key = format!("last-{number}");
             let recharge = Recharge {
                 amount: Decimal::ONE,

@@ -7,48 +7,29 @@
 
 mod clients;
 mod dice;
+mod ground;
 mod model;
+mod server;
 mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
 use self::clients::{Client, Told};
 use self::dice::Dice;
+use self::ground::ACCOUNTS;
 use self::model::Model;
-use super::EngineConfig;
-use super::lanes::Lanes;
-use crate::clock::Clock;
+use self::server::Server;
+use super::engine_config::EngineConfig;
 
-/// Accounts, which all clients share.
-const ACCOUNTS: i64 = 5;
 const CLIENTS: u64 = 10;
 /// How often the servers' clocks are set.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(10);
 /// Everybody has an answer this long after the last fault, at the latest.
 const QUIET: Duration = Duration::from_secs(180);
-
-/// A server, with a clock of its own.
-struct Server {
-    lanes: Lanes,
-    clock: Clock,
-    skew: TimeDelta,
-}
-
-impl Server {
-    fn start(model: &Model, config: &EngineConfig) -> Self {
-        let clock = Clock::standing_at(model.now());
-        let lanes = Lanes::start(config, &model.seen_by(clock.clone()), &clock);
-        Self { lanes, clock, skew: TimeDelta::zero() }
-    }
-}
-
-fn begin() -> DateTime<Utc> {
-    DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000)
-}
 
 /// Small queues and batches, so that they fill.
 fn config(dice: &mut Dice) -> EngineConfig {
@@ -66,7 +47,7 @@ async fn simulate(seed: u64, statements: u64) -> u64 {
     let model = Model::new(dice.split(), ACCOUNTS);
     let config = config(&mut dice);
     let servers = [Server::start(&model, &config), Server::start(&model, &config)];
-    let lanes = Arc::new(servers.map(|server| Arc::new(server)));
+    let lanes = Arc::new(servers.map(Arc::new));
     let ticking = tokio::spawn(tick(model.clone(), Arc::clone(&lanes), dice.split()));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -79,7 +60,7 @@ async fn simulate(seed: u64, statements: u64) -> u64 {
     }
     model.fail_no_more();
     tokio::time::sleep(QUIET).await;
-    let asked_last = clients::ask_everybody(&model, &lanes, ACCOUNTS).await;
+    let asked_last = clients::ask_everybody(&model, &lanes).await;
     ticking.abort();
     for server in lanes.iter() {
         server.lanes.stop().await;

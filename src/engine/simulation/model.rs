@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use super::dice::Dice;
+use super::ground::begin;
 use crate::clock::Clock;
 use crate::domain::account::{Account, AccountKind, AccountStatus, Head};
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue};
@@ -185,7 +186,7 @@ impl Model {
 
     /// What time it is by the store's clock.
     pub fn now(&self) -> DateTime<Utc> {
-        super::begin() + TimeDelta::from_std(self.began.elapsed()).expect("no run takes so long")
+        begin() + TimeDelta::from_std(self.began.elapsed()).expect("no run takes so long")
     }
 
     pub fn fails(&self) -> bool {
@@ -465,7 +466,7 @@ fn account(number: i64) -> Account {
         on_demand_rate: Decimal::ZERO,
         burst: BurstState::default(),
         head: Head::default(),
-        created_at: super::begin(),
+        created_at: begin(),
     }
 }
 

@@ -91,7 +91,6 @@ async fn cloud_events<T: serde::de::DeserializeOwned + 'static>(
 pub type ReadEvent = (Option<String>, Result<Report, Fault>);
 
 /// What a line of NDJSON reports: for those who try it from outside (fuzz/).
-#[must_use]
 pub fn read_line(line: &[u8]) -> ReadEvent {
     event_json::read_line(line)
 }

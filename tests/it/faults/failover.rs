@@ -34,7 +34,7 @@ async fn database_in(primary: &Postgres) -> String {
 
 /// A standby of a cluster, which from now on commits nothing that the standby does not have.
 async fn standby_of(primary: &Postgres, folder: &Folder, name: &str) -> Postgres {
-    let standby = Postgres::copy_of(primary, folder, name);
+    let standby = Postgres::copy_of(primary, folder, name).await;
     let sql = cluster::connect_as_told(&primary.url("postgres", "postgres")).await;
     sql.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await.unwrap();
     sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
@@ -55,7 +55,7 @@ async fn a_standby_that_takes_the_primarys_place_has_all_that_was_acknowledged()
         return;
     }
     let folder = Folder::new();
-    let mut primary = Postgres::new(&folder, "s0");
+    let mut primary = Postgres::new(&folder, "s0").await;
     let proxy = Proxy::before(&database_in(&primary).await).await;
     let server = TestServer::on(proxy.url.clone(), |config| config.run_jobs = true).await;
     let token = server::token(Role::Operator, None, 86_400);

@@ -117,7 +117,7 @@ fn breach(statement: &str) -> Option<&'static str> {
     if is_trigger && is_mixed {
         return Some("a trigger of TRUNCATE is of nothing else");
     }
-    let Some(at) = statement.find("ALTER TABLE ") else { return None };
+    let at = statement.find("ALTER TABLE ")?;
     let alter = &statement[at..];
     if commands(alter) > 1 {
         return Some("an ALTER has one command");

@@ -60,7 +60,7 @@ impl Postgres {
     }
 
     /// An empty cluster.
-    pub fn new(folder: &Folder, name: &str) -> Self {
+    pub async fn new(folder: &Folder, name: &str) -> Self {
         let dir = folder_for(folder, name);
         let data = dir.join("postgres");
         run(command("initdb").arg("-D").arg(&data).args([
@@ -70,11 +70,11 @@ impl Postgres {
             "--encoding=UTF8",
             "--locale=C",
         ]));
-        Self::start(&dir)
+        Self::start(&dir).await
     }
 
     /// A standby of a cluster.
-    pub fn copy_of(primary: &Self, folder: &Folder, name: &str) -> Self {
+    pub async fn copy_of(primary: &Self, folder: &Folder, name: &str) -> Self {
         let dir = folder_for(folder, name);
         let from = format!("host={} user=postgres application_name={name}", primary.socket_dir.display());
         let mut copying = command("pg_basebackup");
@@ -92,10 +92,10 @@ impl Postgres {
         let mut text = std::fs::read_to_string(&settings).unwrap();
         text.push_str("synchronous_standby_names = ''\n");
         std::fs::write(&settings, text).unwrap();
-        Self::start(&dir)
+        Self::start(&dir).await
     }
 
-    fn start(dir: &Path) -> Self {
+    async fn start(dir: &Path) -> Self {
         let log = std::fs::File::create(dir.join("log")).unwrap();
         let sockets = format!("unix_socket_directories={}", dir.display());
         let child = command("postgres")
@@ -116,11 +116,11 @@ impl Postgres {
             .spawn()
             .expect("postgres starts");
         let mut started = Self { socket_dir: dir.to_owned(), child };
-        started.wait();
+        started.wait().await;
         started
     }
 
-    fn wait(&mut self) {
+    async fn wait(&mut self) {
         for _ in 0..600 {
             let asked = command("pg_isready").arg("-q").arg("-h").arg(&self.socket_dir).status();
             if asked.is_ok_and(|status| status.success()) {
@@ -131,7 +131,7 @@ impl Postgres {
                 "it ends: see {}/log",
                 self.socket_dir.display()
             );
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         panic!("it does not answer: see {}/log", self.socket_dir.display());
     }

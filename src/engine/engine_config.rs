@@ -1,0 +1,36 @@
+//! How an engine is set up.
+
+use std::time::Duration;
+
+use super::stale::Patience;
+use crate::domain::policies::Policies;
+
+/// How an engine is set up.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Lanes, each with a connection of its own.
+    pub lanes: usize,
+    /// Commands of people that a lane keeps waiting; an account holds as many places at most as it leaves free.
+    pub queue_max: usize,
+    /// Commands of one batch.
+    pub batch_max: usize,
+    /// The commands of an account that is held by another transaction wait for so long.
+    pub held_time_max: Duration,
+    /// How long commands may wait.
+    pub patience: Patience,
+    /// What the provider has set otherwise.
+    pub policies: Policies,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            lanes: 2,
+            queue_max: 4_096,
+            batch_max: 512,
+            held_time_max: Duration::from_secs(10),
+            patience: Patience::default(),
+            policies: Policies::default(),
+        }
+    }
+}
