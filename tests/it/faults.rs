@@ -1,6 +1,7 @@
 //! The database goes away, comes back, refuses, or is held by others. The trials in faults/ have players of a model ask for
 //! everything that moves money meanwhile; docs/RELIABILITY.md tells what was seen.
 
+mod backups;
 mod failover;
 mod idle_connections;
 mod kills;

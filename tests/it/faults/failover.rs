@@ -20,7 +20,7 @@ const ROLES: &str =
     "CREATE ROLE abacus_owner LOGIN; CREATE ROLE abacus LOGIN; GRANT pg_read_all_stats TO abacus_owner;";
 
 /// A migrated database in a cluster, and its address for the server.
-async fn database_in(primary: &Postgres) -> String {
+pub(super) async fn database_in(primary: &Postgres) -> String {
     let sql = cluster::connect_as_told(&primary.url("postgres", "postgres")).await;
     sql.batch_execute(ROLES).await.unwrap();
     sql.batch_execute("CREATE DATABASE billing OWNER abacus_owner TEMPLATE template0").await.unwrap();

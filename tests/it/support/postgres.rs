@@ -140,6 +140,22 @@ impl Postgres {
         format!("postgres://{role}@{}/{database}", self.socket_dir.to_str().unwrap().replace('/', "%2F"))
     }
 
+    /// A dump of a database, restored into another one of the cluster; its address for the server.
+    pub async fn dumped_and_restored(&self, database: &str, into: &str) -> String {
+        let dump = self.socket_dir.join("dump");
+        let at = |program: &str, database: &str| {
+            let mut command = command(program);
+            command.arg("-h").arg(&self.socket_dir).args(["-U", "postgres", "-d", database]);
+            command
+        };
+        run(at("pg_dump", database).arg("-Fc").arg("-f").arg(&dump));
+        let sql = cluster::connect_as_told(&self.url("postgres", "postgres")).await;
+        let made = format!("CREATE DATABASE {into} OWNER abacus_owner TEMPLATE template0");
+        sql.batch_execute(&made).await.unwrap();
+        run(at("pg_restore", into).arg("--exit-on-error").arg(&dump));
+        self.url("abacus", into)
+    }
+
     /// kill -9 of the postmaster, whose sessions end with it.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
