@@ -72,6 +72,9 @@ impl Ground {
         let orders = ((size.trees.end - size.trees.start) * size.orders_of_each) as i64;
         assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (orders, orders), "what is sown is there");
         sql.batch_execute("VACUUM ANALYZE").await.expect("it is analyzed");
+        if let Ok(tried) = std::env::var("ABACUS_SUITE_SQL") {
+            sql.batch_execute(&tried).await.expect("what is tried is SQL");
+        }
         let size_of_all = "SELECT pg_size_pretty(pg_database_size(current_database()))";
         let takes: String = sql.query_one(size_of_all, &[]).await.expect("a size").get(0);
         println!("the database {name} takes {takes}");
