@@ -13,14 +13,14 @@ mod support;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use abacus::store::database::Database;
 use support::by_hand::ByHand;
 use support::purchases::{
     checkout, customer_tokens, number, require_done, seal_accounts, sow_accounts, sow_plan,
 };
-use support::{Cluster, Latencies, ServerProcess, load, median, rounds, scatter, seconds};
+use support::{Cluster, ServerProcess, load, median, rounds, scatter, seconds};
 
 const ACCOUNTS: Range<u64> = 1_000_000..1_100_000;
 /// As many more, whose rows nobody seals, for what is done by hand.
@@ -40,20 +40,6 @@ async fn checkouts(server: &ServerProcess, connections: usize, tokens: &Arc<Vec<
 async fn one_account(server: &ServerProcess, tokens: &Arc<Vec<String>>) -> Duration {
     let token = tokens[0].clone();
     load(server.port, 8, move |_, _| checkout(&token), require_done).await.latencies.median()
-}
-
-/// The median latency of checkouts by hand on one connection.
-async fn by_hand(cluster: &Cluster) -> Duration {
-    let mut hand = ByHand::new(cluster.client("abacus").await).await;
-    let mut latencies = Latencies::new();
-    let until = Instant::now() + Duration::from_secs(seconds());
-    while Instant::now() < until {
-        let account = BY_HAND.start + scatter(number()) % (BY_HAND.end - BY_HAND.start);
-        let started = Instant::now();
-        hand.checkout(account).await;
-        latencies.record(started.elapsed());
-    }
-    latencies.median()
 }
 
 #[tokio::main]
@@ -96,7 +82,7 @@ async fn main() {
                 of_each(after.1 - before.1)
             );
             if connections == 1 {
-                let hand = by_hand(&cluster).await;
+                let hand = ByHand::median_latency(cluster.client("abacus").await, BY_HAND).await;
                 let ratio = load.latencies.median().as_secs_f64() / hand.as_secs_f64();
                 latency_ratios.push(ratio);
                 println!(

@@ -5,7 +5,7 @@
 
 use abacus::domain::ids::{NodeId, account_of_number, parse_printed_number};
 use abacus::domain::viewer::Role;
-use abacus::graphql::doors;
+use abacus::graphql::fuzz_entry_points;
 use abacus::http::token::TokenKey;
 use abacus::http::usage;
 use abacus::payments::stripe::webhook::Webhook;
@@ -28,16 +28,19 @@ fn comes_back(read: fn(&str) -> Option<String>, text: &str) {
 /// Decimals, and codes of currencies.
 pub fn decimals(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
-    comes_back(doors::decimal, text);
-    comes_back(doors::currency, text);
+    comes_back(fuzz_entry_points::decimal, text);
+    comes_back(fuzz_entry_points::currency, text);
 }
 
 /// Instants and days.
 pub fn dates(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
-    comes_back(doors::instant, text);
-    comes_back(doors::day, text);
-    assert!(doors::day(text).is_none_or(|printed| printed == text), "a day has one spelling: {text:?}");
+    comes_back(fuzz_entry_points::instant, text);
+    comes_back(fuzz_entry_points::day, text);
+    assert!(
+        fuzz_entry_points::day(text).is_none_or(|printed| printed == text),
+        "a day has one spelling: {text:?}"
+    );
 }
 
 /// Ids, and numbers that people read.
@@ -58,9 +61,13 @@ pub fn ids(bytes: &[u8]) {
 /// Cursors.
 pub fn cursors(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
-    for (kind, printed) in doors::cursors(text).into_iter().enumerate() {
+    for (kind, printed) in fuzz_entry_points::cursors(text).into_iter().enumerate() {
         if let Some(printed) = printed {
-            assert_eq!(doors::cursors(&printed)[kind].as_deref(), Some(printed.as_str()), "{text:?}");
+            assert_eq!(
+                fuzz_entry_points::cursors(&printed)[kind].as_deref(),
+                Some(printed.as_str()),
+                "{text:?}"
+            );
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use crate::domain::account::{Account, AccountKind, AccountStatus, Head, Manager};
-use crate::domain::burst::{BurstCapacity, BurstState, BurstStep};
+use crate::domain::account::{Account, AccountKind, Manager};
+use crate::domain::burst::{BurstCapacity, BurstStep};
 use crate::domain::capacity::{MONTH_SECONDS, ResourcePrice, SUBSCRIPTION_LEVEL, TermDiscount};
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, Recharge};
@@ -350,31 +350,11 @@ fn tier((from, unit_price): &(i64, i64)) -> Tier {
 
 async fn make_tenants(app: &App, repository: &Repository, currency: CurrencyCode) -> Result<(), DemoError> {
     let tenant = |namespace: &str, name: &str, parent: Option<AccountId>| Account {
-        id: AccountId(0),
-        namespace: namespace.to_owned(),
-        external_id: None,
-        name: name.to_owned(),
         kind: if parent.is_some() { AccountKind::Sub } else { AccountKind::Main },
         parent,
-        status: AccountStatus::Active,
-        suspension: None,
-        currency,
         time_zone: Tz::Asia__Shanghai,
         manager: Some(Manager { name: "Li Lei".to_owned(), email: Some("li.lei@example.com".to_owned()) }),
-        credit_limit: None,
-        balance: Decimal::ZERO,
-        overdrawn: false,
-        purchased: false,
-        last_number: 0,
-        closed_until: None,
-        closed_at: None,
-        erased_at: None,
-        suspended_at: None,
-        suspension_held_until: None,
-        on_demand_rate: Decimal::ZERO,
-        burst: BurstState::default(),
-        head: Head::default(),
-        created_at: app.clock.now(),
+        ..Account::opened(AccountId(0), namespace.to_owned(), name.to_owned(), currency, app.clock.now())
     };
     let create = |tenant| repository.account_create(tenant, Attempt::by_itself(app.clock.now()));
     let main = create(tenant(MAIN_NAMESPACE, "Demo Ltd.", None)).await?;

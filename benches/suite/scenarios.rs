@@ -9,9 +9,8 @@ use super::ground::{BY_HAND, World};
 use super::loads;
 use super::measured::Measured;
 use super::support::by_hand::ByHand;
-use super::support::purchases::number;
 use super::support::usage_events::{EVENTS, copy, sow_copied};
-use super::support::{Latencies, median, order_tree, rounds, scatter, seconds, write_script};
+use super::support::{median, order_tree, rounds, seconds, write_script};
 use super::table::{Bar, Row};
 
 const HOT_CONNECTIONS: usize = 64;
@@ -66,24 +65,10 @@ pub async fn recharge(world: &World) -> Vec<Row> {
     ]
 }
 
-/// The median latency of one connection that checks out by hand.
-async fn by_hand(world: &World) -> Duration {
-    let mut hand = ByHand::new(world.cluster.client("by_hand").await).await;
-    let mut latencies = Latencies::new();
-    let until = Instant::now() + Duration::from_secs(seconds());
-    while Instant::now() < until {
-        let account = BY_HAND.start + scatter(number()) % (BY_HAND.end - BY_HAND.start);
-        let started = Instant::now();
-        hand.checkout(account).await;
-        latencies.record(started.elapsed());
-    }
-    latencies.median()
-}
-
 pub async fn latency(world: &World) -> Vec<Row> {
     let (ground, mut measured, mut ratios) = (&world.ground, Measured::new(), Vec::new());
     for round in 1..=rounds() {
-        let reference = by_hand(world).await;
+        let reference = ByHand::median_latency(world.cluster.client("by_hand").await, BY_HAND).await;
         let books = Books::open(ground).await;
         let load = measured.spend(&world.cluster, ground, loads::checkouts(ground, 1)).await;
         measured.take(&load);

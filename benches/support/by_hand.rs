@@ -1,8 +1,12 @@
 //! The statements of one checkout, as the engine sends them, each in one transaction of tokio-postgres.
 
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
 use tokio_postgres::{Client, Statement};
 
 use super::purchases::{PLAN, number};
+use super::{Latencies, scatter, seconds};
 
 const STATEMENTS: [&str; 11] = [
     "SELECT id, balance, credit_limit, last_no, last_entry_seq, last_entry_hash FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
@@ -53,5 +57,19 @@ impl ByHand {
         }
         transaction.execute(&prepared[10], &[&account, &key, &id]).await.unwrap();
         transaction.commit().await.unwrap();
+    }
+
+    /// The median latency of one connection that checks out for accounts at random.
+    pub async fn median_latency(client: Client, accounts: Range<u64>) -> Duration {
+        let mut hand = Self::new(client).await;
+        let mut latencies = Latencies::new();
+        let until = Instant::now() + Duration::from_secs(seconds());
+        while Instant::now() < until {
+            let account = accounts.start + scatter(number()) % (accounts.end - accounts.start);
+            let started = Instant::now();
+            hand.checkout(account).await;
+            latencies.record(started.elapsed());
+        }
+        latencies.median()
     }
 }

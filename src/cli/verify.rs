@@ -10,7 +10,7 @@ use super::Db;
 use super::failure::Failure;
 use super::keys::{anchor_keys, ledger_keys};
 use crate::config::{GlobalArgs, VerifyArgs};
-use crate::domain::anchor::{Anchor, AnchorKeys, Proven, Receipt};
+use crate::domain::anchor::{Anchor, AnchorKeys, Attestation, Receipt};
 use crate::domain::ids::AccountId;
 use crate::jobs::ledger_check::check_all;
 use crate::store::accounts::account_range::Range;
@@ -59,7 +59,7 @@ fn verify_receipt(file: &Path, trusted: &AnchorKeys) -> Result<(), Failure> {
         return Err(failed(&"it is longer than any receipt").into());
     }
     let proven = Receipt::read(&text).and_then(|receipt| receipt.check(trusted.known()));
-    let Proven { anchor, head } = proven.map_err(|error| failed(&error))?;
+    let Attestation { anchor, head } = proven.map_err(|error| failed(&error))?;
     let (number, at, key) = (anchor.facts.number, anchor.facts.at, anchor.key);
     println!("the receipt holds: anchor {number} of {at} says that the ledger of {} ended", head.account);
     println!(

@@ -108,6 +108,43 @@ pub struct SuspendedSpan {
 }
 
 impl Account {
+    /// A new one: MAIN, active, in UTC, without anything that has come of it.
+    pub fn opened(
+        id: AccountId,
+        namespace: String,
+        name: String,
+        currency: CurrencyCode,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            namespace,
+            external_id: None,
+            name,
+            kind: AccountKind::Main,
+            parent: None,
+            status: AccountStatus::Active,
+            suspension: None,
+            suspended_at: None,
+            suspension_held_until: None,
+            currency,
+            time_zone: Tz::UTC,
+            manager: None,
+            credit_limit: None,
+            balance: Decimal::ZERO,
+            overdrawn: false,
+            purchased: false,
+            last_number: 0,
+            closed_until: None,
+            closed_at: None,
+            erased_at: None,
+            on_demand_rate: Decimal::ZERO,
+            burst: BurstState::default(),
+            head: Head::default(),
+            created_at: at,
+        }
+    }
+
     /// Whether something differs that few commands change: its settings, and what hangs on suspensions and orders on demand.
     pub fn differs_seldom(&self, before: &Self) -> bool {
         let settings = |of: &Self| (of.time_zone, of.credit_limit, of.closed_at, of.erased_at);

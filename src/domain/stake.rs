@@ -51,37 +51,14 @@ mod tests {
     }
 
     fn account(id: AccountId) -> Account {
-        use crate::domain::account::AccountKind;
-        use crate::domain::account::Head;
-        use crate::domain::burst::BurstState;
-        use crate::domain::money::CurrencyCode;
-        Account {
+        let currency = crate::domain::money::CurrencyCode::parse("CNY").unwrap();
+        Account::opened(
             id,
-            namespace: "main".to_owned(),
-            external_id: None,
-            name: "Main".to_owned(),
-            kind: AccountKind::Main,
-            parent: None,
-            status: AccountStatus::Active,
-            suspension: None,
-            suspended_at: None,
-            suspension_held_until: None,
-            currency: CurrencyCode::parse("CNY").unwrap(),
-            time_zone: chrono_tz::Tz::UTC,
-            manager: None,
-            credit_limit: None,
-            balance: rust_decimal::Decimal::ZERO,
-            overdrawn: false,
-            purchased: false,
-            last_number: 0,
-            closed_until: None,
-            closed_at: None,
-            erased_at: None,
-            on_demand_rate: rust_decimal::Decimal::ZERO,
-            burst: BurstState::default(),
-            head: Head::default(),
-            created_at: "2026-11-29T00:00:00Z".parse().unwrap(),
-        }
+            "main".to_owned(),
+            "Main".to_owned(),
+            currency,
+            "2026-11-29T00:00:00Z".parse().unwrap(),
+        )
     }
 
     #[test]

@@ -8,7 +8,7 @@ use diesel_async::AsyncPgConnection;
 use futures_util::try_join;
 
 use super::ahead::{Ahead, dated_ahead};
-use super::batch_store::{BatchStore, Locked};
+use super::batch_store::{AccountLocks, BatchStore};
 use super::books::{Ground, when};
 use super::load::load;
 use super::stale::{Asked, Key, Patience, Stale};
@@ -66,7 +66,8 @@ async fn decide_all<S: BatchStore>(
     let commands: Vec<&Command> = batch.iter().map(|asked| asked.command).collect();
     let commands = commands.as_slice();
     // A statement of its own: what is read before the lock is held may be stale.
-    let Locked { accounts, others, at: locked_at } = store.lock(conn, account_numbers(commands)).await?;
+    let AccountLocks { accounts, others, at: locked_at } =
+        store.lock(conn, account_numbers(commands)).await?;
     let now = clock.now();
     let mut stale = Stale::of(batch, patience);
     let in_question = stale.keys_in_question();

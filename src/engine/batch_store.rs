@@ -11,13 +11,13 @@ use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
 use crate::store::seals::AltSeals;
 
-/// What is answered, some time.
-pub(super) trait Answered<T>: Future<Output = Result<T, StoreError>> + Send {}
+/// What the store answers, some time.
+pub(super) trait StoreFuture<T>: Future<Output = Result<T, StoreError>> + Send {}
 
-impl<T, F: Future<Output = Result<T, StoreError>> + Send> Answered<T> for F {}
+impl<T, F: Future<Output = Result<T, StoreError>> + Send> StoreFuture<T> for F {}
 
 /// The accounts that a transaction holds, of those that it asked for: others hold the rest.
-pub(super) struct Locked {
+pub(super) struct AccountLocks {
     pub accounts: Vec<Account>,
     pub others: AltSeals,
     /// When they were locked, by the store's clock; None: none of them.
@@ -29,28 +29,28 @@ pub(super) struct Locked {
 pub(super) trait BatchStore: Clone + Send + Sync + 'static {
     type Connection: Send + Sync + 'static;
 
-    fn connect(&self) -> impl Answered<Self::Connection>;
+    fn connect(&self) -> impl StoreFuture<Self::Connection>;
 
     /// One whose transaction never ends: what it writes goes with it.
-    fn connect_for_trial(&self) -> impl Answered<Self::Connection>;
+    fn connect_for_trial(&self) -> impl StoreFuture<Self::Connection>;
 
-    fn begin(&self, connection: &mut Self::Connection) -> impl Answered<()>;
+    fn begin(&self, connection: &mut Self::Connection) -> impl StoreFuture<()>;
 
-    fn lock(&self, conn: &Self::Connection, accounts: Vec<i64>) -> impl Answered<Locked>;
+    fn lock(&self, conn: &Self::Connection, accounts: Vec<i64>) -> impl StoreFuture<AccountLocks>;
 
     /// Which of these keys were refused lately, and when, by the store's clock.
     fn refused_keys(
         &self,
         conn: &Self::Connection,
         keys: Vec<Key>,
-    ) -> impl Answered<Vec<(AccountId, String, DateTime<Utc>)>>;
+    ) -> impl StoreFuture<Vec<(AccountId, String, DateTime<Utc>)>>;
 
     /// Up to when accounts are followed into the future, of those of which an operator has said so.
     fn accepted_until(
         &self,
         conn: &Self::Connection,
         accounts: Vec<i64>,
-    ) -> impl Answered<Vec<(AccountId, DateTime<Utc>)>>;
+    ) -> impl StoreFuture<Vec<(AccountId, DateTime<Utc>)>>;
 
     /// What the commands need of the accounts that are held.
     fn load(
@@ -59,7 +59,7 @@ pub(super) trait BatchStore: Clone + Send + Sync + 'static {
         accounts: Vec<Account>,
         now: DateTime<Utc>,
         commands: &[&Command],
-    ) -> impl Answered<(Books, Catalogue)>;
+    ) -> impl StoreFuture<(Books, Catalogue)>;
 
     fn write(
         &self,
@@ -67,12 +67,12 @@ pub(super) trait BatchStore: Clone + Send + Sync + 'static {
         books: Books,
         now: DateTime<Utc>,
         others: AltSeals,
-    ) -> impl Answered<()>;
+    ) -> impl StoreFuture<()>;
 
     /// Notes that keys are refused now.
-    fn note_refused(&self, conn: &Self::Connection, keys: Vec<Key>) -> impl Answered<()>;
+    fn note_refused(&self, conn: &Self::Connection, keys: Vec<Key>) -> impl StoreFuture<()>;
 
-    fn commit(&self, connection: &mut Self::Connection) -> impl Answered<()>;
+    fn commit(&self, connection: &mut Self::Connection) -> impl StoreFuture<()>;
 
     /// Gives up what was begun because of `error`; what is told of it.
     fn roll_back(

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::result::Error;
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
-use super::batch_store::{BatchStore, Locked};
+use super::batch_store::{AccountLocks, BatchStore};
 use super::books::{Books, Ground};
 use super::load::load;
 use super::stale::Key;
@@ -42,9 +42,9 @@ impl BatchStore for Postgres {
         Ok(Transactions::begin_transaction(connection).await?)
     }
 
-    async fn lock(&self, conn: &OwnConnection, accounts: Vec<i64>) -> Result<Locked, StoreError> {
+    async fn lock(&self, conn: &OwnConnection, accounts: Vec<i64>) -> Result<AccountLocks, StoreError> {
         let (accounts, others, at) = accounts::account_lock(conn, accounts, &self.ground.keys).await?;
-        Ok(Locked { accounts, others, at })
+        Ok(AccountLocks { accounts, others, at })
     }
 
     async fn refused_keys(

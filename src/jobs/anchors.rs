@@ -8,7 +8,7 @@ use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::anchor::{Anchor, is_due};
 use crate::domain::ids::AccountId;
 use crate::domain::notice::NoticeKind;
-use crate::store::anchors::{self, Making, Refused};
+use crate::store::anchors::{self, AnchorDraft, AnchorRefusal};
 use crate::store::error::StoreError;
 
 /// Operators are told once the newest anchor is so old, and none can be made.
@@ -36,7 +36,7 @@ pub async fn anchor_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Ru
             tracing::info!(number, accounts, "the ledger is anchored");
             tell_age(Some(anchor.facts.at), now);
         }
-        // It has lost its lease, or the server stops.
+        // It has lost its lease, the server stops, or another was first.
         Ok(None) => {}
         Err(error) => {
             if !is_made_by_another(jobs, now).await {
@@ -55,13 +55,15 @@ fn tell_age(made_at: Option<DateTime<Utc>>, now: DateTime<Utc>) {
     }
 }
 
-/// Page after page, and after each it rests as long as that took. None: it does not go on here.
+/// Page after page, and after each it rests as long as that took. None: it does not go on here, or another server has made it.
 async fn make(
     jobs: &JobContext,
     guard: &LeaseGuard<'_>,
     now: DateTime<Utc>,
-) -> Result<Option<Anchor>, Refused> {
-    let mut making = Making::begin(&jobs.database, jobs.clock.held_by(), now).await?;
+) -> Result<Option<Anchor>, AnchorRefusal> {
+    let Some(mut making) = AnchorDraft::begin(&jobs.database, jobs.clock.held_by(), now).await? else {
+        return Ok(None);
+    };
     let mut held = Vec::new();
     loop {
         if !guard.renew(jobs).await? {
@@ -102,7 +104,12 @@ async fn is_made_by_another(jobs: &JobContext, now: DateTime<Utc>) -> bool {
     anchors::newest(&conn).await.is_ok_and(|newest| !is_due(newest.as_ref(), now))
 }
 
-async fn failed(jobs: &JobContext, made_at: Option<DateTime<Utc>>, now: DateTime<Utc>, error: &Refused) {
+async fn failed(
+    jobs: &JobContext,
+    made_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+    error: &AnchorRefusal,
+) {
     metrics::counter!("abacus_anchor_failures_total").increment(1);
     tracing::error!(%error, "the ledger could not be anchored; it is tried again");
     if made_at.is_none_or(|made_at| now.signed_duration_since(made_at) >= TOLD_AFTER)
@@ -113,7 +120,7 @@ async fn failed(jobs: &JobContext, made_at: Option<DateTime<Utc>>, now: DateTime
 }
 
 /// Tells operators once, until they have acknowledged it, at the first account: it is nobody's.
-async fn tell_operators(jobs: &JobContext, error: &Refused) -> Result<(), StoreError> {
+async fn tell_operators(jobs: &JobContext, error: &AnchorRefusal) -> Result<(), StoreError> {
     let Some(first) = first_account(jobs).await? else { return Ok(()) };
     let message = format!("The ledger could not be anchored: {error}. It is tried again (docs/LEDGER.md).");
     tell_once(jobs, first, NoticeKind::AnchorFailed, message).await

@@ -5,7 +5,7 @@ use abacus::clock::Clock;
 use abacus::domain::anchor::{AnchorKeys, Receipt};
 use abacus::jobs::anchors::anchor_pass;
 use abacus::jobs::{JobContext, LeaseGuard};
-use abacus::store::anchors::Making;
+use abacus::store::anchors::AnchorDraft;
 use chrono::TimeDelta;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
@@ -340,12 +340,15 @@ async fn two_servers_make_one_anchor_an_hour() {
     // One that was made from what both saw is refused by the table.
     let later = at("2026-01-20T14:00:00Z");
     let database = &others[0].database;
-    let begin = async || Making::begin(database, Clock::standing_at(later).held_by(), later).await.unwrap();
-    let (mut first, mut second) = (begin().await, begin().await);
+    let begin =
+        async || AnchorDraft::begin(database, Clock::standing_at(later).held_by(), later).await.unwrap();
+    let (mut first, mut second) = (begin().await.unwrap(), begin().await.unwrap());
     first.take_page().await.unwrap();
     second.take_page().await.unwrap();
     first.finish(database.anchor_keys()).await.unwrap();
     assert!(second.finish(database.anchor_keys()).await.is_err());
+    // And whoever looked before it was there, and begins after, finds it.
+    assert!(begin().await.is_none());
     assert_eq!(count(&life.server, "ledger_anchors").await, 5);
     assert!(faults(&life).await.is_empty());
 }
@@ -355,7 +358,7 @@ async fn no_anchor_is_of_a_time_that_is_still_to_come() {
     let server = TestServer::start().await;
     let jobs = server.server.app.jobs.clone();
     let ahead = abacus::clock::wall() + TimeDelta::hours(3);
-    let refused = Making::begin(&jobs.database, abacus::clock::HeldBy::Database, ahead).await;
+    let refused = AnchorDraft::begin(&jobs.database, abacus::clock::HeldBy::Database, ahead).await;
     assert!(refused.is_err_and(|error| error.to_string().contains("by the database's clock")));
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::head::{AnchoredHead, Standing};
+use super::head::{AnchoredHead, LedgerEnd};
 use super::merkle::{self, Tree};
 use super::signed::{Anchor, AnchorFacts, number_after};
 use crate::domain::account::Hash;
@@ -58,7 +58,7 @@ struct OpenPage {
 
 /// What an account has become.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Anchored {
+pub enum HeadChange {
     /// It has a head that is to be kept.
     Moved(AnchoredHead),
     /// It is as it was, or has no leaf.
@@ -69,7 +69,7 @@ pub enum Anchored {
 
 /// The whole of it.
 #[derive(Debug)]
-pub struct Grown {
+pub struct AnchorTree {
     /// The root of the anchor before, by what was kept.
     pub before: Hash,
     pub root: Hash,
@@ -79,18 +79,18 @@ pub struct Grown {
 
 impl AnchorGrowth {
     /// Takes the next account, in the order of their numbers.
-    pub fn take(&mut self, standing: &Standing) -> Anchored {
+    pub fn take(&mut self, standing: &LedgerEnd) -> HeadChange {
         if let Some(anchored) = &standing.anchored {
             self.before.add(anchored.leaf());
         }
-        let Some(head) = standing.leaf() else { return Anchored::Same };
+        let Some(head) = standing.leaf() else { return HeadChange::Same };
         self.add(head);
         match &standing.anchored {
             Some(anchored) if anchored == head => {
                 let is_as_it_was = standing.goes_on && standing.now.as_ref() == Some(anchored);
-                if is_as_it_was { Anchored::Same } else { Anchored::Held }
+                if is_as_it_was { HeadChange::Same } else { HeadChange::Held }
             }
-            _ => Anchored::Moved(head.clone()),
+            _ => HeadChange::Moved(head.clone()),
         }
     }
 
@@ -118,14 +118,14 @@ impl AnchorGrowth {
         }));
     }
 
-    pub fn finish(mut self) -> Grown {
+    pub fn finish(mut self) -> AnchorTree {
         self.close_page();
         let Self { before, now, accounts, pages, .. } = self;
-        Grown { before: before.root(), root: now.root(), accounts, pages }
+        AnchorTree { before: before.root(), root: now.root(), accounts, pages }
     }
 }
 
-impl Grown {
+impl AnchorTree {
     /// Whether what was kept of the anchor before is what was signed.
     pub fn goes_on_from(&self, before: Option<&Anchor>) -> bool {
         self.before == before.map_or(merkle::EMPTY, |before| before.facts.root)
@@ -153,7 +153,7 @@ mod tests {
         AnchoredHead { account: AccountId(account), seq, hash: [1; 32], balance: Decimal::ONE }
     }
 
-    fn grown(standings: impl IntoIterator<Item = Standing>) -> Grown {
+    fn grown(standings: impl IntoIterator<Item = LedgerEnd>) -> AnchorTree {
         let mut growth = AnchorGrowth::default();
         for standing in standings {
             growth.take(&standing);
@@ -164,11 +164,11 @@ mod tests {
     #[test]
     fn pages_have_the_root_of_all_leaves_and_the_tree_before_is_found_again() {
         for count in [0, 1, 2, PAGE_LEAVES - 1, PAGE_LEAVES, PAGE_LEAVES + 1, 3 * PAGE_LEAVES + 7] {
-            let new = |account| Standing { anchored: None, now: Some(head(account, 1)), goes_on: true };
+            let new = |account| LedgerEnd { anchored: None, now: Some(head(account, 1)), goes_on: true };
             let first = grown((1..=count).map(new));
             assert_eq!(root_of_pages(&first.pages, count), Ok(first.root), "{count}");
             assert_eq!(first.before, merkle::EMPTY);
-            let next = |account| Standing {
+            let next = |account| LedgerEnd {
                 anchored: (account != 5).then(|| head(account, 1)),
                 now: Some(head(account, if account % 3 == 0 { 2 } else { 1 })),
                 goes_on: true,
@@ -198,14 +198,14 @@ mod tests {
         let mut growth = AnchorGrowth::default();
         let mut take = |anchored: Option<i64>, now: Option<i64>, goes_on| {
             let (anchored, now) = (anchored.map(|seq| head(1, seq)), now.map(|seq| head(1, seq)));
-            growth.take(&Standing { anchored, now, goes_on })
+            growth.take(&LedgerEnd { anchored, now, goes_on })
         };
-        assert_eq!(take(None, None, true), Anchored::Same);
-        assert_eq!(take(None, Some(1), true), Anchored::Moved(head(1, 1)));
-        assert_eq!(take(Some(1), Some(1), true), Anchored::Same);
-        assert_eq!(take(Some(1), Some(3), true), Anchored::Moved(head(1, 3)));
-        assert_eq!(take(Some(1), Some(3), false), Anchored::Held);
-        assert_eq!(take(Some(3), Some(2), true), Anchored::Held);
-        assert_eq!(take(Some(3), None, true), Anchored::Held);
+        assert_eq!(take(None, None, true), HeadChange::Same);
+        assert_eq!(take(None, Some(1), true), HeadChange::Moved(head(1, 1)));
+        assert_eq!(take(Some(1), Some(1), true), HeadChange::Same);
+        assert_eq!(take(Some(1), Some(3), true), HeadChange::Moved(head(1, 3)));
+        assert_eq!(take(Some(1), Some(3), false), HeadChange::Held);
+        assert_eq!(take(Some(3), Some(2), true), HeadChange::Held);
+        assert_eq!(take(Some(3), None, true), HeadChange::Held);
     }
 }

@@ -31,7 +31,7 @@ impl AnchoredHead {
 
 /// How an account stands when an anchor is made.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
+pub struct LedgerEnd {
     /// Where its ledger ended when that was anchored last.
     pub anchored: Option<AnchoredHead>,
     /// Where its ledger ends now, as its last entry and the account say alike; None: there is no such entry, or it cannot be read.
@@ -40,7 +40,7 @@ pub struct Standing {
     pub goes_on: bool,
 }
 
-impl Standing {
+impl LedgerEnd {
     /// The leaf of the next anchor. An anchored head goes on only from an anchored head: what was rewritten since keeps the leaf that
     /// it had, and is found by it.
     pub fn leaf(&self) -> Option<&AnchoredHead> {
@@ -79,7 +79,7 @@ mod tests {
     fn a_head_goes_on_from_one_that_is_still_there_and_from_no_other() {
         let leaf = |anchored: Option<i64>, now: Option<i64>, goes_on: bool| {
             let (anchored, now) = (anchored.map(|seq| head(seq, 0)), now.map(|seq| head(seq, 0)));
-            Standing { anchored, now, goes_on }.leaf().map(|head| head.seq)
+            LedgerEnd { anchored, now, goes_on }.leaf().map(|head| head.seq)
         };
         assert_eq!(leaf(None, None, true), None);
         assert_eq!(leaf(None, Some(2), true), Some(2));

@@ -9,9 +9,9 @@ mod public_key;
 mod receipt;
 mod signed;
 
-pub use growth::{AnchorGrowth, Anchored, Grown, PAGE_LEAVES, Page, PagesFault, root_of_pages};
-pub use head::{AnchoredHead, Standing};
+pub use growth::{AnchorGrowth, AnchorTree, HeadChange, PAGE_LEAVES, Page, PagesFault, root_of_pages};
+pub use head::{AnchoredHead, LedgerEnd};
 pub use keys::{AnchorKeyError, AnchorKeys, BrokenAnchor};
 pub use public_key::PublicKey;
-pub use receipt::{Proof, Proven, Receipt, ReceiptError};
+pub use receipt::{Attestation, Proof, Receipt, ReceiptError};
 pub use signed::{Anchor, AnchorFacts, is_due, number_after};

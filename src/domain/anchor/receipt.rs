@@ -57,7 +57,7 @@ struct WrittenAnchor {
 
 /// What a receipt proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proven {
+pub struct Attestation {
     pub anchor: Anchor,
     pub head: AnchoredHead,
 }
@@ -121,7 +121,7 @@ impl Receipt {
 
     /// Whether it holds: its anchor is signed, with one of the keys that are trusted if any are named, and has what it says of its
     /// account.
-    pub fn check(&self, trusted: &[PublicKey]) -> Result<Proven, ReceiptError> {
+    pub fn check(&self, trusted: &[PublicKey]) -> Result<Attestation, ReceiptError> {
         let anchor = self.anchor.read()?;
         let head = self.head()?;
         if self.anchor.key_id != anchor.key.id() {
@@ -137,7 +137,11 @@ impl Receipt {
         let path: Option<Vec<Hash>> = self.path.iter().map(|hash| bytes(hash)).collect();
         let path = path.ok_or(ReceiptError::Field("path"))?;
         let found = merkle::root_by_path(head.leaf(), self.leaf_index, leaves, &path);
-        if found == Some(anchor.facts.root) { Ok(Proven { anchor, head }) } else { Err(ReceiptError::Path) }
+        if found == Some(anchor.facts.root) {
+            Ok(Attestation { anchor, head })
+        } else {
+            Err(ReceiptError::Path)
+        }
     }
 
     fn head(&self) -> Result<AnchoredHead, ReceiptError> {

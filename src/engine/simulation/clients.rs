@@ -21,7 +21,7 @@ const GIVEN_UP_AFTER_MIN: Duration = Duration::from_millis(120);
 
 /// What a client knows of a key when it asks no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KeyOutcome {
     Done,
     /// It was decided against.
     Refused,
@@ -32,10 +32,10 @@ pub(super) enum Known {
 
 /// What was asked under a key, and what is known of it.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct KeyReport {
     pub account: AccountId,
     pub key: String,
-    pub known: Known,
+    pub known: KeyOutcome,
     /// Who asked, and as which of its commands.
     pub by: (u64, u64),
     /// The first answer was that it is done, and nobody was given up for it.
@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// Asks on until the store has seen so many statements.
-    pub async fn run(mut self, statements: u64) -> Vec<Told> {
+    pub async fn run(mut self, statements: u64) -> Vec<KeyReport> {
         let mut told = Vec::new();
         for count in 0.. {
             if self.model.state().statements >= statements {
@@ -82,29 +82,29 @@ impl Client {
     }
 
     /// Asks, and asks again as long as it pleases.
-    async fn ask_for(&mut self, command: Command, key: String, count: u64) -> Told {
+    async fn ask_for(&mut self, command: Command, key: String, count: u64) -> KeyReport {
         let account = command.account;
-        let mut known = Known::NotDone;
+        let mut known = KeyOutcome::NotDone;
         let mut is_in_order = false;
         for attempt in 0..6 {
             let answer = self.ask(&command).await;
             known =
                 match answer {
-                    Some(Ok(())) => Known::Done,
-                    Some(Err(EngineError::Refused(_))) => Known::Refused,
+                    Some(Ok(())) => KeyOutcome::Done,
+                    Some(Err(EngineError::Refused(_))) => KeyOutcome::Refused,
                     Some(Err(
                         EngineError::Overloaded | EngineError::Unavailable(_) | EngineError::Failed(_),
-                    )) if known == Known::NotDone => Known::NotDone,
-                    _ => Known::Unknown,
+                    )) if known == KeyOutcome::NotDone => KeyOutcome::NotDone,
+                    _ => KeyOutcome::Unknown,
                 };
-            is_in_order = attempt == 0 && known == Known::Done;
-            let is_known = known != Known::Unknown;
-            if self.dice.one_in(if is_known { 2 } else { 8 }) || known == Known::Refused {
+            is_in_order = attempt == 0 && known == KeyOutcome::Done;
+            let is_known = known != KeyOutcome::Unknown;
+            if self.dice.one_in(if is_known { 2 } else { 8 }) || known == KeyOutcome::Refused {
                 break;
             }
             tokio::time::sleep(self.dice.millis(2_000)).await;
         }
-        Told { account, key, known, by: (self.number, count), is_in_order }
+        KeyReport { account, key, known, by: (self.number, count), is_in_order }
     }
 
     /// None: it has not waited for the answer.
@@ -121,7 +121,7 @@ impl Client {
 }
 
 /// Asks each server for something for each account; all are answered soon.
-pub(super) async fn ask_everybody(model: &Model, servers: &Arc<[Arc<Server>; 2]>) -> Vec<Told> {
+pub(super) async fn ask_everybody(model: &Model, servers: &Arc<[Arc<Server>; 2]>) -> Vec<KeyReport> {
     let mut told = Vec::new();
     for (number, server) in servers.iter().enumerate() {
         for account in (1..=ACCOUNTS).map(AccountId) {
@@ -139,7 +139,7 @@ pub(super) async fn ask_everybody(model: &Model, servers: &Arc<[Arc<Server>; 2]>
             answer.expect("nothing fails any more");
             assert_eq!(model.balance(account), before + Decimal::ONE);
             let by = (u64::MAX, told.len() as u64);
-            told.push(Told { account, key, known: Known::Done, by, is_in_order: true });
+            told.push(KeyReport { account, key, known: KeyOutcome::Done, by, is_in_order: true });
         }
     }
     told

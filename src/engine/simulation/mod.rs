@@ -18,7 +18,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
-use self::clients::{Client, Told};
+use self::clients::{Client, KeyReport};
 use self::dice::Dice;
 use self::ground::ACCOUNTS;
 use self::model::Model;
@@ -54,7 +54,7 @@ async fn simulate(seed: u64, statements: u64) -> u64 {
         let client = Client::new(number, dice.split(), model.clone(), Arc::clone(&lanes));
         clients.spawn(client.run(statements));
     }
-    let mut told: Vec<Told> = Vec::new();
+    let mut told: Vec<KeyReport> = Vec::new();
     while let Some(of_one) = clients.join_next().await {
         told.extend(of_one.expect("a client does not panic"));
     }

@@ -13,9 +13,8 @@ use tokio::time::Instant;
 use super::dice::Dice;
 use super::ground::begin;
 use crate::clock::Clock;
-use crate::domain::account::{Account, AccountKind, AccountStatus, Head};
+use crate::domain::account::Account;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue};
-use crate::domain::burst::BurstState;
 use crate::domain::command::Command;
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::AccountId;
@@ -23,7 +22,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::money::{Currencies, CurrencyCode};
 use crate::domain::policies::Policies;
 use crate::domain::seal::SealKeys;
-use crate::engine::batch_store::{BatchStore, Locked};
+use crate::engine::batch_store::{AccountLocks, BatchStore};
 use crate::engine::books::Books;
 use crate::engine::stale::Key;
 use crate::store::clock_check::SKEW_MAX;
@@ -46,7 +45,7 @@ pub(super) struct Model {
 
 /// The store as a server sees it.
 #[derive(Clone)]
-pub(super) struct Seen {
+pub(super) struct ServerView {
     model: Model,
     /// The server's clock.
     clock: Clock,
@@ -176,8 +175,8 @@ impl Model {
         Self { state: Arc::new(Mutex::new(state)), began: now }
     }
 
-    pub fn seen_by(&self, clock: Clock) -> Seen {
-        Seen { model: self.clone(), clock }
+    pub fn seen_by(&self, clock: Clock) -> ServerView {
+        ServerView { model: self.clone(), clock }
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -302,7 +301,7 @@ fn gone() -> StoreError {
     StoreError::Unavailable("the connection is gone".to_owned())
 }
 
-impl BatchStore for Seen {
+impl BatchStore for ServerView {
     type Connection = Connection;
 
     async fn connect(&self) -> Result<Connection, StoreError> {
@@ -324,7 +323,7 @@ impl BatchStore for Seen {
         Ok(())
     }
 
-    async fn lock(&self, conn: &Connection, accounts: Vec<i64>) -> Result<Locked, StoreError> {
+    async fn lock(&self, conn: &Connection, accounts: Vec<i64>) -> Result<AccountLocks, StoreError> {
         self.model.ask(conn).await?;
         let now = self.model.now();
         if self.clock.now().signed_duration_since(now).abs() > SKEW_MAX {
@@ -339,7 +338,7 @@ impl BatchStore for Seen {
             }
         }
         let at = (!locked.is_empty()).then_some(now);
-        Ok(Locked { accounts: locked, others: AltSeals::new(), at })
+        Ok(AccountLocks { accounts: locked, others: AltSeals::new(), at })
     }
 
     async fn refused_keys(
@@ -441,33 +440,9 @@ fn catalogue() -> Catalogue {
 }
 
 fn account(number: i64) -> Account {
-    Account {
-        id: AccountId(number),
-        namespace: format!("tenant-{number}"),
-        external_id: None,
-        name: format!("Tenant {number}"),
-        kind: AccountKind::Main,
-        parent: None,
-        status: AccountStatus::Active,
-        suspension: None,
-        currency: CurrencyCode::parse("CNY").expect("a code"),
-        time_zone: chrono_tz::UTC,
-        manager: None,
-        credit_limit: None,
-        balance: Decimal::ZERO,
-        overdrawn: false,
-        purchased: false,
-        last_number: 0,
-        closed_until: None,
-        closed_at: None,
-        erased_at: None,
-        suspended_at: None,
-        suspension_held_until: None,
-        on_demand_rate: Decimal::ZERO,
-        burst: BurstState::default(),
-        head: Head::default(),
-        created_at: begin(),
-    }
+    let currency = CurrencyCode::parse("CNY").expect("a code");
+    let (namespace, name) = (format!("tenant-{number}"), format!("Tenant {number}"));
+    Account::opened(AccountId(number), namespace, name, currency, begin())
 }
 
 /// Longer than any statement takes once nothing fails.

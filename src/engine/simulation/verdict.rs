@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::clients::{Known, Told};
+use super::clients::{KeyOutcome, KeyReport};
 use super::model::Model;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Entry;
 
-pub(super) fn check(seed: u64, model: &Model, told: &[Told]) {
+pub(super) fn check(seed: u64, model: &Model, told: &[KeyReport]) {
     let state = model.state();
     let mut posted: BTreeMap<(AccountId, &str), Vec<&Entry>> = BTreeMap::new();
     for (account, entries) in &state.entries {
@@ -23,16 +23,16 @@ pub(super) fn check(seed: u64, model: &Model, told: &[Told]) {
     }
     let mut last: BTreeMap<(u64, AccountId), i64> = BTreeMap::new();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for Told { account, key, known, by, is_in_order } in told {
+    for KeyReport { account, key, known, by, is_in_order } in told {
         let entries = posted.get(&(*account, key.as_str())).map_or(&[][..], Vec::as_slice);
         let when = format!("seed {seed}: {key} of {account}, {known:?}");
         assert!(entries.len() <= 1, "{when}, was done {} times", entries.len());
         let is_done = !entries.is_empty();
         assert_eq!(state.answers.contains_key(&(*account, key.clone())), is_done, "{when}: its key");
         match known {
-            Known::Done => assert!(is_done, "{when}, is not there"),
-            Known::Refused | Known::NotDone => assert!(!is_done, "{when}, was done after all"),
-            Known::Unknown => {}
+            KeyOutcome::Done => assert!(is_done, "{when}, is not there"),
+            KeyOutcome::Refused | KeyOutcome::NotDone => assert!(!is_done, "{when}, was done after all"),
+            KeyOutcome::Unknown => {}
         }
         *counts.entry(name_of(*known)).or_default() += 1;
         if *is_in_order && let Some(entry) = entries.first() {
@@ -43,12 +43,12 @@ pub(super) fn check(seed: u64, model: &Model, told: &[Told]) {
     println!("  {} statements: {counts:?}", state.statements);
 }
 
-fn name_of(known: Known) -> &'static str {
+fn name_of(known: KeyOutcome) -> &'static str {
     match known {
-        Known::Done => "done",
-        Known::Refused => "refused",
-        Known::NotDone => "not done",
-        Known::Unknown => "unknown",
+        KeyOutcome::Done => "done",
+        KeyOutcome::Refused => "refused",
+        KeyOutcome::NotDone => "not done",
+        KeyOutcome::Unknown => "unknown",
     }
 }
 

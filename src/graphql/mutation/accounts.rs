@@ -6,10 +6,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-use crate::domain::account::{
-    Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Head, Manager,
-};
-use crate::domain::burst::BurstState;
+use crate::domain::account::{Account as DomainAccount, AccountKind, AccountStatus as DomainStatus, Manager};
 use crate::domain::decide::{
     Action, Closing, UpdateAccount, require_display_places, require_not_above_largest,
 };
@@ -146,36 +143,21 @@ async fn create_account(session: &Session, input: CreateAccountInput) -> Mutatio
         Some(id) => Some(main_account(session, id, &currency).await?),
         None => None,
     };
+    let namespace = text::code("namespace", &input.namespace)?;
+    let external_id = input.external_id.as_deref().map(|id| text::name("externalId", id)).transpose()?;
+    let name = text::name("name", &input.name)?;
     let account = DomainAccount {
-        // The database gives the number.
-        id: AccountId(0),
-        namespace: text::code("namespace", &input.namespace)?,
-        external_id: input.external_id.as_deref().map(|id| text::name("externalId", id)).transpose()?,
-        name: text::name("name", &input.name)?,
+        external_id,
         kind: if parent.is_some() { AccountKind::Sub } else { AccountKind::Main },
         parent,
-        status: DomainStatus::Active,
-        suspension: None,
-        suspended_at: None,
-        suspension_held_until: None,
-        currency: currency.code,
         time_zone: input.time_zone.as_deref().map_or(Ok(Tz::UTC), time_zone)?,
         manager: input.manager.map(manager).transpose()?,
         credit_limit: input
             .credit_limit
             .map(|limit| first_limit(session, &currency, limit.value))
             .transpose()?,
-        balance: Decimal::ZERO,
-        overdrawn: false,
-        purchased: false,
-        last_number: 0,
-        closed_until: None,
-        closed_at: None,
-        erased_at: None,
-        on_demand_rate: Decimal::ZERO,
-        burst: BurstState::default(),
-        head: Head::default(),
-        created_at: session.app.clock.now(),
+        // The database gives the number.
+        ..DomainAccount::opened(AccountId(0), namespace, name, currency.code, session.app.clock.now())
     };
     let attempt = attempt(session, AccountId::PROVIDER, input.idempotency_key.as_deref(), asked)?;
     session.repository().account_create(account, attempt).await.map_err(|error| match &error {

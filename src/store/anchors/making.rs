@@ -9,7 +9,7 @@ use super::newest;
 use crate::clock::HeldBy;
 use crate::domain::account::Hash;
 use crate::domain::anchor::{
-    Anchor, AnchorGrowth, AnchorKeys, Anchored, AnchoredHead, Page, Standing, number_after,
+    Anchor, AnchorGrowth, AnchorKeys, AnchoredHead, HeadChange, LedgerEnd, Page, is_due, number_after,
 };
 use crate::domain::ids::AccountId;
 use crate::store::clock_check::require_past;
@@ -24,7 +24,7 @@ const ACCOUNTS: i64 = 1_000;
 
 /// Why no anchor is made: one that is signed would say that all is well with what is kept of the one before.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum AnchorRefusal {
     #[error("the last anchor, {number} of {at}, {why}")]
     Signature { number: i64, at: DateTime<Utc>, why: String },
     #[error(
@@ -40,7 +40,7 @@ pub enum Refused {
 
 /// What the next page came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct PageOutcome {
     /// Whether there are more.
     pub goes_on: bool,
     /// Accounts whose ledgers do not go on from what was anchored: they keep the leaves that they had.
@@ -48,7 +48,7 @@ pub struct Taken {
 }
 
 /// An anchor in the making. Dropped, it leaves nothing behind.
-pub struct Making {
+pub struct AnchorDraft {
     /// In a transaction that began with the instant that all is read at.
     connection: OwnConnection,
     before: Option<Anchor>,
@@ -58,32 +58,40 @@ pub struct Making {
     taken_to: AccountId,
 }
 
-impl Making {
-    /// Begins one that is of `at`, after a look at the one before.
-    pub async fn begin(database: &Database, held_by: HeldBy, at: DateTime<Utc>) -> Result<Self, Refused> {
+impl AnchorDraft {
+    /// Begins one that is of `at`, after a look at the one before. None: there is one of that hour, which may have come since whoever asks has
+    /// looked.
+    pub async fn begin(
+        database: &Database,
+        held_by: HeldBy,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Self>, AnchorRefusal> {
         let mut connection = database.dedicated_connection().await?;
         require_past(&connection, held_by, at, "the last anchor of the ledger").await?;
         connection.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.map_err(StoreError::from)?;
         let before = newest(&connection).await?;
+        if !is_due(before.as_ref(), at) {
+            return Ok(None);
+        }
         if let Some(before) = &before
             && let Err(broken) = database.anchor_keys().check(before)
         {
             let (number, at) = (before.facts.number, before.facts.at);
-            return Err(Refused::Signature { number, at, why: broken.to_string() });
+            return Err(AnchorRefusal::Signature { number, at, why: broken.to_string() });
         }
-        Ok(Self { connection, before, at, growth: AnchorGrowth::default(), taken_to: AccountId(0) })
+        Ok(Some(Self { connection, before, at, growth: AnchorGrowth::default(), taken_to: AccountId(0) }))
     }
 
     /// Takes the next accounts.
-    pub async fn take_page(&mut self) -> Result<Taken, StoreError> {
+    pub async fn take_page(&mut self) -> Result<PageOutcome, StoreError> {
         let found = rows::<AccountStanding>(&self.connection, standings(self.taken_to)).await?;
-        let mut taken = Taken { goes_on: is_full(found.len()), held: Vec::new() };
+        let mut taken = PageOutcome { goes_on: is_full(found.len()), held: Vec::new() };
         let mut moved = Vec::new();
         for AccountStanding { account, standing } in found {
             match self.growth.take(&standing) {
-                Anchored::Moved(head) => moved.push(head),
-                Anchored::Same => {}
-                Anchored::Held => taken.held.push(account),
+                HeadChange::Moved(head) => moved.push(head),
+                HeadChange::Same => {}
+                HeadChange::Held => taken.held.push(account),
             }
             self.taken_to = account;
         }
@@ -112,13 +120,13 @@ impl Making {
     }
 
     /// Signs it, once all accounts were taken, and commits it.
-    pub async fn finish(mut self, keys: &AnchorKeys) -> Result<Anchor, Refused> {
+    pub async fn finish(mut self, keys: &AnchorKeys) -> Result<Anchor, AnchorRefusal> {
         let grown = std::mem::take(&mut self.growth).finish();
         let before = self.before.as_ref();
         if !grown.goes_on_from(before) {
-            return Err(Refused::Altered(before.map_or(0, |before| before.facts.number)));
+            return Err(AnchorRefusal::Altered(before.map_or(0, |before| before.facts.number)));
         }
-        let anchor = keys.sign(grown.facts(before, self.at)).ok_or(Refused::NoKey)?;
+        let anchor = keys.sign(grown.facts(before, self.at)).ok_or(AnchorRefusal::NoKey)?;
         self.keep_pages(&grown.pages).await?;
         self.keep(&anchor).await?;
         self.connection.batch_execute("COMMIT").await.map_err(StoreError::from)?;
@@ -170,7 +178,7 @@ fn is_full(found: usize) -> bool {
 
 struct AccountStanding {
     account: AccountId,
-    standing: Standing,
+    standing: LedgerEnd,
 }
 
 answered! {
@@ -193,7 +201,7 @@ answered! {
             }
             _ => None,
         };
-        Self { account, standing: Standing { anchored, now, goes_on } }
+        Self { account, standing: LedgerEnd { anchored, now, goes_on } }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::anchor::{
 };
 use crate::domain::ids::AccountId;
 
-pub use making::{Making, Refused, Taken};
+pub use making::{AnchorDraft, AnchorRefusal, PageOutcome};
 
 const ANCHORS: &str =
     "SELECT number, at, accounts, root, previous, public_key, signature FROM ledger_anchors";

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use abacus::domain::account::{Account, AccountKind, AccountStatus, Head};
+use abacus::domain::account::{Account, AccountStatus};
 use abacus::domain::book::{Book, CapacityCatalogue, Catalogue};
-use abacus::domain::burst::{BurstState, Cycle, CycleCharge, ResourceCharge};
+use abacus::domain::burst::{Cycle, CycleCharge, ResourceCharge};
 use abacus::domain::capacity::{ResourcePrice, TermDiscount, by_currency};
 use abacus::domain::closing::{
     Month, RatedMonth, Standstill, closed_until, month_from, next_to_close, rate_on_demand,
@@ -381,32 +381,11 @@ fn capacity() -> CapacityCatalogue {
 
 /// A new account of this tenant.
 pub fn account(id: i64, tenant: &Tenant) -> Account {
+    let (namespace, name) = (format!("tenant-{id}"), format!("Tenant {id}"));
     Account {
-        id: AccountId(id),
-        namespace: format!("tenant-{id}"),
-        external_id: None,
-        name: format!("Tenant {id}"),
-        kind: AccountKind::Main,
-        parent: None,
-        status: AccountStatus::Active,
-        suspension: None,
-        currency: CurrencyCode::parse("CNY").unwrap(),
         time_zone: tenant.time_zone,
-        manager: None,
         credit_limit: tenant.credit_limit.map(|cents| Decimal::new(cents, 2)),
-        balance: Decimal::ZERO,
-        overdrawn: false,
-        purchased: false,
-        last_number: 0,
-        closed_until: None,
-        closed_at: None,
-        erased_at: None,
-        suspended_at: None,
-        suspension_held_until: None,
-        on_demand_rate: Decimal::ZERO,
-        burst: BurstState::default(),
-        head: Head::default(),
-        created_at: begin(),
+        ..Account::opened(AccountId(id), namespace, name, CurrencyCode::parse("CNY").unwrap(), begin())
     }
 }
 
