@@ -1,5 +1,6 @@
 //! What the commands do.
 
+mod distribute;
 mod doctor;
 mod failure;
 mod keys;
@@ -44,7 +45,8 @@ use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConf
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
 use crate::server::{
-    ConnectionLimits, JobServer, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig, bill_month,
+    ConnectionLimits, JobServer, LaneThreads, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig,
+    bill_month,
 };
 use crate::{demo, telemetry};
 
@@ -73,6 +75,7 @@ async fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Some(CliCommand::Jobs(args)) => jobs(&cli.global, args).await,
         Some(CliCommand::Bill(args)) => bill(&cli.global, args).await,
         Some(CliCommand::Migrate(args)) => schema_commands::migrate(&cli.global, args).await,
+        Some(CliCommand::Distribute(args)) => distribute::distribute(&cli.global, args).await,
         Some(CliCommand::Restored) => schema_commands::restored(&cli.global).await,
         Some(CliCommand::Doctor(args)) => doctor::doctor(&cli.global, args).await,
         Some(CliCommand::TakeBack(args)) => wrong_clock::take_back(&cli.global, args).await,
@@ -146,6 +149,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         None => signing_secret(&data_dir(global)?)?,
     };
     let db = Db::open(global).await?;
+    let lane_threads = LaneThreads::start()?;
     let config = ServerConfig {
         owner_url: db.owner_url.clone(),
         lock_wait: global.migrate_lock_wait,
@@ -172,6 +176,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         limits: Limits { query_bytes_max: usize::try_from(args.query_bytes_max)?, ..Limits::default() },
         engine: EngineConfig {
             lanes: usize::from(args.lanes),
+            runtime: lane_threads.handle(),
             policies: Policies {
                 approvals,
                 books_kept: args.retention.books_kept,
@@ -187,6 +192,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     };
     let outcome = run_server(config, port, &db, &secret).await;
     db.close().await;
+    drop(lane_threads);
     outcome
 }
 

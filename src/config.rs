@@ -1,5 +1,6 @@
 //! The command line and the environment.
 
+mod distribute;
 mod environment;
 mod retention;
 mod secrets;
@@ -20,6 +21,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
 
+pub use distribute::DistributeArgs;
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
 pub use verify::VerifyArgs;
@@ -109,6 +111,8 @@ pub enum CliCommand {
     Bill(BillArgs),
     /// Bring the database's schema up to date
     Migrate(MigrateArgs),
+    /// Spread the database over the machines of its cluster (Citus), or place what is missing there; no server runs meanwhile
+    Distribute(DistributeArgs),
     /// Go on after a restore from a backup, before any server does: no number that was given out since is given out again
     Restored,
     /// Look at clocks and at marks that only go forward, change nothing, and say what is wrong and what to do about it; ends with 1

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 
 use super::support::purchases::PLAN;
 
-const AT_ONCE: usize = 2_000;
+const AT_ONCE: usize = 1_000;
 /// What takes long says how far it has come.
 const TOLD_EVERY: u64 = 1_000_000;
 

@@ -50,9 +50,10 @@ pub async fn seal_accounts(database: &Database, accounts: Range<u64>) {
     while first < accounts.end {
         let end = accounts.end.min(first + SEALED_AT_ONCE);
         let range = account_range::Range { first: id(first), last: id(end - 1) };
-        let keys = Arc::clone(database.keys());
-        let sealing = database
-            .write(move |connection| async move { seal_what_is_not(connection, range, &keys).await }.boxed());
+        let of = database.clone();
+        let sealing = database.write(move |connection| {
+            async move { seal_what_is_not(connection, of.topology(), range, of.keys()).await }.boxed()
+        });
         assert_eq!(sealing.await.expect("they are sealed"), (end - first) as i64);
         first = end;
     }

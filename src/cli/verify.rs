@@ -12,6 +12,7 @@ use super::keys::{anchor_keys, ledger_keys};
 use crate::config::{GlobalArgs, VerifyArgs};
 use crate::domain::anchor::{Anchor, AnchorKeys, Attestation, Receipt};
 use crate::domain::ids::AccountId;
+use crate::domain::seal::SealKeys;
 use crate::jobs::ledger_check::check_all;
 use crate::store::accounts::account_range::Range;
 use crate::store::clock_check::present;
@@ -29,7 +30,7 @@ const RECEIPT_BYTES_MAX: u64 = 64 * 1024;
 const ACCOUNTS: i64 = 200;
 /// Anchors that are read at a time: those of six weeks.
 const ANCHORS: i64 = 1_000;
-/// More faults than these are counted.
+/// Faults that are printed; more are counted.
 const PRINTED_MAX: usize = 1_000;
 
 pub(super) async fn verify(global: &GlobalArgs, args: &VerifyArgs) -> Result<(), Failure> {
@@ -92,13 +93,28 @@ async fn verify_ledger(global: &GlobalArgs, args: &VerifyArgs) -> Result<(), Fai
         if !pending.is_empty() {
             return Err("the schema is not current: abacus migrate".into());
         }
-        let server = server.sealed_with(seal_keys.into()).anchored_with(anchor_keys.into());
-        installation::check_keys(&*server.connection().await?, server.keys()).await??;
-        Ok::<_, Failure>(look(&server).await?)
+        look_with(server, seal_keys, anchor_keys).await
     }
     .await;
     db.close().await;
     outcome?.tell()
+}
+
+/// Looks at the whole ledger with these keys.
+async fn look_with(
+    server: Database,
+    seal_keys: SealKeys,
+    anchor_keys: AnchorKeys,
+) -> Result<Findings, Failure> {
+    let server = server.sealed_with(seal_keys.into()).anchored_with(anchor_keys.into());
+    installation::check_keys(&*server.connection().await?, server.keys()).await??;
+    Ok(look(&server).await?)
+}
+
+/// The same as a part of another command: it says what it has found, and fails where anything is wrong.
+pub(super) async fn require_whole(global: &GlobalArgs, db: &Db, sandbox: bool) -> Result<(), Failure> {
+    let (seal_keys, anchor_keys) = (ledger_keys(global)?, anchor_keys(global, sandbox)?);
+    look_with(Database::new(&db.url, 2)?, seal_keys, anchor_keys).await?.tell()
 }
 
 /// What was found.
@@ -107,15 +123,17 @@ struct Findings {
     accounts: usize,
     entries: i64,
     anchors: usize,
-    wrong: Vec<String>,
+    /// What is printed of what is wrong.
+    printed: Vec<String>,
+    wrong: usize,
     /// Whether it was known whose anchors to trust.
     keys_known: bool,
 }
 
 impl Findings {
     fn tell(self) -> Result<(), Failure> {
-        let Self { accounts, entries, anchors, wrong, keys_known } = self;
-        for line in wrong.iter().take(PRINTED_MAX) {
+        let Self { accounts, entries, anchors, printed, wrong, keys_known } = self;
+        for line in printed {
             println!("{line}");
         }
         println!("{accounts} accounts with {entries} entries and {anchors} anchors were looked at");
@@ -124,7 +142,7 @@ impl Findings {
                 "which key signs anchors was not said (ABACUS_ANCHOR_KEY, --public-key): each was checked with its own"
             );
         }
-        match wrong.len() {
+        match wrong {
             0 => Ok(()),
             1 => Err("one thing is wrong".into()),
             more => Err(format!("{more} things are wrong").into()),
@@ -172,11 +190,18 @@ impl Findings {
     fn take(&mut self, report: &Report) {
         self.accounts = self.accounts.saturating_add(report.accounts.len());
         self.entries = self.entries.saturating_add(report.entries_checked);
-        let faults = report.faults.iter();
-        self.wrong
-            .extend(faults.map(|(account, fault)| format!("{account} {}: {}", fault.kind, fault.message)));
+        for (account, fault) in &report.faults {
+            self.note(format!("{account} {}: {}", fault.kind, fault.message));
+        }
         if !report.imbalance.is_zero() {
-            self.wrong.push(format!("balances and transfers differ by {}", report.imbalance));
+            self.note(format!("balances and transfers differ by {}", report.imbalance));
+        }
+    }
+
+    fn note(&mut self, wrong: String) {
+        self.wrong = self.wrong.saturating_add(1);
+        if self.printed.len() < PRINTED_MAX {
+            self.printed.push(wrong);
         }
     }
 }
@@ -198,10 +223,10 @@ async fn look_at_anchors(
             let number = anchor.facts.number;
             findings.anchors = findings.anchors.saturating_add(1);
             if let Err(broken) = keys.check(&anchor) {
-                findings.wrong.push(format!("anchor {number} {broken}"));
+                findings.note(format!("anchor {number} {broken}"));
             }
             if anchor.facts.previous != last.as_ref().map(Anchor::hash) {
-                findings.wrong.push(format!("anchor {number} does not go on from the one before it"));
+                findings.note(format!("anchor {number} does not go on from the one before it"));
             }
             last = Some(anchor);
         }

@@ -4,6 +4,9 @@ use super::decide::Action;
 use super::ids::AccountId;
 use super::read_set::ReadSet;
 
+/// A key, and whose.
+pub type CommandKey = (AccountId, String);
+
 /// One thing to do to one account, once.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -26,7 +29,7 @@ impl Command {
     }
 
     /// Its account and key, if it is to be kept: what is only tried out leaves no trace under its key.
-    pub fn kept_key(&self) -> Option<(AccountId, String)> {
+    pub fn kept_key(&self) -> Option<CommandKey> {
         let key = self.key.as_ref().filter(|_| !self.dry_run)?;
         Some((self.account, key.clone()))
     }

@@ -11,7 +11,7 @@ use super::ahead::{Ahead, dated_ahead};
 use super::batch_store::{AccountLocks, BatchStore};
 use super::books::{Ground, when};
 use super::load::load;
-use super::stale::{Asked, Key, Patience, Stale};
+use super::stale::{Asked, Patience, Stale};
 use super::trial::die_at;
 use crate::clock::Clock;
 use crate::domain::account::Account;
@@ -39,24 +39,23 @@ pub(super) enum Verdict {
 /// says that the commit was sent.
 pub(super) async fn run<S: BatchStore>(
     store: &S,
-    connection: &mut S::Connection,
+    conn: &S::Connection,
     clock: &Clock,
     asked: (&[Asked<'_>], Patience),
     commit: &AtomicBool,
 ) -> Result<Vec<Verdict>, StoreError> {
-    store.begin(connection).await?;
-    match decide_all(store, connection, clock, asked).await {
+    match decide_all(store, conn, clock, asked).await {
         Ok(verdicts) => {
             asked.0.iter().for_each(|asked| die_before_the_commit(&asked.command.action));
             commit.store(true, Ordering::Relaxed);
-            store.commit(connection).await?;
+            store.commit(conn).await?;
             Ok(verdicts)
         }
-        Err(error) => Err(store.roll_back(connection, error).await),
+        Err(error) => Err(store.roll_back(conn, error).await),
     }
 }
 
-/// Locks, loads, decides and writes.
+/// Begins, locks, loads, decides and writes.
 async fn decide_all<S: BatchStore>(
     store: &S,
     conn: &S::Connection,
@@ -67,7 +66,7 @@ async fn decide_all<S: BatchStore>(
     let commands = commands.as_slice();
     // A statement of its own: what is read before the lock is held may be stale.
     let AccountLocks { accounts, others, at: locked_at } =
-        store.lock(conn, account_numbers(commands)).await?;
+        store.begin(conn, account_numbers(commands)).await?;
     let now = clock.now();
     let mut stale = Stale::of(batch, patience);
     let in_question = stale.keys_in_question();
@@ -93,7 +92,6 @@ async fn decide_all<S: BatchStore>(
         verdict
     };
     let verdicts: Vec<Verdict> = commands.iter().enumerate().map(decided).collect();
-    let refused: Vec<Key> = refused.into_iter().collect();
     try_join!(
         store.write(conn, books, now, others),
         when(!refused.is_empty(), store.note_refused(conn, refused)),

@@ -1,12 +1,13 @@
 //! What batches are read from and written to: PostgreSQL, or a model of it that fails as it is told to.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::books::Books;
-use super::stale::Key;
 use crate::domain::account::Account;
 use crate::domain::book::Catalogue;
-use crate::domain::command::Command;
+use crate::domain::command::{Command, CommandKey};
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
 use crate::store::seals::AltSeals;
@@ -29,20 +30,22 @@ pub(super) struct AccountLocks {
 pub(super) trait BatchStore: Clone + Send + Sync + 'static {
     type Connection: Send + Sync + 'static;
 
+    /// In which of several places an account lives, by number; None: all live in one.
+    fn place_of(&self, account: AccountId) -> Option<usize>;
+
     fn connect(&self) -> impl StoreFuture<Self::Connection>;
 
     /// One whose transaction never ends: what it writes goes with it.
     fn connect_for_trial(&self) -> impl StoreFuture<Self::Connection>;
 
-    fn begin(&self, connection: &mut Self::Connection) -> impl StoreFuture<()>;
-
-    fn lock(&self, conn: &Self::Connection, accounts: Vec<i64>) -> impl StoreFuture<AccountLocks>;
+    /// Begins a transaction that holds these accounts, but for those that others hold. Where that fails it is still to be rolled back.
+    fn begin(&self, conn: &Self::Connection, accounts: Vec<i64>) -> impl StoreFuture<AccountLocks>;
 
     /// Which of these keys were refused lately, and when, by the store's clock.
     fn refused_keys(
         &self,
         conn: &Self::Connection,
-        keys: Vec<Key>,
+        keys: Vec<CommandKey>,
     ) -> impl StoreFuture<Vec<(AccountId, String, DateTime<Utc>)>>;
 
     /// Up to when accounts are followed into the future, of those of which an operator has said so.
@@ -70,14 +73,14 @@ pub(super) trait BatchStore: Clone + Send + Sync + 'static {
     ) -> impl StoreFuture<()>;
 
     /// Notes that keys are refused now.
-    fn note_refused(&self, conn: &Self::Connection, keys: Vec<Key>) -> impl StoreFuture<()>;
+    fn note_refused(&self, conn: &Self::Connection, keys: BTreeSet<CommandKey>) -> impl StoreFuture<()>;
 
-    fn commit(&self, connection: &mut Self::Connection) -> impl StoreFuture<()>;
+    fn commit(&self, conn: &Self::Connection) -> impl StoreFuture<()>;
 
     /// Gives up what was begun because of `error`; what is told of it.
     fn roll_back(
         &self,
-        connection: &mut Self::Connection,
+        conn: &Self::Connection,
         error: StoreError,
     ) -> impl Future<Output = StoreError> + Send;
 }

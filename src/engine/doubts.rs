@@ -5,13 +5,10 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use super::engine_error::EngineError;
-use crate::domain::command::Command;
-use crate::domain::ids::AccountId;
+use crate::domain::command::{Command, CommandKey};
 
 /// Keys that are remembered; beyond, those that have been in doubt the longest are forgotten.
 const REMEMBERED: usize = 10_000;
-
-type Key = (AccountId, String);
 
 /// The keys of a server's commands that are in doubt.
 #[derive(Default)]
@@ -19,13 +16,13 @@ pub(super) struct Doubts(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    keys: HashSet<Key>,
-    in_order: VecDeque<Key>,
+    keys: HashSet<CommandKey>,
+    in_order: VecDeque<CommandKey>,
 }
 
 impl Doubts {
     /// Nobody knows what became of the command with that key.
-    pub fn begin(&self, key: Option<Key>) {
+    pub fn begin(&self, key: Option<CommandKey>) {
         let Some(key) = key else { return };
         self.with(|remembered| {
             if remembered.keys.insert(key.clone()) {
@@ -54,6 +51,11 @@ impl Doubts {
         });
     }
 
+    /// Whether the outcome of every command is known.
+    pub fn are_none(&self) -> bool {
+        self.with(|remembered| remembered.keys.is_empty())
+    }
+
     /// What is answered of a command that was not carried out because of `error`.
     pub fn told(&self, command: &Command, error: EngineError) -> EngineError {
         let is_in_doubt = self.with(|remembered| {
@@ -72,6 +74,7 @@ impl Doubts {
 mod tests {
     use super::*;
     use crate::domain::decide::{Action, Recharge};
+    use crate::domain::ids::AccountId;
     use rust_decimal::Decimal;
 
     fn command(key: &str, dry_run: bool) -> Command {

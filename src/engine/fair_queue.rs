@@ -7,7 +7,7 @@ use std::hash::Hash;
 /// the same time, however many wait.
 ///
 /// Nobody holds more places than they leave free: one alone fills half of the queue, two fill a third each, and whoever has
-/// nothing in it gets in.
+/// nothing in it gets in. The places of what takes turns may be fewer for a while.
 #[derive(Debug)]
 pub struct FairQueue<K, T> {
     lines: HashMap<K, Line<T>>,
@@ -18,6 +18,8 @@ pub struct FairQueue<K, T> {
     /// How many wait in lines that are not aside.
     ready: usize,
     places: usize,
+    /// Of what takes turns, so many may wait now.
+    ready_max: usize,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,8 @@ impl<T> Line<T> {
 impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     /// With so many places, at least one.
     pub fn new(places: usize) -> Self {
-        Self { lines: HashMap::new(), turns: VecDeque::new(), waiting: 0, ready: 0, places: places.max(1) }
+        let (places, lines, turns) = (places.max(1), HashMap::new(), VecDeque::new());
+        Self { lines, turns, waiting: 0, ready: 0, places, ready_max: places }
     }
 
     /// Whether nobody waits.
@@ -49,11 +52,23 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         self.ready
     }
 
+    /// From now on so many lines' items may wait for their turns, at least one; what waits already stays. What is aside waits for
+    /// something else.
+    pub fn limit_ready(&mut self, ready_max: usize) {
+        self.ready_max = ready_max.max(1);
+    }
+
+    /// Whether one more of its line has a place.
+    pub fn has_place(&self, whose: K) -> bool {
+        let (held, is_aside) =
+            self.lines.get(&whose).map_or((0, false), |line| (line.items.len(), line.is_aside));
+        let ready_free = if is_aside { usize::MAX } else { self.ready_max.saturating_sub(self.ready) };
+        held < self.places.saturating_sub(self.waiting).min(ready_free)
+    }
+
     /// Goes to the end of its line, or comes back where there is no place for it.
     pub fn push(&mut self, whose: K, item: T) -> Result<(), T> {
-        let free = self.places.saturating_sub(self.waiting);
-        let held = self.lines.get(&whose).map_or(0, |line| line.items.len());
-        if held >= free {
+        if !self.has_place(whose) {
             return Err(item);
         }
         let line = self.lines.entry(whose).or_insert_with(Line::new);
@@ -166,6 +181,20 @@ mod tests {
         assert_eq!(queue.push(5, 0), Err(0), "it is full");
         let mut least = FairQueue::new(1);
         assert_eq!((least.push(1, 0), least.push(2, 1)), (Ok(()), Err(1)));
+    }
+
+    #[test]
+    fn fewer_places_are_shared_out_alike_and_those_of_lines_aside_are_not_among_them() {
+        let mut queue = FairQueue::new(100);
+        queue.limit_ready(12);
+        let mut fill = |whose| (0..12).filter(|number| queue.push(whose, *number).is_ok()).count();
+        assert_eq!([fill(1), fill(2), fill(3), fill(4)], [6, 3, 2, 1]);
+        queue.set_aside(1, Vec::new());
+        assert_eq!(queue.push(1, 12), Ok(()), "it does not wait for the lane");
+        assert_eq!((queue.push(5, 0), queue.ready()), (Ok(()), 7));
+        queue.limit_ready(5);
+        assert_eq!((queue.push(6, 0), popped(&mut queue, 9).len()), (Err(0), 7), "what waits stays");
+        assert_eq!(queue.push(6, 0), Ok(()));
     }
 
     #[test]

@@ -9,73 +9,57 @@ use tokio::time::Instant;
 
 use super::batch::{self, Verdict};
 use super::batch_store::BatchStore;
+use super::command_place::CommandPlace;
 use super::doubts::Doubts;
 use super::engine_error::EngineError;
-use super::held::Held;
-use super::queue::Queue;
 use super::request::{Request, Whose};
 use super::stale::{Asked, Patience};
 use crate::clock::Clock;
 use crate::domain::command::Command;
-use crate::lane::{Lane, LaneConnection, LaneKind, LaneState, Parts, Retry, in_time, still_in_the_way};
+use crate::lane::{
+    Attendant, Batch, Lane, LaneConnection, LaneKind, Parts, Retry, in_time, still_in_the_way,
+};
 use crate::store::error::StoreError;
+use crate::store::places::group_by;
 
 pub(super) struct CommandLane<S> {
-    pub queue: Arc<Queue>,
-    pub held: Held,
+    pub places: Attendant<CommandPlace>,
     pub store: S,
     pub clock: Clock,
     pub batch_max: usize,
     pub held_time_max: Duration,
     pub patience: Patience,
-    pub state: LaneState,
     pub doubts: Arc<Doubts>,
-    /// A command that could not be written, for no fault of its own.
-    pub trial: Option<Command>,
-}
-
-impl<S> Drop for CommandLane<S> {
-    /// Whoever waits for a lane that is gone is told.
-    fn drop(&mut self) {
-        self.queue.abandon();
-    }
 }
 
 impl<S: BatchStore> Lane for CommandLane<S> {
     const KIND: LaneKind = LaneKind::Commands;
-    type Batch = Vec<Request>;
+    type Batch = Batch<CommandPlace, Request>;
     type Connection = S::Connection;
 
-    fn take(&mut self) -> Option<Vec<Request>> {
-        let mut batch = self.try_held();
-        self.queue.fill(&mut batch, self.batch_max);
-        (!batch.is_empty()).then_some(batch)
+    fn take(&mut self) -> Option<Self::Batch> {
+        // Where everything that was held has expired there is nothing to carry out.
+        self.places.take(|place| {
+            let mut requests = self.try_held(place);
+            place.queue.fill(&mut requests, self.batch_max);
+            requests
+        })
     }
 
     async fn come(&mut self) {
-        let held_next = self.held.next();
-        let held_due = async {
-            match held_next {
-                Some(next) => tokio::time::sleep_until(next).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.queue.changed() => {}
-            () = held_due => {}
-        }
+        self.places.changed().await;
     }
 
     fn close(&mut self) -> bool {
-        self.queue.close();
-        self.queue.is_empty()
+        self.places.close()
     }
 
     /// Carries out a batch; what the database rejects is halved until the poisoned command fails alone.
-    async fn carry_out(&mut self, batch: Vec<Request>, connection: &mut LaneConnection<S::Connection>) {
-        metrics::histogram!("abacus_batch_commands").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        let mut parts = Parts::of(batch);
+    async fn carry_out(&mut self, batch: Self::Batch, connection: &mut LaneConnection<S::Connection>) {
+        let Batch { turn: place, requests } = batch;
+        metrics::histogram!("abacus_batch_commands")
+            .record(u32::try_from(requests.len()).unwrap_or(u32::MAX));
+        let mut parts = Parts::of_each(self.by_place(requests));
         let mut held = Vec::new();
         // What could not be written, and whether anything could.
         let (mut unwritten, mut has_written) = (None, false);
@@ -105,65 +89,68 @@ impl<S: BatchStore> Lane for CommandLane<S> {
                 }
             }
         }
-        self.set_aside(held);
+        set_aside(&place, held);
         match unwritten {
-            Some((command, error)) if !has_written => self.note(&command, Some(error)),
-            _ if has_written => {
-                self.trial = None;
-                self.state.wrote();
-            }
+            Some((command, error)) if !has_written => place.failed(&command, &error),
+            _ if has_written => place.wrote(),
             _ => {}
         }
     }
 
-    fn end_batch(&mut self) {
-        for whose in self.held.end_tried() {
-            self.queue.resume(whose);
-        }
-    }
-
     fn has_trial(&self) -> bool {
-        self.trial.is_some()
+        self.places.all().iter().any(|place| place.has_trial())
     }
 
     /// Writes what could not be written, on a connection of its own, and takes it back: whoever asked has been answered.
     async fn try_again(&mut self) {
-        let Some(command) = self.trial.clone() else { return };
-        let trying = async {
-            let mut live = self.store.connect_for_trial().await?;
-            let commit = AtomicBool::new(false);
-            let alone = [Asked { command: &command, arrived: Instant::now() }];
-            let asked = (&alone[..], self.patience);
-            let verdicts = batch::run(&self.store, &mut live, &self.clock, asked, &commit).await?;
-            // Of an account that is held by others nothing was written.
-            let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::LockedElsewhere));
-            if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
-        };
-        let error = still_in_the_way(trying).await;
-        self.note(&command, error);
+        for (number, place) in self.places.all().iter().enumerate() {
+            let Some(command) = place.take_trial() else { continue };
+            match still_in_the_way(self.try_out(&command)).await {
+                Some(error) => place.failed(&command, &error),
+                None => place.wrote(),
+            }
+            // What is told of it waits there.
+            self.places.come(number);
+        }
     }
 }
 
 impl<S: BatchStore> CommandLane<S> {
-    /// The first command of each account that was held and is to be tried again: together a quarter of a batch at most. Those that
-    /// have waited too long are answered.
-    fn try_held(&mut self) -> Vec<Request> {
+    async fn try_out(&self, command: &Command) -> Result<(), StoreError> {
+        let live = self.store.connect_for_trial().await?;
+        let commit = AtomicBool::new(false);
+        let alone = [Asked { command, arrived: Instant::now() }];
+        let asked = (&alone[..], self.patience);
+        let verdicts = batch::run(&self.store, &live, &self.clock, asked, &commit).await?;
+        // Of an account that is held by others nothing was written.
+        let is_held = verdicts.iter().any(|verdict| matches!(verdict, Verdict::LockedElsewhere));
+        if is_held { Err(StoreError::Unavailable("its account is held".to_owned())) } else { Ok(()) }
+    }
+
+    /// What waited together, by where its accounts live now: no transaction has two places.
+    fn by_place(&self, requests: Vec<Request>) -> Vec<Vec<Request>> {
+        group_by(requests, |request| self.store.place_of(request.command.account))
+    }
+
+    /// The first command of each account of a place that was held and is to be tried again: together a quarter of a batch at most.
+    /// Those that have waited too long are answered.
+    fn try_held(&self, place: &CommandPlace) -> Vec<Request> {
         let mut batch = Vec::new();
-        for (whose, since) in self.held.due() {
+        for (whose, since) in place.with_held(|held| held.due()) {
             let has_expired = |request: &Request| since.max(request.arrived).elapsed() >= self.held_time_max;
-            while let Some(mut request) = self.queue.pop_aside_if(whose, has_expired) {
+            while let Some(mut request) = place.queue.pop_aside_if(whose, has_expired) {
                 // Who holds it may be another server that carries out the same key.
                 request.is_in_doubt |= request.command.key.is_some() && !request.command.dry_run;
                 request.fail(EngineError::Overloaded, &self.doubts);
             }
-            match self.queue.pop_aside_if(whose, |_| true) {
+            match place.queue.pop_aside_if(whose, |_| true) {
                 Some(request) => {
-                    self.held.tried(whose);
+                    place.with_held(|held| held.tried(whose));
                     batch.push(request);
                 }
                 None => {
-                    self.held.forget(whose);
-                    self.queue.resume(whose);
+                    place.with_held(|held| held.forget(whose));
+                    place.queue.resume(whose);
                 }
             }
             if batch.len() >= (self.batch_max / 4).max(1) {
@@ -171,32 +158,6 @@ impl<S: BatchStore> CommandLane<S> {
             }
         }
         batch
-    }
-
-    /// Has the commands of accounts that are held wait, in their order.
-    fn set_aside(&mut self, found: Vec<Request>) {
-        let mut of_each: BTreeMap<Whose, Vec<Request>> = BTreeMap::new();
-        for request in found {
-            of_each.entry(request.whose()).or_default().push(request);
-        }
-        for (whose, requests) in of_each {
-            self.held.found(whose);
-            self.queue.set_aside(whose, requests);
-        }
-    }
-
-    /// Keeps in mind whether what was asked could be written.
-    fn note(&mut self, command: &Command, error: Option<StoreError>) {
-        match error {
-            Some(error) => {
-                self.state.failed(command.account, &error);
-                self.trial.get_or_insert_with(|| command.clone());
-            }
-            None => {
-                self.trial = None;
-                self.state.wrote();
-            }
-        }
     }
 
     /// Tries a batch until it is committed, or refused by the database, or has been tried often enough. When a
@@ -229,11 +190,11 @@ impl<S: BatchStore> CommandLane<S> {
         connection: &mut LaneConnection<S::Connection>,
         commit: &AtomicBool,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let mut live = connection.take(self.store.connect()).await?;
+        let live = connection.take(self.store.connect()).await?;
         let asked = part.iter().map(|request| Asked { command: &request.command, arrived: request.arrived });
         let asked: Vec<Asked<'_>> = asked.collect();
         let asked = (asked.as_slice(), self.patience);
-        let outcome = in_time(batch::run(&self.store, &mut live, &self.clock, asked, commit)).await;
+        let outcome = in_time(batch::run(&self.store, &live, &self.clock, asked, commit)).await;
         connection.keep(live, &outcome);
         outcome
     }
@@ -267,6 +228,18 @@ impl<S: BatchStore> CommandLane<S> {
         for request in part {
             request.fail(error.clone(), &self.doubts);
         }
+    }
+}
+
+/// Has the commands of accounts that are held wait, in their order.
+fn set_aside(place: &CommandPlace, found: Vec<Request>) {
+    let mut of_each: BTreeMap<Whose, Vec<Request>> = BTreeMap::new();
+    for request in found {
+        of_each.entry(request.whose()).or_default().push(request);
+    }
+    for (whose, requests) in of_each {
+        place.with_held(|held| held.found(whose));
+        place.queue.set_aside(whose, requests);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The lanes of a server: each command goes to that of its account.
+//! The lanes of a server: each command goes to the place of its account, and lanes take places in turn.
 
 use std::sync::Arc;
 
@@ -6,52 +6,47 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::batch_store::BatchStore;
+use super::command_place::CommandPlace;
 use super::doubts::Doubts;
 use super::engine_config::EngineConfig;
 use super::engine_error::EngineError;
-use super::held::Held;
 use super::lane::CommandLane;
-use super::queue::{NoPlace, Queue};
+use super::queue::NoPlace;
 use super::request::{ANSWER_TIME_MAX, Priority, Request};
 use crate::clock::Clock;
 use crate::domain::command::Command;
+use crate::domain::ids::AccountId;
 use crate::domain::outcome::Done;
-use crate::lane::{Crew, LaneKind, LaneState, LaneWatch, Teller};
-
-struct LaneHandle {
-    queue: Arc<Queue>,
-    state: LaneWatch,
-}
+use crate::lane::{Attendant, Crew, LaneWatch, Places};
 
 pub(super) struct Lanes {
-    lanes: Vec<LaneHandle>,
+    places: Arc<Places<CommandPlace>>,
+    place_of: Box<dyn Fn(AccountId) -> usize + Send + Sync>,
     doubts: Arc<Doubts>,
     crew: Crew,
 }
 
 impl Lanes {
     pub fn start<S: BatchStore>(config: &EngineConfig, store: &S, clock: &Clock) -> Self {
-        let doubts = Arc::<Doubts>::default();
-        let (mut lanes, crew) = (Vec::new(), Crew::default());
-        for number in 0..config.lanes.max(1) {
-            let queue = Arc::new(Queue::new(config.queue_max));
-            let teller = Teller::Itself(Arc::<Queue>::clone(&queue));
-            let state = LaneState::new(LaneKind::Commands, number, teller, clock.clone());
-            lanes.push(LaneHandle { queue: Arc::clone(&queue), state: state.watch() });
+        let (doubts, crew) = (Arc::<Doubts>::default(), Crew::on(config.runtime.clone()));
+        let lanes = config.lanes.max(1);
+        let opening = (config.clone(), clock.clone());
+        let places = Places::new(lanes, move |number| CommandPlace::open(number, &opening.0, &opening.1));
+        for _ in 0..lanes {
             crew.start(CommandLane {
-                queue,
-                held: Held::default(),
+                places: Attendant::of(&places),
                 store: store.clone(),
                 clock: clock.clone(),
                 batch_max: config.batch_max.max(1),
                 held_time_max: config.held_time_max,
                 patience: config.patience,
-                state,
                 doubts: Arc::clone(&doubts),
-                trial: None,
             });
         }
-        Self { lanes, doubts, crew }
+        let store = store.clone();
+        // Where all accounts live in one place each lane has a share of them.
+        let place_of = move |account| store.place_of(account).unwrap_or_else(|| account.lane(lanes));
+        Self { places, place_of: Box::new(place_of), doubts, crew }
     }
 
     /// Has a command of a request carried out that arrived then.
@@ -62,15 +57,17 @@ impl Lanes {
         arrived: Instant,
     ) -> Result<Done, EngineError> {
         let (answer, answered) = oneshot::channel();
-        let lane = self.lanes.get(command.account.lane(self.lanes.len())).ok_or(EngineError::Overloaded)?;
+        let number = (self.place_of)(command.account);
         let key = command.kept_key();
-        if let Err(error) = lane.queue.push(Request::new(command, priority, answer, arrived)) {
+        let request = Request::new(command, priority, answer, arrived);
+        if let Err(error) = self.places.at(number).queue.push(request) {
             let (request, why) = match *error {
                 NoPlace::Full(request) => (request, EngineError::Overloaded),
                 NoPlace::Closed(request) => (request, stopping()),
             };
             return Err(self.doubts.told(request.command(), why));
         }
+        self.places.come(number);
         match tokio::time::timeout(ANSWER_TIME_MAX, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => {
@@ -80,13 +77,19 @@ impl Lanes {
         }
     }
 
+    /// Whether a command of the account that people ask for would be answered OVERLOADED, whatever it is.
+    pub fn turn_away(&self, account: AccountId) -> bool {
+        let place = self.places.at((self.place_of)(account));
+        !place.queue.has_place(account) && self.doubts.are_none()
+    }
+
     pub fn are_stopping(&self) -> bool {
         self.crew.is_stopping()
     }
 
-    /// What tells whether they can write.
+    /// What tells whether they can write, wherever accounts live.
     pub fn watches(&self) -> Vec<LaneWatch> {
-        self.lanes.iter().map(|lane| lane.state.clone()).collect()
+        self.places.all().iter().map(|place| place.watch.clone()).collect()
     }
 
     /// Has them take no more, carry out and answer what was taken, and end.

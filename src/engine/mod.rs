@@ -1,6 +1,6 @@
 //! Every write that moves money or changes an order: group commit.
 //!
-//! A command goes to a lane, chosen by its account. A lane takes whatever has queued while its last batch was under
+//! A command waits at the place of its account. A lane takes whatever has queued at a place while its last batch was under
 //! way and runs it as one transaction of a few statements, so that many commands share one commit, and the commands
 //! of one account never wait for each other's locks. docs/adr/0003 tells why; batch.rs is the transaction.
 
@@ -9,6 +9,7 @@ mod approvals;
 mod batch;
 mod batch_store;
 mod books;
+mod command_place;
 mod doubts;
 mod dry_runs;
 mod engine_config;
@@ -18,6 +19,7 @@ mod held;
 mod lane;
 mod lanes;
 mod load;
+mod pace;
 mod paid;
 mod postgres;
 mod queue;
@@ -40,6 +42,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::domain::command::Command;
+use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
 use crate::lane::{LaneWatch, NoticeSink};
@@ -47,6 +50,7 @@ use crate::store::database::Database;
 
 pub use engine_config::EngineConfig;
 pub use engine_error::EngineError;
+pub use pace::WaitingLimit;
 pub use request::Priority;
 pub use stale::Patience;
 pub use trial::die_at;
@@ -92,6 +96,11 @@ impl Engine {
         } else {
             self.dry_runs.run(command, arrived).await
         }
+    }
+
+    /// Whether a command of the account that people ask for would be answered OVERLOADED, whatever it is: nothing need be read of it.
+    pub fn turns_away(&self, account: AccountId) -> bool {
+        self.lanes.turn_away(account)
     }
 
     /// What tells whether its lanes can write.

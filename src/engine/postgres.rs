@@ -1,24 +1,22 @@
 //! Batches as transactions of PostgreSQL.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use diesel::result::Error;
-use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
 use super::batch_store::{AccountLocks, BatchStore};
 use super::books::{Books, Ground};
 use super::load::load;
-use super::stale::Key;
 use super::write::write;
 use crate::domain::account::Account;
 use crate::domain::book::Catalogue;
-use crate::domain::command::Command;
+use crate::domain::command::{Command, CommandKey};
 use crate::domain::ids::AccountId;
-use crate::store::database::{Database, OwnConnection};
+use crate::store::batch_connection::BatchConnection;
+use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::seals::AltSeals;
 use crate::store::{accepted_futures, accounts, keys};
-
-type Transactions = <AsyncPgConnection as AsyncConnection>::TransactionManager;
 
 /// The database, and what decisions stand on beside it.
 #[derive(Clone)]
@@ -28,73 +26,79 @@ pub(super) struct Postgres {
 }
 
 impl BatchStore for Postgres {
-    type Connection = OwnConnection;
+    type Connection = BatchConnection;
 
-    async fn connect(&self) -> Result<OwnConnection, StoreError> {
-        self.database.dedicated_connection().await
+    fn place_of(&self, account: AccountId) -> Option<usize> {
+        self.database.topology().of(account)
     }
 
-    async fn connect_for_trial(&self) -> Result<OwnConnection, StoreError> {
-        self.database.trial_connection().await
+    async fn connect(&self) -> Result<BatchConnection, StoreError> {
+        BatchConnection::open(&self.database).await
     }
 
-    async fn begin(&self, connection: &mut OwnConnection) -> Result<(), StoreError> {
-        Ok(Transactions::begin_transaction(connection).await?)
+    async fn connect_for_trial(&self) -> Result<BatchConnection, StoreError> {
+        BatchConnection::open_for_trial(&self.database).await
     }
 
-    async fn lock(&self, conn: &OwnConnection, accounts: Vec<i64>) -> Result<AccountLocks, StoreError> {
-        let (accounts, others, at) = accounts::account_lock(conn, accounts, &self.ground.keys).await?;
+    async fn begin(&self, conn: &BatchConnection, accounts: Vec<i64>) -> Result<AccountLocks, StoreError> {
+        let locking = accounts::account_lock(conn.conn(), accounts, &self.ground.keys);
+        let (accounts, others, at) = conn.begin_with(locking).await?;
         Ok(AccountLocks { accounts, others, at })
     }
 
     async fn refused_keys(
         &self,
-        conn: &OwnConnection,
-        keys: Vec<Key>,
+        conn: &BatchConnection,
+        keys: Vec<CommandKey>,
     ) -> Result<Vec<(AccountId, String, DateTime<Utc>)>, StoreError> {
-        keys::refused_keys(conn, keys).await
+        keys::refused_keys(conn.conn(), keys).await
     }
 
     async fn accepted_until(
         &self,
-        conn: &OwnConnection,
+        conn: &BatchConnection,
         accounts: Vec<i64>,
     ) -> Result<Vec<(AccountId, DateTime<Utc>)>, StoreError> {
-        accepted_futures::accepted_until(conn, accounts).await
+        accepted_futures::accepted_until(conn.conn(), accounts).await
     }
 
     async fn load(
         &self,
-        conn: &OwnConnection,
+        conn: &BatchConnection,
         accounts: Vec<Account>,
         now: DateTime<Utc>,
         commands: &[&Command],
     ) -> Result<(Books, Catalogue), StoreError> {
-        load(conn, accounts, &self.ground, now, commands).await
+        load(conn.conn(), accounts, &self.ground, now, commands).await
     }
 
     async fn write(
         &self,
-        conn: &OwnConnection,
+        conn: &BatchConnection,
         books: Books,
         now: DateTime<Utc>,
         others: AltSeals,
     ) -> Result<(), StoreError> {
-        write(conn, books, now, (&self.ground.keys, others)).await
+        write(conn.conn(), books, now, (&self.ground.keys, others)).await
     }
 
-    async fn note_refused(&self, conn: &OwnConnection, keys: Vec<Key>) -> Result<(), StoreError> {
-        keys::refused_note(conn, keys.into_iter().collect()).await
+    async fn note_refused(
+        &self,
+        conn: &BatchConnection,
+        keys: BTreeSet<CommandKey>,
+    ) -> Result<(), StoreError> {
+        keys::refused_note(conn.conn(), keys).await
     }
 
-    async fn commit(&self, connection: &mut OwnConnection) -> Result<(), StoreError> {
-        Ok(Transactions::commit_transaction(connection).await?)
+    async fn commit(&self, conn: &BatchConnection) -> Result<(), StoreError> {
+        conn.commit().await
     }
 
-    async fn roll_back(&self, connection: &mut OwnConnection, error: StoreError) -> StoreError {
-        match Transactions::rollback_transaction(connection).await {
-            Ok(()) | Err(Error::BrokenTransactionManager) => error,
-            Err(in_the_way) => in_the_way.into(),
+    async fn roll_back(&self, conn: &BatchConnection, error: StoreError) -> StoreError {
+        match conn.roll_back().await {
+            Ok(()) => error,
+            // It may still be open: the connection is not to be kept.
+            Err(in_the_way) => StoreError::Unavailable(in_the_way.to_string()),
         }
     }
 }

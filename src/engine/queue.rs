@@ -1,27 +1,25 @@
-//! What waits for a lane: people's commands and jobs', each account's in its order.
+//! What waits at a place for a lane: people's commands and jobs', each account's in its order.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::fair_queue::FairQueue;
+use super::pace::{Pace, WaitingLimit};
 use super::request::{Priority, Request, Whose};
 use crate::domain::command::Command;
 use crate::domain::ids::AccountId;
 use crate::lane::NoticeQueue;
 
-/// Shared by those who ask and the lane, so that whoever has no place is told at once. The lock is held for as long as a command
+/// Shared by those who ask and the lanes, so that whoever has no place is told at once. The lock is held for as long as a command
 /// is put in or taken out.
-pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    /// Something has come, or was closed.
-    changed: Notify,
-}
+pub(super) struct Queue(Mutex<Waiting>);
 
 struct Waiting {
     people: FairQueue<AccountId, Request>,
     jobs: FairQueue<AccountId, Request>,
+    pace: Pace,
     is_closed: bool,
 }
 
@@ -32,24 +30,40 @@ impl Waiting {
             Priority::Background => &mut self.jobs,
         }
     }
+
+    /// Has as many wait as the lane carries out in time. Where people wait for half of that already, jobs have a quarter of it, as
+    /// they have of a batch.
+    fn limit(&mut self) {
+        let Some(waiting_max) = self.pace.waiting_max() else { return };
+        let is_busy = self.people.ready() > waiting_max / 2;
+        self.people.limit_ready(waiting_max);
+        self.jobs.limit_ready(if is_busy { waiting_max / 4 } else { waiting_max });
+    }
 }
 
 /// Why a command was not taken on.
 pub(super) enum NoPlace {
+    /// Or it would wait too long.
     Full(Request),
     Closed(Request),
 }
 
 impl Queue {
-    /// With so many places for people's commands, and a quarter as many for jobs'.
-    pub(super) fn new(places: usize) -> Self {
+    /// With so many places for people's commands, and a quarter as many for jobs'; fewer where the lane is slow.
+    pub(super) fn new(places: usize, limit: WaitingLimit) -> Self {
         let (people, jobs) = (FairQueue::new(places), FairQueue::new(places / 4));
-        let waiting = Mutex::new(Waiting { people, jobs, is_closed: false });
-        Self { waiting, changed: Notify::new() }
+        Self(Mutex::new(Waiting { people, jobs, pace: Pace::new(limit), is_closed: false }))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether one more command of the account, which people ask for, has a place.
+    pub(super) fn has_place(&self, account: AccountId) -> bool {
+        let mut waiting = self.waiting();
+        waiting.limit();
+        waiting.people.has_place(account)
     }
 
     pub(super) fn push(&self, request: Request) -> Result<(), Box<NoPlace>> {
@@ -57,9 +71,8 @@ impl Queue {
         if waiting.is_closed {
             return Err(Box::new(NoPlace::Closed(request)));
         }
+        waiting.limit();
         let pushed = waiting.of(request.priority()).push(request.command().account, request);
-        drop(waiting);
-        self.changed.notify_one();
         pushed.map_err(|request| Box::new(NoPlace::Full(request)))
     }
 
@@ -79,6 +92,16 @@ impl Queue {
             let Some(request) = waiting.jobs.pop() else { break };
             batch.push(request);
         }
+        if !batch.is_empty() {
+            waiting.pace.begin(batch.len());
+        }
+    }
+
+    /// The batch that was filled last was carried out, whatever became of it.
+    pub(super) fn end_batch(&self) {
+        let mut waiting = self.waiting();
+        let is_waited = waiting.people.ready() > 0 || waiting.jobs.ready() > 0;
+        waiting.pace.end(is_waited);
     }
 
     /// Keeps an account's commands out of the turns; those that were taken come first again.
@@ -99,17 +122,15 @@ impl Queue {
         self.waiting().of(priority).resume(account);
     }
 
-    /// Waits until something has come since it was last waited for.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
+    /// Whether anything waits that could be taken now.
+    pub(super) fn has_ready(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.people.ready() > 0 || waiting.jobs.ready() > 0
     }
 
     /// Takes no more.
     pub(super) fn close(&self) {
-        // Told once: a lane that stops closes it whenever it looks, and waits in between for accounts that are held.
-        if !std::mem::replace(&mut self.waiting().is_closed, true) {
-            self.changed.notify_one();
-        }
+        self.waiting().is_closed = true;
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use crate::domain::command::Command;
+use crate::domain::command::{Command, CommandKey};
 use crate::domain::ids::AccountId;
 
 /// How long commands may wait.
@@ -31,14 +31,11 @@ pub(super) struct Asked<'c> {
     pub arrived: Instant,
 }
 
-/// A key, and whose.
-pub(super) type Key = (AccountId, String);
-
 /// Which commands of a batch those are, by their places in it.
 pub(super) struct Stale {
     places: HashSet<usize>,
     /// Those that may have been refused elsewhere, with how long they have waited.
-    in_question: Vec<(usize, Key, Duration)>,
+    in_question: Vec<(usize, CommandKey, Duration)>,
 }
 
 impl Stale {
@@ -59,7 +56,7 @@ impl Stale {
     }
 
     /// The keys of which it is to be asked whether they were refused.
-    pub fn keys_in_question(&self) -> Vec<Key> {
+    pub fn keys_in_question(&self) -> Vec<CommandKey> {
         self.in_question.iter().map(|(_, key, _)| key.clone()).collect()
     }
 

@@ -43,6 +43,11 @@ impl ApiError {
         Self::new("FORBIDDEN", message)
     }
 
+    /// Nothing was done, as too much is waiting.
+    pub fn overloaded() -> Self {
+        Self::new("OVERLOADED", EngineError::Overloaded.to_string())
+    }
+
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new("BAD_REQUEST", message)
     }
@@ -184,7 +189,7 @@ impl From<EngineError> for MutationError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Refused(refusal) => Self::Refused(refusal),
-            EngineError::Overloaded => Self::Failed(ApiError::new("OVERLOADED", error.to_string())),
+            EngineError::Overloaded => Self::Failed(ApiError::overloaded()),
             EngineError::Unavailable(cause) => {
                 tracing::warn!(%cause, "a command was not carried out");
                 Self::Failed(ApiError::new("UNAVAILABLE", "it could not be carried out; try again later"))

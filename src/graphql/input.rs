@@ -96,10 +96,13 @@ pub(super) async fn input_account(
             let message = "accountId and namespace cannot be used together";
             return Err(Refusal::new(RefusalCode::Invalid, "namespace", message).into());
         }
-        (Some(id), None) => session.load(input_id("accountId", id, AccountId::parse)?).await?,
+        (Some(id), None) => {
+            let id = input_id("accountId", id, AccountId::parse)?;
+            session.repository().sees(id).await.map_err(ApiError::from)?.then_some(id)
+        }
         (None, Some(namespace)) => {
             crate::domain::text::code("namespace", namespace)?;
-            session.load(Namespace(namespace.to_owned())).await?
+            session.load(Namespace(namespace.to_owned())).await?.map(|account| account.id)
         }
         (None, None) => {
             let message = "an operator has no account of its own: name one by accountId or namespace";
@@ -109,7 +112,7 @@ pub(super) async fn input_account(
     };
     let field = if id.is_some() { "accountId" } else { "namespace" };
     let not_found = || Refusal::new(RefusalCode::NotFound, field, "there is no such account");
-    Ok(found.ok_or_else(not_found)?.id)
+    Ok(found.ok_or_else(not_found)?)
 }
 
 /// The account that owns what an input names by id, if the viewer may see it.

@@ -26,6 +26,7 @@ use types::service_config::{FieldCost, FieldCosts};
 pub use runtime::document_cache::DocumentCache;
 pub use runtime::document_text::Measure;
 pub use runtime::executor::{Executor, was_executed};
+pub use runtime::json_answer::write_response;
 pub use runtime::limits::{ERRORS_MAX, Limits};
 pub use runtime::operation::Operation;
 pub use runtime::request_loader::RequestLoader;

@@ -177,7 +177,6 @@ fn now(executed: Executed) -> Result<MutationOutcome, OutOfRange> {
 }
 
 async fn as_it_is_now(session: &Session, account: AccountId, made: OutcomeIds) -> ApiResult<MutationOutcome> {
-    let account = account::load(session, account).await?.0;
     let (order, bill) = (load(session, made.order).await?, load(session, made.bill).await?);
     let payment = load(session, made.payment).await?;
     let paid = payment.as_ref().and_then(|payment| payment.transaction);
@@ -196,6 +195,8 @@ async fn as_it_is_now(session: &Session, account: AccountId, made: OutcomeIds) -
         None => None,
     };
     let schedule = schedule.map(|debits| debits.into_iter().map(ScheduledDebit::from).collect());
+    // Last: whatever else is shown to have happened has happened to it.
+    let account = account::load(session, account).await?.0;
     let outcome = Outcome {
         order,
         bill,

@@ -25,7 +25,7 @@ use crate::domain::label::Language;
 use crate::domain::viewer::Viewer;
 use crate::graphql::error::{ApiError, OUTCOME_UNKNOWN};
 use crate::graphql::session::Session;
-use crate::graphql::{ERRORS_MAX, Measure, Operation, RequestLoader, was_executed};
+use crate::graphql::{ERRORS_MAX, Measure, Operation, RequestLoader, was_executed, write_response};
 use crate::store::access::Repository;
 
 /// A request is answered within this time. What it has handed to the engine is carried out all the same.
@@ -87,7 +87,7 @@ fn server_error(error: ApiError) -> ServerError {
 
 fn written(format: Format, status: StatusCode, response: &Response) -> Answer {
     let mut body = Vec::with_capacity(ANSWER_BYTES);
-    match serde_json::to_writer(&mut body, response) {
+    match write_response(&mut body, response) {
         Ok(()) => (status, [(CONTENT_TYPE, format.content_type())], body).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -304,6 +304,11 @@ async fn execute(state: &HttpState, asker: Asker, request: Request, operation: A
         let mut answer = failed(format, StatusCode::METHOD_NOT_ALLOWED, error);
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
+    }
+    let own_lane_is_full = || viewer.account.is_some_and(|own| state.app.engine.turns_away(own));
+    if operation.ty() == OperationType::Mutation && own_lane_is_full() {
+        // Whom the lane would turn away costs as little as may be: those who are served need the time.
+        return failed(format, StatusCode::SERVICE_UNAVAILABLE, ApiError::overloaded());
     }
     let repository = Repository::new(Arc::clone(&state.app.store), viewer);
     let loader = match state.app.data_loaders {

@@ -21,18 +21,24 @@ use crate::store::migrations;
 /// Whoever asks is answered within a second.
 const READY_TIME_MAX: Duration = Duration::from_millis(800);
 
+type Lanes = Arc<dyn Fn() -> Vec<LaneWatch> + Send + Sync>;
+
 #[derive(Clone)]
 struct Health {
     database: Database,
     /// Of its own: a pool whose connections are all at work is no reason not to be ready, as long as nobody waits in vain.
     connection: Arc<Mutex<Option<OwnConnection>>>,
-    lanes: Arc<[LaneWatch]>,
+    lanes: Lanes,
     metrics: PrometheusHandle,
 }
 
-/// `/healthz`, `/readyz` and `/metrics`, with the lanes that must be able to write.
-pub fn routes(database: Database, lanes: Vec<LaneWatch>, metrics: PrometheusHandle) -> Router {
-    let health = Health { database, connection: Arc::default(), lanes: lanes.into(), metrics };
+/// `/healthz`, `/readyz` and `/metrics`, with the lanes that must be able to write, as they are by then.
+pub fn routes(
+    database: Database,
+    lanes: impl Fn() -> Vec<LaneWatch> + Send + Sync + 'static,
+    metrics: PrometheusHandle,
+) -> Router {
+    let health = Health { database, connection: Arc::default(), lanes: Arc::new(lanes), metrics };
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -48,7 +54,7 @@ async fn healthz() -> &'static str {
 /// The database answers, can be written by every lane, its schema is current, and its clock is the machine's.
 async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     let unready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
-    let failing: Vec<String> = health.lanes.iter().filter_map(LaneWatch::failing).collect();
+    let failing: Vec<String> = (health.lanes)().iter().filter_map(LaneWatch::failing).collect();
     if !failing.is_empty() {
         return unready(&failing.join("\n"));
     }

@@ -54,7 +54,8 @@ pub fn router(
     provider: Provider,
     metrics: PrometheusHandle,
 ) -> Router {
-    let lanes = app.engine.watches().into_iter().chain(app.meter.watches()).collect();
+    let watched = Arc::clone(&app);
+    let lanes = move || watched.engine.watches().into_iter().chain(watched.meter.watches()).collect();
     let health = health::routes(app.store.database.clone(), lanes, metrics);
     let state = Arc::new(HttpState {
         executor: Executor::new(&app.limits),

@@ -183,7 +183,9 @@ async fn work(
         let Some(last) = page.last() else { return Ok(used) };
         *place = last.payer.id;
         drop(place);
-        add_up(&mut used, each(&charge_page(jobs, running, page).await?));
+        for page in jobs.database.topology().group_of(page, |account| account.payer.id) {
+            add_up(&mut used, each(&charge_page(jobs, running, page).await?));
+        }
     }
 }
 
@@ -381,6 +383,8 @@ async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>,
             Err(_) => blocked.push(deferred.account.0),
         }
     }
-    burst::backlog_done(&*jobs.database.connection().await?, &done).await?;
+    for done in jobs.database.topology().group(done) {
+        burst::backlog_done(&*jobs.database.connection().await?, &done).await?;
+    }
     Ok(Some(MakingUp { after: place.after, until: place.until.or(Some(last)), blocked }))
 }

@@ -70,6 +70,14 @@ fn due_by(jobs: &JobContext, now: DateTime<Utc>) -> DateTime<Utc> {
 /// Drafts of months. Where they cannot be read together each is read by itself, so that what one account holds keeps up no
 /// other. It fails only where the database cannot be asked.
 async fn read(jobs: &JobContext, open: Vec<OpenInvoice>) -> Result<Vec<InvoiceDraft>, StoreError> {
+    let mut all = Vec::with_capacity(open.len());
+    for open in jobs.database.topology().group_of(open, |open| open.account) {
+        all.extend(read_of_place(jobs, open).await?);
+    }
+    Ok(all)
+}
+
+async fn read_of_place(jobs: &JobContext, open: Vec<OpenInvoice>) -> Result<Vec<InvoiceDraft>, StoreError> {
     let conn = jobs.database.connection().await?;
     match drafts(&conn, open.clone()).await {
         Err(error) if can_be_asked(&error) => {}
@@ -140,10 +148,27 @@ fn held(
     (Settled::HeldUp { until, told: draft.open.told }, to_tell)
 }
 
-/// Settles a page. Where that cannot be written each month is settled by itself, and held up if it still cannot be.
+/// Settles a page, the months of each place by themselves.
 async fn settle_all(
     jobs: &JobContext,
     months: &[Decided],
+    now: DateTime<Utc>,
+) -> Result<Settling, StoreError> {
+    let mut settled = Settling::default();
+    let of_places =
+        jobs.database.topology().group_of(months.iter().collect(), |month| month.to_settle.open.account);
+    for months in of_places {
+        let of_place = settle_place(jobs, &months, now).await?;
+        settled.issued = settled.issued.saturating_add(of_place.issued);
+        settled.months.extend(of_place.months);
+    }
+    Ok(settled)
+}
+
+/// Settles months. Where those cannot be written together each month is settled by itself, and held up if it still cannot be.
+async fn settle_place(
+    jobs: &JobContext,
+    months: &[&Decided],
     now: DateTime<Utc>,
 ) -> Result<Settling, StoreError> {
     let held_by = jobs.clock.held_by();

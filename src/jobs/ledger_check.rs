@@ -2,7 +2,6 @@
 //! to operators, counted and logged.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures_util::FutureExt;
 
@@ -120,10 +119,10 @@ async fn seal(
     if progress.all_sealed_at.is_some() || report.unsealed == 0 {
         return Ok(());
     }
-    let keys = Arc::clone(jobs.database.keys());
-    let sealing = jobs
-        .database
-        .write(move |connection| async move { seal_what_is_not(connection, range, &keys).await }.boxed());
+    let database = jobs.database.clone();
+    let sealing = jobs.database.write(move |connection| {
+        async move { seal_what_is_not(connection, database.topology(), range, database.keys()).await }.boxed()
+    });
     let (sealed, Range { first, last }) = (sealing.await?, range);
     tracing::info!(%first, %last, sealed, "rows of before there were seals are sealed");
     Ok(())

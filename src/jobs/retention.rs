@@ -125,7 +125,7 @@ async fn remove(jobs: &JobContext, kept: Kept, place: Place) -> Result<Step, Sto
     let conn: Connection = jobs.database.connection().await?;
     let (ages, now) = (jobs.retention, jobs.clock.now());
     let before = |age: TimeDelta| now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
-    let at_once = (ACCOUNTS, STEP);
+    let (at_once, on) = ((ACCOUNTS, STEP), (&*conn, jobs.database.topology()));
     let after = if let Place::After(account) = place { account } else { AccountId(0) };
     Ok(match kept {
         Kept::Keys => {
@@ -133,14 +133,14 @@ async fn remove(jobs: &JobContext, kept: Kept, place: Place) -> Result<Step, Sto
             keys(&conn, before(age), place, now).await?
         }
         Kept::Quotes => {
-            Step::of_accounts(retention::quotes_forget(&conn, after, before(ages.quotes), at_once).await?)
+            Step::of_accounts(retention::quotes_forget(on, after, before(ages.quotes), at_once).await?)
         }
         Kept::GaugeSlots => {
             Step::of_rows(retention::gauge_slots_forget(&conn, before(ages.gauge_slots), STEP).await?)
         }
         Kept::UsageEvents => month(&conn, before(ages.usage_events)).await?,
         Kept::Notices => {
-            Step::of_accounts(notices::notices_forget(&conn, after, before(ages.notices), at_once).await?)
+            Step::of_accounts(notices::notices_forget(on, after, before(ages.notices), at_once).await?)
         }
     })
 }

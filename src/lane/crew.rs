@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -14,17 +15,27 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 pub struct Crew {
     stop: DropGuard,
     running: TaskTracker,
+    /// Where they run; None: where they are started.
+    runtime: Option<Handle>,
 }
 
 impl Default for Crew {
     fn default() -> Self {
-        Self { stop: CancellationToken::new().drop_guard(), running: TaskTracker::new() }
+        Self::on(None)
     }
 }
 
 impl Crew {
+    pub fn on(runtime: Option<Handle>) -> Self {
+        Self { stop: CancellationToken::new().drop_guard(), running: TaskTracker::new(), runtime }
+    }
+
     pub fn start(&self, lane: impl Lane + 'static) {
-        self.running.spawn(run(lane, self.stop.token().clone()));
+        let running = run(lane, self.stop.token().clone());
+        match &self.runtime {
+            Some(runtime) => drop(self.running.spawn_on(running, runtime)),
+            None => drop(self.running.spawn(running)),
+        }
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -7,17 +7,21 @@
 mod connection;
 mod crew;
 mod parts;
+mod places;
 mod retry;
 mod run;
 mod state;
 mod teller;
 mod trial;
+mod turns;
 
 pub use connection::{LaneConnection, in_time};
 pub use crew::Crew;
 pub use parts::Parts;
+pub use places::{Attendant, Batch, Place, Places};
 pub use retry::{ATTEMPTS_MAX, Retry};
 pub use run::Lane;
 pub use state::{LaneKind, LaneState, LaneWatch};
 pub use teller::{NoticeQueue, NoticeSink, Teller};
 pub use trial::still_in_the_way;
+pub use turns::Next;

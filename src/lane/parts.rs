@@ -40,7 +40,13 @@ pub struct Parts<P> {
 
 impl<P: Part> Parts<P> {
     pub fn of(batch: P) -> Self {
-        Self { left: vec![batch], attempts: ATTEMPTS_MAX }
+        Self::of_each(vec![batch])
+    }
+
+    /// What is written part by part from the beginning, in this order.
+    pub fn of_each(mut parts: Vec<P>) -> Self {
+        parts.reverse();
+        Self { left: parts, attempts: ATTEMPTS_MAX }
     }
 
     /// The next in the order of the batch; those from which everything was taken are passed over.

@@ -32,9 +32,6 @@ pub trait Lane: Send {
         connection: &mut LaneConnection<Self::Connection>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Follows on every batch, also on one that panicked.
-    fn end_batch(&mut self) {}
-
     /// Whether there is anything that could not be written, for no fault of its own.
     fn has_trial(&self) -> bool;
 
@@ -51,7 +48,6 @@ pub(super) async fn run<L: Lane>(mut lane: L, stop: CancellationToken) {
             tracing::error!(kind = L::KIND.label(), "a batch panicked");
             connection.give_up();
         }
-        lane.end_batch();
     }
 }
 

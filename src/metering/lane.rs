@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{Datelike, NaiveDate};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::meter_error::MeterError;
+use super::usage_place::{Request, UsagePlace};
 use crate::clock::Clock;
 use crate::domain::usage::{Fault, Outcome};
 use crate::lane::{
-    ATTEMPTS_MAX, Lane, LaneConnection, LaneKind, LaneState, Parts, Retry, in_time, still_in_the_way,
+    ATTEMPTS_MAX, Attendant, Batch, Lane, LaneConnection, LaneKind, Parts, Retry, in_time, still_in_the_way,
 };
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
@@ -18,25 +18,10 @@ use crate::store::usage::{EVENTS_ARE_KEPT, Mark, Metered, refused_columns, usage
 /// Events of one transaction; a request that begins within it is taken whole.
 const BATCH_MAX: usize = 8_192;
 
-/// Events with the one who waits for them.
-pub(super) struct Request {
-    pub events: Vec<Metered>,
-    pub answer: oneshot::Sender<Result<Vec<Outcome>, MeterError>>,
-    /// Its share of what may wait.
-    pub _room: OwnedSemaphorePermit,
-}
-
 pub(super) struct UsageLane {
-    requests: mpsc::Receiver<Request>,
-    /// The first of the next batch, once it has come.
-    first: Option<Request>,
-    /// Nothing will come any more.
-    is_drained: bool,
-    database: Database,
-    clock: Clock,
-    state: LaneState,
-    /// Of each month (UTC) whose events could not be written, for no fault of their own, one.
-    trials: BTreeMap<NaiveDate, Metered>,
+    pub places: Attendant<UsagePlace>,
+    pub database: Database,
+    pub clock: Clock,
 }
 
 /// A connection, with what is known of the database as it sees it: that ends with it.
@@ -68,43 +53,31 @@ impl Session {
 
 impl Lane for UsageLane {
     const KIND: LaneKind = LaneKind::Usage;
-    type Batch = Vec<Request>;
+    type Batch = Batch<UsagePlace, Request>;
     type Connection = Session;
 
-    fn take(&mut self) -> Option<Vec<Request>> {
-        let first = self.first.take()?;
-        let mut events = first.events.len();
-        let mut batch = vec![first];
-        while events < BATCH_MAX {
-            let Ok(request) = self.requests.try_recv() else { break };
-            events = events.saturating_add(request.events.len());
-            batch.push(request);
-        }
-        Some(batch)
+    fn take(&mut self) -> Option<Self::Batch> {
+        self.places.take(|place| place.take(BATCH_MAX))
     }
 
     async fn come(&mut self) {
-        if self.is_drained {
-            return std::future::pending().await;
-        }
-        self.first = self.requests.recv().await;
-        self.is_drained = self.first.is_none();
+        self.places.changed().await;
     }
 
     fn close(&mut self) -> bool {
-        self.requests.close();
-        self.is_drained
+        self.places.close()
     }
 
-    async fn carry_out(&mut self, batch: Vec<Request>, session: &mut LaneConnection<Session>) {
+    async fn carry_out(&mut self, batch: Self::Batch, session: &mut LaneConnection<Session>) {
+        let Batch { turn: place, requests } = batch;
         let mut all = Vec::with_capacity(BATCH_MAX);
-        let mut callers = Vec::with_capacity(batch.len());
-        for request in batch {
+        let mut callers = Vec::with_capacity(requests.len());
+        for request in requests {
             callers.push((request.events.len(), request.answer, request._room));
             all.extend(request.events);
         }
         metrics::histogram!("abacus_usage_batch_events").record(u32::try_from(all.len()).unwrap_or(u32::MAX));
-        let mut outcomes = self.outcomes(all, session).await.into_iter();
+        let mut outcomes = self.outcomes(&place, all, session).await.into_iter();
         for (size, answer, _room) in callers {
             // What one caller's events met with is nothing to the others.
             let share: Vec<_> = outcomes.by_ref().take(size).collect();
@@ -114,43 +87,39 @@ impl Lane for UsageLane {
     }
 
     fn has_trial(&self) -> bool {
-        !self.trials.is_empty()
+        self.places.all().iter().any(|place| place.has_trial())
     }
 
     /// Writes what could not be written, on connections of their own, and takes it back: whoever sent it has been answered.
     async fn try_again(&mut self) {
-        for (month, event) in self.trials.clone() {
-            let trying = async {
-                let mut session = Session::from(self.database.trial_connection().await?);
-                session.write(std::slice::from_ref(&event), &self.clock).await.map(drop)
-            };
-            match still_in_the_way(trying).await {
-                Some(error) => return self.state.failed(event.event.account, &error),
-                None => drop(self.trials.remove(&month)),
+        for place in self.places.all() {
+            for (month, event) in place.trials() {
+                let trying = async {
+                    let mut session = Session::from(self.database.trial_connection().await?);
+                    session.write(std::slice::from_ref(&event), &self.clock).await.map(drop)
+                };
+                match still_in_the_way(trying).await {
+                    Some(error) => {
+                        place.fails_still(event.event.account, &error);
+                        break;
+                    }
+                    None => place.wrote_month(month),
+                }
             }
+            place.wrote();
         }
-        self.state.wrote();
     }
 }
 
 impl UsageLane {
-    pub fn new(
-        requests: mpsc::Receiver<Request>,
-        database: Database,
-        clock: Clock,
-        state: LaneState,
-    ) -> Self {
-        let trials = BTreeMap::new();
-        Self { requests, first: None, is_drained: false, database, clock, state, trials }
-    }
-
     async fn connect(database: &Database) -> Result<Session, StoreError> {
         database.dedicated_connection().await.map(Session::from)
     }
 
     /// Counts events of which some may have the same id; the first of those is the one that counts.
     async fn outcomes(
-        &mut self,
+        &self,
+        place: &UsagePlace,
         all: Vec<Metered>,
         session: &mut LaneConnection<Session>,
     ) -> Vec<Result<Outcome, MeterError>> {
@@ -168,7 +137,7 @@ impl UsageLane {
                 firsts.push(metered);
             }
         }
-        let written = self.write_months(&firsts, session).await;
+        let written = self.write_months(place, &firsts, session).await;
         let mut seen = vec![false; firsts.len()];
         let outcome = |(first, payload): (usize, i64)| {
             let is_first = seen.get_mut(first).is_some_and(|seen| !std::mem::replace(seen, true));
@@ -192,71 +161,63 @@ impl UsageLane {
     /// Writes events, each month's by themselves: one that cannot be written holds up no other. The answers are in the order
     /// of the events.
     async fn write_months(
-        &mut self,
+        &self,
+        place: &UsagePlace,
         events: &[Metered],
         session: &mut LaneConnection<Session>,
     ) -> Vec<Written> {
         let mut of_months: BTreeMap<NaiveDate, Vec<usize>> = BTreeMap::new();
-        for (place, metered) in events.iter().enumerate() {
-            of_months.entry(month_of(metered)).or_default().push(place);
+        for (index, metered) in events.iter().enumerate() {
+            of_months.entry(month_of(metered)).or_default().push(index);
         }
         let mut written: Vec<Option<Written>> = events.iter().map(|_| None).collect();
         let mut is_away = None;
-        for (month, places) in of_months {
-            let of_month = places.iter().filter_map(|place| events.get(*place));
-            let outcome = match (&is_away, places.len() == events.len()) {
+        for (month, indices) in of_months {
+            let of_month = indices.iter().filter_map(|index| events.get(*index));
+            let outcome = match (&is_away, indices.len() == events.len()) {
                 (Some(error), _) => Err(StoreError::clone(error)),
-                (None, true) => self.write_all(events, session).await,
+                (None, true) => self.write_all(place, events, session).await,
                 (None, false) => {
-                    self.write_all(&of_month.clone().cloned().collect::<Vec<_>>(), session).await
+                    self.write_all(place, &of_month.clone().cloned().collect::<Vec<_>>(), session).await
                 }
             };
             let mut outcome = match outcome {
                 Ok(outcome) => {
-                    self.trials.remove(&month);
+                    place.wrote_month(month);
                     outcome.into_iter()
                 }
                 Err(error) => {
                     let first = of_month.clone().next();
-                    self.note_failure(month, first, &error);
-                    let failed = places.iter().map(|_| Written::Failed(error.clone())).collect::<Vec<_>>();
+                    note_failure(place, month, first, &error);
+                    let failed = indices.iter().map(|_| Written::Failed(error.clone())).collect::<Vec<_>>();
                     is_away = Some(error).filter(|error| matches!(error, StoreError::Unavailable(_)));
                     failed.into_iter()
                 }
             };
-            for place in places {
-                if let Some(slot) = written.get_mut(place) {
+            for index in indices {
+                if let Some(slot) = written.get_mut(index) {
                     *slot = outcome.next();
                 }
             }
         }
-        if self.trials.is_empty() {
-            self.state.wrote();
-        }
+        place.wrote();
         written
             .into_iter()
             .map(|slot| slot.unwrap_or_else(|| Written::Failed(StoreError::no_answer())))
             .collect()
     }
 
-    fn note_failure(&mut self, month: NaiveDate, first: Option<&Metered>, error: &StoreError) {
-        tracing::error!(%month, %error, "usage could not be counted");
-        if let Some(first) = first.filter(|_| error.is_of_the_machinery()) {
-            self.trials.entry(month).or_insert_with(|| first.clone());
-            self.state.failed(first.event.account, error);
-        }
-    }
-
     /// Writes events; what the database rejects, or fails at again and again, is halved until the poisoned event fails alone.
     async fn write_all(
         &self,
+        place: &UsagePlace,
         events: &[Metered],
         session: &mut LaneConnection<Session>,
     ) -> Result<Vec<Written>, StoreError> {
         let mut written = Vec::with_capacity(events.len());
         let mut parts = Parts::of(events);
         while let Some(part) = parts.pop() {
-            match self.write(part, session, parts.attempts()).await {
+            match self.write(place, part, session, parts.attempts()).await {
                 Ok(marks) => written.extend(marks.into_iter().map(Written::Mark)),
                 Err(error) if part.len() > 1 && is_of_the_events(&error) => parts.halve(part),
                 Err(error @ StoreError::Rejected { .. }) => {
@@ -290,6 +251,7 @@ impl UsageLane {
     /// unknown: the marks tell the next try what is done, and those events are answered as duplicates.
     async fn write(
         &self,
+        place: &UsagePlace,
         events: &[Metered],
         session: &mut LaneConnection<Session>,
         attempts: u32,
@@ -301,17 +263,13 @@ impl UsageLane {
                 Err(error) => error,
             };
             let attempts = match error {
-                StoreError::Broken(_) => self.attempts_at_what_is_broken(events),
+                // What was broken before is not waited for.
+                StoreError::Broken(_) if place.were_broken(events.iter().map(month_of)) => 1,
+                StoreError::Broken(_) => ATTEMPTS_MAX,
                 _ => attempts,
             };
             retry.after(error, attempts).await?;
         }
-    }
-
-    /// What was broken before is not waited for.
-    fn attempts_at_what_is_broken(&self, events: &[Metered]) -> u32 {
-        let was_before = events.iter().all(|metered| self.trials.contains_key(&month_of(metered)));
-        if was_before { 1 } else { ATTEMPTS_MAX }
     }
 
     async fn attempt(
@@ -323,6 +281,13 @@ impl UsageLane {
         let outcome = in_time(live.write(events, &self.clock)).await;
         session.keep(live, &outcome);
         outcome
+    }
+}
+
+fn note_failure(place: &UsagePlace, month: NaiveDate, first: Option<&Metered>, error: &StoreError) {
+    tracing::error!(%month, %error, "usage could not be counted");
+    if let Some(first) = first.filter(|_| error.is_of_the_machinery()) {
+        place.failed(month, first, error);
     }
 }
 

@@ -24,7 +24,9 @@ impl JobServer {
         let listener = match port {
             None => None,
             Some(port) => {
-                let routes = health::routes(jobs.database.clone(), jobs.engine.watches(), metrics_handle()?);
+                let engine = Arc::clone(&jobs.engine);
+                let routes =
+                    health::routes(jobs.database.clone(), move || engine.watches(), metrics_handle()?);
                 Some(HttpListener::start(port, routes, Connections::new(config.clients))?)
             }
         };

@@ -3,6 +3,7 @@
 mod connections;
 mod http_listener;
 mod job_server;
+mod lane_threads;
 mod month_billing;
 mod start_error;
 mod taking_back;
@@ -50,6 +51,7 @@ use crate::store::turns::Turns;
 pub use connections::ConnectionLimits;
 pub use http_listener::Port;
 pub use job_server::JobServer;
+pub use lane_threads::LaneThreads;
 pub use month_billing::{BillingError, bill_month};
 pub use start_error::StartError;
 pub use taking_back::take_back;

@@ -17,7 +17,7 @@ pub async fn accepted_until(
     let statement = Statement::<(BigInt, Timestamptz)>::new(
         "SELECT account_id, until FROM accepted_futures WHERE account_id = ANY(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(")");
     let found: Vec<(i64, DateTime<Utc>)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, until)| (AccountId(account), until)).collect())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Text;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -79,7 +79,7 @@ pub async fn approval_pending(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<
     let statement = Statement::new("SELECT ")
         .sql(select_list::<Approval>("t."))
         .sql(" FROM (SELECT DISTINCT UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(") AS id) a CROSS JOIN LATERAL (SELECT * FROM approvals t WHERE t.account_id = a.id AND t.state = 'PENDING' LIMIT ")
         .bigint(i64::try_from(PENDING_MAX).unwrap_or(i64::MAX))
         .sql(") t");

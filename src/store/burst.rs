@@ -202,7 +202,7 @@ pub async fn used_in_slot(
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
         "SELECT k.account_id, u.resource_code, least(sum(u.quantity), 1e19) FROM UNNEST(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(
         ") k (account_id) CROSS JOIN LATERAL (SELECT DISTINCT ON (s.resource_code, s.subject) s.resource_code, s.quantity \
          FROM usage_samples s WHERE s.account_id = k.account_id AND s.slot >= ",
@@ -231,7 +231,7 @@ pub async fn subscribed_until(
     let statement = Statement::<(BigInt, Text, Numeric)>::new(
         "SELECT k.account_id, r.resource_code, least(round(sum(r.amount), 9), 1e19) FROM UNNEST(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(
         ") k (account_id) CROSS JOIN LATERAL (SELECT o.plan_id, o.quantity, o.resource_code, o.resource_amount FROM orders o \
          WHERE o.account_id = k.account_id AND greatest(o.delivered_at, o.created_at) < ",
@@ -491,7 +491,7 @@ pub async fn backlog_done(conn: Conn<'_>, done: &[(AccountId, Cycle)]) -> Result
         return Ok(());
     }
     let statement = Statement::new("DELETE FROM burst_owed o USING UNNEST(")
-        .keys::<BigInt, _>(done.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
+        .accounts(done.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
         .sql(", ")
         .keys::<Integer, _>(done.iter().map(|(_, cycle)| cycle.number()).collect::<Vec<_>>())
         .sql(") d (account_id, cycle) WHERE o.account_id = d.account_id AND o.cycle = d.cycle");

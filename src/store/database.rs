@@ -22,6 +22,7 @@ use tokio_postgres::{Config, NoTls};
 
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
+use super::places::Topology;
 use super::sql::statement::Statement;
 use crate::domain::anchor::AnchorKeys;
 use crate::domain::seal::SealKeys;
@@ -45,6 +46,8 @@ const SESSION_SETTINGS: [(&str, &str); 10] = [
 /// Errors are told apart by PostgreSQL's words, where diesel keeps no more of them (error.rs). Not every role may say in which
 /// language they are to be.
 const IN_ENGLISH: &str = "SET lc_messages = 'C'";
+/// Which shard a statement goes to is only known once its values are (docs/adr/0041).
+const PLANNED_EACH_TIME: &str = "SET plan_cache_mode = 'auto'";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A machine that is gone without a word is noticed within a minute.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
@@ -72,8 +75,15 @@ pub struct Database {
     /// For what is written beside the engine: readers do not leave it without.
     writers: Pool<AsyncPgConnection>,
     connections_max: u32,
-    seen: Arc<Seen>,
+    common: Common,
     keys: Keys,
+}
+
+/// What all connections share.
+#[derive(Clone, Default)]
+struct Common {
+    seen: Arc<Seen>,
+    topology: Arc<Topology>,
 }
 
 /// What is kept outside the database.
@@ -103,24 +113,24 @@ impl Database {
     /// sandbox's, unless it is said with what.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         let config = session_config(url, "DATABASE_URL")?;
-        Ok(Self::with(config, Arc::default(), Keys::of_sandbox(), connections_max))
+        Ok(Self::with(config, Common::default(), Keys::of_sandbox(), connections_max))
     }
 
     /// The same database for who owns its schema, and migrates it.
     pub fn of_owner(url: &str) -> Result<Self, StoreError> {
         let config = session_config(url, "ABACUS_MIGRATE_URL")?;
-        Ok(Self::with(config, Arc::default(), Keys::of_sandbox(), OWNERS))
+        Ok(Self::with(config, Common::default(), Keys::of_sandbox(), OWNERS))
     }
 
-    fn with(config: Config, seen: Arc<Seen>, keys: Keys, connections_max: u32) -> Self {
-        let (pool, writers) = (pool(&config, &seen, connections_max), pool(&config, &seen, WRITERS));
-        Self { config, pool, writers, connections_max, seen, keys }
+    fn with(config: Config, common: Common, keys: Keys, connections_max: u32) -> Self {
+        let (pool, writers) = (pool(&config, &common, connections_max), pool(&config, &common, WRITERS));
+        Self { config, pool, writers, connections_max, common, keys }
     }
 
     /// The same database with connections of its own, for those who must not be left without by others.
     pub fn beside(&self, connections_max: u32) -> Self {
-        let (config, seen, keys) = (self.config.clone(), Arc::clone(&self.seen), self.keys.clone());
-        Self::with(config, seen, keys, connections_max)
+        let (config, common, keys) = (self.config.clone(), self.common.clone(), self.keys.clone());
+        Self::with(config, common, keys, connections_max)
     }
 
     /// The same database, whose rows are sealed with these keys; otherwise with a sandbox's.
@@ -138,6 +148,11 @@ impl Database {
     /// What anchors are signed and checked with.
     pub fn anchor_keys(&self) -> &Arc<AnchorKeys> {
         &self.keys.anchor
+    }
+
+    /// Where accounts live.
+    pub fn topology(&self) -> &Topology {
+        &self.common.topology
     }
 
     /// What rows are sealed with.
@@ -160,7 +175,7 @@ impl Database {
             // Where the database is away there are none to be had at all.
             let state = pool.state();
             if matches!(error, RunError::TimedOut) && state.connections > 0 && state.idle_connections == 0 {
-                self.seen.starved();
+                self.common.seen.starved();
             }
             StoreError::Unavailable(error.to_string())
         })
@@ -168,7 +183,7 @@ impl Database {
 
     /// Whether someone has waited in vain for a connection just now.
     pub fn is_starved(&self) -> bool {
-        self.seen.is_starved()
+        self.common.seen.is_starved()
     }
 
     /// Has something written by a task of its own: it runs to its end even if the caller leaves, and never stops half-way. A
@@ -200,7 +215,7 @@ impl Database {
 
     /// A connection of one's own.
     pub async fn dedicated_connection(&self) -> Result<OwnConnection, StoreError> {
-        let connecting = establish(self.config.clone(), Arc::clone(&self.seen));
+        let connecting = establish(self.config.clone(), self.common.clone());
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(ConnectionError::BadConnection(why))) => Err(StoreError::Unavailable(why)),
@@ -239,16 +254,16 @@ impl Database {
 
     /// How many statements were sent so far, BEGIN and COMMIT among them.
     pub fn statements_sent(&self) -> u64 {
-        self.seen.statements.load(Ordering::Relaxed)
+        self.common.seen.statements.load(Ordering::Relaxed)
     }
 }
 
 /// A pool whose connections are opened when they are needed.
-fn pool(config: &Config, seen: &Arc<Seen>, connections_max: u32) -> Pool<AsyncPgConnection> {
+fn pool(config: &Config, common: &Common, connections_max: u32) -> Pool<AsyncPgConnection> {
     let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-    let (own, watching) = (config.clone(), Arc::clone(seen));
-    manager.custom_setup = Box::new(move |_| establish(own.clone(), Arc::clone(&watching)).boxed());
-    let watching = Arc::clone(seen);
+    let (own, shared) = (config.clone(), common.clone());
+    manager.custom_setup = Box::new(move |_| establish(own.clone(), shared.clone()).boxed());
+    let watching = Arc::clone(&common.seen);
     manager.recycling_method = RecyclingMethod::CustomFunction(Box::new(move |connection| {
         let is_suspect = watching.are_old_ones_suspect();
         usable(connection, is_suspect).boxed()
@@ -276,13 +291,18 @@ async fn is_read_only(connection: &mut AsyncPgConnection) -> diesel::QueryResult
     asked.get_result(connection).await
 }
 
-async fn establish(config: Config, seen: Arc<Seen>) -> ConnectionResult<AsyncPgConnection> {
+async fn establish(config: Config, Common { seen, topology }: Common) -> ConnectionResult<AsyncPgConnection> {
     let connected = config.connect(NoTls).await;
     let failed = |error| ConnectionError::BadConnection(connect_failure::told(&config, &error));
     let (client, connection) = connected.map_err(failed)?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     // A role that may not is told of at the start.
     let _ = connection.batch_execute(IN_ENGLISH).await;
+    topology.look(&connection).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if topology.are_shards() {
+        let set_up = connection.batch_execute(PLANNED_EACH_TIME).await;
+        set_up.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     if seen.with_read_only(ReadOnly::is_suspected) {
         let is_writable = is_read_only(&mut connection).await.is_ok_and(|is_read_only| !is_read_only);
         seen.with_read_only(|read_only| read_only.new_are_writable = is_writable);

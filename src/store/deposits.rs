@@ -294,7 +294,7 @@ pub(super) fn each_address<ST>(select: Statement<ST>, addresses: &[AddressOf]) -
     let addresses: Vec<String> = addresses.iter().map(|(_, address)| address.clone()).collect();
     select
         .sql(" FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(", ")
         .keys::<Text, _>(addresses)
         .sql(") k (account_id, address) CROSS JOIN LATERAL ")

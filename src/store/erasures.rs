@@ -60,7 +60,7 @@ pub async fn unsettled(
     let statement = Statement::<(BigInt, Text)>::new(
         "SELECT a.id, u.what FROM UNNEST(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(
         ") a (id) CROSS JOIN LATERAL (\
          SELECT 'open bills' WHERE EXISTS (SELECT 1 FROM bills b WHERE b.account_id = a.id AND b.status IN ('UNPAID', 'OVERDUE') \

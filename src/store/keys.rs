@@ -68,12 +68,9 @@ fn of_keys<T>(
     accounts: Vec<i64>,
     keys: Vec<String>,
 ) -> Statement<T> {
-    select
-        .sql(" FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
-        .sql(", ")
-        .keys::<Text, _>(keys)
-        .sql(") k (account_id, key) CROSS JOIN LATERAL (SELECT * FROM ")
+    let keys = Columns::new().accounts(accounts.into_iter()).column::<Text, _>("key", keys.into_iter());
+    keys.after(select.sql(" FROM "), "k")
+        .sql(" CROSS JOIN LATERAL (SELECT * FROM ")
         .sql(table)
         .sql(" t WHERE t.account_id = k.account_id AND t.key = k.key LIMIT 1) t")
 }
@@ -166,7 +163,7 @@ pub async fn refused_note(conn: Conn<'_>, keys: BTreeSet<(AccountId, String)>) -
     let statement = Statement::new(
         "INSERT INTO refused_keys SELECT k.account_id, k.key, clock_timestamp() FROM UNNEST(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(", ")
     .keys::<Text, _>(keys)
     .sql(

@@ -96,7 +96,7 @@ pub async fn balances_at(
     )
     .uuid(OwnedId::first_at(next).uuid())
     .sql(" ORDER BY t.id DESC LIMIT 1) l WHERE a.id = ANY(")
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(")");
     let found: Vec<(i64, Exact)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, Exact(balance))| (AccountId(account), balance)).collect())

@@ -5,14 +5,14 @@
 mod pages;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Conn;
 use super::error::StoreError;
 use super::sql::row::{Row, select_list};
-use super::sql::statement::Statement;
+use super::sql::statement::{Columns, Statement};
+use super::{Conn, select_from};
 use crate::domain::account::AccountKind;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OwnedId};
@@ -208,7 +208,7 @@ pub(super) fn newest_of_each<R: Row>(accounts: Vec<i64>, limit: i64) -> Statemen
         ))
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")) t")
 }
 
@@ -234,21 +234,16 @@ pub(super) fn merged_newest_of_each<R: Row>(
         .sql(") t ORDER BY t.id DESC LIMIT ")
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")) t")
 }
 
-/// Keys as the outer side of a look-up: `UNNEST` of accounts and ids, which no plan can turn around because of the
-/// LIMIT in what follows.
+/// Keys as the outer side of a look-up: accounts and ids, which no plan can turn around because of the LIMIT in what follows.
 pub(super) fn each_key<ST>(select: Statement<ST>, ids: &[OwnedId]) -> Statement<ST> {
-    let accounts: Vec<i64> = ids.iter().map(|id| id.account().0).collect();
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    select
-        .sql(" FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
-        .sql(", ")
-        .keys::<diesel::sql_types::Uuid, _>(ids)
-        .sql(") k (account_id, id) CROSS JOIN LATERAL ")
+    let keys = Columns::new()
+        .accounts(ids.iter().map(|id| id.account().0))
+        .column::<SqlUuid, _>("id", ids.iter().map(|id| id.uuid()));
+    keys.after(select.sql(" FROM "), "k").sql(" CROSS JOIN LATERAL ")
 }
 
 /// How many rows each account `a` has of what `counted` selects, as far as to `limit`.
@@ -263,7 +258,7 @@ pub async fn few_of_each(
         .sql(" LIMIT ")
         .bigint(i64::try_from(limit).unwrap_or(i64::MAX))
         .sql(") t) FROM (SELECT DISTINCT UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(") AS id) a");
     let found: Vec<(i64, i64)> = statement.load(&mut conn).await?;
     Ok(found
@@ -283,7 +278,7 @@ pub(super) fn each_window<ST>(
     let ends: Vec<DateTime<Utc>> = windows.map(|(_, month)| month.end).collect();
     select
         .sql(" FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(", ")
         .keys::<Timestamptz, _>(starts)
         .sql(", ")
@@ -298,6 +293,19 @@ pub(super) fn by_ids<R: Row>(ids: &[OwnedId]) -> Statement {
         .sql(format!("(SELECT * FROM {table} t WHERE t.account_id = k.account_id AND t.id = k.id LIMIT 1) t"))
 }
 
+/// The same as a cluster answers it whose shards have some each: every shard is asked for all. Each account is compared with each id, so
+/// it is for pages.
+pub(super) fn by_ids_anywhere<R: Row>(ids: &[OwnedId]) -> Statement {
+    let accounts: Vec<i64> = ids.iter().map(|id| id.account().0).collect();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    select_from::<R>(R::TABLE)
+        .sql(" WHERE account_id = ANY(")
+        .keys::<BigInt, _>(accounts)
+        .sql(") AND id = ANY(")
+        .keys::<diesel::sql_types::Uuid, _>(ids)
+        .sql(")")
+}
+
 /// How many rows of `table` each of the accounts has, as far as they are counted and one more.
 pub(super) async fn count_of_each(
     mut conn: Conn<'_>,
@@ -309,7 +317,7 @@ pub(super) async fn count_of_each(
     ))
     .bigint(COUNTED_MAX.saturating_add(1))
     .sql(") t) FROM (SELECT DISTINCT UNNEST(")
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(") AS id) a");
     Ok(statement.load(&mut conn).await?)
 }

@@ -17,6 +17,7 @@ use pending::failed;
 use session::Session;
 
 use super::database::Database;
+use super::distribution::{self, Due, NotDistributed};
 use super::error::StoreError;
 use super::sql::statement::Statement;
 use super::{Conn, rights};
@@ -68,6 +69,7 @@ impl Migrator {
         // Who has nothing to do waits for nobody; and a role that owns nothing starts on what another has brought up to date.
         if pending(&connection, &source).await?.is_empty()
             && is_served(&connection, &source, role.as_deref()).await?
+            && distribution::left_behind(&connection).await?.is_none()
         {
             return Ok(Vec::new());
         }
@@ -80,6 +82,10 @@ impl Migrator {
             session = session.run(&source, &migration).await?;
             run.push(migration.name);
         }
+        if let Some(plan) = distribution::left_behind(session.conn()).await? {
+            distribution::place(session.connection(), &plan).await?;
+            run.extend(plan.lines());
+        }
         if let Some(role) = role
             && is_newest(session.conn(), &*source).await?
         {
@@ -88,12 +94,38 @@ impl Migrator {
         Ok(run)
     }
 
+    /// What there is to do so that the database is distributed over the nodes of its cluster, on so many shards if that is said.
+    pub async fn distribution_due(&self, shards: Option<u16>) -> Result<Due, NotDistributed> {
+        let connection = self.owner().dedicated_connection().await?;
+        require_current(&connection).await?;
+        distribution::due(&connection, shards).await
+    }
+
+    /// Does that, all of it or nothing, while nobody migrates and no server is connected; answers what there was to do.
+    pub async fn distribute(&self, shards: Option<u16>) -> Result<Due, NotDistributed> {
+        let connection = self.owner().dedicated_connection().await?;
+        require_current(&connection).await?;
+        require_creator(&connection).await?;
+        let role = self.served_by().await?;
+        let mut session = Session::open(self.owner(), connection, self.lock_wait).await?;
+        let done = distribution::distribute(session.connection(), shards).await?;
+        if let Some(role) = role {
+            rights::see_to(session.connection(), &role).await?;
+        }
+        Ok(done)
+    }
+
     /// The server's role, if it is another than the owner's.
     async fn served_by(&self) -> Result<Option<String>, StoreError> {
         let Some(owner) = &self.owner else { return Ok(None) };
         let role = rights::role_of(&self.server).await?;
         Ok((role != rights::role_of(owner).await?).then_some(role))
     }
+}
+
+/// What is not current is not distributed.
+async fn require_current(conn: Conn<'_>) -> Result<(), NotDistributed> {
+    if pending(conn, &MIGRATIONS).await?.is_empty() { Ok(()) } else { Err(NotDistributed::NotCurrent) }
 }
 
 /// Those of a source that have not run yet, in their order.

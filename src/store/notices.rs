@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
+use super::places::Topology;
 use super::retention::{ForgetStatement, forget_by_account};
 use super::sql::row::{WriteRow, row, select_list};
 use super::sql::statement::Statement;
@@ -39,7 +40,7 @@ const DONE_BY_OPERATORS: &str = " AND t.kind <> 'DEPOSIT_UNUSED'";
 
 /// Removes old notices of accounts, each account for itself. What the provider has to look at stays until somebody has.
 pub async fn notices_forget(
-    conn: Conn<'_>,
+    on: (Conn<'_>, &Topology),
     after: AccountId,
     before: DateTime<Utc>,
     at_once: (i64, i64),
@@ -53,7 +54,7 @@ pub async fn notices_forget(
             .sql(DONE_BY_OPERATORS)
             .sql("))")
     };
-    forget_by_account(conn, ("notices", "DELETE FROM notices", before), after, at_once, is_old).await
+    forget_by_account(on, ("notices", "DELETE FROM notices", before), after, at_once, is_old).await
 }
 
 /// Whether an account has an open notice of a kind.
@@ -90,7 +91,7 @@ pub async fn notice_open(
         .sql(" ORDER BY t.id DESC LIMIT ")
         .bigint(limit)
         .sql(") l WHERE a.id = ANY(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")) t");
     rows::<Notice>(conn, statement).await
 }

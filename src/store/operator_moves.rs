@@ -28,7 +28,7 @@ pub async fn moved_since(
     let statement = Statement::<(BigInt, Text, Text, Numeric)>::new(
         "SELECT account_id, moved_by, currency, sum(amount) FROM operator_moves WHERE account_id = ANY(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(") AND id >= ")
     .uuid(OwnedId::first_at(since).uuid())
     .sql(" GROUP BY account_id, moved_by, currency");

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::error::StoreError;
 use super::list::{self, Found, Page};
+use super::sql::pins;
 use super::sql::row::Row;
 use super::sql::statement::Statement;
 use super::{Conn, rows};
@@ -22,6 +23,11 @@ pub trait Owned: Row + Clone + Send + Sync {
     type Filter: Default + PartialEq + Send + Sync + 'static;
 
     fn id(&self) -> Self::Id;
+
+    /// Those of these ids that there are.
+    fn by_ids(ids: &[OwnedId]) -> Statement {
+        list::by_ids::<Self>(ids)
+    }
 
     /// The newest rows of each account.
     fn newest(accounts: Vec<i64>, limit: i64) -> Statement {
@@ -63,7 +69,18 @@ pub async fn newest_headers<H: Header>(
 
 /// Those of these ids that there are.
 pub async fn by_ids<T: Owned>(conn: Conn<'_>, ids: &[OwnedId]) -> Result<Vec<T>, StoreError> {
-    rows(conn, list::by_ids::<T>(ids)).await
+    rows(conn, T::by_ids(ids)).await
+}
+
+/// The same of accounts that may live in several places, newest first.
+pub(super) async fn of_everybody_by_ids<T: Owned>(
+    conn: Conn<'_>,
+    ids: &[OwnedId],
+) -> Result<Vec<T>, StoreError> {
+    let statement = if pins::are_on() { list::by_ids_anywhere::<T>(ids) } else { list::by_ids::<T>(ids) };
+    let mut found: Vec<T> = rows(conn, statement).await?;
+    found.sort_unstable_by_key(|row| std::cmp::Reverse::<OwnedId>(row.id().into()));
+    Ok(found)
 }
 
 /// The newest rows of each account.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::BigInt;
 
 use super::error::StoreError;
 use super::sql::row::{WriteRow, row};
@@ -43,7 +42,7 @@ row! {
 pub async fn methods_kept(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<PaymentMethod>, StoreError> {
     let statement = select_from::<PaymentMethod>("payment_methods")
         .sql(" WHERE removed_at IS NULL AND account_id = ANY(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(") ORDER BY account_id, id DESC");
     rows::<PaymentMethod>(conn, statement).await
 }

@@ -263,7 +263,7 @@ pub async fn plans_in_use(mut conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<
     .sql(
         ") o WHERE o.plan_id IS NOT NULL AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND a.id = ANY(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(") ORDER BY a.id, o.plan_id");
     let found: Vec<(i64, Uuid)> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(|(account, plan)| (account, PlanId(plan))).collect())

@@ -2,20 +2,19 @@
 //! file of their own.
 
 use chrono::{DateTime, Months, NaiveDate, NaiveTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Date, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
+use super::places::Topology;
 use super::sql::statement::Statement;
 use super::{Conn, execute};
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::prepay::QUOTE_HOLDS;
 
-/// How many pages the table of keys has.
+/// How many pages the table of keys has; of several shards the one that has most.
 pub async fn keys_pages(mut conn: Conn<'_>) -> Result<i64, StoreError> {
-    let statement = Statement::<BigInt>::new(
-        "SELECT pg_relation_size('idempotency_keys') / current_setting('block_size')::bigint",
-    );
+    let statement = Statement::<BigInt>::new("SELECT pages_of_keys()");
     Ok(statement.get_result(&mut conn).await?)
 }
 
@@ -35,41 +34,62 @@ pub async fn keys_forget(
     Ok(statement.get_result(&mut conn).await?)
 }
 
-pub(super) type ForgetStatement = Statement<(Nullable<BigInt>, BigInt, BigInt)>;
+pub(super) type ForgetStatement = Statement<BigInt>;
 
 /// Removes rows of the accounts that follow a number, `most` of them at most: what was made before an instant and is as `is_old` says.
 /// `delete` is spelled out by whoever asks, as the server's rights are held against it (rights.rs).
 /// Answers the last of these accounts, if there may be more to remove after it, and how many rows were removed.
 pub(super) async fn forget_by_account(
-    mut conn: Conn<'_>,
-    (table, delete, made_before): (&'static str, &'static str, DateTime<Utc>),
+    (mut conn, places): (Conn<'_>, &Topology),
+    old: (&'static str, &'static str, DateTime<Utc>),
     after: AccountId,
     (accounts, most): (i64, i64),
-    is_old: impl FnOnce(ForgetStatement) -> ForgetStatement,
+    is_old: impl Fn(ForgetStatement) -> ForgetStatement,
 ) -> Result<(Option<AccountId>, i64), StoreError> {
-    let statement = ForgetStatement::new("WITH page AS MATERIALIZED (SELECT id FROM accounts WHERE id > ")
+    let page = Statement::<BigInt>::new("SELECT id FROM accounts WHERE id > ")
         .bigint(after.0)
         .sql(" ORDER BY id LIMIT ")
-        .bigint(accounts)
+        .bigint(accounts);
+    let page: Vec<i64> = page.load(&mut conn).await?;
+    let is_full = i64::try_from(page.len()).is_ok_and(|seen| seen >= accounts);
+    let last = page.last().copied().map(AccountId);
+    let mut gone: i64 = 0;
+    for group in places.group(page.into_iter().map(AccountId).collect()) {
+        let owners: Vec<i64> = group.into_iter().map(|account| account.0).collect();
+        let statement = forgetting(old, owners, most.saturating_sub(gone), &is_old);
+        let found: Vec<i64> = statement.load(&mut conn).await?;
+        gone = gone.saturating_add(found.into_iter().sum());
+    }
+    // Of the same accounts there may be more.
+    let next = if gone >= most { Some(after) } else { last.filter(|_| is_full) };
+    Ok((next, gone))
+}
+
+fn forgetting(
+    (table, delete, made_before): (&'static str, &'static str, DateTime<Utc>),
+    owners: Vec<i64>,
+    most: i64,
+    is_old: impl Fn(ForgetStatement) -> ForgetStatement,
+) -> ForgetStatement {
+    let statement = ForgetStatement::new("WITH old AS MATERIALIZED (SELECT o.place FROM UNNEST(")
+        .accounts(owners.clone())
         .sql(format!(
-            "), old AS MATERIALIZED (SELECT o.place FROM page a CROSS JOIN LATERAL (SELECT t.ctid AS place FROM {table} t \
-             WHERE t.account_id = a.id AND t.id < "
+            ") a (id) CROSS JOIN LATERAL (SELECT t.ctid AS place FROM {table} t WHERE t.account_id = a.id AND t.id < "
         ))
         // Ids begin with the instant of their rows.
         .uuid(OwnedId::first_at(made_before).uuid());
-    let statement = is_old(statement).sql(") o LIMIT ").bigint(most).sql(format!(
-        "), gone AS ({delete} WHERE ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1) \
-         SELECT (SELECT max(id) FROM page), (SELECT count(*) FROM page), (SELECT count(*) FROM gone)"
-    ));
-    let (last, seen, gone): (Option<i64>, i64, i64) = statement.get_result(&mut conn).await?;
-    // Of the same accounts there may be more.
-    let next = if gone >= most { Some(after) } else { last.map(AccountId).filter(|_| seen >= accounts) };
-    Ok((next, gone))
+    // On another shard another's row stands at the same place.
+    is_old(statement)
+        .sql(") o LIMIT ")
+        .bigint(most)
+        .sql(format!("), gone AS ({delete} WHERE account_id = ANY("))
+        .keys::<BigInt, _>(owners)
+        .sql(") AND ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1) SELECT count(*) FROM gone")
 }
 
 /// Removes offers of accounts that had expired before an instant, each account for itself.
 pub async fn quotes_forget(
-    conn: Conn<'_>,
+    on: (Conn<'_>, &Topology),
     after: AccountId,
     before: DateTime<Utc>,
     at_once: (i64, i64),
@@ -77,7 +97,7 @@ pub async fn quotes_forget(
     let made_before = before.checked_sub_signed(QUOTE_HOLDS).unwrap_or(before);
     let is_old = |statement: ForgetStatement| statement.sql(" AND t.expires_at < ").instant(before);
     let old = ("prepay_quotes", "DELETE FROM prepay_quotes", made_before);
-    forget_by_account(conn, old, after, at_once, is_old).await
+    forget_by_account(on, old, after, at_once, is_old).await
 }
 
 /// Removes slots in which gauges were reported before an instant, but none that a cycle which has not been run may ask for; how many.

@@ -9,6 +9,8 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 
 use super::Conn;
 use super::database::Database;
+use super::distribution::is_spread;
+use super::distribution::placements::{PLACEMENTS, Placement};
 use super::error::StoreError;
 use super::sql::statement::Statement;
 
@@ -295,7 +297,14 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn wanted() -> BTreeSet<Right> {
+/// What a role is to have; on a cluster who writes to what lies whole on every node may lock it there, which is a right to the whole of
+/// it. Guards refuse what is final all the same.
+fn wanted(is_spread: bool) -> BTreeSet<Right> {
+    let is_everywhere = |table: &'static str| PLACEMENTS.contains(&(table, Placement::Reference));
+    let locked = TABLES.iter().filter(move |rights| {
+        is_spread && is_everywhere(rights.table) && (rights.insert || !rights.update.is_empty())
+    });
+    let locked = locked.map(|rights| Right::to("TABLE", rights.table, "", "UPDATE"));
     let tables = TABLES.iter().flat_map(|rights| {
         let whole = [(true, "SELECT"), (rights.insert, "INSERT"), (rights.delete, "DELETE")];
         let whole = whole.into_iter().filter(|(is_wanted, _)| *is_wanted);
@@ -306,7 +315,7 @@ fn wanted() -> BTreeSet<Right> {
     let views = VIEWS.iter().map(|view| Right::to("TABLE", view, "", "SELECT"));
     let sequences = SEQUENCES.iter().map(|sequence| Right::to("SEQUENCE", sequence, "", "USAGE"));
     let functions = FUNCTIONS.iter().map(|function| Right::to("FUNCTION", function, "", "EXECUTE"));
-    tables.chain(views).chain(sequences).chain(functions).collect()
+    tables.chain(views).chain(sequences).chain(functions).chain(locked).collect()
 }
 
 /// The rights in the schema that were given to a role by its name.
@@ -330,12 +339,12 @@ async fn held(mut conn: Conn<'_>, role: &str) -> Result<BTreeSet<Right>, StoreEr
 
 /// Whether a role has the rights of a server, and no others that it was given here.
 pub(super) async fn are_as_wanted(conn: Conn<'_>, role: &str) -> Result<bool, StoreError> {
-    Ok(held(conn, role).await? == wanted())
+    Ok(held(conn, role).await? == wanted(is_spread(conn).await?))
 }
 
 /// Gives a role the rights of a server, and takes away what others it was given here.
 pub(super) async fn see_to(connection: &mut AsyncPgConnection, role: &str) -> Result<(), StoreError> {
-    let (wanted, name) = (wanted(), quoted(role));
+    let (wanted, name) = (wanted(is_spread(connection).await?), quoted(role));
     connection
         .transaction(async |connection| {
             if let Some(schema) = schema_closed_to(connection, role).await? {

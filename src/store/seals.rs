@@ -8,6 +8,7 @@ use futures_util::{StreamExt, try_join};
 
 use super::accounts::account_range::Range;
 use super::error::StoreError;
+use super::places::Topology;
 use super::sql::row::{Fields, Read, Row, select_list};
 use super::sql::statement::Statement;
 use super::{Conn, each_row, execute, installation};
@@ -340,25 +341,27 @@ fn rows_at<R: SealedRow>(places: Vec<Place>) -> Statement {
 /// transaction of its own, or several.
 pub async fn seal_what_is_not(
     connection: &mut AsyncPgConnection,
+    at: &Topology,
     range: Range,
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
-    let mut sealed = seal_table::<Order>(connection, range, keys).await?;
-    sealed = sealed.saturating_add(seal_table::<Bill>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Transaction>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Payment>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Prepayment>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Record>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<KeyRow>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Approval>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Reversal>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<ClosedMonth>(connection, range, keys).await?);
-    sealed = sealed.saturating_add(seal_table::<Account>(connection, range, keys).await?);
+    let mut sealed = seal_table::<Order>(connection, at, range, keys).await?;
+    sealed = sealed.saturating_add(seal_table::<Bill>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Transaction>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Payment>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Prepayment>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Record>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<KeyRow>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Approval>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Reversal>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<ClosedMonth>(connection, at, range, keys).await?);
+    sealed = sealed.saturating_add(seal_table::<Account>(connection, at, range, keys).await?);
     Ok(sealed)
 }
 
 async fn seal_table<R: SealedRow>(
     connection: &mut AsyncPgConnection,
+    at: &Topology,
     range: Range,
     keys: &SealKeys,
 ) -> Result<i64, StoreError> {
@@ -367,7 +370,7 @@ async fn seal_table<R: SealedRow>(
         let page = connection
             .transaction(async |connection| {
                 let conn: Conn<'_> = connection;
-                hold(conn, range).await?;
+                hold(conn, at, range).await?;
                 let page = places(conn, &R::SEALED, range, &after).await?;
                 let Some(upto) = page.last().cloned() else { return Ok(None) };
                 let sealed = seal_page::<R>(conn, (&after, &upto), keys).await?;
@@ -379,10 +382,22 @@ async fn seal_table<R: SealedRow>(
     }
 }
 
-/// Holds the accounts of a range in the order of their numbers, as the engine does, so that nothing is written of them meanwhile.
-async fn hold(conn: Conn<'_>, range: Range) -> Result<(), StoreError> {
-    let statement = Statement::new("SELECT 1 FROM accounts WHERE id");
-    execute(conn, range.restrict(statement).sql(" ORDER BY id FOR UPDATE")).await.map(drop)
+/// Holds the accounts of a range in the order of their numbers, as the engine does, so that nothing is written of them meanwhile;
+/// where they live apart, those of each place.
+async fn hold(mut conn: Conn<'_>, at: &Topology, range: Range) -> Result<(), StoreError> {
+    if !at.are_shards() {
+        let statement = Statement::new("SELECT 1 FROM accounts WHERE id");
+        return execute(conn, range.restrict(statement).sql(" ORDER BY id FOR UPDATE")).await.map(drop);
+    }
+    let statement = range.restrict(Statement::<BigInt>::new("SELECT id FROM accounts WHERE id"));
+    let all: Vec<i64> = statement.sql(" ORDER BY id").load(&mut conn).await?;
+    for group in at.group(all.into_iter().map(AccountId).collect()) {
+        let statement = Statement::new("SELECT 1 FROM accounts WHERE id = ANY(")
+            .accounts(group.into_iter().map(|account| account.0).collect())
+            .sql(") ORDER BY id FOR UPDATE");
+        execute(conn, statement).await?;
+    }
+    Ok(())
 }
 
 async fn seal_page<R: SealedRow>(
@@ -393,16 +408,15 @@ async fn seal_page<R: SealedRow>(
     let statement = beyond(selecting::<R>(), &R::SEALED, ">", after).sql(" AND ");
     let statement = beyond(statement, &R::SEALED, "<=", upto).sql(" AND t.seal IS NULL");
     // What cannot be read is not sealed, and found by the check.
-    let rows = read_sealed::<R>(conn, statement).await?.into_iter().flatten();
-    let (places, seals): (Vec<String>, Vec<Vec<u8>>) =
-        rows.map(|SealedAt { row, place, .. }| (place, keys.seal(&row))).unzip();
-    if places.is_empty() {
-        return Ok(0);
-    }
-    let statement = Statement::new(format!("UPDATE {} t SET seal = u.seal FROM UNNEST(", R::SEALED.name))
-        .keys::<Text, _>(places)
+    let rows: Vec<SealedAt<R>> = read_sealed::<R>(conn, statement).await?.into_iter().flatten().collect();
+    // On another shard another's row stands at the same place.
+    let Table { name, owner, .. } = R::SEALED;
+    let statement = Statement::new(format!("UPDATE {name} t SET seal = u.seal FROM UNNEST("))
+        .keys::<BigInt, _>(rows.iter().map(|sealed| sealed.owner.0).collect::<Vec<_>>())
         .sql(", ")
-        .keys::<Binary, _>(seals)
-        .sql(") u (place, seal) WHERE t.ctid = u.place::tid");
+        .keys::<Text, _>(rows.iter().map(|sealed| sealed.place.clone()).collect::<Vec<_>>())
+        .sql(", ")
+        .keys::<Binary, _>(rows.iter().map(|sealed| keys.seal(&sealed.row)).collect::<Vec<_>>())
+        .sql(format!(") u (owner, place, seal) WHERE t.{owner} = u.owner AND t.ctid = u.place::tid"));
     Ok(i64::try_from(execute(conn, statement).await?).unwrap_or(i64::MAX))
 }

@@ -9,12 +9,13 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::database::{Connection, Database};
 use super::error::StoreError;
+use super::places::Placed;
 
 /// A batch takes no more keys than this, unless one request alone asks for more.
 pub const BATCH_KEYS_MAX: usize = 1_000;
@@ -24,6 +25,8 @@ const QUEUE_MAX: usize = 8_192;
 const BATCHES_MAX: usize = 2;
 /// Above PostgreSQL's own limit on a statement, so that only what hangs beyond it ends here.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(40);
+/// Places of a batch that are asked at once.
+const GROUPS_MAX: usize = 4;
 /// How often a batch lets others add their keys before it is sent.
 const TURNS: usize = 2;
 
@@ -43,7 +46,7 @@ pub struct SharedLoader<K, V> {
 
 impl<K, V> SharedLoader<K, V>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Placed + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     /// Starts a fetcher; it ends with its last handle.
@@ -74,7 +77,7 @@ where
 
 async fn dispatch<K, V>(mut queue: mpsc::Receiver<Ask<K, V>>, database: Database, fetch: Arc<Fetch<K, V>>)
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Placed + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     let running = Arc::new(Semaphore::new(BATCHES_MAX));
@@ -128,7 +131,7 @@ fn take_batch<K, V>(
 
 async fn answer_batch<K, V>(batch: Vec<Ask<K, V>>, database: &Database, fetch: &Fetch<K, V>)
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Placed + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone,
 {
     let mut keys: Vec<K> = Vec::with_capacity(batch.len());
@@ -159,7 +162,7 @@ async fn answer_one_by_one<K, V>(
     fetch: &Fetch<K, V>,
     mut last: StoreError,
 ) where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Placed + Hash + Eq + Clone + Send + Sync + 'static,
 {
     let mut lost_connections = 0;
     for ask in batch {
@@ -184,7 +187,24 @@ async fn answer_one_by_one<K, V>(
     }
 }
 
-async fn run<K, V>(database: &Database, fetch: &Fetch<K, V>, keys: Vec<K>) -> Found<K, V> {
+/// Looks keys up, those of each place by themselves.
+async fn run<K, V>(database: &Database, fetch: &Fetch<K, V>, keys: Vec<K>) -> Found<K, V>
+where
+    K: Placed + Hash + Eq,
+{
+    let groups = match <[Vec<K>; 1]>::try_from(database.topology().group(keys)) {
+        Ok([only]) => return look_up(database, fetch, only).await,
+        Err(groups) => groups,
+    };
+    let each = stream::iter(groups).map(|keys| look_up(database, fetch, keys)).buffer_unordered(GROUPS_MAX);
+    each.try_fold(HashMap::new(), async |mut all, found| {
+        all.extend(found);
+        Ok(all)
+    })
+    .await
+}
+
+async fn look_up<K, V>(database: &Database, fetch: &Fetch<K, V>, keys: Vec<K>) -> Found<K, V> {
     let connection = database.connection().await?;
     tokio::time::timeout(BATCH_TIME_MAX, fetch(connection, keys))
         .await

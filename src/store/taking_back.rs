@@ -139,12 +139,12 @@ const IS_AFTER_AN_INVOICE: &str = "EXISTS (SELECT 1 FROM invoices i WHERE i.acco
 fn open_months_begin() -> String {
     let month = format!("date_trunc('month', {PRESENT} AT TIME ZONE a.time_zone)");
     format!(
-        "INSERT INTO open_invoices (account_id, start_time, due_at) SELECT a.id, s.start, \
-             greatest(s.start, ({month} + interval '1 month') AT TIME ZONE a.time_zone) FROM accounts a CROSS JOIN LATERAL \
-             (SELECT greatest({month} AT TIME ZONE a.time_zone, \
-                 (SELECT max(i.end_time) FROM invoices i WHERE i.account_id = a.id)) AS start) s \
-         WHERE EXISTS (SELECT 1 FROM open_invoices o WHERE o.account_id = a.id AND o.start_time > {PRESENT}) \
-         AND NOT EXISTS (SELECT 1 FROM open_invoices o WHERE o.account_id = a.id AND o.start_time <= s.start \
+        "INSERT INTO open_invoices (account_id, start_time, due_at) SELECT m.id, m.start, greatest(m.start, m.over) FROM \
+             (SELECT a.id, greatest({month} AT TIME ZONE a.time_zone, \
+                 (SELECT max(i.end_time) FROM invoices i WHERE i.account_id = a.id)) AS start, \
+             ({month} + interval '1 month') AT TIME ZONE a.time_zone AS over FROM accounts a \
+             WHERE EXISTS (SELECT 1 FROM open_invoices o WHERE o.account_id = a.id AND o.start_time > {PRESENT})) m \
+         WHERE NOT EXISTS (SELECT 1 FROM open_invoices o WHERE o.account_id = m.id AND o.start_time <= m.start \
              AND o.end_time IS NULL) ON CONFLICT DO NOTHING"
     )
 }

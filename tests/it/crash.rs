@@ -94,12 +94,7 @@ async fn a_server_that_is_killed_under_load_has_done_what_it_answered_and_does_t
 async fn a_server_whose_postgresql_is_killed_under_load_starts_it_again_and_goes_on() {
     let rounds = if in_full() { 8 } else { 2 };
     rides_out(rounds, async |folder, server| {
-        let killed = folder.postmaster_pid().expect("a postmaster");
-        signal(killed, Signal::SIGKILL);
-        eventually("another postmaster", 60, async || {
-            folder.postmaster_pid().filter(|pid| *pid != killed && is_there(*pid))
-        })
-        .await;
+        folder.kill_postmaster().await;
         server
     })
     .await;

@@ -21,6 +21,7 @@ use abacus::domain::ids::AccountId;
 use abacus::engine::{EngineConfig, EngineError, Priority};
 use abacus::store::database::{Connection, Database};
 use abacus::store::error::StoreError;
+use abacus::store::places::Placed;
 use abacus::store::shared_loader::{BATCH_KEYS_MAX, Found, SharedLoader};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -266,6 +267,48 @@ async fn a_full_lane_says_so_at_once_and_carries_out_what_it_took() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_full_lane_would_turn_away_is_told_before_anything_is_carried_out() {
+    let server = TestServer::with(|config| {
+        config.engine = EngineConfig { lanes: 1, queue_max: 1, batch_max: 1, ..EngineConfig::default() };
+    })
+    .await;
+    let account = server.account("chaizs", "0").await;
+    let (customer, app) = (server.customer("chaizs"), Arc::clone(&server.server.app));
+    let holder = server.sql().await;
+    holder.batch_execute("BEGIN; LOCK TABLE transactions IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let submit = |key: &str| {
+        let (app, command) = (Arc::clone(&app), command(&account, key, 100));
+        tokio::spawn(async move { app.engine.submit(command, Priority::Interactive).await.map(drop) })
+    };
+    // One is carried out as far as the lock lets it, and one waits.
+    let first = submit("first");
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    eventually("it is carried out", 10, async || {
+        let waiting: i64 = holder.query_one(waits, &[]).await.unwrap().get(0);
+        (waiting > 0).then_some(())
+    })
+    .await;
+    assert!(!app.engine.turns_away(number(&account)), "one more has a place");
+    let second = submit("second");
+    eventually("it waits", 10, async || app.engine.turns_away(number(&account)).then_some(())).await;
+    let input = json!({ "amount": "1.00", "idempotencyKey": "third" });
+    let (status, answer) =
+        customer.try_mutate("recharge", "RechargeInput", input.clone(), "transaction { id }").await;
+    let error = &answer["errors"][0];
+    assert_eq!(
+        (status, &error["extensions"]["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("OVERLOADED"))
+    );
+    assert!(error.get("path").is_none(), "{answer:#}");
+    assert_eq!(balance(&customer, &account).await, "0.00", "who reads is served");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    customer.mutate("recharge", "RechargeInput", input, "transaction { id }").await;
+    assert_eq!(balance(&customer, &account).await, "3.00");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_lane_is_overloaded_to_clients() {
     let server = TestServer::with(|config| {
         config.engine = EngineConfig { lanes: 1, queue_max: 1, batch_max: 1, ..EngineConfig::default() };
@@ -419,11 +462,38 @@ async fn a_command_that_the_database_rejects_fails_alone() {
 
 type Lookup = BoxFuture<'static, Found<u32, u32>>;
 
-async fn fetcher<F>(fetch: F) -> SharedLoader<u32, u32>
+/// A key that is of no account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key(u32);
+
+impl Placed for Key {
+    fn owner(&self) -> Option<AccountId> {
+        None
+    }
+}
+
+struct Fetcher(SharedLoader<Key, u32>);
+
+impl Fetcher {
+    async fn get(&self, keys: Vec<u32>) -> Found<u32, u32> {
+        let found = self.0.get(keys.into_iter().map(Key).collect()).await?;
+        Ok(found.into_iter().map(|(Key(key), value)| (key, value)).collect())
+    }
+
+    async fn get_one(&self, key: u32) -> Result<Option<u32>, StoreError> {
+        self.0.get_one(Key(key)).await
+    }
+}
+
+async fn fetcher<F>(fetch: F) -> Fetcher
 where
     F: Fn(Connection, Vec<u32>) -> Lookup + Send + Sync + 'static,
 {
-    SharedLoader::start(&Database::new(&cluster::database().await, 2).unwrap(), fetch)
+    let fetch = move |conn, keys: Vec<Key>| {
+        let looking = fetch(conn, keys.into_iter().map(|Key(key)| key).collect());
+        async move { Ok(looking.await?.into_iter().map(|(key, value)| (Key(key), value)).collect()) }.boxed()
+    };
+    Fetcher(SharedLoader::start(&Database::new(&cluster::database().await, 2).unwrap(), fetch))
 }
 
 fn doubled(keys: Vec<u32>) -> HashMap<u32, u32> {

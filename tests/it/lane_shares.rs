@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use rust_decimal::Decimal;
 
 use crate::support::TestServer;
+use crate::support::server::pretended_shards;
 
 fn number(account: &str) -> AccountId {
     AccountId::parse(account).unwrap()
@@ -72,6 +73,10 @@ async fn posted(server: &TestServer, account: &str) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_tenants_queue_holds_up_nobody() {
+    if pretended_shards().is_some() {
+        println!("passed over: it counts what waits in one place");
+        return;
+    }
     let server = one_lane(400, 32, Duration::from_secs(10)).await;
     let hog = server.account("hog", "0").await;
     let mut neighbours = Vec::new();

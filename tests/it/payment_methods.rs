@@ -1,5 +1,6 @@
 //! Cards that customers pay with: added by the payment provider's tokens, listed, removed.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::life::Life;
@@ -87,4 +88,27 @@ async fn an_account_keeps_twenty_cards_at_most() {
     assert_eq!(refused["userErrors"][0]["code"], "LIMIT_EXCEEDED");
     assert_eq!(kept(&life.customer).await.len(), 20);
     assert!(add(&life.customer, "pm_card_visa").await["paymentMethod"].is_object(), "it is there already");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_shown_a_charge_settled_meanwhile_is_shown_its_money_in_the_account() {
+    const AT_ONCE: usize = 24;
+    let life = Life::begin("2026-03-01T10:00:00Z", "0").await;
+    let card = add(&life.customer, "pm_card_visa").await["paymentMethod"]["id"].clone();
+    for round in 1..=20 {
+        let input =
+            json!({ "amount": "1", "paymentMethodId": card, "idempotencyKey": format!("round {round}") });
+        let fields = "transaction { balanceAfter } account { balance { amount } }";
+        let asked =
+            (0..AT_ONCE).map(|_| life.customer.payload("recharge", "RechargeInput", input.clone(), fields));
+        for shown in join_all(asked).await {
+            if shown["transaction"].is_object() {
+                assert_eq!(
+                    shown["account"]["balance"]["amount"], shown["transaction"]["balanceAfter"],
+                    "{shown}"
+                );
+            }
+        }
+    }
+    assert_eq!(life.balance().await, "20.00");
 }

@@ -884,4 +884,12 @@ async fn a_list_answers_the_same_however_its_selection_is_written() {
         let answer = operator.data(&format!("{{ orders {{ nodes {{ {selection} }} }} }} {fragment}")).await;
         assert_eq!(answer, expected, "{selection}");
     }
+    // What is asked for in two places is merged however far above.
+    let apart = operator
+        .data(
+            "{ orders { nodes { __typename id state price { amount } } }
+               orders { nodes { price { currency } bills { nodes { id amount { amount } } } account { id } } } }",
+        )
+        .await;
+    assert_eq!(apart, expected);
 }

@@ -31,6 +31,7 @@ use crate::support::sequences::{
     Event, Expected, Run, Step, Tenant, What, account, begin, discounts, market, prices, steps, tenant,
     trials,
 };
+use crate::support::server::pretend_shards;
 
 type Checked = Result<(), TestCaseError>;
 
@@ -44,6 +45,7 @@ struct Bench {
 impl Bench {
     async fn start() -> Self {
         let database = Database::new(&cluster::database().await, 4).unwrap();
+        pretend_shards(&database);
         let clock = Clock::standing_at(begin());
         // One after the other: no caller has given another server up.
         let patience = Patience { elsewhere_after: Duration::from_secs(3_600), ..Patience::default() };

@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 
 use crate::approvals::two_people;
 use crate::support::cluster::{self, connect};
+use crate::support::server::pretended_shards;
 use crate::support::{Client, TestServer};
 
 const ROWS: i64 = 20_000;
@@ -352,6 +353,10 @@ impl Reads {
 
 #[tokio::test]
 async fn hot_statements_read_little_of_large_tables() {
+    if pretended_shards().is_some() {
+        println!("passed over: statements are others, and more, where accounts live in shards");
+        return;
+    }
     let _alone = EXPLAINING.lock().await;
     let Some((server, log)) = explained(OWNERS).await else { return };
     let operator = server.operator();
@@ -584,14 +589,23 @@ async fn hot_statements_read_little_of_large_tables() {
         let query = format!("{{ approvals({page}) {{ nodes {{ id account {{ namespace }} }} }} }}");
         reads.query(&query, &operator, &query).await;
     }
-    for (what, word) in
-        [("common", "plan c"), ("rare", "nowhere"), ("number", "O5004-"), ("short", "x9"), ("digits", "77")]
-    {
+    for (what, word) in [
+        ("common", "plan c"),
+        ("rare", "nowhere"),
+        ("number's", "O777"),
+        ("whose", "O5004-"),
+        ("short", "x9"),
+        ("digits", "77"),
+    ] {
         for (client, account) in [
             (&operator, String::new()),
             (&main, String::new()),
             (&operator, format!(r#"accountId: "{owner}", "#)),
         ] {
+            // A part of anybody's number is walked for as far as any filter (docs/adr/0010; bounded_reads holds that).
+            if word == "O777" && account.is_empty() && std::ptr::eq(client, &operator) {
+                continue;
+            }
             let query = format!(
                 r#"{{ orders({account}first: 10, filter: {{ searchWord: "{word}" }}) {{ nodes {{ id }} }} }}"#
             );
@@ -753,6 +767,10 @@ fn has_orders_and_bills(account: &Value) -> bool {
 
 #[tokio::test]
 async fn accounts_orders_and_bills_take_a_statement_for_each_level() {
+    if pretended_shards().is_some() {
+        println!("passed over: statements are others, and more, where accounts live in shards");
+        return;
+    }
     let server = filled().await;
     let operator = server.operator();
     let query = |accounts: usize| {

@@ -24,6 +24,7 @@ use self::ground::ACCOUNTS;
 use self::model::Model;
 use self::server::Server;
 use super::engine_config::EngineConfig;
+use super::pace::WaitingLimit;
 
 const CLIENTS: u64 = 10;
 /// How often the servers' clocks are set.
@@ -36,6 +37,10 @@ fn config(dice: &mut Dice) -> EngineConfig {
     EngineConfig {
         lanes: 1 + dice.below(2) as usize,
         queue_max: 8 + dice.below(24) as usize,
+        waiting_limit: WaitingLimit {
+            time_max: Duration::from_millis(1 + dice.below(100)),
+            commands_min: 1 + dice.below(8) as usize,
+        },
         batch_max: 1 + dice.below(8) as usize,
         ..EngineConfig::default()
     }
@@ -47,11 +52,11 @@ async fn simulate(seed: u64, statements: u64) -> u64 {
     let model = Model::new(dice.split(), ACCOUNTS);
     let config = config(&mut dice);
     let servers = [Server::start(&model, &config), Server::start(&model, &config)];
-    let lanes = Arc::new(servers.map(Arc::new));
-    let ticking = tokio::spawn(tick(model.clone(), Arc::clone(&lanes), dice.split()));
+    let servers = Arc::new(servers.map(Arc::new));
+    let ticking = tokio::spawn(tick(model.clone(), Arc::clone(&servers), dice.split()));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        let client = Client::new(number, dice.split(), model.clone(), Arc::clone(&lanes));
+        let client = Client::new(number, dice.split(), model.clone(), Arc::clone(&servers));
         clients.spawn(client.run(statements));
     }
     let mut told: Vec<KeyReport> = Vec::new();
@@ -60,9 +65,9 @@ async fn simulate(seed: u64, statements: u64) -> u64 {
     }
     model.fail_no_more();
     tokio::time::sleep(QUIET).await;
-    let asked_last = clients::ask_everybody(&model, &lanes).await;
+    let asked_last = clients::ask_everybody(&model, &servers).await;
     ticking.abort();
-    for server in lanes.iter() {
+    for server in servers.iter() {
         server.lanes.stop().await;
     }
     told.extend(asked_last);
@@ -72,7 +77,8 @@ async fn simulate(seed: u64, statements: u64) -> u64 {
 
 /// Has the servers' clocks go, each as it does: one may be wrong for a while, or step back.
 async fn tick(model: Model, servers: Arc<[Arc<Server>; 2]>, mut dice: Dice) {
-    let mut skews = servers.each_ref().map(|server| server.skew);
+    // How far each is ahead.
+    let mut skews = [TimeDelta::zero(); 2];
     loop {
         tokio::time::sleep(TICK).await;
         for (server, skew) in servers.iter().zip(&mut skews) {

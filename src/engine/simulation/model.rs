@@ -1,8 +1,9 @@
 //! What the lanes know of PostgreSQL, without PostgreSQL: transactions that hold accounts, commits that are done, done late, or never,
 //! answers that are lost, statements that wait, connections that end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::ground::begin;
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::book::{Book, CapacityCatalogue, Catalogue};
-use crate::domain::command::Command;
+use crate::domain::command::{Command, CommandKey};
 use crate::domain::idempotency::IdempotencyRecord;
 use crate::domain::ids::AccountId;
 use crate::domain::ledger::Entry;
@@ -24,7 +25,6 @@ use crate::domain::policies::Policies;
 use crate::domain::seal::SealKeys;
 use crate::engine::batch_store::{AccountLocks, BatchStore};
 use crate::engine::books::Books;
-use crate::engine::stale::Key;
 use crate::store::clock_check::SKEW_MAX;
 use crate::store::error::StoreError;
 use crate::store::seals::AltSeals;
@@ -54,6 +54,8 @@ pub(super) struct ServerView {
 pub(super) struct State {
     dice: Dice,
     fails: bool,
+    /// Accounts live in so many places, or all in one.
+    places: Option<u64>,
     /// Nothing is answered until then.
     paused_until: Instant,
     pub statements: u64,
@@ -61,8 +63,8 @@ pub(super) struct State {
     accounts: BTreeMap<AccountId, Account>,
     /// Which transaction holds an account.
     held: BTreeMap<AccountId, u64>,
-    pub answers: BTreeMap<Key, IdempotencyRecord>,
-    pub refused: BTreeMap<Key, DateTime<Utc>>,
+    pub answers: BTreeMap<CommandKey, IdempotencyRecord>,
+    pub refused: BTreeMap<CommandKey, DateTime<Utc>>,
     pub entries: BTreeMap<AccountId, Vec<Entry>>,
     digest: DefaultHasher,
 }
@@ -71,7 +73,7 @@ pub(super) struct State {
 #[derive(Default)]
 struct Writes {
     books: Vec<Book>,
-    refused: Vec<Key>,
+    refused: BTreeSet<CommandKey>,
 }
 
 struct Transaction {
@@ -83,7 +85,7 @@ pub(super) struct Connection {
     model: Model,
     /// None where none was begun, or it has ended.
     transaction: Mutex<Option<Transaction>>,
-    is_gone: Mutex<bool>,
+    is_gone: AtomicBool,
     /// What it writes goes with it.
     is_for_trial: bool,
 }
@@ -157,11 +159,13 @@ enum Fate {
 }
 
 impl Model {
-    pub fn new(dice: Dice, accounts: i64) -> Self {
+    pub fn new(mut dice: Dice, accounts: i64) -> Self {
         let now = Instant::now();
+        let places = Some(dice.below(4)).filter(|places| *places > 0);
         let state = State {
             dice,
             fails: true,
+            places,
             paused_until: now,
             statements: 0,
             last_transaction: 0,
@@ -244,14 +248,14 @@ impl Model {
     }
 
     async fn ask(&self, conn: &Connection) -> Result<(), StoreError> {
-        if *conn.is_gone.lock().expect("nobody panics here") {
+        if conn.is_gone.load(Ordering::Relaxed) {
             return Err(gone());
         }
         match self.statement().await {
             Course::Answered => Ok(()),
             Course::Contended => Err(StoreError::Contended("canceled on lock timeout".to_owned())),
             Course::Lost => {
-                *conn.is_gone.lock().expect("nobody panics here") = true;
+                conn.is_gone.store(true, Ordering::Relaxed);
                 Err(gone())
             }
         }
@@ -261,7 +265,7 @@ impl Model {
         if matches!(self.statement().await, Course::Lost) {
             return Err(gone());
         }
-        let (transaction, is_gone) = (Mutex::new(None), Mutex::new(false));
+        let (transaction, is_gone) = (Mutex::new(None), AtomicBool::new(false));
         Ok(Connection { model: self.clone(), transaction, is_gone, is_for_trial })
     }
 
@@ -304,6 +308,11 @@ fn gone() -> StoreError {
 impl BatchStore for ServerView {
     type Connection = Connection;
 
+    fn place_of(&self, account: AccountId) -> Option<usize> {
+        let places = self.model.state().places?;
+        Some((account.0.unsigned_abs() % places) as usize)
+    }
+
     async fn connect(&self) -> Result<Connection, StoreError> {
         self.model.connected(false).await
     }
@@ -312,24 +321,21 @@ impl BatchStore for ServerView {
         self.model.connected(true).await
     }
 
-    async fn begin(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        self.model.ask(connection).await?;
-        let number = {
+    async fn begin(&self, conn: &Connection, accounts: Vec<i64>) -> Result<AccountLocks, StoreError> {
+        self.model.ask(conn).await?;
+        let transaction = {
             let mut state = self.model.state();
             state.last_transaction += 1;
             state.last_transaction
         };
-        *connection.transaction() = Some(Transaction { number, writes: Writes::default() });
-        Ok(())
-    }
-
-    async fn lock(&self, conn: &Connection, accounts: Vec<i64>) -> Result<AccountLocks, StoreError> {
+        *conn.transaction() = Some(Transaction { number: transaction, writes: Writes::default() });
         self.model.ask(conn).await?;
         let now = self.model.now();
         if self.clock.now().signed_duration_since(now).abs() > SKEW_MAX {
             return Err(StoreError::WrongClock("the machine's clock is wrong".to_owned()));
         }
-        let transaction = conn.transaction().as_ref().map(|held| held.number).expect("it was begun");
+        let places: BTreeSet<_> = accounts.iter().map(|id| self.place_of(AccountId(*id))).collect();
+        assert!(places.len() <= 1, "a transaction has several places: {accounts:?}");
         let mut state = self.model.state();
         let mut locked = Vec::new();
         for id in accounts.into_iter().map(AccountId) {
@@ -344,11 +350,11 @@ impl BatchStore for ServerView {
     async fn refused_keys(
         &self,
         conn: &Connection,
-        keys: Vec<Key>,
+        keys: Vec<CommandKey>,
     ) -> Result<Vec<(AccountId, String, DateTime<Utc>)>, StoreError> {
         self.model.ask(conn).await?;
         let state = self.model.state();
-        let refused = |key: Key| state.refused.get(&key).map(|at| (key.0, key.1.clone(), *at));
+        let refused = |key: CommandKey| state.refused.get(&key).map(|at| (key.0, key.1.clone(), *at));
         Ok(keys.into_iter().filter_map(refused).collect())
     }
 
@@ -394,15 +400,15 @@ impl BatchStore for ServerView {
         Ok(())
     }
 
-    async fn note_refused(&self, conn: &Connection, keys: Vec<Key>) -> Result<(), StoreError> {
+    async fn note_refused(&self, conn: &Connection, keys: BTreeSet<CommandKey>) -> Result<(), StoreError> {
         self.model.ask(conn).await?;
         conn.transaction().as_mut().expect("it was begun").writes.refused = keys;
         Ok(())
     }
 
-    async fn commit(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        let transaction = connection.transaction().take().expect("it was begun");
-        if connection.is_for_trial {
+    async fn commit(&self, conn: &Connection) -> Result<(), StoreError> {
+        let transaction = conn.transaction().take().expect("it was begun");
+        if conn.is_for_trial {
             self.model.state().release(transaction.number);
             return Ok(());
         }
@@ -418,10 +424,10 @@ impl BatchStore for ServerView {
         }
     }
 
-    async fn roll_back(&self, connection: &mut Connection, error: StoreError) -> StoreError {
+    async fn roll_back(&self, conn: &Connection, error: StoreError) -> StoreError {
         // One that is gone is rolled back when that is noticed.
         if !matches!(error, StoreError::Unavailable(_))
-            && let Some(transaction) = connection.transaction().take()
+            && let Some(transaction) = conn.transaction().take()
         {
             self.model.state().release(transaction.number);
         }

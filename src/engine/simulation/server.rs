@@ -1,7 +1,5 @@
 //! A server, with a clock of its own.
 
-use chrono::TimeDelta;
-
 use super::model::Model;
 use crate::clock::Clock;
 use crate::engine::engine_config::EngineConfig;
@@ -10,14 +8,12 @@ use crate::engine::lanes::Lanes;
 pub(super) struct Server {
     pub lanes: Lanes,
     pub clock: Clock,
-    /// How far its clock is ahead.
-    pub skew: TimeDelta,
 }
 
 impl Server {
     pub fn start(model: &Model, config: &EngineConfig) -> Self {
         let clock = Clock::standing_at(model.now());
         let lanes = Lanes::start(config, &model.seen_by(clock.clone()), &clock);
-        Self { lanes, clock, skew: TimeDelta::zero() }
+        Self { lanes, clock }
     }
 }

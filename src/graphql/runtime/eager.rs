@@ -9,15 +9,17 @@ use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Field, Selection};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::{resolve_container, resolve_list};
-use async_graphql::{
-    ContainerType, ContextSelectionSet, Name, OutputType, Positioned, ServerError, ServerResult, Value,
-};
+use async_graphql::{ContainerType, ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
+
+use super::json_answer::{WritesJson, write_name, write_value, written};
+
+/// Room for a common field.
+const FIELD_BYTES: usize = 32;
 
 /// An object most of whose fields are in memory.
 pub trait ResolveEagerly: ContainerType {
@@ -63,60 +65,99 @@ impl<T: ResolveEagerly> OutputType for InlineList<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match resolve_list_now(&self.0, ctx) {
-            Some(values) => values.map(Value::List),
-            None => {
-                let inline = self.0.iter().map(Inline);
-                resolve_list(ctx, field, inline, Some(self.0.len())).boxed().await
-            }
+        if let Some(fields) = plain_fields(ctx)
+            && let Some(written) = list_now(&self.0, ctx, &fields)?
+        {
+            return Ok(written);
         }
+        let inline = self.0.iter().map(Inline);
+        resolve_list(ctx, field, inline, Some(self.0.len())).boxed().await
     }
 }
 
-type Values = IndexMap<Name, Value>;
 type Loading<'a> = BoxFuture<'a, ServerResult<(usize, Value)>>;
-
-/// What of a selection could be written at once, and what is loading: the place of its value, and the value.
-enum Begun<'a> {
-    Fields(Values, Vec<Loading<'a>>),
-    Unusual,
-}
 
 async fn resolve_object<T: ResolveEagerly>(object: &T, ctx: &ContextSelectionSet<'_>) -> ServerResult<Value> {
     let Some(fields) = plain_fields(ctx) else { return resolve_container(ctx, object).boxed().await };
-    match begin(object, ctx, &fields)? {
-        Begun::Fields(values, loading) if loading.is_empty() => Ok(Value::Object(values)),
-        Begun::Fields(mut values, loading) => {
-            for (place, value) in try_join_all(loading).await? {
-                if let Some((_, empty)) = values.get_index_mut(place) {
-                    *empty = value;
-                }
-            }
-            Ok(Value::Object(values))
+    let writes_json = writes_json(ctx);
+    if writes_json && !loads::<T>(ctx) {
+        let mut json = Vec::with_capacity(fields.len() * FIELD_BYTES);
+        if write_now(&mut json, object, ctx, &fields)? {
+            return Ok(written(json));
         }
-        Begun::Unusual => resolve_container(ctx, object).boxed().await,
     }
+    let (mut values, loading) = begin(object, ctx, &fields)?;
+    for (place, value) in try_join_all(loading).await? {
+        if let Some(empty) = values.get_mut(place) {
+            *empty = value;
+        }
+    }
+    if writes_json { object_json(&fields, &values).map(written) } else { Ok(object_value(&fields, values)) }
 }
 
 /// The whole list, if nothing of it has to be loaded.
-fn resolve_list_now<T: ResolveEagerly>(
+fn list_now<T: ResolveEagerly>(
     items: &[T],
     ctx: &ContextSelectionSet<'_>,
-) -> Option<ServerResult<Vec<Value>>> {
+    fields: &[&Positioned<Field>],
+) -> ServerResult<Option<Value>> {
     if !items.is_empty() && loads::<T>(ctx) {
-        return None;
+        return Ok(None);
     }
-    let fields = plain_fields(ctx)?;
-    let mut values = Vec::with_capacity(items.len());
+    if !writes_json(ctx) {
+        return list_value(items, ctx, fields);
+    }
+    let bytes = items.len().saturating_mul(fields.len()).saturating_mul(FIELD_BYTES);
+    let mut json = Vec::with_capacity(bytes.saturating_add(2));
+    json.push(b'[');
     for (index, item) in items.iter().enumerate() {
-        let ctx = ctx.with_index(index);
-        match begin(item, &ctx, &fields) {
-            Ok(Begun::Fields(fields, loading)) if loading.is_empty() => values.push(Value::Object(fields)),
-            Ok(_) => return None,
-            Err(error) => return Some(Err(error)),
+        if index > 0 {
+            json.push(b',');
+        }
+        if !write_now(&mut json, item, &ctx.with_index(index), fields)? {
+            return Ok(None);
         }
     }
-    Some(Ok(values))
+    json.push(b']');
+    Ok(Some(written(json)))
+}
+
+/// The same as values.
+fn list_value<T: ResolveEagerly>(
+    items: &[T],
+    ctx: &ContextSelectionSet<'_>,
+    fields: &[&Positioned<Field>],
+) -> ServerResult<Option<Value>> {
+    let mut list = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let ctx = ctx.with_index(index);
+        let (values, loading) = begin(item, &ctx, fields)?;
+        if !loading.is_empty() {
+            return Ok(None);
+        }
+        list.push(object_value(fields, values));
+    }
+    Ok(Some(Value::List(list)))
+}
+
+fn object_value(fields: &[&Positioned<Field>], values: Vec<Value>) -> Value {
+    let names = fields.iter().map(|field| field.node.response_key().node.clone());
+    Value::Object(names.zip(values).collect())
+}
+
+fn object_json(fields: &[&Positioned<Field>], values: &[Value]) -> ServerResult<Vec<u8>> {
+    let mut json = vec![b'{'];
+    for (field, value) in fields.iter().zip(values) {
+        write_name(&mut json, &field.node.response_key().node);
+        write_value(&mut json, value)?;
+    }
+    json.push(b'}');
+    Ok(json)
+}
+
+/// Whether what objects write of themselves may go into the answer as it is.
+fn writes_json(ctx: &ContextSelectionSet<'_>) -> bool {
+    ctx.data_opt::<WritesJson>().is_some()
 }
 
 /// Whether a selection names a field that is loaded.
@@ -127,41 +168,70 @@ fn loads<T: ResolveEagerly>(ctx: &ContextSelectionSet<'_>) -> bool {
     })
 }
 
-/// The fields of a selection, if it has nothing else.
+/// The fields of a selection, if it has nothing else and names none of them twice.
 fn plain_fields<'a>(ctx: &ContextSelectionSet<'a>) -> Option<Vec<&'a Positioned<Field>>> {
-    let plain = |selection: &'a Positioned<Selection>| match &selection.node {
-        Selection::Field(field) if field.node.directives.is_empty() => Some(field),
-        _ => None,
-    };
-    ctx.item.node.items.iter().map(plain).collect()
+    let mut fields: Vec<&'a Positioned<Field>> = Vec::with_capacity(ctx.item.node.items.len());
+    for selection in &ctx.item.node.items {
+        let Selection::Field(field) = &selection.node else { return None };
+        let name = &field.node.response_key().node;
+        let is_named = fields.iter().any(|other| other.node.response_key().node == *name);
+        if is_named || !field.node.directives.is_empty() {
+            return None;
+        }
+        fields.push(field);
+    }
+    Some(fields)
 }
 
+/// The value of a field, if it is at hand.
+fn value_now<T: ResolveEagerly>(
+    object: &T,
+    ctx: &ContextSelectionSet<'_>,
+    field: &Positioned<Field>,
+) -> ServerResult<Option<Value>> {
+    let name = field.node.name.node.as_str();
+    if name == "__typename" {
+        Ok(Some(Value::String(object.introspection_type_name().into_owned())))
+    } else if T::DEFERRED_FIELDS.contains(&name) {
+        Ok(None)
+    } else {
+        resolved_now(pin!(object.resolve_field(&ctx.with_field(field))))
+    }
+}
+
+/// Writes an object, if all of it is at hand; else what was written is of no use.
+fn write_now<T: ResolveEagerly>(
+    json: &mut Vec<u8>,
+    object: &T,
+    ctx: &ContextSelectionSet<'_>,
+    fields: &[&Positioned<Field>],
+) -> ServerResult<bool> {
+    json.push(b'{');
+    for field in fields {
+        let Some(value) = value_now(object, ctx, field)? else { return Ok(false) };
+        write_name(json, &field.node.response_key().node);
+        write_value(json, &value)?;
+    }
+    json.push(b'}');
+    Ok(true)
+}
+
+/// What is at hand of an object, and what is loading: the place of its value, and the value.
 fn begin<'a, T: ResolveEagerly>(
     object: &'a T,
     ctx: &'a ContextSelectionSet<'a>,
     fields: &[&'a Positioned<Field>],
-) -> Result<Begun<'a>, ServerError> {
-    let mut values = Values::with_capacity(fields.len());
+) -> ServerResult<(Vec<Value>, Vec<Loading<'a>>)> {
+    let mut values = Vec::with_capacity(fields.len());
     let mut loading: Vec<Loading<'a>> = Vec::new();
     for (place, field) in fields.iter().copied().enumerate() {
-        let name = field.node.name.node.as_str();
-        let now = if name == "__typename" {
-            Some(Value::String(object.introspection_type_name().into_owned()))
-        } else if T::DEFERRED_FIELDS.contains(&name) {
-            None
-        } else {
-            let ctx = ctx.with_field(field);
-            resolved_now(pin!(object.resolve_field(&ctx)))?
-        };
+        let now = value_now(object, ctx, field)?;
         if now.is_none() {
             loading.push(load(object, ctx, field, place).boxed());
         }
-        let key = field.node.response_key().node.clone();
-        if values.insert(key, now.unwrap_or_default()).is_some() {
-            return Ok(Begun::Unusual);
-        }
+        values.push(now.unwrap_or_default());
     }
-    Ok(Begun::Fields(values, loading))
+    Ok((values, loading))
 }
 
 /// The value, if nothing has to be waited for. The future is polled where it stands: moving it would cost more.

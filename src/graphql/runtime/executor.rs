@@ -6,6 +6,7 @@
 
 use async_graphql::{Request, Response, ValidationMode, Value};
 
+use super::json_answer::WritesJson;
 use super::limits::Limits;
 use super::operation::Operation;
 use crate::graphql::{AbacusSchema, limited};
@@ -27,12 +28,16 @@ impl Executor {
         }
     }
 
-    /// Runs the operation of a request; nothing of it, if anything that it says is wrong.
+    /// Runs the operation of a request; nothing of it, if anything that it says is wrong. The answer is written by
+    /// [`write_response`](super::json_answer::write_response), and by nothing else.
     pub async fn execute(&self, mut request: Request, operation: &Operation) -> Response {
         if let Err(errors) = operation.admit(&mut request.variables, &self.limits) {
             return Response::from_errors(errors);
         }
         request.set_parsed_query(operation.document().clone());
+        if operation.is_never_merged() {
+            request = request.data(WritesJson);
+        }
         if operation.is_valid() {
             return self.trusting.execute(request).await;
         }

@@ -10,6 +10,7 @@ pub(super) mod eager;
 pub(super) mod executor;
 pub(super) mod field_price;
 pub(super) mod inputs;
+pub(super) mod json_answer;
 pub(super) mod key;
 pub(super) mod limits;
 pub(super) mod list_item;

@@ -11,6 +11,7 @@ use async_graphql::{Name, ServerError, Variables};
 use super::cost::Costs;
 use super::document_cost::document_cost;
 use super::inputs::Inputs;
+use super::json_answer::is_never_merged;
 use super::limits::Limits;
 use super::schema_types::schema_types;
 
@@ -26,6 +27,8 @@ pub struct Operation {
     cost_at_most: usize,
     /// What its document stands for, with lists of the schema itself.
     document_cost: usize,
+    /// Whether no two of its fields answer to one name, so that what objects write of themselves is never merged.
+    is_never_merged: bool,
     /// Whether it is known to be valid, whatever its variables are.
     valid: AtomicBool,
 }
@@ -38,15 +41,17 @@ impl Operation {
     ) -> Result<Self, ServerError> {
         let document = alone(document, name)?;
         let types = schema_types();
-        let (inputs, cost_at_most) = match definition(&document) {
+        let (inputs, cost_at_most, is_never_merged) = match definition(&document) {
             Some(definition) => (
                 Inputs::of(types, &document, definition),
                 Costs::of(types, &document, definition, None).total(),
+                is_never_merged(&definition.selection_set.node),
             ),
             None => return Err(unknown(name)),
         };
         let document_cost = document_cost(&document);
-        Ok(Self { document, inputs, cost_at_most, document_cost, valid: AtomicBool::new(false) })
+        let valid = AtomicBool::new(false);
+        Ok(Self { document, inputs, cost_at_most, document_cost, is_never_merged, valid })
     }
 
     pub fn ty(&self) -> OperationType {
@@ -79,6 +84,10 @@ impl Operation {
             }
         }
         Ok(())
+    }
+
+    pub(in crate::graphql) fn is_never_merged(&self) -> bool {
+        self.is_never_merged
     }
 
     pub(in crate::graphql) fn is_valid(&self) -> bool {

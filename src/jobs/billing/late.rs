@@ -130,25 +130,32 @@ async fn without_unchanged(
 ) -> Result<Vec<Wanted>, StoreError> {
     let billed: Vec<(AccountId, Month)> =
         wanted.iter().filter(|(_, wanted)| wanted.closed.is_some()).map(|(key, _)| *key).collect();
-    let versions = loop {
-        let (conn, was_used) = jobs.readers.take(&jobs.database).await?;
-        match usage_versions(&conn, &billed).await {
-            Ok(versions) => {
-                jobs.readers.give_back(conn);
-                break versions;
-            }
-            // Its connection may have been lost since.
-            Err(_) if was_used => {}
-            Err(error) => return Err(error),
-        }
-    };
-    let now: BTreeMap<(AccountId, Month), i64> = billed.into_iter().zip(versions).collect();
+    let mut now: BTreeMap<(AccountId, Month), i64> = BTreeMap::new();
+    for months in jobs.database.topology().group(billed) {
+        let versions = versions_of(jobs, &months).await?;
+        now.extend(months.into_iter().zip(versions));
+    }
     let is_changed = |(key, wanted): &((AccountId, Month), Wanted)| {
         let is_as_billed =
             |closed: &ClosedMonth| closed.unrated.is_empty() && now.get(key) == Some(&closed.usage_version);
         !wanted.closed.as_ref().is_some_and(is_as_billed)
     };
     Ok(wanted.into_iter().filter(is_changed).map(|(_, wanted)| wanted).collect())
+}
+
+async fn versions_of(jobs: &JobContext, months: &[(AccountId, Month)]) -> Result<Vec<i64>, StoreError> {
+    loop {
+        let (conn, was_used) = jobs.readers.take(&jobs.database).await?;
+        match usage_versions(&conn, months).await {
+            Ok(versions) => {
+                jobs.readers.give_back(conn);
+                return Ok(versions);
+            }
+            // Its connection may have been lost since.
+            Err(_) if was_used => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 async fn months_of(jobs: &JobContext, days: &[LateDay]) -> Result<Months, StoreError> {
@@ -245,12 +252,13 @@ async fn settle(jobs: &JobContext, done: &[LateDay], later: &[LateDay]) -> Resul
     let conn = jobs.database.connection().await?;
     // Not in one transaction: each takes its locks in order, as those who note do, and both together would not. A day that is
     // not put off is looked at again.
-    if !done.is_empty() {
-        late_usage::late_done(&conn, done).await?;
+    let places = jobs.database.topology();
+    for done in places.group_of(done.to_vec(), |late| late.account) {
+        late_usage::late_done(&conn, &done).await?;
     }
-    if !later.is_empty() {
-        let due = jobs.clock.now().checked_add_signed(AGAIN_AFTER).unwrap_or_default();
-        late_usage::late_put_off(&conn, later, due).await?;
+    let due = jobs.clock.now().checked_add_signed(AGAIN_AFTER).unwrap_or_default();
+    for later in places.group_of(later.to_vec(), |late| late.account) {
+        late_usage::late_put_off(&conn, &later, due).await?;
     }
     Ok(())
 }

@@ -93,6 +93,24 @@ pub async fn rate_months(
     jobs: &JobContext,
     wanted: Vec<ToRate>,
 ) -> Result<Vec<Result<RatedMonth, Unrated>>, StoreError> {
+    let mut rated: Vec<Option<Result<RatedMonth, Unrated>>> = wanted.iter().map(|_| None).collect();
+    let numbered: Vec<(usize, ToRate)> = wanted.into_iter().enumerate().collect();
+    for group in jobs.database.topology().group_of(numbered, |(_, wanted)| wanted.account.id) {
+        let (indices, wanted): (Vec<usize>, Vec<ToRate>) = group.into_iter().unzip();
+        for (index, month) in indices.into_iter().zip(rate_months_of_place(jobs, wanted).await?) {
+            if let Some(slot) = rated.get_mut(index) {
+                *slot = Some(month);
+            }
+        }
+    }
+    let unread = || Err(Unrated::Unreadable(StoreError::no_answer()));
+    Ok(rated.into_iter().map(|month| month.unwrap_or_else(unread)).collect())
+}
+
+async fn rate_months_of_place(
+    jobs: &JobContext,
+    wanted: Vec<ToRate>,
+) -> Result<Vec<Result<RatedMonth, Unrated>>, StoreError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }

@@ -32,13 +32,15 @@ use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::fetchers::Fetchers;
 use crate::store::once::{Ending, KeyedWrite, once};
+use crate::store::places::Placed;
 use crate::store::shared_loader::SharedLoader;
 use crate::store::turns::{Turn, Turns};
 
 pub use health::{HealthReport, LedgerStanding};
 
-/// Namespaces whose accounts are remembered.
+/// Namespaces whose accounts are remembered, and accounts that are known to be there.
 const NAMESPACES_KEPT: usize = 200_000;
+const ACCOUNTS_KEPT: usize = 200_000;
 
 /// The connections that the requests of one account read with at once; a few that wait in vain do not take all.
 const READS_OF_ACCOUNT: usize = 2;
@@ -74,6 +76,8 @@ pub struct Store {
     /// Which account a namespace is: that never changes, no account goes away, and the namespace of one that is erased is nobody's again.
     /// It says nothing of who may see what.
     namespaces: Cache<String, AccountId>,
+    /// Accounts that are there: none goes away. It says nothing of who may see them.
+    there: Cache<AccountId, ()>,
 }
 
 impl Store {
@@ -85,7 +89,8 @@ impl Store {
         // More than one account holds, where there are few.
         let slow = half.max(READS_OF_ACCOUNT.saturating_add(1)).min(all.saturating_sub(1)).max(1);
         let slow_reads = Arc::new(Semaphore::new(slow));
-        Arc::new(Self { database, reads, slow_reads, fetch, namespaces: Cache::new(NAMESPACES_KEPT) })
+        let (namespaces, there) = (Cache::new(NAMESPACES_KEPT), Cache::new(ACCOUNTS_KEPT));
+        Arc::new(Self { database, reads, slow_reads, fetch, namespaces, there })
     }
 
     /// The account of that namespace, whoever asks: for the token of a viewer.
@@ -250,7 +255,7 @@ impl Repository {
         owner: impl Fn(&K) -> AccountId,
     ) -> Result<HashMap<K, V>, StoreError>
     where
-        K: Hash + Eq + Clone + Send + Sync + 'static,
+        K: Placed + Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
         let visible = self.visible(keys.iter().map(&owner)).await?;
@@ -272,12 +277,27 @@ impl Repository {
         Ok(keys.iter().filter_map(|key| found.get(&inner(key)).map(|value| (*key, value.clone()))).collect())
     }
 
+    /// Whether there is such an account, and the viewer may see it. Who sees all is not told anew of one that was there before.
+    pub async fn sees(&self, account: AccountId) -> Result<bool, StoreError> {
+        if self.viewer.scope() != Scope::All {
+            return Ok(self.account(account).await?.is_some());
+        }
+        if self.store.there.get(&account).is_some() {
+            return Ok(true);
+        }
+        let is_there = self.account(account).await?.is_some();
+        if is_there {
+            self.store.there.insert(account, ());
+        }
+        Ok(is_there)
+    }
+
     /// Whose things a list is of: the account named, if the viewer may see it, or all that the viewer may see.
     async fn scope_of(&self, account: Option<AccountId>) -> Result<Option<Scope>, AccessError> {
         if let Some(account) = account {
             let visible = self.visible(std::iter::once(account)).await?.contains(&account);
             // The provider's people see every account there is, and no other.
-            let there = visible && (!self.viewer.is_of_provider() || self.account(account).await?.is_some());
+            let there = visible && (!self.viewer.is_of_provider() || self.sees(account).await?);
             return if there { Ok(Some(Scope::One(account))) } else { Err(AccessError::NoSuchAccount) };
         }
         Ok(match self.viewer.scope() {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use chrono_tz::Tz;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Nullable, Text};
+use diesel_async::RunQueryDsl;
 
 use crate::store::error::StoreError;
 use crate::store::sql::statement::{Columns, Statement};
@@ -20,16 +21,19 @@ pub(in crate::store) async fn zones_note(
     execute(conn, columns.insert_into("account_zones").sql(" ON CONFLICT DO NOTHING")).await.map(drop)
 }
 
-/// Notes the zones that accounts are found to be in: servers of before do not note them.
+/// Notes the zones that accounts are found to be in: servers of before do not note them, and what is noted beside an account on another
+/// machine may be lost.
 pub async fn zones_find(mut conn: Conn<'_>) -> Result<(), StoreError> {
+    let mut zones = Vec::new();
     // One look into the index for each zone, however many accounts are in it.
-    let statement = Statement::<Text>::new(
-        "WITH RECURSIVE zones AS ((SELECT time_zone FROM accounts ORDER BY time_zone LIMIT 1) UNION ALL \
-         SELECT (SELECT a.time_zone FROM accounts a WHERE a.time_zone > z.time_zone ORDER BY a.time_zone LIMIT 1) \
-         FROM zones z WHERE z.time_zone IS NOT NULL) SELECT time_zone FROM zones WHERE time_zone IS NOT NULL",
-    );
-    let found: Vec<String> = statement.load(&mut conn).await?;
-    let zones = found.into_iter().map(zone_named).collect::<Result<Vec<Tz>, _>>()?;
+    let mut last = String::new();
+    loop {
+        let next = Statement::<Nullable<Text>>::new("SELECT min(time_zone) FROM accounts WHERE time_zone > ")
+            .text(last);
+        let Some(zone) = next.get_result::<Option<String>>(&mut conn).await? else { break };
+        zones.push(zone_named(zone.clone())?);
+        last = zone;
+    }
     zones_note(conn, zones.into_iter()).await
 }
 

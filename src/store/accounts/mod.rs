@@ -103,7 +103,7 @@ pub async fn account_lock(
     let statement = Statement::new("SELECT ")
         .sql(select_list::<Account>(""))
         .sql(", seal, clock_timestamp() FROM accounts WHERE id = ANY(")
-        .keys::<BigInt, _>(ids)
+        .accounts(ids)
         .sql(") ORDER BY id FOR UPDATE SKIP LOCKED");
     let asked = AskedAt::now();
     let locked = rows::<LockedAccount>(conn, statement).await?;
@@ -230,25 +230,28 @@ pub async fn account_with_open_subs(mut conn: Conn<'_>, ids: Vec<i64>) -> Result
     let statement = Statement::<BigInt>::new(
         "SELECT DISTINCT parent_id FROM accounts WHERE status <> 'CLOSED' AND parent_id = ANY(",
     )
-    .keys::<BigInt, _>(ids)
+    .accounts(ids)
     .sql(")");
     let found: Vec<i64> = statement.load(&mut conn).await?;
     Ok(found.into_iter().map(AccountId).collect())
 }
 
-/// Those of the accounts whose MAIN account is closed.
+/// Those of the accounts whose MAIN account is closed. Both may lie apart, so it is looked for in two steps.
 pub async fn account_of_closed_parents(
     mut conn: Conn<'_>,
     ids: Vec<i64>,
 ) -> Result<Vec<AccountId>, StoreError> {
-    let statement = Statement::<BigInt>::new(
-        "SELECT a.id FROM accounts a JOIN accounts p ON p.id = a.parent_id \
-         WHERE p.status = 'CLOSED' AND a.id = ANY(",
+    let subs = Statement::<(BigInt, BigInt)>::new(
+        "SELECT id, parent_id FROM accounts WHERE parent_id IS NOT NULL AND id = ANY(",
     )
-    .keys::<BigInt, _>(ids)
+    .accounts(ids)
     .sql(")");
-    let found: Vec<i64> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().map(AccountId).collect())
+    let subs: Vec<(i64, i64)> = subs.load(&mut conn).await?;
+    let closed = Statement::<BigInt>::new("SELECT id FROM accounts WHERE status = 'CLOSED' AND id = ANY(")
+        .keys::<BigInt, _>(subs.iter().map(|(_, parent)| *parent).collect::<Vec<_>>())
+        .sql(")");
+    let closed: Vec<i64> = closed.load(&mut conn).await?;
+    Ok(subs.into_iter().filter(|(_, parent)| closed.contains(parent)).map(|(id, _)| AccountId(id)).collect())
 }
 
 /// The accounts for which a suspension is no longer held off, those that have waited longest first, after where the last page

@@ -222,13 +222,10 @@ fn standings(after: AccountId) -> Statement {
          NOT EXISTS (SELECT 1 FROM ledger_faults f WHERE f.account_id = a.id AND f.kind IN ('SEQUENCE', 'CHAIN', 'TIME', 'HASH', \
              'TRANSACTION', 'BALANCE', 'HEAD', 'CHECKPOINT')) AND (h.seq IS NULL \
              OR EXISTS (SELECT 1 FROM ledger_entries e WHERE e.account_id = a.id AND e.seq = h.seq AND e.hash = h.hash)) \
-         FROM (SELECT id, last_entry_seq, last_entry_hash, balance FROM accounts WHERE id > ",
+         FROM accounts a LEFT JOIN LATERAL (SELECT seq, hash, balance FROM ledger_anchor_heads WHERE account_id = a.id \
+         ORDER BY anchor DESC LIMIT 1) h ON true WHERE a.id > ",
     )
     .bigint(after.0)
-    .sql(" ORDER BY id LIMIT ")
+    .sql(" ORDER BY a.id LIMIT ")
     .bigint(ACCOUNTS)
-    .sql(
-        ") a LEFT JOIN LATERAL (SELECT seq, hash, balance FROM ledger_anchor_heads WHERE account_id = a.id \
-         ORDER BY anchor DESC LIMIT 1) h ON true ORDER BY a.id",
-    )
 }

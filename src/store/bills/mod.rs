@@ -197,7 +197,7 @@ pub async fn bill_of_exclusive_orders(conn: Conn<'_>, accounts: Vec<i64>) -> Res
             ") t WHERE o.exclusive AND o.state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') \
              AND o.account_id = ANY(",
         )
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")");
     rows::<Bill>(conn, statement).await
 }
@@ -284,7 +284,7 @@ async fn oldest_of_each(
         .sql(format!(" ORDER BY {order} LIMIT "))
         .bigint(limit)
         .sql(") t WHERE a.id = ANY(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")");
     rows::<Bill>(conn, statement).await
 }
@@ -299,7 +299,7 @@ pub async fn bill_open_due_from(
     let statement = Statement::new("SELECT ")
         .sql(select_list::<Bill>("t."))
         .sql(" FROM UNNEST(")
-        .keys::<BigInt, _>(orders.iter().map(|(order, _)| order.0.account().0).collect::<Vec<_>>())
+        .accounts(orders.iter().map(|(order, _)| order.0.account().0).collect::<Vec<_>>())
         .sql(", ")
         .keys::<SqlUuid, _>(orders.iter().map(|(order, _)| order.uuid()).collect::<Vec<_>>())
         .sql(", ")
@@ -322,7 +322,7 @@ pub async fn bill_open_sums(
     let statement = Statement::<(BigInt, BigInt, Numeric)>::new(
         "SELECT a.id, s.count, s.amount FROM (SELECT DISTINCT UNNEST(",
     )
-    .keys::<BigInt, _>(accounts)
+    .accounts(accounts)
     .sql(format!(
         ") AS id) a CROSS JOIN LATERAL (SELECT count(*) AS count, coalesce(sum(t.amount), 0) AS amount FROM \
              (SELECT t.amount FROM bills t WHERE t.account_id = a.id AND {ASKED} ORDER BY t.due_at LIMIT "
@@ -363,9 +363,8 @@ async fn page_of(
         let from = list::of_owners(kept.sql(") AS kept FROM bills t WHERE "), scope);
         let statement = filter.begun(from).sql(") SELECT id, kept FROM found");
         if let Some(ids) = list::found_by_index(conn, statement).await? {
-            let mut bills = owned::by_ids::<Bill>(conn, &list::part_of_found(ids, page)).await?;
-            bills.sort_unstable_by_key(|bill| std::cmp::Reverse(bill.id));
-            return Ok(Found::whole(bills));
+            let ids = list::part_of_found(ids, page);
+            return Ok(Found::whole(owned::of_everybody_by_ids::<Bill>(conn, &ids).await?));
         }
     }
     list::page::<Bill, _>(conn, scope, page, filter).await

@@ -86,7 +86,7 @@ fn each_month<ST>(select: Statement<ST>, months: &[(AccountId, Month)]) -> State
     let ends: Vec<Uuid> = months.iter().map(|(_, month)| first(month.end)).collect();
     select
         .sql(" FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(", ")
         .keys::<SqlUuid, _>(begins)
         .sql(", ")

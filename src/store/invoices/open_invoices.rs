@@ -75,7 +75,7 @@ pub async fn open_next(
 /// The newest such months of accounts.
 pub async fn open_of(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<OpenInvoice>, StoreError> {
     let statement = Statement::new("SELECT o.account_id, o.start_time, o.end_time, o.told FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(
             ") k (account_id) CROSS JOIN LATERAL (SELECT * FROM open_invoices o \
              WHERE o.account_id = k.account_id ORDER BY o.start_time DESC LIMIT ",
@@ -132,7 +132,7 @@ pub(in crate::store) async fn open_done(conn: Conn<'_>, months: &[OpenInvoice]) 
 fn key<ST>(statement: Statement<ST>, months: &[OpenInvoice]) -> Statement<ST> {
     let accounts: Vec<i64> = months.iter().map(|open| open.account.0).collect();
     let starts: Vec<DateTime<Utc>> = months.iter().map(|open| open.start).collect();
-    statement.keys::<BigInt, _>(accounts).sql(", ").keys::<Timestamptz, _>(starts)
+    statement.accounts(accounts).sql(", ").keys::<Timestamptz, _>(starts)
 }
 
 /// A month that stays on the list, and when it is looked at next.

@@ -72,16 +72,16 @@ const QUESTIONS: &[Question] = &[
     Question {
         kind: "REFUND",
         sql: "SELECT t.account_id, 'transaction ' || t.id || ' says that ' || t.refunded_amount || ' were given back; that was ' \
-              || coalesce(back.amount, 0) FROM transactions t \
-              LEFT JOIN LATERAL (SELECT p.id, p.currency FROM payments p WHERE p.account_id = t.account_id \
-              AND p.transaction_id = t.id AND p.purpose <> 'REFUND' LIMIT 1) charge ON true \
-              CROSS JOIN LATERAL (SELECT CASE WHEN charge.id IS NULL THEN (SELECT sum(r.amount) FROM transactions r \
+              || coalesce(t.back, 0) FROM (SELECT t.account_id, t.id, t.refunded_amount, \
+              CASE WHEN charge.id IS NULL THEN (SELECT sum(r.amount) FROM transactions r \
               WHERE r.account_id = t.account_id AND r.refund_of = t.id) \
               ELSE coalesce((SELECT sum(p.amount) FROM payments p WHERE p.account_id = t.account_id \
               AND p.refund_of = charge.id AND p.state <> 'FAILED'), 0) \
               + coalesce((SELECT sum(v.booked - v.beyond) FROM reversals v WHERE v.account_id = t.account_id \
-              AND v.payment_id = charge.id AND v.currency = charge.currency), 0) END AS amount) back \
-              WHERE t.account_id{range} AND t.refunded_amount <> coalesce(back.amount, 0)",
+              AND v.payment_id = charge.id AND v.currency = charge.currency), 0) END AS back FROM transactions t \
+              LEFT JOIN LATERAL (SELECT p.id, p.currency FROM payments p WHERE p.account_id = t.account_id \
+              AND p.transaction_id = t.id AND p.purpose <> 'REFUND' LIMIT 1) charge ON true \
+              WHERE t.account_id{range}) t WHERE t.refunded_amount <> coalesce(t.back, 0)",
     },
     Question {
         kind: "REFUND",

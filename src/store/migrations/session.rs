@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use super::super::Conn;
 use super::super::database::{Database, OwnConnection};
+use super::super::distribution::is_cluster;
 use super::super::error::StoreError;
 use super::super::sql::statement::Statement;
 use super::in_the_way::{MIGRATING, Watch, migrating, told};
@@ -26,6 +27,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks whether another migrates still.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const TELL_EVERY: Duration = Duration::from_secs(3);
+/// Whoever looks for servers does not take it for one.
+const OWN_NAME: &str = "SET application_name = 'abacus migrate'";
+/// Guards of tables on shards only refuse. A migration that changes tables and rows does one after the other.
+const ON_A_CLUSTER: &str =
+    "SET citus.enable_unsafe_triggers = on; SET citus.multi_shard_modify_mode = 'sequential'";
 
 pub(super) struct Session {
     connection: OwnConnection,
@@ -40,11 +46,16 @@ impl Session {
         mut connection: OwnConnection,
         lock_wait: Duration,
     ) -> Result<Self, StoreError> {
-        connection.batch_execute("SET statement_timeout = 0").await?;
+        connection.batch_execute(&format!("SET statement_timeout = 0; {OWN_NAME}")).await?;
+        if is_cluster(&connection).await? {
+            connection.batch_execute(ON_A_CLUSTER).await?;
+        }
         enter(&connection, lock_wait).await?;
         let pid: i32 =
             Statement::<Integer>::new("SELECT pg_backend_pid()").get_result(&mut connection).await?;
-        let watch = Watch::new(database.dedicated_connection().await?, pid);
+        let mut watching = database.dedicated_connection().await?;
+        watching.batch_execute(OWN_NAME).await?;
+        let watch = Watch::new(watching, pid);
         Ok(Self { connection, watch, lock_wait })
     }
 

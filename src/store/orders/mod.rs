@@ -6,7 +6,7 @@ pub(in crate::store) mod order_search;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::Uuid as SqlUuid;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rust_decimal::Decimal;
@@ -173,7 +173,7 @@ impl Header for OrderHeader {
 pub async fn order_exclusive(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec<Order>, StoreError> {
     let statement = select_from::<Order>("orders")
         .sql(" WHERE exclusive AND state IN ('UNPAID', 'ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")");
     rows::<Order>(conn, statement).await
 }
@@ -237,7 +237,7 @@ async fn ids_of_each(
     (which, limit): (&'static str, i64),
 ) -> Result<Vec<OwnedId>, StoreError> {
     let statement = Statement::<SqlUuid>::new("SELECT t.id FROM (SELECT DISTINCT UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(format!(
             ") AS id) a CROSS JOIN LATERAL (SELECT id FROM orders WHERE account_id = a.id AND {which} LIMIT "
         ))
@@ -258,7 +258,7 @@ pub async fn order_on_demand_live(conn: Conn<'_>, accounts: Vec<i64>) -> Result<
             " WHERE bill_period = 'HOUR' AND coalesce(expires_at, 'infinity') = 'infinity' \
              AND state IN ('ACTIVE', 'EXPIRING', 'SUSPENDED') AND account_id = ANY(",
         )
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(")");
     rows::<Order>(conn, statement).await
 }

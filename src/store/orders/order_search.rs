@@ -15,6 +15,7 @@ use crate::store::accounts::account_list::like_anywhere;
 use crate::store::error::StoreError;
 use crate::store::list::{self, Found, Listing, Page, WALKED_FIRST, WALKED_MAX, restrict_to_page};
 use crate::store::orders::order_filter::OrderFilter;
+use crate::store::sql::pins;
 use crate::store::sql::statement::Statement;
 use crate::store::{Conn, owned};
 
@@ -111,9 +112,8 @@ pub(in crate::store) async fn page(
     let Some(ids) = found(conn, scope, filter, word, page).await? else {
         return orders.walked_far(conn).await;
     };
-    let mut orders = owned::by_ids::<Order>(conn, &list::part_of_found(ids, page)).await?;
-    orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.id));
-    Ok(Found::whole(orders))
+    let ids = list::part_of_found(ids, page);
+    Ok(Found::whole(owned::of_everybody_by_ids::<Order>(conn, &ids).await?))
 }
 
 /// The ids of the orders with a word, of the part of the list that a page leaves, as the index finds them; None where it does not
@@ -130,6 +130,10 @@ pub(in crate::store) async fn found(
     }
     let Some(numbers_of) = numbers_of(word, scope) else { return Ok(None) };
     let Some(accounts) = accounts_of(conn, numbers_of).await? else { return Ok(None) };
+    if accounts.len() > 1 && pins::are_on() {
+        // They may live in several places, which no statement has.
+        return Ok(None);
+    }
     let pattern = like_anywhere(word);
     // By itself, so that it is planned for the indexes, whatever is left of it.
     let select = Candidates::new("WITH found AS MATERIALIZED (SELECT t.id, (true");
@@ -140,7 +144,8 @@ pub(in crate::store) async fn found(
         NumbersOf::One(_) | NumbersOf::Family(_) => {
             let others = |orders: Candidates| orders.sql(" AND t.number NOT ILIKE ").text(pattern.clone());
             let named = named(select, &pattern, scope, others).sql(" UNION ALL ");
-            in_scope(numbered(named, &pattern, accounts), scope)
+            // The account that a word names may be another's.
+            list::of_owners(numbered(named, &pattern, accounts).sql(" WHERE "), scope).sql(")")
         }
     };
     list::found_by_index(conn, statement.sql(") t) SELECT id, kept FROM found")).await
@@ -174,7 +179,7 @@ fn named(
 fn numbered(statement: Candidates, pattern: &str, accounts: Vec<i64>) -> Candidates {
     statement
         .sql("(SELECT t.* FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(") a (id) CROSS JOIN LATERAL ((SELECT t.* FROM orders t WHERE ")
         .sql(NUMBER_IS_INDEXED)
         .sql(" AND t.number ILIKE ")
@@ -187,14 +192,6 @@ fn numbered(statement: Candidates, pattern: &str, accounts: Vec<i64>) -> Candida
         .sql(" AND NOT ")
         .sql(NUMBER_IS_INDEXED)
         .sql(")) t")
-}
-
-/// The account that a word names may be another's.
-fn in_scope(statement: Candidates, scope: Scope) -> Candidates {
-    match scope {
-        Scope::Family(_) => list::of_owners(statement.sql(" WHERE "), scope).sql(")"),
-        _ => statement.sql(")"),
-    }
 }
 
 #[cfg(test)]

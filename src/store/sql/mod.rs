@@ -2,6 +2,7 @@
 
 pub mod column;
 pub mod numeric;
+pub mod pins;
 pub mod row;
 pub mod statement;
 pub mod table;

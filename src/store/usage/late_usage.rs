@@ -113,7 +113,7 @@ pub async fn late_done(conn: Conn<'_>, days: &[LateDay]) -> Result<(), StoreErro
     let statement = Statement::new(
         "WITH done AS (SELECT l.account_id, l.day FROM late_usage l JOIN UNNEST(",
     )
-    .keys::<BigInt, _>(days.iter().map(|late| late.account.0).collect::<Vec<_>>())
+    .accounts(days.iter().map(|late| late.account.0).collect::<Vec<_>>())
     .sql(", ")
     .keys::<Date, _>(days.iter().map(|late| late.day).collect::<Vec<_>>())
     .sql(", ")

@@ -152,7 +152,7 @@ pub async fn marked<'e>(
     let (accounts, ids): (Vec<i64>, Vec<String>) =
         events.map(|metered| (metered.event.account.0, metered.event.id.clone())).unzip();
     let statement = Statement::<Text>::new("SELECT m.event_id FROM UNNEST(")
-        .keys::<BigInt, _>(accounts)
+        .accounts(accounts)
         .sql(", ")
         .keys::<Text, _>(ids)
         .sql(
@@ -169,7 +169,7 @@ async fn held_payloads(
     events: &[&Metered],
 ) -> Result<HashMap<(i64, String), i64>, StoreError> {
     let statement = Statement::<(BigInt, Text, BigInt)>::new("SELECT m.account_id, m.event_id, m.payload FROM UNNEST(")
-        .keys::<BigInt, _>(events.iter().map(|metered| metered.event.account.0).collect())
+        .accounts(events.iter().map(|metered| metered.event.account.0).collect())
         .sql(", ")
         .keys::<Text, _>(events.iter().map(|metered| metered.event.id.clone()).collect())
         .sql(
@@ -185,7 +185,9 @@ async fn event_insert<'e>(
     events: impl Iterator<Item = &'e Metered>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let events: Vec<&UsageEvent> = events.map(|metered| &metered.event).collect();
+    let mut events: Vec<&UsageEvent> = events.map(|metered| &metered.event).collect();
+    // As usage_events_of_account has them: neighbours go into the same page of it.
+    events.sort_unstable_by_key(|event| (event.account, event.time));
     let mut columns = Columns::new()
         .column::<BigInt, _>("account_id", events.iter().map(|e| e.account.0))
         .column::<Text, _>("event_id", events.iter().map(|e| e.id.clone()))

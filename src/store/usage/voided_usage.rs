@@ -63,19 +63,24 @@ struct Gone {
 /// Takes the events from those that count. Their marks say where they are; they stay, so that none comes again. Where a part of the
 /// hour's events is kept no more the rest stays, too: what is greatest could not be told.
 async fn take(mut conn: Conn<'_>, wanted: &ToVoid, attempt: &Attempt) -> Result<Vec<Gone>, StoreError> {
+    let (mut events, mut from, mut until) = (Vec::new(), Vec::new(), Vec::new());
+    for (event, bucket, end) in counted_in(conn, wanted).await? {
+        events.push(event);
+        from.push(bucket);
+        until.push(end);
+    }
     let statement = Statement::<(Text, Timestamptz, Text, Numeric)>::new(
-        "WITH gone AS (DELETE FROM usage_events e USING (SELECT m.event_id, m.bucket FROM UNNEST(",
+        "WITH gone AS (DELETE FROM usage_events e USING UNNEST(",
     )
-    .keys::<Text, _>(wanted.events.clone())
-    .sql(") k (event_id) CROSS JOIN LATERAL (SELECT * FROM usage_marks m WHERE m.account_id = ")
+    .keys::<Text, _>(events)
+    .sql(", ")
+    .keys::<Timestamptz, _>(from)
+    .sql(", ")
+    .keys::<Timestamptz, _>(until)
+    .sql(") k (event_id, bucket, until) WHERE e.account_id = ")
     .bigint(wanted.account.0)
     .sql(
-        " AND m.event_id = k.event_id LIMIT 1) m WHERE m.bucket >= (SELECT since::timestamp AT TIME ZONE 'UTC' \
-         FROM usage_events_kept)) k WHERE e.account_id = ",
-    )
-    .bigint(wanted.account.0)
-    .sql(
-        " AND e.event_id = k.event_id AND e.time >= k.bucket AND e.time < k.bucket + interval '1 hour' \
+        " AND e.event_id = k.event_id AND e.time >= k.bucket AND e.time < k.until \
          RETURNING e.*, k.bucket) INSERT INTO voided_events (account_id, event_id, resource_code, quantity, time, \
          subject, datacenter, attributes, received_at, bucket, idempotency_key, reason, voided_by, voided_at) \
          SELECT account_id, event_id, resource_code, quantity, time, subject, datacenter, attributes, received_at, \
@@ -92,6 +97,21 @@ async fn take(mut conn: Conn<'_>, wanted: &ToVoid, attempt: &Attempt) -> Result<
     let found: Vec<(String, DateTime<Utc>, String, Exact)> = statement.load(&mut conn).await?;
     let gone = |(resource, bucket, subject, Exact(quantity))| Gone { resource, bucket, subject, quantity };
     Ok(found.into_iter().map(gone).collect())
+}
+
+/// The hours, or slots, that the events counted in: each with where it begins, and by when it is over.
+async fn counted_in(
+    mut conn: Conn<'_>,
+    wanted: &ToVoid,
+) -> Result<Vec<(String, DateTime<Utc>, DateTime<Utc>)>, StoreError> {
+    let statement = Statement::<(Text, Timestamptz, Timestamptz)>::new(
+        "SELECT m.event_id, m.bucket, m.bucket + interval '1 hour' FROM usage_marks m WHERE m.account_id = ",
+    )
+    .bigint(wanted.account.0)
+    .sql(" AND m.event_id = ANY(")
+    .keys::<Text, _>(wanted.events.clone())
+    .sql(") AND m.bucket >= (SELECT since::timestamp AT TIME ZONE 'UTC' FROM usage_events_kept)");
+    Ok(statement.load(&mut conn).await?)
 }
 
 /// What was asked for, as it is now.
@@ -193,7 +213,7 @@ async fn maxima_find(conn: Conn<'_>, totals: &BTreeMap<Place<'_>, Total>) -> Res
         return Ok(());
     }
     let statement = places_columns(totals.keys(), "hour")
-        .after("UPDATE usage_hours h SET quantity = e.quantity FROM ", "k")
+        .after(Statement::new("UPDATE usage_hours h SET quantity = e.quantity FROM "), "k")
         .sql(
             " CROSS JOIN LATERAL (SELECT max(e.quantity) AS quantity FROM usage_events e \
              WHERE e.account_id = k.account_id AND e.time >= k.hour AND e.time < k.hour + interval '1 hour' \
@@ -215,7 +235,7 @@ async fn samples_find(
         return Ok(());
     }
     let statement = places_columns(totals.keys(), "slot")
-        .after("SELECT k.resource_code, k.slot, k.subject, e.time, e.quantity, e.attributes FROM ", "k")
+        .after(Statement::new("SELECT k.resource_code, k.slot, k.subject, e.time, e.quantity, e.attributes FROM "), "k")
         .sql(
             " CROSS JOIN LATERAL (SELECT e.time, e.quantity, e.attributes FROM usage_events e \
              WHERE e.account_id = k.account_id AND e.time >= k.slot AND e.time < k.slot + interval '5 minutes' \
@@ -288,7 +308,7 @@ async fn remove_empty(
     if totals.is_empty() {
         return Ok(());
     }
-    let statement = places_columns(totals.keys(), bucket).after(deleting, "k").sql(format!(
+    let statement = places_columns(totals.keys(), bucket).after(Statement::new(deleting), "k").sql(format!(
         " WHERE t.account_id = k.account_id AND t.{bucket} = k.{bucket} AND t.resource_code = k.resource_code \
          AND t.subject = k.subject AND t.version <= 0"
     ));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::trial::Trial;
-use crate::support::process::{Abacus, Folder, eventually, is_there, signal};
+use crate::support::process::{Abacus, Folder};
 use crate::support::sequences::in_full;
 
 const BETWEEN: usize = 60;
@@ -43,12 +43,7 @@ async fn a_server_that_is_killed_loses_nothing_of_whatever_moves_money() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgresql_that_is_killed_loses_nothing_of_whatever_moves_money() {
     rides_out("kill -9 of PostgreSQL", rounds(), async |folder, server| {
-        let killed = folder.postmaster_pid().expect("a postmaster");
-        signal(killed, Signal::SIGKILL);
-        eventually("another postmaster", 60, async || {
-            folder.postmaster_pid().filter(|pid| *pid != killed && is_there(*pid))
-        })
-        .await;
+        folder.kill_postmaster().await;
         server
     })
     .await;

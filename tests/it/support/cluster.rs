@@ -1,19 +1,30 @@
 //! One private PostgreSQL for all tests of a run; every test gets a database of its own, copied from a template that
-//! was migrated once. Servers get the address of the role that owns nothing; tests look, and tamper, as the superuser.
+//! was migrated once; or, if one is named, a cluster of several machines (citus.rs). Servers get the address of the role that owns nothing; tests look, and tamper, as the superuser.
 
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use abacus::private_pg::{Options, PrivatePostgres};
 use abacus::store::database::Database;
+use abacus::store::distribution::placements::WORKER_SETTINGS;
 use abacus::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use tokio::sync::Mutex;
 
+use super::citus::{self, Nodes};
+use super::process::once_this_process_ends;
+
 const TEMPLATE: &str = "template_abacus";
 
+/// Where the databases are.
+enum Ground {
+    Private(PrivatePostgres),
+    /// A cluster of several machines that somebody else has started, and what the names of this process's databases begin with.
+    Citus(Nodes, String),
+}
+
 struct Cluster {
-    postgres: PrivatePostgres,
+    ground: Ground,
     /// CREATE DATABASE reads the template, which must not be read by two at once.
     copying: Mutex<()>,
 }
@@ -32,6 +43,22 @@ fn cluster() -> &'static Cluster {
 }
 
 async fn start() -> Cluster {
+    let ground = match citus::url() {
+        Some(url) => on_citus(&url).await,
+        None => Ground::Private(private().await),
+    };
+    Cluster { ground, copying: Mutex::new(()) }
+}
+
+async fn on_citus(url: &str) -> Ground {
+    let prefix = format!("it_{}_", std::process::id());
+    let nodes = Nodes::find(url).await;
+    nodes.drop_with_this_process(&prefix);
+    nodes.template(&format!("{prefix}{TEMPLATE}")).await;
+    Ground::Citus(nodes, prefix)
+}
+
+async fn private() -> PrivatePostgres {
     let dir = std::env::temp_dir().join(format!("abacus-test-{}", std::process::id()));
     let settings =
         [("fsync", "off"), ("max_connections", "300"), ("shared_buffers", "64MB"), ("max_wal_size", "512MB")];
@@ -47,24 +74,16 @@ async fn start() -> Cluster {
     let database = Database::new(&postgres.url(TEMPLATE), 1).expect("the template's address");
     let migrator = Migrator::new(&database, Some(&postgres.owner_url(TEMPLATE)), LOCK_WAIT_DEFAULT);
     migrator.expect("the owner's address").migrate().await.expect("the template is migrated");
-    Cluster { postgres, copying: Mutex::new(()) }
+    postgres
 }
 
-/// The test harness ends without a word: a shell waits for that, stops the cluster and clears up.
+/// Stops the cluster and clears up once the tests have ended.
 fn stop_with_this_process(postgres: &PrivatePostgres, dir: &std::path::Path) {
-    let script = r#"cat >/dev/null; kill -INT "$1" 2>/dev/null
+    let script = r#"kill -INT "$1" 2>/dev/null
         for _ in $(seq 100); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done; rm -rf "$2""#;
     let pid = postgres.pid().expect("a running postmaster").to_string();
-    let waiting = Command::new("sh")
-        .args(["-c", script, "sh", &pid])
-        .arg(dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("sh starts");
     // Its input ends with this process.
-    std::mem::forget(waiting);
+    std::mem::forget(once_this_process_ends(script, [OsStr::new(&pid), dir.as_os_str()]));
 }
 
 /// Makes a migrated database of one's own and answers where it is, for the server.
@@ -81,7 +100,9 @@ pub async fn empty_database() -> String {
 pub async fn backup(url: &str) -> String {
     let (_, name) = url.rsplit_once('/').expect("an address with a database");
     let others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
-    connect(&cluster().postgres.url("postgres")).await.execute(others, &[&name]).await.expect("they end");
+    if let Ground::Private(postgres) = &cluster().ground {
+        connect(&postgres.url("postgres")).await.execute(others, &[&name]).await.expect("they end");
+    }
     copy_of(name).await
 }
 
@@ -90,14 +111,32 @@ async fn copy_of(template: &str) -> String {
     let name = format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let cluster = cluster();
     let _copying = cluster.copying.lock().await;
-    let admin = connect(&cluster.postgres.url("postgres")).await;
+    match &cluster.ground {
+        Ground::Private(postgres) => {
+            copy_on(&postgres.url("postgres"), &name, template).await;
+            postgres.url(&name)
+        }
+        Ground::Citus(nodes, prefix) => {
+            let name = format!("{prefix}{name}");
+            let coordinator = &nodes.coordinator;
+            match template {
+                "template0" => copy_on(&coordinator.url("postgres", "postgres"), &name, template).await,
+                TEMPLATE => nodes.copy(&name, &format!("{prefix}{TEMPLATE}"), &WORKER_SETTINGS).await,
+                other => nodes.copy(&name, other, &WORKER_SETTINGS).await,
+            }
+            coordinator.url("abacus", &name)
+        }
+    }
+}
+
+async fn copy_on(admin: &str, name: &str, template: &str) {
+    let admin = connect(admin).await;
     for statement in [
         format!("CREATE DATABASE {name} TEMPLATE {template} OWNER abacus_owner"),
         format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC"),
     ] {
         admin.batch_execute(&statement).await.expect("a database");
     }
-    cluster.postgres.url(&name)
 }
 
 /// The address of the same database for the role that owns it.

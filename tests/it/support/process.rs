@@ -1,5 +1,6 @@
 //! The server as a process of its own, with its own private PostgreSQL.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,19 +33,12 @@ impl Folder {
         std::fs::create_dir(&path).expect("a folder");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("a folder that others may enter");
-        let script = r#"cat >/dev/null
+        let script = r#"
             end() { [ -f "$2" ] && kill "$1" "$(head -n 1 "$2")" 2>/dev/null; }
             end -KILL "$1/server.pid"; for d in "$1"/*/; do end -QUIT "$d/postgres/postmaster.pid"; done
             for _ in $(seq 100); do [ -n "$(ls "$1"/*/postgres/postmaster.pid 2>/dev/null)" ] || break; sleep 0.1; done
             rm -rf "$1""#;
-        let keeper = std::process::Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("sh starts");
+        let keeper = once_this_process_ends(script, [&path]);
         Self { path, keeper }
     }
 
@@ -56,6 +50,16 @@ impl Folder {
     pub fn postmaster_pid(&self) -> Option<i32> {
         let text = std::fs::read_to_string(self.data_dir().join("postgres/postmaster.pid")).ok()?;
         text.lines().next()?.trim().parse().ok()
+    }
+
+    /// kill -9 of the server's PostgreSQL; waits until the server has started another.
+    pub async fn kill_postmaster(&self) {
+        let killed = self.postmaster_pid().expect("a postmaster");
+        signal(killed, Signal::SIGKILL);
+        eventually("another postmaster", 60, async || {
+            self.postmaster_pid().filter(|pid| *pid != killed && is_there(*pid))
+        })
+        .await;
     }
 
     /// Where the server's database is, for the server's role.
@@ -194,4 +198,19 @@ pub fn job_process(url: &str) -> Child {
         .kill_on_drop(true)
         .spawn()
         .expect("jobs start")
+}
+
+/// The test harness ends without a word: a shell waits for that, or for its input to be closed, and then does this.
+pub fn once_this_process_ends(
+    script: &str,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> std::process::Child {
+    std::process::Command::new("sh")
+        .args(["-c", &format!("cat >/dev/null\n{script}"), "sh"])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh starts")
 }

@@ -48,6 +48,7 @@ impl TestServer {
         config.connections_max = 4;
         change(&mut config);
         let server = Server::start(config).await.expect("the server starts");
+        pretend_shards(&server.app.store.database);
         Self { server, database_url }
     }
 
@@ -92,11 +93,12 @@ impl TestServer {
         let statements = format!("{statements}; UPDATE accounts SET seal = NULL");
         let sql = self.sql().await;
         sql.batch_execute(&statements).await.unwrap();
-        let database = &self.server.app.store.database;
-        let keys = Arc::clone(database.keys());
+        let database = self.server.app.store.database.clone();
         let all = Range { first: AccountId(1), last: AccountId(i64::MAX) };
-        let sealing = database
-            .write(move |connection| async move { seal_what_is_not(connection, all, &keys).await }.boxed());
+        let of = database.clone();
+        let sealing = database.write(move |connection| {
+            async move { seal_what_is_not(connection, of.topology(), all, of.keys()).await }.boxed()
+        });
         sealing.await.unwrap();
     }
 
@@ -166,6 +168,20 @@ impl TestServer {
     }
 }
 
+/// With ABACUS_TEST_SHARDS, has everything go as if accounts lived in so many shards of a cluster: a statement of accounts in several,
+/// or a batch, fails.
+pub fn pretend_shards(database: &Database) {
+    if let Some(shards) = pretended_shards() {
+        database.topology().pretend(shards);
+    }
+}
+
+/// How many shards are pretended, if any are.
+pub fn pretended_shards() -> Option<u16> {
+    let shards = std::env::var("ABACUS_TEST_SHARDS").ok()?;
+    Some(shards.parse().expect("ABACUS_TEST_SHARDS is a number"))
+}
+
 pub fn token(role: Role, namespace: Option<&str>, seconds: i64) -> String {
     token_of(namespace.unwrap_or(role.code()), role, namespace, seconds)
 }
@@ -177,6 +193,7 @@ fn token_of(subject: &str, role: Role, namespace: Option<&str>, seconds: i64) ->
 /// Another server's engine and jobs on a database.
 pub fn another_server(url: &str, clock: &Clock, currencies: Currencies) -> JobContext {
     let database = Database::new(url, 4).unwrap();
+    pretend_shards(&database);
     let currencies = Arc::new(currencies);
     let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
     JobContext::new(database, engine, clock.clone(), currencies, Providers::default(), LEASE_SECONDS_DEFAULT)
