@@ -1,4 +1,5 @@
-//! The same read from PostGraphile on the same tables, if a folder is named that has it: benches/postgraphile, after `npm ci`.
+//! The same read from PostGraphile on the same tables, if folders are named that have it: benches/postgraphile and
+//! benches/postgraphile4, after `npm ci` in each.
 
 use std::process::Stdio;
 
@@ -17,21 +18,16 @@ use super::support::{
 };
 use super::table::{Bar, Row};
 
-const QUERY: &str = "query($id: BigInt!) { account: accountByRowId(rowId: $id) { id: rowId orders(first: 10, orderBy: PRIMARY_KEY_DESC) { nodes { id: rowId state bills(first: 5, orderBy: PRIMARY_KEY_DESC) { nodes { id: rowId status amount } } } } } }";
-
-fn request(account: u64) -> Vec<u8> {
-    let body = format!(r#"{{"query":"{QUERY}","variables":{{"id":"{account}"}}}}"#);
-    HttpClient::request("", &body)
-}
-
-/// Its process, which ends with this.
+/// Its process, which ends with this, and how it is asked.
 struct PostGraphile {
     port: u16,
+    query: String,
     _child: Child,
 }
 
 impl PostGraphile {
     async fn start(folder: &str, database_url: &str) -> Self {
+        let query = std::fs::read_to_string(format!("{folder}/query.graphql")).expect("a query");
         let port = free_port();
         let child = Command::new("node")
             .arg("server.mjs")
@@ -45,10 +41,18 @@ impl PostGraphile {
             .spawn()
             .expect("node starts");
         until_it_listens(port).await;
-        Self { port, _child: child }
+        Self { port, query, _child: child }
+    }
+
+    fn asking(&self) -> impl Fn(u64) -> Vec<u8> + Send + Sync + 'static {
+        let query = Value::from(self.query.as_str()).to_string();
+        move |account| {
+            HttpClient::request("", &format!(r#"{{"query":{query},"variables":{{"id":"{account}"}}}}"#))
+        }
     }
 
     async fn reads(&self, first: u64, count: u64) -> Load {
+        let request = self.asking();
         let next = move |_, _| request(first + scatter(number()) % count);
         let check = |answer: &[u8]| order_tree::require_bills(answer, ORDERS * BILLS);
         load(self.port, READ_CONNECTIONS, next, check).await
@@ -79,7 +83,7 @@ fn said(answer: &[u8]) -> String {
 }
 
 pub async fn run(world: &World) -> Vec<Row> {
-    let Ok(folder) = std::env::var("ABACUS_SUITE_POSTGRAPHILE") else {
+    let Ok(folders) = std::env::var("ABACUS_SUITE_POSTGRAPHILE") else {
         println!(
             "passed over: ABACUS_SUITE_POSTGRAPHILE names no folder (benches/postgraphile, after npm ci)"
         );
@@ -87,12 +91,27 @@ pub async fn run(world: &World) -> Vec<Row> {
             "the same to PostGraphile: passed over, as ABACUS_SUITE_POSTGRAPHILE named no folder",
         )];
     };
+    let mut rows = Vec::new();
+    for folder in folders.split(',') {
+        rows.push(next_to(world, folder).await);
+    }
+    rows
+}
+
+/// The version that a folder's lock file has.
+fn version(folder: &str) -> String {
+    let lock = std::fs::read_to_string(format!("{folder}/package-lock.json")).expect("a lock file");
+    let lock: Value = serde_json::from_str(&lock).expect("JSON");
+    lock["packages"]["node_modules/postgraphile"]["version"].as_str().expect("a version").to_owned()
+}
+
+async fn next_to(world: &World, folder: &str) -> Row {
     let ground = &world.ground;
-    let other = PostGraphile::start(&folder, &world.cluster.postgres.superuser_url(ground.name)).await;
+    let other = PostGraphile::start(folder, &world.cluster.postgres.superuser_url(ground.name)).await;
     let (first, count) = (ground.trees.start, ground.trees.end - ground.trees.start);
     let ours = order_tree::request(&operator_token(), first);
     let ours = said(HttpClient::connect(ground.server.port).await.send(&ours).await);
-    let theirs = said(HttpClient::connect(other.port).await.send(&request(first)).await);
+    let theirs = said(HttpClient::connect(other.port).await.send(&other.asking()(first)).await);
     assert_eq!(ours, theirs, "both say the same of an account");
 
     let (mut measured, mut ratios) = (Measured::new(), Vec::new());
@@ -104,6 +123,7 @@ pub async fn run(world: &World) -> Vec<Row> {
         ratios.push(rate / reference);
         books.close(ground).await;
     }
-    let row = measured.row("account → 10 orders → 5 bills, 128 connections, to PostGraphile");
-    vec![row.held_to(median(ratios), Bar::AtLeast(8.0))]
+    let row = measured
+        .row(&format!("account → 10 orders → 5 bills, 128 connections, to PostGraphile {}", version(folder)));
+    row.held_to(median(ratios), Bar::AtLeast(8.0))
 }

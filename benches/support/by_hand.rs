@@ -42,7 +42,7 @@ impl ByHand {
     pub async fn checkout(&mut self, account: u64) {
         let (number, plan, prepared) = (number(), self.plan, &self.prepared);
         let account = vec![account as i64];
-        let id = uuid::Uuid::from_u128(u128::from(number) << 64 | 0x7000_8000_0000_0000_0000);
+        let id = uuid::Uuid::from_u128(u128::from(number) << 80 | 0x7000_8000_0000_0000_0000);
         let (key, keys) = (format!("hand-{number}"), vec![format!("hand-{number}")]);
         let transaction = self.client.transaction().await.unwrap();
         transaction.query(&prepared[0], &[&account]).await.unwrap();
