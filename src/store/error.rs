@@ -65,8 +65,8 @@ impl From<DieselError> for StoreError {
         let message = error.to_string();
         match error {
             DieselError::DatabaseError(kind, info) => {
-                let constraint =
-                    info.constraint_name().or_else(|| named_constraint(&message)).map(str::to_owned);
+                let constraint = info.constraint_name().or_else(|| named_constraint(&message));
+                let constraint = constraint.map(|name| without_shard(name).to_owned());
                 of_database_error(&kind, constraint, message)
             }
             DieselError::DeserializationError(_) => Self::Corrupt(message),
@@ -99,16 +99,19 @@ fn of_database_error(kind: &DatabaseErrorKind, constraint: Option<String>, messa
     }
 }
 
-/// The constraint that a message names, where its name does not come by itself: that of a shard of a cluster has the shard's number
-/// behind it, and passes for the table's.
+/// The constraint that a message names, where its name does not come by itself.
 fn named_constraint(message: &str) -> Option<&str> {
     let (_, after) = message.split_once(" constraint \"")?;
-    let (name, _) = after.split_once('"')?;
+    after.split_once('"').map(|(name, _)| name)
+}
+
+/// A shard's constraint, in a cluster, has the shard's number behind its name, and passes for the table's.
+fn without_shard(name: &str) -> &str {
     let is_shard = |number: &str| number.len() >= 6 && number.bytes().all(|digit| digit.is_ascii_digit());
-    Some(match name.rsplit_once('_') {
+    match name.rsplit_once('_') {
         Some((of_table, number)) if is_shard(number) => of_table,
         _ => name,
-    })
+    }
 }
 
 const TIMED_OUT: &str = "canceling statement due to statement timeout";
@@ -261,7 +264,7 @@ mod tests {
             (r#"violates unique constraint "cut off"#, None),
             ("", None),
         ] {
-            assert_eq!(named_constraint(message), expected, "{message}");
+            assert_eq!(named_constraint(message).map(without_shard), expected, "{message}");
         }
     }
 }

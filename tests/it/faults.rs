@@ -7,7 +7,7 @@ mod idle_connections;
 mod kills;
 mod network;
 mod slow_reads;
-mod trial;
+pub mod trial;
 mod wal_disk;
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::TestServer;
-use crate::support::citus::{self, Nodes};
+use crate::support::citus::{self, ALONE, Nodes};
 use crate::support::cluster::{connect_as_told, owner_url};
 use crate::support::life::Life;
 use crate::support::process::command;
@@ -145,7 +145,7 @@ async fn what_was_placed_in_part_is_gone_on_with_and_what_was_placed_otherwise_i
     assert_eq!(database.placed().await, to_be_placed());
     // A worker that came later sets nothing yet.
     let worker = connect_as_told(&database.nodes.workers[0].url("postgres", &database.name)).await;
-    worker.batch_execute(&format!("ALTER DATABASE {} RESET ALL", database.name)).await.unwrap();
+    worker.batch_execute(&format!("{ALONE} ALTER DATABASE {} RESET ALL", database.name)).await.unwrap();
     let (ok, said) = database.run(&["distribute"]).await;
     assert!(ok && said.lines().count() == 1 && said.contains("placed: sessions on"), "{said}");
     let (ok, said) = database.run(&["distribute"]).await;

@@ -9,6 +9,8 @@ use super::cluster::connect_as_told;
 use super::process::once_this_process_ends;
 
 const SHARDS: u16 = 4;
+/// What is said to a node is for it alone: it passes nothing of it on to the others.
+pub const ALONE: &str = "SET citus.enable_ddl_propagation = off;";
 
 /// The address of the coordinator's database, if there is a cluster.
 pub fn url() -> Option<String> {
@@ -40,6 +42,21 @@ impl Node {
         let client = connect_as_told(&self.url("postgres", database)).await;
         client.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
     }
+
+    /// Is away for whoever uses this database: hangs up on all of them, and lets nobody in.
+    pub async fn lose(&self, database: &str) {
+        self.run("postgres", &format!("{ALONE} ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await;
+        self.run("postgres", &hanging_up(database)).await;
+    }
+
+    /// Is there again.
+    pub async fn come_back(&self, database: &str) {
+        self.run("postgres", &format!("{ALONE} ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await;
+    }
+}
+
+fn hanging_up(database: &str) -> String {
+    format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'")
 }
 
 /// The coordinator and its workers.
@@ -77,7 +94,7 @@ impl Nodes {
     pub async fn make(&self, name: &str) {
         for role in ["abacus_owner", "abacus"] {
             let made = format!(
-                "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} LOGIN; END IF; END $$"
+                "{ALONE} DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
             );
             self.on_all("postgres", &made).await;
         }
@@ -104,9 +121,7 @@ impl Nodes {
 
     /// Nobody is connected to a database any more.
     async fn leave(&self, name: &str) {
-        let ending =
-            format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'");
-        self.on_all("postgres", &ending).await;
+        self.on_all("postgres", &hanging_up(name)).await;
     }
 
     /// A copy of a database on every node; what its sessions set is no part of it.
