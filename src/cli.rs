@@ -27,8 +27,8 @@ use url::Url;
 
 use crate::clock::{Clock, wall};
 use crate::config::{
-    BillArgs, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, Secret, ServeArgs,
-    currencies, is_stripe_key, is_stripe_webhook_secret,
+    BillArgs, CellAddress, ChainArgs, Cli, CliCommand, GlobalArgs, JobsArgs, PaymentArgs, ProviderArgs, Secret, ServeArgs,
+    currencies, is_stripe_key, is_stripe_webhook_secret, read_cells,
 };
 use crate::documents::{Logo, Provider};
 use crate::domain::approval::ApprovalPolicy;
@@ -45,7 +45,7 @@ use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConf
 use crate::private_pg::{self, PrivatePostgres};
 use crate::secret::signing_secret;
 use crate::server::{
-    ConnectionLimits, JobServer, LaneThreads, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig,
+    CellConfig, ConnectionLimits, JobServer, LaneThreads, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig,
     bill_month,
 };
 use crate::{demo, telemetry};
@@ -95,20 +95,43 @@ struct Db {
     url: String,
     /// For who owns its schema, if that is known.
     owner_url: Option<String>,
+    /// Where accounts are spread over several: all of them, and the home cell's is the one above.
+    cells: Vec<CellConfig>,
     private: Option<PrivatePostgres>,
 }
 
 impl Db {
+    /// The one of a command that works on one.
+    async fn open_one(global: &GlobalArgs) -> Result<Self, Failure> {
+        if global.cells.is_some() {
+            return Err("this command works on one database: name that of a cell with DATABASE_URL, without ABACUS_CELLS".into());
+        }
+        Self::open(global).await
+    }
+
     async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
+        if let Some(file) = &global.cells {
+            return Self::of_cells(global, file);
+        }
         if let Some(url) = global.database_url.as_ref().map(Secret::expose) {
-            return Ok(Self { url: url.to_owned(), owner_url: owner_url(global), private: None });
+            return Ok(Self { url: url.to_owned(), owner_url: owner_url(global), cells: Vec::new(), private: None });
         }
         let (data_dir, data_dir_is_default) = global.data_dir();
         let options = private_pg::Options { data_dir, data_dir_is_default, settings: Vec::new(), lock: true };
         let private = PrivatePostgres::start(options).await?;
         private.ensure_database(PRIVATE_DATABASE).await?;
         let (url, owner_url) = (private.url(PRIVATE_DATABASE), private.owner_url(PRIVATE_DATABASE));
-        Ok(Self { url, owner_url: Some(owner_url), private: Some(private) })
+        Ok(Self { url, owner_url: Some(owner_url), cells: Vec::new(), private: Some(private) })
+    }
+
+    fn of_cells(global: &GlobalArgs, file: &Path) -> Result<Self, Failure> {
+        if global.database_url.is_some() || global.migrate_url.is_some() {
+            return Err("ABACUS_CELLS names all databases, and cannot be used together with DATABASE_URL or ABACUS_MIGRATE_URL".into());
+        }
+        let cells: Vec<CellConfig> = read_cells(file)?.into_iter().map(cell_config).collect();
+        let home = cells.first().ok_or("there is no home cell")?;
+        let (url, owner_url) = (home.database_url.clone(), home.owner_url.clone());
+        Ok(Self { url, owner_url, cells, private: None })
     }
 
     async fn close(&self) {
@@ -118,20 +141,30 @@ impl Db {
     }
 }
 
+fn cell_config(CellAddress { number, name, url, migrate_url }: CellAddress) -> CellConfig {
+    let owner_url = migrate_url.map(|url| url.expose().to_owned());
+    CellConfig { number, name, database_url: url.expose().to_owned(), owner_url }
+}
+
+/// Whether a private PostgreSQL is started, as no other is named.
+fn is_private(global: &GlobalArgs) -> bool {
+    global.database_url.is_none() && global.cells.is_none()
+}
+
 fn owner_url(global: &GlobalArgs) -> Option<String> {
     global.migrate_url.as_ref().map(|url| url.expose().to_owned())
 }
 
 async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
-    if args.no_jobs && global.database_url.is_none() {
+    if args.no_jobs && is_private(global) {
         return Err("--no-jobs needs a DATABASE_URL, on which `abacus jobs` runs them".into());
     }
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let approvals = approvals(args, &currencies)?;
     let deposits = deposits(&args.chain)?;
     let retention = args.retention.ages()?;
-    let sandbox = args.sandbox || global.database_url.is_none();
+    let sandbox = args.sandbox || is_private(global);
     let given = given_secret(global)?;
     if given.is_none() && !sandbox {
         return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
@@ -152,6 +185,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     let lane_threads = LaneThreads::start()?;
     let config = ServerConfig {
         owner_url: db.owner_url.clone(),
+        cells: db.cells.clone(),
         lock_wait: global.migrate_lock_wait,
         sandbox,
         provider,
@@ -297,15 +331,17 @@ const JOB_CONNECTIONS: u32 = 3;
 
 async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
-    let Some(url) = global.database_url.as_ref().map(Secret::expose) else {
+    if is_private(global) {
         return Err(
             "jobs run beside a server on a DATABASE_URL; with the private PostgreSQL `serve` runs them"
                 .into(),
         );
-    };
-    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.to_owned(), Vec::new());
+    }
+    let db = Db::open(global).await?;
+    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), Vec::new());
     let config = ServerConfig {
-        owner_url: owner_url(global),
+        owner_url: db.owner_url.clone(),
+        cells: db.cells.clone(),
         lock_wait: global.migrate_lock_wait,
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
@@ -343,6 +379,7 @@ async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
     let sandbox = args.sandbox || db.private.is_some();
     let config = ServerConfig {
         owner_url: db.owner_url.clone(),
+        cells: db.cells.clone(),
         lock_wait: global.migrate_lock_wait,
         clock: clock(sandbox),
         sandbox,

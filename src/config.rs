@@ -1,5 +1,6 @@
 //! The command line and the environment.
 
+mod cells;
 mod distribute;
 mod environment;
 mod retention;
@@ -21,6 +22,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
 use crate::domain::viewer::Role;
 
+pub use cells::{CellAddress, read_cells};
 pub use distribute::DistributeArgs;
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
@@ -78,6 +80,9 @@ pub struct GlobalArgs {
     /// The PostgreSQL to use; without it a private one is started in the data directory
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
+    /// The file that names the databases of an installation whose accounts are spread over several (JSON), in place of DATABASE_URL
+    #[arg(long, global = true, env = "ABACUS_CELLS")]
+    pub cells: Option<PathBuf>,
     #[arg(long, global = true, env = "ABACUS_MIGRATE_URL", hide = true, hide_env_values = true)]
     pub migrate_url: Option<Secret>,
     /// How long a migration waits for what others hold in the database, before the command gives up: 30s, 5m

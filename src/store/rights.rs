@@ -231,11 +231,18 @@ pub const TABLES: &[TableRights] = &[
     add("leases").changing(&["holder", "expires_at"]).forgetting(),
     add("sandbox_clock").changing(&["offset_micros"]),
     add("installation"),
+    read("cell").changing(&["catalogue", "accounts"]),
+    read("cells"),
     read("restorations"),
     read("accepted_futures"),
     add("currency_scales"),
     read("__diesel_schema_migrations"),
 ];
+
+/// The columns of a table that the server changes.
+pub fn changed_columns(table: &str) -> &'static [&'static str] {
+    TABLES.iter().find(|rights| rights.table == table).map_or(&[], |rights| rights.update)
+}
 
 /// Views, read alone.
 pub const VIEWS: [&str; 8] = [

@@ -493,7 +493,7 @@ where
         let looking = fetch(conn, keys.into_iter().map(|Key(key)| key).collect());
         async move { Ok(looking.await?.into_iter().map(|(key, value)| (Key(key), value)).collect()) }.boxed()
     };
-    Fetcher(SharedLoader::start(&Database::new(&cluster::database().await, 2).unwrap(), fetch))
+    Fetcher(SharedLoader::start(&Cells::one(Database::new(&cluster::database().await, 2).unwrap()), fetch))
 }
 
 fn doubled(keys: Vec<u32>) -> HashMap<u32, u32> {

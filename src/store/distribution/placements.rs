@@ -112,6 +112,8 @@ pub const PLACEMENTS: &[(&str, Placement)] = &[
     ("unmatched_payments", Local),
     ("reconciliations", Local),
     ("seal_keys", Local),
+    ("cell", Local),
+    ("cells", Local),
     ("restorations", Local),
     ("__diesel_schema_migrations", Local),
 ];

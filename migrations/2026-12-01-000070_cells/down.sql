@@ -1,0 +1,2 @@
+DROP TABLE cells;
+DROP TABLE cell;
