@@ -71,7 +71,8 @@ fn cells_of(text: &str) -> Result<Vec<CellAddress>, String> {
 impl WrittenCell {
     fn read(self) -> Result<CellAddress, String> {
         let Self { number, name, url, url_file, migrate_url, migrate_url_file } = self;
-        let number = CellNumber::new(number).ok_or_else(|| format!("{number}: cells have numbers from 0 to 128"))?;
+        let number =
+            CellNumber::new(number).ok_or_else(|| format!("{number}: cells have numbers from 0 to 128"))?;
         let length = name.chars().count();
         if length == 0 || length > NAME_LENGTH_MAX || name.chars().any(char::is_control) {
             return Err(format!("cell {number}: its name has 1 to {NAME_LENGTH_MAX} characters"));
@@ -91,7 +92,9 @@ fn secret(
     file: Option<String>,
 ) -> Result<Option<Secret>, String> {
     let text = match (written, file) {
-        (Some(_), Some(_)) => return Err(format!("cell {cell}: {key} and {key}_file cannot be used together")),
+        (Some(_), Some(_)) => {
+            return Err(format!("cell {cell}: {key} and {key}_file cannot be used together"));
+        }
         (Some(written), None) => written,
         (None, Some(file)) => std::fs::read_to_string(&file)
             .map_err(|error| format!("cell {cell}: {key}_file: {file} cannot be read: {error}"))?
@@ -120,7 +123,8 @@ mod tests {
 
     #[test]
     fn cells_are_answered_by_their_numbers_the_home_cell_first() {
-        let read = said(&[cell(2, ""), cell(0, r#", "migrate_url": "postgres://owner@db0/abacus""#), cell(1, "")]);
+        let read =
+            said(&[cell(2, ""), cell(0, r#", "migrate_url": "postgres://owner@db0/abacus""#), cell(1, "")]);
         assert_eq!(read, Ok(vec!["c0".to_owned(), "c1".to_owned(), "c2".to_owned()]));
     }
 

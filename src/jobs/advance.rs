@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    CellJobs, JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, invoices, pass, payments, prepayments,
-    reconciliation,
+    CellJobs, JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, invoices, pass, payments,
+    prepayments, reconciliation,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;

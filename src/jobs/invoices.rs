@@ -182,7 +182,8 @@ async fn settle_place(
     }
     let mut settled = Settling::default();
     for month in months {
-        let one = match settle(&mut connection, jobs.cell, vec![month.to_settle.clone()], held_by, now).await {
+        let one = match settle(&mut connection, jobs.cell, vec![month.to_settle.clone()], held_by, now).await
+        {
             Err(error) if is_of_a_month(&error) => {
                 let (account, period) = (month.to_settle.open.account, month.period);
                 metrics::counter!("abacus_job_errors_total").increment(1);

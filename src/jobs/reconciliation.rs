@@ -214,7 +214,8 @@ async fn look_at_open(
     let mut after: Option<Reversal> = None;
     loop {
         require(guard, jobs).await?;
-        let open = reversals::reversals_to_look_at(&*cell.database.connection().await?, after.as_ref(), PAGE).await?;
+        let open = reversals::reversals_to_look_at(&*cell.database.connection().await?, after.as_ref(), PAGE)
+            .await?;
         let Some(last) = open.last().cloned() else { return Ok(()) };
         after = Some(last);
         let own = open.into_iter().filter(|open| open.told.provider == provider.name());

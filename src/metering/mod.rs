@@ -68,9 +68,8 @@ impl CellMeter {
     fn start(lanes: usize, cell: &Cell, engine: &Arc<Engine>, clock: &Clock) -> Self {
         let (lanes, crew) = (lanes.max(1), Crew::default());
         let (opening, number) = ((Arc::clone(engine), clock.clone()), cell.number);
-        let open = move |nth| {
-            UsagePlace::open(LaneNumber { cell: number, number: nth }, &opening.0, &opening.1)
-        };
+        let open =
+            move |nth| UsagePlace::open(LaneNumber { cell: number, number: nth }, &opening.0, &opening.1);
         let places = Places::new(lanes, open);
         for _ in 0..lanes {
             let (database, clock) = (cell.database.clone(), clock.clone());

@@ -90,7 +90,8 @@ async fn open(config: &ServerConfig, founds: bool) -> Result<Cells, StartError> 
     }
     let mut opened = Vec::new();
     for address in &config.cells {
-        let prepared = prepare(config, address.database(config.connections_max)?, address.owner_url.as_deref()).await;
+        let prepared =
+            prepare(config, address.database(config.connections_max)?, address.owner_url.as_deref()).await;
         opened.push(prepared.map_err(|error| address.failed(error))?);
     }
     let cells = join(&config.cells, opened).await?;

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::foundation::foundation;
 use super::{ServerConfig, StartError};
 use crate::domain::billing_run::{BillingRun, RunState};
-use crate::jobs::{CellJobs, JobContext};
 use crate::jobs::billing::{PlanError, begin_period, run_pass, runs_of};
+use crate::jobs::{CellJobs, JobContext};
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 

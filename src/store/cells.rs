@@ -1,6 +1,7 @@
 //! The cells of an installation: the databases that its accounts are spread over, and in which each account lives.
 
 pub mod births;
+pub mod burst_used;
 pub mod catalogue;
 pub mod joining;
 

@@ -49,10 +49,7 @@ impl StoreError {
 
     /// Whether the fault is the machinery's, whatever was asked: the same may succeed once that is mended.
     pub fn is_of_the_machinery(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable(_) | Self::Broken(_) | Self::CellAway { .. } | Self::WrongClock(_)
-        )
+        matches!(self, Self::Unavailable(_) | Self::Broken(_) | Self::CellAway { .. } | Self::WrongClock(_))
     }
 
     /// Whether a statement took longer than it may.

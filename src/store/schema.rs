@@ -178,6 +178,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    burst_used (resource_code, cycle) {
+        resource_code -> Text,
+        cycle -> Int4,
+        used -> Numeric,
+    }
+}
+
+diesel::table! {
     cell (only_row) {
         only_row -> Bool,
         number -> Int2,

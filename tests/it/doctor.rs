@@ -4,8 +4,8 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use abacus::clock::{Clock, HeldBy, wall};
-use abacus::domain::cell::CellNumber;
 use abacus::domain::burst::{Cycle, CycleCharge};
+use abacus::domain::cell::CellNumber;
 use abacus::domain::closing::{Month, RatedMonth};
 use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, ChargeBurst, CloseMonth, OrderStep};

@@ -19,6 +19,7 @@ use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::engine::{EngineConfig, EngineError, Priority};
+use abacus::store::cells::Cells;
 use abacus::store::database::{Connection, Database};
 use abacus::store::error::StoreError;
 use abacus::store::places::Placed;

@@ -123,8 +123,8 @@ impl Repository {
         self.require_stake(Some(Stake::Setting), id.account()).await?;
         let by_operator = self.viewer.is_operator();
         let place = self.store.cells.place_of(id.account());
-        let acknowledged = self
-            .write_in(place, move |conn| notices::notice_acknowledge(conn, id, at, by_operator).boxed());
+        let acknowledged =
+            self.write_in(place, move |conn| notices::notice_acknowledge(conn, id, at, by_operator).boxed());
         Ok(acknowledged.await?)
     }
 

@@ -74,7 +74,8 @@ impl Repository {
         if !self.viewer.is_of_provider() {
             self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
         }
-        let report = self.check_ledgers(&*self.slow_connection_of(account).await?, Range::one(account), now).await?;
+        let report =
+            self.check_ledgers(&*self.slow_connection_of(account).await?, Range::one(account), now).await?;
         if report.accounts_checked == 0 {
             return Err(AccessError::NoSuchAccount);
         }

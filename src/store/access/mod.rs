@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::AsyncPgConnection;
 use futures_util::FutureExt;
 use quick_cache::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,7 +30,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
 use crate::domain::viewer::{Scope, Viewer};
 use crate::store::cells::Cells;
-use crate::store::cells::catalogue::{change, copy_changes};
+use crate::store::cells::catalogue::write_everywhere;
 use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::fetchers::Fetchers;
@@ -214,7 +214,8 @@ impl Repository {
         let share = async {
             let turn = reads.turns.turn(self.viewer.account).await.ok()?;
             // Who waits here holds up none but its own account's.
-            let share = if is_slow { Some(Arc::clone(&reads.slow).acquire_owned().await.ok()?) } else { None };
+            let share =
+                if is_slow { Some(Arc::clone(&reads.slow).acquire_owned().await.ok()?) } else { None };
             Some((turn, share))
         };
         let share = tokio::time::timeout(READS_WAIT_MAX, share).await;
@@ -258,9 +259,7 @@ impl Repository {
         if !self.store.cells.are_several() {
             return self.write_in(0, writing).await;
         }
-        let written = self.write_in(0, |conn| counted(conn, writing)).await;
-        copy_changes(&self.store.cells).await;
-        written
+        write_everywhere(&self.store.cells, writing).await
     }
 
     /// The same, once for each key.
@@ -307,8 +306,8 @@ impl Repository {
         W: KeyedWrite<Made: 'static> + Send + 'static,
     {
         let seals = Arc::clone(self.store.home().keys());
-        let writing =
-            self.write_in(place, move |conn| async move { once(conn, &attempt, &wanted, &seals).await }.boxed());
+        let writing = self
+            .write_in(place, move |conn| async move { once(conn, &attempt, &wanted, &seals).await }.boxed());
         made(writing.await?)
     }
 
@@ -402,20 +401,4 @@ fn made<T>(ending: Ending<T>) -> Result<T, AccessError> {
             Err(AccessError::OutcomeUnknown)
         }
     }
-}
-
-/// Counts a change of the catalogue, and makes it.
-fn counted<'c, T, W>(conn: &'c mut OwnConnection, writing: W) -> Writing<'c, T>
-where
-    T: Send + 'static,
-    W: for<'w> FnOnce(&'w mut OwnConnection) -> Writing<'w, T> + Send + 'static,
-{
-    async move {
-        conn.transaction(async |conn| {
-            change(conn).await?;
-            writing(conn).await
-        })
-        .await
-    }
-    .boxed()
 }

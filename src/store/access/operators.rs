@@ -76,7 +76,8 @@ impl Repository {
         if text::name("subject", &self.viewer.subject).is_err() {
             return Err(AccessError::Nameless);
         }
-        let found = approvals::approval_by_ids(&*self.connection_of(id.account()).await?, &[id.0]).await?.pop();
+        let found =
+            approvals::approval_by_ids(&*self.connection_of(id.account()).await?, &[id.0]).await?.pop();
         match &found {
             Some(held) if approve && held.asked_by == self.viewer.subject => Err(AccessError::OwnApproval),
             _ => Ok(found),

@@ -111,7 +111,9 @@ impl Repository {
     /// Declares how much the cloud has of a resource.
     pub async fn burst_capacity_declare(&self, declared: BurstCapacity) -> Result<(), AccessError> {
         self.require_operator()?;
-        Ok(self.write_catalogue(|conn| async move { burst::capacity_declare(conn, &declared).await }.boxed()).await?)
+        Ok(self
+            .write_catalogue(|conn| async move { burst::capacity_declare(conn, &declared).await }.boxed())
+            .await?)
     }
 
     /// The discounts on terms, the shortest first.
@@ -122,8 +124,9 @@ impl Repository {
     /// Puts discounts on terms in the place of those that there are.
     pub async fn term_discount_replace(&self, discounts: Vec<TermDiscount>) -> Result<(), AccessError> {
         self.require_operator()?;
-        let replaced =
-            self.write_catalogue(|conn| async move { capacity::term_discount_replace(conn, &discounts).await }.boxed());
+        let replaced = self.write_catalogue(|conn| {
+            async move { capacity::term_discount_replace(conn, &discounts).await }.boxed()
+        });
         Ok(replaced.await?)
     }
 
@@ -163,7 +166,8 @@ impl Repository {
         // Those of an account's own rules are kept where it lives.
         let mut found: Vec<PriceDefinition> = Vec::new();
         for place in 0..self.store.cells.count() {
-            let missing = ids.iter().filter(|id| !found.iter().any(|known| known.id == **id)).copied().collect();
+            let missing =
+                ids.iter().filter(|id| !found.iter().any(|known| known.id == **id)).copied().collect();
             let conn = self.reading(place, false).await?;
             found.extend(price_rules::definitions(&conn, missing).await?);
         }

@@ -77,11 +77,7 @@ impl KeyedWrite for Birth {
 }
 
 /// Makes an account, once for each key, in the cell of its MAIN account or the emptiest that can be reached.
-pub async fn born(
-    cells: &Cells,
-    account: Account,
-    attempt: Attempt,
-) -> Result<Ending<Account>, StoreError> {
+pub async fn born(cells: &Cells, account: Account, attempt: Attempt) -> Result<Ending<Account>, StoreError> {
     let seals = Arc::clone(cells.home().database.keys());
     // What was begun before is gone on with, unless it has come to its end: then whoever has the key is answered.
     let begun = begun(cells, &account.namespace).await?;

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 
 use super::{Cell, Cells};
 use crate::domain::cell::CellNumber;
-use crate::store::database::Database;
+use crate::store::database::{Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::rights;
 use crate::store::sql::statement::Statement;
@@ -69,8 +69,36 @@ const CATALOGUE: [Copied; 13] = [
 /// Other cells have numbers beyond.
 const OF_HOME: &str = "id < 281474976710656";
 
+/// Has the catalogue of several cells changed: in the home cell, and from there in all others. It runs to its end even if the caller
+/// leaves.
+pub async fn write_everywhere<T, W>(cells: &Cells, writing: W) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
+{
+    let written = cells.home().database.write(|conn| counted(conn, writing)).await;
+    copy_changes(cells).await;
+    written.map_err(|error| cells.told(0, error))
+}
+
+/// Counts a change, and makes it.
+fn counted<'c, T, W>(conn: &'c mut OwnConnection, writing: W) -> Writing<'c, T>
+where
+    T: Send + 'static,
+    W: for<'w> FnOnce(&'w mut OwnConnection) -> Writing<'w, T> + Send + 'static,
+{
+    async move {
+        conn.transaction(async |conn| {
+            change(conn).await?;
+            writing(conn).await
+        })
+        .await
+    }
+    .boxed()
+}
+
 /// Counts a change that is to be made in the same transaction.
-pub async fn change(conn: Conn<'_>) -> Result<(), StoreError> {
+async fn change(conn: Conn<'_>) -> Result<(), StoreError> {
     execute(conn, Statement::new("UPDATE cell SET catalogue = catalogue + 1")).await.map(drop)
 }
 
@@ -86,12 +114,14 @@ pub async fn copy_to_all(cells: &Cells) -> Result<(), StoreError> {
 }
 
 /// The same after a change: a cell that is away gets it later.
-pub async fn copy_changes(cells: &Cells) {
+async fn copy_changes(cells: &Cells) {
     let copying = cells.others().iter().map(|cell| async {
         match tokio::time::timeout(WAITED_FOR_MAX, copy(cells, cell)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(cell = %cell.name, %error, "the catalogue is copied later"),
-            Err(_) => tracing::warn!(cell = %cell.name, "the catalogue is copied later: the cell takes its time"),
+            Err(_) => {
+                tracing::warn!(cell = %cell.name, "the catalogue is copied later: the cell takes its time")
+            }
         }
     });
     join_all(copying).await;
@@ -119,7 +149,11 @@ fn show(cell: CellNumber, newest: i64, copied: i64) {
     metrics::gauge!("abacus_catalogue_behind", "cell" => cell.to_string()).set(f64::from(behind));
 }
 
-async fn copy_into(connection: &mut AsyncPgConnection, home: Database, newest: i64) -> Result<i64, StoreError> {
+async fn copy_into(
+    connection: &mut AsyncPgConnection,
+    home: Database,
+    newest: i64,
+) -> Result<i64, StoreError> {
     let held = version(connection).await?;
     if held >= newest {
         return Ok(held);
@@ -177,11 +211,8 @@ async fn copy_table(conn: Conn<'_>, home: Conn<'_>, copied: &Copied) -> Result<(
 
 /// The last number that a cell has of what is only added to.
 async fn last_number(mut conn: Conn<'_>, copied: &Copied) -> Result<i64, StoreError> {
-    let statement = format!(
-        "SELECT coalesce(max(id), 0) FROM {} WHERE {}",
-        copied.table,
-        copied.only.unwrap_or("true")
-    );
+    let statement =
+        format!("SELECT coalesce(max(id), 0) FROM {} WHERE {}", copied.table, copied.only.unwrap_or("true"));
     Ok(Statement::<BigInt>::new(statement).get_result(&mut conn).await?)
 }
 
@@ -213,7 +244,8 @@ fn write_rows(Copied { table, key, .. }: &Copied, rows: String) -> Statement {
     if changing.is_empty() {
         return statement.sql("NOTHING");
     }
-    let list = |of: &str| changing.iter().map(|column| format!("{of}.{column}")).collect::<Vec<_>>().join(", ");
+    let list =
+        |of: &str| changing.iter().map(|column| format!("{of}.{column}")).collect::<Vec<_>>().join(", ");
     let set: Vec<String> = changing.iter().map(|column| format!("{column} = excluded.{column}")).collect();
     statement.sql(format!(
         "UPDATE SET {} WHERE ({}) IS DISTINCT FROM ({})",

@@ -19,7 +19,9 @@ use crate::store::{Conn, execute};
 pub enum NoCell {
     #[error("an installation of several cells has a home cell")]
     NoHome,
-    #[error("this database is cell {0} of an installation of several: start with --cells, or on another database")]
+    #[error(
+        "this database is cell {0} of an installation of several: start with --cells, or on another database"
+    )]
     OneOfSeveral(CellNumber),
     #[error("the database of the cell \"{name}\" is cell {is} of this installation, and not {wanted}")]
     Number { name: String, is: CellNumber, wanted: CellNumber },
@@ -27,7 +29,9 @@ pub enum NoCell {
     OtherInstallation(String),
     #[error("cell {0} has joined this installation and is not in the file of its cells")]
     Forgotten(CellNumber),
-    #[error("the database of the cell \"{0}\" has accounts or a catalogue already: a new cell begins with an empty one")]
+    #[error(
+        "the database of the cell \"{0}\" has accounts or a catalogue already: a new cell begins with an empty one"
+    )]
     NotEmpty(String),
     #[error("the database of the cell \"{0}\" has given numbers that are other cells'")]
     NumbersBeyond(String),
@@ -119,7 +123,11 @@ async fn begin(
             connection.batch_execute("LOCK TABLE cell IN EXCLUSIVE MODE").await?;
             // Another may have had it join meanwhile.
             if let Some(is) = membership(connection).await? {
-                return if is == as_cell { Ok(()) } else { Err(Stop::NoCell(NoCell::OtherInstallation(name.to_owned()))) };
+                return if is == as_cell {
+                    Ok(())
+                } else {
+                    Err(Stop::NoCell(NoCell::OtherInstallation(name.to_owned())))
+                };
             }
             if as_cell.number != CellNumber::HOME && !is_empty(connection).await? {
                 return Err(Stop::NoCell(NoCell::NotEmpty(name.to_owned())));
@@ -128,11 +136,16 @@ async fn begin(
                 return Err(Stop::NoCell(NoCell::NumbersBeyond(name.to_owned())));
             }
             connection.batch_execute(&numbering(as_cell.number)).await?;
-            let noted = Statement::new("INSERT INTO cell (number, installation, accounts) SELECT ")
-                .value::<SmallInt, _>(as_cell.number.number())
-                .sql(", ")
-                .uuid(as_cell.installation)
-                .sql(", count(*) FROM accounts");
+            // Others than the home cell have nothing of the catalogue yet.
+            let catalogue = if as_cell.number == CellNumber::HOME { 0 } else { -1 };
+            let noted =
+                Statement::new("INSERT INTO cell (number, installation, catalogue, accounts) SELECT ")
+                    .value::<SmallInt, _>(as_cell.number.number())
+                    .sql(", ")
+                    .uuid(as_cell.installation)
+                    .sql(", ")
+                    .bigint(catalogue)
+                    .sql(", count(*) FROM accounts");
             execute(connection, noted).await?;
             Ok(())
         })
@@ -146,7 +159,7 @@ async fn begin(
 
 async fn is_empty(mut conn: Conn<'_>) -> Result<bool, StoreError> {
     let asked = Statement::<Bool>::new(
-        "SELECT NOT (EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM plans) OR EXISTS (SELECT 1 FROM resources) \
+        "SELECT NOT (EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM plans) \
          OR EXISTS (SELECT 1 FROM price_definitions) OR EXISTS (SELECT 1 FROM exchange_rates))",
     );
     Ok(asked.get_result(&mut conn).await?)
@@ -184,10 +197,7 @@ fn numbering(cell: CellNumber) -> String {
 }
 
 /// Notes in the home cell which others there are; the number of one that is not in the list, if there is any.
-pub async fn note_others(
-    owner: &Database,
-    others: &[CellNumber],
-) -> Result<Result<(), NoCell>, StoreError> {
+pub async fn note_others(owner: &Database, others: &[CellNumber]) -> Result<Result<(), NoCell>, StoreError> {
     let connection = owner.dedicated_connection().await?;
     let mut conn: Conn<'_> = &connection;
     let known: Vec<i64> =

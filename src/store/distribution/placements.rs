@@ -107,6 +107,7 @@ pub const PLACEMENTS: &[(&str, Placement)] = &[
     ("billing_runs", Local),
     ("billing_pages", Local),
     ("burst_progress", Local),
+    ("burst_used", Local),
     ("code_labels", Local),
     ("term_discounts", Local),
     ("unmatched_payments", Local),

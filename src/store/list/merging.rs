@@ -22,7 +22,11 @@ impl<C: Copy> Page<C> {
 
 /// The page that what cells have found comes to. Nothing is shown that lies beyond where the walk of one of them ended, for there may be
 /// more of it that comes before.
-pub fn merged<T, C: Copy + Ord>(parts: Vec<Found<T, C>>, page: &Page<C>, key: impl Fn(&T) -> C) -> Found<T, C> {
+pub fn merged<T, C: Copy + Ord>(
+    parts: Vec<Found<T, C>>,
+    page: &Page<C>,
+    key: impl Fn(&T) -> C,
+) -> Found<T, C> {
     let stops = parts.iter().filter_map(|part| part.stopped_at);
     let stopped_at = if page.from_oldest { stops.min() } else { stops.max() };
     let is_before_the_stop = |row: &T| match stopped_at {
@@ -55,7 +59,9 @@ mod tests {
         if !page.from_oldest {
             rows.reverse();
         }
-        rows.retain(|row| page.after.is_none_or(|after| *row < after) && page.before.is_none_or(|it| *row > it));
+        rows.retain(|row| {
+            page.after.is_none_or(|after| *row < after) && page.before.is_none_or(|it| *row > it)
+        });
         let stopped_at = (rows.len() > walk).then(|| rows[walk - 1]);
         rows.truncate(walk);
         rows.retain(|row| row % 2 == 0);
