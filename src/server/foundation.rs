@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{CellConfig, ServerConfig, StartError};
+use super::server_config::{CellConfig, ServerConfig};
+use super::start_error::StartError;
 use crate::domain::cell::CellNumber;
 use crate::engine::Engine;
 use crate::jobs::{CellJobs, JobContext};
 use crate::payments::stripe;
 use crate::payments::{DepositAddresses, PaymentProvider, Providers, Sandbox, SettingError, Stripe};
 use crate::store::cells::joining::{self, NoCell};
+use crate::store::cells::own_row;
 use crate::store::cells::{Cell, Cells, catalogue};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
@@ -81,7 +83,7 @@ async fn open(config: &ServerConfig, founds: bool) -> Result<Cells, StartError> 
     if config.cells.is_empty() {
         let database = Database::new(&config.database_url, config.connections_max)?;
         let database = prepare(config, database, config.owner_url.as_deref()).await?;
-        let membership = joining::membership(&*database.connection().await?).await?;
+        let membership = own_row::membership(&*database.connection().await?).await?;
         if let Some(membership) = membership.filter(|_| !config.of_one_cell) {
             return Err(NoCell::OneOfSeveral(membership.number).into());
         }

@@ -4,6 +4,7 @@ pub mod births;
 pub mod burst_used;
 pub mod catalogue;
 pub mod joining;
+pub mod own_row;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

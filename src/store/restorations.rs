@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::Conn;
-use super::cells::joining::membership;
+use super::cells::own_row::membership;
 use super::error::StoreError;
 use super::sql::statement::Statement;
 use crate::domain::cell::CellNumber;

@@ -15,6 +15,7 @@ use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
 use crate::store::accounts::account_zones::zones_note;
 use crate::store::accounts::{account_by_ids, account_hold, account_insert};
+use crate::store::cells::own_row::account_count_up;
 use crate::store::error::StoreError;
 use crate::store::invoices::open_invoices;
 use crate::store::once::{KeyedWrite, Stop, created_ids, gone};
@@ -95,7 +96,7 @@ pub(in crate::store) async fn account_create(
     let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
     open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
     if of_several {
-        execute(conn, Statement::new("UPDATE cell SET accounts = accounts + 1")).await?;
+        account_count_up(conn).await?;
     }
     Ok(account.id)
 }

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
 use super::Cells;
+use super::own_row::accounts;
 use crate::domain::account::Account;
 use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
@@ -167,8 +168,7 @@ async fn emptiest(cells: &Cells) -> usize {
     let counting = cells.all().map(|cell| async {
         let count = async {
             let conn = cell.database.connection().await?;
-            let statement = Statement::<BigInt>::new("SELECT accounts FROM cell");
-            Ok::<i64, StoreError>(statement.get_result(&mut &*conn).await?)
+            accounts(&conn).await
         };
         tokio::time::timeout(ASKED_FOR_MAX, count).await.ok().and_then(Result::ok)
     });

@@ -11,6 +11,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use super::own_row::{catalogue_count_up, catalogue_hold, catalogue_note, catalogue_version};
 use super::{Cell, Cells};
 use crate::domain::cell::CellNumber;
 use crate::store::database::{Database, OwnConnection, Writing};
@@ -89,22 +90,12 @@ where
 {
     async move {
         conn.transaction(async |conn| {
-            change(conn).await?;
+            catalogue_count_up(conn).await?;
             writing(conn).await
         })
         .await
     }
     .boxed()
-}
-
-/// Counts a change that is to be made in the same transaction.
-async fn change(conn: Conn<'_>) -> Result<(), StoreError> {
-    execute(conn, Statement::new("UPDATE cell SET catalogue = catalogue + 1")).await.map(drop)
-}
-
-/// How often the catalogue was changed, or up to which change a cell has it.
-pub async fn version(mut conn: Conn<'_>) -> Result<i64, StoreError> {
-    Ok(Statement::<BigInt>::new("SELECT catalogue FROM cell").get_result(&mut conn).await?)
 }
 
 /// Copies what has changed to all other cells, or says which one could not be copied to.
@@ -131,8 +122,8 @@ async fn copy_changes(cells: &Cells) {
 pub async fn copy(cells: &Cells, cell: &Cell) -> Result<(), StoreError> {
     let home = cells.home().database.clone();
     let changed = async {
-        let newest = version(&*home.connection().await?).await?;
-        show(cell.number, newest, version(&*cell.database.connection().await?).await?);
+        let newest = catalogue_version(&*home.connection().await?).await?;
+        show(cell.number, newest, catalogue_version(&*cell.database.connection().await?).await?);
         Ok::<i64, StoreError>(newest)
     };
     let newest = changed.await.map_err(|error| cell.told(error))?;
@@ -154,17 +145,15 @@ async fn copy_into(
     home: Database,
     newest: i64,
 ) -> Result<i64, StoreError> {
-    let held = version(connection).await?;
+    let held = catalogue_version(connection).await?;
     if held >= newest {
         return Ok(held);
     }
     let mut reading = home.dedicated_connection().await?;
     connection
         .transaction(async |connection| {
-            let mut conn: Conn<'_> = connection;
-            let held: i64 = Statement::<BigInt>::new("SELECT catalogue FROM cell FOR UPDATE")
-                .get_result(&mut conn)
-                .await?;
+            let conn: Conn<'_> = connection;
+            let held = catalogue_hold(conn).await?;
             // All of one moment.
             let mut snapshot = reading.build_transaction().repeatable_read().read_only();
             snapshot.run(async |home| copy_changed(conn, home, held).await).await
@@ -173,14 +162,14 @@ async fn copy_into(
 }
 
 async fn copy_changed(conn: Conn<'_>, home: Conn<'_>, held: i64) -> Result<i64, StoreError> {
-    let newest = version(home).await?;
+    let newest = catalogue_version(home).await?;
     if newest <= held {
         return Ok(held);
     }
     for table in &CATALOGUE {
         copy_table(conn, home, table).await?;
     }
-    execute(conn, Statement::new("UPDATE cell SET catalogue = ").bigint(newest)).await?;
+    catalogue_note(conn, newest).await?;
     Ok(newest)
 }
 

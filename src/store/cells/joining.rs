@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use diesel::sql_types::{BigInt, Bool, SmallInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, SmallInt};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use uuid::Uuid;
 
 use super::Cell;
+use super::own_row::{Membership, membership, membership_begin};
 use crate::domain::cell::CellNumber;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
@@ -42,23 +43,6 @@ pub enum NoCell {
          owner's address as its migrate_url"
     )]
     NotOwner(String),
-}
-
-/// What a database says that it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Membership {
-    pub number: CellNumber,
-    pub installation: Uuid,
-}
-
-/// Which cell a database is; None: it has not joined any installation of several.
-pub async fn membership(mut conn: Conn<'_>) -> Result<Option<Membership>, StoreError> {
-    let statement = Statement::<(SmallInt, SqlUuid)>::new("SELECT number, installation FROM cell");
-    let found: Vec<(i16, Uuid)> = statement.load(&mut conn).await?;
-    let Some((number, installation)) = found.into_iter().next() else { return Ok(None) };
-    let unknown = || StoreError::Corrupt(format!("a cell {number}"));
-    let number = CellNumber::new(i64::from(number)).ok_or_else(unknown)?;
-    Ok(Some(Membership { number, installation }))
 }
 
 /// Sees to it that the database of a cell is that cell, of the installation; None: of one that begins with this database, its home.
@@ -136,17 +120,7 @@ async fn begin(
                 return Err(Stop::NoCell(NoCell::NumbersBeyond(name.to_owned())));
             }
             connection.batch_execute(&numbering(as_cell.number)).await?;
-            // Others than the home cell have nothing of the catalogue yet.
-            let catalogue = if as_cell.number == CellNumber::HOME { 0 } else { -1 };
-            let noted =
-                Statement::new("INSERT INTO cell (number, installation, catalogue, accounts) SELECT ")
-                    .value::<SmallInt, _>(as_cell.number.number())
-                    .sql(", ")
-                    .uuid(as_cell.installation)
-                    .sql(", ")
-                    .bigint(catalogue)
-                    .sql(", count(*) FROM accounts");
-            execute(connection, noted).await?;
+            membership_begin(connection, as_cell).await?;
             Ok(())
         })
         .await;
