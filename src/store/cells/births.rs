@@ -17,10 +17,13 @@ use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
 use crate::store::Conn;
-use crate::store::accounts::account_creation::{NewAccount, account_create, namespace_take};
+use crate::store::accounts::account_creation::{
+    NAMESPACE_IS_FREE, NewAccount, account_create, namespace_take,
+};
 use crate::store::accounts::{account_by_ids, account_by_namespaces};
 use crate::store::error::StoreError;
 use crate::store::once::{Ending, KeyedWrite, Stop, created_ids, gone, once};
+use crate::store::restorations::restorations;
 use crate::store::sql::statement::Statement;
 
 /// A cell that says nothing for so long is passed over.
@@ -139,10 +142,18 @@ async fn begun(cells: &Cells, namespace: &str) -> Result<Option<(AccountId, bool
     let place = cells.place_of(id);
     let look = async {
         let conn = cells.at(place).database.connection().await?;
-        account_by_ids(&conn, vec![id.0]).await
+        let is_there = !account_by_ids(&conn, vec![id.0]).await?.is_empty();
+        // One that a restore has lost was somebody's, whose tokens name it.
+        let is_lost =
+            !is_there && restorations(&conn).await?.iter().any(|restored| id < restored.first_account);
+        Ok::<_, StoreError>((is_there, is_lost))
     };
-    let there = look.await.map_err(|error| cells.told(place, error))?;
-    Ok(Some((id, !there.is_empty())))
+    let (is_there, is_lost) = look.await.map_err(|error| cells.told(place, error))?;
+    if is_lost {
+        let message = "it may have been an account's that a restore has lost".to_owned();
+        return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
+    }
+    Ok(Some((id, is_there)))
 }
 
 /// The number of an account that is to be born in another cell than the home cell; None: it is to be born there.
