@@ -23,6 +23,7 @@ use abacus::engine::{Engine, EngineConfig};
 use abacus::jobs::burst::burst_pass;
 use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT, LeaseGuard};
 use abacus::payments::Providers;
+use abacus::store::cells::Cells;
 use abacus::store::database::Database;
 use chrono::{DateTime, TimeDelta, Utc};
 use support::{Cluster, median, memory_high};
@@ -98,11 +99,11 @@ async fn main() {
     );
 
     let clock = Clock::standing_at(begin);
-    let database = Database::new(&url, 8).unwrap();
+    let cells = Cells::one(Database::new(&url, 8).unwrap());
     let currencies = Arc::new(Currencies::default());
-    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, &clock));
+    let engine = Arc::new(Engine::start(&EngineConfig::default(), &cells, &currencies, &clock));
     let jobs = JobContext::new(
-        database,
+        cells,
         engine,
         clock.clone(),
         currencies,

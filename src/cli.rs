@@ -1,5 +1,6 @@
 //! What the commands do.
 
+mod db;
 mod distribute;
 mod doctor;
 mod failure;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
+use db::{Db, PRIVATE_DATABASE, is_private};
 use failure::{Failure, of_setting};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -42,7 +44,7 @@ use crate::graphql::{Limits, sdl};
 use crate::http::token::TokenKey;
 use crate::payments::stripe::ConfigError;
 use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConfig, WrittenSettings};
-use crate::private_pg::{self, PrivatePostgres};
+use crate::private_pg::PrivatePostgres;
 use crate::secret::signing_secret;
 use crate::server::{
     ConnectionLimits, JobServer, LaneThreads, PROVIDER_DEFAULT, Port, Prepared, Server, ServerConfig,
@@ -50,7 +52,6 @@ use crate::server::{
 };
 use crate::{demo, telemetry};
 
-const PRIVATE_DATABASE: &str = "abacus";
 /// The tokens of the start-up text.
 const START_UP_TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
@@ -90,48 +91,16 @@ async fn carry_out(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
-/// The database of a server: given, or private.
-struct Db {
-    url: String,
-    /// For who owns its schema, if that is known.
-    owner_url: Option<String>,
-    private: Option<PrivatePostgres>,
-}
-
-impl Db {
-    async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
-        if let Some(url) = global.database_url.as_ref().map(Secret::expose) {
-            return Ok(Self { url: url.to_owned(), owner_url: owner_url(global), private: None });
-        }
-        let (data_dir, data_dir_is_default) = global.data_dir();
-        let options = private_pg::Options { data_dir, data_dir_is_default, settings: Vec::new(), lock: true };
-        let private = PrivatePostgres::start(options).await?;
-        private.ensure_database(PRIVATE_DATABASE).await?;
-        let (url, owner_url) = (private.url(PRIVATE_DATABASE), private.owner_url(PRIVATE_DATABASE));
-        Ok(Self { url, owner_url: Some(owner_url), private: Some(private) })
-    }
-
-    async fn close(&self) {
-        if let Some(private) = &self.private {
-            private.stop().await;
-        }
-    }
-}
-
-fn owner_url(global: &GlobalArgs) -> Option<String> {
-    global.migrate_url.as_ref().map(|url| url.expose().to_owned())
-}
-
 async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
-    if args.no_jobs && global.database_url.is_none() {
+    if args.no_jobs && is_private(global) {
         return Err("--no-jobs needs a DATABASE_URL, on which `abacus jobs` runs them".into());
     }
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let approvals = approvals(args, &currencies)?;
     let deposits = deposits(&args.chain)?;
     let retention = args.retention.ages()?;
-    let sandbox = args.sandbox || global.database_url.is_none();
+    let sandbox = args.sandbox || is_private(global);
     let given = given_secret(global)?;
     if given.is_none() && !sandbox {
         return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
@@ -152,6 +121,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     let lane_threads = LaneThreads::start()?;
     let config = ServerConfig {
         owner_url: db.owner_url.clone(),
+        cells: db.cells.clone(),
         lock_wait: global.migrate_lock_wait,
         sandbox,
         provider,
@@ -297,15 +267,17 @@ const JOB_CONNECTIONS: u32 = 3;
 
 async fn jobs(global: &GlobalArgs, args: &JobsArgs) -> Result<(), Failure> {
     telemetry::start(args.log_json);
-    let Some(url) = global.database_url.as_ref().map(Secret::expose) else {
+    if is_private(global) {
         return Err(
             "jobs run beside a server on a DATABASE_URL; with the private PostgreSQL `serve` runs them"
                 .into(),
         );
-    };
-    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), url.to_owned(), Vec::new());
+    }
+    let db = Db::open(global).await?;
+    let usual = ServerConfig::new(([127, 0, 0, 1], 0).into(), db.url.clone(), Vec::new());
     let config = ServerConfig {
-        owner_url: owner_url(global),
+        owner_url: db.owner_url.clone(),
+        cells: db.cells.clone(),
         lock_wait: global.migrate_lock_wait,
         clock: clock(args.sandbox),
         currencies: currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?,
@@ -343,6 +315,7 @@ async fn bill(global: &GlobalArgs, args: &BillArgs) -> Result<(), Failure> {
     let sandbox = args.sandbox || db.private.is_some();
     let config = ServerConfig {
         owner_url: db.owner_url.clone(),
+        cells: db.cells.clone(),
         lock_wait: global.migrate_lock_wait,
         clock: clock(sandbox),
         sandbox,

@@ -1,9 +1,11 @@
 //! The command line and the environment.
 
+mod cells;
 mod distribute;
 mod environment;
 mod retention;
 mod secrets;
+mod token;
 mod verify;
 
 use std::fmt;
@@ -14,16 +16,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 use crate::domain::ids::AccountId;
 use crate::domain::money::{Currencies, CurrencyError};
-use crate::domain::viewer::Role;
 
+pub use cells::{CellAddress, read_cells};
 pub use distribute::DistributeArgs;
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
+pub use token::{RoleArg, TokenArgs};
 pub use verify::VerifyArgs;
 
 /// Where data is kept unless something else is said.
@@ -78,6 +81,9 @@ pub struct GlobalArgs {
     /// The PostgreSQL to use; without it a private one is started in the data directory
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
+    /// The file that names the databases of an installation whose accounts are spread over several (JSON), in place of DATABASE_URL
+    #[arg(long, global = true, env = "ABACUS_CELLS")]
+    pub cells: Option<PathBuf>,
     #[arg(long, global = true, env = "ABACUS_MIGRATE_URL", hide = true, hide_env_values = true)]
     pub migrate_url: Option<Secret>,
     /// How long a migration waits for what others hold in the database, before the command gives up: 30s, 5m
@@ -457,40 +463,4 @@ pub fn currencies(settings: &[String]) -> Result<Currencies, CurrencyError> {
         currencies.configure(setting)?;
     }
     Ok(currencies)
-}
-
-/// Whom a token is for.
-#[derive(Debug, Clone, Args)]
-pub struct TokenArgs {
-    /// What it allows
-    #[arg(long, value_enum)]
-    pub role: RoleArg,
-    /// The account of a customer
-    #[arg(long, required_if_eq("role", "customer"))]
-    pub namespace: Option<String>,
-    /// How long it is valid: 30m, 1h, 7d
-    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
-    pub ttl: Duration,
-    /// Who it is for, as logs and audits name it [default: the namespace or the role]
-    #[arg(long)]
-    pub subject: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RoleArg {
-    Operator,
-    Auditor,
-    Customer,
-    Service,
-}
-
-impl From<RoleArg> for Role {
-    fn from(role: RoleArg) -> Self {
-        match role {
-            RoleArg::Operator => Self::Operator,
-            RoleArg::Auditor => Self::Auditor,
-            RoleArg::Customer => Self::Customer,
-            RoleArg::Service => Self::Service,
-        }
-    }
 }

@@ -10,6 +10,7 @@ use abacus::domain::decide::{Action, Checkout};
 use abacus::domain::ids::{AccountId, PlanId};
 use abacus::domain::money::Currencies;
 use abacus::engine::{Engine, EngineConfig, Priority};
+use abacus::store::cells::Cells;
 use abacus::store::database::Database;
 use futures_util::{StreamExt, stream};
 
@@ -44,7 +45,7 @@ fn purchase(plan: PlanId, account: u64, number: u64, bills: usize) -> Command {
 pub async fn sow_orders(url: &str, accounts: Range<u64>, orders_of_each: u64, bills: usize) {
     let (clock, database) = (Clock::system(), Database::new(url, 4).expect("an address"));
     let currencies = Arc::new(Currencies::default());
-    let engine = Engine::start(&EngineConfig::default(), &database, &currencies, &clock);
+    let engine = Engine::start(&EngineConfig::default(), &Cells::one(database), &currencies, &clock);
     let plan = PlanId::parse(&format!("pln_{PLAN}")).expect("a plan's id");
     // Each account in turn, so that a batch has few of the same.
     let all = (0..orders_of_each).flat_map(|number| accounts.clone().map(move |account| (account, number)));

@@ -14,7 +14,7 @@ pub(super) async fn distribute(global: &GlobalArgs, args: &DistributeArgs) -> Re
     if global.database_url.is_none() {
         return Err("the private PostgreSQL is one machine's: a cluster is named by DATABASE_URL".into());
     }
-    let db = Db::open(global).await?;
+    let db = Db::open_one(global).await?;
     let server = Database::new(&db.url, 1)?;
     let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
     let due = migrator.distribution_due(args.shards).await?;

@@ -80,7 +80,7 @@ pub(super) async fn doctor(global: &GlobalArgs, args: &DoctorArgs) -> Result<(),
     telemetry::start(false);
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
     let keys = ledger_keys(global)?;
-    let db = Db::open(global).await?;
+    let db = Db::open_one(global).await?;
     let is_sandbox = args.sandbox || db.private.is_some();
     let kind = if is_sandbox { InstallationKind::Sandbox } else { InstallationKind::Production };
     let anchor_keys = anchor_keys(global, is_sandbox)?;

@@ -3,6 +3,7 @@
 use super::Db;
 use super::failure::Failure;
 use crate::config::{GlobalArgs, MigrateArgs};
+use crate::server::{CellConfig, join_cells};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::migrations::{Migrator, Pending};
@@ -13,9 +14,18 @@ pub(super) async fn migrate(global: &GlobalArgs, args: &MigrateArgs) -> Result<(
     telemetry::start(false);
     let db = Db::open(global).await?;
     let outcome = async {
-        let server = Database::new(&db.url, 1)?;
-        let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;
-        if args.plan { plan(&migrator).await } else { migrator.migrate().await }
+        if db.cells.is_empty() {
+            return migrate_one(global, args, &db.url, db.owner_url.as_deref()).await;
+        }
+        let mut lines = Vec::new();
+        for CellConfig { name, database_url, owner_url, .. } in &db.cells {
+            let of_cell = migrate_one(global, args, database_url, owner_url.as_deref()).await?;
+            lines.extend(of_cell.into_iter().map(|line| format!("{name}: {line}")));
+        }
+        if !args.plan {
+            join_cells(&db.cells).await?;
+        }
+        Ok(lines)
     }
     .await;
     db.close().await;
@@ -29,9 +39,20 @@ pub(super) async fn migrate(global: &GlobalArgs, args: &MigrateArgs) -> Result<(
     Ok(())
 }
 
+async fn migrate_one(
+    global: &GlobalArgs,
+    args: &MigrateArgs,
+    url: &str,
+    owner_url: Option<&str>,
+) -> Result<Vec<String>, Failure> {
+    let server = Database::new(url, 1)?;
+    let migrator = Migrator::new(&server, owner_url, global.migrate_lock_wait)?;
+    Ok(if args.plan { plan(&migrator).await? } else { migrator.migrate().await? })
+}
+
 pub(super) async fn restored(global: &GlobalArgs) -> Result<(), Failure> {
     telemetry::start(false);
-    let db = Db::open(global).await?;
+    let db = Db::open_one(global).await?;
     let outcome = async {
         let server = Database::new(&db.url, 1)?;
         let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;

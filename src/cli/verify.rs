@@ -84,7 +84,7 @@ fn verify_receipt(file: &Path, trusted: &AnchorKeys) -> Result<(), Failure> {
 async fn verify_ledger(global: &GlobalArgs, args: &VerifyArgs) -> Result<(), Failure> {
     telemetry::start(false);
     let seal_keys = ledger_keys(global)?;
-    let db = Db::open(global).await?;
+    let db = Db::open_one(global).await?;
     let outcome = async {
         let anchor_keys = trusted(global, args, args.sandbox || db.private.is_some())?;
         let server = Database::new(&db.url, 2)?;

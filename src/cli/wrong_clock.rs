@@ -17,7 +17,7 @@ use crate::telemetry;
 pub(super) async fn take_back(global: &GlobalArgs, args: &TakeBackArgs) -> Result<(), Failure> {
     telemetry::start(false);
     let currencies = currencies(&args.currencies).map_err(of_setting("ABACUS_CURRENCIES"))?;
-    let db = Db::open(global).await?;
+    let db = Db::open_one(global).await?;
     let sandbox = args.sandbox || db.private.is_some();
     let outcome = async {
         if !args.yes {
@@ -76,7 +76,7 @@ fn print_months(taken: &TakenBack) -> Result<(), Failure> {
 
 pub(super) async fn accept_future(global: &GlobalArgs, args: &AcceptFutureArgs) -> Result<(), Failure> {
     telemetry::start(false);
-    let db = Db::open(global).await?;
+    let db = Db::open_one(global).await?;
     let outcome = async {
         let server = Database::new(&db.url, 1)?;
         let migrator = Migrator::new(&server, db.owner_url.as_deref(), global.migrate_lock_wait)?;

@@ -11,6 +11,7 @@ pub mod billing_run;
 pub mod book;
 pub mod burst;
 pub mod capacity;
+pub mod cell;
 pub mod closing;
 mod codes;
 pub mod command;

@@ -7,7 +7,7 @@ use super::held::Held;
 use super::queue::Queue;
 use crate::clock::Clock;
 use crate::domain::command::Command;
-use crate::lane::{LaneKind, LaneState, LaneWatch, Next, Place, Teller};
+use crate::lane::{LaneKind, LaneNumber, LaneState, LaneWatch, Next, Place, Teller};
 use crate::store::error::StoreError;
 
 pub(super) struct CommandPlace {
@@ -28,6 +28,7 @@ impl CommandPlace {
     pub fn open(number: usize, config: &EngineConfig, clock: &Clock) -> Self {
         let queue = Arc::new(Queue::new(config.queue_max, config.waiting_limit));
         let teller = Teller::Itself(Arc::<Queue>::clone(&queue));
+        let number = LaneNumber { cell: config.cell, number };
         let state = LaneState::new(LaneKind::Commands, number, teller, clock.clone());
         let watch = state.watch();
         Self { queue, watch, known: Mutex::new(Known { held: Held::default(), state, trial: None }) }

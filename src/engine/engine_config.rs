@@ -6,11 +6,14 @@ use tokio::runtime::Handle;
 
 use super::pace::WaitingLimit;
 use super::stale::Patience;
+use crate::domain::cell::CellNumber;
 use crate::domain::policies::Policies;
 
 /// How an engine is set up.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
+    /// The cell whose accounts it is for.
+    pub cell: CellNumber,
     /// Lanes, each with a connection of its own.
     pub lanes: usize,
     /// Where they run; None: where the engine is started.
@@ -32,6 +35,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
+            cell: CellNumber::HOME,
             lanes: 2,
             runtime: None,
             queue_max: 4_096,

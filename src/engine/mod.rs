@@ -35,7 +35,7 @@ use std::sync::Arc;
 use books::Ground;
 use dry_runs::DryRuns;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use lanes::Lanes;
 use postgres::Postgres;
 use tokio::time::Instant;
@@ -46,6 +46,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
 use crate::lane::{LaneWatch, NoticeSink};
+use crate::store::cells::{Cell, Cells};
 use crate::store::database::Database;
 
 pub use engine_config::EngineConfig;
@@ -55,25 +56,42 @@ pub use request::Priority;
 pub use stale::Patience;
 pub use trial::die_at;
 
-/// Takes commands and answers what became of them.
+/// Takes commands and answers what became of them. Each cell has lanes of its own, so that none waits for one that is away.
 pub struct Engine {
+    cells: Cells,
+    /// By the places of the cells.
+    parts: Box<[CellEngine]>,
+}
+
+/// What carries out the commands of a cell's accounts.
+struct CellEngine {
     lanes: Lanes,
     dry_runs: DryRuns,
 }
 
-impl Engine {
-    pub fn start(
-        config: &EngineConfig,
-        database: &Database,
-        currencies: &Arc<Currencies>,
-        clock: &Clock,
-    ) -> Self {
-        let (currencies, keys) = (Arc::clone(currencies), Arc::clone(database.keys()));
-        let ground = Ground { currencies, policies: config.policies.clone(), keys };
+impl CellEngine {
+    fn start(config: &EngineConfig, database: &Database, ground: Ground, clock: &Clock) -> Self {
         let store = Postgres { database: database.clone(), ground: ground.clone() };
         let lanes = Lanes::start(config, &store, clock);
         let dry_runs = DryRuns::new(database, ground, clock.clone(), config.patience);
         Self { lanes, dry_runs }
+    }
+}
+
+impl Engine {
+    pub fn start(config: &EngineConfig, cells: &Cells, currencies: &Arc<Currencies>, clock: &Clock) -> Self {
+        let begin = |cell: &Cell| {
+            let (currencies, keys) = (Arc::clone(currencies), Arc::clone(cell.database.keys()));
+            let ground = Ground { currencies, policies: config.policies.clone(), keys };
+            let config = EngineConfig { cell: cell.number, ..config.clone() };
+            CellEngine::start(&config, &cell.database, ground, clock)
+        };
+        Self { cells: cells.clone(), parts: cells.all().map(begin).collect() }
+    }
+
+    /// What carries out the commands of an account.
+    fn of(&self, account: AccountId) -> Result<&CellEngine, EngineError> {
+        self.parts.get(self.cells.place_of(account)).ok_or_else(lanes::stopping)
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.
@@ -88,29 +106,26 @@ impl Engine {
         priority: Priority,
         arrived: Instant,
     ) -> Result<Done, EngineError> {
+        let CellEngine { lanes, dry_runs } = self.of(command.account)?;
         if !command.dry_run {
-            return self.lanes.submit(command, priority, arrived).await;
+            return lanes.submit(command, priority, arrived).await;
         }
-        if self.lanes.are_stopping() {
-            Err(lanes::stopping())
-        } else {
-            self.dry_runs.run(command, arrived).await
-        }
+        if lanes.are_stopping() { Err(lanes::stopping()) } else { dry_runs.run(command, arrived).await }
     }
 
     /// Whether a command of the account that people ask for would be answered OVERLOADED, whatever it is: nothing need be read of it.
     pub fn turns_away(&self, account: AccountId) -> bool {
-        self.lanes.turn_away(account)
+        self.of(account).is_ok_and(|part| part.lanes.turn_away(account))
     }
 
     /// What tells whether its lanes can write.
     pub fn watches(&self) -> Vec<LaneWatch> {
-        self.lanes.watches()
+        self.parts.iter().flat_map(|part| part.lanes.watches()).collect()
     }
 
     /// Takes no more commands, carries out and answers those that were taken, and ends.
     pub async fn stop(&self) {
-        self.lanes.stop().await;
+        join_all(self.parts.iter().map(|part| part.lanes.stop())).await;
     }
 }
 

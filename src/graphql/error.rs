@@ -77,6 +77,10 @@ impl From<StoreError> for ApiError {
                 tracing::warn!(%cause, "the database is unavailable");
                 Self::new("UNAVAILABLE", "the database is unavailable; try again later")
             }
+            StoreError::CellAway { cell, cause } => {
+                tracing::warn!(%cell, %cause, "a cell is unavailable");
+                Self::new("UNAVAILABLE", format!("the cell \"{cell}\" is unavailable; try again later"))
+            }
             StoreError::Contended(_) | StoreError::Overloaded => {
                 Self::new("OVERLOADED", "too much is waiting; try again later")
             }

@@ -7,6 +7,7 @@ use axum::http::header::AUTHORIZATION;
 use chrono::{DateTime, Utc};
 
 use super::state::HttpState;
+use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::domain::viewer::{Role, Viewer};
 use crate::graphql::error::ApiError;
@@ -34,7 +35,9 @@ pub(super) async fn viewer(state: &HttpState, headers: &HeaderMap) -> Result<Arc
 
 fn is_outdated(state: &HttpState, account: AccountId, made_at: i64) -> bool {
     let made_at = DateTime::from_timestamp(made_at, 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    state.app.restorations.iter().any(|restoration| restoration.outdates(account, made_at))
+    let born_in = CellNumber::of_birth(account);
+    let mut restorations = state.app.restorations.iter().filter(|(cell, _)| *cell == born_in);
+    restorations.any(|(_, restoration)| restoration.outdates(account, made_at))
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, ApiError> {

@@ -12,7 +12,9 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Mutex;
 
+use crate::domain::cell::CellNumber;
 use crate::lane::LaneWatch;
+use crate::store::cells::Cells;
 use crate::store::clock_check::require_right_clock;
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
@@ -25,7 +27,7 @@ type Lanes = Arc<dyn Fn() -> Vec<LaneWatch> + Send + Sync>;
 
 #[derive(Clone)]
 struct Health {
-    database: Database,
+    cells: Cells,
     /// Of its own: a pool whose connections are all at work is no reason not to be ready, as long as nobody waits in vain.
     connection: Arc<Mutex<Option<OwnConnection>>>,
     lanes: Lanes,
@@ -34,11 +36,11 @@ struct Health {
 
 /// `/healthz`, `/readyz` and `/metrics`, with the lanes that must be able to write, as they are by then.
 pub fn routes(
-    database: Database,
+    cells: Cells,
     lanes: impl Fn() -> Vec<LaneWatch> + Send + Sync + 'static,
     metrics: PrometheusHandle,
 ) -> Router {
-    let health = Health { database, connection: Arc::default(), lanes: Arc::new(lanes), metrics };
+    let health = Health { cells, connection: Arc::default(), lanes: Arc::new(lanes), metrics };
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -54,15 +56,21 @@ async fn healthz() -> &'static str {
 /// The database answers, can be written by every lane, its schema is current, and its clock is the machine's.
 async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     let unready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
-    let failing: Vec<String> = (health.lanes)().iter().filter_map(LaneWatch::failing).collect();
+    let lanes = (health.lanes)();
+    // Whoever cannot write to another cell serves the accounts of all others.
+    let (of_home, of_others): (Vec<_>, Vec<_>) =
+        lanes.iter().partition(|lane| lane.cell() == CellNumber::HOME);
+    let failing: Vec<String> = of_home.into_iter().filter_map(LaneWatch::failing).collect();
     if !failing.is_empty() {
         return unready(&failing.join("\n"));
     }
-    if health.database.is_starved() {
+    let others_failing = of_others.into_iter().filter_map(LaneWatch::failing);
+    let ready: Vec<String> = std::iter::once("ready".to_owned()).chain(others_failing).collect();
+    if health.home().is_starved() {
         return unready("requests wait in vain for a connection to the database");
     }
     match tokio::time::timeout(READY_TIME_MAX, health.is_current()).await {
-        Ok(Ok(true)) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(Ok(true)) => (StatusCode::OK, format!("{}\n", ready.join("\n"))),
         Ok(Ok(false)) => unready("the database's schema is not current: run abacus migrate"),
         Ok(Err(StoreError::WrongClock(why))) => unready(&why),
         Ok(Err(error)) => {
@@ -74,6 +82,10 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
 }
 
 impl Health {
+    fn home(&self) -> &Database {
+        &self.cells.home().database
+    }
+
     async fn is_current(&self) -> Result<bool, StoreError> {
         let mut kept = self.connection.lock().await;
         // One that fails, or is given up half-way, is not used again. It may have been lost since the last time.
@@ -84,7 +96,7 @@ impl Health {
             *kept = Some(connection);
             return Ok(is_current);
         }
-        let connection = self.database.dedicated_connection().await?;
+        let connection = self.home().dedicated_connection().await?;
         let is_current = migrations::is_ready(&connection).await?;
         require_right_clock(&connection).await?;
         *kept = Some(connection);
@@ -94,6 +106,7 @@ impl Health {
 
 /// Prometheus' text format.
 async fn told_metrics(State(health): State<Health>) -> impl IntoResponse {
-    metrics::counter!("abacus_sql_statements_total").absolute(health.database.statements_sent());
+    let sent = health.cells.all().map(|cell| cell.database.statements_sent()).fold(0, u64::saturating_add);
+    metrics::counter!("abacus_sql_statements_total").absolute(sent);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.metrics.render())
 }

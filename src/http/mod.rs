@@ -56,7 +56,7 @@ pub fn router(
 ) -> Router {
     let watched = Arc::clone(&app);
     let lanes = move || watched.engine.watches().into_iter().chain(watched.meter.watches()).collect();
-    let health = health::routes(app.store.database.clone(), lanes, metrics);
+    let health = health::routes(app.store.cells().clone(), lanes, metrics);
     let state = Arc::new(HttpState {
         executor: Executor::new(&app.limits),
         documents: DocumentCache::default(),

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, invoices, pass, payments, prepayments,
-    reconciliation,
+    CellJobs, JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, invoices, pass, payments,
+    prepayments, reconciliation,
 };
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
@@ -53,107 +53,134 @@ pub enum AdvanceError {
     Store(#[from] StoreError),
 }
 
-/// Moves the clock to `to`, stopping at each instant on the way at which something falls due. When it fails the clock
-/// stays where it has come to; moving it on does what is left.
-pub async fn advance(jobs: &JobContext, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
-    if !jobs.clock.is_movable() {
+/// Moves the clock to `to` in all cells, stopping at each instant on the way at which something falls due in any of them. When it fails
+/// the clock stays where it has come to; moving it on does what is left.
+pub async fn advance(cells: &CellJobs, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
+    let home = cells.home();
+    if !home.clock.is_movable() {
         return Err(AdvanceError::Fixed);
     }
-    let holder = format!("{} advancing {}", jobs.holder, Uuid::new_v4());
-    hold(jobs, &holder).await?;
+    let holder = format!("{} advancing {}", home.holder, Uuid::new_v4());
+    hold(cells, &holder).await?;
     let (is_over, over) = oneshot::channel();
     let moving = async {
-        let moved = move_to(jobs, &holder, to).await;
+        let moved = move_to(cells, &holder, to).await;
         drop(is_over);
         moved
     };
-    let (moved, ()) = tokio::join!(moving, renew(jobs, &holder, over));
-    if let Err(error) = let_go(jobs, &holder).await {
+    let (moved, ()) = tokio::join!(moving, renew(cells, &holder, over));
+    if let Err(error) = let_go(cells, &holder).await {
         tracing::warn!(%error, "the clock's lease was not given back; it ends by itself");
     }
     moved
 }
 
-/// Takes or keeps what keeps others from moving the clock.
-async fn hold(jobs: &JobContext, holder: &str) -> Result<(), AdvanceError> {
-    let conn = jobs.database.connection().await?;
-    let held = leases::lease_take(&conn, Lease::Clock, holder, LEASE_SECONDS).await?;
-    if held { Ok(()) } else { Err(AdvanceError::UnderWay) }
+/// Takes or keeps what keeps others from moving the clock: whoever has it in the home cell is first everywhere.
+async fn hold(cells: &CellJobs, holder: &str) -> Result<(), AdvanceError> {
+    for jobs in cells.all() {
+        let conn = jobs.database.connection().await?;
+        if !leases::lease_take(&conn, Lease::Clock, holder, LEASE_SECONDS).await? {
+            return Err(AdvanceError::UnderWay);
+        }
+    }
+    Ok(())
 }
 
 /// The runners stand aside, so that nothing is done before its turn.
-async fn seize(jobs: &JobContext, holder: &str) -> Result<(), AdvanceError> {
-    hold(jobs, holder).await?;
-    let conn = jobs.database.connection().await?;
-    for lease in SEIZED {
-        leases::lease_seize(&conn, lease, holder, LEASE_SECONDS).await?;
+async fn seize(cells: &CellJobs, holder: &str) -> Result<(), AdvanceError> {
+    hold(cells, holder).await?;
+    for jobs in cells.all() {
+        let conn = jobs.database.connection().await?;
+        for lease in SEIZED {
+            leases::lease_seize(&conn, lease, holder, LEASE_SECONDS).await?;
+        }
     }
     Ok(())
 }
 
 /// Keeps the leases until it is over. Whoever moves the clock finds by himself where one is lost.
-async fn renew(jobs: &JobContext, holder: &str, mut over: oneshot::Receiver<Infallible>) {
+async fn renew(cells: &CellJobs, holder: &str, mut over: oneshot::Receiver<Infallible>) {
     while tokio::time::timeout(RENEWAL, &mut over).await.is_err() {
-        if let Err(error) = seize(jobs, holder).await {
+        if let Err(error) = seize(cells, holder).await {
             tracing::warn!(%error, "the clock's leases were not renewed; it is tried again");
         }
     }
 }
 
-async fn let_go(jobs: &JobContext, holder: &str) -> Result<(), StoreError> {
-    let conn = jobs.database.connection().await?;
-    for lease in SEIZED {
-        leases::lease_end(&conn, lease, holder).await?;
+async fn let_go(cells: &CellJobs, holder: &str) -> Result<(), StoreError> {
+    for jobs in cells.all() {
+        let conn = jobs.database.connection().await?;
+        for lease in SEIZED {
+            leases::lease_end(&conn, lease, holder).await?;
+        }
+        leases::lease_end(&conn, Lease::Clock, holder).await?;
     }
-    leases::lease_end(&conn, Lease::Clock, holder).await
+    Ok(())
 }
 
-async fn move_to(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
+async fn move_to(cells: &CellJobs, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
     // Another server may have moved the clock since this one looked.
-    jobs.follow_clock().await?;
-    let now = jobs.clock.now();
+    for jobs in cells.all() {
+        jobs.follow_clock().await?;
+    }
+    let now = cells.home().clock.now();
     if to < now {
         return Err(AdvanceError::Past(now));
     }
     if to.signed_duration_since(now) > TimeDelta::days(ADVANCE_DAYS_MAX) {
         return Err(AdvanceError::TooFar);
     }
-    step_by_step(jobs, holder, to).await
+    step_by_step(cells, holder, to).await
 }
 
-async fn step_by_step(jobs: &JobContext, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
+async fn step_by_step(cells: &CellJobs, holder: &str, to: DateTime<Utc>) -> Result<Runs, AdvanceError> {
+    let clock = &cells.home().clock;
     let mut runs = Runs::default();
     loop {
-        seize(jobs, holder).await?;
+        seize(cells, holder).await?;
         // A sandbox's clock runs on meanwhile: what falls due during the pass is the next stop.
-        let seen = jobs.clock.now();
-        do_all_due(jobs, &mut runs).await?;
-        let conn = jobs.database.connection().await?;
-        let next = leases::next_due(&conn, seen).await?;
-        drop(conn);
-        let later = [
-            next,
-            billing::next_begin(jobs, seen).await?,
-            burst::next_end(jobs, seen).await?,
-            invoices::next_due(jobs, seen).await?,
-            reconciliation::next_due(jobs, seen).await?,
-        ];
-        let next = later.into_iter().flatten().min();
+        let seen = clock.now();
+        let mut next = None;
+        for jobs in cells.all() {
+            do_all_due(jobs, &mut runs).await?;
+        }
+        for jobs in cells.all() {
+            next = next.into_iter().chain(next_stop(jobs, seen).await?).min();
+        }
         let stop = next.filter(|next| *next < to);
         if stop.is_none() && seen >= to {
             // The hours on the way have nothing that this one's anchor does not have.
-            runs.add(&anchors::anchor_pass(jobs, &LeaseGuard::Always).await?);
+            for jobs in cells.all() {
+                runs.add(&anchors::anchor_pass(jobs, &LeaseGuard::Always).await?);
+            }
             return Ok(runs);
         }
         let next = stop.unwrap_or(to);
         // Kept first: a clock that was moved and not kept would go back with the next start.
-        if let Some(offset) = jobs.clock.offset_at(next) {
-            let conn = jobs.database.connection().await?;
-            require_right_clock(&conn).await?;
-            leases::set_clock_offset(&conn, offset).await?;
+        if let Some(offset) = clock.offset_at(next) {
+            for jobs in cells.all() {
+                let conn = jobs.database.connection().await?;
+                require_right_clock(&conn).await?;
+                leases::set_clock_offset(&conn, offset).await?;
+            }
         }
-        jobs.clock.move_to(next);
+        clock.move_to(next);
     }
+}
+
+/// When anything falls due next in a cell.
+async fn next_stop(jobs: &JobContext, seen: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let conn = jobs.database.connection().await?;
+    let next = leases::next_due(&conn, seen).await?;
+    drop(conn);
+    let later = [
+        next,
+        billing::next_begin(jobs, seen).await?,
+        burst::next_end(jobs, seen).await?,
+        invoices::next_due(jobs, seen).await?,
+        reconciliation::next_due(jobs, seen).await?,
+    ];
+    Ok(later.into_iter().flatten().min())
 }
 
 async fn do_all_due(jobs: &JobContext, runs: &mut Runs) -> Result<(), AdvanceError> {

@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use tokio::sync::Mutex;
@@ -18,11 +19,14 @@ use super::submit::submit;
 use super::{JobContext, LeaseGuard, Runs};
 use crate::domain::burst::{Bursting, Cycle, CycleCharge, Uncharged, charge_account};
 use crate::domain::capacity::Prices;
+use crate::domain::cell::CellNumber;
 use crate::domain::decide::{Action, ChargeBurst, RaiseNotice};
 use crate::domain::ids::AccountId;
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
 use crate::store::burst::{self, Backlog, Chargeable, DeferredCycle, NewLevel, Payer, ResourceAmount};
+use crate::store::cells::{burst_used, catalogue};
+use crate::store::database::{OwnConnection, Writing};
 use crate::store::error::StoreError;
 
 /// Accounts of one page.
@@ -145,7 +149,11 @@ async fn run_cycle(jobs: &JobContext, cycle: Cycle, guard: &LeaseGuard<'_>) -> R
     for worker in workers {
         add_up(&mut used, each(&worker?));
     }
-    publish_levels(jobs, cycle, &used).await?;
+    if jobs.cell == CellNumber::HOME {
+        publish_levels(jobs, cycle, used).await?;
+    } else {
+        tell_used(jobs, &running, &used).await?;
+    }
     metrics::gauge!("abacus_burst_cycle_seconds").set(begin.elapsed().as_secs_f64());
     Ok(())
 }
@@ -189,7 +197,30 @@ async fn work(
     }
 }
 
-async fn publish_levels(jobs: &JobContext, cycle: Cycle, used: &Used) -> Result<(), StoreError> {
+/// Says what the accounts of a cell use, all of what is charged for: levels are those of all cells together.
+async fn tell_used(jobs: &JobContext, running: &Running, used: &Used) -> Result<(), StoreError> {
+    let of = |resource: String| {
+        let used = used.get(&resource).copied().unwrap_or_default();
+        (resource, used)
+    };
+    let told: Vec<(String, Decimal)> = running.resources().into_iter().map(of).collect();
+    burst_used::used_tell(&*jobs.database.connection().await?, running.cycle, &told).await
+}
+
+/// What the accounts of other cells use, as far as those have come.
+async fn used_elsewhere(jobs: &JobContext, cycle: Cycle, used: &mut Used) -> Result<(), StoreError> {
+    for cell in jobs.cells.others() {
+        let there = burst_used::used_last(&*cell.database.connection().await?, cycle).await?;
+        add_up(used, there.iter().map(|(resource, used)| (resource.as_str(), *used)));
+    }
+    Ok(())
+}
+
+async fn publish_levels(jobs: &JobContext, cycle: Cycle, mut used: Used) -> Result<(), StoreError> {
+    if let Err(error) = used_elsewhere(jobs, cycle, &mut used).await {
+        tracing::warn!(%error, "burst levels stay as they are: what is used in all cells is not known");
+        return Ok(());
+    }
     let conn = jobs.database.connection().await?;
     let from = cycle.plus(PUBLISHED_AHEAD);
     let known = burst::bursting(&conn, from).await?;
@@ -203,7 +234,15 @@ async fn publish_levels(jobs: &JobContext, cycle: Cycle, used: &Used) -> Result<
             changed.push(NewLevel { resource: capacity.resource, level, used });
         }
     }
-    burst::levels_publish(&conn, from, &changed).await
+    if changed.is_empty() || !jobs.cells.are_several() {
+        return burst::levels_publish(&conn, from, &changed).await;
+    }
+    drop(conn);
+    catalogue::write_everywhere(&jobs.cells, move |conn| publish_in(conn, from, changed)).await
+}
+
+fn publish_in(conn: &mut OwnConnection, from: Cycle, changed: Vec<NewLevel>) -> Writing<'_, ()> {
+    async move { burst::levels_publish(conn, from, &changed).await }.boxed()
 }
 
 /// Charges the accounts of a page for what they use; answers what all of them use.

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 
 use super::retention::{failed, tell_operators};
 use super::{JobContext, LeaseGuard, Runs};
+use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::store::erasures;
 use crate::store::error::StoreError;
@@ -38,6 +39,13 @@ pub async fn erasure_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<R
 }
 
 async fn blank(jobs: &JobContext, guard: &LeaseGuard<'_>, account: AccountId) -> Result<(), StoreError> {
+    if jobs.cell != CellNumber::HOME {
+        let keys = Arc::clone(jobs.database.keys());
+        let giving_up = jobs.cells.home().database.write(move |connection| {
+            async move { erasures::directory_give_up(connection, account, &keys).await }.boxed()
+        });
+        giving_up.await?;
+    }
     while guard.renew(jobs).await? {
         let keys = Arc::clone(jobs.database.keys());
         let step = jobs.database.write(move |connection| {

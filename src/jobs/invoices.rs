@@ -176,13 +176,14 @@ async fn settle_place(
     let all = months.iter().map(|month| month.to_settle.clone()).collect();
     let is_of_a_month =
         |error: &StoreError| can_be_asked(error) && !matches!(error, StoreError::Contended(_));
-    match settle(&mut connection, all, held_by, now).await {
+    match settle(&mut connection, jobs.cell, all, held_by, now).await {
         Err(error) if is_of_a_month(&error) => {}
         settled => return settled,
     }
     let mut settled = Settling::default();
     for month in months {
-        let one = match settle(&mut connection, vec![month.to_settle.clone()], held_by, now).await {
+        let one = match settle(&mut connection, jobs.cell, vec![month.to_settle.clone()], held_by, now).await
+        {
             Err(error) if is_of_a_month(&error) => {
                 let (account, period) = (month.to_settle.open.account, month.period);
                 metrics::counter!("abacus_job_errors_total").increment(1);
@@ -193,7 +194,7 @@ async fn settle_place(
                     _ => Settled::HeldUp { until, told: month.to_settle.open.told },
                 };
                 let held = ToSettle { settled: held, ..month.to_settle.clone() };
-                settle(&mut connection, vec![held], held_by, now).await?
+                settle(&mut connection, jobs.cell, vec![held], held_by, now).await?
             }
             one => one?,
         };

@@ -45,18 +45,25 @@ use quick_cache::sync::Cache;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::domain::cell::CellNumber;
+use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::retention::Retention;
 use crate::engine::Engine;
 use crate::payments::{Cashier, DepositAddresses, Providers};
+use crate::store::cells::{Cell, Cells};
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::leases;
 
-/// What jobs need of a server.
+/// What the jobs of a cell need of a server.
 #[derive(Clone)]
 pub struct JobContext {
+    /// The cell whose accounts they are for.
+    pub cell: CellNumber,
     pub database: Database,
+    /// Everywhere.
+    pub cells: Cells,
     pub engine: Arc<Engine>,
     /// Who carries payments by card on.
     pub cashier: Arc<Cashier>,
@@ -84,9 +91,9 @@ pub struct JobContext {
 const ZONES_MAX: usize = 1_000;
 
 impl JobContext {
-    /// A process's own; it begins where a sandbox's clock is.
+    /// A process's own, for the home cell; it begins where a sandbox's clock is.
     pub fn new(
-        database: Database,
+        cells: Cells,
         engine: Arc<Engine>,
         clock: Clock,
         currencies: Arc<Currencies>,
@@ -95,7 +102,7 @@ impl JobContext {
     ) -> Self {
         let cashier = Cashier::new(
             providers,
-            database.clone(),
+            cells.clone(),
             Arc::clone(&engine),
             Arc::clone(&currencies),
             clock.clone(),
@@ -104,7 +111,9 @@ impl JobContext {
         let (holder, first_accounts) = (Uuid::new_v4().to_string(), Arc::new(Cache::new(ZONES_MAX)));
         let invoice_delay = INVOICE_DELAY_DEFAULT;
         Self {
-            database,
+            cell: CellNumber::HOME,
+            database: cells.home().database.clone(),
+            cells,
             engine,
             cashier,
             deposit_addresses: None,
@@ -120,6 +129,19 @@ impl JobContext {
         }
     }
 
+    /// The same for another cell.
+    #[must_use]
+    pub fn of_cell(&self, cell: &Cell) -> Self {
+        Self {
+            cell: cell.number,
+            database: cell.database.clone(),
+            first_accounts: Arc::new(Cache::new(ZONES_MAX)),
+            zones_found: Arc::default(),
+            readers: Readers::default(),
+            ..self.clone()
+        }
+    }
+
     /// Moves a sandbox's clock to where another server has moved it.
     pub async fn follow_clock(&self) -> Result<(), StoreError> {
         if self.clock.offset_micros().is_some() {
@@ -127,5 +149,33 @@ impl JobContext {
             self.clock.keep_up_with(ahead);
         }
         Ok(())
+    }
+}
+
+/// The jobs of all cells.
+#[derive(Clone)]
+pub struct CellJobs {
+    home: JobContext,
+    others: Arc<[JobContext]>,
+}
+
+impl CellJobs {
+    /// One for each cell, in their order.
+    pub fn new(home: JobContext, others: Vec<JobContext>) -> Self {
+        Self { home, others: others.into() }
+    }
+
+    pub const fn home(&self) -> &JobContext {
+        &self.home
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &JobContext> + Clone {
+        std::iter::once(&self.home).chain(self.others.iter())
+    }
+
+    /// Those of the cell that an account lives in.
+    pub fn of(&self, account: AccountId) -> &JobContext {
+        let nth = self.home.cells.place_of(account).checked_sub(1);
+        nth.and_then(|nth| self.others.get(nth)).unwrap_or(&self.home)
     }
 }

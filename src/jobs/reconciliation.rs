@@ -8,10 +8,12 @@ use futures_util::{StreamExt, stream};
 
 use super::{JobContext, LeaseGuard, Runs};
 use crate::clock::wall;
+use crate::domain::cell::CellNumber;
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::payment::Payment;
 use crate::domain::reversal::Reversal;
 use crate::payments::{CarryError, Looked, PaymentProvider};
+use crate::store::cells::Cell;
 use crate::store::database::Connection;
 use crate::store::error::StoreError;
 use crate::store::reconciliations::{self, Reconciled};
@@ -50,6 +52,10 @@ enum Unheld {
 /// Holds the movements of every provider against the ledger whose night has come, once.
 pub async fn reconciliation_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     let mut runs = Runs::default();
+    // A provider lists what has moved of all cells, and is asked once: in the home cell's night.
+    if jobs.cell != CellNumber::HOME {
+        return Ok(runs);
+    }
     for provider in jobs.cashier.providers.that_tell_movements() {
         let now = jobs.clock.now();
         let held = begun(jobs, provider, now).await?;
@@ -82,6 +88,9 @@ pub async fn reconciliation_pass(jobs: &JobContext, guard: &LeaseGuard<'_>) -> R
 /// When that is done next, after `seen`.
 pub async fn next_due(jobs: &JobContext, seen: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
     let mut next = None;
+    if jobs.cell != CellNumber::HOME {
+        return Ok(next);
+    }
     for provider in jobs.cashier.providers.that_tell_movements() {
         let at = begun(jobs, provider, seen).await?.next_at;
         next = next.into_iter().chain(Some(at).filter(|at| *at > seen)).min();
@@ -123,8 +132,10 @@ async fn hold(
     tally: &mut Tally,
 ) -> Result<(), Unheld> {
     let seen = hold_moved(jobs, guard, provider, since(held), tally).await?;
-    look_at_open(jobs, guard, provider, tally).await?;
-    confirm_own(jobs, guard, provider, (held.own_from, now), &seen, tally).await?;
+    for cell in jobs.cells.all() {
+        look_at_open(jobs, cell, guard, provider, tally).await?;
+        confirm_own(jobs, cell, guard, provider, (held.own_from, now), &seen, tally).await?;
+    }
     if tally.unread > 0 { Err(Unheld::Unread(tally.unread)) } else { Ok(()) }
 }
 
@@ -195,6 +206,7 @@ async fn hold_moved(
 /// What something may still become of, whatever was told of it.
 async fn look_at_open(
     jobs: &JobContext,
+    cell: &Cell,
     guard: &LeaseGuard<'_>,
     provider: &dyn PaymentProvider,
     tally: &mut Tally,
@@ -202,7 +214,8 @@ async fn look_at_open(
     let mut after: Option<Reversal> = None;
     loop {
         require(guard, jobs).await?;
-        let open = reversals::reversals_to_look_at(&*connection(jobs).await?, after.as_ref(), PAGE).await?;
+        let open = reversals::reversals_to_look_at(&*cell.database.connection().await?, after.as_ref(), PAGE)
+            .await?;
         let Some(last) = open.last().cloned() else { return Ok(()) };
         after = Some(last);
         let own = open.into_iter().filter(|open| open.told.provider == provider.name());
@@ -219,6 +232,7 @@ async fn look_at_open(
 /// What has succeeded here, and was not listed there.
 async fn confirm_own(
     jobs: &JobContext,
+    cell: &Cell,
     guard: &LeaseGuard<'_>,
     provider: &dyn PaymentProvider,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
@@ -229,7 +243,7 @@ async fn confirm_own(
     let mut after = None;
     loop {
         require(guard, jobs).await?;
-        let conn = connection(jobs).await?;
+        let conn = cell.database.connection().await?;
         let made = reconciliations::payments_made(&conn, provider.name(), window, after, PAGE).await?;
         drop(conn);
         let Some(last) = made.last() else { return Ok(()) };

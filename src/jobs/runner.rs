@@ -9,6 +9,8 @@ use super::{
     JobContext, LeaseGuard, Runs, anchors, billing, burst, deposits, erasures, invoices, ledger_check, pass,
     payments, prepayments, reconciliation, retention,
 };
+use crate::domain::cell::CellNumber;
+use crate::store::cells::catalogue;
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 use crate::store::leases::{self, Lease};
@@ -46,7 +48,10 @@ impl Runner {
     pub fn start(jobs: JobContext, run_jobs: bool) -> Self {
         let (stopping, running) = (CancellationToken::new(), TaskTracker::new());
         let duties: &[Duty] = if run_jobs { &Duty::ALL } else { &[Duty::Clock] };
-        for duty in duties {
+        let of_several = [Duty::Catalogue];
+        let is_home_of_several = jobs.cell == CellNumber::HOME && jobs.cells.are_several();
+        let more = of_several.iter().filter(|_| run_jobs && is_home_of_several);
+        for duty in duties.iter().chain(more) {
             running.spawn(duty.run_until(jobs.clone(), stopping.clone()));
         }
         Self { stop: stopping.drop_guard(), running }
@@ -84,6 +89,8 @@ enum Duty {
     Erasures,
     /// Where all ledgers end, hour by hour.
     Anchors,
+    /// Cells that do not have the whole catalogue, as they were away.
+    Catalogue,
 }
 
 impl Duty {
@@ -105,7 +112,7 @@ impl Duty {
 
     const fn lease(self) -> Option<Lease> {
         Some(match self {
-            Self::Clock => return None,
+            Self::Clock | Self::Catalogue => return None,
             Self::Steps => Lease::Jobs,
             Self::Months => Lease::LateUsage,
             Self::Burst => Lease::Burst,
@@ -123,7 +130,7 @@ impl Duty {
 
     const fn pause(self) -> Duration {
         match self {
-            Self::Deposits => CHAIN_PAUSE,
+            Self::Deposits | Self::Catalogue => CHAIN_PAUSE,
             Self::Reconciliation => NIGHT_PAUSE,
             Self::Sweep | Self::LedgerCheck | Self::Erasures => SWEEP_PAUSE,
             Self::Retention => RETENTION_PAUSE,
@@ -149,11 +156,14 @@ impl Duty {
 
     async fn look(self, jobs: &JobContext, stopping: &CancellationToken) -> Result<(), StoreError> {
         jobs.follow_clock().await?;
+        if let Self::Catalogue = self {
+            return catalogue::copy_to_all(&jobs.cells).await;
+        }
         let Some(lease) = self.lease() else { return Ok(()) };
         require_right_clock(&*jobs.database.connection().await?).await?;
         let guard = LeaseGuard::Leased { lease, stopping };
         let runs = match self {
-            Self::Clock => return Ok(()),
+            Self::Clock | Self::Catalogue => return Ok(()),
             Self::Steps => pass(jobs, guard).await?.runs,
             Self::Months => bill(jobs, &guard, stopping).await?,
             Self::Burst => burst::burst_pass(jobs, &guard).await?,

@@ -21,7 +21,7 @@ pub use parts::Parts;
 pub use places::{Attendant, Batch, Place, Places};
 pub use retry::{ATTEMPTS_MAX, Retry};
 pub use run::Lane;
-pub use state::{LaneKind, LaneState, LaneWatch};
+pub use state::{LaneKind, LaneNumber, LaneState, LaneWatch};
 pub use teller::{NoticeQueue, NoticeSink, Teller};
 pub use trial::still_in_the_way;
 pub use turns::Next;

@@ -39,7 +39,7 @@ impl Retry {
 /// How often what fails so is tried in all.
 const fn attempts_max(error: &StoreError, attempts: u32) -> u32 {
     match error {
-        StoreError::Unavailable(_) | StoreError::Contended(_) => ATTEMPTS_MAX,
+        StoreError::Unavailable(_) | StoreError::CellAway { .. } | StoreError::Contended(_) => ATTEMPTS_MAX,
         StoreError::Broken(_) | StoreError::Internal(_) => attempts,
         StoreError::Rejected { .. }
         | StoreError::Corrupt(_)

@@ -1,5 +1,6 @@
 //! Whether a lane can write: what /readyz, a metric and a notice to operators tell of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 
 use super::teller::{NoticeSink, Teller};
 use crate::clock::Clock;
+use crate::domain::cell::CellNumber;
 use crate::domain::command::Command;
 use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::ids::AccountId;
@@ -38,15 +40,36 @@ impl LaneKind {
     }
 }
 
+/// A lane among those of all cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneNumber {
+    pub cell: CellNumber,
+    pub number: usize,
+}
+
+impl fmt::Display for LaneNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.cell != CellNumber::HOME {
+            write!(formatter, "{}/", self.cell)?;
+        }
+        self.number.fmt(formatter)
+    }
+}
+
 /// Tells whether a lane can write.
 #[derive(Clone)]
 pub struct LaneWatch {
     kind: LaneKind,
-    number: usize,
+    number: LaneNumber,
     fails: watch::Receiver<bool>,
 }
 
 impl LaneWatch {
+    /// The cell that it writes to.
+    pub const fn cell(&self) -> CellNumber {
+        self.number.cell
+    }
+
     /// Which lane it is, if it cannot write.
     pub fn failing(&self) -> Option<String> {
         self.fails.borrow().then(|| format!("{} cannot be written (lane {})", self.kind.label(), self.number))
@@ -65,7 +88,7 @@ struct Outage {
 /// What a lane knows of its own writing.
 pub struct LaneState {
     kind: LaneKind,
-    number: usize,
+    number: LaneNumber,
     teller: Teller,
     clock: Clock,
     fails: watch::Sender<bool>,
@@ -73,7 +96,7 @@ pub struct LaneState {
 }
 
 impl LaneState {
-    pub fn new(kind: LaneKind, number: usize, teller: Teller, clock: Clock) -> Self {
+    pub fn new(kind: LaneKind, number: LaneNumber, teller: Teller, clock: Clock) -> Self {
         let state = Self { kind, number, teller, clock, fails: watch::Sender::new(false), outage: None };
         state.show(false);
         state
@@ -85,7 +108,7 @@ impl LaneState {
 
     /// What was to be written for an account could not be, for no fault of its own.
     pub fn failed(&mut self, account: AccountId, why: &StoreError) {
-        tracing::error!(kind = self.kind.label(), lane = self.number, %account, %why, "a lane cannot write");
+        tracing::error!(kind = self.kind.label(), lane = %self.number, %account, %why, "a lane cannot write");
         let begin =
             || Outage { since: self.clock.now(), account, why: why.to_string(), is_told: Arc::default() };
         let outage = self.outage.get_or_insert_with(begin);
@@ -100,7 +123,7 @@ impl LaneState {
     pub fn wrote(&mut self) {
         let Some(outage) = self.outage.take() else { return };
         self.show(false);
-        tracing::info!(kind = self.kind.label(), lane = self.number, since = %outage.since, "a lane can write again");
+        tracing::info!(kind = self.kind.label(), lane = %self.number, since = %outage.since, "a lane can write again");
         let message = format!("{} Since {} it can be.", told(self.kind, &outage), instant(self.clock.now()));
         match &self.teller {
             Teller::Others(sink) => tell(sink, &outage, message),

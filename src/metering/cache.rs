@@ -129,17 +129,19 @@ impl MeteringCache {
                 Some(account) => {
                     found.insert(id, account);
                 }
-                None => unknown.push(id.0),
+                None => unknown.push(id),
             }
         }
-        for ids in unknown.chunks(READ_AT_ONCE) {
-            let conn = self.store.database.connection().await?;
-            for account in metered_accounts(&conn, ids.to_vec()).await? {
-                // One that is closed may be opened at any time, and what it has used then must not be refused.
-                if account.was_open.is_none() {
-                    self.accounts.insert(account.id, Known::now(account));
+        for (place, unknown) in self.store.cells().shares(unknown) {
+            for ids in unknown.chunks(READ_AT_ONCE) {
+                let conn = self.store.cells().at(place).database.connection().await?;
+                for account in metered_accounts(&conn, ids.iter().map(|id| id.0).collect()).await? {
+                    // One that is closed may be opened at any time, and what it has used then must not be refused.
+                    if account.was_open.is_none() {
+                        self.accounts.insert(account.id, Known::now(account));
+                    }
+                    found.insert(account.id, account);
                 }
-                found.insert(account.id, account);
             }
         }
         Ok(found)
@@ -160,7 +162,7 @@ impl MeteringCache {
             }
         }
         if !unknown.is_empty() {
-            let conn = self.store.database.connection().await?;
+            let conn = self.store.home().connection().await?;
             let (resources, licenses) = try_join!(
                 plans::resource_by_codes(&conn, unknown.clone()),
                 licenses::license_by_names(&conn, unknown),

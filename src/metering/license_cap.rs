@@ -20,7 +20,7 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::usage::{Fault, SLOT, Together, carried_from, carried_to};
 use crate::engine::{Engine, Priority};
 use crate::store::burst;
-use crate::store::database::Database;
+use crate::store::cells::Cells;
 use crate::store::error::StoreError;
 use crate::store::usage::Metered;
 
@@ -28,7 +28,7 @@ use crate::store::usage::Metered;
 const TOLD_KEPT: usize = 100_000;
 
 pub(super) struct LicenseCap {
-    database: Database,
+    cells: Cells,
     engine: Arc<Engine>,
     clock: Clock,
     told: Arc<Cache<(AccountId, String), NaiveDate>>,
@@ -38,8 +38,8 @@ pub(super) struct LicenseCap {
 type BySlot = BTreeMap<DateTime<Utc>, Vec<usize>>;
 
 impl LicenseCap {
-    pub fn new(database: Database, engine: Arc<Engine>, clock: Clock) -> Self {
-        Self { database, engine, clock, told: Arc::new(Cache::new(TOLD_KEPT)) }
+    pub fn new(cells: Cells, engine: Arc<Engine>, clock: Clock) -> Self {
+        Self { cells, engine, clock, told: Arc::new(Cache::new(TOLD_KEPT)) }
     }
 
     /// Turns events of a request that go beyond what is subscribed into faults. What was counted before is let through, to be
@@ -54,7 +54,7 @@ impl LicenseCap {
         }
         for ((account, resource), by_slot) in licenses {
             let refused = self.beyond_of(events, account, &resource, by_slot).await?;
-            let told = refuse(&self.database, events, refused).await?;
+            let told = refuse(&self.cells, events, refused).await?;
             if let Some(message) = told {
                 self.tell(account, resource, message);
             }
@@ -76,7 +76,7 @@ impl LicenseCap {
             return Ok(Vec::new());
         };
         let window = (carried_from(*first), carried_to(*last));
-        let conn = self.database.connection().await?;
+        let conn = self.cells.of(account).database.connection().await?;
         let reported = burst::reported_by_subjects(&conn, account, resource.to_owned(), window).await?;
         drop(conn);
         let mut together = Together::default();
@@ -114,7 +114,7 @@ impl LicenseCap {
         slot: DateTime<Utc>,
     ) -> Result<Decimal, StoreError> {
         let end = slot.checked_add_signed(SLOT).unwrap_or(slot);
-        let conn = self.database.connection().await?;
+        let conn = self.cells.of(account).database.connection().await?;
         let subscribed =
             burst::subscribed_until(&conn, vec![account.0], vec![resource.to_owned()], end).await?;
         Ok(subscribed.first().map(|held| held.amount).unwrap_or_default())

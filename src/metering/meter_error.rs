@@ -18,6 +18,7 @@ impl From<StoreError> for MeterError {
         match error {
             StoreError::Unavailable(message)
             | StoreError::Broken(message)
+            | StoreError::CellAway { cause: message, .. }
             | StoreError::WrongClock(message) => Self::Unavailable(message),
             StoreError::Overloaded | StoreError::Contended(_) => Self::Overloaded,
             error => Self::Failed(error),

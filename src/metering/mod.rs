@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use cache::MeteringCache;
 use chrono::{DateTime, Utc};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use lane::UsageLane;
 use license_cap::LicenseCap;
 use tokio::sync::oneshot;
@@ -31,8 +31,9 @@ use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::usage::{Allowance, Fault, Outcome};
 use crate::engine::Engine;
-use crate::lane::{Attendant, Crew, LaneWatch, Places};
+use crate::lane::{Attendant, Crew, LaneNumber, LaneWatch, Places};
 use crate::store::access::Store;
+use crate::store::cells::{Cell, Cells};
 use crate::store::clock_check::require_right_clock;
 use crate::store::database::Database;
 use crate::store::usage::Metered;
@@ -43,88 +44,38 @@ pub use report::{Report, Reported};
 /// A caller waits no longer than this; the events may still be counted.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// Counts usage.
+/// Counts usage. Each cell has lanes of its own, so that none waits for one that is away.
 pub struct Meter {
-    places: Arc<Places<UsagePlace>>,
-    lanes: usize,
+    cells: Cells,
+    /// By the places of the cells.
+    parts: Box<[CellMeter]>,
     cache: MeteringCache,
     license_cap: LicenseCap,
     unratable: Unratable,
-    database: Database,
     clock: Clock,
     allowance: Allowance,
+}
+
+/// What counts the usage of a cell's accounts.
+struct CellMeter {
+    places: Arc<Places<UsagePlace>>,
+    lanes: usize,
+    database: Database,
     crew: Crew,
 }
 
-impl Meter {
-    /// Looks an account up anew: it was changed.
-    pub fn forget(&self, account: AccountId) {
-        self.cache.forget(account);
-    }
-
-    /// Looks everything up anew: a sandbox's clock was moved.
-    pub fn forget_all(&self) {
-        self.cache.forget_all();
-    }
-
-    pub fn start(
-        lanes: usize,
-        store: &Arc<Store>,
-        engine: &Arc<Engine>,
-        currencies: &Arc<Currencies>,
-        clock: &Clock,
-        allowance: Allowance,
-    ) -> Self {
+impl CellMeter {
+    fn start(lanes: usize, cell: &Cell, engine: &Arc<Engine>, clock: &Clock) -> Self {
         let (lanes, crew) = (lanes.max(1), Crew::default());
-        let opening = (Arc::clone(engine), clock.clone());
-        let places = Places::new(lanes, move |number| UsagePlace::open(number, &opening.0, &opening.1));
+        let (opening, number) = ((Arc::clone(engine), clock.clone()), cell.number);
+        let open =
+            move |nth| UsagePlace::open(LaneNumber { cell: number, number: nth }, &opening.0, &opening.1);
+        let places = Places::new(lanes, open);
         for _ in 0..lanes {
-            let (database, clock) = (store.database.clone(), clock.clone());
+            let (database, clock) = (cell.database.clone(), clock.clone());
             crew.start(UsageLane { places: Attendant::of(&places), database, clock });
         }
-        let cache = MeteringCache::new(Arc::clone(store));
-        let license_cap = LicenseCap::new(store.database.clone(), Arc::clone(engine), clock.clone());
-        let unratable = Unratable::new(store.database.clone(), Arc::clone(currencies), clock.clone());
-        let (database, clock) = (store.database.clone(), clock.clone());
-        Self { places, lanes, cache, license_cap, unratable, database, clock, allowance, crew }
-    }
-
-    /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
-    /// it fails some may have been counted; sending them again tells.
-    pub async fn record(&self, reports: Vec<Result<Report, Fault>>) -> Result<Vec<Outcome>, MeterError> {
-        let mut outcomes = vec![None; reports.len()];
-        let mut of_places: BTreeMap<usize, Vec<(usize, Metered)>> = BTreeMap::new();
-        let now = self.clock.now();
-        let readable = reports.iter().filter_map(|report| report.as_ref().ok());
-        let known = self.cache.look_up(readable, now).await?;
-        let metered = |report: Result<Report, Fault>| {
-            report.and_then(|report| known.metered(report)).and_then(|metered| self.checked(metered, now))
-        };
-        let mut all: Vec<Result<Metered, Fault>> = reports.into_iter().map(metered).collect();
-        if all.iter().any(|metered| metered.as_ref().is_err_and(Fault::is_of_time)) {
-            // Those that lie too early or too late do so by this machine's clock.
-            require_right_clock(&*self.database.connection().await?).await?;
-        }
-        self.unratable.refuse(&mut all, &known).await?;
-        self.license_cap.refuse_beyond(&mut all).await?;
-        for (index, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
-            match metered {
-                Ok(metered) => {
-                    let place = self.place_of(metered.event.account);
-                    of_places.entry(place).or_default().push((index, metered));
-                }
-                Err(fault) => *outcome = Some(Outcome::Rejected(fault.to_string())),
-            }
-        }
-        let counting = of_places.into_iter().map(|(place, events)| self.count_in(place, events));
-        for (index, counted) in try_join_all(counting).await?.into_iter().flatten() {
-            if let Some(outcome) = outcomes.get_mut(index) {
-                *outcome = Some(counted);
-            }
-        }
-        let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-        tell(&outcomes);
-        Ok(outcomes)
+        Self { places, lanes, database: cell.database.clone(), crew }
     }
 
     /// The place at which the events of an account wait: where all are in one database each lane has a share of them.
@@ -149,6 +100,81 @@ impl Meter {
             Ok(Err(_)) | Err(_) => Err(unknown()),
         }
     }
+}
+
+impl Meter {
+    /// Looks an account up anew: it was changed.
+    pub fn forget(&self, account: AccountId) {
+        self.cache.forget(account);
+    }
+
+    /// Looks everything up anew: a sandbox's clock was moved.
+    pub fn forget_all(&self) {
+        self.cache.forget_all();
+    }
+
+    pub fn start(
+        lanes: usize,
+        store: &Arc<Store>,
+        engine: &Arc<Engine>,
+        currencies: &Arc<Currencies>,
+        clock: &Clock,
+        allowance: Allowance,
+    ) -> Self {
+        let cells = store.cells().clone();
+        let parts = cells.all().map(|cell| CellMeter::start(lanes, cell, engine, clock)).collect();
+        let cache = MeteringCache::new(Arc::clone(store));
+        let license_cap = LicenseCap::new(cells.clone(), Arc::clone(engine), clock.clone());
+        let unratable = Unratable::new(cells.clone(), Arc::clone(currencies), clock.clone());
+        Self { cells, parts, cache, license_cap, unratable, clock: clock.clone(), allowance }
+    }
+
+    /// Counts reports, and answers what became of each, in their order; those that could not be read are rejected. When
+    /// it fails some may have been counted; sending them again tells.
+    pub async fn record(&self, reports: Vec<Result<Report, Fault>>) -> Result<Vec<Outcome>, MeterError> {
+        let mut outcomes = vec![None; reports.len()];
+        let mut of_places: BTreeMap<(usize, usize), Vec<(usize, Metered)>> = BTreeMap::new();
+        let now = self.clock.now();
+        let readable = reports.iter().filter_map(|report| report.as_ref().ok());
+        let known = self.cache.look_up(readable, now).await?;
+        let metered = |report: Result<Report, Fault>| {
+            report.and_then(|report| known.metered(report)).and_then(|metered| self.checked(metered, now))
+        };
+        let mut all: Vec<Result<Metered, Fault>> = reports.into_iter().map(metered).collect();
+        if all.iter().any(|metered| metered.as_ref().is_err_and(Fault::is_of_time)) {
+            // Those that lie too early or too late do so by this machine's clock.
+            require_right_clock(&*self.cells.home().database.connection().await?).await?;
+        }
+        self.unratable.refuse(&mut all, &known).await?;
+        self.license_cap.refuse_beyond(&mut all).await?;
+        for (index, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
+            match metered {
+                Ok(metered) => {
+                    let place = self.place_of(metered.event.account);
+                    of_places.entry(place).or_default().push((index, metered));
+                }
+                Err(fault) => *outcome = Some(Outcome::Rejected(fault.to_string())),
+            }
+        }
+        let counting = of_places.into_iter().map(|((cell, place), events)| async move {
+            let stopping = || MeterError::Unavailable("the server is stopping".to_owned());
+            self.parts.get(cell).ok_or_else(stopping)?.count_in(place, events).await
+        });
+        for (index, counted) in try_join_all(counting).await?.into_iter().flatten() {
+            if let Some(outcome) = outcomes.get_mut(index) {
+                *outcome = Some(counted);
+            }
+        }
+        let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        tell(&outcomes);
+        Ok(outcomes)
+    }
+
+    /// The cell in which the events of an account are counted, and where they wait there.
+    fn place_of(&self, account: AccountId) -> (usize, usize) {
+        let cell = self.cells.place_of(account);
+        (cell, self.parts.get(cell).map_or(0, |part| part.place_of(account)))
+    }
 
     fn checked(&self, metered: Metered, now: DateTime<Utc>) -> Result<Metered, Fault> {
         metered.event.check(now, self.allowance)?;
@@ -157,12 +183,14 @@ impl Meter {
 
     /// What tells whether its lanes can write.
     pub fn watches(&self) -> Vec<LaneWatch> {
-        self.places.all().iter().map(|place| place.watch.clone()).collect()
+        let watches = |part: &CellMeter| part.places.all().iter().map(|place| place.watch.clone()).collect();
+        self.parts.iter().flat_map(|part| -> Vec<LaneWatch> { watches(part) }).collect()
     }
 
     /// Takes no more events, counts those that were taken, and ends.
     pub async fn stop(&self) {
-        if !self.crew.stop().await {
+        let stopped = join_all(self.parts.iter().map(|part| part.crew.stop())).await;
+        if stopped.contains(&false) {
             tracing::error!("usage was still waiting when the server stopped");
         }
     }

@@ -1,7 +1,9 @@
 //! Events of a request that are refused for what is known beside them.
 
+use std::collections::HashSet;
+
 use crate::domain::usage::Fault;
-use crate::store::database::Database;
+use crate::store::cells::Cells;
 use crate::store::error::StoreError;
 use crate::store::usage::{Metered, marked};
 
@@ -14,7 +16,7 @@ pub(super) struct Refused {
 /// Makes faults of those that have not been counted before, which are let through to be answered as duplicates; answers why the
 /// last one is refused.
 pub(super) async fn refuse(
-    database: &Database,
+    cells: &Cells,
     events: &mut [Result<Metered, Fault>],
     refused: Vec<Refused>,
 ) -> Result<Option<String>, StoreError> {
@@ -22,9 +24,13 @@ pub(super) async fn refuse(
         return Ok(None);
     }
     let of_place = |place: &Refused| events.get(place.place).and_then(|event| event.as_ref().ok());
-    let conn = database.connection().await?;
-    let counted = marked(&conn, refused.iter().filter_map(of_place)).await?;
-    drop(conn);
+    let named: Vec<&Metered> = refused.iter().filter_map(of_place).collect();
+    let mut counted = HashSet::new();
+    for (place, accounts) in cells.shares(named.iter().map(|metered| metered.event.account).collect()) {
+        let conn = cells.at(place).database.connection().await?;
+        let there = named.iter().copied().filter(|metered| accounts.contains(&metered.event.account));
+        counted.extend(marked(&conn, there).await?);
+    }
     let mut last = None;
     for Refused { place, message } in refused {
         let Some(event) = events.get_mut(place) else { continue };

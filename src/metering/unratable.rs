@@ -21,13 +21,13 @@ use crate::domain::price_rule::PriceRule;
 use crate::domain::rating::{PricePeriod, Quantity, Usage, that_apply};
 use crate::domain::usage::{Fault, HOUR};
 use crate::store::capacity::{PriceAt, prices_at_levels};
-use crate::store::database::Database;
+use crate::store::cells::Cells;
 use crate::store::error::StoreError;
 use crate::store::price_rules;
 use crate::store::usage::Metered;
 
 pub(super) struct Unratable {
-    database: Database,
+    cells: Cells,
     currencies: Arc<Currencies>,
     clock: Clock,
 }
@@ -45,8 +45,8 @@ struct Large {
 }
 
 impl Unratable {
-    pub fn new(database: Database, currencies: Arc<Currencies>, clock: Clock) -> Self {
-        Self { database, currencies, clock }
+    pub fn new(cells: Cells, currencies: Arc<Currencies>, clock: Clock) -> Self {
+        Self { cells, currencies, clock }
     }
 
     /// Turns events of a request that can never be charged for into faults. Few are so large that their prices are looked up.
@@ -66,7 +66,7 @@ impl Unratable {
             beyond.map(Large::refused).collect()
         });
         let refused = rating.await.map_err(|error| StoreError::Internal(error.to_string()))?;
-        refuse(&self.database, events, refused).await.map(drop)
+        refuse(&self.cells, events, refused).await.map(drop)
     }
 
     fn large(&self, events: &[Result<Metered, Fault>], named: &CacheEntry) -> Vec<Large> {
@@ -90,29 +90,34 @@ impl Unratable {
     }
 
     async fn prices(&self, large: &[Large]) -> Result<Prices, StoreError> {
-        let accounts: BTreeSet<i64> = large.iter().map(|large| large.account.0).collect();
+        let accounts: BTreeSet<AccountId> = large.iter().map(|large| large.account).collect();
         let gauges = large.iter().filter(|large| large.is_gauge).map(|large| &large.resource);
         let gauges: BTreeSet<&String> = gauges.collect();
         let levels = |gauge: &String| (1..=LEVEL_MAX).map(|level| (gauge.clone(), level)).collect::<Vec<_>>();
         let asked: Vec<(String, i32)> = gauges.into_iter().flat_map(levels).collect();
         let held = PriceAt::InForce(self.clock.now());
-        let conn = self.database.connection().await?;
-        let (own, everyone, burst) = try_join!(
-            price_rules::rules_of_accounts(&conn, accounts.into_iter().collect()),
-            price_rules::rules_of_everyone(&conn),
-            prices_at_levels(&conn, &asked, &self.currencies, held),
-        )?;
-        let mut of_accounts: BTreeMap<AccountId, Vec<Arc<PriceRule>>> = BTreeMap::new();
-        for rule in own {
-            if let Some(account) = rule.account {
-                of_accounts.entry(account).or_default().push(Arc::new(rule));
+        let mut prices = Prices::default();
+        for (place, accounts) in self.cells.shares(accounts.into_iter().collect()) {
+            let conn = self.cells.at(place).database.connection().await?;
+            let (own, everyone, burst) = try_join!(
+                price_rules::rules_of_accounts(&conn, accounts.iter().map(|account| account.0).collect()),
+                price_rules::rules_of_everyone(&conn),
+                prices_at_levels(&conn, &asked, &self.currencies, held),
+            )?;
+            for rule in own {
+                if let Some(account) = rule.account {
+                    prices.own.entry(account).or_default().push(Arc::new(rule));
+                }
             }
+            // Of each cell the same.
+            (prices.everyone, prices.burst) = (everyone.into_iter().map(Arc::new).collect(), burst);
         }
-        Ok(Prices { own: of_accounts, everyone: everyone.into_iter().map(Arc::new).collect(), burst })
+        Ok(prices)
     }
 }
 
 /// What large events may be charged by.
+#[derive(Default)]
 struct Prices {
     own: BTreeMap<AccountId, Vec<Arc<PriceRule>>>,
     everyone: Vec<Arc<PriceRule>>,

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::domain::ids::AccountId;
 use crate::domain::usage::Outcome;
 use crate::engine::Engine;
-use crate::lane::{LaneKind, LaneState, LaneWatch, Next, Place, Teller};
+use crate::lane::{LaneKind, LaneNumber, LaneState, LaneWatch, Next, Place, Teller};
 use crate::store::error::StoreError;
 use crate::store::usage::Metered;
 
@@ -49,7 +49,7 @@ struct Known {
 }
 
 impl UsagePlace {
-    pub fn open(number: usize, engine: &Arc<Engine>, clock: &Clock) -> Self {
+    pub fn open(number: LaneNumber, engine: &Arc<Engine>, clock: &Clock) -> Self {
         let teller = Teller::Others(Arc::<Engine>::clone(engine));
         let state = LaneState::new(LaneKind::Usage, number, teller, clock.clone());
         let (watch, room) = (state.watch(), Arc::new(Semaphore::new(EVENTS_MAX)));

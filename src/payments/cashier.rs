@@ -16,7 +16,8 @@ use crate::domain::money::Currencies;
 use crate::domain::outcome::{Done, Executed};
 use crate::domain::payment::{ChargeState, Payment, PaymentPurpose, Progress};
 use crate::engine::{Engine, EngineError, Priority, die_at};
-use crate::store::database::Database;
+use crate::store::cells::Cells;
+use crate::store::database::Connection;
 use crate::store::error::StoreError;
 use crate::store::payments;
 
@@ -36,7 +37,7 @@ pub enum CarryError {
 /// Who asks providers, and for whom.
 pub struct Cashier {
     pub providers: Providers,
-    pub(super) database: Database,
+    pub(super) cells: Cells,
     engine: Arc<Engine>,
     currencies: Arc<Currencies>,
     pub(super) clock: Clock,
@@ -45,12 +46,12 @@ pub struct Cashier {
 impl Cashier {
     pub fn new(
         providers: Providers,
-        database: Database,
+        cells: Cells,
         engine: Arc<Engine>,
         currencies: Arc<Currencies>,
         clock: Clock,
     ) -> Self {
-        Self { providers, database, engine, currencies, clock }
+        Self { providers, cells, engine, currencies, clock }
     }
 
     /// Carries a payment on, if it still says what it said when it was read; answers what was settled.
@@ -174,7 +175,12 @@ impl Cashier {
     }
 
     pub(super) async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        Ok(payments::payment_by_ids(&*self.database.connection().await?, &[id.0]).await?.pop())
+        Ok(payments::payment_by_ids(&*self.connection_of(id).await?, &[id.0]).await?.pop())
+    }
+
+    /// A connection to where a payment's account lives.
+    pub(super) async fn connection_of(&self, payment: PaymentId) -> Result<Connection, StoreError> {
+        self.cells.of(payment.account()).database.connection().await
     }
 
     fn charge_of(&self, payment: &Payment) -> Charge {

@@ -211,7 +211,7 @@ impl Cashier {
         let Some(id) = known.transaction.filter(|_| known.state == PaymentState::Succeeded) else {
             return Ok(Some(format!("it is charged there, and {} here", known.state)));
         };
-        let conn = self.database.connection().await?;
+        let conn = self.connection_of(known.id).await?;
         let moved = owned::by_ids::<Transaction>(&conn, &[id.0]).await?.pop();
         let cash = Ledger::Cash(provider.to_owned());
         Ok(match moved.filter(|moved| moved.debit == cash) {
@@ -231,7 +231,7 @@ impl Cashier {
         payment: PaymentId,
         why: &str,
     ) -> Result<Looked, CarryError> {
-        let conn = self.database.connection().await?;
+        let conn = self.connection_of(payment).await?;
         require_right_clock(&conn).await?;
         let account = accounts::account_by_ids(&conn, vec![payment.account().0]).await?.pop();
         let unmatched = Unmatched {
@@ -276,7 +276,7 @@ impl Cashier {
                 .await
                 .map(drop)?);
         }
-        let conn = self.database.connection().await?;
+        let conn = self.connection_of(*payment).await?;
         Ok(reconciliations::unmatched_told(&conn, &BTreeSet::from([name])).await?)
     }
 

@@ -1,60 +1,52 @@
 //! A running server: its parts put together, started and stopped in order.
 
 mod connections;
+mod foundation;
 mod http_listener;
 mod job_server;
 mod lane_threads;
 mod month_billing;
+mod server_config;
 mod start_error;
 mod taking_back;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use axum::Router;
-use chrono::TimeDelta;
 use connections::Connections;
+use foundation::foundation;
+use futures_util::future::join_all;
 use http_listener::HttpListener;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use url::Url;
 
-use crate::clock::Clock;
-use crate::documents::Provider;
-use crate::domain::anchor::AnchorKeys;
-use crate::domain::money::Currencies;
-use crate::domain::retention::Retention;
-use crate::domain::seal::SealKeys;
-use crate::domain::usage::Allowance;
-use crate::engine::{Engine, EngineConfig};
-use crate::graphql::Limits;
+use crate::domain::cell::CellNumber;
+use crate::domain::restoration::Restoration;
 use crate::graphql::app::App;
 use crate::graphql::invoice_links::InvoiceLinks;
 use crate::http::router;
 use crate::http::token::TokenKey;
-use crate::jobs::{INVOICE_DELAY_DEFAULT, JobContext, LEASE_SECONDS_DEFAULT, Runner};
+use crate::jobs::Runner;
 use crate::metering::Meter;
 use crate::payments::stripe::webhook::Webhook;
-use crate::payments::stripe::{self, StripeConfig};
-use crate::payments::{
-    DepositAddresses, DepositSettings, PaymentProvider, Providers, Sandbox, SettingError, Stripe,
-};
 use crate::store::access::Store;
-use crate::store::database::Database;
+use crate::store::cells::Cells;
 use crate::store::error::StoreError;
-use crate::store::installation::{self, InstallationKind};
-use crate::store::migrations::{LOCK_WAIT_DEFAULT, Migrator};
 use crate::store::restorations::restorations;
-use crate::store::rights;
 use crate::store::turns::Turns;
 
 pub use connections::ConnectionLimits;
+pub use foundation::join_cells;
 pub use http_listener::Port;
 pub use job_server::JobServer;
 pub use lane_threads::LaneThreads;
 pub use month_billing::{BillingError, bill_month};
+pub use server_config::{CellConfig, PROVIDER_DEFAULT, ServerConfig};
 pub use start_error::StartError;
 pub use taking_back::take_back;
+
+/// Connections of the jobs of a server, beside those of its requests: neither is left without for the other.
+const JOB_CONNECTIONS: u32 = 4;
 
 /// Forecasts that are made at once: for one account, and for the provider's people.
 const FORECASTS_OF_ACCOUNT: usize = 1;
@@ -62,99 +54,12 @@ const FORECASTS_OF_PROVIDER: usize = 2;
 /// More than one request may ask for.
 const FORECASTS_WAITING_MAX: usize = 400;
 
-/// What invoices call the provider that says nothing of itself.
-pub const PROVIDER_DEFAULT: &str = "Abacus";
-
-/// What a server is made of.
-pub struct ServerConfig {
-    pub listen: SocketAddr,
-    pub database_url: String,
-    /// What the ledger is sealed with.
-    pub ledger_keys: SealKeys,
-    /// What anchors of the ledger are signed with.
-    pub anchor_keys: AnchorKeys,
-    /// For the role that owns the schema and migrates it; None: the server's own does.
-    pub owner_url: Option<String>,
-    /// How long a migration waits for what others hold.
-    pub lock_wait: Duration,
-    pub connections_max: u32,
-    /// The clients that may be connected.
-    pub clients: ConnectionLimits,
-    pub engine: EngineConfig,
-    pub currencies: Currencies,
-    pub limits: Limits,
-    pub clock: Clock,
-    pub sandbox: bool,
-    /// The chain that tokens are taken on; None: a sandbox plays one, and others take none.
-    pub deposits: Option<DepositSettings>,
-    /// Whether it runs what falls due by itself.
-    pub run_jobs: bool,
-    /// How long a lease of the jobs lasts.
-    pub job_lease_seconds: i64,
-    /// When the time of reported usage may lie.
-    pub usage_allowance: Allowance,
-    /// Signs and checks tokens, and links to invoices.
-    pub secret: Vec<u8>,
-    /// Who charges cards; None: nobody, or in a sandbox the sandbox.
-    pub stripe: Option<StripeConfig>,
-    /// What Stripe signs its events with.
-    pub stripe_webhook_secrets: Vec<String>,
-    /// Who bills, as invoices say.
-    pub provider: Provider,
-    /// Where customers reach the server: links to invoices are absolute then.
-    pub public_url: Option<Url>,
-    /// How long after a month's end its invoices are issued.
-    pub invoice_delay: TimeDelta,
-    /// How long what is no part of the books is kept.
-    pub retention: Retention,
-    /// Whether look-ups are async-graphql's DataLoader's instead of the request's own, to compare the two (docs/adr/0006).
-    pub data_loaders: bool,
-}
-
-impl ServerConfig {
-    /// The usual settings.
-    pub fn new(listen: SocketAddr, database_url: String, secret: Vec<u8>) -> Self {
-        Self {
-            listen,
-            database_url,
-            ledger_keys: SealKeys::of_sandbox(),
-            anchor_keys: AnchorKeys::of_sandbox(),
-            owner_url: None,
-            lock_wait: LOCK_WAIT_DEFAULT,
-            connections_max: 10,
-            clients: ConnectionLimits::default(),
-            engine: EngineConfig::default(),
-            currencies: Currencies::default(),
-            limits: Limits::default(),
-            clock: Clock::system(),
-            sandbox: false,
-            deposits: None,
-            run_jobs: true,
-            job_lease_seconds: LEASE_SECONDS_DEFAULT,
-            usage_allowance: Allowance::default(),
-            secret,
-            stripe: None,
-            stripe_webhook_secrets: Vec::new(),
-            provider: Provider {
-                name: PROVIDER_DEFAULT.to_owned(),
-                address: Vec::new(),
-                tax_id: None,
-                logo: None,
-            },
-            public_url: None,
-            invoice_delay: INVOICE_DELAY_DEFAULT,
-            retention: Retention::default(),
-            data_loaders: false,
-        }
-    }
-}
-
 /// A server that answers.
 pub struct Server {
     pub app: Arc<App>,
     pub address: SocketAddr,
     listener: HttpListener,
-    runner: Runner,
+    runners: Vec<Runner>,
 }
 
 /// A server that answers nobody yet.
@@ -169,9 +74,10 @@ impl Prepared {
     /// Migrates the database, and starts what writes.
     pub async fn new(config: ServerConfig) -> Result<Self, StartError> {
         let tokens = TokenKey::new(&config.secret)?;
-        let (database, jobs) = foundation(&config, JOB_CONNECTIONS, true).await?;
-        let restorations = restorations(&*database.connection().await?).await?;
-        let store = Store::new(database);
+        let (cells, cell_jobs) = foundation(&config, JOB_CONNECTIONS, true).await?;
+        let restorations = restorations_of(&cells).await?;
+        let store = Store::new(cells);
+        let jobs = cell_jobs.home().clone();
         let currencies = Arc::new(config.currencies);
         let app = Arc::new(App {
             engine: Arc::clone(&jobs.engine),
@@ -190,6 +96,7 @@ impl Prepared {
             limits: config.limits,
             sandbox: config.sandbox,
             jobs,
+            cell_jobs,
             invoice_links: InvoiceLinks::new(&config.secret, config.public_url),
             data_loaders: config.data_loaders,
             restorations,
@@ -204,8 +111,8 @@ impl Prepared {
     pub fn serve(self, port: Port) -> Result<Server, StartError> {
         let Self { app, routes, clients, run_jobs } = self;
         let listener = HttpListener::start(port, routes, Connections::new(clients))?;
-        let runner = Runner::start(app.jobs.clone(), run_jobs);
-        Ok(Server { app, address: listener.address, listener, runner })
+        let runners = app.cell_jobs.all().map(|jobs| Runner::start(jobs.clone(), run_jobs)).collect();
+        Ok(Server { app, address: listener.address, listener, runners })
     }
 }
 
@@ -219,108 +126,20 @@ impl Server {
     /// Takes no new requests, answers those under way, carries out what the engine has taken, and ends.
     pub async fn stop(self) {
         self.listener.stop().await;
-        self.runner.stop().await;
+        join_all(self.runners.into_iter().map(Runner::stop)).await;
         self.app.meter.stop().await;
         self.app.engine.stop().await;
     }
 }
 
-/// Who charges cards. The sandbox's own cards stay good beside Stripe's.
-fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
-    let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
-    if let Some(stripe) = &config.stripe {
-        if config.sandbox && stripe.is_live() {
-            return Err(stripe::ConfigError::LiveKeyInASandbox);
-        }
-        providers.push(Arc::new(Stripe::new(stripe.clone())?));
+/// The restores of each cell.
+async fn restorations_of(cells: &Cells) -> Result<Vec<(CellNumber, Restoration)>, StoreError> {
+    let mut all = Vec::new();
+    for cell in cells.all() {
+        let of_cell = restorations(&*cell.database.connection().await?).await?;
+        all.extend(of_cell.into_iter().map(|restoration| (cell.number, restoration)));
     }
-    if config.sandbox {
-        providers.push(Arc::new(Sandbox::new(config.clock.clone())));
-    }
-    Ok(Providers::new(providers))
-}
-
-/// Where tokens are sent to: on a chain, or on a sandbox's own.
-fn deposit_addresses(
-    config: &ServerConfig,
-    database: &Database,
-) -> Result<Option<Arc<DepositAddresses>>, SettingError> {
-    let deposit_addresses = match &config.deposits {
-        Some(settings) => DepositAddresses::on_chain(settings, database.clone())?,
-        None if config.sandbox => DepositAddresses::simulated(database.clone())?,
-        None => return Ok(None),
-    };
-    Ok(Some(Arc::new(deposit_addresses)))
-}
-
-/// Connections of the jobs of a server, beside those of its requests: neither is left without for the other.
-const JOB_CONNECTIONS: u32 = 4;
-
-/// Migrates the database and starts the engine, and makes what jobs need, with so many connections of their own. A sandbox
-/// goes on where its clock was. A server that `founds` says what a new database is.
-async fn foundation(
-    config: &ServerConfig,
-    job_connections: u32,
-    founds: bool,
-) -> Result<(Database, JobContext), StartError> {
-    let database = Database::new(&config.database_url, config.connections_max)?;
-    let database = database
-        .sealed_with(Arc::new(config.ledger_keys.clone()))
-        .anchored_with(Arc::new(config.anchor_keys.clone()));
-    let migrator = Migrator::new(&database, config.owner_url.as_deref(), config.lock_wait)?;
-    for migration in migrator.migrate().await? {
-        tracing::info!(migration, "migrated");
-    }
-    advise_least_rights(&database).await?;
-    require_english(&database).await?;
-    let (clock, providers) = (config.clock.clone(), providers(config)?);
-    let own = database.beside(job_connections);
-    let deposit_addresses = deposit_addresses(config, &own)?;
-    claim(&database, config, founds).await?;
-    let currencies = Arc::new(config.currencies.clone());
-    let engine = Arc::new(Engine::start(&config.engine, &database, &currencies, &config.clock));
-    let jobs = JobContext::new(own, engine, clock, currencies, providers, config.job_lease_seconds);
-    let jobs = JobContext {
-        deposit_addresses,
-        invoice_delay: config.invoice_delay,
-        retention: config.retention,
-        ..jobs
-    };
-    jobs.follow_clock().await?;
-    Ok((database, jobs))
-}
-
-/// A database is a sandbox's or not, keeps its money at the same scales, and is sealed with keys that it knows, for ever.
-async fn claim(database: &Database, config: &ServerConfig, notes: bool) -> Result<(), StartError> {
-    let kind = if config.sandbox { InstallationKind::Sandbox } else { InstallationKind::Production };
-    let connection = database.connection().await?;
-    installation::claim(&connection, kind, &config.currencies, notes).await??;
-    Ok(installation::claim_keys(&connection, database.keys(), notes).await??)
-}
-
-/// Says so where the server could switch off what holds its tables.
-async fn advise_least_rights(database: &Database) -> Result<(), StoreError> {
-    if let Some(role) = rights::role_that_owns(database).await? {
-        tracing::warn!(
-            role,
-            "this server's role owns its tables, so it could change what is final. Give DATABASE_URL a role that owns nothing, and \
-             the owner's address in ABACUS_MIGRATE_URL, which grants it what it needs (README.md, Roles)"
-        );
-    }
-    Ok(())
-}
-
-/// Says so where PostgreSQL's errors cannot be told apart.
-async fn require_english(database: &Database) -> Result<(), StoreError> {
-    if let Some((language, role)) = database.foreign_messages().await? {
-        tracing::warn!(
-            lc_messages = language,
-            role,
-            "PostgreSQL's messages are not English, and this role may not have them so: what the database refuses, and \
-             what takes it too long, is answered with INTERNAL. Have a superuser run: ALTER ROLE {role} SET lc_messages = 'C'"
-        );
-    }
-    Ok(())
+    Ok(all)
 }
 
 /// One recorder for the process, however many servers run in it.

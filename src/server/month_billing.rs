@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{ServerConfig, StartError, foundation};
+use super::foundation::foundation;
+use super::{ServerConfig, StartError};
 use crate::domain::billing_run::{BillingRun, RunState};
-use crate::jobs::JobContext;
 use crate::jobs::billing::{PlanError, begin_period, run_pass, runs_of};
+use crate::jobs::{CellJobs, JobContext};
 use crate::store::clock_check::require_right_clock;
 use crate::store::error::StoreError;
 
@@ -34,24 +36,36 @@ pub async fn bill_month(
     stopping: CancellationToken,
     tell: impl Fn(&[BillingRun]) + Send,
 ) -> Result<Vec<BillingRun>, BillingError> {
-    let (_, jobs) = foundation(&config, config.connections_max, false).await?;
+    let (_, cells) = foundation(&config, config.connections_max, false).await?;
     let outcome = async {
-        require_right_clock(&*jobs.database.connection().await?).await?;
-        begin_period(&jobs, period).await?;
+        for jobs in cells.all() {
+            require_right_clock(&*jobs.database.connection().await?).await?;
+            begin_period(jobs, period).await?;
+        }
         let outcome = tokio::select! {
-            outcome = work(&jobs, period, &stopping) => outcome,
-            failed = tell_progress(&jobs, period, &tell) => failed,
+            outcome = work(&cells, period, &stopping) => outcome,
+            failed = tell_progress(&cells, period, &tell) => failed,
         };
         let runs = outcome?;
         tell(&runs);
         Ok(runs)
     }
     .await;
-    jobs.engine.stop().await;
+    cells.home().engine.stop().await;
     outcome
 }
 
+/// Works in all cells at once.
 async fn work(
+    cells: &CellJobs,
+    period: NaiveDate,
+    stopping: &CancellationToken,
+) -> Result<Vec<BillingRun>, StoreError> {
+    let runs = try_join_all(cells.all().map(|jobs| work_in(jobs, period, stopping))).await?;
+    Ok(BillingRun::together(runs))
+}
+
+async fn work_in(
     jobs: &JobContext,
     period: NaiveDate,
     stopping: &CancellationToken,
@@ -69,12 +83,13 @@ async fn work(
 
 /// Only ever ends with an error.
 async fn tell_progress(
-    jobs: &JobContext,
+    cells: &CellJobs,
     period: NaiveDate,
     tell: &(impl Fn(&[BillingRun]) + Send),
 ) -> Result<Vec<BillingRun>, StoreError> {
     loop {
-        tell(&runs_of(jobs, period).await?);
+        let runs = try_join_all(cells.all().map(|jobs| runs_of(jobs, period))).await?;
+        tell(&BillingRun::together(runs));
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::http::token::TokenError;
 use crate::payments::{SettingError, stripe};
+use crate::store::cells::joining::NoCell;
 use crate::store::error::StoreError;
 use crate::store::installation::OtherInstallation;
 
@@ -10,6 +11,10 @@ use crate::store::installation::OtherInstallation;
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    NoCell(#[from] NoCell),
+    #[error("the cell \"{name}\": {error}")]
+    Cell { name: String, error: Box<StartError> },
     #[error(transparent)]
     Installation(#[from] OtherInstallation),
     #[error(transparent)]

@@ -112,7 +112,12 @@ impl Database {
     /// Makes the pool; connections are opened when they are needed, so the database may come up later. Rows are sealed, and anchors signed, as a
     /// sandbox's, unless it is said with what.
     pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let config = session_config(url, "DATABASE_URL")?;
+        Self::of_setting(url, "DATABASE_URL", connections_max)
+    }
+
+    /// The same of an address that another setting gives.
+    pub fn of_setting(url: &str, setting: &str, connections_max: u32) -> Result<Self, StoreError> {
+        let config = session_config(url, setting)?;
         Ok(Self::with(config, Common::default(), Keys::of_sandbox(), connections_max))
     }
 

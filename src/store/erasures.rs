@@ -52,6 +52,27 @@ pub async fn erasure_begin(conn: Conn<'_>, erasures: &[Erasure]) -> Result<(), S
     Ok(())
 }
 
+/// Takes the namespace of an account of another cell out of the directory in the home cell; nobody else gets it.
+pub async fn directory_give_up(
+    mut conn: Conn<'_>,
+    account: AccountId,
+    keys: &SealKeys,
+) -> Result<(), StoreError> {
+    let held = Statement::<Text>::new(
+        "SELECT namespace FROM namespaces WHERE account_id > 2147483647 AND namespace NOT LIKE '(erased %' AND account_id = ",
+    );
+    let held: Vec<String> = held.bigint(account.0).load(&mut conn).await?;
+    for namespace in held {
+        let statement = Statement::new("SELECT give_up_namespace_elsewhere(")
+            .bigint(account.0)
+            .sql(", ")
+            .value::<Binary, _>(keys.digest(&namespace))
+            .sql(")");
+        execute(conn, statement).await?;
+    }
+    Ok(())
+}
+
 /// What is still open of accounts, or waits for something, for people; those that have nothing are left out.
 pub async fn unsettled(
     mut conn: Conn<'_>,

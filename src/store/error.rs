@@ -11,6 +11,9 @@ pub enum StoreError {
     /// It answers, and cannot do what it was asked, whatever the values are: a table, a partition or a right is missing.
     #[error("the database is not as the server needs it: {0}")]
     Broken(String),
+    /// One of several cells is away, or not as the server needs it.
+    #[error("the cell \"{cell}\" is unavailable: {cause}")]
+    CellAway { cell: String, cause: String },
     /// The machine has another time than the database.
     #[error("{0}")]
     WrongClock(String),
@@ -46,12 +49,12 @@ impl StoreError {
 
     /// Whether the fault is the machinery's, whatever was asked: the same may succeed once that is mended.
     pub fn is_of_the_machinery(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Broken(_) | Self::WrongClock(_))
+        matches!(self, Self::Unavailable(_) | Self::Broken(_) | Self::CellAway { .. } | Self::WrongClock(_))
     }
 
     /// Whether a statement took longer than it may.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Unavailable(message) if message.contains(TIMED_OUT))
+        matches!(self, Self::Unavailable(message) | Self::CellAway { cause: message, .. } if message.contains(TIMED_OUT))
     }
 
     /// Whether this constraint refused the values.

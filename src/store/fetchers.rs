@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use rust_decimal::Decimal;
 
-use super::database::{Connection, Database};
+use super::cells::Cells;
+use super::database::Connection;
 use super::deposits::{self, AddressOf};
 use super::grouped::{
     Fetching, Newest, Rows, by_key, by_owner, grouped_values, most, numbers, share_out, shared,
@@ -58,29 +59,29 @@ pub struct Fetchers {
 }
 
 impl Fetchers {
-    pub fn start(database: &Database) -> Self {
+    pub fn start(cells: &Cells) -> Self {
         Self {
-            owned: OwnedFetchers::new(database),
-            accounts: SharedLoader::start(database, accounts_by_id),
-            namespaces: SharedLoader::start(database, accounts_by_namespace),
-            balances_at: SharedLoader::start(database, balances_at),
-            notices: SharedLoader::start(database, |conn, keys| open_notices(conn, keys, false)),
-            all_notices: SharedLoader::start(database, |conn, keys| open_notices(conn, keys, true)),
-            plans: SharedLoader::start(database, plans_by_id),
-            plan_resources: SharedLoader::start(database, resources_of_plans),
-            plans_in_use: SharedLoader::start(database, plans_in_use),
-            resources: SharedLoader::start(database, resources_by_code),
-            price_rules: SharedLoader::start(database, price_rules_by_id),
-            own_price_rules: SharedLoader::start(database, own_price_rules),
-            default_price_rules: SharedLoader::start(database, default_price_rules),
-            newest_bills_of_orders: SharedLoader::start(database, newest_bills_of_orders),
-            newest_bill_headers_of_orders: SharedLoader::start(database, newest_bill_headers_of_orders),
-            bill_counts_of_orders: SharedLoader::start(database, bill_counts_of_orders),
-            records_of_bills: SharedLoader::start(database, records_of_bills),
-            refunds: SharedLoader::start(database, refunds),
-            payments: SharedLoader::start(database, payments_by_id),
-            deposits_to: SharedLoader::start(database, deposits_to),
-            drafts: SharedLoader::start(database, drafts_of_accounts),
+            owned: OwnedFetchers::new(cells),
+            accounts: SharedLoader::start(cells, accounts_by_id),
+            namespaces: SharedLoader::start(cells, accounts_by_namespace),
+            balances_at: SharedLoader::start(cells, balances_at),
+            notices: SharedLoader::start(cells, |conn, keys| open_notices(conn, keys, false)),
+            all_notices: SharedLoader::start(cells, |conn, keys| open_notices(conn, keys, true)),
+            plans: SharedLoader::start(cells, plans_by_id),
+            plan_resources: SharedLoader::start(cells, resources_of_plans),
+            plans_in_use: SharedLoader::start(cells, plans_in_use),
+            resources: SharedLoader::start(cells, resources_by_code),
+            price_rules: SharedLoader::start(cells, price_rules_by_id),
+            own_price_rules: SharedLoader::start(cells, own_price_rules),
+            default_price_rules: SharedLoader::start(cells, default_price_rules),
+            newest_bills_of_orders: SharedLoader::start(cells, newest_bills_of_orders),
+            newest_bill_headers_of_orders: SharedLoader::start(cells, newest_bill_headers_of_orders),
+            bill_counts_of_orders: SharedLoader::start(cells, bill_counts_of_orders),
+            records_of_bills: SharedLoader::start(cells, records_of_bills),
+            refunds: SharedLoader::start(cells, refunds),
+            payments: SharedLoader::start(cells, payments_by_id),
+            deposits_to: SharedLoader::start(cells, deposits_to),
+            drafts: SharedLoader::start(cells, drafts_of_accounts),
         }
     }
 }

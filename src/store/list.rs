@@ -2,6 +2,7 @@
 //!
 //! Ids begin with the instant (docs/adr/0002), so a page is a range of ids, and so is a window of time.
 
+mod merging;
 mod pages;
 
 use chrono::{DateTime, Utc};
@@ -18,6 +19,7 @@ use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::viewer::Scope;
 
+pub use merging::merged;
 pub(super) use pages::{Listing, WALKED_FIRST, WALKED_MAX, found_by_index, page, part_of_found};
 
 /// Which part of a list, newest first.

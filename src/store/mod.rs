@@ -10,6 +10,7 @@ pub mod billing_runs;
 pub mod bills;
 pub mod burst;
 pub mod capacity;
+pub mod cells;
 pub mod clock_check;
 pub mod closings;
 pub mod database;

@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::FutureExt;
 
-use super::database::{Connection, Database};
+use super::cells::Cells;
+use super::database::Connection;
 use super::grouped::{
     Fetching, Newest, Rows, by_key, by_owner, counted, most, numbers, owners, share_out, shared,
 };
@@ -17,14 +18,14 @@ use crate::domain::ids::{AccountId, OwnedId};
 
 /// All fetchers of what accounts own.
 pub struct OwnedFetchers {
-    database: Database,
+    cells: Cells,
     /// By their types.
     started: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl OwnedFetchers {
-    pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), started: RwLock::default() }
+    pub fn new(cells: &Cells) -> Self {
+        Self { cells: cells.clone(), started: RwLock::default() }
     }
 
     pub fn of<T: Owned>(&self) -> Arc<OwnedFetch<T>> {
@@ -35,10 +36,10 @@ impl OwnedFetchers {
         self.started(HeaderFetch::start)
     }
 
-    fn started<F: Any + Send + Sync>(&self, start: fn(&Database) -> F) -> Arc<F> {
+    fn started<F: Any + Send + Sync>(&self, start: fn(&Cells) -> F) -> Arc<F> {
         self.held().unwrap_or_else(|| {
             let mut started = self.started.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(start(&self.database));
+            let new = || Arc::new(start(&self.cells));
             let fetch = started.entry(TypeId::of::<F>()).or_insert_with(|| new());
             Arc::clone(fetch).downcast().unwrap_or_else(|_| new())
         })
@@ -60,11 +61,11 @@ pub struct OwnedFetch<T> {
 }
 
 impl<T: Owned> OwnedFetch<T> {
-    fn start(database: &Database) -> Self {
+    fn start(cells: &Cells) -> Self {
         Self {
-            by_id: SharedLoader::start(database, owned_by_id::<T>),
-            newest: SharedLoader::start(database, owned_newest::<T>),
-            counts: SharedLoader::start(database, owned_counts::<T>),
+            by_id: SharedLoader::start(cells, owned_by_id::<T>),
+            newest: SharedLoader::start(cells, owned_newest::<T>),
+            counts: SharedLoader::start(cells, owned_counts::<T>),
         }
     }
 }
@@ -97,8 +98,8 @@ fn owned_counts<T: Owned>(conn: Connection, keys: Vec<AccountId>) -> Fetching<Ac
 pub struct HeaderFetch<H: Header>(pub SharedLoader<Newest<AccountId>, Arc<[H::Shared]>>);
 
 impl<H: Header> HeaderFetch<H> {
-    fn start(database: &Database) -> Self {
-        Self(SharedLoader::start(database, newest_headers::<H>))
+    fn start(cells: &Cells) -> Self {
+        Self(SharedLoader::start(cells, newest_headers::<H>))
     }
 }
 

@@ -144,6 +144,9 @@ fn in_parts<T>(mut things: Vec<T>, size: usize) -> Vec<Vec<T>> {
 
 /// A key that says in which account what it names is found.
 pub trait Placed {
+    /// Whether what it names may be in any of the cells, as the key does not say whose it is.
+    const IS_ANYWHERE: bool = false;
+
     /// None: it is of nobody, and found everywhere.
     fn owner(&self) -> Option<AccountId>;
 }
@@ -179,6 +182,8 @@ fn hash_bigint(value: i64) -> i32 {
 }
 
 impl<K: Placed, T> Placed for (K, T) {
+    const IS_ANYWHERE: bool = K::IS_ANYWHERE;
+
     fn owner(&self) -> Option<AccountId> {
         self.0.owner()
     }
@@ -194,7 +199,15 @@ macro_rules! of_nobody {
         }
     )*};
 }
-of_nobody!((), String, PlanId, PriceRuleId);
+of_nobody!((), String, PlanId);
+
+impl Placed for PriceRuleId {
+    const IS_ANYWHERE: bool = true;
+
+    fn owner(&self) -> Option<AccountId> {
+        None
+    }
+}
 
 impl Placed for AccountId {
     fn owner(&self) -> Option<AccountId> {

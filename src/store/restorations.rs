@@ -6,8 +6,10 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::Conn;
+use super::cells::own_row::membership;
 use super::error::StoreError;
 use super::sql::statement::Statement;
+use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::domain::restoration::Restoration;
 
@@ -28,12 +30,23 @@ const MOVE: &str = "SELECT setval(format('%I.%I', schemaname, sequencename)::reg
          * (extract(epoch FROM clock_timestamp() - timestamptz '2026-01-01T00:00:00Z') / 60)::bigint), false) \
      FROM pg_sequences WHERE schemaname = current_schema()";
 
+/// The same in a cell that gives a share of numbers which begins later: what it has given in the first quarter of it is passed over.
+const MOVE_IN_SHARES: &str = "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, \
+     CASE WHEN min_value > 1 THEN least(max_value, greatest(coalesce(last_value, min_value) + 100000, \
+         min_value + (max_value - min_value) / 4 + ((max_value - min_value)::numeric / 60000000 \
+         * (extract(epoch FROM clock_timestamp() - timestamptz '2026-01-01T00:00:00Z') / 60)::bigint)::bigint)) \
+     ELSE greatest(coalesce(last_value, 0) + 100000, 1000000000 + least((max_value - 1000000000) / 40000000, 1000) \
+         * (extract(epoch FROM clock_timestamp() - timestamptz '2026-01-01T00:00:00Z') / 60)::bigint) END, false) \
+     FROM pg_sequences WHERE schemaname = current_schema()";
+
 /// Goes on after a restore, and notes that. Done once more it moves on once more, and is noted as well.
 pub async fn resume(connection: &mut AsyncPgConnection) -> Result<Resumed, StoreError> {
     connection
         .transaction(async |connection| {
             let mut conn: Conn<'_> = connection;
-            let _moved: Vec<i64> = Statement::<BigInt>::new(MOVE).load(&mut conn).await?;
+            let cell = membership(conn).await?.map_or(CellNumber::HOME, |membership| membership.number);
+            let moving = if cell == CellNumber::HOME { MOVE } else { MOVE_IN_SHARES };
+            let _moved: Vec<i64> = Statement::<BigInt>::new(moving).load(&mut conn).await?;
             let noted = Statement::<(Timestamptz, BigInt, BigInt)>::new(
                 "INSERT INTO restorations (restored_at, first_account) \
                  SELECT clock_timestamp(), last_value FROM account_numbers \

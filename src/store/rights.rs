@@ -193,6 +193,7 @@ pub const TABLES: &[TableRights] = &[
     add("burst_capacities"),
     add("burst_levels"),
     add("burst_owed").changing(&["beyond"]).forgetting(),
+    add("burst_used").forgetting(),
     read("burst_progress").changing(&["next_cycle"]),
     // What the server keeps for itself.
     add("idempotency_keys").changing(&[
@@ -231,11 +232,18 @@ pub const TABLES: &[TableRights] = &[
     add("leases").changing(&["holder", "expires_at"]).forgetting(),
     add("sandbox_clock").changing(&["offset_micros"]),
     add("installation"),
+    read("cell").changing(&["catalogue", "accounts"]),
+    read("cells"),
     read("restorations"),
     read("accepted_futures"),
     add("currency_scales"),
     read("__diesel_schema_migrations"),
 ];
+
+/// The columns of a table that the server changes.
+pub fn changed_columns(table: &str) -> &'static [&'static str] {
+    TABLES.iter().find(|rights| rights.table == table).map_or(&[], |rights| rights.update)
+}
 
 /// Views, read alone.
 pub const VIEWS: [&str; 8] = [
@@ -251,13 +259,14 @@ pub const VIEWS: [&str; 8] = [
 ];
 /// Numbers are taken, and never put back.
 const SEQUENCES: [&str; 3] = ["account_numbers", "deposit_address_places", "late_usage_batches"];
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "make_usage_month(date)",
     "drop_usage_month(date)",
     "forget_keys_of_pages(timestamp with time zone,bigint,integer)",
     // What servers of before ask for.
     "forget_keys(timestamp with time zone,integer)",
     "give_up_namespace(bigint,bytea)",
+    "give_up_namespace_elsewhere(bigint,bytea)",
     "blank_rows(text,bigint,uuid[],bytea[])",
     "blank_entries(bigint,uuid[],bytea[])",
     "erase_rest(bigint,integer)",

@@ -178,6 +178,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    burst_used (resource_code, cycle) {
+        resource_code -> Text,
+        cycle -> Int4,
+        used -> Numeric,
+    }
+}
+
+diesel::table! {
+    cell (only_row) {
+        only_row -> Bool,
+        number -> Int2,
+        installation -> Uuid,
+        catalogue -> Int8,
+        accounts -> Int8,
+        joined_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    cells (number) {
+        number -> Int2,
+        joined_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     chain_blocks (chain_id, number) {
         chain_id -> Int8,
         number -> Int8,

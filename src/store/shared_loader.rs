@@ -9,10 +9,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::cells::Cells;
 use super::database::{Connection, Database};
 use super::error::StoreError;
 use super::places::Placed;
@@ -39,9 +40,11 @@ struct Ask<K, V> {
     answer: oneshot::Sender<Found<K, V>>,
 }
 
-/// Looks up values of one kind of key.
+/// Looks up values of one kind of key, in each cell by itself: those of one do not wait for another that is away.
 pub struct SharedLoader<K, V> {
-    asks: mpsc::Sender<Ask<K, V>>,
+    cells: Cells,
+    /// By the places of the cells.
+    asks: Box<[mpsc::Sender<Ask<K, V>>]>,
 }
 
 impl<K, V> SharedLoader<K, V>
@@ -50,13 +53,17 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Starts a fetcher; it ends with its last handle.
-    pub fn start<F>(database: &Database, fetch: F) -> Self
+    pub fn start<F>(cells: &Cells, fetch: F) -> Self
     where
         F: Fn(Connection, Vec<K>) -> BoxFuture<'static, Found<K, V>> + Send + Sync + 'static,
     {
-        let (asks, queue) = mpsc::channel(QUEUE_MAX);
-        spawn(dispatch(queue, database.clone(), Arc::new(fetch)).boxed());
-        Self { asks }
+        let fetch: Arc<Fetch<K, V>> = Arc::new(fetch);
+        let begin = |database: &Database| {
+            let (asks, queue) = mpsc::channel(QUEUE_MAX);
+            spawn(dispatch(queue, database.clone(), Arc::clone(&fetch)).boxed());
+            asks
+        };
+        Self { cells: cells.clone(), asks: cells.all().map(|cell| begin(&cell.database)).collect() }
     }
 
     /// Looks up these keys, together with those of others.
@@ -64,9 +71,21 @@ where
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
+        let shares = match <[(usize, Vec<K>); 1]>::try_from(self.cells.shares(keys)) {
+            Ok([(place, keys)]) => return self.get_in(place, keys).await,
+            Err(shares) => shares,
+        };
+        let found = try_join_all(shares.into_iter().map(|(place, keys)| self.get_in(place, keys))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn get_in(&self, place: usize, keys: Vec<K>) -> Found<K, V> {
+        let stopping = || StoreError::Unavailable("the server is stopping".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.asks.try_send(Ask { keys, answer }).map_err(|_| StoreError::Overloaded)?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the server is stopping".to_owned())))
+        let asks = self.asks.get(place).ok_or_else(stopping)?;
+        asks.try_send(Ask { keys, answer }).map_err(|_| StoreError::Overloaded)?;
+        let found = answered.await.unwrap_or_else(|_| Err(stopping()));
+        found.map_err(|error| self.cells.told(place, error))
     }
 
     /// Looks up one key.

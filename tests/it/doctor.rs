@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use abacus::clock::{Clock, HeldBy, wall};
 use abacus::domain::burst::{Cycle, CycleCharge};
+use abacus::domain::cell::CellNumber;
 use abacus::domain::closing::{Month, RatedMonth};
 use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, ChargeBurst, CloseMonth, OrderStep};
@@ -65,7 +66,7 @@ fn refused_for_the_clock<T: std::fmt::Debug>(what: &str, outcome: Result<T, Stor
 async fn no_mark_goes_beyond_the_databases_clock_whatever_the_machines_says() {
     let server = TestServer::start().await;
     server.account("acme", "10").await;
-    let mut conn = server.server.app.store.database.connection().await.unwrap();
+    let mut conn = server.server.app.store.home().connection().await.unwrap();
     let (now, month) = (wall(), Month::of(wall() + AHEAD, Tz::UTC).unwrap());
     let began = Month::of(now - TimeDelta::days(40), Tz::UTC).unwrap();
     let run_of = |month: Month| month.period(Tz::UTC);
@@ -81,7 +82,7 @@ async fn no_mark_goes_beyond_the_databases_clock_whatever_the_machines_says() {
     let run = billing_runs::run_begin(&conn, by, run_of(month), Tz::Asia__Tokyo, month, now).await;
     refused_for_the_clock("run", run);
     refused_for_the_clock("page", billing_runs::page_take(&mut conn, by, &runs[0], 10, now).await);
-    refused_for_the_clock("invoices", settle(&mut conn, vec![over], by, now).await);
+    refused_for_the_clock("invoices", settle(&mut conn, CellNumber::HOME, vec![over], by, now).await);
     refused_for_the_clock("moves", operator_moves::moves_forget(&conn, by, now + AHEAD).await);
     for (next, held, own) in [
         (AHEAD, TimeDelta::zero(), TimeDelta::zero()),
@@ -107,7 +108,7 @@ async fn in_a_sandbox_marks_go_as_far_as_its_clock_was_moved() {
     let server = TestServer::with(|config| config.clock = Clock::sandbox()).await;
     let to = (wall() + TimeDelta::days(10)).to_rfc3339();
     server.operator().mutate("advanceClock", "AdvanceClockInput", json!({ "to": to }), "now").await;
-    let conn = server.server.app.store.database.connection().await.unwrap();
+    let conn = server.server.app.store.home().connection().await.unwrap();
     let cycle = |days: i64| Cycle::of(wall() + TimeDelta::days(days));
     burst::progress(&conn, HeldBy::Database, cycle(9)).await.unwrap();
     refused_for_the_clock("burst", burst::progress(&conn, HeldBy::Database, cycle(11)).await);
@@ -117,7 +118,7 @@ async fn in_a_sandbox_marks_go_as_far_as_its_clock_was_moved() {
 async fn a_lease_that_nobody_can_hold_for_so_long_is_taken_over() {
     let server = TestServer::start().await;
     let sql = server.sql().await;
-    let conn = server.server.app.store.database.connection().await.unwrap();
+    let conn = server.server.app.store.home().connection().await.unwrap();
     let take = async || lease_take(&conn, Lease::Burst, "me", 15).await.unwrap();
     for (until, is_taken) in [("30 minutes", false), ("40 days", true)] {
         let held = format!(

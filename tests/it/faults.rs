@@ -19,6 +19,7 @@ use abacus::domain::command::Command;
 use abacus::domain::decide::{Action, Recharge};
 use abacus::domain::ids::AccountId;
 use abacus::engine::{EngineConfig, EngineError, Priority};
+use abacus::store::cells::Cells;
 use abacus::store::database::{Connection, Database};
 use abacus::store::error::StoreError;
 use abacus::store::places::Placed;
@@ -493,7 +494,7 @@ where
         let looking = fetch(conn, keys.into_iter().map(|Key(key)| key).collect());
         async move { Ok(looking.await?.into_iter().map(|(key, value)| (Key(key), value)).collect()) }.boxed()
     };
-    Fetcher(SharedLoader::start(&Database::new(&cluster::database().await, 2).unwrap(), fetch))
+    Fetcher(SharedLoader::start(&Cells::one(Database::new(&cluster::database().await, 2).unwrap()), fetch))
 }
 
 fn doubled(keys: Vec<u32>) -> HashMap<u32, u32> {

@@ -215,7 +215,7 @@ async fn names_that_no_index_can_hold_are_refused_with_their_field() {
 #[tokio::test]
 async fn a_write_runs_to_its_end_when_its_caller_leaves_half_way() {
     let server = TestServer::start().await;
-    let database = server.server.app.store.database.clone();
+    let database = server.server.app.store.home().clone();
     let ((entered, enters), (go_on, goes_on)) = (oneshot::channel(), oneshot::channel::<()>());
     let label = |code: &str| [Label { code: code.to_owned(), zh: "一".to_owned(), en: "one".to_owned() }];
     let (first, second) = (label("first"), label("second"));

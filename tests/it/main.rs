@@ -17,6 +17,7 @@ mod billing_year;
 mod bounded_reads;
 mod burst;
 mod capacity;
+mod cells;
 mod circles;
 mod citus;
 mod cluster_statements;

@@ -768,7 +768,7 @@ async fn the_clock_is_moved_by_one_at_a_time_also_on_the_same_server() {
     let plan = life.plan("Small", "C", "20", "MONTH").await;
     life.recharge("1000").await;
     life.buy(&plan, json!({ "autoRenewal": true })).await;
-    let jobs = &life.server.server.app.jobs;
+    let jobs = &life.server.server.app.cell_jobs;
     let to = crate::support::life::at("2027-03-01T00:00:00Z");
     let both = tokio::join!(advance(jobs, to), advance(jobs, to));
     let moved = match both {

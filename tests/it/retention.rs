@@ -573,7 +573,7 @@ async fn a_large_account_is_blanked_step_by_step_and_goes_on_where_it_stopped() 
         FROM (SELECT * FROM orders LIMIT 1) o, generate_series(1, 1200) g";
     life.server.sql().await.batch_execute(many).await.unwrap();
     assert!(erase(&life, json!({})).await["account"].is_object());
-    let database = life.server.server.app.store.database.clone();
+    let database = life.server.server.app.store.home().clone();
     let named_orders = "orders WHERE comment IS NOT NULL";
     let mut left = vec![count(&life.server, named_orders).await];
     for _ in 0..3 {

@@ -69,6 +69,7 @@ const COLUMNS: &[(&str, &[(&str, Fate)])] = &[
     ("burst_capacities", &[("resource_code", CATALOGUE), ("curve", FIGURES)]),
     ("burst_levels", &[("resource_code", CATALOGUE)]),
     ("burst_owed", &[("beyond", FIGURES)]),
+    ("burst_used", &[("resource_code", CATALOGUE)]),
     ("chain_blocks", &[("hash", CHAIN)]),
     ("chains", &[("tokens", CATALOGUE)]),
     ("closed_months", &[("unrated", FIGURES)]),

@@ -19,6 +19,7 @@ use abacus::domain::viewer::{Role, Viewer};
 use abacus::engine::{Engine, EngineConfig, EngineError, Patience, Priority};
 use abacus::store::access::{Repository, Store};
 use abacus::store::capacity::NewResourcePrices;
+use abacus::store::cells::Cells;
 use abacus::store::database::Database;
 use abacus::store::plans::NewPlan;
 use futures_util::future::join_all;
@@ -50,9 +51,10 @@ impl Bench {
         // One after the other: no caller has given another server up.
         let patience = Patience { elsewhere_after: Duration::from_secs(3_600), ..Patience::default() };
         let config = EngineConfig { patience, ..EngineConfig::default() };
-        let engine = Engine::start(&config, &database, &Arc::new(Currencies::default()), &clock);
+        let cells = Cells::one(database);
+        let engine = Engine::start(&config, &cells, &Arc::new(Currencies::default()), &clock);
         let viewer = Viewer { subject: "test".to_owned(), role: Role::Operator, account: None };
-        let repository = Repository::new(Store::new(database), Arc::new(viewer));
+        let repository = Repository::new(Store::new(cells), Arc::new(viewer));
         for plan in market() {
             let (id, retired) = (plan.id, plan.retired_at);
             let plan = NewPlan { plan, resources: Vec::new() };

@@ -259,11 +259,11 @@ async fn readyz_answers_within_a_second_whatever_the_database_does() {
     // Connections that are all at work are no reason not to be ready.
     let mut busy = Vec::new();
     for _ in 0..4 {
-        busy.push(server.server.app.store.database.connection().await.unwrap());
+        busy.push(server.server.app.store.home().connection().await.unwrap());
     }
     assert_eq!(ready().await.0, StatusCode::OK);
     // That somebody waits for one in vain is.
-    assert!(server.server.app.store.database.connection().await.is_err());
+    assert!(server.server.app.store.home().connection().await.is_err());
     assert_eq!(ready().await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
 

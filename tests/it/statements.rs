@@ -464,7 +464,7 @@ async fn hot_statements_read_little_of_large_tables() {
 
     for when in ["deposits", "deposits, when all are decided on", "deposits that are gone"] {
         reads.watch(when, deposit_pass(&app.jobs, &LeaseGuard::Always)).await.unwrap();
-        reads.watch("a scan", scanned(&app.store.database)).await;
+        reads.watch("a scan", scanned(app.store.home())).await;
     }
     let undone = "SELECT count(*) FROM deposits WHERE state = 'UNDONE'";
     assert_eq!(sql.query_one(undone, &[]).await.unwrap().get::<_, i64>(0), 5);
@@ -754,7 +754,7 @@ async fn statements(server: &TestServer, client: &Client, query: &str) -> u64 {
     for _ in 0..3 {
         client.data(query).await;
     }
-    let database = &server.server.app.store.database;
+    let database = server.server.app.store.home();
     let before = database.statements_sent();
     client.data(query).await;
     database.statements_sent() - before
@@ -833,7 +833,7 @@ async fn requests_of_one_moment_share_their_statements() {
         join_all(queries.iter().map(|query| client.data(query))).await;
     };
     ask().await;
-    let database = &server.server.app.store.database;
+    let database = server.server.app.store.home();
     let before = database.statements_sent();
     ask().await;
     let taken = database.statements_sent() - before;
@@ -857,7 +857,7 @@ async fn commands_of_one_moment_share_their_statements() {
         join_all(bought).await;
     };
     ask(0).await;
-    let database = &server.server.app.store.database;
+    let database = server.server.app.store.home();
     let before = database.statements_sent();
     ask(1).await;
     let taken = database.statements_sent() - before;

@@ -173,7 +173,7 @@ async fn a_key_that_another_server_has_refused_is_not_carried_out_after() {
         .batch_execute("UPDATE refused_keys SET refused_at = refused_at - interval '11 minutes'")
         .await
         .unwrap();
-    let conn = other.server.app.store.database.connection().await.unwrap();
+    let conn = other.server.app.store.home().connection().await.unwrap();
     assert!(!abacus::store::keys::refused_forget(&conn).await.unwrap());
     assert_eq!(swept.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
 }

@@ -13,6 +13,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
+use super::cell::CellNumber;
 use super::closing::Month;
 use super::codes::coded_enum;
 use super::ids::{BillId, InvoiceId, PrepaymentId};
@@ -101,9 +102,13 @@ pub fn period_of(month: Month, zone: Tz) -> NaiveDate {
     day.with_day(1).unwrap_or(day)
 }
 
-/// The number of a year's so many-th invoice: `INV-2026-000001`.
-pub fn number(year: i32, count: i64) -> String {
-    format!("INV-{year}-{count:06}")
+/// The number of a year's so many-th invoice of a cell: `INV-2026-000001` in the home cell, `INV-2026-C1-000001` in the first other
+/// one. Each cell counts by itself.
+pub fn number(cell: CellNumber, year: i32, count: i64) -> String {
+    if cell == CellNumber::HOME {
+        return format!("INV-{year}-{count:06}");
+    }
+    format!("INV-{year}-C{cell}-{count:06}")
 }
 
 #[cfg(test)]
@@ -123,7 +128,8 @@ mod tests {
 
     #[test]
     fn numbers_have_six_digits_or_more() {
-        assert_eq!(number(2026, 7), "INV-2026-000007");
-        assert_eq!(number(2026, 1_234_567), "INV-2026-1234567");
+        assert_eq!(number(CellNumber::HOME, 2026, 7), "INV-2026-000007");
+        assert_eq!(number(CellNumber::HOME, 2026, 1_234_567), "INV-2026-1234567");
+        assert_eq!(number(CellNumber::new(12).unwrap(), 2026, 7), "INV-2026-C12-000007");
     }
 }

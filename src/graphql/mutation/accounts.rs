@@ -271,7 +271,7 @@ async fn update_account(session: &Session, input: UpdateAccountInput) -> Mutatio
 /// Reads and rates the account's last months.
 async fn closing(session: &Session, id: AccountId) -> MutationResult<Closing> {
     let refuse = |code, why: Unrated| Refusal::new(code, "status", format!("its last bill: {why}"));
-    rate_last_months(&session.app.jobs, id).await?.map_err(|why| match why {
+    rate_last_months(session.app.cell_jobs.of(id), id).await?.map_err(|why| match why {
         Unrated::OutOfRange => refuse(RefusalCode::OutOfRange, why).into(),
         Unrated::TooManyOrders => refuse(RefusalCode::LimitExceeded, why).into(),
         Unrated::Unreadable(error) => error.into(),

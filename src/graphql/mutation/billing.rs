@@ -89,7 +89,7 @@ async fn rerate(session: &Session, input: RerateInput) -> MutationResult<Mutatio
 
 async fn rated_again(session: &Session, account: AccountId, period: NaiveDate) -> MutationResult<RatedMonth> {
     let account = account::load(session, account).await?.0;
-    let jobs = &session.app.jobs;
+    let jobs = session.app.cell_jobs.of(account.id);
     let not_billed = || {
         let message = "the account has no bill of what it used in that month";
         Refusal::new(RefusalCode::Invalid, "period", message)

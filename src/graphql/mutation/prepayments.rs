@@ -174,7 +174,9 @@ async fn with_address(
     wanted: Prepay,
     token: CurrencyCode,
 ) -> MutationResult<Prepay> {
-    let Some(deposit_addresses) = session.app.jobs.deposit_addresses.as_ref() else { return Ok(wanted) };
+    let Some(deposit_addresses) = session.app.cell_jobs.of(account).deposit_addresses.as_ref() else {
+        return Ok(wanted);
+    };
     let key = text::idempotency_key(&input.idempotency_key)?;
     let is_answered = async || -> MutationResult<bool> {
         Ok(session.repository().answer(account, key.clone()).await?.is_some())

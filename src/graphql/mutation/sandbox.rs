@@ -127,7 +127,8 @@ async fn simulate_deposit(session: &Session, input: SimulateDepositInput) -> Mut
     let none = || Refusal::new(RefusalCode::NotFound, "address", "nobody was given this address");
     let owner = session.repository().address_owner(address.clone()).await?.ok_or_else(none)?;
     session.repository().require_stake(Some(Stake::Payment), owner).await?;
-    deposit_addresses.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
+    let there = session.app.cell_jobs.of(owner).deposit_addresses.as_ref().unwrap_or(deposit_addresses);
+    there.simulate(owner, &address, (asset.code, amount), session.app.clock.now()).await?;
     submit_repeatable(session, owner, Action::CountDeposits(CountDeposits(address))).await
 }
 
@@ -151,7 +152,7 @@ async fn advance_clock(session: &Session, input: AdvanceClockInput) -> MutationR
     if !session.app.sandbox {
         return Err(ApiError::forbidden("only a sandbox's clock can be moved").into());
     }
-    let (jobs, to) = (session.app.jobs.clone(), input.to.0);
+    let (jobs, to) = (session.app.cell_jobs.clone(), input.to.0);
     // A caller that leaves does not stop the clock half-way.
     let advancing = tokio::spawn(async move { advance(&jobs, to).await });
     let advanced = advancing.await.map_err(ApiError::internal)?;

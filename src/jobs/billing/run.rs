@@ -210,7 +210,10 @@ pub async fn runs_of(jobs: &JobContext, period: NaiveDate) -> Result<Vec<Billing
 async fn show_progress(jobs: &JobContext, run: &BillingRun) -> Result<(), StoreError> {
     let now = runs_of(jobs, run.period).await?;
     for run in now.iter().filter(|now| now.time_zone == run.time_zone) {
-        let labels = [("period", run.period.to_string()), ("zone", run.time_zone.name().to_owned())];
+        let mut labels = vec![("period", run.period.to_string()), ("zone", run.time_zone.name().to_owned())];
+        if jobs.cells.are_several() {
+            labels.push(("cell", jobs.cell.to_string()));
+        }
         let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         metrics::gauge!("abacus_billing_run_done", &labels).set(count(run.done));
         metrics::gauge!("abacus_billing_run_total", &labels).set(count(run.total));

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use rust_decimal::Decimal;
 
-use super::{AccessError, Repository};
+use super::{AccessError, Repository, made};
 use crate::domain::account::{Account, SuspendedSpan};
 use crate::domain::closing::Month;
 use crate::domain::idempotency::{Attempt, IdempotencyRecord};
@@ -20,9 +20,10 @@ use crate::domain::viewer::Scope;
 use crate::store::accounts::account_creation::NewAccount;
 use crate::store::accounts::account_list::{self, AccountCursor, AccountFilter};
 use crate::store::accounts::suspensions;
+use crate::store::cells::births;
 use crate::store::error::StoreError;
 use crate::store::grouped::Rows;
-use crate::store::list::{Found, Page};
+use crate::store::list::{Found, Page, merged};
 use crate::store::{keys, notices, payment_methods};
 
 impl Repository {
@@ -59,20 +60,39 @@ impl Repository {
         filter: &AccountFilter,
         page: &Page<AccountCursor>,
     ) -> Result<Found<Account, AccountCursor>, StoreError> {
-        let conn = self.list_connection(*filter != AccountFilter::default()).await?;
-        account_list::account_list(&conn, self.viewer.scope(), filter, page).await
+        let scope = self.viewer.scope();
+        let is_narrowed = *filter != AccountFilter::default();
+        let readings = self.readings(filter.place_of(scope), is_narrowed).await?;
+        if let [(_, conn)] = readings.as_slice() {
+            return account_list::account_list(conn, scope, filter, page).await;
+        }
+        let part = page.of_each_cell()?;
+        let reading = readings.iter().map(|(place, conn)| async {
+            let found = account_list::account_list(conn, scope, filter, &part).await;
+            found.map_err(|error| self.store.cells.told(*place, error))
+        });
+        Ok(merged(try_join_all(reading).await?, page, |account| (account.created_at, account.id)))
     }
 
     pub async fn account_count(&self, filter: &AccountFilter) -> Result<i64, StoreError> {
-        let conn = self.slow_connection().await?;
-        account_list::account_count(&conn, self.viewer.scope(), filter).await
+        let scope = self.viewer.scope();
+        let mut count = 0_i64;
+        for (place, conn) in self.readings(filter.place_of(scope), true).await? {
+            let counted = account_list::account_count(&conn, scope, filter).await;
+            let counted = counted.map_err(|error| self.store.cells.told(place, error))?;
+            count = count.saturating_add(counted);
+        }
+        Ok(count)
     }
 
     /// Makes an account.
     pub async fn account_create(&self, account: Account, attempt: Attempt) -> Result<Account, AccessError> {
         self.require_operator()?;
-        let seals = Arc::clone(self.store.database.keys());
-        self.once(attempt, NewAccount { account, seals }).await
+        if self.store.cells.are_several() {
+            return made(births::born(&self.store.cells, account, attempt).await?);
+        }
+        let seals = Arc::clone(self.store.home().keys());
+        self.once(0, attempt, NewAccount { account, seals, of_several: false }).await
     }
 
     pub async fn balances_at(
@@ -102,7 +122,10 @@ impl Repository {
         }
         self.require_stake(Some(Stake::Setting), id.account()).await?;
         let by_operator = self.viewer.is_operator();
-        Ok(self.write(move |conn| notices::notice_acknowledge(conn, id, at, by_operator).boxed()).await?)
+        let place = self.store.cells.place_of(id.account());
+        let acknowledged =
+            self.write_in(place, move |conn| notices::notice_acknowledge(conn, id, at, by_operator).boxed());
+        Ok(acknowledged.await?)
     }
 
     /// The answer that a key of an account holds.
@@ -114,7 +137,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Err(AccessError::NoSuchAccount);
         }
-        let conn = self.connection().await?;
+        let conn = self.connection_of(account).await?;
         Ok(keys::answer_by_keys(&conn, vec![account.0], vec![key]).await?.pop().map(|(_, answer)| answer))
     }
 
@@ -124,12 +147,13 @@ impl Repository {
         accounts: Vec<AccountId>,
     ) -> Result<HashMap<AccountId, Rows<PaymentMethod>>, StoreError> {
         let visible = self.visible(accounts.into_iter()).await?;
-        let conn = self.connection().await?;
-        let kept =
-            payment_methods::methods_kept(&conn, visible.iter().map(|account| account.0).collect()).await?;
         let mut of: HashMap<AccountId, Vec<Arc<PaymentMethod>>> = HashMap::new();
-        for method in kept {
-            of.entry(method.account()).or_default().push(Arc::new(method));
+        for (place, accounts) in self.store.cells.shares(visible.into_iter().collect()) {
+            let conn = self.reading(place, false).await?;
+            let numbers = accounts.iter().map(|account| account.0).collect();
+            for method in payment_methods::methods_kept(&conn, numbers).await? {
+                of.entry(method.account()).or_default().push(Arc::new(method));
+            }
         }
         Ok(of.into_iter().map(|(account, methods)| (account, methods.into())).collect())
     }
@@ -141,9 +165,13 @@ impl Repository {
         let visible = self.visible(ids.iter().map(|id| id.account())).await?;
         let ids: Vec<OwnedId> =
             ids.iter().filter(|id| visible.contains(&id.account())).map(|id| id.0).collect();
-        let conn = self.connection().await?;
-        let found = payment_methods::method_by_ids(&conn, &ids).await?;
-        Ok(found.into_iter().map(|method| (method.id, Arc::new(method))).collect())
+        let mut methods = HashMap::with_capacity(ids.len());
+        for (place, ids) in self.store.cells.shares(ids) {
+            let conn = self.reading(place, false).await?;
+            let found = payment_methods::method_by_ids(&conn, &ids).await?;
+            methods.extend(found.into_iter().map(|method| (method.id, Arc::new(method))));
+        }
+        Ok(methods)
     }
 
     /// When an account was suspended within a window; nothing of an account that the viewer may not see.
@@ -155,7 +183,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        let conn = self.connection().await?;
+        let conn = self.connection_of(account).await?;
         suspensions::spans_overlapping(&conn, &[(account, window)]).await
     }
 }

@@ -23,7 +23,8 @@ impl Repository {
             }
             None => {}
         }
-        let conn = self.slow_connection().await?;
+        // Each cell anchors its own ledgers.
+        let conn = self.slow_connection_of(account.unwrap_or(AccountId::PROVIDER)).await?;
         let Some(anchor) = anchors::newest_at(&conn, at).await? else { return Ok(None) };
         let Some(account) = account else { return Ok(Some((anchor, None))) };
         let proof = anchors::proof(&conn, &anchor, account).await?;

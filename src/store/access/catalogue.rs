@@ -55,23 +55,25 @@ impl Repository {
     /// Puts a plan on the market.
     pub async fn plan_create(&self, plan: NewPlan, attempt: Attempt) -> Result<Plan, AccessError> {
         self.require_operator()?;
-        self.once(attempt, plan).await
+        self.once_in_catalogue(attempt, plan).await
     }
 
     pub async fn plan_retire(&self, id: PlanId, at: DateTime<Utc>) -> Result<Option<Plan>, AccessError> {
         self.require_operator()?;
-        Ok(self.write(move |conn| plans::plan_retire(conn, id, at).boxed()).await?)
+        Ok(self.write_catalogue(move |conn| plans::plan_retire(conn, id, at).boxed()).await?)
     }
 
     /// Describes what is metered or sold: anew, or as it is to be from now on. A code's unit and aggregation never change.
     pub async fn resource_define(&self, resource: Resource) -> Result<Option<Resource>, AccessError> {
         self.require_operator()?;
-        Ok(self.write(|conn| async move { plans::resource_define(conn, &resource).await }.boxed()).await?)
+        Ok(self
+            .write_catalogue(|conn| async move { plans::resource_define(conn, &resource).await }.boxed())
+            .await?)
     }
 
     pub async fn plan_update(&self, id: PlanId, patch: PlanPatch) -> Result<Option<Plan>, AccessError> {
         self.require_operator()?;
-        Ok(self.write(move |conn| plans::plan_update(conn, id, patch).boxed()).await?)
+        Ok(self.write_catalogue(move |conn| plans::plan_update(conn, id, patch).boxed()).await?)
     }
 
     /// What the provider's codes are called, in their order.
@@ -83,7 +85,9 @@ impl Repository {
         self.require_operator()?;
         let added = added.to_vec();
         Ok(self
-            .write(move |conn| async move { labels::label_insert(conn, list, &added).await }.boxed())
+            .write_catalogue(move |conn| {
+                async move { labels::label_insert(conn, list, &added).await }.boxed()
+            })
             .await?)
     }
 
@@ -108,6 +112,8 @@ impl Repository {
     /// Defines a licence: anew, or as it is to be called from now on. What is counted never changes.
     pub async fn license_define(&self, license: License) -> Result<Option<License>, AccessError> {
         self.require_operator()?;
-        Ok(self.write(|conn| async move { licenses::license_define(conn, &license).await }.boxed()).await?)
+        Ok(self
+            .write_catalogue(|conn| async move { licenses::license_define(conn, &license).await }.boxed())
+            .await?)
     }
 }

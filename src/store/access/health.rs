@@ -31,11 +31,35 @@ pub struct HealthReport {
     pub standing: Option<LedgerStanding>,
 }
 
+impl HealthReport {
+    /// With what was found in another cell.
+    fn add(&mut self, other: Self) {
+        self.accounts_checked = self.accounts_checked.saturating_add(other.accounts_checked);
+        self.entries_checked = self.entries_checked.saturating_add(other.entries_checked);
+        self.imbalance = self.imbalance.saturating_add(other.imbalance);
+        self.faults.extend(other.faults);
+        self.standing = match (self.standing.take(), other.standing) {
+            (Some(one), Some(other)) => Some(one.with(other)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
 /// How far the check of all ledgers has come, and how many faults it knows.
 #[derive(Debug, Clone)]
 pub struct LedgerStanding {
     pub progress: Progress,
     pub faults: i64,
+}
+
+impl LedgerStanding {
+    /// Of two cells: both have come as far as the one that is behind.
+    fn with(self, other: Self) -> Self {
+        Self {
+            progress: self.progress.behind(&other.progress),
+            faults: self.faults.saturating_add(other.faults),
+        }
+    }
 }
 
 impl Repository {
@@ -50,7 +74,8 @@ impl Repository {
         if !self.viewer.is_of_provider() {
             self.account(account).await?.ok_or(AccessError::NoSuchAccount)?;
         }
-        let report = self.check_ledgers(&*self.slow_connection().await?, Range::one(account), now).await?;
+        let report =
+            self.check_ledgers(&*self.slow_connection_of(account).await?, Range::one(account), now).await?;
         if report.accounts_checked == 0 {
             return Err(AccessError::NoSuchAccount);
         }
@@ -59,7 +84,15 @@ impl Repository {
 
     async fn next_ledgers_health(&self, now: DateTime<Utc>) -> Result<HealthReport, AccessError> {
         self.require_provider()?;
-        let conn = self.slow_connection().await?;
+        let mut report = HealthReport::default();
+        for place in 0..self.store.cells.count() {
+            report.add(self.next_ledgers_of(place, now).await?);
+        }
+        Ok(report)
+    }
+
+    async fn next_ledgers_of(&self, place: usize, now: DateTime<Utc>) -> Result<HealthReport, StoreError> {
+        let conn = self.reading(place, true).await?;
         let position = standing::check_position(&conn).await?;
         let last = ledger_check::last_of_next(&conn, position, CHECK_ACCOUNTS_MAX).await?;
         let report = match last {
@@ -72,7 +105,7 @@ impl Repository {
         drop(conn);
         let whole = i64::from(report.accounts_checked) == CHECK_ACCOUNTS_MAX;
         let stopped_at = last.filter(|_| whole).unwrap_or(AccountId(0));
-        self.write(move |conn| standing::set_check_position(conn, stopped_at).boxed()).await?;
+        self.write_in(place, move |conn| standing::set_check_position(conn, stopped_at).boxed()).await?;
         Ok(report)
     }
 
@@ -84,7 +117,7 @@ impl Repository {
     ) -> Result<HealthReport, StoreError> {
         let progress = standing::progress(conn).await?;
         let all_sealed = progress.all_sealed_at.is_some();
-        let (keys, anchor_keys) = (self.store.database.keys(), self.store.database.anchor_keys());
+        let (keys, anchor_keys) = (self.store.home().keys(), self.store.home().anchor_keys());
         let look = Look { conn, keys, anchor_keys, pace: Pace::AT_ONCE, all_sealed, now };
         let report = ledger_check::check(look, range).await?;
         let count = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);

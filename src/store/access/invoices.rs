@@ -13,7 +13,6 @@ use crate::store::error::StoreError;
 use crate::store::grouped::{Newest, Rows};
 use crate::store::invoices::invoice_drafts::InvoiceDraft;
 use crate::store::list::Page;
-use crate::store::owned::Owned;
 
 /// Drafts stand among invoices: those that a page passes over are read.
 const INVOICES_PASSED_OVER_MAX: i64 = 1_000;
@@ -91,10 +90,9 @@ impl Repository {
     ) -> Result<Vec<Arc<Invoice>>, AccessError> {
         let Some(scope) = self.scope_of(account).await? else { return Ok(Vec::new()) };
         let drafts = self.shown_drafts(scope).await?;
-        let conn = self.connection().await?;
         let passed_over = page.offset.min(INVOICES_PASSED_OVER_MAX);
         let whole = Page { limit: page.limit.saturating_add(passed_over), offset: 0, ..page.clone() };
-        let issued = Invoice::page(&conn, scope, &(), &whole).await?.rows;
+        let issued = self.page_of::<Invoice>(scope, &(), &whole, false).await?.rows;
         let is_cut = i64::try_from(issued.len()).is_ok_and(|count| count >= whole.limit);
         if is_cut && page.offset > passed_over {
             let message = format!("at most {INVOICES_PASSED_OVER_MAX} are passed over: go on from a cursor");
@@ -106,8 +104,7 @@ impl Repository {
     pub async fn invoice_count(&self, account: Option<AccountId>) -> Result<i64, AccessError> {
         let Some(scope) = self.scope_of(account).await? else { return Ok(0) };
         let drafts = i64::try_from(self.shown_drafts(scope).await?.len()).unwrap_or(0);
-        let conn = self.connection().await?;
-        Ok(Invoice::count(&conn, scope, &()).await?.saturating_add(drafts))
+        Ok(self.count_of::<Invoice>(scope, &(), false).await?.saturating_add(drafts))
     }
 
     /// The months whose drafts are missing in a list, as what is on them cannot be read or added up.

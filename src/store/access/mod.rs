@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
@@ -28,6 +29,8 @@ use crate::domain::ids::{AccountId, OwnedId};
 use crate::domain::refusal::Refusal;
 use crate::domain::stake::Stake;
 use crate::domain::viewer::{Scope, Viewer};
+use crate::store::cells::Cells;
+use crate::store::cells::catalogue::write_everywhere;
 use crate::store::database::{Connection, Database, OwnConnection, Writing};
 use crate::store::error::StoreError;
 use crate::store::fetchers::Fetchers;
@@ -65,13 +68,30 @@ impl Deref for Reading {
     }
 }
 
-/// The database, and the look-ups that requests share.
-pub struct Store {
-    pub database: Database,
+/// Who may read from a database at once.
+struct Reads {
     /// Of the connections for reading, beside those of the look-ups that requests share.
-    reads: Arc<Turns>,
+    turns: Arc<Turns>,
     /// Of these, those that what takes long may have, whoever asks for it.
-    slow_reads: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+}
+
+impl Reads {
+    fn of(database: &Database) -> Self {
+        let all = usize::try_from(database.connections_max()).unwrap_or(1);
+        let half = all / 2;
+        let turns = Turns::new(READS_OF_ACCOUNT, half.max(READS_OF_ACCOUNT), READS_WAITING_MAX);
+        // More than one account holds, where there are few.
+        let slow = half.max(READS_OF_ACCOUNT.saturating_add(1)).min(all.saturating_sub(1)).max(1);
+        Self { turns, slow: Arc::new(Semaphore::new(slow)) }
+    }
+}
+
+/// The databases, and the look-ups that requests share.
+pub struct Store {
+    cells: Cells,
+    /// By the places of the cells.
+    reads: Box<[Reads]>,
     fetch: Fetchers,
     /// Which account a namespace is: that never changes, no account goes away, and the namespace of one that is erased is nobody's again.
     /// It says nothing of who may see what.
@@ -81,16 +101,21 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(database: Database) -> Arc<Self> {
-        let fetch = Fetchers::start(&database);
-        let all = usize::try_from(database.connections_max()).unwrap_or(1);
-        let half = all / 2;
-        let reads = Turns::new(READS_OF_ACCOUNT, half.max(READS_OF_ACCOUNT), READS_WAITING_MAX);
-        // More than one account holds, where there are few.
-        let slow = half.max(READS_OF_ACCOUNT.saturating_add(1)).min(all.saturating_sub(1)).max(1);
-        let slow_reads = Arc::new(Semaphore::new(slow));
+    pub fn new(cells: Cells) -> Arc<Self> {
+        let fetch = Fetchers::start(&cells);
+        let reads = cells.all().map(|cell| Reads::of(&cell.database)).collect();
         let (namespaces, there) = (Cache::new(NAMESPACES_KEPT), Cache::new(ACCOUNTS_KEPT));
-        Arc::new(Self { database, reads, slow_reads, fetch, namespaces, there })
+        Arc::new(Self { cells, reads, fetch, namespaces, there })
+    }
+
+    /// Where accounts live.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Where what is nobody's lies.
+    pub fn home(&self) -> &Database {
+        &self.cells.home().database
     }
 
     /// The account of that namespace, whoever asks: for the token of a viewer.
@@ -149,30 +174,55 @@ impl Repository {
         &self.viewer
     }
 
-    /// A connection to read with. The requests of one customer have few between them, and the provider's half, so that none is
-    /// left without for them.
+    /// A connection to what is nobody's.
     async fn connection(&self) -> Result<Reading, StoreError> {
-        let turn = self.store.reads.turn(self.viewer.account);
-        let turn = tokio::time::timeout(READS_WAIT_MAX, turn).await;
-        let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?;
-        Ok(Reading { connection: self.store.database.connection().await?, _turn: turn, _share: None })
+        self.reading(0, false).await
     }
 
-    /// A connection for what may take long: all that do have half of the connections between them, so that what is quick finds one.
-    async fn slow_connection(&self) -> Result<Reading, StoreError> {
+    /// A connection to where an account lives.
+    async fn connection_of(&self, account: AccountId) -> Result<Reading, StoreError> {
+        self.reading(self.store.cells.place_of(account), false).await
+    }
+
+    /// The same for what may take long.
+    async fn slow_connection_of(&self, account: AccountId) -> Result<Reading, StoreError> {
+        self.reading(self.store.cells.place_of(account), true).await
+    }
+
+    /// Connections to wherever rows of a scope are, each with the cell's place; in the order of the cells, so that no two who have some
+    /// wait for each other.
+    async fn readings(&self, scope: Scope, is_slow: bool) -> Result<Vec<(usize, Reading)>, StoreError> {
+        let places = match scope {
+            Scope::All => 0..self.store.cells.count(),
+            Scope::One(account) | Scope::Family(account) => {
+                let place = self.store.cells.place_of(account);
+                place..place.saturating_add(1)
+            }
+            Scope::Nothing | Scope::Catalogue => 0..1,
+        };
+        let mut readings = Vec::with_capacity(places.len());
+        for place in places {
+            readings.push((place, self.reading(place, is_slow).await?));
+        }
+        Ok(readings)
+    }
+
+    /// A connection to read with from a cell. The requests of one customer have few between them, and the provider's half, so that none
+    /// is left without for them. All that may take long have half of the connections between them, so that what is quick finds one.
+    async fn reading(&self, place: usize, is_slow: bool) -> Result<Reading, StoreError> {
+        let reads = self.store.reads.get(place).ok_or(StoreError::Overloaded)?;
         let share = async {
-            let turn = self.store.reads.turn(self.viewer.account).await.ok()?;
+            let turn = reads.turns.turn(self.viewer.account).await.ok()?;
             // Who waits here holds up none but its own account's.
-            Some((turn, Arc::clone(&self.store.slow_reads).acquire_owned().await.ok()?))
+            let share =
+                if is_slow { Some(Arc::clone(&reads.slow).acquire_owned().await.ok()?) } else { None };
+            Some((turn, share))
         };
         let share = tokio::time::timeout(READS_WAIT_MAX, share).await;
         let (turn, share) = share.ok().flatten().ok_or(StoreError::Overloaded)?;
-        Ok(Reading { connection: self.store.database.connection().await?, _turn: turn, _share: Some(share) })
-    }
-
-    /// A connection for a page of a list: of one that is narrowed more than the page shows may be read.
-    async fn list_connection(&self, is_narrowed: bool) -> Result<Reading, StoreError> {
-        if is_narrowed { self.slow_connection().await } else { self.connection().await }
+        let connection = self.store.cells.at(place).database.connection().await;
+        let connection = connection.map_err(|error| self.store.cells.told(place, error))?;
+        Ok(Reading { connection, _turn: turn, _share: share })
     }
 
     fn require_operator(&self) -> Result<(), AccessError> {
@@ -200,31 +250,65 @@ impl Repository {
         stake.require_of(&actor, target).map_err(AccessError::Refused)
     }
 
-    /// Has something written, which runs to its end even if the caller leaves.
-    async fn write<T, W>(&self, writing: W) -> Result<T, StoreError>
+    /// Has something written that is everybody's: in the home cell, and from there in all others.
+    async fn write_catalogue<T, W>(&self, writing: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
     {
-        self.store.database.write(writing).await
+        if !self.store.cells.are_several() {
+            return self.write_in(0, writing).await;
+        }
+        write_everywhere(&self.store.cells, writing).await
     }
 
-    /// Has something written beside the engine, once for each key.
-    async fn once<W>(&self, attempt: Attempt, wanted: W) -> Result<W::Made, AccessError>
+    /// The same, once for each key.
+    async fn once_in_catalogue<W>(&self, attempt: Attempt, wanted: W) -> Result<W::Made, AccessError>
     where
         W: KeyedWrite<Made: 'static> + Send + 'static,
     {
-        let seals = Arc::clone(self.store.database.keys());
-        let writing =
-            self.write(move |conn| async move { once(conn, &attempt, &wanted, &seals).await }.boxed());
-        match writing.await? {
-            Ending::Made(made) => Ok(made),
-            Ending::Refused(refusal) => Err(AccessError::Refused(refusal)),
-            Ending::Unknown(error) => {
-                tracing::warn!(%error, mutation = %W::MUTATION, "it is not known whether it was written");
-                Err(AccessError::OutcomeUnknown)
-            }
+        if !self.store.cells.are_several() {
+            return self.once(0, attempt, wanted).await;
         }
+        let seals = Arc::clone(self.store.home().keys());
+        let is_written = Arc::new(AtomicBool::new(false));
+        let noting = Arc::clone(&is_written);
+        let written = self.write_catalogue(move |conn| {
+            async move {
+                let ending = once(conn, &attempt, &wanted, &seals).await;
+                noting.store(ending.is_ok(), Ordering::SeqCst);
+                ending
+            }
+            .boxed()
+        });
+        match written.await {
+            // What comes after it is the commit.
+            Err(error) if is_written.load(Ordering::SeqCst) && error.is_of_the_machinery() => {
+                made(Ending::Unknown(error))
+            }
+            written => made(written?),
+        }
+    }
+
+    /// Has something written in a cell, which runs to its end even if the caller leaves.
+    async fn write_in<T, W>(&self, place: usize, writing: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
+    {
+        let written = self.store.cells.at(place).database.write(writing).await;
+        written.map_err(|error| self.store.cells.told(place, error))
+    }
+
+    /// Has something written beside the engine, once for each key, where it belongs.
+    async fn once<W>(&self, place: usize, attempt: Attempt, wanted: W) -> Result<W::Made, AccessError>
+    where
+        W: KeyedWrite<Made: 'static> + Send + 'static,
+    {
+        let seals = Arc::clone(self.store.home().keys());
+        let writing = self
+            .write_in(place, move |conn| async move { once(conn, &attempt, &wanted, &seals).await }.boxed());
+        made(writing.await?)
     }
 
     /// Those of the accounts that the viewer may see.
@@ -304,5 +388,17 @@ impl Repository {
             scope @ (Scope::All | Scope::Family(_) | Scope::One(_)) => Some(scope),
             Scope::Nothing | Scope::Catalogue => None,
         })
+    }
+}
+
+/// What was made by something that is written once for each key, if it was.
+fn made<T>(ending: Ending<T>) -> Result<T, AccessError> {
+    match ending {
+        Ending::Made(made) => Ok(made),
+        Ending::Refused(refusal) => Err(AccessError::Refused(refusal)),
+        Ending::Unknown(error) => {
+            tracing::warn!(%error, "it is not known whether something was written once for its key");
+            Err(AccessError::OutcomeUnknown)
+        }
     }
 }

@@ -22,7 +22,7 @@ impl Repository {
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
-        orders::order_by_number(&*self.connection().await?, number).await
+        orders::order_by_number(&*self.connection_of(account).await?, number).await
     }
 
     pub async fn bill_by_number(&self, number: &str) -> Result<Option<Bill>, StoreError> {
@@ -30,7 +30,7 @@ impl Repository {
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
-        bills::bill_by_number(&*self.connection().await?, number).await
+        bills::bill_by_number(&*self.connection_of(account).await?, number).await
     }
 
     pub async fn newest_bills_of_orders(
@@ -62,7 +62,12 @@ impl Repository {
         filter: &BillFilter,
     ) -> Result<BillSums, AccessError> {
         let Some(scope) = self.scope_of(account).await? else { return Ok(BillSums::default()) };
-        Ok(bill_sums::bill_sums(&*self.slow_connection().await?, scope, filter).await?)
+        let mut sums = BillSums::default();
+        for (place, conn) in self.readings(scope, true).await? {
+            let of_cell = bill_sums::bill_sums(&conn, scope, filter).await;
+            sums.add(of_cell.map_err(|error| self.store.cells.told(place, error))?);
+        }
+        Ok(sums)
     }
 
     /// The records of what bills charge afterwards, in the order in which they were made.
@@ -78,7 +83,7 @@ impl Repository {
         if !self.visible(std::iter::once(account)).await?.contains(&account) {
             return Ok(None);
         }
-        records::record_by_number(&*self.connection().await?, number).await
+        records::record_by_number(&*self.connection_of(account).await?, number).await
     }
 
     /// What was given back of these transactions.
@@ -98,7 +103,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Ok(Vec::new());
         }
-        let conn = self.connection().await?;
+        let conn = self.connection_of(account).await?;
         orders::orders_on_demand(&conn, &[(account, window)]).await
     }
 }

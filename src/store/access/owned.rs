@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use super::{AccessError, Repository};
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, OwnedId};
+use crate::domain::viewer::Scope;
 use crate::store::error::StoreError;
 use crate::store::grouped::{Newest, Rows};
-use crate::store::list::{Found, Page};
+use crate::store::list::{Found, Page, merged};
 use crate::store::owned::{Header, Owned};
 
 impl Repository {
@@ -48,8 +51,7 @@ impl Repository {
         page: &Page,
     ) -> Result<Found<T>, AccessError> {
         let Some(scope) = self.scope_of(account).await? else { return Ok(Found::whole(Vec::new())) };
-        let conn = self.list_connection(*filter != T::Filter::default()).await?;
-        Ok(T::page(&conn, scope, filter, page).await?)
+        Ok(self.page_of::<T>(scope, filter, page, *filter != T::Filter::default()).await?)
     }
 
     /// How many such a list has, over all pages.
@@ -59,6 +61,42 @@ impl Repository {
         filter: &T::Filter,
     ) -> Result<i64, AccessError> {
         let Some(scope) = self.scope_of(account).await? else { return Ok(0) };
-        Ok(T::count(&*self.slow_connection().await?, scope, filter).await?)
+        Ok(self.count_of::<T>(scope, filter, true).await?)
+    }
+
+    /// A page of what is of a scope, wherever it lies.
+    pub(super) async fn page_of<T: Owned>(
+        &self,
+        scope: Scope,
+        filter: &T::Filter,
+        page: &Page,
+        is_slow: bool,
+    ) -> Result<Found<T>, StoreError> {
+        let readings = self.readings(scope, is_slow).await?;
+        if let [(_, conn)] = readings.as_slice() {
+            return T::page(conn, scope, filter, page).await;
+        }
+        let part = page.of_each_cell()?;
+        let reading = readings.iter().map(|(place, conn)| async {
+            let found = T::page(conn, scope, filter, &part).await;
+            found.map_err(|error| self.store.cells.told(*place, error))
+        });
+        let uuid = |row: &T| Into::<OwnedId>::into(row.id()).uuid();
+        Ok(merged(try_join_all(reading).await?, page, uuid))
+    }
+
+    /// How many rows of a scope there are, wherever they lie.
+    pub(super) async fn count_of<T: Owned>(
+        &self,
+        scope: Scope,
+        filter: &T::Filter,
+        is_slow: bool,
+    ) -> Result<i64, StoreError> {
+        let mut count = 0_i64;
+        for (place, conn) in self.readings(scope, is_slow).await? {
+            let counted = T::count(&conn, scope, filter).await;
+            count = count.saturating_add(counted.map_err(|error| self.store.cells.told(place, error))?);
+        }
+        Ok(count)
     }
 }

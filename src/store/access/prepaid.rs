@@ -20,7 +20,7 @@ impl Repository {
         if self.account(account).await?.is_none() {
             return Err(AccessError::NoSuchAccount);
         }
-        Ok(prepayments::awaiting_deposits(&*self.connection().await?, account).await?)
+        Ok(prepayments::awaiting_deposits(&*self.connection_of(account).await?, account).await?)
     }
 
     pub async fn payments(&self, ids: &[PaymentId]) -> Result<HashMap<PaymentId, Arc<Payment>>, StoreError> {
@@ -37,11 +37,12 @@ impl Repository {
 
     /// Whose a deposit address is, if the viewer may see it.
     pub async fn address_owner(&self, address: String) -> Result<Option<AccountId>, StoreError> {
-        let conn = self.connection().await?;
-        let Some((owner, _)) = deposits::address_owners(&conn, vec![address]).await?.pop() else {
-            return Ok(None);
-        };
-        drop(conn);
+        let mut owner = None;
+        for place in 0..self.store.cells.count() {
+            let conn = self.reading(place, false).await?;
+            owner = owner.or(deposits::address_owners(&conn, vec![address.clone()]).await?.pop());
+        }
+        let Some((owner, _)) = owner else { return Ok(None) };
         Ok(self.visible(std::iter::once(owner)).await?.contains(&owner).then_some(owner))
     }
 
@@ -50,7 +51,7 @@ impl Repository {
         if !self.visible(std::iter::once(id.account())).await?.contains(&id.account()) {
             return Ok(None);
         }
-        let conn = self.connection().await?;
+        let conn = self.connection_of(id.account()).await?;
         let Some(quote) = prepay_quotes::quote_by_ids(&conn, &[id.0]).await?.pop() else { return Ok(None) };
         let rate = exchange_rates::rate_of_quote(&conn, id).await?.map(Arc::new);
         Ok(Some(PrepayQuote { rate, ..quote }))

@@ -52,7 +52,7 @@ impl Repository {
         attempt: Attempt,
     ) -> Result<Vec<ResourcePrice>, AccessError> {
         self.require_operator()?;
-        self.once(attempt, prices).await
+        self.once_in_catalogue(attempt, prices).await
     }
 
     /// Prices of capacity that hold at an instant: everybody may see them.
@@ -88,7 +88,7 @@ impl Repository {
         attempt: Attempt,
     ) -> Result<ExchangeRate, AccessError> {
         self.require_operator()?;
-        self.once(attempt, rate).await
+        self.once_in_catalogue(attempt, rate).await
     }
 
     /// What resources cost in prepayments on a cluster of a chart: everybody may see it.
@@ -111,7 +111,9 @@ impl Repository {
     /// Declares how much the cloud has of a resource.
     pub async fn burst_capacity_declare(&self, declared: BurstCapacity) -> Result<(), AccessError> {
         self.require_operator()?;
-        Ok(self.write(|conn| async move { burst::capacity_declare(conn, &declared).await }.boxed()).await?)
+        Ok(self
+            .write_catalogue(|conn| async move { burst::capacity_declare(conn, &declared).await }.boxed())
+            .await?)
     }
 
     /// The discounts on terms, the shortest first.
@@ -122,8 +124,9 @@ impl Repository {
     /// Puts discounts on terms in the place of those that there are.
     pub async fn term_discount_replace(&self, discounts: Vec<TermDiscount>) -> Result<(), AccessError> {
         self.require_operator()?;
-        let replaced =
-            self.write(|conn| async move { capacity::term_discount_replace(conn, &discounts).await }.boxed());
+        let replaced = self.write_catalogue(|conn| {
+            async move { capacity::term_discount_replace(conn, &discounts).await }.boxed()
+        });
         Ok(replaced.await?)
     }
 
@@ -160,8 +163,15 @@ impl Repository {
         ids: Vec<PriceDefinitionId>,
     ) -> Result<Vec<PriceDefinition>, AccessError> {
         self.require_provider()?;
-        let conn = self.connection().await?;
-        Ok(price_rules::definitions(&conn, ids).await?)
+        // Those of an account's own rules are kept where it lives.
+        let mut found: Vec<PriceDefinition> = Vec::new();
+        for place in 0..self.store.cells.count() {
+            let missing =
+                ids.iter().filter(|id| !found.iter().any(|known| known.id == **id)).copied().collect();
+            let conn = self.reading(place, false).await?;
+            found.extend(price_rules::definitions(&conn, missing).await?);
+        }
+        Ok(found)
     }
 
     /// Sets rules, all or none.
@@ -171,7 +181,10 @@ impl Repository {
         attempt: Attempt,
     ) -> Result<Vec<PriceRule>, AccessError> {
         self.require_operator()?;
-        self.once(attempt, wanted).await
+        match wanted.account {
+            Some(account) => self.once(self.store.cells.place_of(account), attempt, wanted).await,
+            None => self.once_in_catalogue(attempt, wanted).await,
+        }
     }
 
     /// Ends a rule.
@@ -181,6 +194,13 @@ impl Repository {
         attempt: Attempt,
     ) -> Result<Vec<PriceRule>, AccessError> {
         self.require_operator()?;
-        self.once(attempt, ending).await
+        let ended = match self.store.cells.are_several() {
+            true => self.store.fetch.price_rules.get_one(ending.rule).await?,
+            false => None,
+        };
+        match ended.and_then(|rule| rule.account) {
+            Some(account) => self.once(self.store.cells.place_of(account), attempt, ending).await,
+            None => self.once_in_catalogue(attempt, ending).await,
+        }
     }
 }

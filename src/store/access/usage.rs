@@ -45,7 +45,7 @@ impl Repository {
             let refusal = Refusal::new(RefusalCode::AccountSuspended, "accountId", message);
             return Err(AccessError::Refused(refusal));
         }
-        self.once(attempt, wanted).await
+        self.once(self.store.cells.place_of(account.id), attempt, wanted).await
     }
 
     /// What an account used of a resource by the hour; nothing of an account that the viewer may not see.
@@ -60,7 +60,7 @@ impl Repository {
         }
         let mut hours = Vec::new();
         for part in parts(window, HOURS_READ_AT_ONCE) {
-            let conn = self.slow_connection().await?;
+            let conn = self.slow_connection_of(account).await?;
             let (code, kind) = (&resource.code, resource.aggregation);
             hours.extend(account_usage::usage_hours(&conn, account, code, kind, part).await?);
         }
@@ -75,7 +75,7 @@ impl Repository {
         }
         let mut gathering = Gathering::new(window.start, window.end);
         for part in parts(window, HOURS_READ_AT_ONCE) {
-            let conn = self.slow_connection().await?;
+            let conn = self.slow_connection_of(account).await?;
             for (resource, kind, hour) in account_usage::all_usage_hours(&conn, account, part).await? {
                 gathering.hour(resource, kind, hour);
             }
@@ -99,7 +99,7 @@ impl Repository {
             return Ok(None);
         }
         let window = with_hour_before(Month { start, end });
-        let conn = self.slow_connection().await?;
+        let conn = self.slow_connection_of(account).await?;
         let Some(first) = account_usage::first_slot(&conn, account, resource, window).await? else {
             return Ok(None);
         };
@@ -128,7 +128,7 @@ impl Repository {
     ) -> Result<(), StoreError> {
         let mut samples: i64 = 0;
         for part in parts(with_hour_before(window), GAUGES_READ_AT_ONCE) {
-            let conn = self.slow_connection().await?;
+            let conn = self.slow_connection_of(account).await?;
             let slots = account_usage::gauge_slots(&conn, account, gauges, part).await?;
             drop(conn);
             for slot in slots {

@@ -15,6 +15,7 @@ use crate::domain::mutation::Mutation;
 use crate::domain::seal::SealKeys;
 use crate::store::accounts::account_zones::zones_note;
 use crate::store::accounts::{account_by_ids, account_hold, account_insert};
+use crate::store::cells::own_row::account_count_up;
 use crate::store::error::StoreError;
 use crate::store::invoices::open_invoices;
 use crate::store::once::{KeyedWrite, Stop, created_ids, gone};
@@ -34,6 +35,8 @@ pub const NAMESPACE_IS_FREE: &str = "namespaces_pkey";
 pub struct NewAccount {
     pub account: Account,
     pub seals: Arc<SealKeys>,
+    /// Whether it is made in one of several cells, and may have a number already.
+    pub of_several: bool,
 }
 
 impl KeyedWrite for NewAccount {
@@ -42,7 +45,7 @@ impl KeyedWrite for NewAccount {
 
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
         async move {
-            let id = account_create(conn, self.account.clone(), &self.seals).await?;
+            let id = account_create(conn, self.account.clone(), &self.seals, self.of_several).await?;
             Ok(vec![id.to_string()])
         }
         .boxed()
@@ -62,7 +65,13 @@ impl KeyedWrite for NewAccount {
     }
 }
 
-async fn account_create(conn: Conn<'_>, account: Account, seals: &SealKeys) -> Result<AccountId, StoreError> {
+/// Makes an account; in one of several cells with the number that it has, if it has any.
+pub(in crate::store) async fn account_create(
+    conn: Conn<'_>,
+    account: Account,
+    seals: &SealKeys,
+    of_several: bool,
+) -> Result<AccountId, StoreError> {
     if let Some(parent) = account.parent {
         // Held, so that it is not closed meanwhile.
         account_hold(conn, parent).await?;
@@ -72,24 +81,43 @@ async fn account_create(conn: Conn<'_>, account: Account, seals: &SealKeys) -> R
             return Err(StoreError::Rejected { constraint: Some(constraint), message });
         }
     }
-    let number = Statement::<BigInt>::new("SELECT nextval('account_numbers')");
-    let id: i64 = number.get_result(&mut &*conn).await?;
-    let account = Account { id: AccountId(id), ..account };
-    let namespace = Columns::new()
-        .put::<namespaces::namespace, _>(std::iter::once(&account.namespace))
-        .put::<namespaces::account_id, _>(std::iter::once(account.id));
-    execute(conn, namespace.insert_row_into("namespaces")).await?;
-    // Asked for after it is taken: an erasure that is under way has come to its end by then.
-    if is_given_up(conn, &account.namespace, seals).await? {
-        let message = "it was an account's that was erased".to_owned();
-        return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
-    }
+    let account = match account.id {
+        AccountId(0) => {
+            let number = Statement::<BigInt>::new("SELECT nextval('account_numbers')");
+            let id: i64 = number.get_result(&mut &*conn).await?;
+            Account { id: AccountId(id), ..account }
+        }
+        _ => account,
+    };
+    namespace_take(conn, &account.namespace, account.id, seals).await?;
     account_insert(conn, &account, &Sealer::of_new(seals)).await?;
     zones_note(conn, std::iter::once(account.time_zone)).await?;
     let month = Month::of(account.created_at, account.time_zone);
     let month = month.map_err(|error| StoreError::Internal(error.to_string()))?;
     open_invoices::open_begin(conn, account.id, month.start, month.end).await?;
+    if of_several {
+        account_count_up(conn).await?;
+    }
     Ok(account.id)
+}
+
+/// Takes a namespace for an account.
+pub(in crate::store) async fn namespace_take(
+    conn: Conn<'_>,
+    namespace: &str,
+    account: AccountId,
+    seals: &SealKeys,
+) -> Result<(), StoreError> {
+    let columns = Columns::new()
+        .put::<namespaces::namespace, _>(std::iter::once(&namespace.to_owned()))
+        .put::<namespaces::account_id, _>(std::iter::once(account));
+    execute(conn, columns.insert_row_into("namespaces")).await?;
+    // Asked for after it is taken: an erasure that is under way has come to its end by then.
+    if is_given_up(conn, namespace, seals).await? {
+        let message = "it was an account's that was erased".to_owned();
+        return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
+    }
+    Ok(())
 }
 
 /// Whether a namespace was somebody's who was erased: nobody else gets it.

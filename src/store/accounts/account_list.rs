@@ -23,6 +23,14 @@ pub struct AccountFilter {
 }
 
 impl AccountFilter {
+    /// Whose accounts are looked through: SUB accounts live where their MAIN account does.
+    pub fn place_of(&self, scope: Scope) -> Scope {
+        match (scope, self.parent) {
+            (Scope::All, Some(parent)) => Scope::Family(parent),
+            (scope, _) => scope,
+        }
+    }
+
     fn is_walked(&self) -> bool {
         self.status.is_some() || self.kind.is_some() || self.search.is_some()
     }

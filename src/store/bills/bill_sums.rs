@@ -21,6 +21,21 @@ pub struct BillSums {
     pub amounts: Vec<Money>,
 }
 
+impl BillSums {
+    /// With those of another cell.
+    pub fn add(&mut self, other: Self) {
+        self.paid = self.paid.saturating_add(other.paid);
+        self.unpaid = self.unpaid.saturating_add(other.unpaid);
+        for money in other.amounts {
+            match self.amounts.iter_mut().find(|known| known.currency == money.currency) {
+                Some(known) => known.amount = known.amount.saturating_add(money.amount),
+                None => self.amounts.push(money),
+            }
+        }
+        self.amounts.sort_by_key(|money| money.currency);
+    }
+}
+
 /// So many bills are looked at for what they come to.
 const SUMMED_MAX: i64 = 100_000;
 

@@ -14,6 +14,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::clock::HeldBy;
+use crate::domain::cell::CellNumber;
 use crate::domain::closing::Month;
 use crate::domain::ids::{AccountId, InvoiceId};
 use crate::domain::invoice::{Contents, Invoice, Issue, number};
@@ -91,6 +92,7 @@ pub struct Settling {
 /// The counters of their years are locked until the end, and nothing that others write to.
 pub async fn settle(
     connection: &mut AsyncPgConnection,
+    cell: CellNumber,
     months: Vec<ToSettle>,
     held_by: HeldBy,
     now: DateTime<Utc>,
@@ -108,7 +110,7 @@ pub async fn settle(
             months.sort_by_key(|month| (month.open.account, month.open.start));
             go_on(conn, &months).await?;
             let settled = months.iter().map(|month| month.open).collect();
-            Ok(Settling { months: settled, issued: issue(conn, months, now).await? })
+            Ok(Settling { months: settled, issued: issue(conn, cell, months, now).await? })
         })
         .await
 }
@@ -145,7 +147,12 @@ async fn go_on(conn: Conn<'_>, months: &[ToSettle]) -> Result<(), StoreError> {
     open_invoices::open_add(conn, &next).await
 }
 
-async fn issue(conn: Conn<'_>, months: Vec<ToSettle>, now: DateTime<Utc>) -> Result<usize, StoreError> {
+async fn issue(
+    conn: Conn<'_>,
+    cell: CellNumber,
+    months: Vec<ToSettle>,
+    now: DateTime<Utc>,
+) -> Result<usize, StoreError> {
     let mut of_years: BTreeMap<i32, Vec<Invoice>> = BTreeMap::new();
     for month in months {
         if let Settled::Issued(Some(invoice)) = month.settled {
@@ -158,7 +165,7 @@ async fn issue(conn: Conn<'_>, months: Vec<ToSettle>, now: DateTime<Utc>) -> Res
         let last = count_up(conn, year, count).await?;
         for (invoice, place) in invoices.iter_mut().zip((1..=count).rev()) {
             let own = last.saturating_sub(place).saturating_add(1);
-            invoice.issue = Some(Issue { number: number(year, own), at: now });
+            invoice.issue = Some(Issue { number: number(cell, year, own), at: now });
         }
         issued.append(&mut invoices);
     }

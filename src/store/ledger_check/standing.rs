@@ -129,6 +129,18 @@ pub struct Progress {
     pub all_sealed_at: Option<DateTime<Utc>>,
 }
 
+impl Progress {
+    /// What both of two databases have come to.
+    pub fn behind(&self, other: &Self) -> Self {
+        let both = |one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>| Some((one?, other?));
+        let slower = if other.round_ended_at < self.round_ended_at { other } else { self };
+        Self {
+            all_sealed_at: both(self.all_sealed_at, other.all_sealed_at).map(|(one, other)| one.max(other)),
+            ..slower.clone()
+        }
+    }
+}
+
 answered! {
     Progress {
         checked_to: AccountId as BigInt,

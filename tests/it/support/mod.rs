@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod cells;
 pub mod citus;
 pub mod client;
 pub mod cluster;

@@ -12,6 +12,7 @@ use abacus::jobs::{JobContext, LEASE_SECONDS_DEFAULT};
 use abacus::payments::Providers;
 use abacus::server::{Server, ServerConfig};
 use abacus::store::accounts::account_range::Range;
+use abacus::store::cells::Cells;
 use abacus::store::database::Database;
 use abacus::store::seals::seal_what_is_not;
 use futures_util::FutureExt;
@@ -48,7 +49,7 @@ impl TestServer {
         config.connections_max = 4;
         change(&mut config);
         let server = Server::start(config).await.expect("the server starts");
-        pretend_shards(&server.app.store.database);
+        pretend_shards(server.app.store.home());
         Self { server, database_url }
     }
 
@@ -93,7 +94,7 @@ impl TestServer {
         let statements = format!("{statements}; UPDATE accounts SET seal = NULL");
         let sql = self.sql().await;
         sql.batch_execute(&statements).await.unwrap();
-        let database = self.server.app.store.database.clone();
+        let database = self.server.app.store.home().clone();
         let all = Range { first: AccountId(1), last: AccountId(i64::MAX) };
         let of = database.clone();
         let sealing = database.write(move |connection| {
@@ -195,6 +196,7 @@ pub fn another_server(url: &str, clock: &Clock, currencies: Currencies) -> JobCo
     let database = Database::new(url, 4).unwrap();
     pretend_shards(&database);
     let currencies = Arc::new(currencies);
-    let engine = Arc::new(Engine::start(&EngineConfig::default(), &database, &currencies, clock));
-    JobContext::new(database, engine, clock.clone(), currencies, Providers::default(), LEASE_SECONDS_DEFAULT)
+    let cells = Cells::one(database);
+    let engine = Arc::new(Engine::start(&EngineConfig::default(), &cells, &currencies, clock));
+    JobContext::new(cells, engine, clock.clone(), currencies, Providers::default(), LEASE_SECONDS_DEFAULT)
 }

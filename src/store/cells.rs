@@ -1,0 +1,148 @@
+//! The cells of an installation: the databases that its accounts are spread over, and in which each account lives.
+
+pub mod births;
+pub mod burst_used;
+pub mod catalogue;
+pub mod joining;
+pub mod own_row;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::database::Database;
+use super::error::StoreError;
+use super::places::Placed;
+use crate::domain::cell::CellNumber;
+use crate::domain::ids::AccountId;
+
+/// One of them.
+pub struct Cell {
+    pub number: CellNumber,
+    /// As operators call it.
+    pub name: Arc<str>,
+    pub database: Database,
+}
+
+impl Cell {
+    /// What went wrong there, with its name where it is away.
+    fn told(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Unavailable(cause) | StoreError::Broken(cause) => {
+                StoreError::CellAway { cell: self.name.to_string(), cause }
+            }
+            error => error,
+        }
+    }
+}
+
+/// All of them, the home cell first. Where there is one it has everything.
+#[derive(Clone)]
+pub struct Cells {
+    home: Arc<Cell>,
+    others: Arc<[Cell]>,
+    /// Accounts that live elsewhere than where they were born, by the cell's place in the list.
+    moved: Arc<RwLock<HashMap<AccountId, usize>>>,
+}
+
+impl Cells {
+    /// The one database of an installation that is not spread.
+    pub fn one(database: Database) -> Self {
+        let (number, name) = (CellNumber::HOME, Arc::from("home"));
+        Self::new(Cell { number, name, database }, Vec::new())
+    }
+
+    pub fn new(home: Cell, others: Vec<Cell>) -> Self {
+        Self { home: Arc::new(home), others: others.into(), moved: Arc::default() }
+    }
+
+    /// The same with connections of their own.
+    pub fn beside(&self, connections_max: u32) -> Self {
+        let beside = |cell: &Cell| Cell {
+            number: cell.number,
+            name: Arc::clone(&cell.name),
+            database: cell.database.beside(connections_max),
+        };
+        let home = Arc::new(beside(&self.home));
+        Self { home, others: self.others.iter().map(beside).collect(), moved: Arc::clone(&self.moved) }
+    }
+
+    pub fn are_several(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.others.len().saturating_add(1)
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Cell> {
+        std::iter::once(self.home()).chain(self.others())
+    }
+
+    /// All but the home cell.
+    pub fn others(&self) -> &[Cell] {
+        &self.others
+    }
+
+    /// What is nobody's lies there, and the directory of namespaces.
+    pub fn home(&self) -> &Cell {
+        &self.home
+    }
+
+    /// The cell that an account lives in. One that there cannot be is looked for, and not found, in the home cell.
+    pub fn of(&self, account: AccountId) -> &Cell {
+        self.at(self.place_of(account))
+    }
+
+    /// That cell's place in the list.
+    pub fn place_of(&self, account: AccountId) -> usize {
+        if !self.are_several() {
+            return 0;
+        }
+        let moved = self.moved.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = moved.get(&account) {
+            return *place;
+        }
+        self.place_at(CellNumber::of_birth(account)).unwrap_or(0)
+    }
+
+    /// The cell at a place in the list.
+    pub fn at(&self, place: usize) -> &Cell {
+        place.checked_sub(1).and_then(|nth| self.others.get(nth)).unwrap_or(&self.home)
+    }
+
+    /// What went wrong in a cell: which of several it is, if it is away.
+    pub fn told(&self, place: usize, error: StoreError) -> StoreError {
+        if self.are_several() { self.at(place).told(error) } else { error }
+    }
+
+    /// The place in the list of the cell of that number.
+    pub fn place_at(&self, number: CellNumber) -> Option<usize> {
+        self.all().position(|cell| cell.number == number)
+    }
+
+    /// Notes which accounts live elsewhere than where they were born.
+    pub fn note_moved(&self, moved: impl IntoIterator<Item = (AccountId, CellNumber)>) {
+        let places = moved.into_iter().filter_map(|(account, cell)| Some((account, self.place_at(cell)?)));
+        let places = places.collect();
+        *self.moved.write().unwrap_or_else(PoisonError::into_inner) = places;
+    }
+
+    /// Keys by the cells that have what they name, each with its place in the list; what any of them may have is asked of all.
+    pub fn shares<K: Placed + Clone>(&self, keys: Vec<K>) -> Vec<(usize, Vec<K>)> {
+        if !self.are_several() {
+            return vec![(0, keys)];
+        }
+        if K::IS_ANYWHERE {
+            return (0..self.count()).map(|place| (place, keys.clone())).collect();
+        }
+        let mut shares: Vec<Vec<K>> = self.all().map(|_| Vec::new()).collect();
+        for key in keys {
+            let place = key.owner().map_or(0, |account| self.place_of(account));
+            if let Some(share) = shares.get_mut(place) {
+                share.push(key);
+            }
+        }
+        shares.into_iter().enumerate().filter(|(_, share)| !share.is_empty()).collect()
+    }
+}
