@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::domain::ids::AccountId;
 use crate::domain::usage::Fault;
 use crate::store::cells::Cells;
 use crate::store::error::StoreError;
@@ -27,6 +28,7 @@ pub(super) async fn refuse(
     let named: Vec<&Metered> = refused.iter().filter_map(of_place).collect();
     let mut counted = HashSet::new();
     for (place, accounts) in cells.shares(named.iter().map(|metered| metered.event.account).collect()) {
+        let accounts: HashSet<AccountId> = accounts.into_iter().collect();
         let conn = cells.at(place).database.connection().await?;
         let there = named.iter().copied().filter(|metered| accounts.contains(&metered.event.account));
         counted.extend(marked(&conn, there).await?);

@@ -78,6 +78,13 @@ pub(super) async fn foundation(
     Ok((cells, jobs))
 }
 
+/// Before a database is said to be anything: a server that is not to be started says nothing for ever.
+fn require_right_settings(config: &ServerConfig, database: &Database) -> Result<(), StartError> {
+    providers(config)?;
+    deposit_addresses(config, database)?;
+    Ok(())
+}
+
 /// The databases: each current, founded, and the cell that it is to be.
 async fn open(config: &ServerConfig, founds: bool) -> Result<Cells, StartError> {
     if config.cells.is_empty() {
@@ -87,6 +94,7 @@ async fn open(config: &ServerConfig, founds: bool) -> Result<Cells, StartError> 
         if let Some(membership) = membership.filter(|_| !config.of_one_cell) {
             return Err(NoCell::OneOfSeveral(membership.number).into());
         }
+        require_right_settings(config, &database)?;
         claim(&database, config, founds).await?;
         return Ok(Cells::one(database));
     }
@@ -95,6 +103,9 @@ async fn open(config: &ServerConfig, founds: bool) -> Result<Cells, StartError> 
         let prepared =
             prepare(config, address.database(config.connections_max)?, address.owner_url.as_deref()).await;
         opened.push(prepared.map_err(|error| address.failed(error))?);
+    }
+    if let Some(home) = opened.first() {
+        require_right_settings(config, home)?;
     }
     let cells = join(&config.cells, opened).await?;
     for cell in cells.all() {

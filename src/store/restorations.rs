@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use super::Conn;
-use super::cells::own_row::membership;
+use super::cells::own_row::{catalogue_leap, membership};
 use super::error::StoreError;
 use super::sql::statement::Statement;
 use crate::domain::cell::CellNumber;
@@ -53,6 +53,9 @@ pub async fn resume(connection: &mut AsyncPgConnection) -> Result<Resumed, Store
                  RETURNING restored_at, first_account, (SELECT last_value FROM deposit_address_places)",
             );
             let (at, first, first_place): (DateTime<Utc>, i64, i64) = noted.get_result(&mut conn).await?;
+            if cell == CellNumber::HOME {
+                catalogue_leap(conn).await?;
+            }
             let restoration = Restoration { at, first_account: AccountId(first) };
             Ok(Resumed { restoration, first_place })
         })

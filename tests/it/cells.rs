@@ -7,7 +7,8 @@ use abacus::clock::{Clock, wall};
 use abacus::domain::ids::AccountId;
 use abacus::server::{Server, ServerConfig};
 use abacus::store::cells::catalogue;
-use abacus::store::erasures;
+use abacus::store::database::Database;
+use abacus::store::{erasures, restorations};
 use serde_json::{Value, json};
 
 use crate::support::cells::{SECOND_BEGINS, TwoCells, cell, is_of_second, owned_cell};
@@ -137,6 +138,12 @@ async fn an_account_whose_making_was_cut_short_is_made_by_whoever_asks_next() {
         cells.server.customer("cut").answer("{ account { id } }").await["data"]["account"],
         Value::Null
     );
+    // Not as a SUB account of somebody who lives elsewhere.
+    let main = cells.tenants(&["t0"]).await.remove(0);
+    assert!(!is_of_second(&main));
+    let sub = json!({ "namespace": "cut", "name": "s", "currency": "CNY", "parentId": main });
+    let refused = cells.server.operator().refusal("createAccount", "CreateAccountInput", sub).await;
+    assert_eq!(refused, ("CONFLICT".to_owned(), "input.namespace".to_owned()));
     let id = cells.server.account("cut", "5").await;
     assert_eq!(id, format!("acc_{number}"));
     let own = cells.server.customer("cut").data("{ account { id balance { amount } } }").await;
@@ -251,6 +258,16 @@ async fn the_catalogue_is_the_same_everywhere_and_caught_up_with_by_a_cell_that_
         (texts, row.get::<_, i64>(3))
     };
     assert_eq!(of(&cells.server.database_url).await, of(&cells.second_url).await);
+
+    // The home cell is restored to before some of it.
+    let home = cluster::connect(&cells.server.database_url).await;
+    home.batch_execute("UPDATE cell SET catalogue = catalogue - 3").await.unwrap();
+    let owner = Database::new(&cluster::owner_url(&cells.server.database_url), 1).unwrap();
+    let mut connection = owner.dedicated_connection().await.unwrap();
+    restorations::resume(&mut connection).await.unwrap();
+    let after = cells.plan("after").await;
+    let bought = cells.server.customer("t1").checkout(&after, "after").await;
+    assert_eq!(bought["userErrors"], json!([]), "{bought}");
 }
 
 #[tokio::test]

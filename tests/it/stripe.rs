@@ -318,11 +318,15 @@ async fn without_a_secret_nobody_is_believed_to_be_stripe() {
 #[tokio::test]
 async fn a_sandbox_charges_no_real_cards() {
     let database = cluster::database().await;
-    let mut config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, vec![7; 32]);
+    let mut config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database.clone(), vec![7; 32]);
     config.sandbox = true;
     config.stripe = Some(StripeConfig::of_key("sk_live_12345"));
     let refused = Server::start(config).await.err().expect("a refusal").to_string();
     assert!(refused.contains("test keys of Stripe only"), "{refused}");
+    // Nor is a database a sandbox's for ever by that.
+    let noted = "SELECT count(*) FROM installation";
+    let count: i64 = cluster::connect(&database).await.query_one(noted, &[]).await.unwrap().get(0);
+    assert_eq!(count, 0);
 }
 
 /// The points of a payment at which a server can die.

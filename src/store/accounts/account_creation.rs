@@ -76,7 +76,7 @@ pub(in crate::store) async fn account_create(
         // Held, so that it is not closed meanwhile.
         account_hold(conn, parent).await?;
         let found = account_by_ids(conn, vec![parent.0]).await?;
-        if found.iter().any(|parent| parent.status == AccountStatus::Closed) {
+        if found.iter().all(|parent| parent.status == AccountStatus::Closed) {
             let (constraint, message) = (PARENT_IS_OPEN.to_owned(), "its MAIN account is closed".to_owned());
             return Err(StoreError::Rejected { constraint: Some(constraint), message });
         }

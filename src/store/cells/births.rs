@@ -15,6 +15,7 @@ use crate::domain::account::Account;
 use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
+use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::seal::SealKeys;
 use crate::store::Conn;
 use crate::store::accounts::account_creation::{
@@ -85,6 +86,13 @@ pub async fn born(cells: &Cells, account: Account, attempt: Attempt) -> Result<E
     let seals = Arc::clone(cells.home().database.keys());
     // What was begun before is gone on with, unless it has come to its end: then whoever has the key is answered.
     let begun = begun(cells, &account.namespace).await?;
+    if let (Some((id, false)), Some(parent)) = (begun, account.parent)
+        && cells.place_of(id) != cells.place_of(parent)
+    {
+        let message =
+            "this namespace was begun to be given to an account of another cell than the MAIN account's";
+        return Ok(Ending::Refused(Refusal::new(RefusalCode::Conflict, "namespace", message)));
+    }
     let id = match begun {
         Some((id, true)) if cells.place_of(id) != 0 => id,
         begun => {

@@ -65,6 +65,14 @@ pub(super) async fn catalogue_count_up(conn: Conn<'_>) -> Result<(), StoreError>
     execute(conn, Statement::new("UPDATE cell SET catalogue = catalogue + 1")).await.map(drop)
 }
 
+/// More changes than a restore of the home cell loses.
+const LOST_MAX: i64 = 1_000_000;
+
+/// Of the home cell, after a restore: others may have changes that were lost here, and what comes now counts as later.
+pub(in crate::store) async fn catalogue_leap(conn: Conn<'_>) -> Result<(), StoreError> {
+    execute(conn, Statement::new("UPDATE cell SET catalogue = catalogue + ").bigint(LOST_MAX)).await.map(drop)
+}
+
 /// Notes up to which change a cell has the catalogue.
 pub(super) async fn catalogue_note(conn: Conn<'_>, version: i64) -> Result<(), StoreError> {
     execute(conn, Statement::new("UPDATE cell SET catalogue = ").bigint(version)).await.map(drop)
