@@ -150,9 +150,11 @@ impl Repository {
         let mut of: HashMap<AccountId, Vec<Arc<PaymentMethod>>> = HashMap::new();
         for (place, accounts) in self.store.cells.shares(visible.into_iter().collect()) {
             let conn = self.reading(place, false).await?;
-            let numbers = accounts.iter().map(|account| account.0).collect();
-            for method in payment_methods::methods_kept(&conn, numbers).await? {
-                of.entry(method.account()).or_default().push(Arc::new(method));
+            for accounts in self.store.cells.at(place).database.topology().group(accounts) {
+                let numbers = accounts.iter().map(|account| account.0).collect();
+                for method in payment_methods::methods_kept(&conn, numbers).await? {
+                    of.entry(method.account()).or_default().push(Arc::new(method));
+                }
             }
         }
         Ok(of.into_iter().map(|(account, methods)| (account, methods.into())).collect())
@@ -168,8 +170,10 @@ impl Repository {
         let mut methods = HashMap::with_capacity(ids.len());
         for (place, ids) in self.store.cells.shares(ids) {
             let conn = self.reading(place, false).await?;
-            let found = payment_methods::method_by_ids(&conn, &ids).await?;
-            methods.extend(found.into_iter().map(|method| (method.id, Arc::new(method))));
+            for ids in self.store.cells.at(place).database.topology().group(ids) {
+                let found = payment_methods::method_by_ids(&conn, &ids).await?;
+                methods.extend(found.into_iter().map(|method| (method.id, Arc::new(method))));
+            }
         }
         Ok(methods)
     }
