@@ -103,7 +103,9 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     let sandbox = args.sandbox || is_private(global);
     let given = given_secret(global)?;
     if given.is_none() && !sandbox {
-        return Err("with DATABASE_URL, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into());
+        return Err(
+            "with DATABASE_URL or --cells, ABACUS_JWT_SECRET is needed (or --sandbox, for play money)".into(),
+        );
     }
     let ledger_keys = ledger_keys(global)?;
     warn_of_known_key(global, sandbox);

@@ -6,8 +6,7 @@ pub mod catalogue;
 pub mod joining;
 pub mod own_row;
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use super::database::Database;
 use super::error::StoreError;
@@ -40,8 +39,6 @@ impl Cell {
 pub struct Cells {
     home: Arc<Cell>,
     others: Arc<[Cell]>,
-    /// Accounts that live elsewhere than where they were born, by the cell's place in the list.
-    moved: Arc<RwLock<HashMap<AccountId, usize>>>,
 }
 
 impl Cells {
@@ -52,7 +49,7 @@ impl Cells {
     }
 
     pub fn new(home: Cell, others: Vec<Cell>) -> Self {
-        Self { home: Arc::new(home), others: others.into(), moved: Arc::default() }
+        Self { home: Arc::new(home), others: others.into() }
     }
 
     /// The same with connections of their own.
@@ -63,7 +60,7 @@ impl Cells {
             database: cell.database.beside(connections_max),
         };
         let home = Arc::new(beside(&self.home));
-        Self { home, others: self.others.iter().map(beside).collect(), moved: Arc::clone(&self.moved) }
+        Self { home, others: self.others.iter().map(beside).collect() }
     }
 
     pub fn are_several(&self) -> bool {
@@ -99,10 +96,6 @@ impl Cells {
         if !self.are_several() {
             return 0;
         }
-        let moved = self.moved.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = moved.get(&account) {
-            return *place;
-        }
         self.place_at(CellNumber::of_birth(account)).unwrap_or(0)
     }
 
@@ -121,11 +114,13 @@ impl Cells {
         self.all().position(|cell| cell.number == number)
     }
 
-    /// Notes which accounts live elsewhere than where they were born.
-    pub fn note_moved(&self, moved: impl IntoIterator<Item = (AccountId, CellNumber)>) {
-        let places = moved.into_iter().filter_map(|(account, cell)| Some((account, self.place_at(cell)?)));
-        let places = places.collect();
-        *self.moved.write().unwrap_or_else(PoisonError::into_inner) = places;
+    /// Keys by what one statement may name of them: those of a cell, and there of a shard, where it is a cluster.
+    pub fn statements<K: Placed + Clone>(&self, keys: Vec<K>) -> Vec<(usize, Vec<K>)> {
+        let of_cell = |(place, keys)| {
+            let groups = self.at(place).database.topology().group(keys);
+            groups.into_iter().map(move |group| (place, group))
+        };
+        self.shares(keys).into_iter().flat_map(of_cell).collect()
     }
 
     /// Keys by the cells that have what they name, each with its place in the list; what any of them may have is asked of all.

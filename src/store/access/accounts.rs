@@ -148,13 +148,11 @@ impl Repository {
     ) -> Result<HashMap<AccountId, Rows<PaymentMethod>>, StoreError> {
         let visible = self.visible(accounts.into_iter()).await?;
         let mut of: HashMap<AccountId, Vec<Arc<PaymentMethod>>> = HashMap::new();
-        for (place, accounts) in self.store.cells.shares(visible.into_iter().collect()) {
+        for (place, accounts) in self.store.cells.statements(visible.into_iter().collect()) {
             let conn = self.reading(place, false).await?;
-            for accounts in self.store.cells.at(place).database.topology().group(accounts) {
-                let numbers = accounts.iter().map(|account| account.0).collect();
-                for method in payment_methods::methods_kept(&conn, numbers).await? {
-                    of.entry(method.account()).or_default().push(Arc::new(method));
-                }
+            let numbers = accounts.iter().map(|account| account.0).collect();
+            for method in payment_methods::methods_kept(&conn, numbers).await? {
+                of.entry(method.account()).or_default().push(Arc::new(method));
             }
         }
         Ok(of.into_iter().map(|(account, methods)| (account, methods.into())).collect())
@@ -168,12 +166,10 @@ impl Repository {
         let ids: Vec<OwnedId> =
             ids.iter().filter(|id| visible.contains(&id.account())).map(|id| id.0).collect();
         let mut methods = HashMap::with_capacity(ids.len());
-        for (place, ids) in self.store.cells.shares(ids) {
+        for (place, ids) in self.store.cells.statements(ids) {
             let conn = self.reading(place, false).await?;
-            for ids in self.store.cells.at(place).database.topology().group(ids) {
-                let found = payment_methods::method_by_ids(&conn, &ids).await?;
-                methods.extend(found.into_iter().map(|method| (method.id, Arc::new(method))));
-            }
+            let found = payment_methods::method_by_ids(&conn, &ids).await?;
+            methods.extend(found.into_iter().map(|method| (method.id, Arc::new(method))));
         }
         Ok(methods)
     }

@@ -30,7 +30,7 @@ impl Repository {
         }
         let ids: Vec<OwnedId> = ids.iter().map(|id| id.0).collect();
         let mut approvals = HashMap::with_capacity(ids.len());
-        for (place, ids) in self.store.cells.shares(ids) {
+        for (place, ids) in self.store.cells.statements(ids) {
             let found = approvals::approval_by_ids(&*self.reading(place, false).await?, &ids).await?;
             approvals.extend(found.into_iter().map(|approval| (approval.id, Arc::new(approval))));
         }
