@@ -5,6 +5,7 @@ mod distribute;
 mod doctor;
 mod failure;
 mod keys;
+mod move_account;
 mod schema_commands;
 mod verify;
 mod wrong_clock;
@@ -77,6 +78,7 @@ async fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Some(CliCommand::Bill(args)) => bill(&cli.global, args).await,
         Some(CliCommand::Migrate(args)) => schema_commands::migrate(&cli.global, args).await,
         Some(CliCommand::Distribute(args)) => distribute::distribute(&cli.global, args).await,
+        Some(CliCommand::MoveAccount(args)) => move_account::move_account(&cli.global, args).await,
         Some(CliCommand::Restored) => schema_commands::restored(&cli.global).await,
         Some(CliCommand::Doctor(args)) => doctor::doctor(&cli.global, args).await,
         Some(CliCommand::TakeBack(args)) => wrong_clock::take_back(&cli.global, args).await,

@@ -3,6 +3,7 @@
 mod cells;
 mod distribute;
 mod environment;
+mod move_account;
 mod retention;
 mod secrets;
 mod token;
@@ -24,6 +25,7 @@ use crate::domain::money::{Currencies, CurrencyError};
 
 pub use cells::{CellAddress, read_cells};
 pub use distribute::DistributeArgs;
+pub use move_account::MoveAccountArgs;
 pub use retention::RetentionArgs;
 pub use secrets::Secret;
 pub use token::{RoleArg, TokenArgs};
@@ -119,6 +121,8 @@ pub enum CliCommand {
     Migrate(MigrateArgs),
     /// Spread the database over the machines of its cluster (Citus), or place what is missing there; no server runs meanwhile
     Distribute(DistributeArgs),
+    /// Move an account, with its SUB accounts, to another cell, beside servers that go on; asked again, it goes on where it was
+    MoveAccount(MoveAccountArgs),
     /// Go on after a restore from a backup, before any server does: no number that was given out since is given out again
     Restored,
     /// Look at clocks and at marks that only go forward, change nothing, and say what is wrong and what to do about it; ends with 1

@@ -14,6 +14,15 @@ pub struct Cluster {
     dir: PathBuf,
 }
 
+/// In MB; of a machine that does not say, that of a small one.
+fn quarter_of_memory() -> u64 {
+    let said = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = said
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    total.map_or(256, |kilobytes| kilobytes / 1_024 / 4)
+}
+
 impl Cluster {
     pub async fn start() -> Self {
         let dir = std::env::temp_dir().join(format!("abacus-bench-{}", std::process::id()));
@@ -24,6 +33,9 @@ impl Cluster {
                 ("max_connections".into(), "300".into()),
                 // What is recommended for production: full-page images are compressed at a fraction of pglz' cost.
                 ("wal_compression".into(), "lz4".into()),
+                // As its documentation advises, and a checkpoint every 15 minutes and not for what is written meanwhile.
+                ("shared_buffers".into(), format!("{}MB", quarter_of_memory())),
+                ("max_wal_size".into(), "16GB".into()),
             ],
             lock: true,
         };

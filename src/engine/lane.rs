@@ -19,6 +19,7 @@ use crate::domain::command::Command;
 use crate::lane::{
     Attendant, Batch, Lane, LaneConnection, LaneKind, Parts, Retry, in_time, still_in_the_way,
 };
+use crate::store::cells::{ACCOUNT_IS_MOVING, MOVING};
 use crate::store::error::StoreError;
 use crate::store::places::group_by;
 
@@ -76,6 +77,9 @@ impl<S: BatchStore> Lane for CommandLane<S> {
                 Err(error) if part.len() > 1 && !is_of_the_machine(&error) => {
                     tracing::warn!(%error, commands = part.len(), "a batch is split");
                     parts.halve(part);
+                }
+                Err(error) if error.is_violation_of(ACCOUNT_IS_MOVING) => {
+                    self.fail_all(part, &EngineError::Unavailable(MOVING.to_owned()));
                 }
                 Err(error) if error.is_of_the_machinery() => {
                     let first = part.first().map(|request| request.command.clone());

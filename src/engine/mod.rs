@@ -46,7 +46,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::money::Currencies;
 use crate::domain::outcome::Done;
 use crate::lane::{LaneWatch, NoticeSink};
-use crate::store::cells::{Cell, Cells};
+use crate::store::cells::{Cell, Cells, MOVING};
 use crate::store::database::Database;
 
 pub use engine_config::EngineConfig;
@@ -91,6 +91,9 @@ impl Engine {
 
     /// What carries out the commands of an account.
     fn of(&self, account: AccountId) -> Result<&CellEngine, EngineError> {
+        if self.cells.is_moving(account) {
+            return Err(EngineError::Unavailable(MOVING.to_owned()));
+        }
         self.parts.get(self.cells.place_of(account)).ok_or_else(lanes::stopping)
     }
 

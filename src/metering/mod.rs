@@ -33,7 +33,7 @@ use crate::domain::usage::{Allowance, Fault, Outcome};
 use crate::engine::Engine;
 use crate::lane::{Attendant, Crew, LaneNumber, LaneWatch, Places};
 use crate::store::access::Store;
-use crate::store::cells::{Cell, Cells};
+use crate::store::cells::{Cell, Cells, MOVING};
 use crate::store::clock_check::require_right_clock;
 use crate::store::database::Database;
 use crate::store::usage::Metered;
@@ -150,6 +150,9 @@ impl Meter {
         for (index, (metered, outcome)) in all.into_iter().zip(&mut outcomes).enumerate() {
             match metered {
                 Ok(metered) => {
+                    if self.cells.is_moving(metered.event.account) {
+                        return Err(MeterError::Unavailable(MOVING.to_owned()));
+                    }
                     let place = self.place_of(metered.event.account);
                     of_places.entry(place).or_default().push((index, metered));
                 }

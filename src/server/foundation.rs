@@ -19,6 +19,9 @@ use crate::store::leases;
 use crate::store::migrations::Migrator;
 use crate::store::rights;
 
+/// A command has few connections to each cell.
+const COMMAND_CONNECTIONS: u32 = 4;
+
 /// Who charges cards. The sandbox's own cards stay good beside Stripe's.
 fn providers(config: &ServerConfig) -> Result<Providers, stripe::ConfigError> {
     let mut providers: Vec<Arc<dyn PaymentProvider>> = Vec::new();
@@ -115,6 +118,7 @@ async fn open(config: &ServerConfig, founds: bool) -> Result<Cells, StartError> 
         share_clock(&cells).await?;
     }
     catalogue::copy_to_all(&cells).await?;
+    cells.follow_moves().await?;
     Ok(cells)
 }
 
@@ -123,6 +127,17 @@ pub async fn join_cells(addresses: &[CellConfig]) -> Result<(), StartError> {
     let databases: Vec<Database> =
         addresses.iter().map(|address| address.database(1)).collect::<Result<_, _>>()?;
     join(addresses, databases).await.map(drop)
+}
+
+/// The same with who owns the schema of each, in the order of the cells.
+pub async fn cells_with_owners(addresses: &[CellConfig]) -> Result<(Cells, Vec<Database>), StartError> {
+    let (mut databases, mut owners) = (Vec::new(), Vec::new());
+    for address in addresses {
+        databases.push(address.database(COMMAND_CONNECTIONS)?);
+        let owner = address.owner_url.as_ref().unwrap_or(&address.database_url);
+        owners.push(Database::of_owner(owner)?);
+    }
+    Ok((join(addresses, databases).await?, owners))
 }
 
 async fn join(addresses: &[CellConfig], databases: Vec<Database>) -> Result<Cells, StartError> {

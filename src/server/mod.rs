@@ -36,7 +36,7 @@ use crate::store::restorations::restorations;
 use crate::store::turns::Turns;
 
 pub use connections::ConnectionLimits;
-pub use foundation::join_cells;
+pub use foundation::{cells_with_owners, join_cells};
 pub use http_listener::Port;
 pub use job_server::JobServer;
 pub use lane_threads::LaneThreads;

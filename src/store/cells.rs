@@ -3,10 +3,16 @@
 pub mod births;
 pub mod burst_used;
 pub mod catalogue;
+mod departures;
+mod following;
 pub mod joining;
+pub mod moving;
 pub mod own_row;
 
 use std::sync::Arc;
+
+pub(in crate::store) use departures::any_has_gone;
+use following::Moves;
 
 use super::database::Database;
 use super::error::StoreError;
@@ -25,6 +31,9 @@ pub struct Cell {
 impl Cell {
     /// What went wrong there, with its name where it is away.
     fn told(&self, error: StoreError) -> StoreError {
+        if error.is_violation_of(ACCOUNT_IS_MOVING) {
+            return StoreError::Unavailable(MOVING.to_owned());
+        }
         match error {
             StoreError::Unavailable(cause) | StoreError::Broken(cause) => {
                 StoreError::CellAway { cell: self.name.to_string(), cause }
@@ -39,7 +48,13 @@ impl Cell {
 pub struct Cells {
     home: Arc<Cell>,
     others: Arc<[Cell]>,
+    moves: Arc<Moves>,
 }
+
+/// What is written of an account that moves is a violation of.
+pub const ACCOUNT_IS_MOVING: &str = "account_is_moving";
+/// What whoever asks for that is told.
+pub const MOVING: &str = "the account is being moved to another cell: ask again in a moment";
 
 impl Cells {
     /// The one database of an installation that is not spread.
@@ -49,7 +64,12 @@ impl Cells {
     }
 
     pub fn new(home: Cell, others: Vec<Cell>) -> Self {
-        Self { home: Arc::new(home), others: others.into() }
+        Self { home: Arc::new(home), others: others.into(), moves: Arc::default() }
+    }
+
+    /// Knows from here on which accounts have moved.
+    pub async fn follow_moves(&self) -> Result<(), StoreError> {
+        if self.are_several() { following::follow(&self.moves, self.all().collect()).await } else { Ok(()) }
     }
 
     /// The same with connections of their own.
@@ -60,7 +80,8 @@ impl Cells {
             database: cell.database.beside(connections_max),
         };
         let home = Arc::new(beside(&self.home));
-        Self { home, others: self.others.iter().map(beside).collect() }
+        let moves = Arc::clone(&self.moves);
+        Self { home, others: self.others.iter().map(beside).collect(), moves }
     }
 
     pub fn are_several(&self) -> bool {
@@ -96,7 +117,20 @@ impl Cells {
         if !self.are_several() {
             return 0;
         }
-        self.place_at(CellNumber::of_birth(account)).unwrap_or(0)
+        match self.moves.of(account) {
+            Some(found) => found.place,
+            None => self.place_at(CellNumber::of_birth(account)).unwrap_or(0),
+        }
+    }
+
+    /// Whether an account is between two cells: nothing of it is to be written.
+    pub fn is_moving(&self, account: AccountId) -> bool {
+        self.are_several() && self.moves.of(account).is_some_and(|found| found.is_moving)
+    }
+
+    /// Whether an account lives in the cell at a place: of one that is moving there are rows in two.
+    pub fn is_at(&self, place: usize, account: AccountId) -> bool {
+        self.place_of(account) == place
     }
 
     /// The cell at a place in the list.

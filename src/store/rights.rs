@@ -234,6 +234,8 @@ pub const TABLES: &[TableRights] = &[
     add("installation"),
     read("cell").changing(&["catalogue", "accounts"]),
     read("cells"),
+    // Accounts are moved by who owns the schema.
+    read("departures"),
     read("restorations"),
     read("accepted_futures"),
     add("currency_scales"),

@@ -193,6 +193,7 @@ diesel::table! {
         catalogue -> Int8,
         accounts -> Int8,
         joined_at -> Timestamptz,
+        departures -> Int8,
     }
 }
 
@@ -255,6 +256,15 @@ diesel::table! {
         code -> Text,
         display_scale -> Int4,
         ledger_scale -> Int4,
+    }
+}
+
+diesel::table! {
+    departures (account_id) {
+        account_id -> Int8,
+        cell -> Int2,
+        state -> Text,
+        since -> Timestamptz,
     }
 }
 

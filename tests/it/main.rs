@@ -52,6 +52,7 @@ mod load;
 mod migrations;
 mod model;
 mod monthly_bills;
+mod moving;
 mod odd_rows;
 mod on_demand;
 mod order_life;

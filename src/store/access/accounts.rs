@@ -67,11 +67,13 @@ impl Repository {
             return account_list::account_list(conn, scope, filter, page).await;
         }
         let part = page.of_each_cell()?;
+        let (cells, cursor) = (&self.store.cells, |account: &Account| (account.created_at, account.id));
         let reading = readings.iter().map(|(place, conn)| async {
             let found = account_list::account_list(conn, scope, filter, &part).await;
-            found.map_err(|error| self.store.cells.told(*place, error))
+            let found = found.map_err(|error| cells.told(*place, error))?;
+            Ok::<_, StoreError>(found.only(&part, cursor, |account| cells.is_at(*place, account.id)))
         });
-        Ok(merged(try_join_all(reading).await?, page, |account| (account.created_at, account.id)))
+        Ok(merged(try_join_all(reading).await?, page, cursor))
     }
 
     pub async fn account_count(&self, filter: &AccountFilter) -> Result<i64, StoreError> {

@@ -48,11 +48,15 @@ impl Repository {
             return Ok(approvals::approval_list(conn, state, page).await?);
         }
         let part = page.of_each_cell()?;
+        let (cells, uuid) = (&self.store.cells, |approval: &Approval| approval.id.uuid());
         let reading = readings.iter().map(|(place, conn)| async {
             let found = approvals::approval_list(conn, state, &part).await;
-            found.map_err(|error| self.store.cells.told(*place, error))
+            let found = found.map_err(|error| cells.told(*place, error))?;
+            Ok::<_, StoreError>(
+                found.only(&part, uuid, |approval| cells.is_at(*place, approval.id.account())),
+            )
         });
-        Ok(merged(try_join_all(reading).await?, page, |approval| approval.id.uuid()))
+        Ok(merged(try_join_all(reading).await?, page, uuid))
     }
 
     pub async fn approval_count(&self, state: Option<ApprovalState>) -> Result<i64, AccessError> {

@@ -77,11 +77,13 @@ impl Repository {
             return T::page(conn, scope, filter, page).await;
         }
         let part = page.of_each_cell()?;
+        let (cells, uuid) = (&self.store.cells, |row: &T| Into::<OwnedId>::into(row.id()).uuid());
         let reading = readings.iter().map(|(place, conn)| async {
             let found = T::page(conn, scope, filter, &part).await;
-            found.map_err(|error| self.store.cells.told(*place, error))
+            let found = found.map_err(|error| cells.told(*place, error))?;
+            let is_shown = |row: &T| cells.is_at(*place, Into::<OwnedId>::into(row.id()).account());
+            Ok::<_, StoreError>(found.only(&part, uuid, is_shown))
         });
-        let uuid = |row: &T| Into::<OwnedId>::into(row.id()).uuid();
         Ok(merged(try_join_all(reading).await?, page, uuid))
     }
 

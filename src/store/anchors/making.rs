@@ -12,6 +12,7 @@ use crate::domain::anchor::{
     Anchor, AnchorGrowth, AnchorKeys, AnchoredHead, HeadChange, LedgerEnd, Page, is_due, number_after,
 };
 use crate::domain::ids::AccountId;
+use crate::store::cells::any_has_gone;
 use crate::store::clock_check::require_past;
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
@@ -56,6 +57,8 @@ pub struct AnchorDraft {
     growth: AnchorGrowth,
     /// All accounts up to this one were taken.
     taken_to: AccountId,
+    /// Whether any account has left for another cell: its leaf stays as it is.
+    some_have_gone: bool,
 }
 
 impl AnchorDraft {
@@ -79,12 +82,16 @@ impl AnchorDraft {
             let (number, at) = (before.facts.number, before.facts.at);
             return Err(AnchorRefusal::Signature { number, at, why: broken.to_string() });
         }
-        Ok(Some(Self { connection, before, at, growth: AnchorGrowth::default(), taken_to: AccountId(0) }))
+        let some_have_gone = any_has_gone(&connection).await?;
+        let (growth, taken_to) = (AnchorGrowth::default(), AccountId(0));
+        Ok(Some(Self { connection, before, at, growth, taken_to, some_have_gone }))
     }
 
     /// Takes the next accounts.
     pub async fn take_page(&mut self) -> Result<PageOutcome, StoreError> {
-        let found = rows::<AccountStanding>(&self.connection, standings(self.taken_to)).await?;
+        let standings =
+            if self.some_have_gone { standings_of_all(self.taken_to) } else { standings(self.taken_to) };
+        let found = rows::<AccountStanding>(&self.connection, standings).await?;
         let mut taken = PageOutcome { goes_on: is_full(found.len()), held: Vec::new() };
         let mut moved = Vec::new();
         for AccountStanding { account, standing } in found {
@@ -215,7 +222,11 @@ fn head_now(account: AccountId, seq: i64, hash: Option<&[u8]>, balance: &str) ->
 /// How the next accounts stand: where each ledger ends, by the account and by its last entry, and where it ended by the last anchor. One
 /// whose ledger is known to have a fault does not go on.
 fn standings(after: AccountId) -> Statement {
-    Statement::new(
+    of_those_here(Statement::new(""), after)
+}
+
+fn of_those_here(statement: Statement, after: AccountId) -> Statement {
+    let statement = statement.sql(
         "SELECT a.id, a.last_entry_seq, a.last_entry_hash, a.balance::text, h.seq, h.hash, h.balance, \
          EXISTS (SELECT 1 FROM ledger_entries n WHERE n.account_id = a.id AND n.seq = a.last_entry_seq \
              AND n.hash = a.last_entry_hash AND n.\"end\" = a.balance), \
@@ -224,8 +235,18 @@ fn standings(after: AccountId) -> Statement {
              OR EXISTS (SELECT 1 FROM ledger_entries e WHERE e.account_id = a.id AND e.seq = h.seq AND e.hash = h.hash)) \
          FROM accounts a LEFT JOIN LATERAL (SELECT seq, hash, balance FROM ledger_anchor_heads WHERE account_id = a.id \
          ORDER BY anchor DESC LIMIT 1) h ON true WHERE a.id > ",
-    )
-    .bigint(after.0)
-    .sql(" ORDER BY a.id LIMIT ")
-    .bigint(ACCOUNTS)
+    );
+    statement.bigint(after.0).sql(" ORDER BY a.id LIMIT ").bigint(ACCOUNTS)
+}
+
+/// The same with those that have left for another cell, as they stood: what was anchored of them here stays anchored.
+fn standings_of_all(after: AccountId) -> Statement {
+    let gone = of_those_here(Statement::new("("), after).sql(
+        ") UNION ALL (SELECT d.account_id, h.seq, h.hash, h.balance::text, h.seq, h.hash, h.balance, true, true \
+         FROM departures d CROSS JOIN LATERAL (SELECT seq, hash, balance FROM ledger_anchor_heads \
+             WHERE account_id = d.account_id ORDER BY anchor DESC LIMIT 1) h \
+         WHERE d.state = 'GONE' AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = d.account_id) AND d.account_id > ",
+    );
+    let gone = gone.bigint(after.0).sql(" ORDER BY d.account_id LIMIT ").bigint(ACCOUNTS);
+    gone.sql(") ORDER BY 1 LIMIT ").bigint(ACCOUNTS)
 }

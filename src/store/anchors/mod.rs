@@ -5,6 +5,7 @@ mod making;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Nullable, Numeric, Timestamptz};
 
+use super::cells::any_has_gone;
 use super::error::StoreError;
 use super::sql::row::answered;
 use super::sql::statement::Statement;
@@ -100,10 +101,16 @@ pub async fn pages(conn: Conn<'_>, anchor: i64) -> Result<Vec<Page>, StoreError>
 
 /// The leaves of an anchor's page, as they were kept. More than a page has are not read.
 pub async fn heads(conn: Conn<'_>, anchor: i64, page: &Page) -> Result<Vec<AnchoredHead>, StoreError> {
-    let statement = Statement::new(
-        "SELECT a.id, h.seq, h.hash, h.balance FROM accounts a CROSS JOIN LATERAL (SELECT seq, hash, balance \
-         FROM ledger_anchor_heads WHERE account_id = a.id AND anchor <= ",
-    )
+    // One that has left for another cell keeps the leaves that it has here.
+    let accounts = if any_has_gone(conn).await? {
+        "(SELECT id FROM accounts UNION SELECT account_id FROM departures WHERE state = 'GONE')"
+    } else {
+        "accounts"
+    };
+    let statement = Statement::new(format!(
+        "SELECT a.id, h.seq, h.hash, h.balance FROM {accounts} a CROSS JOIN LATERAL (SELECT seq, hash, balance \
+         FROM ledger_anchor_heads WHERE account_id = a.id AND anchor <= "
+    ))
     .bigint(anchor)
     .sql(" ORDER BY anchor DESC LIMIT 1) h WHERE a.id BETWEEN ")
     .bigint(page.first.0)

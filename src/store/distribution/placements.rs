@@ -50,6 +50,7 @@ pub const PLACEMENTS: &[(&str, Placement)] = &[
     // Guards on shards look into them.
     ("installation", Reference),
     ("sandbox_clock", Reference),
+    ("departures", Reference),
     ("namespaces", ByKey("namespace")),
     ("given_up_namespaces", ByKey("digest")),
     ("deposit_addresses", ByKey("address")),
@@ -138,13 +139,14 @@ pub(super) const GIVEN_UP: &[(&str, &str)] = &[
 ];
 
 /// Functions that guards and indexes on shards ask for, beside their own.
-pub(super) const FUNCTIONS: [&str; 6] = [
+pub(super) const FUNCTIONS: [&str; 7] = [
     "is_erased(bigint)",
     "require_erased(bigint)",
     "abacus_now()",
     "without_words(jsonb)",
     "moved_lately(uuid)",
     "owned_number(uuid)",
+    "has_gone(bigint)",
 ];
 
 /// What sessions on the workers set for themselves, as the servers' own do: the coordinator does not pass it on (docs/adr/0004). A

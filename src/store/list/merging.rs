@@ -20,6 +20,21 @@ impl<C: Copy> Page<C> {
     }
 }
 
+impl<T, C: Copy> Found<T, C> {
+    /// Without the rows that are not a cell's to show: of an account that moves there are some in two. Where that leaves a page short the
+    /// walk has ended with it.
+    pub fn only(mut self, page: &Page<C>, key: impl Fn(&T) -> C, is_shown: impl Fn(&T) -> bool) -> Self {
+        let last = if page.from_oldest { self.rows.first() } else { self.rows.last() }.map(key);
+        let found = self.rows.len();
+        self.rows.retain(is_shown);
+        let was_full = usize::try_from(page.limit).is_ok_and(|limit| found >= limit);
+        if was_full && self.rows.len() < found {
+            self.stopped_at = self.stopped_at.or(last);
+        }
+        self
+    }
+}
+
 /// The page that what cells have found comes to. Nothing is shown that lies beyond where the walk of one of them ended, for there may be
 /// more of it that comes before.
 pub fn merged<T, C: Copy + Ord>(

@@ -53,6 +53,11 @@ impl TwoCells {
         Self { server, second_url, way }
     }
 
+    /// The cells by their databases' own addresses, each with who owns it.
+    pub fn addresses(&self) -> Vec<CellConfig> {
+        vec![owned_cell(0, "first", &self.server.database_url), owned_cell(1, "second", &self.second_url)]
+    }
+
     /// Makes tenants of these names, and answers their ids.
     pub async fn tenants(&self, names: &[&str]) -> Vec<String> {
         let mut ids = Vec::new();

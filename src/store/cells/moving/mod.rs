@@ -1,0 +1,316 @@
+//! An account is moved to another cell with all that is its own (docs/adr/0043).
+//!
+//! Each step is one transaction, and after each it is known from the databases what the next one is: whoever is cut off asks again.
+//!
+//! 1. *Leaving*: the cell that it lives in says so, and servers write nothing more of it; what a server that has not looked yet would
+//!    write, a trigger refuses.
+//! 2. *There*: all of its rows are written in the other cell by one transaction, which is committed once they are found to be the same.
+//! 3. *Gone*: the cell that it lived in says where it is. From then on servers ask there.
+//! 4. *Removed*: what is left of it goes, by one transaction.
+
+mod arrival;
+mod fence;
+mod hindrances;
+mod quiet;
+mod removal;
+mod rows;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Nullable};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use super::Cells;
+use super::departures::{
+    Departure, Departures, Whereabouts, departures, departures_say, departures_take_back, lead,
+};
+use super::following::LOOKED_EVERY;
+use crate::domain::cell::CellNumber;
+use crate::domain::ids::AccountId;
+use crate::store::Conn;
+use crate::store::database::{Database, OwnConnection};
+use crate::store::error::StoreError;
+use crate::store::sql::statement::Statement;
+use hindrances::Hindrance;
+use quiet::Quiet;
+
+/// Servers have looked by then, and what they had begun before has come to its end.
+const SEEN_BY_ALL: Duration = LOOKED_EVERY.saturating_mul(4);
+/// An account with years of usage takes its time.
+const STATEMENT_TIME_MAX: &str =
+    "SET statement_timeout = '1h'; SET idle_in_transaction_session_timeout = '1h'; SET TimeZone = 'UTC'";
+
+/// Why an account is not moved, or not to its end. Asked again, it goes on where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMoved {
+    #[error("there is no account {0}")]
+    NoSuchAccount(AccountId),
+    #[error("{0} is a SUB account: it moves with its MAIN account, {1}")]
+    SubAccount(AccountId, AccountId),
+    #[error("it is on its way to the cell \"{0}\" already: move it there first")]
+    ToAnother(String),
+    #[error("{0}")]
+    Hindered(#[from] Hindrance),
+    #[error("another account is being moved")]
+    AnotherMoves,
+    #[error("{0} does not let it be fenced off: what is written there takes too long")]
+    Busy(&'static str),
+    #[error("of {0} other rows came to the cell than had left: nothing is changed")]
+    NotTheSame(&'static str),
+    /// Whoever is told of the steps wants no more.
+    #[error("it was stopped on the way: move it once more")]
+    Stopped,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<diesel::result::Error> for NotMoved {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What has been done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Leaving,
+    There,
+    Gone,
+    Removed,
+}
+
+/// What it came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// So many accounts: a MAIN account with its SUB accounts.
+    Accounts(usize),
+    /// It was on its way to another, and has not left.
+    TakenBack,
+    /// It lives there, and nothing is left of it elsewhere.
+    Already,
+}
+
+/// All cells, each with who owns its schema.
+pub struct Mover {
+    cells: Cells,
+    owners: Vec<Database>,
+}
+
+/// Is told of each step, and says whether to go on.
+pub type OnStep<'s> = &'s mut (dyn FnMut(Step) -> bool + Send);
+
+impl Mover {
+    /// The owners are in the order of the cells.
+    pub fn new(cells: Cells, owners: Vec<Database>) -> Self {
+        Self { cells, owners }
+    }
+
+    /// Moves an account, with its SUB accounts, or goes on with that.
+    pub async fn move_account(
+        &self,
+        account: AccountId,
+        to: CellNumber,
+        on_step: OnStep<'_>,
+    ) -> Result<Moved, NotMoved> {
+        let connections = self.connections().await?;
+        hold(connections.as_slice().first()).await?;
+        let said = self.said(&connections).await?;
+        let numbers: Vec<CellNumber> = self.cells.all().map(|cell| cell.number).collect();
+        let found = where_it_is(account, &said, &numbers);
+        let target = self.cells.place_at(to).ok_or(Hindrance::NoSuchCell(to))?;
+        let said_here = said.get(found.place).and_then(|said| said.get(&account)).copied();
+        let (Some(here), Some(there)) = (connections.get(found.place), connections.get(target)) else {
+            return Err(Hindrance::NoSuchCell(to).into());
+        };
+        let family = family_of(here, account).await?;
+        let mut finished = Moved::Already;
+        for (place, said) in said.iter().enumerate() {
+            if place != found.place
+                && matches!(said.get(&account), Some(Departure::Gone(_)))
+                && let Some(left) = connections.get(place)
+                && lives_at(left, account).await?
+            {
+                self.remove(left, place, account, on_step).await?;
+                finished = Moved::Accounts(family.len());
+            }
+        }
+        let way = Way { account, from: found.place, to: target, family };
+        match said_here {
+            Some(Departure::Leaving(next)) if next != to && way.from == way.to => {
+                let place = self.cells.place_at(next).ok_or(Hindrance::NoSuchCell(next))?;
+                self.take_back(&connections, &way, place).await
+            }
+            Some(Departure::Leaving(next)) if next != to => Err(NotMoved::ToAnother(self.name(next))),
+            _ if found.place == target => Ok(finished),
+            said_here => {
+                let is_there = said_here.is_some() && lives_at(there, account).await?;
+                self.go(&connections, way, is_there, on_step).await
+            }
+        }
+    }
+
+    async fn connections(&self) -> Result<Vec<OwnConnection>, StoreError> {
+        let mut connections = Vec::with_capacity(self.owners.len());
+        for owner in &self.owners {
+            let mut connection = owner.dedicated_connection().await?;
+            connection.batch_execute(STATEMENT_TIME_MAX).await?;
+            connections.push(connection);
+        }
+        Ok(connections)
+    }
+
+    async fn said(&self, connections: &[OwnConnection]) -> Result<Vec<Departures>, StoreError> {
+        let mut said = Vec::with_capacity(connections.len());
+        for connection in connections {
+            said.push(departures(connection).await?);
+        }
+        Ok(said)
+    }
+
+    fn name(&self, number: CellNumber) -> String {
+        let place = self.cells.place_at(number);
+        place.map_or_else(|| number.to_string(), |place| self.cells.at(place).name.to_string())
+    }
+
+    /// It has not left, and stays.
+    async fn take_back(
+        &self,
+        connections: &[OwnConnection],
+        way: &Way,
+        place: usize,
+    ) -> Result<Moved, NotMoved> {
+        let (Some(from), Some(next)) = (connections.get(way.from), connections.get(place)) else {
+            return Err(NotMoved::NoSuchAccount(way.account));
+        };
+        if lives_at(next, way.account).await? {
+            return Err(NotMoved::ToAnother(self.cells.at(place).name.to_string()));
+        }
+        fence::lower(from, way.account).await?;
+        let mut from = self.owner(way.from)?.dedicated_connection().await?;
+        from.transaction(async |conn| departures_take_back(conn, &way.family).await).await?;
+        Ok(Moved::TakenBack)
+    }
+
+    fn owner(&self, place: usize) -> Result<&Database, StoreError> {
+        self.owners.get(place).ok_or_else(|| StoreError::Internal(format!("no owner of cell {place}")))
+    }
+
+    async fn go(
+        &self,
+        connections: &[OwnConnection],
+        mut way: Way,
+        is_there: bool,
+        on_step: OnStep<'_>,
+    ) -> Result<Moved, NotMoved> {
+        let (Some(from), Some(to)) = (connections.get(way.from), connections.get(way.to)) else {
+            return Err(NotMoved::NoSuchAccount(way.account));
+        };
+        // Jobs stand aside in both cells.
+        let quiet = Quiet::begin(&self.cells, [way.from, way.to]).await?;
+        if !is_there {
+            hindrances::look(&self.cells, from, to, &way.family).await?;
+            quiet.wait_for_burst(from, to).await?;
+            way.family = self.leave(from, &way).await?;
+            step(on_step, Step::Leaving)?;
+            let mut arriving = self.owner(way.to)?.dedicated_connection().await?;
+            let mut leaving = self.owner(way.from)?.dedicated_connection().await?;
+            for connection in [&mut arriving, &mut leaving] {
+                connection.batch_execute(STATEMENT_TIME_MAX).await?;
+            }
+            let came_from = self.cells.at(way.from).number;
+            arrival::arrive(&mut leaving, &mut arriving, &way.family, came_from).await?;
+        }
+        step(on_step, Step::There)?;
+        let mut leaving = self.owner(way.from)?.dedicated_connection().await?;
+        let gone = Departure::Gone(self.cells.at(way.to).number);
+        leaving.transaction(async |conn| departures_say(conn, &way.family, gone).await).await?;
+        step(on_step, Step::Gone)?;
+        quiet.end().await;
+        tokio::time::sleep(SEEN_BY_ALL).await;
+        self.remove(from, way.from, way.account, on_step).await?;
+        Ok(Moved::Accounts(way.family.len()))
+    }
+
+    /// Says that it leaves, and lets nobody write of it any more; answers all that move.
+    async fn leave(&self, from: &OwnConnection, way: &Way) -> Result<Vec<AccountId>, NotMoved> {
+        let mut family = way.family.clone();
+        let leaving = Departure::Leaving(self.cells.at(way.to).number);
+        loop {
+            let mut saying = self.owner(way.from)?.dedicated_connection().await?;
+            saying.transaction(async |conn| departures_say(conn, &family, leaving).await).await?;
+            tokio::time::sleep(SEEN_BY_ALL).await;
+            fence::raise(from, way.account, &family).await?;
+            // A SUB account may have come before the fence was up.
+            let now = family_of(from, way.account).await?;
+            if now == family {
+                return Ok(family);
+            }
+            family = now;
+        }
+    }
+
+    /// Removes what is left of an account that lives elsewhere.
+    async fn remove(
+        &self,
+        from: &OwnConnection,
+        place: usize,
+        account: AccountId,
+        on_step: OnStep<'_>,
+    ) -> Result<(), NotMoved> {
+        let family = family_of(from, account).await?;
+        let mut removing = self.owner(place)?.dedicated_connection().await?;
+        removing.batch_execute(STATEMENT_TIME_MAX).await?;
+        removal::remove(&mut removing, &family, self.cells.at(place).number).await?;
+        fence::lower(from, account).await?;
+        step(on_step, Step::Removed)
+    }
+}
+
+/// What is moved, and between which places.
+struct Way {
+    account: AccountId,
+    from: usize,
+    to: usize,
+    family: Vec<AccountId>,
+}
+
+fn step(on_step: OnStep<'_>, step: Step) -> Result<(), NotMoved> {
+    tracing::info!(?step, "an account moves");
+    if on_step(step) { Ok(()) } else { Err(NotMoved::Stopped) }
+}
+
+fn where_it_is(account: AccountId, said: &[Departures], numbers: &[CellNumber]) -> Whereabouts {
+    let moved: HashMap<AccountId, Whereabouts> = lead(said, numbers);
+    let born = || numbers.iter().position(|number| *number == CellNumber::of_birth(account)).unwrap_or(0);
+    let of_birth = || Whereabouts { place: born(), is_moving: false };
+    moved.get(&account).copied().unwrap_or_else(of_birth)
+}
+
+/// One account is moved at a time: the lock is the session's, in the home cell.
+async fn hold(home: Option<&OwnConnection>) -> Result<(), NotMoved> {
+    let Some(mut conn) = home else { return Err(NotMoved::AnotherMoves) };
+    let held = Statement::<diesel::sql_types::Bool>::new("SELECT pg_try_advisory_lock(4702394921427289935)");
+    if held.get_result::<bool>(&mut conn).await? { Ok(()) } else { Err(NotMoved::AnotherMoves) }
+}
+
+async fn lives_at(mut conn: Conn<'_>, account: AccountId) -> Result<bool, StoreError> {
+    let found = Statement::<BigInt>::new("SELECT count(*) FROM accounts WHERE id = ").bigint(account.0);
+    Ok(found.get_result::<i64>(&mut conn).await? > 0)
+}
+
+/// A MAIN account with its SUB accounts, by their numbers.
+async fn family_of(mut conn: Conn<'_>, account: AccountId) -> Result<Vec<AccountId>, NotMoved> {
+    let statement =
+        Statement::<(BigInt, Nullable<BigInt>)>::new("SELECT id, parent_id FROM accounts WHERE id = ")
+            .bigint(account.0)
+            .sql(" OR parent_id = ")
+            .bigint(account.0)
+            .sql(" ORDER BY id");
+    let found: Vec<(i64, Option<i64>)> = statement.load(&mut conn).await?;
+    match found.iter().find(|(id, _)| *id == account.0) {
+        None => Err(NotMoved::NoSuchAccount(account)),
+        Some((_, Some(parent))) => Err(NotMoved::SubAccount(account, AccountId(*parent))),
+        Some((_, None)) => Ok(found.into_iter().map(|(id, _)| AccountId(id)).collect()),
+    }
+}
