@@ -18,6 +18,8 @@ const relations = jsonPgSmartTags({
   version: 1,
   config: {
     class: {
+      // Beside the table "cell" both would be the type Cell.
+      "public.cells": { tags: { name: "other_cells" } },
       "public.orders": {
         tags: { foreignKey: "(account_id) references public.accounts (id)|@fieldName account|@foreignFieldName orders" },
       },

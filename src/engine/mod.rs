@@ -94,7 +94,9 @@ impl Engine {
         if self.cells.is_moving(account) {
             return Err(EngineError::Unavailable(MOVING.to_owned()));
         }
-        self.parts.get(self.cells.place_of(account)).ok_or_else(lanes::stopping)
+        let place = self.cells.place_of(account);
+        self.cells.require_heard(place).map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        self.parts.get(place).ok_or_else(lanes::stopping)
     }
 
     /// Has a command carried out. A caller that leaves changes nothing: what was taken is carried out.

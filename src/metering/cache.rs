@@ -133,6 +133,7 @@ impl MeteringCache {
             }
         }
         for (place, unknown) in self.store.cells().shares(unknown) {
+            self.store.cells().require_heard(place)?;
             for ids in unknown.chunks(READ_AT_ONCE) {
                 let conn = self.store.cells().at(place).database.connection().await?;
                 for account in metered_accounts(&conn, ids.iter().map(|id| id.0).collect()).await? {
@@ -162,21 +163,39 @@ impl MeteringCache {
             }
         }
         if !unknown.is_empty() {
-            let conn = self.store.home().connection().await?;
-            let (resources, licenses) = try_join!(
-                plans::resource_by_codes(&conn, unknown.clone()),
-                licenses::license_by_names(&conn, unknown),
-            )?;
-            let mut licenses: HashMap<String, License> =
-                licenses.into_iter().map(|license| (license.name.clone(), license)).collect();
-            for resource in resources {
-                let (code, license) = (resource.code.clone(), licenses.remove(&resource.code));
-                let metered = Arc::new(MeteredResource { resource, license });
-                self.resources.insert(code.clone(), Known::now(Arc::clone(&metered)));
-                found.insert(code, metered);
+            match self.read_resources(unknown.clone()).await {
+                Ok(resources) => found.extend(resources),
+                // Where accounts live elsewhere they are counted by what was known of the catalogue last.
+                Err(error) if error.is_of_the_machinery() && self.store.cells().are_several() => {
+                    for code in unknown {
+                        let known = self.resources.get(&code).ok_or_else(|| error.clone())?;
+                        found.insert(code, known.value);
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(found)
+    }
+
+    async fn read_resources(
+        &self,
+        codes: Vec<String>,
+    ) -> Result<Vec<(String, Arc<MeteredResource>)>, StoreError> {
+        let conn = self.store.home().connection().await?;
+        let (resources, licenses) = try_join!(
+            plans::resource_by_codes(&conn, codes.clone()),
+            licenses::license_by_names(&conn, codes),
+        )?;
+        let mut licenses: HashMap<String, License> =
+            licenses.into_iter().map(|license| (license.name.clone(), license)).collect();
+        let read = |resource: Resource| {
+            let (code, license) = (resource.code.clone(), licenses.remove(&resource.code));
+            let metered = Arc::new(MeteredResource { resource, license });
+            self.resources.insert(code.clone(), Known::now(Arc::clone(&metered)));
+            (code, metered)
+        };
+        Ok(resources.into_iter().map(read).collect())
     }
 }
 

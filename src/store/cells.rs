@@ -128,6 +128,15 @@ impl Cells {
         self.are_several() && self.moves.of(account).is_some_and(|found| found.is_moving)
     }
 
+    /// Whether a cell may be asked for anything: it is known which accounts have left it.
+    pub fn require_heard(&self, place: usize) -> Result<(), StoreError> {
+        if self.are_several() && self.moves.is_silent(place) {
+            let cause = "it has not said for some seconds which accounts have left it".to_owned();
+            return Err(StoreError::CellAway { cell: self.at(place).name.to_string(), cause });
+        }
+        Ok(())
+    }
+
     /// Whether an account lives in the cell at a place: of one that is moving there are rows in two.
     pub fn is_at(&self, place: usize, account: AccountId) -> bool {
         self.place_of(account) == place

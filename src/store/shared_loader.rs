@@ -80,6 +80,7 @@ where
     }
 
     async fn get_in(&self, place: usize, keys: Vec<K>) -> Found<K, V> {
+        self.cells.require_heard(place)?;
         let stopping = || StoreError::Unavailable("the server is stopping".to_owned());
         let (answer, answered) = oneshot::channel();
         let asks = self.asks.get(place).ok_or_else(stopping)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use abacus::clock::Clock;
 use abacus::domain::cell::CellNumber;
@@ -17,6 +18,8 @@ use crate::support::cluster;
 use crate::support::life::at;
 use crate::support::process::{Folder, command, outcome};
 
+/// The server looks every second.
+const SEEN: Duration = Duration::from_millis(2_500);
 const STEPS: [Step; 4] = [Step::Leaving, Step::There, Step::Gone, Step::Removed];
 
 fn cell_number(number: i64) -> CellNumber {
@@ -33,7 +36,7 @@ async fn moved_until(
     let (opened, owners) = cells_with_owners(&cells.addresses()).await.unwrap();
     let account = AccountId::parse(account).unwrap();
     let mut on_step = |step| Some(step) != last;
-    Mover::new(opened, owners).move_account(account, cell_number(to), &mut on_step).await
+    Mover::new(opened, owners).waiting(SEEN).move_account(account, cell_number(to), &mut on_step).await
 }
 
 async fn moved(cells: &TwoCells, account: &str, to: i64) -> Moved {
@@ -178,7 +181,7 @@ async fn a_move_that_is_cut_off_after_any_step_loses_and_doubles_nothing_and_goe
         let (before, lists) = (seen(&cells, "t0").await, everybodys(&cells, "orders").await);
         let stopped = moved_until(&cells, &ids[0], to, Some(last)).await;
         assert!(matches!(stopped, Err(NotMoved::Stopped)), "{last:?}: {stopped:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+        tokio::time::sleep(SEEN).await;
         assert_eq!(seen(&cells, "t0").await, before, "{last:?}");
         assert_eq!(everybodys(&cells, "orders").await, lists, "{last:?}");
         // Between two cells nothing is written; who asks again is served once it has arrived.
@@ -235,7 +238,7 @@ async fn keeps_recharging(cells: &TwoCells, name: &str, goes_on: &AtomicBool, ma
                 assert!(is_counted || may_wait && is_unavailable(&answer), "{name}: {answer}");
             }
             if !(is_paid && is_counted) {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
         done += 1;
@@ -258,7 +261,7 @@ async fn what_is_asked_for_while_an_account_moves_is_done_once_and_neighbours_do
     });
     for to in [1, 0, 1] {
         assert_eq!(moved(&cells, &ids[0], to).await, Moved::Accounts(1));
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     goes_on.store(false, Ordering::SeqCst);
     for (name, customer) in ["t0", "t1", "t2"].into_iter().zip(customers) {
@@ -376,7 +379,7 @@ async fn what_has_not_left_yet_is_taken_back_and_what_cannot_move_is_told() {
     assert!(matches!(stopped, Err(NotMoved::Stopped)), "{stopped:?}");
     let (succeeded, said) = run(&ids[0], "first").await;
     assert!(succeeded && said.contains("stays in the cell \"first\""), "{said}");
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    tokio::time::sleep(SEEN).await;
     assert_eq!(cells.server.customer("t0").checkout(&plan, "stays").await["userErrors"], json!([]));
     // What has come to the other cell is there.
     let stopped = moved_until(&cells, &ids[0], 1, Some(Step::There)).await;

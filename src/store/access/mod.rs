@@ -210,6 +210,7 @@ impl Repository {
     /// A connection to read with from a cell. The requests of one customer have few between them, and the provider's half, so that none
     /// is left without for them. All that may take long have half of the connections between them, so that what is quick finds one.
     async fn reading(&self, place: usize, is_slow: bool) -> Result<Reading, StoreError> {
+        self.store.cells.require_heard(place)?;
         let reads = self.store.reads.get(place).ok_or(StoreError::Overloaded)?;
         let share = async {
             let turn = reads.turns.turn(self.viewer.account).await.ok()?;
@@ -296,6 +297,7 @@ impl Repository {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut OwnConnection) -> Writing<'c, T> + Send + 'static,
     {
+        self.store.cells.require_heard(place)?;
         let written = self.store.cells.at(place).database.write(writing).await;
         written.map_err(|error| self.store.cells.told(place, error))
     }

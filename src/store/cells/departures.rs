@@ -109,12 +109,12 @@ pub struct Whereabouts {
 }
 
 /// Where the accounts are of which any cell says something, by the places of the cells and their numbers.
-pub fn lead(said: &[Departures], numbers: &[CellNumber]) -> HashMap<AccountId, Whereabouts> {
-    let accounts: HashSet<AccountId> = said.iter().flat_map(HashMap::keys).copied().collect();
+pub fn lead(said: &[&Departures], numbers: &[CellNumber]) -> HashMap<AccountId, Whereabouts> {
+    let accounts: HashSet<AccountId> = said.iter().flat_map(|said| said.keys()).copied().collect();
     accounts.into_iter().map(|account| (account, lead_of(account, said, numbers))).collect()
 }
 
-fn lead_of(account: AccountId, said: &[Departures], numbers: &[CellNumber]) -> Whereabouts {
+fn lead_of(account: AccountId, said: &[&Departures], numbers: &[CellNumber]) -> Whereabouts {
     let place_of = |number: CellNumber| numbers.iter().position(|known| *known == number);
     let said_at = |place: usize| said.get(place).and_then(|said| said.get(&account)).copied();
     let is_leaving = |from: CellNumber, to: usize| {
@@ -157,7 +157,7 @@ mod tests {
         let account = AccountId(7);
         let said = said.map(|of_cell| of_cell.into_iter().map(|one| (account, one)).collect::<Departures>());
         let numbers = [0, 1, 5].map(|number| CellNumber::new(number).unwrap());
-        let Whereabouts { place, is_moving } = lead_of(account, &said, &numbers);
+        let Whereabouts { place, is_moving } = lead_of(account, &said.each_ref(), &numbers);
         (place, is_moving)
     }
 

@@ -1,8 +1,9 @@
-//! Servers know where accounts are that have moved: each looks every second at what each cell says.
+//! Servers know where accounts are that have moved: each looks every second at what each cell says. Of a cell that has not been heard for
+//! some seconds nothing is read or written: an account may have left it meanwhile.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
@@ -10,13 +11,18 @@ use super::Cell;
 use super::departures::{Departures, Whereabouts, departures, departures_version, lead};
 use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
-use crate::store::database::Database;
+use crate::store::Conn;
+use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 
-/// Between two looks at a cell. Whoever moves an account waits for longer than that.
-pub(super) const LOOKED_EVERY: Duration = Duration::from_secs(1);
-/// A cell that says nothing for so long is asked again.
-const ASKED_FOR_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at a cell.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
+/// A cell that says nothing for so long is asked again, on another connection.
+const ASKED_FOR_MAX: Duration = Duration::from_secs(3);
+/// What a cell has said counts for so long.
+const SAID_FOR: Duration = Duration::from_secs(6);
+/// Whoever moves an account waits so long: no server goes by anything older then, and what it had begun has come to its end.
+pub(super) const SEEN_BY_ALL: Duration = Duration::from_secs(8);
 
 /// Where accounts are that are not where they were born, or not for long.
 #[derive(Default)]
@@ -28,9 +34,16 @@ pub(super) struct Moves {
 struct Known {
     /// By the places of the cells.
     numbers: Vec<CellNumber>,
-    said: Vec<Departures>,
-    versions: Vec<i64>,
+    said: Vec<Said>,
     accounts: HashMap<AccountId, Whereabouts>,
+}
+
+/// What a cell has said last.
+#[derive(Clone)]
+struct Said {
+    departures: Departures,
+    version: i64,
+    heard: Instant,
 }
 
 impl Moves {
@@ -38,74 +51,137 @@ impl Moves {
         self.known().accounts.get(&account).copied()
     }
 
+    /// Whether a cell has not been heard for too long. One that nobody looks at is as it was.
+    pub fn is_silent(&self, place: usize) -> bool {
+        self.known().said.get(place).is_some_and(|said| said.heard.elapsed() > SAID_FOR)
+    }
+
     fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn version_at(&self, place: usize) -> Option<i64> {
-        self.known().versions.get(place).copied()
+        self.known().said.get(place).map(|said| said.version)
     }
 
-    fn note(&self, place: usize, version: i64, said: Departures) {
+    /// Notes what a cell has said, if it is something else than before, and when it was asked.
+    fn note(&self, place: usize, heard: Instant, news: Option<(i64, Departures)>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let (numbers, mut versions, mut all) =
-            (known.numbers.clone(), known.versions.clone(), known.said.clone());
-        if let (Some(of_cell), Some(noted)) = (all.get_mut(place), versions.get_mut(place)) {
-            (*of_cell, *noted) = (said, version);
-        }
-        let accounts = lead(&all, &numbers);
-        let moving = accounts.values().filter(|found| found.is_moving).count();
-        metrics::gauge!("abacus_accounts_moving").set(f64::from(u32::try_from(moving).unwrap_or(u32::MAX)));
-        *known = Arc::new(Known { numbers, versions, said: all, accounts });
+        let (numbers, mut said) = (known.numbers.clone(), known.said.clone());
+        let Some(of_cell) = said.get_mut(place) else { return };
+        of_cell.heard = heard;
+        let accounts = match news {
+            None => known.accounts.clone(),
+            Some((version, departures)) => {
+                (of_cell.version, of_cell.departures) = (version, departures);
+                let all: Vec<&Departures> = said.iter().map(|said| &said.departures).collect();
+                let accounts = lead(&all, &numbers);
+                let moving = accounts.values().filter(|found| found.is_moving).count();
+                let moving = u32::try_from(moving).unwrap_or(u32::MAX);
+                metrics::gauge!("abacus_accounts_moving").set(f64::from(moving));
+                accounts
+            }
+        };
+        *known = Arc::new(Known { numbers, said, accounts });
     }
 
     fn begin(&self, numbers: Vec<CellNumber>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let (versions, said) = (vec![-1; numbers.len()], vec![Departures::new(); numbers.len()]);
-        *known = Arc::new(Known { numbers, versions, said, accounts: HashMap::new() });
+        let nothing = Said { departures: Departures::new(), version: -1, heard: Instant::now() };
+        let said = vec![nothing; numbers.len()];
+        *known = Arc::new(Known { numbers, said, accounts: HashMap::new() });
     }
 }
 
 /// Looks at all cells, and goes on looking for as long as anybody asks.
 pub(super) async fn follow(moves: &Arc<Moves>, cells: Vec<&Cell>) -> Result<(), StoreError> {
     moves.begin(cells.iter().map(|cell| cell.number).collect());
-    let first = cells.iter().enumerate().map(|(place, cell)| look(moves, place, &cell.database));
-    join_all(first).await.into_iter().collect::<Result<(), _>>()?;
-    for (place, cell) in cells.into_iter().enumerate() {
-        tokio::spawn(keep_looking(
-            Arc::downgrade(moves),
+    let first = cells.iter().enumerate().map(|(place, cell)| async move {
+        let conn = cell.database.dedicated_connection().await?;
+        look(moves, place, &conn).await?;
+        Ok::<_, StoreError>(conn)
+    });
+    for ((place, cell), conn) in cells.iter().enumerate().zip(join_all(first).await) {
+        let following = Follower {
+            moves: Arc::downgrade(moves),
             place,
-            cell.database.clone(),
-            Arc::clone(&cell.name),
-        ));
+            database: cell.database.clone(),
+            name: Arc::clone(&cell.name),
+            connection: Some(conn?),
+        };
+        tokio::spawn(following.keep_looking());
     }
     Ok(())
 }
 
-async fn look(moves: &Moves, place: usize, database: &Database) -> Result<(), StoreError> {
+async fn look(moves: &Moves, place: usize, conn: Conn<'_>) -> Result<(), StoreError> {
+    let asked = Instant::now();
     let looking = async {
-        let conn = database.connection().await?;
-        let version = departures_version(&conn).await?;
-        // What is read after it is as new, or newer.
-        if moves.version_at(place) != Some(version) {
-            moves.note(place, version, departures(&conn).await?);
+        let version = departures_version(conn).await?;
+        if moves.version_at(place) == Some(version) {
+            return Ok(None);
         }
-        Ok(())
+        // What is read after it is as new, or newer.
+        Ok::<_, StoreError>(Some((version, departures(conn).await?)))
     };
-    tokio::time::timeout(ASKED_FOR_MAX, looking).await.unwrap_or_else(|_| Err(StoreError::no_answer()))
+    let looked = tokio::time::timeout(ASKED_FOR_MAX, looking).await;
+    let news = looked.unwrap_or_else(|_| Err(StoreError::no_answer()))?;
+    moves.note(place, asked, news);
+    Ok(())
 }
 
-async fn keep_looking(moves: Weak<Moves>, place: usize, database: Database, name: Arc<str>) {
-    let mut is_away = false;
-    loop {
-        tokio::time::sleep(LOOKED_EVERY).await;
-        let Some(moves) = moves.upgrade() else { return };
-        let looked = look(&moves, place, &database).await;
-        if let Err(error) = &looked
-            && !is_away
-        {
-            tracing::warn!(cell = %name, %error, "which accounts have moved is not known anew");
+struct Follower {
+    moves: Weak<Moves>,
+    place: usize,
+    database: Database,
+    name: Arc<str>,
+    /// Its own: none of the pool may be left when it is most wanted.
+    connection: Option<OwnConnection>,
+}
+
+impl Follower {
+    async fn keep_looking(mut self) {
+        let mut is_away = false;
+        loop {
+            tokio::time::sleep(LOOKED_EVERY).await;
+            let Some(moves) = self.moves.upgrade() else { return };
+            let looked = self.look_once(&moves).await;
+            if let Err(error) = &looked
+                && !is_away
+            {
+                let cell = &self.name;
+                tracing::warn!(%cell, %error, "which accounts have moved is not known: the cell is not asked for anything");
+            }
+            is_away = looked.is_err();
         }
-        is_away = looked.is_err();
+    }
+
+    async fn look_once(&mut self, moves: &Moves) -> Result<(), StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.dedicated_connection().await?,
+        };
+        look(moves, self.place, &connection).await?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_that_has_not_been_heard_for_too_long_is_silent_until_it_says_something() {
+        let moves = Moves::default();
+        assert!(!moves.is_silent(0));
+        moves.begin(vec![CellNumber::HOME]);
+        assert!(!moves.is_silent(0));
+        let Some(long_ago) = Instant::now().checked_sub(SAID_FOR + Duration::from_secs(1)) else { return };
+        moves.note(0, long_ago, None);
+        assert!(moves.is_silent(0));
+        moves.note(0, Instant::now(), None);
+        assert!(!moves.is_silent(0));
+        assert!(SEEN_BY_ALL > SAID_FOR);
     }
 }

@@ -25,7 +25,7 @@ use super::Cells;
 use super::departures::{
     Departure, Departures, Whereabouts, departures, departures_say, departures_take_back, lead,
 };
-use super::following::LOOKED_EVERY;
+use super::following::SEEN_BY_ALL;
 use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::store::Conn;
@@ -35,8 +35,6 @@ use crate::store::sql::statement::Statement;
 use hindrances::Hindrance;
 use quiet::Quiet;
 
-/// Servers have looked by then, and what they had begun before has come to its end.
-const SEEN_BY_ALL: Duration = LOOKED_EVERY.saturating_mul(4);
 /// An account with years of usage takes its time.
 const STATEMENT_TIME_MAX: &str =
     "SET statement_timeout = '1h'; SET idle_in_transaction_session_timeout = '1h'; SET TimeZone = 'UTC'";
@@ -95,6 +93,8 @@ pub enum Moved {
 pub struct Mover {
     cells: Cells,
     owners: Vec<Database>,
+    /// How long servers are waited for.
+    seen_by_all: Duration,
 }
 
 /// Is told of each step, and says whether to go on.
@@ -103,7 +103,13 @@ pub type OnStep<'s> = &'s mut (dyn FnMut(Step) -> bool + Send);
 impl Mover {
     /// The owners are in the order of the cells.
     pub fn new(cells: Cells, owners: Vec<Database>) -> Self {
-        Self { cells, owners }
+        Self { cells, owners, seen_by_all: SEEN_BY_ALL }
+    }
+
+    /// The same where servers are known to have looked by then.
+    #[must_use]
+    pub fn waiting(self, seen_by_all: Duration) -> Self {
+        Self { seen_by_all, ..self }
     }
 
     /// Moves an account, with its SUB accounts, or goes on with that.
@@ -227,7 +233,7 @@ impl Mover {
         leaving.transaction(async |conn| departures_say(conn, &way.family, gone).await).await?;
         step(on_step, Step::Gone)?;
         quiet.end().await;
-        tokio::time::sleep(SEEN_BY_ALL).await;
+        tokio::time::sleep(self.seen_by_all).await;
         self.remove(from, way.from, way.account, on_step).await?;
         Ok(Moved::Accounts(way.family.len()))
     }
@@ -239,7 +245,7 @@ impl Mover {
         loop {
             let mut saying = self.owner(way.from)?.dedicated_connection().await?;
             saying.transaction(async |conn| departures_say(conn, &family, leaving).await).await?;
-            tokio::time::sleep(SEEN_BY_ALL).await;
+            tokio::time::sleep(self.seen_by_all).await;
             fence::raise(from, way.account, &family).await?;
             // A SUB account may have come before the fence was up.
             let now = family_of(from, way.account).await?;
@@ -281,7 +287,8 @@ fn step(on_step: OnStep<'_>, step: Step) -> Result<(), NotMoved> {
 }
 
 fn where_it_is(account: AccountId, said: &[Departures], numbers: &[CellNumber]) -> Whereabouts {
-    let moved: HashMap<AccountId, Whereabouts> = lead(said, numbers);
+    let said: Vec<&Departures> = said.iter().collect();
+    let moved: HashMap<AccountId, Whereabouts> = lead(&said, numbers);
     let born = || numbers.iter().position(|number| *number == CellNumber::of_birth(account)).unwrap_or(0);
     let of_birth = || Whereabouts { place: born(), is_moving: false };
     moved.get(&account).copied().unwrap_or_else(of_birth)
