@@ -182,6 +182,8 @@ impl MeteringCache {
         &self,
         codes: Vec<String>,
     ) -> Result<Vec<(String, Arc<MeteredResource>)>, StoreError> {
+        // Nobody waits for one that is known to be away.
+        self.store.cells().require_heard(0)?;
         let conn = self.store.home().connection().await?;
         let (resources, licenses) = try_join!(
             plans::resource_by_codes(&conn, codes.clone()),

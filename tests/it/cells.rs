@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use abacus::clock::{Clock, wall};
 use abacus::domain::ids::AccountId;
-use abacus::server::{Server, ServerConfig};
+use abacus::server::{CellConfig, Server, ServerConfig};
 use abacus::store::cells::catalogue;
 use abacus::store::database::Database;
 use abacus::store::{erasures, restorations};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::cells::{SECOND_BEGINS, TwoCells, cell, is_of_second, owned_cell};
 use crate::support::cluster;
 use crate::support::life::at;
-use crate::support::proxy::Way;
+use crate::support::proxy::{Proxy, Way};
 use crate::support::server::SECRET;
 use crate::support::{Client, TestServer};
 
@@ -492,4 +492,29 @@ async fn the_namespace_of_an_account_elsewhere_that_is_erased_leaves_the_directo
 
 async fn conn_to(cells: &TwoCells) -> tokio_postgres::Client {
     cluster::connect(&cells.server.database_url).await
+}
+
+#[tokio::test]
+async fn usage_of_accounts_elsewhere_is_counted_while_the_home_cell_is_away() {
+    let (home, second) = (cluster::database().await, cluster::database().await);
+    let way = Proxy::before(&home).await;
+    let first = CellConfig { database_url: way.url.clone(), ..owned_cell(0, "first", &home) };
+    let addresses = vec![first, owned_cell(1, "second", &second)];
+    let server = TestServer::on(home, |config| config.cells = addresses).await;
+    let ids = [server.account("t0", "10").await, server.account("t1", "10").await];
+    let elsewhere = ids.iter().find(|id| is_of_second(id)).unwrap();
+    let operator = server.operator();
+    let report = async |id: &str, resource: &str| {
+        let event = json!({ "id": id, "accountId": elsewhere, "resource": resource, "quantity": "1", "time": wall(), "subject": "s" });
+        let input = json!({ "events": [event] });
+        operator.try_mutate("recordUsage", "RecordUsageInput", input, "accepted").await.1
+    };
+    assert_eq!(report("a", "cpu").await["data"]["recordUsage"]["accepted"], 1);
+    way.set(Way::Closed);
+    // What was known is not fresh any more by then, and the home cell has not been heard for too long.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(report("b", "cpu").await["data"]["recordUsage"]["accepted"], 1);
+    let unknown = report("c", "memory").await;
+    assert_eq!(unknown["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{unknown}");
+    way.set(Way::Open);
 }
