@@ -1,4 +1,4 @@
--- Locks: ledger_entries, transactions, invoices, deposits, reversals, approvals, erasures and erased_entries, all together and for a moment, against those who write.
+-- Locks: ledger_entries, transactions, invoices, deposits, deposit_addresses, reversals, approvals, erasures and erased_entries, all together and for a moment, against those who write.
 --
 -- Accounts that move to another cell (docs/adr/0043). Of a single database nothing is ever written here.
 
@@ -97,7 +97,16 @@ BEGIN
     END IF;
     INSERT INTO given_up_namespaces (digest) VALUES (given_up) ON CONFLICT DO NOTHING;
 END $$;
+-- What their names mean is not for their callers to say.
 DO $$
+DECLARE
+    name text;
 BEGIN
-    EXECUTE format('ALTER FUNCTION give_up_namespace_elsewhere(bigint, bytea) SET search_path = %I, pg_temp', current_schema());
+    FOREACH name IN ARRAY ARRAY['give_up_namespace_elsewhere(bigint, bytea)', 'has_gone(bigint)', 'only_of_the_gone_go()',
+        'moves_count_for_a_day()', 'only_of_the_erased_go()', 'price_rules_are_only_ended()'] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', name, current_schema());
+    END LOOP;
 END $$;
+
+-- Those of accounts that have come are looked for by their accounts.
+CREATE INDEX deposit_addresses_of_account ON deposit_addresses (account_id);

@@ -116,7 +116,10 @@ pub struct PriceDefinition {
     pub created_at: DateTime<Utc>,
 }
 
-/// A definition, for whom, and when. The order in which rules were set is that of their ids.
+/// When a rule was set, among all others: by the instant, and then by its number, as cells number by themselves.
+pub type RuleOrder = i128;
+
+/// A definition, for whom, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceRule {
     pub id: PriceRuleId,
@@ -131,6 +134,10 @@ pub struct PriceRule {
 }
 
 impl PriceRule {
+    pub fn order(&self) -> RuleOrder {
+        (RuleOrder::from(self.created_at.timestamp_micros()) << 64) | RuleOrder::from(self.id.0)
+    }
+
     /// Whether it is in force at `instant`: [from, until).
     pub fn is_in_force(&self, instant: DateTime<Utc>) -> bool {
         self.effective_from <= instant && self.effective_until.is_none_or(|until| instant < until)

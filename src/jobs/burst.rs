@@ -71,6 +71,10 @@ async fn run_due(
             Err(Halt::Failed(error)) => return Err(error),
         }
     }
+    // Whoever holds the lease by now is not passed.
+    if !guard.renew(jobs).await? {
+        return Ok(false);
+    }
     burst::progress(&*jobs.database.connection().await?, jobs.clock.held_by(), due.next).await?;
     let behind = Cycle::of(jobs.clock.now()).number().saturating_sub(due.next.number());
     metrics::gauge!("abacus_burst_cycles_behind").set(f64::from(behind));
@@ -187,9 +191,10 @@ async fn work(
         if !guard.renew(jobs).await? {
             return Err(Halt::Stopped);
         }
-        let page = burst::accounts_after(&*jobs.database.connection().await?, *place, PAGE).await?;
+        let mut page = burst::accounts_after(&*jobs.database.connection().await?, *place, PAGE).await?;
         let Some(last) = page.last() else { return Ok(used) };
         *place = last.payer.id;
+        page.retain(|account| jobs.is_of(account.payer.id));
         drop(place);
         for page in jobs.database.topology().group_of(page, |account| account.payer.id) {
             add_up(&mut used, each(&charge_page(jobs, running, page).await?));
@@ -395,13 +400,17 @@ impl MakingUp {
 /// Charges accounts of one page for the earliest cycle that each owes; answers where to go on, if there is more to be done.
 async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>, StoreError> {
     let conn = jobs.database.connection().await?;
-    let backlog =
+    let mut backlog =
         burst::backlog_first(&conn, (place.after, place.until), place.blocked.clone(), PAGE).await?;
     drop(conn);
+    let of_others = backlog.iter().map(|first| first.payer.id).filter(|account| !jobs.is_of(*account));
+    let mut blocked: Vec<i64> =
+        place.blocked.iter().copied().chain(of_others.map(|account| account.0)).collect();
     let Some(last) = backlog.last().map(|first| first.payer.id) else {
         // Nothing is left of the page, or of all.
         return Ok(place.until.map(MakingUp::after));
     };
+    backlog.retain(|first| jobs.is_of(first.payer.id));
     let mut cycles: HashMap<Cycle, Running> = HashMap::new();
     for Backlog { deferred, .. } in &backlog {
         if let Entry::Vacant(place) = cycles.entry(deferred.cycle) {
@@ -415,7 +424,7 @@ async fn make_up(jobs: &JobContext, place: MakingUp) -> Result<Option<MakingUp>,
             (deferred, charged)
         })
     });
-    let (mut done, mut blocked) = (Vec::new(), place.blocked);
+    let mut done = Vec::new();
     for (deferred, charged) in join_all(charging).await {
         match charged? {
             Ok(()) => done.push((deferred.account, deferred.cycle)),

@@ -11,6 +11,7 @@ use crate::domain::decide::{Action, RaiseNotice};
 use crate::domain::invoice::{HeldUp, Invoice};
 use crate::domain::job::{JobKind, JobOutcome};
 use crate::domain::notice::NoticeKind;
+use crate::store::cells::ACCOUNT_IS_MOVING;
 use crate::store::error::StoreError;
 use crate::store::invoices::invoice_drafts::{InvoiceDraft, drafts, without_contents};
 use crate::store::invoices::open_invoices::{self, OpenInvoice};
@@ -194,7 +195,11 @@ async fn settle_place(
                     _ => Settled::HeldUp { until, told: month.to_settle.open.told },
                 };
                 let held = ToSettle { settled: held, ..month.to_settle.clone() };
-                settle(&mut connection, jobs.cell, vec![held], held_by, now).await?
+                match settle(&mut connection, jobs.cell, vec![held], held_by, now).await {
+                    // Its account is between two cells, and has it issued where it comes to.
+                    Err(error) if error.is_violation_of(ACCOUNT_IS_MOVING) => continue,
+                    settled => settled?,
+                }
             }
             one => one?,
         };

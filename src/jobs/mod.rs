@@ -142,6 +142,12 @@ impl JobContext {
         }
     }
 
+    /// Whether an account lives in its cell: what is left of one that has gone is not for jobs.
+    pub(super) fn is_of(&self, account: AccountId) -> bool {
+        let own = self.cells.place_at(self.cell);
+        !self.cells.are_several() || own.is_some_and(|place| self.cells.is_at(place, account))
+    }
+
     /// Moves a sandbox's clock to where another server has moved it.
     pub async fn follow_clock(&self) -> Result<(), StoreError> {
         if self.clock.offset_micros().is_some() {

@@ -8,6 +8,7 @@ use crate::domain::decide::Action;
 use crate::domain::ids::AccountId;
 use crate::domain::outcome::{Done, Executed};
 use crate::engine::{EngineError, Priority};
+use crate::store::cells::MOVING;
 
 /// What the engine cannot take on now is sent again so often, with a pause between.
 const TRIES: u32 = 100;
@@ -19,6 +20,10 @@ pub(super) async fn submit(
     account: AccountId,
     action: Action,
 ) -> Result<Box<Executed>, EngineError> {
+    // What was read here is not what is there.
+    if !jobs.is_of(account) {
+        return Err(EngineError::Unavailable(MOVING.to_owned()));
+    }
     let mut tries = TRIES;
     loop {
         let command = Command::by_itself(account, action.clone());

@@ -144,6 +144,8 @@ impl MeteringCache {
                     found.insert(account.id, account);
                 }
             }
+            // Who was not found may have left while it was waited for.
+            self.store.cells().require_heard(place)?;
         }
         Ok(found)
     }

@@ -11,6 +11,7 @@ use crate::domain::usage::{Fault, Outcome};
 use crate::lane::{
     ATTEMPTS_MAX, Attendant, Batch, Lane, LaneConnection, LaneKind, Parts, Retry, in_time, still_in_the_way,
 };
+use crate::store::cells::{ACCOUNT_IS_MOVING, Cells, MOVING};
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 use crate::store::usage::{EVENTS_ARE_KEPT, Mark, Metered, refused_columns, usage_month_make, usage_write};
@@ -20,6 +21,9 @@ const BATCH_MAX: usize = 8_192;
 
 pub(super) struct UsageLane {
     pub places: Attendant<UsagePlace>,
+    pub cells: Cells,
+    /// The place of its cell among them.
+    pub cell: usize,
     pub database: Database,
     pub clock: Clock,
 }
@@ -220,6 +224,9 @@ impl UsageLane {
             match self.write(place, part, session, parts.attempts()).await {
                 Ok(marks) => written.extend(marks.into_iter().map(Written::Mark)),
                 Err(error) if part.len() > 1 && is_of_the_events(&error) => parts.halve(part),
+                Err(error) if error.is_violation_of(ACCOUNT_IS_MOVING) => {
+                    written.push(Written::Failed(StoreError::Unavailable(MOVING.to_owned())));
+                }
                 Err(error @ StoreError::Rejected { .. }) => {
                     tracing::error!(%error, "an event that was checked cannot be kept");
                     written.push(Written::Refused(self.fault(&error).await));
@@ -277,6 +284,12 @@ impl UsageLane {
         events: &[Metered],
         session: &mut LaneConnection<Session>,
     ) -> Result<Vec<Mark>, StoreError> {
+        // Asked again with each try: accounts may have left meanwhile.
+        self.cells.require_heard(self.cell)?;
+        if !events.iter().all(|metered| self.cells.is_written_at(self.cell, metered.event.account)) {
+            let (constraint, message) = (Some(ACCOUNT_IS_MOVING.to_owned()), MOVING.to_owned());
+            return Err(StoreError::Rejected { constraint, message });
+        }
         let mut live = session.take(Self::connect(&self.database)).await?;
         let outcome = in_time(live.write(events, &self.clock)).await;
         session.keep(live, &outcome);

@@ -65,7 +65,7 @@ struct CellMeter {
 }
 
 impl CellMeter {
-    fn start(lanes: usize, cell: &Cell, engine: &Arc<Engine>, clock: &Clock) -> Self {
+    fn start(lanes: usize, cells: &Cells, cell: &Cell, engine: &Arc<Engine>, clock: &Clock) -> Self {
         let (lanes, crew) = (lanes.max(1), Crew::default());
         let (opening, number) = ((Arc::clone(engine), clock.clone()), cell.number);
         let open =
@@ -73,7 +73,8 @@ impl CellMeter {
         let places = Places::new(lanes, open);
         for _ in 0..lanes {
             let (database, clock) = (cell.database.clone(), clock.clone());
-            crew.start(UsageLane { places: Attendant::of(&places), database, clock });
+            let (cells, place) = (cells.clone(), cells.place_at(cell.number).unwrap_or(0));
+            crew.start(UsageLane { places: Attendant::of(&places), cells, cell: place, database, clock });
         }
         Self { places, lanes, database: cell.database.clone(), crew }
     }
@@ -122,7 +123,7 @@ impl Meter {
         allowance: Allowance,
     ) -> Self {
         let cells = store.cells().clone();
-        let parts = cells.all().map(|cell| CellMeter::start(lanes, cell, engine, clock)).collect();
+        let parts = cells.all().map(|cell| CellMeter::start(lanes, &cells, cell, engine, clock)).collect();
         let cache = MeteringCache::new(Arc::clone(store));
         let license_cap = LicenseCap::new(cells.clone(), Arc::clone(engine), clock.clone());
         let unratable = Unratable::new(cells.clone(), Arc::clone(currencies), clock.clone());

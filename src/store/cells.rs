@@ -11,7 +11,7 @@ pub mod own_row;
 
 use std::sync::Arc;
 
-pub(in crate::store) use departures::any_has_gone;
+pub(in crate::store) use departures::{any_has_gone, some_have_come};
 use following::Moves;
 
 use super::database::Database;
@@ -126,6 +126,11 @@ impl Cells {
     /// Whether an account is between two cells: nothing of it is to be written.
     pub fn is_moving(&self, account: AccountId) -> bool {
         self.are_several() && self.moves.of(account).is_some_and(|found| found.is_moving)
+    }
+
+    /// Whether what an account does may be written in the cell at a place.
+    pub fn is_written_at(&self, place: usize, account: AccountId) -> bool {
+        !self.are_several() || (self.is_at(place, account) && !self.is_moving(account))
     }
 
     /// Whether a cell may be asked for anything: it is known which accounts have left it.

@@ -5,6 +5,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
+use super::cells::some_have_come;
 use super::clock_check::require_right_clock;
 use super::error::StoreError;
 use super::schema::deposits as table;
@@ -73,17 +74,33 @@ pub async fn address_insert(
     execute(conn, columns.insert_row_into("deposit_addresses")).await.map(drop)
 }
 
-/// Addresses from a place on, in the order of their places.
+/// Addresses from a place on, in the order of their places; not those of accounts that have come from another cell, whose places are
+/// anywhere.
 pub async fn addresses_from(
     mut conn: Conn<'_>,
     place: i64,
     limit: i64,
 ) -> Result<Vec<(i64, String)>, StoreError> {
     let statement =
-        Statement::<(BigInt, Text)>::new("SELECT place, address FROM deposit_addresses WHERE place >= ")
-            .bigint(place)
-            .sql(" ORDER BY place LIMIT ")
-            .bigint(limit);
+        Statement::<(BigInt, Text)>::new("SELECT place, address FROM deposit_addresses a WHERE place >= ")
+            .bigint(place);
+    let statement = match some_have_come(conn).await? {
+        true => statement.sql(
+            " AND NOT EXISTS (SELECT 1 FROM departures d WHERE d.account_id = a.account_id AND d.state = 'HERE')",
+        ),
+        false => statement,
+    };
+    Ok(statement.sql(" ORDER BY place LIMIT ").bigint(limit).load(&mut conn).await?)
+}
+
+/// All addresses of accounts that have come from another cell.
+pub async fn addresses_that_have_come(mut conn: Conn<'_>) -> Result<Vec<String>, StoreError> {
+    if !some_have_come(conn).await? {
+        return Ok(Vec::new());
+    }
+    let statement = Statement::<Text>::new(
+        "SELECT a.address FROM departures d JOIN deposit_addresses a ON a.account_id = d.account_id WHERE d.state = 'HERE'",
+    );
     Ok(statement.load(&mut conn).await?)
 }
 

@@ -79,7 +79,7 @@ pub async fn rule_by_ids(conn: Conn<'_>, ids: Vec<i64>) -> Result<Vec<PriceRule>
     let statement = select_from::<PriceRule>("price_rules_with_terms")
         .sql(" WHERE id = ANY(")
         .keys::<BigInt, _>(ids)
-        .sql(") ORDER BY id");
+        .sql(") ORDER BY created_at, id");
     rows::<PriceRule>(conn, statement).await
 }
 
@@ -88,14 +88,14 @@ pub async fn rules_of_accounts(conn: Conn<'_>, accounts: Vec<i64>) -> Result<Vec
     let statement = select_from::<PriceRule>("price_rules_with_terms")
         .sql(" WHERE account_id = ANY(")
         .keys::<BigInt, _>(accounts)
-        .sql(") ORDER BY id");
+        .sql(") ORDER BY created_at, id");
     rows::<PriceRule>(conn, statement).await
 }
 
 /// The rules for everyone, in the order in which they were set.
 pub async fn rules_of_everyone(conn: Conn<'_>) -> Result<Vec<PriceRule>, StoreError> {
-    let statement =
-        select_from::<PriceRule>("price_rules_with_terms").sql(" WHERE account_id IS NULL ORDER BY id");
+    let statement = select_from::<PriceRule>("price_rules_with_terms")
+        .sql(" WHERE account_id IS NULL ORDER BY created_at, id");
     rows::<PriceRule>(conn, statement).await
 }
 
@@ -193,16 +193,28 @@ async fn rule_insert(
     wanted: &RulesToSet,
     now: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
+    // By the clocks of several servers, and still one after the other.
+    let set_at = last_set(conn, wanted).await?.map_or(now, |last| last.max(now));
     let statement = Columns::new()
         .column::<Nullable<BigInt>, _>("account_id", once(wanted.account.map(|account| account.0)))
         .column::<BigInt, _>("definition_id", once(definition))
         .column::<Timestamptz, _>("effective_from", once(rule.effective_from.unwrap_or(now)))
         .column::<Nullable<Timestamptz>, _>("effective_until", once(rule.effective_until))
-        .column::<Timestamptz, _>("created_at", once(now))
+        .column::<Timestamptz, _>("created_at", once(set_at))
         .column::<Text, _>("created_by", once(wanted.set_by.clone()))
         .insert_row_into("price_rules")
         .sql(" RETURNING id")
         .returning::<BigInt>();
+    Ok(statement.get_result(&mut conn).await?)
+}
+
+/// When the last rule of the account, or of everyone, was set.
+async fn last_set(mut conn: Conn<'_>, wanted: &RulesToSet) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let statement = Statement::<Nullable<Timestamptz>>::new("SELECT max(created_at) FROM price_rules WHERE ");
+    let statement = match wanted.account {
+        Some(account) => statement.sql("account_id = ").bigint(account.0),
+        None => statement.sql("account_id IS NULL"),
+    };
     Ok(statement.get_result(&mut conn).await?)
 }
 

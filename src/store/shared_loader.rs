@@ -86,6 +86,8 @@ where
         let asks = self.asks.get(place).ok_or_else(stopping)?;
         asks.try_send(Ask { keys, answer }).map_err(|_| StoreError::Overloaded)?;
         let found = answered.await.unwrap_or_else(|_| Err(stopping()));
+        // What was not found may have left while it was waited for.
+        self.cells.require_heard(place)?;
         found.map_err(|error| self.cells.told(place, error))
     }
 

@@ -10,6 +10,7 @@ use abacus::domain::cell::CellNumber;
 use abacus::domain::ids::AccountId;
 use abacus::server::cells_with_owners;
 use abacus::store::cells::moving::{Moved, Mover, NotMoved, Step};
+use abacus::store::deposits;
 use abacus::store::distribution::placements::{PLACEMENTS, Placement};
 use serde_json::{Value, json};
 
@@ -100,6 +101,25 @@ async fn two_cells() -> TwoCells {
     TwoCells::with(|config| config.clock = clock).await
 }
 
+/// Makes a database one that has scanned a chain up to a block, and has given an account an address.
+async fn scanned(url: &str, account: &str, newest: i64) {
+    let sql = cluster::connect(&cluster::owner_url(url)).await;
+    let number = AccountId::parse(account).unwrap().0;
+    let rows = format!(
+        "INSERT INTO chains (chain_id, begin_after) VALUES (1, 7);
+         INSERT INTO chain_blocks SELECT 1, n, 'block ' || n FROM generate_series({newest} - 9, {newest}) n;
+         INSERT INTO deposit_addresses SELECT nextval('deposit_address_places'), 'address of {account}', {number}"
+    );
+    sql.batch_execute(&rows).await.unwrap();
+}
+
+/// The blocks that a database remembers.
+async fn blocks(url: &str) -> Vec<i64> {
+    let sql = cluster::connect(url).await;
+    let rows = sql.query("SELECT number FROM chain_blocks ORDER BY number", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 #[tokio::test]
 async fn an_account_is_moved_with_all_that_is_its_own_and_goes_on_in_the_other_cell_and_comes_back() {
     let cells = two_cells().await;
@@ -113,6 +133,8 @@ async fn an_account_is_moved_with_all_that_is_its_own_and_goes_on_in_the_other_c
         cells.server.operator().mutate("createAccount", "CreateAccountInput", sub, "account { id }").await;
     let sub = sub["account"]["id"].as_str().unwrap().to_owned();
     let (home, second) = (cells.server.database_url.clone(), cells.second_url.clone());
+    scanned(&home, &ids[0], 100).await;
+    scanned(&second, &ids[1], 120).await;
     let (before, rows) = (seen(&cells, "t0").await, rows_of(&home, &ids[0]).await);
     assert!(rows.len() >= 11, "{rows:?}");
     let neighbour = seen(&cells, "t2").await;
@@ -129,6 +151,18 @@ async fn an_account_is_moved_with_all_that_is_its_own_and_goes_on_in_the_other_c
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{list}: {ids:?}");
     }
     assert_eq!(everybodys(&cells, "orders").await, orders);
+    // What the home cell had scanned of a chain is what the other goes on from, and it looks for deposits to what has come.
+    assert_eq!(blocks(&second).await, blocks(&home).await);
+    let database = &cells.server.server.app.store.cells().others()[0].database;
+    let conn = database.connection().await.unwrap();
+    let address = format!("address of {}", ids[0]);
+    assert_eq!(deposits::addresses_that_have_come(&conn).await.unwrap(), [address]);
+    let own = deposits::addresses_from(&conn, 0, 10).await.unwrap();
+    assert_eq!(
+        own.iter().map(|(_, address)| address.clone()).collect::<Vec<_>>(),
+        [format!("address of {}", ids[1])]
+    );
+    drop(conn);
     // A key is good for what it was good for; what is new is bought there, and counts there.
     let customer = cells.server.customer("t0");
     let again = customer.checkout(&plan, "t02").await;
@@ -141,6 +175,20 @@ async fn an_account_is_moved_with_all_that_is_its_own_and_goes_on_in_the_other_c
     assert_eq!(counted, json!({ "accepted": 0, "duplicates": 1, "userErrors": [] }));
     assert_eq!(rows_of(&home, &ids[0]).await, BTreeMap::new());
     cells.server.assert_ledger_is_healthy().await;
+    // So is the key that an account was made with, wherever that lives by now.
+    let keyed =
+        json!({ "namespace": "keyed", "name": "k", "currency": "CNY", "idempotencyKey": "made once" });
+    let operator = cells.server.operator();
+    let make = async || {
+        operator.mutate("createAccount", "CreateAccountInput", keyed.clone(), "account { id }").await
+    };
+    let made = make().await;
+    let id = made["account"]["id"].as_str().unwrap();
+    let born = i64::from(is_of_second(id));
+    for to in [1 - born, born] {
+        moved(&cells, id, to).await;
+        assert_eq!(make().await, made, "{to}");
+    }
     // SUB accounts are born where it lives now, and its namespace is its own still.
     let late = json!({ "namespace": "t0.late", "name": "s", "currency": "CNY", "parentId": ids[0] });
     let late =
@@ -157,11 +205,14 @@ async fn an_account_is_moved_with_all_that_is_its_own_and_goes_on_in_the_other_c
     assert_eq!(rows_of(&home, &ids[0]).await, rows);
     assert_eq!(seen(&cells, "t0").await, there);
     cells.server.assert_ledger_is_healthy().await;
-    for (url, expected) in [(&home, 4_i64), (&second, 1)] {
+    let mut all = 0;
+    for url in [&home, &second] {
         let counts = "SELECT accounts, (SELECT count(*) FROM accounts) FROM cell";
         let row = cluster::connect(url).await.query_one(counts, &[]).await.unwrap();
-        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (expected, expected), "{url}");
+        assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1), "{url}");
+        all += row.get::<_, i64>(0);
     }
+    assert_eq!(all, 6);
     let fences = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'moving_%'";
     for url in [&home, &second] {
         assert_eq!(cluster::connect(url).await.query_one(fences, &[]).await.unwrap().get::<_, i64>(0), 0);
@@ -395,6 +446,15 @@ async fn what_has_not_left_yet_is_taken_back_and_what_cannot_move_is_told() {
         SELECT '2026-02-01', time_zone, '2026-02-01', '2026-03-01', 'RUNNING', 0, '2026-03-01' FROM account_zones").await.unwrap();
     let (succeeded, said) = run(&ids[0], "first").await;
     assert!(!succeeded && said.contains("is being closed"), "{said}");
+    // One that is on its way already does not wait for it there, where nothing of it could be closed.
+    sql.batch_execute("UPDATE billing_runs SET state = 'DONE', finished_at = '2026-03-01'").await.unwrap();
+    let stopped = moved_until(&cells, &ids[0], 0, Some(Step::Leaving)).await;
+    assert!(matches!(stopped, Err(NotMoved::Stopped)), "{stopped:?}");
+    sql.batch_execute("UPDATE billing_runs SET state = 'RUNNING', finished_at = NULL").await.unwrap();
+    let (succeeded, said) = run(&ids[0], "first").await;
+    assert!(!succeeded && said.contains("is being closed"), "{said}");
+    tokio::time::sleep(SEEN).await;
+    assert_eq!(cells.server.customer("t0").checkout(&plan, "served").await["userErrors"], json!([]));
     sql.batch_execute("UPDATE billing_runs SET state = 'DONE', finished_at = '2026-03-01'").await.unwrap();
     let (succeeded, said) = run(&ids[1], "first").await;
     assert!(succeeded, "{said}");

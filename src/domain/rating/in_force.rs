@@ -24,7 +24,7 @@ pub fn that_apply(
     if at.is_none() || !rules.iter().any(is_base) {
         rules.extend(defaults.iter().filter(of_currency).filter(counts).cloned());
     }
-    rules.sort_by_key(|rule| rule.id);
+    rules.sort_by_key(|rule| rule.order());
     rules
 }
 
@@ -50,7 +50,7 @@ impl PricePeriod {
     pub fn part(&self) -> Part<'_> {
         let rules = self.rules.iter().map(|rule| RuleInForce {
             id: Some(rule.id),
-            order: rule.id.0,
+            order: rule.order(),
             terms: &rule.definition.terms,
         });
         let seconds = self.to.signed_duration_since(self.from).num_seconds();
@@ -145,6 +145,19 @@ mod tests {
         let defaults = [rule(1, None, (-5, None), "CNY", true), rule(3, None, (-5, None), "CNY", false)];
         let own = [rule(2, Some(7), (-5, None), "CNY", false), rule(4, Some(7), (12, None), "CNY", true)];
         assert_eq!(ids(&own, &defaults), [(12, vec![1, 2, 3]), (18, vec![2, 4])]);
+    }
+
+    #[test]
+    fn rules_count_in_the_order_in_which_they_were_set_whatever_their_numbers() {
+        // Set in a cell whose numbers are higher, before its account came back.
+        let set_at =
+            |rule: Arc<PriceRule>, at: i64| PriceRule { created_at: day(at), ..PriceRule::clone(&rule) };
+        let before = Arc::new(set_at(rule(9, Some(7), (-5, None), "CNY", true), 1));
+        let after = Arc::new(set_at(rule(4, Some(7), (-5, None), "CNY", true), 2));
+        assert_eq!(ids(&[Arc::clone(&after), Arc::clone(&before)], &[]), [(30, vec![9, 4])]);
+        assert!(before.order() < after.order());
+        let together = rule(5, Some(7), (-5, None), "CNY", true);
+        assert!(rule(4, Some(7), (-5, None), "CNY", true).order() < together.order());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tariff::{TierPosition, flat_fees, units};
 
 use super::ids::PriceRuleId;
 use super::money::OutOfRange;
-use super::price_rule::{Discount, Tariff, Terms};
+use super::price_rule::{Discount, RuleOrder, Tariff, Terms};
 
 /// A rule in force.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct RuleInForce<'r> {
     /// None for a rule that is tried and not stored.
     pub id: Option<PriceRuleId>,
     /// When it was set, among all: the same in every part.
-    pub order: i64,
+    pub order: RuleOrder,
     pub terms: &'r Terms,
 }
 

@@ -67,8 +67,9 @@ async fn work(
         let Some(page) = billing_runs::page_take(&mut conn, held_by, run, PAGE, now).await? else {
             break;
         };
-        let accounts = billing_runs::page_accounts(&conn, run, page).await?;
+        let mut accounts = billing_runs::page_accounts(&conn, run, page).await?;
         drop(conn);
+        accounts.retain(|account| jobs.is_of(account.id));
         let looked_at = i64::try_from(accounts.len()).unwrap_or(i64::MAX);
         let failed = close_all(jobs, run, accounts, &mut runs).await?;
         let mut conn = jobs.database.connection().await?;

@@ -213,6 +213,10 @@ impl Scanner {
 
     async fn read_addresses(&self, watched: &mut Watched) -> Result<(), ScanFailure> {
         let conn = self.database.connection().await?;
+        for address in deposits::addresses_that_have_come(&conn).await? {
+            let read = address.parse().map_err(|_| ScanFailure::Corrupt(address.clone()))?;
+            watched.addresses.insert(read);
+        }
         let mut from = watched.last_place.saturating_sub(PLACES_AGAIN).max(0);
         loop {
             let page = deposits::addresses_from(&conn, from, PAGE).await?;

@@ -9,9 +9,10 @@ use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
-use super::Cells;
 use super::own_row::accounts;
+use super::{Cells, MOVING};
 use crate::domain::account::Account;
+use crate::domain::cell::CellNumber;
 use crate::domain::idempotency::Attempt;
 use crate::domain::ids::AccountId;
 use crate::domain::mutation::Mutation;
@@ -36,6 +37,8 @@ struct Birth {
     seals: Arc<SealKeys>,
     /// The number that it is to have in another cell; None: it is born in the home cell.
     elsewhere: Option<AccountId>,
+    /// Whether there is one of that number, which lives elsewhere than it was born: its key is answered, and nobody else has it.
+    has_moved: bool,
 }
 
 /// An account that has a number, and, where it was made in the home cell, is there.
@@ -51,6 +54,7 @@ impl KeyedWrite for Birth {
     fn write<'c>(&'c self, conn: Conn<'c>, _: &'c Attempt) -> BoxFuture<'c, Result<Vec<String>, Stop>> {
         async move {
             let id = match self.elsewhere {
+                Some(_) if self.has_moved => return Err(is_taken().into()),
                 Some(number) => {
                     let namespace = &self.account.namespace;
                     let held = account_by_namespaces(conn, vec![namespace.clone()]).await?;
@@ -86,6 +90,9 @@ pub async fn born(cells: &Cells, account: Account, attempt: Attempt) -> Result<E
     let seals = Arc::clone(cells.home().database.keys());
     // What was begun before is gone on with, unless it has come to its end: then whoever has the key is answered.
     let begun = begun(cells, &account.namespace).await?;
+    if account.parent.is_some_and(|parent| cells.is_moving(parent)) {
+        return Err(StoreError::Unavailable(MOVING.to_owned()));
+    }
     if let (Some((id, false)), Some(parent)) = (begun, account.parent)
         && cells.place_of(id) != cells.place_of(parent)
     {
@@ -94,15 +101,19 @@ pub async fn born(cells: &Cells, account: Account, attempt: Attempt) -> Result<E
         return Ok(Ending::Refused(Refusal::new(RefusalCode::Conflict, "namespace", message)));
     }
     let id = match begun {
-        Some((id, true)) if cells.place_of(id) != 0 => id,
+        Some((id, true)) if cells.place_of(id) != 0 && is_where_it_was_born(cells, id) => id,
         begun => {
+            let has_moved = matches!(begun, Some((id, true)) if !is_where_it_was_born(cells, id));
             let elsewhere = match begun {
-                Some((id, _)) => Some(id).filter(|id| cells.place_of(*id) != 0),
+                Some((id, _)) => Some(id).filter(|id| has_moved || cells.place_of(*id) != 0),
                 None => number_elsewhere(cells, account.parent).await?,
             };
-            let birth = Birth { account: account.clone(), seals: Arc::clone(&seals), elsewhere };
+            let birth = Birth { account: account.clone(), seals: Arc::clone(&seals), elsewhere, has_moved };
             match keyed(cells, 0, attempt.clone(), birth, &seals).await? {
                 Ending::Made(Born { account: Some(account), .. }) => return Ok(Ending::Made(account)),
+                Ending::Made(Born { id, account: None }) if has_moved => {
+                    return Ok(Ending::Made(as_it_is(cells, id).await?));
+                }
                 Ending::Made(Born { id, account: None }) => id,
                 Ending::Refused(refusal) => return Ok(Ending::Refused(refusal)),
                 Ending::Unknown(error) => return Ok(Ending::Unknown(error)),
@@ -111,6 +122,20 @@ pub async fn born(cells: &Cells, account: Account, attempt: Attempt) -> Result<E
     };
     let new = NewAccount { account: Account { id, ..account }, seals: Arc::clone(&seals), of_several: true };
     keyed(cells, cells.place_of(id), attempt, new, &seals).await
+}
+
+fn is_where_it_was_born(cells: &Cells, account: AccountId) -> bool {
+    Some(cells.place_of(account)) == cells.place_at(CellNumber::of_birth(account))
+}
+
+/// An account that was made before, from where it lives.
+async fn as_it_is(cells: &Cells, id: AccountId) -> Result<Account, StoreError> {
+    let place = cells.place_of(id);
+    let look = async {
+        let conn = cells.at(place).database.connection().await?;
+        account_by_ids(&conn, vec![id.0]).await?.pop().ok_or_else(gone)
+    };
+    look.await.map_err(|error| cells.told(place, error))
 }
 
 /// Has something written in a cell once for its key.
@@ -162,6 +187,11 @@ async fn begun(cells: &Cells, namespace: &str) -> Result<Option<(AccountId, bool
         return Err(StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message });
     }
     Ok(Some((id, is_there)))
+}
+
+fn is_taken() -> StoreError {
+    let message = "it is an account's that has moved to another cell".to_owned();
+    StoreError::Rejected { constraint: Some(NAMESPACE_IS_FREE.to_owned()), message }
 }
 
 /// The number of an account that is to be born in another cell than the home cell; None: it is to be born there.

@@ -68,6 +68,33 @@ pub(in crate::store) async fn any_has_gone(mut conn: Conn<'_>) -> Result<bool, S
     Ok(statement.get_result::<i64>(&mut conn).await? > 0)
 }
 
+/// Whether any account has come to this database from another cell.
+pub(in crate::store) async fn some_have_come(mut conn: Conn<'_>) -> Result<bool, StoreError> {
+    let statement = Statement::<BigInt>::new(
+        "SELECT count(*) FROM (SELECT 1 FROM departures WHERE state = 'HERE' LIMIT 1) d",
+    );
+    Ok(statement.get_result::<i64>(&mut conn).await? > 0)
+}
+
+/// Says that accounts that were leaving for a cell have gone there; false, and nothing is said, if not all of them were.
+pub(super) async fn departures_end(
+    conn: Conn<'_>,
+    accounts: &[AccountId],
+    to: CellNumber,
+) -> Result<bool, StoreError> {
+    let statement = Statement::new(
+        "UPDATE departures SET state = 'GONE', since = clock_timestamp() WHERE state = 'LEAVING' AND cell = ",
+    )
+    .value::<SmallInt, _>(to.number())
+    .sql(" AND account_id = ANY(")
+    .accounts(accounts.iter().map(|account| account.0).collect())
+    .sql(")");
+    if execute(conn, statement).await? != accounts.len() {
+        return Ok(false);
+    }
+    count_up(conn).await.map(|()| true)
+}
+
 /// Says something of accounts, for servers to see. Only the owner of the schema may.
 pub(super) async fn departures_say(
     conn: Conn<'_>,

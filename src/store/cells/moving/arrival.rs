@@ -3,29 +3,39 @@
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
+use super::quiet::next_cycle;
 use super::rows::{NAMESPACES, OwnedTable, digests, numbers, owned_tables};
 use super::{NotMoved, hindrances};
 use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
-use crate::store::cells::departures::{Departure, departures_say};
+use crate::store::cells::departures::{Departure, departures, departures_say};
 use crate::store::error::StoreError;
-use crate::store::sql::statement::Statement;
-use crate::store::{Conn, execute};
+use crate::store::sql::statement::{Columns, Statement};
+use crate::store::{Conn, deposits, execute};
 
 /// Rows that are read and written together: an invoice may be long.
 const ROWS: usize = 200;
+
+/// Between which cells accounts move.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Between {
+    pub from: CellNumber,
+    pub to: CellNumber,
+}
 
 /// Copies all that is theirs, of one moment of the cell that they leave.
 pub(super) async fn arrive(
     leaving: &mut AsyncPgConnection,
     arriving: &mut AsyncPgConnection,
     family: &[AccountId],
-    came_from: CellNumber,
+    between: Between,
 ) -> Result<(), NotMoved> {
+    // By themselves: who makes a month holds up whoever asks for one.
+    usage_months(leaving, arriving, family).await?;
     arriving
         .transaction(async |arriving| {
             let mut snapshot = leaving.build_transaction().repeatable_read().read_only();
-            snapshot.run(async |leaving| copy_all(leaving, arriving, family, came_from).await).await
+            snapshot.run(async |leaving| copy_all(leaving, arriving, family, between).await).await
         })
         .await
 }
@@ -34,12 +44,13 @@ async fn copy_all(
     leaving: &mut AsyncPgConnection,
     arriving: &mut AsyncPgConnection,
     family: &[AccountId],
-    came_from: CellNumber,
+    between: Between,
 ) -> Result<(), NotMoved> {
-    // No month is begun to be closed until they are there.
-    arriving.batch_execute("LOCK TABLE billing_runs IN SHARE MODE").await?;
-    hindrances::months(leaving, arriving, family).await?;
-    usage_months(leaving, arriving, family).await?;
+    hold_arrivals(arriving).await?;
+    let said = departures(leaving).await?;
+    if family.iter().any(|account| said.get(account) != Some(&Departure::Leaving(between.to))) {
+        return Err(NotMoved::AnotherMoves);
+    }
     definitions(leaving, arriving, family).await?;
     for owned in owned_tables() {
         copy_table(leaving, arriving, owned, family).await?;
@@ -48,7 +59,19 @@ async fn copy_all(
         return Err(NotMoved::NotTheSame(table));
     }
     go_on(leaving, arriving, family).await?;
-    Ok(departures_say(arriving, family, Departure::Here(came_from)).await?)
+    // What is done by and by has come no further here than there, and does not until they are there.
+    arriving.batch_execute("LOCK TABLE billing_runs IN SHARE MODE").await?;
+    hindrances::months(leaving, arriving, family).await?;
+    arriving.batch_execute("SELECT FROM burst_progress FOR UPDATE").await?;
+    if next_cycle(leaving).await? < next_cycle(arriving).await? {
+        return Err(hindrances::Hindrance::BurstBehind.into());
+    }
+    Ok(departures_say(arriving, family, Departure::Here(between.from)).await?)
+}
+
+/// One at a time comes to a cell, or is taken back from its way there; held to the end of the transaction.
+pub(super) async fn hold_arrivals(connection: &mut AsyncPgConnection) -> Result<(), StoreError> {
+    Ok(connection.batch_execute("SELECT pg_advisory_xact_lock(4702394921427289937)").await?)
 }
 
 async fn copy_table(
@@ -111,19 +134,29 @@ async fn usage_months(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId
     Ok(())
 }
 
-/// What their price rules say; the home cell's definitions are in all cells.
-async fn definitions(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId]) -> Result<(), StoreError> {
-    let mut from = leaving;
+/// What their price rules say; the home cell's definitions are in all cells, and come with the catalogue alone.
+async fn definitions(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId]) -> Result<(), NotMoved> {
+    let (mut from, mut to) = (leaving, arriving);
+    let used =
+        Statement::<BigInt>::new("SELECT DISTINCT definition_id FROM price_rules WHERE account_id = ANY(");
+    let used: Vec<i64> =
+        used.value::<Array<BigInt>, _>(numbers(family)).sql(") ORDER BY 1").load(&mut from).await?;
+    let of_home = CellNumber::HOME.rows();
+    let (home, others): (Vec<i64>, Vec<i64>) = used.into_iter().partition(|id| of_home.contains(id));
+    let there = Statement::<BigInt>::new("SELECT count(*) FROM price_definitions WHERE id = ANY(");
+    let there: i64 = there.value::<Array<BigInt>, _>(home.clone()).sql(")").get_result(&mut to).await?;
+    if usize::try_from(there).ok() != Some(home.len()) {
+        return Err(hindrances::Hindrance::CatalogueBehind.into());
+    }
     let statement = Statement::<Text>::new(
-        "SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]')::text FROM price_definitions d WHERE id IN \
-         (SELECT definition_id FROM price_rules WHERE account_id = ANY(",
+        "SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]')::text FROM price_definitions d WHERE id = ANY(",
     );
-    let held: String =
-        statement.value::<Array<BigInt>, _>(numbers(family)).sql("))").get_result(&mut from).await?;
+    let held: String = statement.value::<Array<BigInt>, _>(others).sql(")").get_result(&mut from).await?;
     let writing = Statement::new(
         "INSERT INTO price_definitions OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_recordset(NULL::price_definitions, ",
     );
-    execute(arriving, writing.text(held).sql("::jsonb) ON CONFLICT (id) DO NOTHING")).await.map(drop)
+    execute(arriving, writing.text(held).sql("::jsonb) ON CONFLICT (id) DO NOTHING")).await?;
+    Ok(())
 }
 
 /// What the cell does by itself goes on with them from where the other was.
@@ -139,41 +172,74 @@ async fn go_on(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId]) -> R
     execute(arriving, of_them(slots)).await?;
     let more = i64::try_from(family.len()).unwrap_or(i64::MAX);
     execute(arriving, Statement::new("UPDATE cell SET accounts = accounts + ").bigint(more)).await?;
-    for (chain, newest, tokens) in scanned(leaving).await? {
-        scan_again(arriving, chain, newest, tokens).await?;
+    for chain in scanned(leaving).await? {
+        scan_again(leaving, arriving, chain).await?;
     }
     Ok(())
 }
 
-/// How far a cell has scanned the chains for deposits.
-async fn scanned(mut conn: Conn<'_>) -> Result<Vec<(i64, i64, Vec<String>)>, StoreError> {
+/// How far a cell has scanned a chain for deposits.
+struct Scanned {
+    chain: i64,
+    begin_after: i64,
+    tokens: Vec<String>,
+}
+
+async fn scanned(mut conn: Conn<'_>) -> Result<Vec<Scanned>, StoreError> {
     let statement = Statement::<(BigInt, BigInt, Array<Text>)>::new(
-        "SELECT c.chain_id, coalesce((SELECT max(b.number) FROM chain_blocks b WHERE b.chain_id = c.chain_id), c.begin_after), c.tokens \
-         FROM chains c ORDER BY c.chain_id",
+        "SELECT chain_id, begin_after, tokens FROM chains ORDER BY chain_id",
     );
-    Ok(statement.load(&mut conn).await?)
+    let found: Vec<(i64, i64, Vec<String>)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(chain, begin_after, tokens)| Scanned { chain, begin_after, tokens }).collect())
 }
 
 /// Blocks that the cell has scanned and the other had not are scanned once more, as there may be deposits of theirs in them; those that
-/// are known already are not kept twice.
-async fn scan_again(conn: Conn<'_>, chain: i64, newest: i64, tokens: Vec<String>) -> Result<(), StoreError> {
+/// are known already are not kept twice. What it remembers of blocks is what the other remembers: by that it is noticed that a deposit's
+/// block is gone.
+async fn scan_again(leaving: Conn<'_>, arriving: Conn<'_>, scanned: Scanned) -> Result<(), StoreError> {
+    let Scanned { chain, begin_after, tokens } = scanned;
+    let remembered = deposits::chain_blocks(leaving, chain).await?;
     let beginning = Statement::new("INSERT INTO chains (chain_id, begin_after, tokens) VALUES (")
         .bigint(chain)
         .sql(", ")
-        .bigint(newest)
+        .bigint(begin_after)
         .sql(", ")
         .value::<Array<Text>, _>(tokens)
         .sql(") ON CONFLICT (chain_id) DO NOTHING");
-    execute(conn, beginning).await?;
-    // What is being scanned meanwhile is not written any more.
-    let from_there = Statement::new("UPDATE chains SET scans = scans + 1, begin_after = least(begin_after, ")
-        .bigint(newest)
+    let is_new = execute(arriving, beginning).await? > 0;
+    let own = deposits::chain_blocks(arriving, chain).await?;
+    let newest = |blocks: &[(i64, String)]| blocks.iter().map(|(number, _)| *number).max();
+    let common = match (newest(&remembered), newest(&own)) {
+        (Some(there), Some(here)) => there.min(here),
+        (Some(there), None) if is_new => there,
+        // It has scanned nothing itself yet, from where it begins on.
+        (Some(there), None) => return from_there(arriving, chain, there).await,
+        (None, _) => return from_there(arriving, chain, begin_after).await,
+    };
+    from_there(arriving, chain, common).await?;
+    let kept: Vec<&(i64, String)> = remembered.iter().filter(|(number, _)| *number <= common).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let forgetting = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ").bigint(chain);
+    execute(arriving, forgetting).await?;
+    let columns = Columns::new()
+        .column::<BigInt, _>("chain_id", kept.iter().map(|_| chain))
+        .column::<BigInt, _>("number", kept.iter().map(|(number, _)| *number))
+        .column::<Text, _>("hash", kept.iter().map(|(_, hash)| hash.clone()));
+    execute(arriving, columns.insert_into("chain_blocks")).await.map(drop)
+}
+
+/// Forgets what was scanned after a block; what is being scanned meanwhile is not written any more.
+async fn from_there(conn: Conn<'_>, chain: i64, block: i64) -> Result<(), StoreError> {
+    let again = Statement::new("UPDATE chains SET scans = scans + 1, begin_after = least(begin_after, ")
+        .bigint(block)
         .sql(") WHERE chain_id = ")
         .bigint(chain);
-    execute(conn, from_there).await?;
+    execute(conn, again).await?;
     let forgetting = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ")
         .bigint(chain)
         .sql(" AND number > ")
-        .bigint(newest);
+        .bigint(block);
     execute(conn, forgetting).await.map(drop)
 }

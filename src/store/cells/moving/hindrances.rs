@@ -12,8 +12,9 @@ use crate::domain::ids::AccountId;
 use crate::store::Conn;
 use crate::store::accounts::account_zones::zone_named;
 use crate::store::billing_runs;
+use crate::store::cells::Cells;
+use crate::store::cells::catalogue::copy_anew;
 use crate::store::cells::own_row::catalogue_version;
-use crate::store::cells::{Cells, catalogue};
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
 
@@ -44,16 +45,18 @@ pub(super) async fn look(
     to: Conn<'_>,
     family: &[AccountId],
 ) -> Result<(), NotMoved> {
-    // Prices of accounts of the home cell are copied with the catalogue.
-    catalogue::copy_anew(cells).await?;
-    let home = catalogue_version(&*cells.home().database.connection().await?).await?;
-    if cells.are_several() && catalogue_version(to).await?.max(catalogue_version(from).await?) < home {
-        return Err(Hindrance::CatalogueBehind.into());
-    }
+    catalogue(cells, to).await?;
     if let Some(erased) = being_erased(from, family).await? {
         return Err(Hindrance::BeingErased(erased).into());
     }
     months(from, to, family).await
+}
+
+/// The cell that it goes to has all that it is charged by: prices of accounts of the home cell come with the catalogue.
+pub(super) async fn catalogue(cells: &Cells, to: Conn<'_>) -> Result<(), NotMoved> {
+    copy_anew(cells).await?;
+    let home = catalogue_version(&*cells.home().database.connection().await?).await?;
+    if catalogue_version(to).await? < home { Err(Hindrance::CatalogueBehind.into()) } else { Ok(()) }
 }
 
 async fn being_erased(mut conn: Conn<'_>, family: &[AccountId]) -> Result<Option<AccountId>, StoreError> {

@@ -23,7 +23,8 @@ use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::Cells;
 use super::departures::{
-    Departure, Departures, Whereabouts, departures, departures_say, departures_take_back, lead,
+    Departure, Departures, Whereabouts, departures, departures_end, departures_say, departures_take_back,
+    lead,
 };
 use super::following::SEEN_BY_ALL;
 use crate::domain::cell::CellNumber;
@@ -32,6 +33,7 @@ use crate::store::Conn;
 use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
+use arrival::Between;
 use hindrances::Hindrance;
 use quiet::Quiet;
 
@@ -120,7 +122,9 @@ impl Mover {
         on_step: OnStep<'_>,
     ) -> Result<Moved, NotMoved> {
         let connections = self.connections().await?;
-        hold(connections.as_slice().first()).await?;
+        for connection in &connections {
+            hold(connection).await?;
+        }
         let said = self.said(&connections).await?;
         let numbers: Vec<CellNumber> = self.cells.all().map(|cell| cell.number).collect();
         let found = where_it_is(account, &said, &numbers);
@@ -130,30 +134,48 @@ impl Mover {
             return Err(Hindrance::NoSuchCell(to).into());
         };
         let family = family_of(here, account).await?;
-        let mut finished = Moved::Already;
-        for (place, said) in said.iter().enumerate() {
-            if place != found.place
-                && matches!(said.get(&account), Some(Departure::Gone(_)))
-                && let Some(left) = connections.get(place)
-                && lives_at(left, account).await?
-            {
-                self.remove(left, place, account, on_step).await?;
-                finished = Moved::Accounts(family.len());
-            }
-        }
+        let is_left = self.tidy(&connections, &said, (account, found.place), on_step).await?;
         let way = Way { account, from: found.place, to: target, family };
         match said_here {
             Some(Departure::Leaving(next)) if next != to && way.from == way.to => {
-                let place = self.cells.place_at(next).ok_or(Hindrance::NoSuchCell(next))?;
-                self.take_back(&connections, &way, place).await
+                let next = self.cells.place_at(next).ok_or(Hindrance::NoSuchCell(next))?;
+                self.take_back(&connections, &way, next).await?;
+                Ok(Moved::TakenBack)
             }
             Some(Departure::Leaving(next)) if next != to => Err(NotMoved::ToAnother(self.name(next))),
-            _ if found.place == target => Ok(finished),
+            _ if found.place == target && is_left => Ok(Moved::Accounts(way.family.len())),
+            _ if found.place == target => Ok(Moved::Already),
             said_here => {
-                let is_there = said_here.is_some() && lives_at(there, account).await?;
+                let is_there =
+                    matches!(said_here, Some(Departure::Leaving(_))) && lives_at(there, account).await?;
                 self.go(&connections, way, is_there, on_step).await
             }
         }
+    }
+
+    /// Removes what earlier moves have left of an account in other cells than the one at a place: rows, and fences; whether there were rows.
+    async fn tidy(
+        &self,
+        connections: &[OwnConnection],
+        said: &[Departures],
+        (account, lives_in): (AccountId, usize),
+        on_step: OnStep<'_>,
+    ) -> Result<bool, NotMoved> {
+        let mut is_left = false;
+        for (place, (connection, said)) in connections.iter().zip(said).enumerate() {
+            let said = said.get(&account);
+            let has_gone = place != lives_in && matches!(said, Some(Departure::Gone(_)));
+            if has_gone && lives_at(connection, account).await? {
+                let quiet = Quiet::begin(&self.cells, [place, lives_in]).await?;
+                let removed = self.remove(connection, place, account, on_step).await;
+                quiet.end().await;
+                removed?;
+                is_left = true;
+            } else if !matches!(said, Some(Departure::Leaving(_))) {
+                fence::lower(connection, account).await?;
+            }
+        }
+        Ok(is_left)
     }
 
     async fn connections(&self) -> Result<Vec<OwnConnection>, StoreError> {
@@ -185,17 +207,21 @@ impl Mover {
         connections: &[OwnConnection],
         way: &Way,
         place: usize,
-    ) -> Result<Moved, NotMoved> {
-        let (Some(from), Some(next)) = (connections.get(way.from), connections.get(place)) else {
-            return Err(NotMoved::NoSuchAccount(way.account));
-        };
-        if lives_at(next, way.account).await? {
-            return Err(NotMoved::ToAnother(self.cells.at(place).name.to_string()));
-        }
-        fence::lower(from, way.account).await?;
-        let mut from = self.owner(way.from)?.dedicated_connection().await?;
-        from.transaction(async |conn| departures_take_back(conn, &way.family).await).await?;
-        Ok(Moved::TakenBack)
+    ) -> Result<(), NotMoved> {
+        let from = connections.get(way.from).ok_or(NotMoved::AnotherMoves)?;
+        let mut coming = self.owner(place)?.dedicated_connection().await?;
+        // Whoever is about to come there comes to an end first.
+        coming
+            .transaction(async |coming| {
+                arrival::hold_arrivals(coming).await?;
+                if lives_at(coming, way.account).await? {
+                    return Err(NotMoved::ToAnother(self.cells.at(place).name.to_string()));
+                }
+                fence::lower(from, way.account).await?;
+                let mut saying = self.owner(way.from)?.dedicated_connection().await?;
+                Ok(saying.transaction(async |conn| departures_take_back(conn, &way.family).await).await?)
+            })
+            .await
     }
 
     fn owner(&self, place: usize) -> Result<&Database, StoreError> {
@@ -209,33 +235,59 @@ impl Mover {
         is_there: bool,
         on_step: OnStep<'_>,
     ) -> Result<Moved, NotMoved> {
-        let (Some(from), Some(to)) = (connections.get(way.from), connections.get(way.to)) else {
-            return Err(NotMoved::NoSuchAccount(way.account));
-        };
         // Jobs stand aside in both cells.
         let quiet = Quiet::begin(&self.cells, [way.from, way.to]).await?;
-        if !is_there {
-            hindrances::look(&self.cells, from, to, &way.family).await?;
-            quiet.wait_for_burst(from, to).await?;
-            way.family = self.leave(from, &way).await?;
-            step(on_step, Step::Leaving)?;
-            let mut arriving = self.owner(way.to)?.dedicated_connection().await?;
-            let mut leaving = self.owner(way.from)?.dedicated_connection().await?;
-            for connection in [&mut arriving, &mut leaving] {
-                connection.batch_execute(STATEMENT_TIME_MAX).await?;
+        let moved = async {
+            if !is_there && let Err(why) = self.bring(connections, &mut way, &quiet, on_step).await {
+                if !matches!(why, NotMoved::Stopped | NotMoved::AnotherMoves) {
+                    // It waits for something that does not come while nothing of it is written.
+                    self.take_back(connections, &way, way.to).await?;
+                }
+                return Err(why);
             }
-            let came_from = self.cells.at(way.from).number;
-            arrival::arrive(&mut leaving, &mut arriving, &way.family, came_from).await?;
-        }
-        step(on_step, Step::There)?;
-        let mut leaving = self.owner(way.from)?.dedicated_connection().await?;
-        let gone = Departure::Gone(self.cells.at(way.to).number);
-        leaving.transaction(async |conn| departures_say(conn, &way.family, gone).await).await?;
-        step(on_step, Step::Gone)?;
+            step(on_step, Step::There)?;
+            let mut saying = self.owner(way.from)?.dedicated_connection().await?;
+            let to = self.cells.at(way.to).number;
+            let is_said =
+                saying.transaction(async |conn| departures_end(conn, &way.family, to).await).await?;
+            if !is_said {
+                return Err(NotMoved::AnotherMoves);
+            }
+            step(on_step, Step::Gone)?;
+            tokio::time::sleep(self.seen_by_all).await;
+            let from = connections.get(way.from).ok_or(NotMoved::AnotherMoves)?;
+            self.remove(from, way.from, way.account, on_step).await?;
+            Ok(Moved::Accounts(way.family.len()))
+        };
+        let moved = moved.await;
         quiet.end().await;
-        tokio::time::sleep(self.seen_by_all).await;
-        self.remove(from, way.from, way.account, on_step).await?;
-        Ok(Moved::Accounts(way.family.len()))
+        moved
+    }
+
+    /// Has all of it written in the cell that it goes to.
+    async fn bring(
+        &self,
+        connections: &[OwnConnection],
+        way: &mut Way,
+        quiet: &Quiet,
+        on_step: OnStep<'_>,
+    ) -> Result<(), NotMoved> {
+        let (Some(from), Some(to)) = (connections.get(way.from), connections.get(way.to)) else {
+            return Err(NotMoved::AnotherMoves);
+        };
+        hindrances::look(&self.cells, from, to, &way.family).await?;
+        quiet.wait_for_burst(from, to).await?;
+        way.family = self.leave(from, way).await?;
+        step(on_step, Step::Leaving)?;
+        // Prices that were set until just now.
+        hindrances::catalogue(&self.cells, to).await?;
+        let mut arriving = self.owner(way.to)?.dedicated_connection().await?;
+        let mut leaving = self.owner(way.from)?.dedicated_connection().await?;
+        for connection in [&mut arriving, &mut leaving] {
+            connection.batch_execute(STATEMENT_TIME_MAX).await?;
+        }
+        let between = Between { from: self.cells.at(way.from).number, to: self.cells.at(way.to).number };
+        arrival::arrive(&mut leaving, &mut arriving, &way.family, between).await
     }
 
     /// Says that it leaves, and lets nobody write of it any more; answers all that move.
@@ -294,9 +346,8 @@ fn where_it_is(account: AccountId, said: &[Departures], numbers: &[CellNumber]) 
     moved.get(&account).copied().unwrap_or_else(of_birth)
 }
 
-/// One account is moved at a time: the lock is the session's, in the home cell.
-async fn hold(home: Option<&OwnConnection>) -> Result<(), NotMoved> {
-    let Some(mut conn) = home else { return Err(NotMoved::AnotherMoves) };
+/// One account is moved at a time: the lock is the session's, in each cell.
+async fn hold(mut conn: Conn<'_>) -> Result<(), NotMoved> {
     let held = Statement::<diesel::sql_types::Bool>::new("SELECT pg_try_advisory_lock(4702394921427289935)");
     if held.get_result::<bool>(&mut conn).await? { Ok(()) } else { Err(NotMoved::AnotherMoves) }
 }

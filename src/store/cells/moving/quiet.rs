@@ -1,5 +1,7 @@
 //! Jobs stand aside in two cells while an account is between them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::sql_types::Integer;
@@ -28,6 +30,8 @@ pub(super) struct Quiet {
     /// The one that it leaves, and the one that it goes to.
     from: Database,
     to: Database,
+    /// Whether burst stands aside in the one that it leaves, too.
+    with_burst: Arc<AtomicBool>,
     /// Dropped, it ends the renewals.
     stop: oneshot::Sender<()>,
 }
@@ -39,8 +43,10 @@ impl Quiet {
         seize(&to, &holder, true).await?;
         seize(&from, &holder, false).await?;
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(renew(from.clone(), to.clone(), holder.clone(), stopped));
-        Ok(Self { holder, from, to, stop })
+        let with_burst = Arc::new(AtomicBool::new(false));
+        let cells = [from.clone(), to.clone()];
+        tokio::spawn(renew(cells, holder.clone(), Arc::clone(&with_burst), stopped));
+        Ok(Self { holder, from, to, with_burst, stop })
     }
 
     /// Waits until burst is charged up to the same cycle in both, or further in the one that it leaves; then that stands aside, too.
@@ -52,6 +58,7 @@ impl Quiet {
             }
             tokio::time::sleep(LOOKED_EVERY).await;
         }
+        AtomicBool::store(&self.with_burst, true, Ordering::SeqCst);
         let conn = self.from.connection().await?;
         Ok(lease_seize(&conn, Lease::Burst, &self.holder, LEASE_SECONDS).await?)
     }
@@ -69,7 +76,8 @@ impl Quiet {
     }
 }
 
-async fn next_cycle(mut conn: Conn<'_>) -> Result<i32, StoreError> {
+/// The first cycle that a cell has not charged.
+pub(super) async fn next_cycle(mut conn: Conn<'_>) -> Result<i32, StoreError> {
     Ok(Statement::<Integer>::new("SELECT next_cycle FROM burst_progress").get_result(&mut conn).await?)
 }
 
@@ -83,11 +91,16 @@ async fn seize(database: &Database, holder: &str, with_burst: bool) -> Result<()
     Ok(())
 }
 
-async fn renew(from: Database, to: Database, holder: String, mut stopped: oneshot::Receiver<()>) {
+async fn renew(
+    [from, to]: [Database; 2],
+    holder: String,
+    with_burst: Arc<AtomicBool>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     while tokio::time::timeout(RENEWED_EVERY, &mut stopped).await.is_err() {
-        for database in [&from, &to] {
-            // By now it holds back burst as well, or nobody is behind.
-            if let Err(error) = seize(database, &holder, true).await {
+        for (database, with_burst) in [(&from, AtomicBool::load(&with_burst, Ordering::SeqCst)), (&to, true)]
+        {
+            if let Err(error) = seize(database, &holder, with_burst).await {
                 tracing::warn!(%error, "jobs may go on while an account moves");
             }
         }
