@@ -42,6 +42,7 @@ use crate::domain::usage::Allowance;
 use crate::domain::viewer::Role;
 use crate::engine::EngineConfig;
 use crate::graphql::{Limits, sdl};
+use crate::http::AllowedOrigins;
 use crate::http::token::TokenKey;
 use crate::payments::stripe::ConfigError;
 use crate::payments::{CONFIRMATIONS_DEFAULT, DepositSettings, Stripe, StripeConfig, WrittenSettings};
@@ -115,6 +116,8 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
     warn_of_no_anchors(&anchor_keys);
     let stripe = stripe(&args.payments, sandbox)?;
     let provider = provider(&args.provider, sandbox)?;
+    let cors_origins =
+        AllowedOrigins::parse(&args.cors_origins).map_err(of_setting("ABACUS_CORS_ORIGINS"))?;
     // Before anything is made.
     let port = Port::take(&args.listen.to_string()).await?;
     let secret = match given {
@@ -129,6 +132,7 @@ async fn serve(global: &GlobalArgs, args: &ServeArgs) -> Result<(), Failure> {
         lock_wait: global.migrate_lock_wait,
         sandbox,
         provider,
+        cors_origins,
         public_url: args.public_url.clone(),
         invoice_delay: TimeDelta::from_std(args.invoice_delay)?,
         clock: clock(sandbox),

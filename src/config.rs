@@ -241,6 +241,10 @@ pub struct ServeArgs {
     pub payments: PaymentArgs,
     #[command(flatten)]
     pub provider: ProviderArgs,
+    /// An origin whose pages may ask this server from a browser, https://console.example.com; may be given again, or * for all
+    /// [default: its own alone]
+    #[arg(long = "cors-origin", env = "ABACUS_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
     /// Where customers reach this server, scheme and host, for the links to their invoices
     #[arg(long, env = "ABACUS_PUBLIC_URL", value_parser = web_address)]
     pub public_url: Option<Url>,

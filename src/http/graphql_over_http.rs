@@ -13,13 +13,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::auth;
 use super::bodies::{Read, Unread};
 use super::heavy::Undone;
 use super::json_text::require_few_values;
+use super::persisted::{PersistedQueries, PersistedQuery};
 use super::state::HttpState;
 use crate::domain::label::Language;
 use crate::domain::viewer::Viewer;
@@ -110,6 +110,7 @@ pub(super) struct GetParameters {
     query: Option<String>,
     operation_name: Option<String>,
     variables: Option<String>,
+    extensions: Option<String>,
 }
 
 /// Queries only: a link must not change anything.
@@ -125,25 +126,39 @@ pub(super) async fn get(
         Err(error) => return failed(format, status_of(&error), error),
     };
     let asker = Asker { viewer, language: language(&headers), format, query_only: true, arrived };
-    match parameters
-        .map_err(|error| error.body_text())
-        .and_then(|Query(parameters)| read_parameters(parameters))
-    {
+    let parameters = parameters.map_err(|error| ApiError::bad_request(error.body_text()));
+    match parameters.and_then(|Query(parameters)| read_parameters(&state.persisted, parameters)) {
         Ok(request) => answered(state, asker, request).await,
-        Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+        Err(error) => unread(format, error),
     }
 }
 
-fn read_parameters(parameters: GetParameters) -> Result<Request, String> {
-    let query = parameters.query.ok_or("the parameter \"query\" is missing")?;
+fn read_parameters(persisted: &PersistedQueries, parameters: GetParameters) -> Result<Request, ApiError> {
+    let GetParameters { query, operation_name, variables, extensions } = parameters;
+    let is_not_json = |name: &'static str| {
+        move |error: serde_json::Error| ApiError::bad_request(format!("{name}: {error}"))
+    };
+    let extensions = match extensions.filter(|text| !text.is_empty()) {
+        Some(text) => Some(serde_json::from_str(&text).map_err(is_not_json("extensions"))?),
+        None => None,
+    };
+    let query = persisted.text(query, named_in(extensions)?)?;
+    let query = query.ok_or_else(|| ApiError::bad_request("the parameter \"query\" is missing"))?;
     let mut request = Request::new(query);
-    request.operation_name = parameters.operation_name;
-    if let Some(variables) = parameters.variables.filter(|text| !text.is_empty()) {
+    request.operation_name = operation_name;
+    if let Some(variables) = variables.filter(|text| !text.is_empty()) {
         let variables: serde_json::Value =
-            serde_json::from_str(&variables).map_err(|error| format!("variables: {error}"))?;
+            serde_json::from_str(&variables).map_err(is_not_json("variables"))?;
         request.variables = Variables::from_json(variables);
     }
     Ok(request)
+}
+
+/// A request that could not be read. One that names a query by a hash that is not known is answered as one that was not executed, for which
+/// clients of that protocol wait.
+fn unread(format: Format, error: ApiError) -> Answer {
+    let status = if error.code == "BAD_REQUEST" { StatusCode::BAD_REQUEST } else { refused_status(format) };
+    failed(format, status, error)
 }
 
 /// Nothing is read of a body before it is known who sends it.
@@ -165,9 +180,9 @@ pub(super) async fn post(State(state): State<Arc<HttpState>>, headers: HeaderMap
     };
     let asker = Asker { viewer, language: language(&headers), format, query_only: false, arrived };
     if read.bytes.len() <= LIGHT_BODY_BYTES {
-        return match read_body(&read.bytes) {
+        return match read_body(&state.persisted, &read.bytes) {
             Ok(request) => answered(state, asker, request).await,
-            Err(message) => failed(format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+            Err(error) => unread(format, error),
         };
     }
     let answering = answered_long(Arc::clone(&state), asker, read);
@@ -192,11 +207,10 @@ fn done_beside(done: Result<Answer, Undone>, format: Format) -> Answer {
 
 /// Reads a long body and answers it, where nobody else waits. The body is held until then: what is made of it is larger.
 async fn answered_long(state: Arc<HttpState>, asker: Asker, read: Read) -> Answer {
-    let request =
-        require_few_values(&read.bytes, values_max(&asker.viewer)).and_then(|()| read_body(&read.bytes));
-    match request {
+    let few = require_few_values(&read.bytes, values_max(&asker.viewer)).map_err(ApiError::bad_request);
+    match few.and_then(|()| read_body(&state.persisted, &read.bytes)) {
         Ok(request) => parsed_and_executed(&state, asker, request).await,
-        Err(message) => failed(asker.format, StatusCode::BAD_REQUEST, ApiError::bad_request(message)),
+        Err(error) => unread(asker.format, error),
     }
 }
 
@@ -228,18 +242,27 @@ struct RequestBody {
     query: Option<String>,
     operation_name: Option<String>,
     variables: Option<Variables>,
-    /// A map, if it is there; nothing is made of it.
-    #[serde(default, rename = "extensions")]
-    _extensions: Option<HashMap<String, IgnoredAny>>,
+    extensions: Option<Extensions>,
 }
 
-fn read_body(body: &[u8]) -> Result<Request, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
-    let body: RequestBody =
-        serde_json::from_str(text).map_err(|error| format!("the body is no GraphQL request: {error}"))?;
-    let mut request = Request::new(body.query.ok_or("the body has no \"query\"")?);
-    request.operation_name = body.operation_name;
-    request.variables = body.variables.unwrap_or_default();
+/// A map, of which only what is known here is looked at.
+type Extensions = HashMap<String, serde_json::Value>;
+
+fn named_in(extensions: Option<Extensions>) -> Result<Option<PersistedQuery>, ApiError> {
+    let named = extensions.and_then(|mut extensions| extensions.remove("persistedQuery"));
+    let malformed = |error| ApiError::bad_request(format!("extensions.persistedQuery: {error}"));
+    named.map(serde_json::from_value).transpose().map_err(malformed)
+}
+
+fn read_body(persisted: &PersistedQueries, body: &[u8]) -> Result<Request, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the body is not UTF-8"))?;
+    let malformed = |error| ApiError::bad_request(format!("the body is no GraphQL request: {error}"));
+    let RequestBody { query, operation_name, variables, extensions } =
+        serde_json::from_str(text).map_err(malformed)?;
+    let query = persisted.text(query, named_in(extensions)?)?;
+    let mut request = Request::new(query.ok_or_else(|| ApiError::bad_request("the body has no \"query\""))?);
+    request.operation_name = operation_name;
+    request.variables = variables.unwrap_or_default();
     Ok(request)
 }
 

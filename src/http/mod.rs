@@ -2,14 +2,19 @@
 
 mod auth;
 mod bodies;
+mod cross_origin;
 mod graphiql;
 mod graphql_over_http;
 pub mod health;
 mod heavy;
 mod invoices;
 mod json_text;
+mod kept;
+mod persisted;
 mod printed_invoice;
 mod printer;
+mod request_id;
+mod schema_text;
 mod state;
 mod stripe_webhook;
 pub mod token;
@@ -19,15 +24,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use bodies::Bodies;
 use heavy::HeavyWork;
 use metrics_exporter_prometheus::PrometheusHandle;
+use persisted::PersistedQueries;
 use printer::Printer;
 use token::TokenKey;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -36,6 +46,7 @@ use crate::graphql::app::App;
 use crate::graphql::{DocumentCache, Executor};
 use crate::payments::stripe::webhook::Webhook;
 
+pub use cross_origin::AllowedOrigins;
 pub use state::HttpState;
 
 /// A client that stops sending its body is not waited for longer.
@@ -46,6 +57,9 @@ const BODIES_BYTES_OF_ACCOUNT: usize = BODIES_BYTES_MAX / 4;
 /// Of those that Stripe, or whoever says so, is sending.
 const WEBHOOKS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes of an answer from which on it is compressed for who takes that.
+const COMPRESSED_FROM: u16 = 1_024;
+
 /// The server's routes.
 pub fn router(
     app: Arc<App>,
@@ -53,6 +67,7 @@ pub fn router(
     stripe_webhook: Webhook,
     provider: Provider,
     metrics: PrometheusHandle,
+    origins: &AllowedOrigins,
 ) -> Router {
     let watched = Arc::clone(&app);
     let lanes = move || watched.engine.watches().into_iter().chain(watched.meter.watches()).collect();
@@ -60,6 +75,7 @@ pub fn router(
     let state = Arc::new(HttpState {
         executor: Executor::new(&app.limits),
         documents: DocumentCache::default(),
+        persisted: PersistedQueries::default(),
         bodies: Bodies::new(BODIES_BYTES_MAX, BODIES_BYTES_OF_ACCOUNT, app.limits.body_time_max),
         heavy: HeavyWork::new(),
         tokens,
@@ -69,17 +85,26 @@ pub fn router(
         printer: Printer::new(provider),
         app,
     });
+    // Shorter answers are sent faster as they are; a file that is compressed already, and a stream whose lines are waited for, stay so.
+    let is_compressed = SizeAbove::new(COMPRESSED_FROM)
+        .and(NotForContentType::const_new("application/x-ndjson"))
+        .and(NotForContentType::const_new("application/pdf"))
+        .and(NotForContentType::const_new("text/event-stream"));
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_compressed);
     Router::new()
         .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
         .route("/usage", post(usage::post))
         .route("/webhooks/stripe", post(stripe_webhook::post))
         .route("/invoices/{file}", get(invoices::get))
         .merge(graphiql::routes())
+        .route("/schema.graphql", get(schema_text::get))
         .with_state(state)
+        .layer(ServiceBuilder::new().option_layer(origins.layer()).layer(compression))
         .merge(health)
         .layer(
             // One stack, so that a request passes through one boxed service and not one for each layer.
             ServiceBuilder::new()
+                .layer(from_fn(request_id::identify))
                 .layer(CatchPanicLayer::new())
                 .layer(SetResponseHeaderLayer::if_not_present(
                     HeaderName::from_static("x-content-type-options"),

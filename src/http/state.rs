@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::bodies::Bodies;
 use super::heavy::HeavyWork;
+use super::persisted::PersistedQueries;
 use super::printer::Printer;
 use super::token::TokenKey;
 use crate::graphql::app::App;
@@ -17,6 +18,8 @@ pub struct HttpState {
     pub(super) app: Arc<App>,
     pub(super) executor: Executor,
     pub(super) documents: DocumentCache,
+    /// Queries by their hashes.
+    pub(super) persisted: PersistedQueries,
     pub(super) bodies: Arc<Bodies>,
     pub(super) heavy: HeavyWork,
     pub(super) tokens: TokenKey,

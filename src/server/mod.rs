@@ -103,7 +103,14 @@ impl Prepared {
             forecasts: Turns::new(FORECASTS_OF_ACCOUNT, FORECASTS_OF_PROVIDER, FORECASTS_WAITING_MAX),
         });
         let webhook = Webhook::new(config.stripe_webhook_secrets);
-        let routes = router(Arc::clone(&app), tokens, webhook, config.provider, metrics_handle()?);
+        let routes = router(
+            Arc::clone(&app),
+            tokens,
+            webhook,
+            config.provider,
+            metrics_handle()?,
+            &config.cors_origins,
+        );
         Ok(Self { app, routes, clients: config.clients, run_jobs: config.run_jobs })
     }
 

@@ -17,6 +17,7 @@ use crate::domain::seal::SealKeys;
 use crate::domain::usage::Allowance;
 use crate::engine::EngineConfig;
 use crate::graphql::Limits;
+use crate::http::AllowedOrigins;
 use crate::jobs::{INVOICE_DELAY_DEFAULT, LEASE_SECONDS_DEFAULT};
 use crate::payments::DepositSettings;
 use crate::payments::stripe::StripeConfig;
@@ -65,6 +66,8 @@ pub struct ServerConfig {
     pub stripe_webhook_secrets: Vec<String>,
     /// Who bills, as invoices say.
     pub provider: Provider,
+    /// Whose pages may ask it from a browser.
+    pub cors_origins: AllowedOrigins,
     /// Where customers reach the server: links to invoices are absolute then.
     pub public_url: Option<Url>,
     /// How long after a month's end its invoices are issued.
@@ -107,6 +110,7 @@ impl ServerConfig {
                 tax_id: None,
                 logo: None,
             },
+            cors_origins: AllowedOrigins::default(),
             public_url: None,
             invoice_delay: INVOICE_DELAY_DEFAULT,
             retention: Retention::default(),

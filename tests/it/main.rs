@@ -35,6 +35,7 @@ mod doctor;
 mod exactly_once;
 mod faults;
 mod forced_debits;
+mod front_ends;
 mod fuzz_corpus;
 mod graphiql;
 mod hostile;
