@@ -12,7 +12,7 @@ pub mod own_row;
 use std::sync::Arc;
 
 pub(in crate::store) use departures::{any_has_gone, some_have_come};
-use following::Moves;
+use following::{Followed, Moves};
 
 use super::database::Database;
 use super::error::StoreError;
@@ -69,7 +69,15 @@ impl Cells {
 
     /// Knows from here on which accounts have moved.
     pub async fn follow_moves(&self) -> Result<(), StoreError> {
-        if self.are_several() { following::follow(&self.moves, self.all().collect()).await } else { Ok(()) }
+        if !self.are_several() {
+            return Ok(());
+        }
+        let followed = self.all().map(|cell| Followed {
+            number: cell.number,
+            name: Arc::clone(&cell.name),
+            database: cell.database.clone(),
+        });
+        following::follow(&self.moves, followed.collect()).await
     }
 
     /// The same with connections of their own.

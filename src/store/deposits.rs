@@ -86,7 +86,7 @@ pub async fn addresses_from(
             .bigint(place);
     let statement = match some_have_come(conn).await? {
         true => statement.sql(
-            " AND NOT EXISTS (SELECT 1 FROM departures d WHERE d.account_id = a.account_id AND d.state = 'HERE')",
+            " AND NOT EXISTS (SELECT 1 FROM departures d WHERE d.account_id = a.account_id AND d.state <> 'GONE')",
         ),
         false => statement,
     };
@@ -99,7 +99,7 @@ pub async fn addresses_that_have_come(mut conn: Conn<'_>) -> Result<Vec<String>,
         return Ok(Vec::new());
     }
     let statement = Statement::<Text>::new(
-        "SELECT a.address FROM departures d JOIN deposit_addresses a ON a.account_id = d.account_id WHERE d.state = 'HERE'",
+        "SELECT a.address FROM departures d JOIN deposit_addresses a ON a.account_id = d.account_id WHERE d.state <> 'GONE'",
     );
     Ok(statement.load(&mut conn).await?)
 }
@@ -270,6 +270,80 @@ async fn remember(conn: Conn<'_>, chain: i64, blocks: &[(i64, String)], kept: i6
         .bigint(kept)
         .sql(" LIMIT 1)");
     execute(conn, statement).await.map(drop)
+}
+
+/// Has a cell scan on, for accounts that come from another, from where that was.
+pub(super) async fn scan_as_there(leaving: Conn<'_>, arriving: Conn<'_>) -> Result<(), StoreError> {
+    for scanned in chains_scanned(leaving).await? {
+        scan_again(leaving, arriving, scanned).await?;
+    }
+    Ok(())
+}
+
+/// How far a cell has scanned a chain for deposits.
+struct Scanned {
+    chain: i64,
+    begin_after: i64,
+    tokens: Vec<String>,
+}
+
+async fn chains_scanned(mut conn: Conn<'_>) -> Result<Vec<Scanned>, StoreError> {
+    let statement = Statement::<(BigInt, BigInt, Array<Text>)>::new(
+        "SELECT chain_id, begin_after, tokens FROM chains ORDER BY chain_id",
+    );
+    let found: Vec<(i64, i64, Vec<String>)> = statement.load(&mut conn).await?;
+    Ok(found.into_iter().map(|(chain, begin_after, tokens)| Scanned { chain, begin_after, tokens }).collect())
+}
+
+/// Blocks that the cell has scanned and the other had not are scanned once more, as there may be deposits of theirs in them; those that
+/// are known already are not kept twice. What it remembers of blocks is what the other remembers: by that it is noticed that a deposit's
+/// block is gone.
+async fn scan_again(leaving: Conn<'_>, arriving: Conn<'_>, scanned: Scanned) -> Result<(), StoreError> {
+    let Scanned { chain, begin_after, tokens } = scanned;
+    let remembered = chain_blocks(leaving, chain).await?;
+    let beginning = Statement::new("INSERT INTO chains (chain_id, begin_after, tokens) VALUES (")
+        .bigint(chain)
+        .sql(", ")
+        .bigint(begin_after)
+        .sql(", ")
+        .value::<Array<Text>, _>(tokens)
+        .sql(") ON CONFLICT (chain_id) DO NOTHING");
+    let is_new = execute(arriving, beginning).await? > 0;
+    let own = chain_blocks(arriving, chain).await?;
+    let newest = |blocks: &[(i64, String)]| blocks.iter().map(|(number, _)| *number).max();
+    let common = match (newest(&remembered), newest(&own)) {
+        (Some(there), Some(here)) => there.min(here),
+        (Some(there), None) if is_new => there,
+        // It has scanned nothing itself yet, from where it begins on.
+        (Some(there), None) => return from_there(arriving, chain, there).await,
+        (None, _) => return from_there(arriving, chain, begin_after).await,
+    };
+    from_there(arriving, chain, common).await?;
+    let kept: Vec<&(i64, String)> = remembered.iter().filter(|(number, _)| *number <= common).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let forgetting = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ").bigint(chain);
+    execute(arriving, forgetting).await?;
+    let columns = Columns::new()
+        .column::<BigInt, _>("chain_id", kept.iter().map(|_| chain))
+        .column::<BigInt, _>("number", kept.iter().map(|(number, _)| *number))
+        .column::<Text, _>("hash", kept.iter().map(|(_, hash)| hash.clone()));
+    execute(arriving, columns.insert_into("chain_blocks")).await.map(drop)
+}
+
+/// Forgets what was scanned after a block; what is being scanned meanwhile is not written any more.
+async fn from_there(conn: Conn<'_>, chain: i64, block: i64) -> Result<(), StoreError> {
+    let again = Statement::new("UPDATE chains SET scans = scans + 1, begin_after = least(begin_after, ")
+        .bigint(block)
+        .sql(") WHERE chain_id = ")
+        .bigint(chain);
+    execute(conn, again).await?;
+    let forgetting = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ")
+        .bigint(chain)
+        .sql(" AND number > ")
+        .bigint(block);
+    execute(conn, forgetting).await.map(drop)
 }
 
 // ── deposits ──

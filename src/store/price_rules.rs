@@ -111,6 +111,23 @@ pub async fn definitions(
     rows::<PriceDefinition>(conn, statement).await
 }
 
+/// Copies definitions to another cell, unless it has them.
+pub(super) async fn definitions_copy(
+    mut from: Conn<'_>,
+    to: Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<(), StoreError> {
+    let statement =
+        Statement::<Text>::new("SELECT to_jsonb(d)::text FROM price_definitions d WHERE id = ANY(");
+    let held: Vec<String> = statement.keys::<BigInt, _>(ids).sql(") ORDER BY id").load(&mut from).await?;
+    let writing = Statement::new(
+        "INSERT INTO price_definitions OVERRIDING SYSTEM VALUE \
+         SELECT (jsonb_populate_record(NULL::price_definitions, j.row::jsonb)).* FROM UNNEST(",
+    );
+    let writing = writing.keys::<Text, _>(held).sql(") j (row) ON CONFLICT (id) DO NOTHING");
+    execute(to, writing).await.map(drop)
+}
+
 /// Sets rules, all or none.
 impl KeyedWrite for RulesToSet {
     const MUTATION: Mutation = Mutation::named("setPrices");

@@ -215,7 +215,10 @@ fn tariff_of(resource: &str, tiers: &[(i64, i64, i64)]) -> Terms {
 /// Two parts of a month, of 250 and 750 seconds, each with rules of its own, numbered as they were set.
 fn two_parts<'r>(first: &[(i64, &'r Terms)], second: &[(i64, &'r Terms)]) -> Vec<Part<'r>> {
     let rules = |rules: &[(i64, &'r Terms)]| {
-        rules.iter().map(|(order, terms)| RuleInForce { id: None, order: i128::from(*order), terms }).collect()
+        rules
+            .iter()
+            .map(|(order, terms)| RuleInForce { id: None, order: i128::from(*order), terms })
+            .collect()
     };
     vec![Part { seconds: 250, rules: rules(first) }, Part { seconds: 750, rules: rules(second) }]
 }

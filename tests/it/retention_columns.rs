@@ -75,6 +75,7 @@ const COLUMNS: &[(&str, &[(&str, Fate)])] = &[
     ("closed_months", &[("unrated", FIGURES)]),
     ("code_labels", &[("list", CODE), ("code", CATALOGUE), ("zh", CATALOGUE), ("en", CATALOGUE)]),
     ("currency_scales", &[("code", CODE)]),
+    ("departures", &[("state", CODE)]),
     ("deposit_addresses", &[("address", Nobody("the provider's own address"))]),
     (
         "deposits",

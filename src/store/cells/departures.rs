@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diesel::sql_types::{BigInt, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 
+use super::own_row::departures_count_up;
 use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
@@ -18,7 +19,7 @@ pub enum Departure {
     Leaving(CellNumber),
     /// It lives in the other.
     Gone(CellNumber),
-    /// It has come from the other.
+    /// It has come from the other, or, where that is the cell itself, has not left after all.
     Here(CellNumber),
 }
 
@@ -46,11 +47,6 @@ impl Departure {
 /// What a cell says of all of them.
 pub type Departures = HashMap<AccountId, Departure>;
 
-/// How often what a cell says has changed.
-pub(super) async fn departures_version(mut conn: Conn<'_>) -> Result<i64, StoreError> {
-    Ok(Statement::<BigInt>::new("SELECT departures FROM cell").get_result(&mut conn).await?)
-}
-
 pub(super) async fn departures(mut conn: Conn<'_>) -> Result<Departures, StoreError> {
     let statement =
         Statement::<(BigInt, SmallInt, Text)>::new("SELECT account_id, cell, state FROM departures");
@@ -68,10 +64,10 @@ pub(in crate::store) async fn any_has_gone(mut conn: Conn<'_>) -> Result<bool, S
     Ok(statement.get_result::<i64>(&mut conn).await? > 0)
 }
 
-/// Whether any account has come to this database from another cell.
+/// Whether any account has come to this database from another cell, or has not left it after all.
 pub(in crate::store) async fn some_have_come(mut conn: Conn<'_>) -> Result<bool, StoreError> {
     let statement = Statement::<BigInt>::new(
-        "SELECT count(*) FROM (SELECT 1 FROM departures WHERE state = 'HERE' LIMIT 1) d",
+        "SELECT count(*) FROM (SELECT 1 FROM departures WHERE state <> 'GONE' LIMIT 1) d",
     );
     Ok(statement.get_result::<i64>(&mut conn).await? > 0)
 }
@@ -92,7 +88,7 @@ pub(super) async fn departures_end(
     if execute(conn, statement).await? != accounts.len() {
         return Ok(false);
     }
-    count_up(conn).await.map(|()| true)
+    departures_count_up(conn).await.map(|()| true)
 }
 
 /// Says something of accounts, for servers to see. Only the owner of the schema may.
@@ -110,20 +106,7 @@ pub(super) async fn departures_say(
         .value::<Text, _>(state)
         .sql("::text ON CONFLICT (account_id) DO UPDATE SET cell = excluded.cell, state = excluded.state, since = excluded.since");
     execute(conn, statement).await?;
-    count_up(conn).await
-}
-
-/// Takes back what was said of accounts.
-pub(super) async fn departures_take_back(conn: Conn<'_>, accounts: &[AccountId]) -> Result<(), StoreError> {
-    let statement = Statement::new("DELETE FROM departures WHERE account_id = ANY(")
-        .accounts(accounts.iter().map(|account| account.0).collect())
-        .sql(")");
-    execute(conn, statement).await?;
-    count_up(conn).await
-}
-
-async fn count_up(conn: Conn<'_>) -> Result<(), StoreError> {
-    execute(conn, Statement::new("UPDATE cell SET departures = departures + 1")).await.map(drop)
+    departures_count_up(conn).await
 }
 
 /// Where an account is.

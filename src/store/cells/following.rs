@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::Cell;
-use super::departures::{Departures, Whereabouts, departures, departures_version, lead};
+use super::departures::{Departures, Whereabouts, departures, lead};
+use super::own_row::departures_version;
 use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::store::Conn;
@@ -94,24 +94,26 @@ impl Moves {
 }
 
 /// Looks at all cells, and goes on looking for as long as anybody asks.
-pub(super) async fn follow(moves: &Arc<Moves>, cells: Vec<&Cell>) -> Result<(), StoreError> {
+pub(super) async fn follow(moves: &Arc<Moves>, cells: Vec<Followed>) -> Result<(), StoreError> {
     moves.begin(cells.iter().map(|cell| cell.number).collect());
     let first = cells.iter().enumerate().map(|(place, cell)| async move {
         let conn = cell.database.dedicated_connection().await?;
         look(moves, place, &conn).await?;
         Ok::<_, StoreError>(conn)
     });
-    for ((place, cell), conn) in cells.iter().enumerate().zip(join_all(first).await) {
-        let following = Follower {
-            moves: Arc::downgrade(moves),
-            place,
-            database: cell.database.clone(),
-            name: Arc::clone(&cell.name),
-            connection: Some(conn?),
-        };
-        tokio::spawn(following.keep_looking());
+    let connections = join_all(first).await;
+    for ((place, cell), conn) in cells.into_iter().enumerate().zip(connections) {
+        let (moves, connection) = (Arc::downgrade(moves), Some(conn?));
+        tokio::spawn(Follower { moves, place, cell, connection }.keep_looking());
     }
     Ok(())
+}
+
+/// A cell that is looked at.
+pub(super) struct Followed {
+    pub number: CellNumber,
+    pub name: Arc<str>,
+    pub database: Database,
 }
 
 async fn look(moves: &Moves, place: usize, conn: Conn<'_>) -> Result<(), StoreError> {
@@ -133,8 +135,7 @@ async fn look(moves: &Moves, place: usize, conn: Conn<'_>) -> Result<(), StoreEr
 struct Follower {
     moves: Weak<Moves>,
     place: usize,
-    database: Database,
-    name: Arc<str>,
+    cell: Followed,
     /// Its own: none of the pool may be left when it is most wanted.
     connection: Option<OwnConnection>,
 }
@@ -149,7 +150,7 @@ impl Follower {
             if let Err(error) = &looked
                 && !is_away
             {
-                let cell = &self.name;
+                let cell = &self.cell.name;
                 tracing::warn!(%cell, %error, "which accounts have moved is not known: the cell is not asked for anything");
             }
             is_away = looked.is_err();
@@ -159,7 +160,7 @@ impl Follower {
     async fn look_once(&mut self, moves: &Moves) -> Result<(), StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.database.dedicated_connection().await?,
+            None => self.cell.database.dedicated_connection().await?,
         };
         look(moves, self.place, &connection).await?;
         self.connection = Some(connection);

@@ -42,7 +42,22 @@ pub(super) async fn membership_begin(conn: Conn<'_>, as_cell: Membership) -> Res
 
 /// Counts an account that is born.
 pub(in crate::store) async fn account_count_up(conn: Conn<'_>) -> Result<(), StoreError> {
-    execute(conn, Statement::new("UPDATE cell SET accounts = accounts + 1")).await.map(drop)
+    accounts_count(conn, 1).await
+}
+
+/// Counts accounts that have come, or, where that is negative, have left.
+pub(super) async fn accounts_count(conn: Conn<'_>, more: i64) -> Result<(), StoreError> {
+    execute(conn, Statement::new("UPDATE cell SET accounts = accounts + ").bigint(more)).await.map(drop)
+}
+
+/// How often what is said of accounts that move has changed.
+pub(super) async fn departures_version(mut conn: Conn<'_>) -> Result<i64, StoreError> {
+    Ok(Statement::<BigInt>::new("SELECT departures FROM cell").get_result(&mut conn).await?)
+}
+
+/// Counts a change of that, for servers to see.
+pub(super) async fn departures_count_up(conn: Conn<'_>) -> Result<(), StoreError> {
+    execute(conn, Statement::new("UPDATE cell SET departures = departures + 1")).await.map(drop)
 }
 
 /// How many accounts live there.

@@ -18,7 +18,7 @@ const NO_KEYS: [(&str, usize, &str); 7] = [
     ("store/accounts/account_creation.rs", 1, "what is counted; there is always a key of the ledger"),
     ("store/bills/mod.rs", 1, "bills that are left out"),
     ("store/burst.rs", 1, "accounts that are left out"),
-    ("store/deposits.rs", 1, "tokens that come to those there are"),
+    ("store/deposits.rs", 2, "tokens of a chain"),
     ("store/ledger_check/standing.rs", 3, "faults that stay"),
     ("store/migrations.rs", 1, "what is counted"),
     ("store/taking_back.rs", 1, "none is all"),

@@ -1,17 +1,22 @@
 //! The rows of accounts are written in the cell that they move to: all, and the same, or none.
 
-use diesel::sql_types::{Array, BigInt, Text};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
+use super::hindrances;
+use super::not_moved::{Hindrance, NotMoved};
 use super::quiet::next_cycle;
 use super::rows::{NAMESPACES, OwnedTable, digests, numbers, owned_tables};
-use super::{NotMoved, hindrances};
 use crate::domain::cell::CellNumber;
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, PriceDefinitionId};
+use crate::store::accounts::account_zones::{zone_named, zones_note};
+use crate::store::burst::slots_note;
 use crate::store::cells::departures::{Departure, departures, departures_say};
+use crate::store::cells::own_row::accounts_count;
 use crate::store::error::StoreError;
-use crate::store::sql::statement::{Columns, Statement};
-use crate::store::{Conn, deposits, execute};
+use crate::store::sql::statement::Statement;
+use crate::store::{Conn, deposits, execute, price_rules};
 
 /// Rows that are read and written together: an invoice may be long.
 const ROWS: usize = 200;
@@ -62,9 +67,9 @@ async fn copy_all(
     // What is done by and by has come no further here than there, and does not until they are there.
     arriving.batch_execute("LOCK TABLE billing_runs IN SHARE MODE").await?;
     hindrances::months(leaving, arriving, family).await?;
-    arriving.batch_execute("SELECT FROM burst_progress FOR UPDATE").await?;
+    arriving.batch_execute("SELECT 1 FROM burst_progress FOR UPDATE").await?;
     if next_cycle(leaving).await? < next_cycle(arriving).await? {
-        return Err(hindrances::Hindrance::BurstBehind.into());
+        return Err(Hindrance::BurstBehind.into());
     }
     Ok(departures_say(arriving, family, Departure::Here(between.from)).await?)
 }
@@ -120,7 +125,7 @@ async fn usage_months(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId
         "SELECT DISTINCT date_trunc('month', time AT TIME ZONE 'UTC')::date::text FROM usage_events WHERE account_id = ANY(",
     );
     let months: Vec<String> =
-        statement.value::<Array<BigInt>, _>(numbers(family)).sql(") ORDER BY 1").load(&mut from).await?;
+        statement.keys::<BigInt, _>(numbers(family)).sql(") ORDER BY 1").load(&mut from).await?;
     if let [first, ..] = months.as_slice() {
         // Both keep them for as long; who has removed them a moment earlier does so once more.
         let keeping =
@@ -136,110 +141,37 @@ async fn usage_months(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId
 
 /// What their price rules say; the home cell's definitions are in all cells, and come with the catalogue alone.
 async fn definitions(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId]) -> Result<(), NotMoved> {
-    let (mut from, mut to) = (leaving, arriving);
+    let mut from = leaving;
     let used =
         Statement::<BigInt>::new("SELECT DISTINCT definition_id FROM price_rules WHERE account_id = ANY(");
-    let used: Vec<i64> =
-        used.value::<Array<BigInt>, _>(numbers(family)).sql(") ORDER BY 1").load(&mut from).await?;
+    let used: Vec<i64> = used.keys::<BigInt, _>(numbers(family)).sql(") ORDER BY 1").load(&mut from).await?;
     let of_home = CellNumber::HOME.rows();
     let (home, others): (Vec<i64>, Vec<i64>) = used.into_iter().partition(|id| of_home.contains(id));
-    let there = Statement::<BigInt>::new("SELECT count(*) FROM price_definitions WHERE id = ANY(");
-    let there: i64 = there.value::<Array<BigInt>, _>(home.clone()).sql(")").get_result(&mut to).await?;
-    if usize::try_from(there).ok() != Some(home.len()) {
-        return Err(hindrances::Hindrance::CatalogueBehind.into());
+    let there = price_rules::definitions(arriving, definition_ids(home.clone())).await?;
+    if there.len() != home.len() {
+        return Err(Hindrance::CatalogueBehind.into());
     }
-    let statement = Statement::<Text>::new(
-        "SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]')::text FROM price_definitions d WHERE id = ANY(",
-    );
-    let held: String = statement.value::<Array<BigInt>, _>(others).sql(")").get_result(&mut from).await?;
-    let writing = Statement::new(
-        "INSERT INTO price_definitions OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_recordset(NULL::price_definitions, ",
-    );
-    execute(arriving, writing.text(held).sql("::jsonb) ON CONFLICT (id) DO NOTHING")).await?;
-    Ok(())
+    Ok(price_rules::definitions_copy(leaving, arriving, others).await?)
+}
+
+fn definition_ids(ids: Vec<i64>) -> Vec<PriceDefinitionId> {
+    ids.into_iter().map(PriceDefinitionId).collect()
 }
 
 /// What the cell does by itself goes on with them from where the other was.
 async fn go_on(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId]) -> Result<(), StoreError> {
-    let of_them = |sql: &'static str| {
-        Statement::new(sql).value::<Array<BigInt>, _>(numbers(family)).sql(") ON CONFLICT DO NOTHING")
-    };
-    let zones =
-        "INSERT INTO account_zones (time_zone) SELECT DISTINCT time_zone FROM accounts WHERE id = ANY(";
-    execute(arriving, of_them(zones)).await?;
-    let slots = "INSERT INTO gauge_slots (slot) SELECT DISTINCT slot FROM usage_samples \
-         WHERE slot > abacus_now() - interval '1 day' AND account_id = ANY(";
-    execute(arriving, of_them(slots)).await?;
-    let more = i64::try_from(family.len()).unwrap_or(i64::MAX);
-    execute(arriving, Statement::new("UPDATE cell SET accounts = accounts + ").bigint(more)).await?;
-    for chain in scanned(leaving).await? {
-        scan_again(leaving, arriving, chain).await?;
-    }
-    Ok(())
-}
-
-/// How far a cell has scanned a chain for deposits.
-struct Scanned {
-    chain: i64,
-    begin_after: i64,
-    tokens: Vec<String>,
-}
-
-async fn scanned(mut conn: Conn<'_>) -> Result<Vec<Scanned>, StoreError> {
-    let statement = Statement::<(BigInt, BigInt, Array<Text>)>::new(
-        "SELECT chain_id, begin_after, tokens FROM chains ORDER BY chain_id",
+    let mut conn = arriving;
+    let zones = Statement::<Text>::new("SELECT DISTINCT time_zone FROM accounts WHERE id = ANY(");
+    let zones: Vec<String> =
+        zones.keys::<BigInt, _>(numbers(family)).sql(") ORDER BY 1").load(&mut conn).await?;
+    let zones = zones.into_iter().map(zone_named).collect::<Result<Vec<_>, _>>()?;
+    zones_note(arriving, zones.into_iter()).await?;
+    let slots = Statement::<Timestamptz>::new(
+        "SELECT DISTINCT slot FROM usage_samples WHERE slot > abacus_now() - interval '1 day' AND account_id = ANY(",
     );
-    let found: Vec<(i64, i64, Vec<String>)> = statement.load(&mut conn).await?;
-    Ok(found.into_iter().map(|(chain, begin_after, tokens)| Scanned { chain, begin_after, tokens }).collect())
-}
-
-/// Blocks that the cell has scanned and the other had not are scanned once more, as there may be deposits of theirs in them; those that
-/// are known already are not kept twice. What it remembers of blocks is what the other remembers: by that it is noticed that a deposit's
-/// block is gone.
-async fn scan_again(leaving: Conn<'_>, arriving: Conn<'_>, scanned: Scanned) -> Result<(), StoreError> {
-    let Scanned { chain, begin_after, tokens } = scanned;
-    let remembered = deposits::chain_blocks(leaving, chain).await?;
-    let beginning = Statement::new("INSERT INTO chains (chain_id, begin_after, tokens) VALUES (")
-        .bigint(chain)
-        .sql(", ")
-        .bigint(begin_after)
-        .sql(", ")
-        .value::<Array<Text>, _>(tokens)
-        .sql(") ON CONFLICT (chain_id) DO NOTHING");
-    let is_new = execute(arriving, beginning).await? > 0;
-    let own = deposits::chain_blocks(arriving, chain).await?;
-    let newest = |blocks: &[(i64, String)]| blocks.iter().map(|(number, _)| *number).max();
-    let common = match (newest(&remembered), newest(&own)) {
-        (Some(there), Some(here)) => there.min(here),
-        (Some(there), None) if is_new => there,
-        // It has scanned nothing itself yet, from where it begins on.
-        (Some(there), None) => return from_there(arriving, chain, there).await,
-        (None, _) => return from_there(arriving, chain, begin_after).await,
-    };
-    from_there(arriving, chain, common).await?;
-    let kept: Vec<&(i64, String)> = remembered.iter().filter(|(number, _)| *number <= common).collect();
-    if kept.is_empty() {
-        return Ok(());
-    }
-    let forgetting = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ").bigint(chain);
-    execute(arriving, forgetting).await?;
-    let columns = Columns::new()
-        .column::<BigInt, _>("chain_id", kept.iter().map(|_| chain))
-        .column::<BigInt, _>("number", kept.iter().map(|(number, _)| *number))
-        .column::<Text, _>("hash", kept.iter().map(|(_, hash)| hash.clone()));
-    execute(arriving, columns.insert_into("chain_blocks")).await.map(drop)
-}
-
-/// Forgets what was scanned after a block; what is being scanned meanwhile is not written any more.
-async fn from_there(conn: Conn<'_>, chain: i64, block: i64) -> Result<(), StoreError> {
-    let again = Statement::new("UPDATE chains SET scans = scans + 1, begin_after = least(begin_after, ")
-        .bigint(block)
-        .sql(") WHERE chain_id = ")
-        .bigint(chain);
-    execute(conn, again).await?;
-    let forgetting = Statement::new("DELETE FROM chain_blocks WHERE chain_id = ")
-        .bigint(chain)
-        .sql(" AND number > ")
-        .bigint(block);
-    execute(conn, forgetting).await.map(drop)
+    let slots: Vec<DateTime<Utc>> =
+        slots.keys::<BigInt, _>(numbers(family)).sql(") ORDER BY 1").load(&mut conn).await?;
+    slots_note(arriving, &slots).await?;
+    accounts_count(arriving, i64::try_from(family.len()).unwrap_or(i64::MAX)).await?;
+    deposits::scan_as_there(leaving, arriving).await
 }

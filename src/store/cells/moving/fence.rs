@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
-use super::NotMoved;
+use super::not_moved::NotMoved;
 use super::rows::{NAMESPACES, OwnedTable, owned_tables};
 use crate::domain::ids::AccountId;
 use crate::store::Conn;

@@ -1,12 +1,11 @@
-//! Why an account is not moved now: something of it would be done in neither cell, or in both.
+//! Whether an account can be moved now, or something of it would be done in neither cell, or in both.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{BigInt, Text};
 
-use super::NotMoved;
+use super::not_moved::{Hindrance, NotMoved};
 use super::rows::numbers;
-use crate::domain::cell::CellNumber;
 use crate::domain::closing::Month;
 use crate::domain::ids::AccountId;
 use crate::store::Conn;
@@ -17,26 +16,6 @@ use crate::store::cells::catalogue::copy_anew;
 use crate::store::cells::own_row::catalogue_version;
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Hindrance {
-    #[error("there is no cell {0} in this installation")]
-    NoSuchCell(CellNumber),
-    #[error("the cell does not have the whole catalogue yet: try again once abacus_catalogue_behind is 0")]
-    CatalogueBehind,
-    #[error("{0} is being erased: move it once that is done")]
-    BeingErased(AccountId),
-    #[error("a month of {0} is being closed: move it once that is done")]
-    MonthBeingClosed(Tz),
-    #[error(
-        "the cell that it goes to has closed a month of {0} that the other has not: move it once that is done"
-    )]
-    MonthBehind(Tz),
-    #[error(
-        "burst is charged later in the cell that it lives in than in the other: move it once that has caught up"
-    )]
-    BurstBehind,
-}
 
 /// Whether anything is in the way.
 pub(super) async fn look(
@@ -63,8 +42,7 @@ async fn being_erased(mut conn: Conn<'_>, family: &[AccountId]) -> Result<Option
     let statement = Statement::<BigInt>::new(
         "SELECT account_id FROM erasures WHERE next_step_at IS NOT NULL AND account_id = ANY(",
     );
-    let found: Vec<i64> =
-        statement.value::<Array<BigInt>, _>(numbers(family)).sql(")").load(&mut conn).await?;
+    let found: Vec<i64> = statement.keys::<BigInt, _>(numbers(family)).sql(")").load(&mut conn).await?;
     Ok(found.into_iter().next().map(AccountId))
 }
 
@@ -73,7 +51,7 @@ pub(super) async fn months(from: Conn<'_>, to: Conn<'_>, family: &[AccountId]) -
     let mut conn = from;
     let statement = Statement::<Text>::new("SELECT DISTINCT time_zone FROM accounts WHERE id = ANY(");
     let zones: Vec<String> =
-        statement.value::<Array<BigInt>, _>(numbers(family)).sql(") ORDER BY 1").load(&mut conn).await?;
+        statement.keys::<BigInt, _>(numbers(family)).sql(") ORDER BY 1").load(&mut conn).await?;
     for zone in zones {
         let zone = zone_named(zone)?;
         let (here, there) = (next_month(from, zone).await?, next_month(to, zone).await?);

@@ -11,6 +11,7 @@
 mod arrival;
 mod fence;
 mod hindrances;
+mod not_moved;
 mod quiet;
 mod removal;
 mod rows;
@@ -23,8 +24,7 @@ use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::Cells;
 use super::departures::{
-    Departure, Departures, Whereabouts, departures, departures_end, departures_say, departures_take_back,
-    lead,
+    Departure, Departures, Whereabouts, departures, departures_end, departures_say, lead,
 };
 use super::following::SEEN_BY_ALL;
 use crate::domain::cell::CellNumber;
@@ -34,42 +34,14 @@ use crate::store::database::{Database, OwnConnection};
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
 use arrival::Between;
-use hindrances::Hindrance;
+use not_moved::Hindrance;
 use quiet::Quiet;
+
+pub use not_moved::NotMoved;
 
 /// An account with years of usage takes its time.
 const STATEMENT_TIME_MAX: &str =
     "SET statement_timeout = '1h'; SET idle_in_transaction_session_timeout = '1h'; SET TimeZone = 'UTC'";
-
-/// Why an account is not moved, or not to its end. Asked again, it goes on where it was.
-#[derive(Debug, thiserror::Error)]
-pub enum NotMoved {
-    #[error("there is no account {0}")]
-    NoSuchAccount(AccountId),
-    #[error("{0} is a SUB account: it moves with its MAIN account, {1}")]
-    SubAccount(AccountId, AccountId),
-    #[error("it is on its way to the cell \"{0}\" already: move it there first")]
-    ToAnother(String),
-    #[error("{0}")]
-    Hindered(#[from] Hindrance),
-    #[error("another account is being moved")]
-    AnotherMoves,
-    #[error("{0} does not let it be fenced off: what is written there takes too long")]
-    Busy(&'static str),
-    #[error("of {0} other rows came to the cell than had left: nothing is changed")]
-    NotTheSame(&'static str),
-    /// Whoever is told of the steps wants no more.
-    #[error("it was stopped on the way: move it once more")]
-    Stopped,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<diesel::result::Error> for NotMoved {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 /// What has been done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,8 +190,11 @@ impl Mover {
                     return Err(NotMoved::ToAnother(self.cells.at(place).name.to_string()));
                 }
                 fence::lower(from, way.account).await?;
+                let (family, own) = (family_of(from, way.account).await?, self.cells.at(way.from).number);
                 let mut saying = self.owner(way.from)?.dedicated_connection().await?;
-                Ok(saying.transaction(async |conn| departures_take_back(conn, &way.family).await).await?)
+                // It may have come from another before.
+                let here = Departure::Here(own);
+                Ok(saying.transaction(async |conn| departures_say(conn, &family, here).await).await?)
             })
             .await
     }

@@ -9,8 +9,7 @@ use diesel_async::RunQueryDsl;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::NotMoved;
-use super::hindrances::Hindrance;
+use super::not_moved::{Hindrance, NotMoved};
 use crate::store::Conn;
 use crate::store::cells::Cells;
 use crate::store::database::Database;

@@ -1,12 +1,13 @@
 //! What is left of accounts in the cell that they have left.
 
-use diesel::sql_types::{Array, BigInt};
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
-use super::NotMoved;
+use super::not_moved::NotMoved;
 use super::rows::{NAMESPACES, OwnedTable, numbers, owned_tables};
 use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
+use crate::store::cells::own_row::accounts_count;
 use crate::store::sql::statement::Statement;
 use crate::store::{Conn, execute};
 
@@ -25,12 +26,10 @@ pub(super) async fn remove(
                     continue;
                 }
                 let removing = Statement::new(format!("DELETE FROM {table} WHERE {column} = ANY("));
-                execute(conn, removing.value::<Array<BigInt>, _>(numbers(family)).sql(")")).await?;
+                execute(conn, removing.keys::<BigInt, _>(numbers(family)).sql(")")).await?;
             }
             let fewer = i64::try_from(family.len()).unwrap_or(i64::MAX);
-            let counted = Statement::new("UPDATE cell SET accounts = accounts - ").bigint(fewer);
-            execute(conn, counted).await?;
-            Ok(())
+            Ok(accounts_count(conn, fewer.saturating_neg()).await?)
         })
         .await
 }

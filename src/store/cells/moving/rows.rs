@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
 use crate::domain::ids::AccountId;
@@ -57,7 +57,7 @@ pub(super) async fn digests(mut conn: Conn<'_>, accounts: &[AccountId]) -> Resul
         let statement = Statement::<(BigInt, Text)>::new(format!(
             "SELECT count(*), coalesce(sum(hashtextextended(to_jsonb(t)::text, 0)::numeric), 0)::text FROM {table} t WHERE {column} = ANY("
         ));
-        let statement = statement.value::<Array<BigInt>, _>(numbers(accounts)).sql(")");
+        let statement = statement.keys::<BigInt, _>(numbers(accounts)).sql(")");
         digests.0.insert(table, statement.get_result(&mut conn).await?);
     }
     Ok(digests)
