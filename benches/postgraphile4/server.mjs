@@ -8,6 +8,8 @@ const relations = utils.makeJSONPgSmartTagsPlugin({
   version: 1,
   config: {
     class: {
+      // Beside the table "cell" both would be the type Cell.
+      cells: { tags: { name: "other_cells" } },
       orders: { tags: { foreignKey: "(account_id) references accounts (id)|@fieldName account|@foreignFieldName orders" } },
       bills: {
         tags: { foreignKey: "(account_id, order_id) references orders (account_id, id)|@fieldName order|@foreignFieldName bills" },

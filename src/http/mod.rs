@@ -91,25 +91,28 @@ pub fn router(
         .and(NotForContentType::const_new("application/pdf"))
         .and(NotForContentType::const_new("text/event-stream"));
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_compressed);
-    Router::new()
+    let routes = Router::new()
         .route("/graphql", get(graphql_over_http::get).post(graphql_over_http::post))
         .route("/usage", post(usage::post))
         .route("/webhooks/stripe", post(stripe_webhook::post))
         .route("/invoices/{file}", get(invoices::get))
         .merge(graphiql::routes())
         .route("/schema.graphql", get(schema_text::get))
-        .with_state(state)
-        .layer(ServiceBuilder::new().option_layer(origins.layer()).layer(compression))
-        .merge(health)
-        .layer(
-            // One stack, so that a request passes through one boxed service and not one for each layer.
-            ServiceBuilder::new()
-                .layer(from_fn(request_id::identify))
-                .layer(CatchPanicLayer::new())
-                .layer(SetResponseHeaderLayer::if_not_present(
-                    HeaderName::from_static("x-content-type-options"),
-                    HeaderValue::from_static("nosniff"),
-                ))
-                .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX)),
-        )
+        .with_state(state);
+    let routes = match origins.layer() {
+        Some(cross_origin) => routes.layer(cross_origin),
+        None => routes,
+    };
+    routes.merge(health).layer(
+        // One stack, so that a request passes through one boxed service and not one for each layer.
+        ServiceBuilder::new()
+            .layer(from_fn(request_id::identify))
+            .layer(CatchPanicLayer::new())
+            .layer(SetResponseHeaderLayer::if_not_present(
+                HeaderName::from_static("x-content-type-options"),
+                HeaderValue::from_static("nosniff"),
+            ))
+            .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+            .layer(compression),
+    )
 }

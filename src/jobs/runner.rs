@@ -209,7 +209,8 @@ async fn bill(
 /// Forgets what was kept for a while, in small steps.
 async fn sweep(jobs: &JobContext, guard: &LeaseGuard<'_>) -> Result<Runs, StoreError> {
     while guard.renew(jobs).await? {
-        if !keys::refused_forget(&*jobs.database.connection().await?).await? {
+        let on_shards = jobs.database.topology().are_shards();
+        if !keys::refused_forget(&*jobs.database.connection().await?, on_shards).await? {
             break;
         }
     }

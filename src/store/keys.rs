@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
 
 use super::error::StoreError;
 use super::schema::idempotency_keys as table;
@@ -172,17 +173,21 @@ pub async fn refused_note(conn: Conn<'_>, keys: BTreeSet<(AccountId, String)>) -
     execute(conn, statement).await.map(drop)
 }
 
-/// Forgets keys that were refused long ago; whether there may be more of them.
-pub async fn refused_forget(conn: Conn<'_>) -> Result<bool, StoreError> {
-    let statement = Statement::new(
-        "DELETE FROM refused_keys WHERE (account_id, key) IN (SELECT account_id, key FROM refused_keys \
-         WHERE refused_at < clock_timestamp() - make_interval(mins => ",
-    )
-    .bigint(REFUSED_MINUTES)
-    .sql("::int) ORDER BY refused_at LIMIT ")
-    .bigint(FORGOTTEN_AT_ONCE)
-    // One that is being refused again is kept, and not waited for.
-    .sql(" FOR UPDATE SKIP LOCKED)");
+/// Forgets keys that were refused long ago; whether there may be more of them. A cluster lets nobody hold what is found on several of its
+/// nodes.
+pub async fn refused_forget(mut conn: Conn<'_>, on_shards: bool) -> Result<bool, StoreError> {
+    let before = Statement::<Timestamptz>::new("SELECT clock_timestamp() - make_interval(mins => ")
+        .bigint(REFUSED_MINUTES)
+        .sql("::int)");
+    let before: DateTime<Utc> = before.get_result(&mut conn).await?;
+    let statement = Statement::new("DELETE FROM refused_keys WHERE refused_at < ")
+        .instant(before)
+        .sql(" AND (account_id, key) IN (SELECT account_id, key FROM refused_keys WHERE refused_at < ")
+        .instant(before)
+        .sql(" ORDER BY refused_at LIMIT ")
+        .bigint(FORGOTTEN_AT_ONCE)
+        // One that is being refused again is kept, and, where that can be said, not waited for.
+        .sql(if on_shards { ")" } else { " FOR UPDATE SKIP LOCKED)" });
     let forgotten = execute(conn, statement).await?;
     Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= FORGOTTEN_AT_ONCE))
 }

@@ -164,9 +164,12 @@ pub(super) async fn count<N: Narrow>(
     narrow: &N,
 ) -> Result<i64, StoreError> {
     let most = if narrow.is_walked(scope) { LOOKED_AT_MAX } else { COUNTED_MAX };
-    let counted = Statement::<(BigInt, BigInt)>::new("SELECT count(*) FILTER (WHERE true");
+    // What is looked up for each row is looked up where it lies: a cluster does so beside the row, and not afterwards.
+    let counted = Statement::<(BigInt, BigInt)>::new(
+        "SELECT count(*) FILTER (WHERE t.is_kept), count(*) FROM (SELECT (true",
+    );
     let counted = narrow.kept(scope, counted);
-    let from = counted.sql(format!("), count(*) FROM (SELECT t.* FROM {table} t WHERE "));
+    let from = counted.sql(format!(") AS is_kept FROM {table} t WHERE "));
     let statement = narrow.along(scope, of_owners(from, scope)).sql(" LIMIT ").bigint(most.saturating_add(1));
     let (count, looked_at): (i64, i64) = statement.sql(") t").get_result(&mut conn).await?;
     countable(looked_at, most)?;
@@ -318,9 +321,10 @@ pub(super) async fn count_of_each(
         "SELECT a.id, (SELECT count(*) FROM (SELECT 1 FROM {table} t WHERE t.account_id = a.id LIMIT "
     ))
     .bigint(COUNTED_MAX.saturating_add(1))
-    .sql(") t) FROM (SELECT DISTINCT UNNEST(")
+    // What is looked up for each account is looked up where that lies.
+    .sql(") t) FROM accounts a WHERE a.id = ANY(")
     .accounts(accounts)
-    .sql(") AS id) a");
+    .sql(")");
     Ok(statement.load(&mut conn).await?)
 }
 

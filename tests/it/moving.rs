@@ -226,7 +226,6 @@ async fn a_move_that_is_cut_off_after_any_step_loses_and_doubles_nothing_and_goe
     let plan = cells.plan("small").await;
     lives(&cells, "t0", &ids[0], &plan).await;
     let (home, second) = (cells.server.database_url.clone(), cells.second_url.clone());
-    let mut number = 100;
     for (nth, last) in STEPS.into_iter().enumerate() {
         let to = i64::from(nth % 2 == 0);
         let (before, lists) = (seen(&cells, "t0").await, everybodys(&cells, "orders").await);
@@ -236,7 +235,7 @@ async fn a_move_that_is_cut_off_after_any_step_loses_and_doubles_nothing_and_goe
         assert_eq!(seen(&cells, "t0").await, before, "{last:?}");
         assert_eq!(everybodys(&cells, "orders").await, lists, "{last:?}");
         // Between two cells nothing is written; who asks again is served once it has arrived.
-        let key = format!("k{number}");
+        let key = format!("k{nth}");
         let input = json!({ "planId": plan, "idempotencyKey": key });
         let customer = cells.server.customer("t0");
         let (_, asked) = customer.try_mutate("checkout", "CheckoutInput", input, "order { id }").await;
@@ -247,14 +246,13 @@ async fn a_move_that_is_cut_off_after_any_step_loses_and_doubles_nothing_and_goe
         assert_eq!(asked["errors"][0]["extensions"]["code"], expected, "{last:?}: {asked}");
         // A neighbour is served meanwhile.
         assert_eq!(
-            cells.server.customer("t1").checkout(&plan, &format!("n{number}")).await["userErrors"],
+            cells.server.customer("t1").checkout(&plan, &format!("n{nth}")).await["userErrors"],
             json!([])
         );
         let expected = if last == Step::Removed { Moved::Already } else { Moved::Accounts(1) };
         assert_eq!(moved(&cells, &ids[0], to).await, expected, "{last:?}");
         let bought = customer.checkout(&plan, &key).await;
         assert_eq!(bought["userErrors"], json!([]));
-        number += 1;
         let (left, lived) = if to == 1 { (&home, &second) } else { (&second, &home) };
         assert_eq!(rows_of(left, &ids[0]).await, BTreeMap::new(), "{last:?}");
         assert_eq!(rows_of(lived, &ids[0]).await["orders"], i64::try_from(nth).unwrap() + 4, "{last:?}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
@@ -56,7 +56,10 @@ impl Proxy {
     pub async fn before(database_url: &str) -> Self {
         let (user, place) = database_url.split_once('@').unwrap();
         let (host, database) = place.split_once('/').unwrap();
-        let socket = std::sync::Mutex::new(socket_in(&decoded(host)));
+        // A cluster's coordinator is found by its port.
+        let is_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let socket = if is_port { host.to_owned() } else { socket_in(&decoded(host)) };
+        let socket = std::sync::Mutex::new(socket);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{user}@{}/{database}", listener.local_addr().unwrap());
         let state = Arc::new(State {
@@ -117,6 +120,18 @@ fn decoded(host: &str) -> String {
     text
 }
 
+/// Either kind of connection to a database.
+trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Both for T {}
+
+/// A connection to a socket by its path, or to a host and a port.
+async fn connected(socket: &str) -> Option<Box<dyn Both>> {
+    if socket.starts_with('/') {
+        return Some(Box::new(UnixStream::connect(socket).await.ok()?));
+    }
+    Some(Box::new(TcpStream::connect(socket).await.ok()?))
+}
+
 /// Passes bytes on both ways until one side ends, or the connection is cut.
 async fn pass(mut client: TcpStream, state: Arc<State>) {
     let mut way = state.way.subscribe();
@@ -126,7 +141,7 @@ async fn pass(mut client: TcpStream, state: Arc<State>) {
         return ended(&mut way).await;
     }
     let socket = state.socket.lock().unwrap().clone();
-    let Ok(mut server) = UnixStream::connect(socket).await else { return };
+    let Some(mut server) = connected(&socket).await else { return };
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     let mut has_lost = false;
     loop {
