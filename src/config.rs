@@ -241,7 +241,7 @@ pub struct ServeArgs {
     pub payments: PaymentArgs,
     #[command(flatten)]
     pub provider: ProviderArgs,
-    /// An origin whose pages may ask this server from a browser, https://console.example.com; may be given again, or * for all
+    /// An origin whose pages may ask this server from a browser: scheme, host and port; may be given again, or * for all
     /// [default: its own alone]
     #[arg(long = "cors-origin", env = "ABACUS_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
