@@ -51,7 +51,6 @@ DO $$
 BEGIN
     EXECUTE format('ALTER FUNCTION give_up_namespace_elsewhere(bigint, bytea) SET search_path = %I, pg_temp', current_schema());
 END $$;
-DROP INDEX deposit_addresses_of_account;
 DROP FUNCTION only_of_the_gone_go;
 DROP FUNCTION has_gone;
 DROP FUNCTION refuse_leaving;

@@ -1,4 +1,4 @@
--- Locks: ledger_entries, transactions, invoices, deposits, deposit_addresses, reversals, approvals, erasures and erased_entries, all together and for a moment, against those who write.
+-- Locks: ledger_entries, transactions, invoices, deposits, reversals, approvals, erasures and erased_entries, all together and for a moment, against those who write.
 --
 -- Accounts that move to another cell (docs/adr/0043). Of a single database nothing is ever written here.
 
@@ -107,6 +107,3 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', name, current_schema());
     END LOOP;
 END $$;
-
--- Those of accounts that have come are looked for by their accounts.
-CREATE INDEX deposit_addresses_of_account ON deposit_addresses (account_id);
