@@ -20,7 +20,7 @@ use crate::support::life::at;
 use crate::support::process::{Folder, command, outcome};
 
 /// The server looks every second.
-const SEEN: Duration = Duration::from_millis(2_500);
+const SEEN: Duration = Duration::from_millis(3_500);
 const STEPS: [Step; 4] = [Step::Leaving, Step::There, Step::Gone, Step::Removed];
 
 fn cell_number(number: i64) -> CellNumber {
