@@ -16,6 +16,7 @@ pub mod closing;
 mod codes;
 pub mod command;
 pub mod decide;
+pub mod departure;
 pub mod erasure;
 pub mod exchange_rate;
 pub mod fingerprint;

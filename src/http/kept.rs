@@ -46,8 +46,8 @@ pub(super) fn kept(
 /// Whether one of the tags that are named is this one; `*` is any.
 fn has(asked: &HeaderMap, tag: &str) -> bool {
     let named = asked.get_all(IF_NONE_MATCH).iter().filter_map(|named| named.to_str().ok());
-    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    named.flat_map(|named| named.split(',')).any(|named| named.trim() == "*" || strong(named) == strong(tag))
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    named.flat_map(|named| named.split(',')).any(|named| named.trim() == "*" || opaque(named) == opaque(tag))
 }
 
 #[cfg(test)]

@@ -111,23 +111,6 @@ pub async fn definitions(
     rows::<PriceDefinition>(conn, statement).await
 }
 
-/// Copies definitions to another cell, unless it has them.
-pub(super) async fn definitions_copy(
-    mut from: Conn<'_>,
-    to: Conn<'_>,
-    ids: Vec<i64>,
-) -> Result<(), StoreError> {
-    let statement =
-        Statement::<Text>::new("SELECT to_jsonb(d)::text FROM price_definitions d WHERE id = ANY(");
-    let held: Vec<String> = statement.keys::<BigInt, _>(ids).sql(") ORDER BY id").load(&mut from).await?;
-    let writing = Statement::new(
-        "INSERT INTO price_definitions OVERRIDING SYSTEM VALUE \
-         SELECT (jsonb_populate_record(NULL::price_definitions, j.row::jsonb)).* FROM UNNEST(",
-    );
-    let writing = writing.keys::<Text, _>(held).sql(") j (row) ON CONFLICT (id) DO NOTHING");
-    execute(to, writing).await.map(drop)
-}
-
 /// Sets rules, all or none.
 impl KeyedWrite for RulesToSet {
     const MUTATION: Mutation = Mutation::named("setPrices");
@@ -138,13 +121,15 @@ impl KeyedWrite for RulesToSet {
             execute(conn, Statement::new(LOCK)).await?;
             self.check_windows(attempt.now)?;
             require_room(conn, self).await?;
+            // By the clocks of several servers, and still one after the other.
+            let set_at = last_set(conn, self).await?.map_or(attempt.now, |last| last.max(attempt.now));
             let mut ids = Vec::with_capacity(self.rules.len());
             for rule in &self.rules {
                 let definition = match &rule.stated {
                     Stated::New(definition) => definition_insert(conn, definition, attempt.now).await?,
                     Stated::Existing(id) => id.0,
                 };
-                let id = rule_insert(conn, rule, definition, self, attempt.now).await?;
+                let id = rule_insert(conn, rule, definition, self, (attempt.now, set_at)).await?;
                 ids.push(PriceRuleId(id).to_string());
             }
             Ok(ids)
@@ -208,10 +193,8 @@ async fn rule_insert(
     rule: &RuleToSet,
     definition: i64,
     wanted: &RulesToSet,
-    now: DateTime<Utc>,
+    (now, set_at): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<i64, StoreError> {
-    // By the clocks of several servers, and still one after the other.
-    let set_at = last_set(conn, wanted).await?.map_or(now, |last| last.max(now));
     let statement = Columns::new()
         .column::<Nullable<BigInt>, _>("account_id", once(wanted.account.map(|account| account.0)))
         .column::<BigInt, _>("definition_id", once(definition))

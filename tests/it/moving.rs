@@ -456,4 +456,18 @@ async fn what_has_not_left_yet_is_taken_back_and_what_cannot_move_is_told() {
     sql.batch_execute("UPDATE billing_runs SET state = 'DONE', finished_at = '2026-03-01'").await.unwrap();
     let (succeeded, said) = run(&ids[1], "first").await;
     assert!(succeeded, "{said}");
+    // One at a time, and none that is being blanked.
+    let home = cluster::connect(&cluster::owner_url(&cells.server.database_url)).await;
+    home.batch_execute("SELECT pg_advisory_lock(4702394921427289935)").await.unwrap();
+    let (succeeded, said) = run(&ids[1], "second").await;
+    assert!(!succeeded && said.contains("another account is being moved"), "{said}");
+    let erased = AccountId::parse(&ids[1]).unwrap().0;
+    let erasing = format!(
+        "SELECT pg_advisory_unlock(4702394921427289935);
+         INSERT INTO erasures (account_id, reason, erased_by, erased_at, stage, next_step_at)
+         VALUES ({erased}, 'asked for', 'op', '2026-03-01', 'ORDERS', '2099-01-01')"
+    );
+    home.batch_execute(&erasing).await.unwrap();
+    let (succeeded, said) = run(&ids[1], "second").await;
+    assert!(!succeeded && said.contains("is being erased"), "{said}");
 }

@@ -69,6 +69,8 @@ async fn a_variable_that_is_malformed_is_named() {
         ("ABACUS_INVOICE_DELAY", "1s"),
         ("ABACUS_MIGRATE_LOCK_WAIT", "0s"),
         ("ABACUS_PUBLIC_URL", "ftp://host"),
+        ("ABACUS_CORS_ORIGINS", "https://*.example.com"),
+        ("ABACUS_CORS_ORIGINS", "*,https://console.example.com"),
         ("ABACUS_CHAIN_ID", "one"),
         ("ABACUS_CONFIRMATIONS", "0"),
         ("ABACUS_PROVIDER_LOGO", "/no/such/file.png"),

@@ -2,14 +2,15 @@
 //! some seconds nothing is read or written: an account may have left it meanwhile.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::departures::{Departures, Whereabouts, departures, lead};
+use super::departures::departures;
 use super::own_row::departures_version;
 use crate::domain::cell::CellNumber;
+use crate::domain::departure::{Departures, Whereabouts, lead};
 use crate::domain::ids::AccountId;
 use crate::store::Conn;
 use crate::store::database::{Database, OwnConnection};
@@ -27,7 +28,7 @@ pub(super) const SEEN_BY_ALL: Duration = Duration::from_secs(8);
 /// Where accounts are that are not where they were born, or not for long.
 #[derive(Default)]
 pub(super) struct Moves {
-    known: RwLock<Arc<Known>>,
+    known: RwLock<Known>,
 }
 
 #[derive(Default)]
@@ -39,7 +40,6 @@ struct Known {
 }
 
 /// What a cell has said last.
-#[derive(Clone)]
 struct Said {
     departures: Departures,
     version: i64,
@@ -56,40 +56,33 @@ impl Moves {
         self.known().said.get(place).is_some_and(|said| said.heard.elapsed() > SAID_FOR)
     }
 
-    fn known(&self) -> Arc<Known> {
-        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn version_at(&self, place: usize) -> Option<i64> {
         self.known().said.get(place).map(|said| said.version)
     }
 
-    /// Notes what a cell has said, if it is something else than before, and when it was asked.
+    /// Notes when a cell was asked, and what it has said, if that is something else than before.
     fn note(&self, place: usize, heard: Instant, news: Option<(i64, Departures)>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let (numbers, mut said) = (known.numbers.clone(), known.said.clone());
+        let Known { numbers, said, accounts } = &mut *known;
         let Some(of_cell) = said.get_mut(place) else { return };
         of_cell.heard = heard;
-        let accounts = match news {
-            None => known.accounts.clone(),
-            Some((version, departures)) => {
-                (of_cell.version, of_cell.departures) = (version, departures);
-                let all: Vec<&Departures> = said.iter().map(|said| &said.departures).collect();
-                let accounts = lead(&all, &numbers);
-                let moving = accounts.values().filter(|found| found.is_moving).count();
-                let moving = u32::try_from(moving).unwrap_or(u32::MAX);
-                metrics::gauge!("abacus_accounts_moving").set(f64::from(moving));
-                accounts
-            }
-        };
-        *known = Arc::new(Known { numbers, said, accounts });
+        let Some((version, departures)) = news else { return };
+        (of_cell.version, of_cell.departures) = (version, departures);
+        let all: Vec<&Departures> = said.iter().map(|said| &said.departures).collect();
+        *accounts = lead(&all, numbers);
+        let moving = accounts.values().filter(|found| found.is_moving).count();
+        metrics::gauge!("abacus_accounts_moving").set(f64::from(u32::try_from(moving).unwrap_or(u32::MAX)));
     }
 
     fn begin(&self, numbers: Vec<CellNumber>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let nothing = Said { departures: Departures::new(), version: -1, heard: Instant::now() };
-        let said = vec![nothing; numbers.len()];
-        *known = Arc::new(Known { numbers, said, accounts: HashMap::new() });
+        let nothing = |_| Said { departures: Departures::new(), version: -1, heard: Instant::now() };
+        let said = numbers.iter().map(nothing).collect();
+        *known = Known { numbers, said, accounts: HashMap::new() };
     }
 }
 

@@ -9,10 +9,11 @@ use super::not_moved::{Hindrance, NotMoved};
 use super::quiet::next_cycle;
 use super::rows::{NAMESPACES, OwnedTable, digests, numbers, owned_tables};
 use crate::domain::cell::CellNumber;
+use crate::domain::departure::Departure;
 use crate::domain::ids::{AccountId, PriceDefinitionId};
 use crate::store::accounts::account_zones::{zone_named, zones_note};
 use crate::store::burst::slots_note;
-use crate::store::cells::departures::{Departure, departures, departures_say};
+use crate::store::cells::departures::{departures, departures_say};
 use crate::store::cells::own_row::accounts_count;
 use crate::store::error::StoreError;
 use crate::store::sql::statement::Statement;
@@ -58,7 +59,9 @@ async fn copy_all(
     }
     definitions(leaving, arriving, family).await?;
     for owned in owned_tables() {
-        copy_table(leaving, arriving, owned, family).await?;
+        // The home cell has the namespaces of all.
+        let may_be_there = owned.table == NAMESPACES;
+        copy_table(leaving, arriving, owned, &numbers(family), may_be_there).await?;
     }
     if let Some(table) = digests(leaving, family).await?.differs_in(&digests(arriving, family).await?) {
         return Err(NotMoved::NotTheSame(table));
@@ -79,20 +82,24 @@ pub(super) async fn hold_arrivals(connection: &mut AsyncPgConnection) -> Result<
     Ok(connection.batch_execute("SELECT pg_advisory_xact_lock(4702394921427289937)").await?)
 }
 
+/// Copies the rows of a table whose column is one of these numbers.
 async fn copy_table(
     leaving: Conn<'_>,
     arriving: Conn<'_>,
     OwnedTable { table, column }: OwnedTable,
-    family: &[AccountId],
+    numbers: &[i64],
+    may_be_there: bool,
 ) -> Result<(), StoreError> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
     let (mut from, columns) = (leaving, columns_of(leaving, table).await?);
-    let accounts = family.iter().map(|account| account.0.to_string()).collect::<Vec<_>>().join(", ");
+    let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     from.batch_execute(&format!(
-        "DECLARE moving NO SCROLL CURSOR FOR SELECT to_jsonb(t)::text FROM {table} t WHERE {column} IN ({accounts})"
+        "DECLARE moving NO SCROLL CURSOR FOR SELECT to_jsonb(t)::text FROM {table} t WHERE {column} IN ({numbers})"
     ))
     .await?;
-    // The home cell has the namespaces of all.
-    let is_there = if table == NAMESPACES { " ON CONFLICT DO NOTHING" } else { "" };
+    let is_there = if may_be_there { " ON CONFLICT DO NOTHING" } else { "" };
     loop {
         let fetching = Statement::<Text>::new(format!("FETCH {ROWS} FROM moving"));
         let rows: Vec<String> = fetching.load(&mut from).await?;
@@ -151,7 +158,8 @@ async fn definitions(leaving: Conn<'_>, arriving: Conn<'_>, family: &[AccountId]
     if there.len() != home.len() {
         return Err(Hindrance::CatalogueBehind.into());
     }
-    Ok(price_rules::definitions_copy(leaving, arriving, others).await?)
+    let definitions = OwnedTable { table: "price_definitions", column: "id" };
+    Ok(copy_table(leaving, arriving, definitions, &others, true).await?)
 }
 
 fn definition_ids(ids: Vec<i64>) -> Vec<PriceDefinitionId> {

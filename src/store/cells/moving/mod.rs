@@ -16,18 +16,16 @@ mod quiet;
 mod removal;
 mod rows;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Nullable};
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::Cells;
-use super::departures::{
-    Departure, Departures, Whereabouts, departures, departures_end, departures_say, lead,
-};
+use super::departures::{departures, departures_end, departures_say};
 use super::following::SEEN_BY_ALL;
 use crate::domain::cell::CellNumber;
+use crate::domain::departure::{Departure, Departures, lead_of};
 use crate::domain::ids::AccountId;
 use crate::store::Conn;
 use crate::store::database::{Database, OwnConnection};
@@ -99,7 +97,7 @@ impl Mover {
         }
         let said = self.said(&connections).await?;
         let numbers: Vec<CellNumber> = self.cells.all().map(|cell| cell.number).collect();
-        let found = where_it_is(account, &said, &numbers);
+        let found = lead_of(account, &said.iter().collect::<Vec<_>>(), &numbers);
         let target = self.cells.place_at(to).ok_or(Hindrance::NoSuchCell(to))?;
         let said_here = said.get(found.place).and_then(|said| said.get(&account)).copied();
         let (Some(here), Some(there)) = (connections.get(found.place), connections.get(target)) else {
@@ -311,14 +309,6 @@ struct Way {
 fn step(on_step: OnStep<'_>, step: Step) -> Result<(), NotMoved> {
     tracing::info!(?step, "an account moves");
     if on_step(step) { Ok(()) } else { Err(NotMoved::Stopped) }
-}
-
-fn where_it_is(account: AccountId, said: &[Departures], numbers: &[CellNumber]) -> Whereabouts {
-    let said: Vec<&Departures> = said.iter().collect();
-    let moved: HashMap<AccountId, Whereabouts> = lead(&said, numbers);
-    let born = || numbers.iter().position(|number| *number == CellNumber::of_birth(account)).unwrap_or(0);
-    let of_birth = || Whereabouts { place: born(), is_moving: false };
-    moved.get(&account).copied().unwrap_or_else(of_birth)
 }
 
 /// One account is moved at a time: the lock is the session's, in each cell.

@@ -6,7 +6,7 @@ use crate::domain::cell::CellNumber;
 use crate::domain::ids::AccountId;
 use crate::store::error::StoreError;
 
-/// What something of it would be done in neither cell for, or in both.
+/// Why something of an account that moved now would be done in neither cell, or in both.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Hindrance {
     #[error("there is no cell {0} in this installation")]
